@@ -1,0 +1,57 @@
+//! The routes of applications, tokens and channels. A library beside its program, so that `docs-api` can describe them.
+
+mod application;
+mod caller;
+mod configuration;
+mod deliveries;
+mod dto;
+mod envelope;
+mod form;
+mod token;
+mod webhook;
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use domain::address::Allowed;
+use entry::http::{Callers, Problem};
+use entry::{Seal, Secrets};
+use table::Table;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// What the endpoints work with.
+#[derive(Clone)]
+pub struct State {
+    pub table: Table,
+    pub callers: Callers,
+    pub secrets: Arc<Secrets>,
+    pub seal: Arc<Seal>,
+    /// SHA-256 of the operator's key, in hex; empty means that nobody has it.
+    pub operator_key_hash: String,
+    pub allowed: Allowed,
+}
+
+/// The routes, to serve.
+pub fn router(state: State) -> axum::Router {
+    let (router, _) = routes().split_for_parts();
+    let missing = async || Problem::new(StatusCode::NOT_FOUND, "no-such-route", "there is no such route");
+    let method = async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "the route does not know this method");
+    router.fallback(missing).method_not_allowed_fallback(method).with_state(state)
+}
+
+/// The routes, to describe.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    routes().into_openapi()
+}
+
+fn routes() -> OpenApiRouter<State> {
+    OpenApiRouter::new()
+        .routes(routes!(application::create))
+        .routes(routes!(token::generate))
+        .routes(routes!(webhook::create))
+        .routes(routes!(configuration::get, configuration::remove))
+        .routes(routes!(configuration::all))
+        .routes(routes!(configuration::active))
+        .routes(routes!(deliveries::list))
+}

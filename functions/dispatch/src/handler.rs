@@ -1,0 +1,47 @@
+//! A batch of the stream: read, order, deliver, count.
+
+use aws_lambda_events::event::dynamodb::EventRecord;
+use entry::{Chain, Queue};
+use table::{Batch, Changed, Record, Table, read_record};
+use time::OffsetDateTime;
+
+use crate::{items, notifications};
+
+/// What the handler works with.
+pub(crate) struct Parts {
+    pub(crate) table: Table,
+    pub(crate) faces: Queue,
+    pub(crate) webhooks: Queue,
+    pub(crate) dead: Queue,
+}
+
+/// Handles all records, or answers the first one's sequence number, from which Lambda repeats. A record that cannot be
+/// read is parked: repeating would not help it, and all behind it would wait.
+pub(crate) async fn handle(parts: &Parts, _now: OffsetDateTime, records: Vec<EventRecord>) -> Result<(), String> {
+    let Some(first) = records.first() else { return Ok(()) };
+    let sequence = first.change.sequence_number.clone().unwrap_or_default();
+    let at = first.change.approximate_creation_date_time.timestamp_millis();
+    let (mut changed, mut told): (Vec<Changed>, Vec<Batch>) = Default::default();
+    for record in records {
+        let key = serde_json::to_string(&record.change.keys).unwrap_or_default();
+        match read_record(record) {
+            Ok(Record::Item(it)) => changed.push(*it),
+            Ok(Record::Told(it)) => told.push(it),
+            Ok(Record::Other) => {}
+            Err(error) => {
+                let reason = Chain(&error).to_string();
+                tracing::error!(error = %reason, "a record goes to the dead letters: {reason}");
+                let parked = parts.dead.park(&key, &reason, "dispatch").await;
+                parked.map_err(|it| failed(&it, &sequence))?;
+            }
+        }
+    }
+    items::order(parts, &changed).await.map_err(|it| failed(&it, &sequence))?;
+    notifications::deliver(parts, told).await.map_err(|it| failed(it.as_ref(), &sequence))?;
+    items::count(parts, &changed, at, &sequence).await.map_err(|it| failed(&it, &sequence))
+}
+
+fn failed(error: &(dyn std::error::Error + 'static), sequence: &str) -> String {
+    tracing::warn!(error = %Chain(error), "the batch from {sequence} on comes again");
+    sequence.to_owned()
+}

@@ -1,0 +1,36 @@
+//! Items: those that are Pending are ordered, and every change is counted.
+
+use std::collections::BTreeMap;
+
+use domain::AppId;
+use domain::bucket::ProcessorKind;
+use domain::item::Status;
+use domain::order::ProcessOrder;
+use domain::processing::delay;
+use entry::queue::NotQueued;
+use table::{Changed, TableError, Tally};
+use time::Duration;
+
+use crate::handler::Parts;
+
+/// Orders what has become Pending, each processor on its queue.
+pub(crate) async fn order(parts: &Parts, changed: &[Changed]) -> Result<(), NotQueued> {
+    let pending = changed.iter().filter(|it| it.item.status == Status::Pending && it.before != Some(Status::Pending));
+    let orders: Vec<(ProcessOrder, Duration)> = pending
+        .filter(|it| it.item.processor == ProcessorKind::FacialRecognition)
+        .map(|it| (ProcessOrder { v: 1, item: it.item.id }, delay(&it.item)))
+        .collect();
+    parts.faces.send_all(&orders).await
+}
+
+/// Counts changes of state, one row per application and batch.
+pub(crate) async fn count(parts: &Parts, changed: &[Changed], at: i64, batch: &str) -> Result<(), TableError> {
+    let mut tallies: BTreeMap<AppId, Tally> = BTreeMap::new();
+    for it in changed.iter().filter(|it| it.before != Some(it.item.status)) {
+        tallies.entry(it.item.app).or_default().change(it.before, it.item.status);
+    }
+    for (app, tally) in tallies {
+        parts.table.put_tally(app, &tally, at, batch).await?;
+    }
+    Ok(())
+}

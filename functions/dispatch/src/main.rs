@@ -1,0 +1,17 @@
+//! `dispatch`: reads the table's stream; an item that is Pending is ordered, a notification becomes deliveries.
+
+mod handler;
+mod items;
+mod notifications;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), entry::Error> {
+    let mut start = entry::start().await;
+    let parts = handler::Parts {
+        table: start.table(),
+        faces: start.queue("FACES_QUEUE"),
+        webhooks: start.queue("WEBHOOK_QUEUE"),
+        dead: start.queue("DEAD_LETTERS"),
+    };
+    start.stream(async |now, records| handler::handle(&parts, now, records).await).await
+}

@@ -1,0 +1,331 @@
+//! What goes over the wire.
+
+use domain::address::{Allowed, judge};
+use domain::bucket::{Backend, Bucket, ProcessorKind, ProcessorSettings, ScanState, System};
+use domain::item::{Item, Status};
+use domain::schedule::Schedule;
+use domain::{AppId, BucketId, from_millis, rfc3339};
+use entry::http::Problem;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+/// A bucket to scan.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct BucketIn {
+    /// `datacore`
+    #[schema(example = "datacore")]
+    system: String,
+    /// The S3 front end; path style is used.
+    #[schema(example = "https://win-demo.cloud.example.com")]
+    endpoint: String,
+    #[schema(example = "rushes")]
+    bucket: String,
+    /// Keys must begin with one of these.
+    #[serde(default)]
+    prefixes: Vec<String>,
+    /// Keys must end with one of these.
+    #[serde(default)]
+    suffixes: Vec<String>,
+    /// `image/*`, `video/mp4`; none means all that the processor takes.
+    #[serde(default)]
+    mime_types: Vec<String>,
+    /// `rate(5 minutes)` or `cron(0 12 * * ? *)`, UTC
+    #[schema(example = "rate(5 minutes)")]
+    schedule: String,
+    #[serde(default = "yes")]
+    active: bool,
+    /// `FacialRecognition`
+    #[serde(default = "faces")]
+    #[schema(example = "FacialRecognition")]
+    processor: String,
+    #[serde(default)]
+    settings: SettingsIn,
+    /// Never returned. When a bucket is replaced without them, it keeps those it has.
+    #[serde(default)]
+    pub(crate) credentials: Option<CredentialsIn>,
+}
+
+/// Settings of the processor.
+#[derive(Deserialize, Serialize, Default, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct SettingsIn {
+    /// `embedded`
+    backend: Option<String>,
+    /// Frames per second that are looked at, 0.1 to 10
+    sample_fps: Option<f32>,
+    /// Smallest face in pixels, 20 to 1000
+    min_face_px: Option<u32>,
+    /// Detections under this score are dropped
+    score_threshold: Option<f64>,
+}
+
+/// Keys of the bucket's system.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct CredentialsIn {
+    access_key: String,
+    secret_key: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn faces() -> String {
+    ProcessorKind::FacialRecognition.name().to_owned()
+}
+
+impl CredentialsIn {
+    /// The text that is sealed.
+    pub(crate) fn joined(&self) -> Result<String, Problem> {
+        let good = |it: &str| !it.is_empty() && it.len() <= 512 && it.bytes().all(|it| it.is_ascii_graphic());
+        if good(&self.access_key) && !self.access_key.contains(':') && good(&self.secret_key) {
+            Ok(format!("{}:{}", self.access_key, self.secret_key))
+        } else {
+            Err(Problem::invalid(
+                "credentials",
+                "accessKey and secretKey are 1 to 512 printable characters, the key without a colon",
+            ))
+        }
+    }
+}
+
+impl BucketIn {
+    /// The bucket, without its credentials.
+    pub(crate) fn bucket(
+        &self,
+        app: AppId,
+        id: BucketId,
+        allowed: &Allowed,
+        now: OffsetDateTime,
+    ) -> Result<Bucket, Problem> {
+        if self.system != System::DataCore.name() {
+            return Err(Problem::invalid("system", "the system is `datacore`"));
+        }
+        judge(&self.endpoint, allowed).map_err(|why| Problem::invalid("endpoint", why.to_string()))?;
+        let plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '.' | '-' | '_');
+        if !(1..=255).contains(&self.bucket.len()) || !self.bucket.chars().all(plain) || self.bucket.starts_with('.') {
+            return Err(Problem::invalid("bucket", "a bucket's name is 1 to 255 letters, digits, dots and hyphens"));
+        }
+        for (field, list) in
+            [("prefixes", &self.prefixes), ("suffixes", &self.suffixes), ("mimeTypes", &self.mime_types)]
+        {
+            if list.len() > 20 || list.iter().any(|it| it.is_empty() || it.len() > 255) {
+                return Err(Problem::invalid(field, "at most 20 entries of 1 to 255 characters"));
+            }
+        }
+        if self.prefixes.iter().any(|it| it.starts_with('/')) {
+            return Err(Problem::invalid("prefixes", "keys do not begin with a slash"));
+        }
+        if let Some(wrong) = self.mime_types.iter().find(|it| it.split('/').count() != 2) {
+            return Err(Problem::invalid("mimeTypes", format!("`{wrong}` is not of the form type/subtype or type/*")));
+        }
+        if self.processor != ProcessorKind::FacialRecognition.name() {
+            return Err(Problem::invalid("processor", "the processor is `FacialRecognition`"));
+        }
+        let schedule: Schedule = self
+            .schedule
+            .parse()
+            .map_err(|it: domain::schedule::NotASchedule| Problem::invalid("schedule", it.to_string()))?;
+        Ok(Bucket {
+            id,
+            app,
+            system: System::DataCore,
+            endpoint: self.endpoint.clone(),
+            bucket: self.bucket.clone(),
+            prefixes: self.prefixes.clone(),
+            suffixes: self.suffixes.clone(),
+            mime_types: self.mime_types.clone(),
+            schedule,
+            active: self.active,
+            processor: ProcessorKind::FacialRecognition,
+            settings: self.settings.checked()?,
+            credentials: None,
+            created_at: now,
+            updated_at: now,
+        })
+    }
+}
+
+impl SettingsIn {
+    fn checked(&self) -> Result<ProcessorSettings, Problem> {
+        if self.backend.as_deref().is_some_and(|it| it != "embedded") {
+            return Err(Problem::invalid("settings.backend", "the backend is `embedded`"));
+        }
+        if self.sample_fps.is_some_and(|it| !(0.1..=10.0).contains(&it)) {
+            return Err(Problem::invalid("settings.sampleFps", "0.1 to 10"));
+        }
+        if self.min_face_px.is_some_and(|it| !(20..=1_000).contains(&it)) {
+            return Err(Problem::invalid("settings.minFacePx", "20 to 1000"));
+        }
+        if self.score_threshold.is_some_and(|it| !(it > 0.0 && it <= 100.0)) {
+            return Err(Problem::invalid("settings.scoreThreshold", "above 0, at most 100"));
+        }
+        let (sample_fps, min_face_px, score_threshold) = (self.sample_fps, self.min_face_px, self.score_threshold);
+        Ok(ProcessorSettings { backend: Backend::Embedded, sample_fps, min_face_px, score_threshold })
+    }
+}
+
+/// A bucket, as it is returned.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BucketOut {
+    pub(crate) id: String,
+    system: String,
+    endpoint: String,
+    bucket: String,
+    prefixes: Vec<String>,
+    suffixes: Vec<String>,
+    mime_types: Vec<String>,
+    schedule: String,
+    active: bool,
+    processor: String,
+    settings: SettingsIn,
+    has_credentials: bool,
+    created_at: String,
+    updated_at: String,
+    /// Why the last scan failed, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<String>,
+    /// No scheduled scan before this time, after failures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_scan_after: Option<String>,
+}
+
+impl BucketOut {
+    pub(crate) fn new(it: &Bucket, state: &ScanState) -> Self {
+        let settings = SettingsIn {
+            backend: Some("embedded".to_owned()),
+            sample_fps: it.settings.sample_fps,
+            min_face_px: it.settings.min_face_px,
+            score_threshold: it.settings.score_threshold,
+        };
+        Self {
+            id: it.id.to_string(),
+            system: it.system.name().to_owned(),
+            endpoint: it.endpoint.clone(),
+            bucket: it.bucket.clone(),
+            prefixes: it.prefixes.clone(),
+            suffixes: it.suffixes.clone(),
+            mime_types: it.mime_types.clone(),
+            schedule: it.schedule.to_string(),
+            active: it.active,
+            processor: it.processor.name().to_owned(),
+            settings,
+            has_credentials: it.credentials.is_some(),
+            created_at: rfc3339(it.created_at),
+            updated_at: rfc3339(it.updated_at),
+            last_error: state.last_error.clone(),
+            next_scan_after: (state.not_before > 0).then(|| rfc3339(from_millis(state.not_before))),
+        }
+    }
+}
+
+/// An item, as it is returned.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ItemOut {
+    pub(crate) id: String,
+    system: String,
+    bucket_id: String,
+    bucket: String,
+    key: String,
+    version: String,
+    size: u64,
+    media_type: String,
+    processor: String,
+    /// Pending, Processing, Completed, Failed or Skipped
+    status: String,
+    attempts: u32,
+    found_at: String,
+    updated_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorOut>,
+    /// Per processor: `faces`, `quality`, and in answers about one item or with `?results=full` the whole document with
+    /// boxes, confidences and times (`processor-result/1`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
+    pub(crate) results: Option<Value>,
+    /// Changes of state, oldest first; in answers about one item.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) history: Option<Vec<ChangeOut>>,
+}
+
+/// Why an item is Failed or Skipped.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ErrorOut {
+    code: String,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+/// A change of state.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ChangeOut {
+    at: String,
+    status: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+impl ItemOut {
+    pub(crate) fn new(it: &Item) -> Self {
+        let results = it.results.as_ref().filter(|_| it.status == Status::Completed);
+        let results = results.map(
+            |found| serde_json::json!({ it.processor.name(): { "faces": found.faces, "quality": found.quality } }),
+        );
+        let error = it.error.as_ref().map(|it| ErrorOut {
+            code: it.code.clone(),
+            message: it.message.clone(),
+            hint: it.hint.clone(),
+        });
+        Self {
+            id: it.id.to_string(),
+            system: it.system.name().to_owned(),
+            bucket_id: it.bucket_id.to_string(),
+            bucket: it.bucket.clone(),
+            key: it.key.clone(),
+            version: it.version.clone(),
+            size: it.size,
+            media_type: it.media_type.clone(),
+            processor: it.processor.name().to_owned(),
+            status: it.status.name().to_owned(),
+            attempts: it.attempts,
+            found_at: rfc3339(from_millis(it.found_at)),
+            updated_at: rfc3339(from_millis(it.updated_at)),
+            error,
+            results,
+            history: None,
+        }
+    }
+
+    /// With everything that is known of the item.
+    pub(crate) fn whole(it: &Item) -> Self {
+        let first = if it.history.is_empty() { it.status } else { Status::Pending };
+        let found = ChangeOut {
+            at: rfc3339(from_millis(it.found_at)),
+            status: first.name().to_owned(),
+            note: Some("found".to_owned()),
+        };
+        let change = |it: &domain::item::Change| ChangeOut {
+            at: rfc3339(from_millis(it.at)),
+            status: it.status.name().to_owned(),
+            note: it.note.clone(),
+        };
+        let history = std::iter::once(found).chain(it.history.iter().map(change)).collect();
+        Self { history: Some(history), ..Self::new(it) }
+    }
+}
+
+/// A page of a list.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Page<T> {
+    pub(crate) items: Vec<T>,
+    /// Give it as `cursor` to get what comes after; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next: Option<String>,
+}

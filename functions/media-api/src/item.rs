@@ -1,0 +1,192 @@
+//! `/api/v1/Media/Items` and `/api/v1/Media/Summary`.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::{Path, Query, State as Shared};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use domain::bucket::System;
+use domain::item::{Item, Status};
+use domain::processing;
+use domain::{AppId, ItemId, cursor};
+use entry::clock;
+use entry::http::Problem;
+use entry::http::caller::Caller;
+use serde::Deserialize;
+use serde_json::Value;
+use table::{Committed, Wanted};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use utoipa::IntoParams;
+
+use crate::State;
+use crate::dto::{ItemOut, Page};
+
+fn missing() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no-such-item", "there is no item of that id")
+}
+
+async fn find(state: &State, app: AppId, id: &str) -> Result<Item, Problem> {
+    let id: ItemId = id.parse().map_err(|_| missing())?;
+    // another application's item is no item, so that ids cannot be probed
+    state.table.item(id).await?.filter(|it| it.app == app).ok_or_else(missing)
+}
+
+/// What a list is narrowed to.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Filter {
+    /// `datacore`
+    system: Option<String>,
+    /// A bucket's id
+    bucket: Option<String>,
+    /// Pending, Processing, Completed, Failed or Skipped
+    status: Option<String>,
+    /// Found at or after this time, RFC 3339
+    since: Option<String>,
+    /// What a page before gave as `next`
+    cursor: Option<String>,
+    /// 1 to 100, by default 50
+    limit: Option<usize>,
+    /// `full` adds the result documents, at 25 items a page
+    results: Option<String>,
+}
+
+impl Filter {
+    fn wanted(&self) -> Result<Wanted, Problem> {
+        let system = match self.system.as_deref() {
+            None => None,
+            Some("datacore") => Some(System::DataCore),
+            Some(_) => return Err(Problem::invalid("system", "the system is `datacore`")),
+        };
+        let bucket = self
+            .bucket
+            .as_deref()
+            .map(|it| it.parse().map_err(|_| Problem::invalid("bucket", "this is no bucket's id")));
+        let status = self.status.as_deref().map(|it| {
+            it.parse::<Status>()
+                .map_err(|()| Problem::invalid("status", "Pending, Processing, Completed, Failed or Skipped"))
+        });
+        let since = self.since.as_deref().map(|it| {
+            let time = OffsetDateTime::parse(it, &Rfc3339)
+                .map_err(|_| Problem::invalid("since", "a time such as 2026-11-21T09:00:00Z"));
+            time.map(domain::millis)
+        });
+        Ok(Wanted { system, bucket: bucket.transpose()?, status: status.transpose()?, since: since.transpose()? })
+    }
+}
+
+/// Items, newest first. A page may be short, or empty, and still have a `next`.
+#[utoipa::path(get, path = "/api/v1/Media/Items", tag = "Items", security(("keys" = [])), params(Filter),
+    responses((status = 200, body = Page<ItemOut>), (status = 422, body = Problem)))]
+pub(crate) async fn list(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    filter: Result<Query<Filter>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<Page<ItemOut>>, Problem> {
+    let Query(filter) =
+        filter.map_err(|it| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", it.body_text()))?;
+    let wanted = filter.wanted()?;
+    let full = match filter.results.as_deref() {
+        None | Some("counts") => false,
+        Some("full") => true,
+        Some(_) => return Err(Problem::invalid("results", "`counts` or `full`")),
+    };
+    let limit = filter.limit.unwrap_or(50).min(if full { 25 } else { 100 });
+    if limit == 0 {
+        return Err(Problem::invalid("limit", "1 to 100"));
+    }
+    let after = filter
+        .cursor
+        .as_deref()
+        .map(cursor::read)
+        .transpose()
+        .map_err(|it| Problem::invalid("cursor", it.to_string()))?;
+    let page = state.table.items(app, &wanted, after, limit).await?;
+    let mut items = Vec::with_capacity(page.items.len());
+    for it in &page.items {
+        let mut out = ItemOut::new(it);
+        if full {
+            document(&state, it, &mut out).await?;
+        }
+        items.push(out);
+    }
+    Ok(Json(Page { items, next: page.next.map(|it| cursor::write(&it)) }))
+}
+
+/// One item, with its history and its whole result: boxes, confidences and times.
+#[utoipa::path(get, path = "/api/v1/Media/Items/{id}", tag = "Items", security(("keys" = [])), params(("id" = String, Path)),
+    responses((status = 200, body = ItemOut), (status = 404, body = Problem)))]
+pub(crate) async fn get(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<ItemOut>, Problem> {
+    let item = find(&state, app, &id).await?;
+    let mut out = ItemOut::whole(&item);
+    document(&state, &item, &mut out).await?;
+    Ok(Json(out))
+}
+
+/// Orders an item to be processed again. Done already while it waits or is under way.
+#[utoipa::path(post, path = "/api/v1/Media/Items/{id}/reprocess", tag = "Items", security(("keys" = [])), params(("id" = String, Path)),
+    responses((status = 202, body = ItemOut), (status = 404, body = Problem)))]
+pub(crate) async fn reprocess(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, Json<ItemOut>), Problem> {
+    for _ in 0..3 {
+        let item = find(&state, app, &id).await?;
+        let now = clock::now();
+        let Some(plan) = processing::reprocess(now, &item) else {
+            return Ok((StatusCode::ACCEPTED, Json(ItemOut::new(&item))));
+        };
+        if state.table.commit(&plan, now).await? == Committed::Done {
+            return Ok((StatusCode::ACCEPTED, Json(ItemOut::new(&plan.item))));
+        }
+    }
+    Err(Problem::new(StatusCode::CONFLICT, "busy", "the item is changing; try again"))
+}
+
+/// The picture, or for a video a frame per track, with the boxes drawn.
+#[utoipa::path(get, path = "/api/v1/Media/Items/{id}/preview.jpg", tag = "Items", security(("keys" = [])), params(("id" = String, Path)),
+    responses((status = 200, content_type = "image/jpeg", body = Vec<u8>), (status = 404, body = Problem)))]
+pub(crate) async fn preview(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let item = find(&state, app, &id).await?;
+    let none = || Problem::new(StatusCode::NOT_FOUND, "no-preview", "the item has no result yet");
+    let key = item.results.ok_or_else(none)?.preview;
+    let bytes = stored(&state, &key).await?;
+    Ok(([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "private, max-age=60")], bytes).into_response())
+}
+
+/// How many items there are in each status.
+#[utoipa::path(get, path = "/api/v1/Media/Summary", tag = "Items", security(("keys" = [])),
+    responses((status = 200, body = BTreeMap<String, i64>)))]
+pub(crate) async fn summary(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+) -> Result<Json<BTreeMap<String, i64>>, Problem> {
+    let tally = state.table.tally(app, clock::now()).await?;
+    let count = |it: Status| (it.name().to_owned(), tally.0.get(it.name()).copied().unwrap_or(0).max(0));
+    Ok(Json(Status::ALL.into_iter().map(count).collect()))
+}
+
+async fn document(state: &State, item: &Item, out: &mut ItemOut) -> Result<(), Problem> {
+    let (Some(results), Some(shown)) = (&item.results, &mut out.results) else { return Ok(()) };
+    let document: Value = serde_json::from_slice(&stored(state, &results.document).await?)?;
+    for (name, value) in document.as_object().into_iter().flatten() {
+        shown[item.processor.name()][name] = value.clone();
+    }
+    Ok(())
+}
+
+async fn stored(state: &State, key: &str) -> Result<Vec<u8>, Problem> {
+    let answer = state.s3.get_object().bucket(&state.results).key(key).send().await?;
+    Ok(answer.body.collect().await?.to_vec())
+}

@@ -1,0 +1,60 @@
+//! The routes of buckets and items. A library beside its program, so that `docs-api` can describe them.
+
+mod bucket;
+mod dto;
+mod item;
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use axum::http::StatusCode;
+use domain::address::Allowed;
+use entry::http::{Callers, Problem};
+use entry::{Queue, Secrets};
+use table::Table;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// What the endpoints work with.
+#[derive(Clone)]
+pub struct State {
+    pub table: Table,
+    pub callers: Callers,
+    pub secrets: Arc<Secrets>,
+    pub scans: Queue,
+    pub s3: aws_sdk_s3::Client,
+    /// The bucket of results.
+    pub results: String,
+    pub allowed: Allowed,
+}
+
+impl FromRef<State> for Callers {
+    fn from_ref(state: &State) -> Self {
+        state.callers.clone()
+    }
+}
+
+/// The routes, to serve.
+pub fn router(state: State) -> axum::Router {
+    let (router, _) = routes().split_for_parts();
+    let missing = async || Problem::new(StatusCode::NOT_FOUND, "no-such-route", "there is no such route");
+    let method = async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "the route does not know this method");
+    router.fallback(missing).method_not_allowed_fallback(method).with_state(state)
+}
+
+/// The routes, to describe.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    routes().into_openapi()
+}
+
+fn routes() -> OpenApiRouter<State> {
+    OpenApiRouter::new()
+        .routes(routes!(bucket::list, bucket::create))
+        .routes(routes!(bucket::get, bucket::replace, bucket::remove))
+        .routes(routes!(bucket::scan))
+        .routes(routes!(item::list))
+        .routes(routes!(item::get))
+        .routes(routes!(item::reprocess))
+        .routes(routes!(item::preview))
+        .routes(routes!(item::summary))
+}

@@ -1,0 +1,21 @@
+//! `media-api`: buckets and items over HTTP.
+
+use std::sync::Arc;
+
+use media_api::{State, router};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), entry::Error> {
+    let mut start = entry::start().await;
+    let (table, seal) = (start.table(), Arc::new(start.seal()));
+    let state = State {
+        callers: entry::http::Callers::new(table.clone(), seal.clone()),
+        secrets: Arc::new(entry::Secrets::new(table.clone(), seal)),
+        scans: start.queue("SCAN_QUEUE"),
+        s3: start.s3(),
+        results: start.text("RESULTS"),
+        allowed: start.allowed_networks(),
+        table,
+    };
+    start.http(router(state)).await
+}

@@ -1,0 +1,31 @@
+//! The lease: extended while the work runs.
+
+use std::future::Future;
+use std::pin::pin;
+
+use domain::item::Item;
+use entry::{Chain, clock};
+
+use crate::handler::Parts;
+
+/// Works, and extends the lease every third of its time. `None` if another worker has taken the item: the work is
+/// dropped then.
+pub(crate) async fn held<T>(parts: &Parts, item: &Item, work: impl Future<Output = T>) -> Option<T> {
+    let third = (parts.lease / 3_i32).unsigned_abs();
+    let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + third, third);
+    let mut work = pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return Some(done),
+            _ = beat.tick() => {
+                let until = domain::millis(clock::now() + parts.lease);
+                match parts.table.extend_lease(item, until).await {
+                    Ok(true) => {}
+                    Ok(false) => return None,
+                    // the next beat tries again; two thirds of the lease are left
+                    Err(error) => tracing::warn!(item.id = %item.id, error = %Chain(&error), "could not extend the lease"),
+                }
+            }
+        }
+    }
+}

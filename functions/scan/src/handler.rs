@@ -1,0 +1,135 @@
+//! One page: list, store what is new, go on or end.
+
+use domain::address::Allowed;
+use domain::bucket::{Bucket, ScanState};
+use domain::notification::{News, Stream};
+use domain::order::ScanOrder;
+use domain::scanning::backoff;
+use entry::{Failure, Message, Meter, Queue, Secrets};
+use media::objects::{Listing, Objects, ObjectsError, open};
+use serde_json::json;
+use table::Table;
+use time::{Duration, OffsetDateTime};
+
+use crate::page;
+
+/// A scan holds its bucket for so long without a sign of life, and says that it lives when a third is left.
+const LEASE: Duration = Duration::minutes(15);
+
+/// What the handler works with.
+pub(crate) struct Parts {
+    pub(crate) table: Table,
+    pub(crate) secrets: Secrets,
+    pub(crate) queue: Queue,
+    pub(crate) allowed: Allowed,
+    pub(crate) meter: Meter,
+}
+
+pub(crate) async fn handle(parts: &Parts, now: OffsetDateTime, message: Message) -> Result<(), Failure> {
+    let order: ScanOrder = message.order("scan order")?;
+    let Some(bucket) = parts.table.bucket(order.app, order.bucket).await? else { return Ok(()) };
+    let mut state = parts.table.scan_state(order.app, order.bucket).await?;
+    if !wanted(&order, &bucket, &state, now) {
+        return Ok(());
+    }
+    match list(parts, &order, &bucket).await {
+        Ok(listing) => {
+            let found = page::store(&parts.table, &order, &bucket, &listing.objects, now).await?;
+            proceed(parts, order, &bucket, &mut state, listing, found, now).await
+        }
+        Err(Trouble::Theirs(error)) => fail(parts, &order, &bucket, &mut state, &error, now).await,
+        Err(Trouble::Ours(failure)) => Err(failure),
+    }
+}
+
+enum Trouble {
+    Theirs(ObjectsError),
+    Ours(Failure),
+}
+
+/// Whether this page is to be listed: not while another scan holds the bucket, nor, unless a person asks for it, while
+/// it is inactive or backing off.
+fn wanted(order: &ScanOrder, bucket: &Bucket, state: &ScanState, now: OffsetDateTime) -> bool {
+    let held = state.running.as_ref().is_some_and(|(scan, until)| *scan != order.scan && *until > domain::millis(now));
+    let rests = order.page == 0 && state.not_before > domain::millis(now);
+    !held && (order.requested || (bucket.active && !rests))
+}
+
+async fn list(parts: &Parts, order: &ScanOrder, bucket: &Bucket) -> Result<Listing, Trouble> {
+    let credentials = parts.secrets.of_bucket(bucket).await.map_err(|it| Trouble::Ours(it.into()))?;
+    let objects = open(bucket, credentials, &parts.allowed, parts.meter.counter("media")).map_err(Trouble::Theirs)?;
+    let listing = objects.page(order.token.as_deref()).await.map_err(Trouble::Theirs)?;
+    if order.page == 0 {
+        objects.probe().await.map_err(Trouble::Theirs)?;
+    }
+    Ok(listing)
+}
+
+async fn proceed(
+    parts: &Parts,
+    order: ScanOrder,
+    bucket: &Bucket,
+    state: &mut ScanState,
+    listing: Listing,
+    found: u64,
+    now: OffsetDateTime,
+) -> Result<(), Failure> {
+    let (found, listed) = (order.found + found, order.listed + listing.objects.len() as u64);
+    if let Some(token) = listing.next {
+        let left = state.running.as_ref().map_or(0, |(_, until)| until - domain::millis(now));
+        if left < domain::millis(OffsetDateTime::UNIX_EPOCH + LEASE) / 3 {
+            state.running = Some((order.scan.clone(), domain::millis(now + LEASE)));
+            parts.table.put_scan_state(order.app, order.bucket, state).await?;
+        }
+        tracing::info!(bucket = %bucket.bucket, page = order.page, "scanning {}: {listed} objects, {found} new", bucket.bucket);
+        let next = ScanOrder { token: Some(token), page: order.page + 1, found, listed, ..order };
+        return Ok(parts.queue.send(&next, Duration::ZERO).await?);
+    }
+    if found > 0 || order.requested {
+        let data = json!({ "bucket": { "id": bucket.id, "system": bucket.system, "bucket": bucket.bucket }, "found": found, "listed": listed });
+        let news = [News::new("scan.completed", data)];
+        parts.table.append(order.app, &Stream::App, &news, &format!("{}.end", order.scan), now).await?;
+        tracing::info!(bucket = %bucket.bucket, found, listed, "scanned {}: {listed} objects, {found} new", bucket.bucket);
+    }
+    if *state != ScanState::default() {
+        parts.table.put_scan_state(order.app, order.bucket, &ScanState::default()).await?;
+    }
+    Ok(())
+}
+
+/// The bucket stays active: the next scan comes after a pause that grows with each failure.
+async fn fail(
+    parts: &Parts,
+    order: &ScanOrder,
+    bucket: &Bucket,
+    state: &mut ScanState,
+    error: &ObjectsError,
+    now: OffsetDateTime,
+) -> Result<(), Failure> {
+    let reason = error.to_string();
+    tracing::warn!(bucket = %bucket.bucket, error = %reason, "could not scan {}: {reason}", bucket.bucket);
+    let failures = state.failures + 1;
+    let not_before = now + backoff(failures);
+    let data = json!({
+        "bucket": { "id": bucket.id, "system": bucket.system, "bucket": bucket.bucket },
+        "error": reason, "failures": failures, "nextScanAfter": domain::rfc3339(not_before),
+    });
+    let write_id = format!("{}.{}.failed", order.scan, order.page);
+    parts.table.append(order.app, &Stream::App, &[News::new("scan.failed", data)], &write_id, now).await?;
+    let next = ScanState { running: None, failures, last_error: Some(reason), not_before: domain::millis(not_before) };
+    parts.table.put_scan_state(order.app, order.bucket, &next).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_events_decode() {
+        let event: serde_json::Value =
+            serde_json::from_str(include_str!("../../../events/scan.first-page.json")).unwrap();
+        let order: ScanOrder = serde_json::from_str(event["Records"][0]["body"].as_str().unwrap()).unwrap();
+        assert_eq!((order.page, order.token), (0, None));
+    }
+}

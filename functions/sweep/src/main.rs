@@ -1,0 +1,34 @@
+//! `sweep`, each minute: queues due scans, takes items from workers that have gone silent, sends due retries.
+
+mod due;
+mod leases;
+mod scans;
+
+use table::{Mark, TableError};
+use time::Duration;
+
+/// Why a run failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SweepError {
+    #[error("the table failed")]
+    Table(#[from] TableError),
+    #[error("a queue failed")]
+    Queue(#[from] entry::queue::NotQueued),
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), entry::Error> {
+    let mut start = entry::start().await;
+    let (table, scan_queue, webhook_queue) = (start.table(), start.queue("SCAN_QUEUE"), start.queue("WEBHOOK_QUEUE"));
+    start
+        .schedule::<SweepError>(async |now| {
+            let minute_ago = domain::millis(now - Duration::MINUTE);
+            let mark = table.mark().await?.unwrap_or(Mark { scans: minute_ago, due: minute_ago });
+            leases::run(&table, now).await?;
+            scans::run(&table, &scan_queue, mark.scans, now).await?;
+            let due = due::run(&table, &webhook_queue, mark.due, now).await?;
+            // last: what was queued twice is harmless, what was forgotten is not
+            Ok(table.put_mark(&Mark { scans: domain::millis(now), due }).await?)
+        })
+        .await
+}

@@ -1,0 +1,220 @@
+//! Which addresses of strangers we may call (realtime, section 4; the guards of `channels` and `media` obey it).
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use url::{Host, Url};
+
+/// Networks that the deployment allows although they are not public; empty by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Allowed(Vec<IpNet>);
+
+/// Why an address is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("the address is not a URL")]
+    NotAUrl,
+    #[error("the address must begin with https://")]
+    Scheme,
+    #[error("the address must not hold a user name, a password or a fragment")]
+    Surplus,
+    #[error("the address is longer than 2048 characters")]
+    TooLong,
+    #[error("port {0} is not among 443, 8443, 80 and 8080")]
+    Port(u16),
+    #[error("`{0}` is not a public host name")]
+    Host(String),
+    #[error("`{0}` is not a public address")]
+    Address(IpAddr),
+}
+
+/// A setting that is no list of networks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a network such as 127.0.0.0/8")]
+pub struct NotANetwork(String);
+
+impl FromStr for Allowed {
+    type Err = NotANetwork;
+    /// Networks separated by commas; an empty text allows none.
+    fn from_str(text: &str) -> Result<Self, NotANetwork> {
+        let networks = text.split(',').map(str::trim).filter(|it| !it.is_empty());
+        networks.map(|it| it.parse().map_err(|_| NotANetwork(it.to_owned()))).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl Allowed {
+    fn holds(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|it| it.contains(&address))
+    }
+
+    /// Whether a connection to this address may be made. For each address that a name resolved to.
+    pub fn permits(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.holds(address) || public(address)
+    }
+}
+
+/// Judges a stranger's URL by its text: when it is saved, and before each use, since a literal address never meets a
+/// resolver. Names are judged again by what they resolve to.
+///
+/// Plain `http`, any port and `localhost` are for allowed networks only.
+pub fn judge(text: &str, allowed: &Allowed) -> Result<Url, Refused> {
+    if text.len() > 2048 {
+        return Err(Refused::TooLong);
+    }
+    let url = Url::parse(text).map_err(|_| Refused::NotAUrl)?;
+    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+        return Err(Refused::Surplus);
+    }
+    if !matches!(url.scheme(), "https" | "http") {
+        return Err(Refused::Scheme);
+    }
+    let literal = match url.host() {
+        None => return Err(Refused::NotAUrl),
+        Some(Host::Ipv4(it)) => Some(IpAddr::V4(it)),
+        Some(Host::Ipv6(it)) => Some(IpAddr::V6(it).to_canonical()),
+        Some(Host::Domain("localhost")) if allowed.holds(IpAddr::from([127, 0, 0, 1])) => {
+            Some(IpAddr::from([127, 0, 0, 1]))
+        }
+        Some(Host::Domain(name)) => {
+            public_name(name)?;
+            None
+        }
+    };
+    match literal {
+        Some(address) if allowed.holds(address) => return Ok(url),
+        Some(address) if !public(address) => return Err(Refused::Address(address)),
+        _ => {}
+    }
+    if url.scheme() != "https" {
+        return Err(Refused::Scheme);
+    }
+    match url.port_or_known_default() {
+        Some(443 | 8443 | 80 | 8080) => Ok(url),
+        port => Err(Refused::Port(port.unwrap_or_default())),
+    }
+}
+
+fn public_name(name: &str) -> Result<(), Refused> {
+    let name = name.to_lowercase();
+    let reserved = [".local", ".internal", ".localhost", ".home.arpa"].iter().any(|it| name.ends_with(it));
+    if reserved || !name.contains('.') || name.ends_with('.') { Err(Refused::Host(name)) } else { Ok(()) }
+}
+
+/// Whether an address is on the public internet: none of the ranges of realtime 4.2 and aws 2.7.
+fn public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(it) => {
+            let [a, b, c, _] = it.octets();
+            !(matches!(a, 0 | 10 | 127 | 224..)
+                || matches!((a, b), (100, 64..=127) | (169, 254) | (172, 16..=31) | (192, 168) | (198, 18..=19))
+                || matches!((a, b, c), (192, 0, 0 | 2) | (192, 88, 99) | (198, 51, 100) | (203, 0, 113)))
+        }
+        IpAddr::V6(it) => public_v6(it),
+    }
+}
+
+fn public_v6(address: Ipv6Addr) -> bool {
+    let [a, b, c, ..] = address.segments();
+    let global_unicast = a & 0xe000 == 0x2000; // everything that is not 2000::/3 is reserved, local or multicast
+    let special = (a == 0x2001 && b < 0x0200) // 2001::/23, Teredo among it
+        || (a == 0x2001 && b == 0x0db8)
+        || a == 0x2002
+        || (a == 0x3fff && b < 0x1000)
+        || (a == 0x64 && b == 0xff9b && c <= 1);
+    global_unicast && !special
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(url: &str) -> Refused {
+        judge(url, &Allowed::default()).expect_err(url)
+    }
+
+    #[test]
+    fn the_published_list_of_addresses_holds() {
+        for good in ["1.1.1.1", "8.8.8.8", "2001:4860:4860::8888", "::ffff:8.8.8.8"] {
+            assert!(Allowed::default().permits(good.parse().unwrap()), "{good}");
+        }
+        for bad in [
+            "0.1.2.3",
+            "10.0.0.1",
+            "127.254.254.254",
+            "169.254.169.254",
+            "100.100.0.0",
+            "172.31.0.1",
+            "192.168.1.1",
+            "192.0.0.255",
+            "192.88.99.1",
+            "198.19.0.1",
+            "203.0.113.9",
+            "224.0.0.1",
+            "240.240.240.240",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::ffff:0.0.0.1",
+            "::7f00:1",
+            "febf:ffff::1",
+            "fd00:ec2::254",
+            "fec0::1",
+            "2002:c0a8:1::1",
+            "64:ff9b::808:808",
+            "64:ff9b:1::1",
+            "5f00::1",
+            "100::1",
+            "ff02::1",
+            "2001:db8::1",
+            "2001::1",
+            "3fff::1",
+        ] {
+            assert!(!Allowed::default().permits(bad.parse().unwrap()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn urls_are_judged_before_anything_is_resolved() {
+        assert!(judge("https://example.com:8443/hook?x=1", &Allowed::default()).is_ok());
+        assert_eq!(refused("http://example.com/"), Refused::Scheme);
+        assert_eq!(refused("ftp://example.com/"), Refused::Scheme);
+        assert_eq!(refused("https://user@example.com/"), Refused::Surplus);
+        assert_eq!(refused("https://example.com/#top"), Refused::Surplus);
+        assert_eq!(refused("https://example.com:22/"), Refused::Port(22));
+        for name in [
+            "https://metadata/",
+            "https://printer.local/",
+            "https://vault.internal/",
+            "https://localhost/",
+            "https://example.com./",
+        ] {
+            assert!(matches!(refused(name), Refused::Host(_)), "{name}");
+        }
+        // every spelling of 127.0.0.1 and of the metadata service
+        for literal in [
+            "https://127.0.0.1/",
+            "https://0x7f.1/",
+            "https://2130706433/",
+            "https://017700000001/",
+            "https://[::ffff:127.0.0.1]/",
+            "https://169.254.169.254/",
+            "https://[fd00:ec2::254]/",
+        ] {
+            assert!(matches!(refused(literal), Refused::Address(_)), "{literal}");
+        }
+    }
+
+    #[test]
+    fn an_allowed_network_is_allowed_and_nothing_beside_it() {
+        let allowed: Allowed = "127.0.0.0/8".parse().unwrap();
+        assert!(judge("http://127.0.0.1:9000/", &allowed).is_ok());
+        assert!(judge("http://localhost:9000/", &allowed).is_ok());
+        assert!(judge("http://10.0.0.1/", &allowed).is_err());
+        assert!(judge("http://example.com/", &allowed).is_err());
+        assert!("127.0.0.0/99".parse::<Allowed>().is_err());
+        assert!("localhost".parse::<Allowed>().is_err());
+    }
+}

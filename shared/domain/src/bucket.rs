@@ -1,0 +1,114 @@
+//! A bucket that is scanned, and what is wanted from it.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::schedule::Schedule;
+use crate::{AppId, BucketId};
+
+/// Where media comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum System {
+    DataCore,
+}
+
+impl System {
+    /// The word that the API and the notifications use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DataCore => "datacore",
+        }
+    }
+}
+
+/// What is done with an item. The names are the product's own (`"processor": "FacialRecognition"`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ProcessorKind {
+    FacialRecognition,
+}
+
+impl ProcessorKind {
+    /// The word that settings, results and notifications use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FacialRecognition => "FacialRecognition",
+        }
+    }
+}
+
+/// Where a processor runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    #[default]
+    Embedded,
+}
+
+/// Settings of a bucket's processor; what is absent has the processor's default.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProcessorSettings {
+    pub backend: Backend,
+    /// Frames per second that are looked at in a video, 0.1 to 10.
+    pub sample_fps: Option<f32>,
+    /// The smallest face, in pixels of the analysed picture, 20 to 1000.
+    pub min_face_px: Option<u32>,
+    /// Detections under this score are dropped, above 0.
+    pub score_threshold: Option<f64>,
+}
+
+/// A secret as it is stored: base64 of nonce and ciphertext under the application's data key.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed(pub String);
+
+impl std::fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("********")
+    }
+}
+
+/// A bucket of a media system, scanned on a schedule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Bucket {
+    pub id: BucketId,
+    pub app: AppId,
+    pub system: System,
+    /// The S3 front end, path style: `https://{domain}`.
+    pub endpoint: String,
+    pub bucket: String,
+    /// Keys must begin with one of these; none means every key.
+    #[serde(default)]
+    pub prefixes: Vec<String>,
+    /// Keys must end with one of these, in any case; none means every key.
+    #[serde(default)]
+    pub suffixes: Vec<String>,
+    /// `image/jpeg` or `image/*`; none means what the processor takes.
+    #[serde(default)]
+    pub mime_types: Vec<String>,
+    pub schedule: Schedule,
+    pub active: bool,
+    pub processor: ProcessorKind,
+    #[serde(default)]
+    pub settings: ProcessorSettings,
+    /// `access:secret`, sealed; absent means anonymous.
+    pub credentials: Option<Sealed>,
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    pub updated_at: OffsetDateTime,
+}
+
+/// How the last scan of a bucket ended, and whether one is under way.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ScanState {
+    /// The scan that holds the bucket, and until when (milliseconds).
+    pub running: Option<(String, i64)>,
+    /// Failures in a row; 0 after a success.
+    #[serde(default)]
+    pub failures: u32,
+    pub last_error: Option<String>,
+    /// No scheduled scan before this time (milliseconds), after failures.
+    #[serde(default)]
+    pub not_before: i64,
+}

@@ -1,0 +1,168 @@
+//! An item: one version of a media object, and what has become of it.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::bucket::{Bucket, ProcessorKind, System};
+use crate::scanning::Object;
+use crate::{AppId, BucketId, ItemId};
+
+/// Where an item stands. The names are the API's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Status {
+    Pending,
+    Processing,
+    Completed,
+    Failed,
+    Skipped,
+}
+
+impl Status {
+    /// Every status, in the order in which an item passes them.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Processing, Self::Completed, Self::Failed, Self::Skipped];
+
+    /// The word that the API, the rows and the notifications use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Processing => "Processing",
+            Self::Completed => "Completed",
+            Self::Failed => "Failed",
+            Self::Skipped => "Skipped",
+        }
+    }
+}
+
+impl std::str::FromStr for Status {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|it| it.name().eq_ignore_ascii_case(text)).ok_or(())
+    }
+}
+
+/// One version of a media object. At discovery its row must stay under 1 KB, which is one write unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Item {
+    pub id: ItemId,
+    pub app: AppId,
+    pub system: System,
+    pub bucket_id: BucketId,
+    pub bucket: String,
+    pub key: String,
+    /// The object's ETag as this API gave it, without quotes, and its size: `{etag}-{size}`.
+    pub version: String,
+    pub size: u64,
+    pub media_type: String,
+    pub processor: ProcessorKind,
+    pub status: Status,
+    /// Counts changes of state, so that each is made from the state that it was decided on.
+    pub revision: u32,
+    /// Starts of the work since it was last ordered.
+    pub attempts: u32,
+    /// While Processing: until when (milliseconds) the worker holds the item.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_until: Option<i64>,
+    /// Why it is Skipped or Failed, or why the last attempt went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Problem>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub results: Option<Results>,
+    /// The page of the scan that found it; lets a repeated page know its own.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub found_by: String,
+    pub found_at: i64,
+    pub updated_at: i64,
+    /// The newest changes of state, oldest first, at most [`HISTORY`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<Change>,
+}
+
+/// How many changes of state an item keeps.
+pub const HISTORY: usize = 40;
+
+/// A change of state. The discovery is not among them: it is `found_at`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    pub at: i64,
+    pub status: Status,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// Why something did not work: a code of the processors' list (section 2.5), a sentence, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    pub code: String,
+    pub message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        let message: String = message.into();
+        Self { code: code.to_owned(), message: message.chars().take(1_000).collect(), hint: None }
+    }
+}
+
+/// Counts of a result; the document itself lies in the results bucket under `document`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Results {
+    pub faces: u64,
+    pub quality: String,
+    pub document: String,
+    pub preview: String,
+    pub sha256: String,
+}
+
+impl Item {
+    /// The item that an object is, before anything is stored. The same object version is always the same item.
+    pub fn found(bucket: &Bucket, object: &Object, media_type: String, page: &str, now: OffsetDateTime) -> Self {
+        let version = format!("{}-{}", object.etag, object.size);
+        let place = [bucket.system.name(), &bucket.endpoint, &bucket.bucket, &object.key, &version];
+        Self {
+            id: ItemId::of(bucket.app, &place),
+            app: bucket.app,
+            system: bucket.system,
+            bucket_id: bucket.id,
+            bucket: bucket.bucket.clone(),
+            key: object.key.clone(),
+            version,
+            size: object.size,
+            media_type,
+            processor: bucket.processor,
+            status: Status::Pending,
+            revision: 0,
+            attempts: 0,
+            lease_until: None,
+            error: None,
+            results: None,
+            found_by: page.to_owned(),
+            found_at: crate::millis(now),
+            updated_at: crate::millis(now),
+            history: Vec::new(),
+        }
+    }
+
+    /// `data.item` of the notifications.
+    pub fn reference(&self) -> serde_json::Value {
+        serde_json::json!({
+            "id": self.id, "system": self.system, "bucket": self.bucket, "key": self.key, "version": self.version,
+            "size": self.size, "mediaType": self.media_type,
+        })
+    }
+
+    /// The item in its next state.
+    #[must_use]
+    pub fn moved(&self, now: OffsetDateTime, status: Status, note: Option<String>) -> Self {
+        let mut next = self.clone();
+        next.status = status;
+        next.revision += 1;
+        next.updated_at = crate::millis(now);
+        next.lease_until = None;
+        next.history.push(Change { at: next.updated_at, status, note });
+        let surplus = next.history.len().saturating_sub(HISTORY);
+        next.history.drain(..surplus);
+        next
+    }
+}

@@ -1,0 +1,44 @@
+//! Nouns and decisions of the Notifications API: no I/O, no async, no clock, no vendor's name.
+//!
+//! A decision takes `now`, the stored state and what happened, and returns data; whoever calls it does the work.
+
+pub mod address;
+pub mod application;
+pub mod bucket;
+pub mod channel;
+pub mod cursor;
+pub mod delivery;
+pub mod id;
+pub mod item;
+pub mod notification;
+pub mod order;
+pub mod processing;
+pub mod result;
+pub mod scanning;
+pub mod schedule;
+pub mod tracks;
+
+pub use id::{AppId, BucketId, ChannelId, ItemId};
+
+/// The length of a segment, a page or a batch that is meant for one request: at most 100 entries (DynamoDB's
+/// `BatchGetItem` and `TransactWriteItems` limit).
+pub const BATCH: usize = 100;
+
+/// Prints a time as RFC 3339 in UTC with microseconds at most, trailing zeros dropped: `2026-11-21T09:41:37.5Z`.
+pub fn rfc3339(at: time::OffsetDateTime) -> String {
+    let at = at.to_offset(time::UtcOffset::UTC);
+    let micros = at.nanosecond() / 1_000;
+    let at = at.replace_nanosecond(micros * 1_000).unwrap_or(at);
+    at.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
+}
+
+/// Milliseconds since 1970, the form in which keys and queue messages carry a time.
+pub fn millis(at: time::OffsetDateTime) -> i64 {
+    i64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
+}
+
+/// The time of so many milliseconds since 1970; out of range is 1970 itself.
+pub fn from_millis(ms: i64) -> time::OffsetDateTime {
+    time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000)
+        .unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
+}

@@ -1,0 +1,156 @@
+//! Notifications, the streams they stand in, and where the next one goes.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+/// A recipient's sequence of notifications.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Stream {
+    /// The application's own.
+    App,
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::App => f.write_str("app"),
+        }
+    }
+}
+
+impl FromStr for Stream {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        if text == "app" { Ok(Self::App) } else { Err(()) }
+    }
+}
+
+/// A place in a stream. Numbers begin at 1 and have no gaps inside an epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    pub epoch: i64,
+    pub sequence: u64,
+}
+
+/// The last number that a stream has given, and when the row that holds it expires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    pub last: Place,
+    pub expires: OffsetDateTime,
+}
+
+/// Where a stream's next notification goes. If even the newest row has expired, a new epoch begins: old cursors then
+/// answer that there is a gap.
+pub fn next(now: OffsetDateTime, head: Option<Head>) -> Place {
+    match head {
+        Some(it) if it.expires > now => Place { sequence: it.last.sequence + 1, ..it.last },
+        other => Place { epoch: now.unix_timestamp(), sequence: other.map_or(1, |it| it.last.sequence + 1) },
+    }
+}
+
+/// What is told, before it has a place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct News {
+    /// Dotted: `item.completed`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub data: Value,
+}
+
+impl News {
+    pub fn new(kind: &str, data: Value) -> Self {
+        Self { kind: kind.to_owned(), data }
+    }
+}
+
+/// A notification in its stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Notification {
+    pub id: NotificationId,
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// When it happened, not when it is sent.
+    #[serde(with = "time::serde::rfc3339")]
+    pub timestamp: OffsetDateTime,
+    pub data: Value,
+}
+
+/// A notification's id is its place, as text without a `.` (which would break the signed text of a webhook): an id
+/// finds its row without an index.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NotificationId {
+    pub stream: Stream,
+    pub epoch: i64,
+    pub sequence: u64,
+}
+
+impl fmt::Display for NotificationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stream = URL_SAFE_NO_PAD.encode(self.stream.to_string());
+        write!(f, "ntf_{stream}_{}_{}", self.epoch, self.sequence)
+    }
+}
+
+impl FromStr for NotificationId {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut parts = text.strip_prefix("ntf_").ok_or(())?.rsplitn(3, '_');
+        let (sequence, epoch, stream) = (parts.next().ok_or(())?, parts.next().ok_or(())?, parts.next().ok_or(())?);
+        let stream = String::from_utf8(URL_SAFE_NO_PAD.decode(stream).map_err(|_| ())?).map_err(|_| ())?;
+        let id = Self {
+            stream: stream.parse()?,
+            epoch: epoch.parse().map_err(|_| ())?,
+            sequence: sequence.parse().map_err(|_| ())?,
+        };
+        if id.to_string() == text { Ok(id) } else { Err(()) } // one thing has one spelling
+    }
+}
+
+impl Serialize for NotificationId {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for NotificationId {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        text.parse().map_err(|()| serde::de::Error::custom("not a notification id"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn numbers_go_on_and_a_new_epoch_begins_when_all_has_expired() {
+        let now = datetime!(2026-11-21 12:00 UTC);
+        let last = Place { epoch: 5, sequence: 41 };
+        assert_eq!(next(now, None), Place { epoch: now.unix_timestamp(), sequence: 1 });
+        assert_eq!(
+            next(now, Some(Head { last, expires: now + time::Duration::SECOND })),
+            Place { epoch: 5, sequence: 42 }
+        );
+        assert_eq!(next(now, Some(Head { last, expires: now })), Place { epoch: now.unix_timestamp(), sequence: 42 });
+    }
+
+    proptest! {
+        #[test]
+        fn an_id_is_read_back_and_nothing_else_is(epoch in any::<i64>(), sequence in any::<u64>(), junk in ".{0,40}") {
+            let id = NotificationId { stream: Stream::App, epoch, sequence };
+            prop_assert!(!id.to_string().contains('.'));
+            prop_assert_eq!(id.to_string().parse(), Ok(id));
+            prop_assert!(junk.parse::<NotificationId>().is_err());
+        }
+    }
+}

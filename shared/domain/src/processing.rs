@@ -1,0 +1,182 @@
+//! The life of an item from Pending on: claim, success, failure, a lease that ran out, and doing it again.
+
+use serde_json::json;
+use time::{Duration, OffsetDateTime};
+
+use crate::item::{Item, Problem, Results, Status};
+use crate::notification::News;
+
+/// Starts per order, after which an item is Failed (processors, section 2.5).
+pub const ATTEMPTS: u32 = 3;
+
+/// An item in its next state, and what to tell the application; both are written in one transaction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    pub item: Item,
+    pub news: Option<News>,
+}
+
+/// Takes a Pending item for work until `now + lease`; `None` if there is nothing to take.
+pub fn claim(now: OffsetDateTime, item: &Item, lease: Duration) -> Option<Plan> {
+    if item.status != Status::Pending {
+        return None;
+    }
+    let mut next = item.moved(now, Status::Processing, None);
+    next.attempts += 1;
+    next.lease_until = Some(crate::millis(now + lease));
+    Some(Plan { item: next, news: None })
+}
+
+/// How long an item that went back to Pending waits: 5, 20 … seconds by the attempts made (processors, section 5.3).
+pub fn delay(item: &Item) -> Duration {
+    if item.attempts == 0 { Duration::ZERO } else { Duration::seconds(5 << (2 * (item.attempts - 1).min(4))) }
+}
+
+/// The work is done.
+pub fn complete(now: OffsetDateTime, item: &Item, results: Results) -> Plan {
+    let mut next = item.moved(now, Status::Completed, None);
+    next.error = None;
+    let news = News::new(
+        "item.completed",
+        json!({
+            "item": next.reference(),
+            "results": { item.processor.name(): { "faces": results.faces, "quality": results.quality } },
+        }),
+    );
+    next.results = Some(results);
+    Plan { item: next, news: Some(news) }
+}
+
+/// An attempt went wrong. Back to Pending while attempts are left and `again` says that it may work next time.
+pub fn fail(now: OffsetDateTime, item: &Item, problem: Problem, again: bool) -> Plan {
+    if again && item.attempts < ATTEMPTS {
+        let mut next = item.moved(now, Status::Pending, Some(problem.message.clone()));
+        next.error = Some(problem);
+        return Plan { item: next, news: None };
+    }
+    end(now, item, Status::Failed, "item.failed", problem)
+}
+
+/// There is nothing to do for this item.
+pub fn skip(now: OffsetDateTime, item: &Item, problem: Problem) -> Plan {
+    end(now, item, Status::Skipped, "item.skipped", problem)
+}
+
+/// A worker that held the item has gone silent. `None` if its lease still runs.
+pub fn expire(now: OffsetDateTime, item: &Item) -> Option<Plan> {
+    let gone = item.status == Status::Processing && item.lease_until.is_none_or(|it| it <= crate::millis(now));
+    let problem =
+        || Problem::new("internal", format!("the worker of attempt {} stopped without an answer", item.attempts));
+    gone.then(|| fail(now, item, problem(), true))
+}
+
+/// A user wants it done again. `None` while it is waiting or under way anyway.
+pub fn reprocess(now: OffsetDateTime, item: &Item) -> Option<Plan> {
+    if matches!(item.status, Status::Pending | Status::Processing) {
+        return None;
+    }
+    let mut next = item.moved(now, Status::Pending, Some("asked for again".to_owned()));
+    next.attempts = 0;
+    next.error = None;
+    Some(Plan { item: next, news: None })
+}
+
+fn end(now: OffsetDateTime, item: &Item, status: Status, kind: &'static str, problem: Problem) -> Plan {
+    let mut next = item.moved(now, status, Some(problem.message.clone()));
+    let mut error = json!({ "code": problem.code, "message": problem.message });
+    if let Some(hint) = &problem.hint {
+        error["hint"] = json!(hint);
+    }
+    let news = News::new(kind, json!({ "item": next.reference(), "error": error }));
+    next.error = Some(problem);
+    Plan { item: next, news: Some(news) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::scanning::{Object, tests::bucket};
+
+    const NOW: OffsetDateTime = datetime!(2026-11-21 12:00 UTC);
+
+    fn item() -> Item {
+        let object = Object { key: "a.jpg".into(), etag: "e".into(), size: 7 };
+        Item::found(&bucket(), &object, "image/jpeg".into(), "p", NOW)
+    }
+
+    fn results() -> Results {
+        Results { faces: 2, quality: "demo".into(), document: "d".into(), preview: "p".into(), sha256: "s".into() }
+    }
+
+    #[test]
+    fn a_claim_is_for_one_worker() {
+        let held = claim(NOW, &item(), Duration::minutes(1)).unwrap().item;
+        assert_eq!((held.status, held.attempts, held.revision), (Status::Processing, 1, 1));
+        assert_eq!(claim(NOW, &held, Duration::minutes(1)), None);
+        assert_eq!(expire(NOW + Duration::seconds(59), &held), None);
+        assert_eq!(expire(NOW + Duration::minutes(1), &held).unwrap().item.status, Status::Pending);
+    }
+
+    #[test]
+    fn the_third_failure_is_the_last() {
+        let mut it = item();
+        for attempt in 1..=ATTEMPTS {
+            it = claim(NOW, &it, Duration::MINUTE).unwrap().item;
+            let plan = fail(NOW, &it, Problem::new("internal", "boom"), true);
+            assert_eq!(plan.news.is_some(), attempt == ATTEMPTS);
+            it = plan.item;
+        }
+        assert_eq!(it.status, Status::Failed);
+        assert_eq!(it.error.as_ref().unwrap().message, "boom");
+    }
+
+    #[test]
+    fn what_can_never_work_fails_at_once() {
+        let held = claim(NOW, &item(), Duration::MINUTE).unwrap().item;
+        let plan = fail(NOW, &held, Problem::new("media_unreadable", "no picture"), false);
+        assert_eq!(plan.item.status, Status::Failed);
+        assert_eq!(plan.news.unwrap().data["error"]["code"], "media_unreadable");
+    }
+
+    #[test]
+    fn a_found_item_is_one_write_unit() {
+        let object = Object { key: "k".repeat(200), etag: "9".repeat(36), size: 7_000_000_000 };
+        let row =
+            serde_json::to_vec(&Item::found(&bucket(), &object, "video/x-matroska".into(), "scan-page", NOW)).unwrap();
+        assert!(row.len() < 900, "{} bytes", row.len());
+    }
+
+    proptest! {
+        /// Whatever happens in whatever order: an ended item has told so exactly once since it was last ordered, and
+        /// never more than three attempts are made.
+        #[test]
+        fn every_order_ends_once(events in proptest::collection::vec(0_u8..6, 1..60)) {
+            let (mut it, mut told, mut now) = (item(), 0, NOW);
+            for event in events {
+                now += Duration::seconds(40);
+                let held = it.status == Status::Processing;
+                let plan = match event {
+                    0 => claim(now, &it, Duration::MINUTE),
+                    1 if held => Some(complete(now, &it, results())),
+                    2 if held => Some(fail(now, &it, Problem::new("internal", "x"), true)),
+                    3 if held => Some(skip(now, &it, Problem::new("too_large", "x"))),
+                    4 => expire(now, &it),
+                    5 => reprocess(now, &it).inspect(|_| told = 0),
+                    _ => None,
+                };
+                let Some(plan) = plan else { continue };
+                told += usize::from(plan.news.is_some());
+                prop_assert_eq!(plan.item.revision, it.revision + 1);
+                it = plan.item;
+                let ended = matches!(it.status, Status::Completed | Status::Failed | Status::Skipped);
+                prop_assert_eq!(told, usize::from(ended));
+                prop_assert!(it.attempts <= ATTEMPTS);
+                prop_assert_eq!(it.lease_until.is_some(), it.status == Status::Processing);
+                prop_assert!(it.history.len() <= crate::item::HISTORY);
+            }
+        }
+    }
+}

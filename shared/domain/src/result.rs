@@ -1,0 +1,120 @@
+//! The result document `processor-result/1` (processors, section 3): what a processor found, in one shape for all.
+//!
+//! Times are milliseconds from the start of the media, boxes are fractions 0 to 1 of the rotated picture with the
+//! origin at the top left, confidences 0 to 1.
+
+use serde::{Deserialize, Serialize};
+
+/// The value of `schema`.
+pub const SCHEMA: &str = "processor-result/1";
+
+/// A whole result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Document {
+    pub schema: String,
+    pub job_id: String,
+    pub asset: Asset,
+    pub producer: Producer,
+    pub media: Media,
+    pub tracks: Vec<Track>,
+    pub warnings: Vec<Warning>,
+}
+
+/// What was analysed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asset {
+    pub id: String,
+    pub version: String,
+    pub sha256: String,
+}
+
+/// What analysed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Producer {
+    pub kind: String,
+    pub backend: String,
+    pub models: Vec<Model>,
+    /// `production`, `gist` or `demo`: how far the result can be trusted.
+    pub quality: String,
+}
+
+/// A model and the hash of its weights.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Model {
+    pub id: String,
+    pub sha256: Option<String>,
+}
+
+/// The media as it was analysed; `duration_ms` and `sample_fps` are null for stills.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Media {
+    pub duration_ms: Option<u64>,
+    pub width: Option<u32>,
+    pub height: Option<u32>,
+    pub sample_fps: Option<f32>,
+}
+
+/// One thing that was seen, over time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Track {
+    pub id: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub label: String,
+    /// Always null on the embedded backend: it finds faces and names nobody.
+    pub person: Option<serde_json::Value>,
+    pub ranges: Vec<Range>,
+    pub samples: Vec<Sample>,
+}
+
+/// When a track was visible; videos only.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Range {
+    pub start_ms: u64,
+    pub end_ms: u64,
+    pub confidence: f64,
+}
+
+/// Where a track was at one time; 0 for stills.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    pub t_ms: u64,
+    #[serde(rename = "box")]
+    pub area: Box,
+    pub confidence: f64,
+}
+
+/// A rectangle.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Box {
+    pub x: f64,
+    pub y: f64,
+    pub w: f64,
+    pub h: f64,
+}
+
+/// Something that a reader should know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    pub code: String,
+    pub message: String,
+}
+
+impl Box {
+    /// The part inside the picture; `None` if nothing is left.
+    pub fn clamped(self) -> Option<Self> {
+        let (left, top) = (self.x.clamp(0.0, 1.0), self.y.clamp(0.0, 1.0));
+        let (right, bottom) = ((self.x + self.w).clamp(0.0, 1.0), (self.y + self.h).clamp(0.0, 1.0));
+        let inside = Self { x: left, y: top, w: right - left, h: bottom - top };
+        (inside.w > 0.0 && inside.h > 0.0).then_some(inside)
+    }
+
+    /// Intersection over union, 0 to 1.
+    pub fn overlap(&self, other: &Self) -> f64 {
+        let width = (self.x + self.w).min(other.x + other.w) - self.x.max(other.x);
+        let height = (self.y + self.h).min(other.y + other.h) - self.y.max(other.y);
+        let both = width.max(0.0) * height.max(0.0);
+        let either = self.w * self.h + other.w * other.h - both;
+        if either > 0.0 { both / either } else { 0.0 }
+    }
+}

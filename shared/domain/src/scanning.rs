@@ -1,0 +1,145 @@
+//! What a listed object means: nothing, a skipped item, or work.
+
+use crate::bucket::{Bucket, ProcessorKind};
+
+/// The largest object that is fetched: 5 GiB, half of a function's largest temporary storage.
+pub const MAX_BYTES: u64 = 5 << 30;
+
+/// An object as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    pub key: String,
+    pub etag: String,
+    pub size: u64,
+}
+
+/// What to do with an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Not an object that anybody asked for: a folder marker, a hidden file, a key outside the bucket's filters.
+    Ignore,
+    /// An item that is recorded and not processed.
+    Skip { media_type: String, reason: &'static str },
+    /// An item to process.
+    Process { media_type: String },
+}
+
+/// Judges an object by its bucket's filters. The type is guessed from the key; the processor looks at the bytes.
+pub fn judge(bucket: &Bucket, object: &Object) -> Verdict {
+    let key = object.key.as_str();
+    let name = key.rsplit('/').next().unwrap_or_default();
+    let pseudo_folder = name.is_empty();
+    let temporary = name.starts_with('.') || name.starts_with('~') || name.ends_with(".tmp") || name.ends_with(".part");
+    if pseudo_folder || temporary || !passes(bucket, key) {
+        return Verdict::Ignore;
+    }
+    let media_type = mime_guess::from_path(key).first_raw().unwrap_or("application/octet-stream").to_owned();
+    let reason = if object.size == 0 {
+        Some("the object is empty")
+    } else if !wanted(bucket, &media_type) {
+        Some("the type is not wanted")
+    } else if object.size > MAX_BYTES {
+        Some("the object is too large")
+    } else {
+        None
+    };
+    match reason {
+        Some(reason) => Verdict::Skip { media_type, reason },
+        None => Verdict::Process { media_type },
+    }
+}
+
+/// The time to wait after so many failed scans in a row: 1, 2, 4 … 60 minutes.
+pub fn backoff(failures: u32) -> time::Duration {
+    time::Duration::minutes(1_i64.checked_shl(failures.saturating_sub(1)).unwrap_or(60).clamp(1, 60))
+}
+
+fn passes(bucket: &Bucket, key: &str) -> bool {
+    let lower = key.to_lowercase();
+    let prefix = bucket.prefixes.is_empty() || bucket.prefixes.iter().any(|it| key.starts_with(it.as_str()));
+    let suffix = bucket.suffixes.is_empty() || bucket.suffixes.iter().any(|it| lower.ends_with(&it.to_lowercase()));
+    prefix && suffix
+}
+
+fn wanted(bucket: &Bucket, media_type: &str) -> bool {
+    let takes = match bucket.processor {
+        ProcessorKind::FacialRecognition => media_type.starts_with("image/") || media_type.starts_with("video/"),
+    };
+    takes && (bucket.mime_types.is_empty() || bucket.mime_types.iter().any(|it| covers(it, media_type)))
+}
+
+fn covers(pattern: &str, media_type: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(family) => media_type.starts_with(family),
+        None => pattern.eq_ignore_ascii_case(media_type),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use time::OffsetDateTime;
+
+    use super::*;
+    use crate::bucket::System;
+    use crate::{AppId, BucketId};
+
+    pub(crate) fn bucket() -> Bucket {
+        Bucket {
+            id: BucketId::random([1; 16]),
+            app: AppId::random([2; 16]),
+            system: System::DataCore,
+            endpoint: "https://win-demo.cloud.example.com".into(),
+            bucket: "rushes".into(),
+            prefixes: vec![],
+            suffixes: vec![],
+            mime_types: vec![],
+            schedule: "rate(1 minute)".parse().unwrap(),
+            active: true,
+            processor: ProcessorKind::FacialRecognition,
+            settings: Default::default(),
+            credentials: None,
+            created_at: OffsetDateTime::UNIX_EPOCH,
+            updated_at: OffsetDateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[track_caller]
+    fn check(bucket: &Bucket, key: &str, size: u64, want: &str) {
+        let object = Object { key: key.into(), etag: "e".into(), size };
+        let got = match judge(bucket, &object) {
+            Verdict::Ignore => "ignore".to_owned(),
+            Verdict::Skip { reason, .. } => reason.to_owned(),
+            Verdict::Process { media_type } => media_type,
+        };
+        assert_eq!(got, want);
+    }
+
+    #[test]
+    fn judges_by_filters_then_by_type() {
+        let plain = bucket();
+        check(&plain, "a/photo.JPG", 1, "image/jpeg");
+        check(&plain, "a/clip.mp4", 1, "video/mp4");
+        check(&plain, "a/", 0, "ignore");
+        check(&plain, "a/.DS_Store", 9, "ignore");
+        check(&plain, "a/clip.mp4.part", 9, "ignore");
+        check(&plain, "notes.txt", 9, "the type is not wanted");
+        check(&plain, "empty.png", 0, "the object is empty");
+        check(&plain, "huge.mov", MAX_BYTES + 1, "the object is too large");
+        let strict = Bucket {
+            prefixes: vec!["in/".into()],
+            suffixes: vec![".MP4".into()],
+            mime_types: vec!["video/*".into()],
+            ..bucket()
+        };
+        check(&strict, "in/clip.mp4", 1, "video/mp4");
+        check(&strict, "out/clip.mp4", 1, "ignore");
+        check(&strict, "in/photo.jpg", 1, "ignore");
+        check(&Bucket { mime_types: vec!["image/png".into()], ..bucket() }, "a.jpg", 1, "the type is not wanted");
+    }
+
+    #[test]
+    fn waits_longer_after_each_failure_up_to_an_hour() {
+        let minutes: Vec<i64> = [1, 2, 3, 6, 7, 8, 200].map(|it| backoff(it).whole_minutes()).into();
+        assert_eq!(minutes, [1, 2, 4, 32, 60, 60, 60]);
+    }
+}

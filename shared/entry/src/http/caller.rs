@@ -1,0 +1,124 @@
+//! Who calls: a key pair, with or without a token (channel API, section 2).
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use domain::AppId;
+use domain::application::{ApiKey, Application};
+use domain::id::sha256_hex;
+use subtle::ConstantTimeEq;
+use table::{Table, TableError};
+
+use super::{Problem, token};
+use crate::{Seal, clock};
+
+/// How long a key's row is remembered when it is there, and when it is not.
+const KNOWN: Duration = Duration::from_secs(60);
+const UNKNOWN: Duration = Duration::from_secs(5);
+const MOST: usize = 1_000;
+
+/// Checks callers' credentials.
+#[derive(Clone)]
+pub struct Callers {
+    table: Table,
+    seal: Arc<Seal>,
+    keys: Arc<Mutex<HashMap<String, (Instant, Option<ApiKey>)>>>,
+}
+
+/// Why a caller is refused. What exactly was wrong is nobody's business.
+#[derive(Debug, thiserror::Error)]
+pub enum Unknown {
+    #[error("the credentials are missing or wrong")]
+    Credentials,
+    #[error("could not check the credentials")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Callers {
+    pub fn new(table: Table, seal: Arc<Seal>) -> Self {
+        Self { table, seal, keys: Arc::default() }
+    }
+
+    /// The application that a request may act for: a machine with its key pair, or a user with a token beside it.
+    pub async fn check(&self, headers: &HeaderMap) -> Result<AppId, Unknown> {
+        let header = |name: &str| headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
+        let stored = self.key(header("x-api-key")).await?.ok_or(Unknown::Credentials)?;
+        let key = matches(header("x-api-key"), &stored.key_hash);
+        let secret = matches(header("x-api-secret"), &stored.secret_hash);
+        if !(key && secret) {
+            return Err(Unknown::Credentials);
+        }
+        if let Some(value) = headers.get(header::AUTHORIZATION) {
+            let token = value.to_str().ok().and_then(|it| it.strip_prefix("Bearer ")).ok_or(Unknown::Credentials)?;
+            self.token(stored.app, token.trim()).await?;
+        }
+        Ok(stored.app)
+    }
+
+    /// An application's row.
+    pub async fn application(&self, app: AppId) -> Result<Application, Unknown> {
+        self.table.application(app).await.map_err(internal)?.ok_or(Unknown::Credentials)
+    }
+
+    async fn token(&self, app: AppId, token: &str) -> Result<(), Unknown> {
+        if token::claimed(token) != Some(app) {
+            return Err(Unknown::Credentials);
+        }
+        let wrapped = self.application(app).await?.wrapped_key;
+        let key =
+            self.seal.derived(app, &wrapped, token::PURPOSE).await.map_err(|it| Unknown::Internal(Box::new(it)))?;
+        if token::holds(token, &key, clock::now()) { Ok(()) } else { Err(Unknown::Credentials) }
+    }
+
+    async fn key(&self, api_key: &str) -> Result<Option<ApiKey>, Unknown> {
+        let Some(id) = domain::application::key_id(api_key) else { return Ok(None) };
+        let kept = self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        if let Some((until, key)) = kept
+            && Instant::now() < until
+        {
+            return Ok(key);
+        }
+        let key = self.table.api_key(api_key).await.map_err(internal)?;
+        let until = Instant::now() + if key.is_some() { KNOWN } else { UNKNOWN };
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if keys.len() >= MOST {
+            keys.clear();
+        }
+        keys.insert(id.to_owned(), (until, key.clone()));
+        Ok(key)
+    }
+}
+
+fn internal(it: TableError) -> Unknown {
+    Unknown::Internal(Box::new(it))
+}
+
+/// Compares with a stored SHA-256 in constant time.
+pub fn matches(secret: &str, hash: &str) -> bool {
+    sha256_hex(secret.as_bytes()).as_bytes().ct_eq(hash.as_bytes()).into()
+}
+
+/// The caller's application, in a handler's arguments.
+pub struct Caller(pub AppId);
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller
+where
+    Callers: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Callers::from_ref(state).check(&parts.headers).await {
+            Ok(app) => Ok(Self(app)),
+            Err(Unknown::Credentials) => {
+                let title = "send x-api-key and x-api-secret of your application";
+                Err(Problem::new(StatusCode::UNAUTHORIZED, "credentials", title))
+            }
+            Err(it) => Err(Problem::internal(&it)),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! How a function starts and meets Lambda: settings, clock, randomness, metered clients, telemetry, batches, HTTP.
+//!
+//! The only crate that reads the environment, the clock and randomness.
+
+pub mod chain;
+pub mod clock;
+pub mod http;
+pub mod meter;
+pub mod queue;
+mod records;
+pub mod seal;
+pub mod secrets;
+pub mod settings;
+pub mod sqs;
+mod telemetry;
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use domain::address::Allowed;
+
+pub use chain::Chain;
+pub use meter::Meter;
+pub use queue::Queue;
+pub use seal::Seal;
+pub use secrets::Secrets;
+use settings::Settings;
+pub use sqs::{Failure, Message};
+
+/// What ends a function at its start.
+pub type Error = lambda_runtime::Error;
+
+/// A function that is starting: takes its settings and clients from here, then runs.
+pub struct Start {
+    settings: Settings,
+    aws: SdkConfig,
+    meter: Meter,
+}
+
+/// Reads the environment and prepares the AWS clients. Nothing is asked of AWS yet.
+pub async fn start() -> Start {
+    let settings = Settings::from_environment();
+    telemetry::init(settings.peek("AWS_LAMBDA_LOG_LEVEL"));
+    let aws = aws_config::defaults(BehaviorVersion::latest()).http_client(https()).load().await;
+    Start { settings, aws, meter: Meter::default() }
+}
+
+fn https() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+}
+
+impl Start {
+    /// A setting; one that is missing is reported, with all others, when the function begins to run.
+    pub fn text(&mut self, name: &'static str) -> String {
+        self.settings.text(name)
+    }
+
+    /// A whole number.
+    pub fn number(&mut self, name: &'static str) -> u32 {
+        self.settings.number(name)
+    }
+
+    /// The networks that customers' addresses may lie in although they are not public (setting `ALLOWED_NETWORKS`).
+    pub fn allowed_networks(&mut self) -> Allowed {
+        self.settings.parsed("ALLOWED_NETWORKS")
+    }
+
+    /// The table that the setting `TABLE` names.
+    pub fn table(&mut self) -> table::Table {
+        let config =
+            aws_sdk_dynamodb::config::Builder::from(&self.aws).interceptor(self.meter.counter("dynamodb")).build();
+        table::Table::new(aws_sdk_dynamodb::Client::from_conf(config), self.text("TABLE"))
+    }
+
+    /// The queue whose URL a setting holds.
+    pub fn queue(&mut self, name: &'static str) -> Queue {
+        Queue::new(self.sqs_client(), self.text(name))
+    }
+
+    /// A bucket of our own, whose name a setting holds.
+    pub fn s3(&self) -> aws_sdk_s3::Client {
+        let config =
+            aws_sdk_s3::config::Builder::from(&self.aws).force_path_style(true).interceptor(self.meter.counter("s3"));
+        aws_sdk_s3::Client::from_conf(config.build())
+    }
+
+    /// What counts requests, for clients that are built elsewhere.
+    pub fn meter(&self) -> Meter {
+        self.meter.clone()
+    }
+
+    /// Sealing and opening of secrets, under the KMS key that the setting `MASTER_KEY` names.
+    pub fn seal(&mut self) -> Seal {
+        let config = aws_sdk_kms::config::Builder::from(&self.aws).interceptor(self.meter.counter("kms")).build();
+        Seal::new(aws_sdk_kms::Client::from_conf(config), self.text("MASTER_KEY"))
+    }
+
+    fn sqs_client(&self) -> aws_sdk_sqs::Client {
+        let config = aws_sdk_sqs::config::Builder::from(&self.aws).interceptor(self.meter.counter("sqs")).build();
+        aws_sdk_sqs::Client::from_conf(config)
+    }
+
+    fn ready(&mut self) -> Result<(), settings::Missing> {
+        self.settings.done()
+    }
+}

@@ -1,0 +1,87 @@
+//! Queues that a function sends to.
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
+use serde::Serialize;
+use time::Duration;
+
+/// The longest delay of a message (SQS limit).
+pub const LONGEST_DELAY: Duration = Duration::seconds(900);
+
+/// A batch may hold 10 messages and 1 MiB together (SQS limits); a little is left for the frame.
+const BATCH_BYTES: usize = 1_000_000;
+
+/// One queue.
+#[derive(Clone)]
+pub struct Queue {
+    client: Client,
+    url: String,
+}
+
+/// A queue did not take a message.
+#[derive(Debug, thiserror::Error)]
+#[error("could not queue {count} messages")]
+pub struct NotQueued {
+    count: usize,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl Queue {
+    pub(crate) fn new(client: Client, url: String) -> Self {
+        Self { client, url }
+    }
+
+    /// Queues one order.
+    pub async fn send<T: Serialize>(&self, order: &T, delay: Duration) -> Result<(), NotQueued> {
+        self.send_all(&[(order, delay)]).await
+    }
+
+    /// Queues orders, ten per request. After an error some of them may be queued; orders can be repeated.
+    pub async fn send_all<T: Serialize>(&self, orders: &[(T, Duration)]) -> Result<(), NotQueued> {
+        let failed = |count: usize, source: Box<dyn std::error::Error + Send + Sync>| NotQueued { count, source };
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        for (order, delay) in orders {
+            let body = serde_json::to_string(order).map_err(|it| failed(1, it.into()))?;
+            if batch.len() == 10 || (bytes + body.len() > BATCH_BYTES && !batch.is_empty()) {
+                self.send_batch(std::mem::take(&mut batch)).await?;
+                bytes = 0;
+            }
+            bytes += body.len();
+            let seconds =
+                i32::try_from(delay.whole_seconds().clamp(0, LONGEST_DELAY.whole_seconds())).unwrap_or_default();
+            let entry = SendMessageBatchRequestEntry::builder()
+                .id(batch.len().to_string())
+                .message_body(body)
+                .delay_seconds(seconds);
+            batch.push(entry.build().map_err(|it| failed(1, it.into()))?);
+        }
+        if batch.is_empty() { Ok(()) } else { self.send_batch(batch).await }
+    }
+
+    async fn send_batch(&self, batch: Vec<SendMessageBatchRequestEntry>) -> Result<(), NotQueued> {
+        let count = batch.len();
+        let answer = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(batch)).send().await;
+        let answer = answer.map_err(|source| NotQueued { count, source: source.into() })?;
+        match answer.failed().first() {
+            None => Ok(()),
+            Some(first) => Err(NotQueued { count: answer.failed().len(), source: first.code().into() }),
+        }
+    }
+
+    /// Parks a message as a dead letter, body untouched, with the reason beside it.
+    pub async fn park(&self, body: &str, reason: &str, function: &str) -> Result<(), NotQueued> {
+        // attributes must be legal XML characters and count towards the size (SQS)
+        let plain: String = reason.chars().map(|it| if it.is_control() { ' ' } else { it }).take(800).collect();
+        let text = |it: &str| {
+            MessageAttributeValue::builder()
+                .data_type("String")
+                .string_value(if it.is_empty() { "-" } else { it })
+                .build()
+        };
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| NotQueued { count: 1, source };
+        let send = self.client.send_message().queue_url(&self.url).message_body(body);
+        let send = send.message_attributes("reason", text(&plain).map_err(|it| failed(it.into()))?);
+        let send = send.message_attributes("function", text(function).map_err(|it| failed(it.into()))?);
+        send.send().await.map(|_| ()).map_err(|it| failed(it.into()))
+    }
+}

@@ -1,0 +1,55 @@
+//! The table's stream, and schedules.
+
+use aws_lambda_events::event::dynamodb::{Event, EventRecord};
+use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::{Chain, Error, Start, clock};
+
+impl Start {
+    /// Handles batches of the table's stream. A handler answers the sequence number of the first record that it could
+    /// not handle: Lambda repeats everything from there.
+    pub async fn stream(
+        mut self,
+        handle: impl AsyncFn(OffsetDateTime, Vec<EventRecord>) -> Result<(), String>,
+    ) -> Result<(), Error> {
+        self.ready()?;
+        let (meter, handle) = (&self.meter, &handle);
+        lambda_runtime::run(service_fn(async |event: LambdaEvent<Event>| {
+            let outcome = handle(clock::now(), event.payload.records).await;
+            let mut answer = DynamoDbEventResponse::default();
+            if let Err(sequence) = outcome {
+                let mut failure = DynamoDbBatchItemFailure::default();
+                failure.item_identifier = Some(sequence);
+                answer.batch_item_failures.push(failure);
+            }
+            if let Some(line) = meter.report(clock::now()) {
+                println!("{line}");
+            }
+            Ok::<_, Error>(answer)
+        }))
+        .await
+    }
+
+    /// Runs on a schedule, whatever the event says.
+    pub async fn schedule<E: std::error::Error + 'static>(
+        mut self,
+        run: impl AsyncFn(OffsetDateTime) -> Result<(), E>,
+    ) -> Result<(), Error> {
+        self.ready()?;
+        let (meter, run) = (&self.meter, &run);
+        lambda_runtime::run(service_fn(async |_: LambdaEvent<Value>| {
+            let outcome = run(clock::now()).await;
+            if let Some(line) = meter.report(clock::now()) {
+                println!("{line}");
+            }
+            outcome.map_err(|it| {
+                tracing::error!(error = %Chain(&it), "the run failed; the next one makes up for it");
+                Error::from(it.to_string())
+            })
+        }))
+        .await
+    }
+}

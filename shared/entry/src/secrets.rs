@@ -1,0 +1,89 @@
+//! Sealed secrets of applications, opened.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use domain::AppId;
+use domain::application::Application;
+use domain::bucket::Sealed;
+use table::{Table, TableError};
+
+use crate::Seal;
+use crate::seal::SealError;
+
+/// How long an application's row is remembered.
+const KEPT: Duration = Duration::from_secs(60);
+
+/// Opens what was sealed, by application.
+pub struct Secrets {
+    table: Table,
+    seal: Arc<Seal>,
+    applications: Mutex<HashMap<AppId, (Instant, Application)>>,
+}
+
+/// Why a secret could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    #[error("could not read the application")]
+    Table(#[from] TableError),
+    #[error("could not open a secret")]
+    Seal(#[from] SealError),
+    #[error("there is no application {0}")]
+    NoApplication(AppId),
+    #[error("the {0} is not what it should be")]
+    Broken(&'static str),
+}
+
+impl Secrets {
+    pub fn new(table: Table, seal: Arc<Seal>) -> Self {
+        Self { table, seal, applications: Mutex::default() }
+    }
+
+    pub async fn application(&self, app: AppId) -> Result<Application, SecretError> {
+        let kept = self.applications.lock().unwrap_or_else(PoisonError::into_inner).get(&app).cloned();
+        if let Some((at, it)) = kept
+            && at.elapsed() < KEPT
+        {
+            return Ok(it);
+        }
+        let it = self.table.application(app).await?.ok_or(SecretError::NoApplication(app))?;
+        let mut all = self.applications.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= 1_000 {
+            all.clear();
+        }
+        all.insert(app, (Instant::now(), it.clone()));
+        Ok(it)
+    }
+
+    /// Seals a secret of an application.
+    pub async fn seal(&self, app: AppId, field: &str, secret: &[u8]) -> Result<Sealed, SecretError> {
+        let wrapped = self.application(app).await?.wrapped_key;
+        Ok(self.seal.seal(app, &wrapped, field, secret).await?)
+    }
+
+    /// Opens a secret of an application.
+    pub async fn open(&self, app: AppId, field: &str, sealed: &Sealed) -> Result<Vec<u8>, SecretError> {
+        let wrapped = self.application(app).await?.wrapped_key;
+        Ok(self.seal.open(app, &wrapped, field, sealed).await?)
+    }
+
+    /// A bucket's access key and secret key; `None` if it is read anonymously.
+    pub async fn of_bucket(&self, bucket: &domain::bucket::Bucket) -> Result<Option<(String, String)>, SecretError> {
+        let Some(sealed) = &bucket.credentials else { return Ok(None) };
+        let bytes = self.open(bucket.app, &bucket_field(bucket), sealed).await?;
+        let text = String::from_utf8(bytes).map_err(|_| SecretError::Broken("bucket's credentials"))?;
+        let (key, secret) = text.split_once(':').ok_or(SecretError::Broken("bucket's credentials"))?;
+        Ok(Some((key.to_owned(), secret.to_owned())))
+    }
+}
+
+/// What the credentials of a bucket are sealed for.
+pub fn bucket_field(bucket: &domain::bucket::Bucket) -> String {
+    format!("bucket|{}", bucket.id)
+}
+
+/// What the signing secret of a channel is sealed for.
+pub fn channel_field(channel: domain::ChannelId) -> String {
+    format!("channel|{channel}")
+}

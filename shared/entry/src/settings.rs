@@ -1,0 +1,87 @@
+//! Settings: the environment, read once.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+/// The variables of the template.
+#[derive(Default)]
+pub struct Settings {
+    values: BTreeMap<String, String>,
+    missing: Vec<&'static str>,
+    wrong: Vec<String>,
+}
+
+/// Everything that is missing or wrong, at once.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.0.join("; "))]
+pub struct Missing(Vec<String>);
+
+impl Settings {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+    pub(crate) fn from_environment() -> Self {
+        Self::of(std::env::vars())
+    }
+
+    pub fn of(values: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self { values: values.into_iter().collect(), ..Self::default() }
+    }
+
+    pub(crate) fn peek(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
+    }
+
+    /// A setting; an empty text, if it is missing, until [`Settings::done`] says so.
+    pub fn text(&mut self, name: &'static str) -> String {
+        let found = self.values.get(name).cloned();
+        found.unwrap_or_else(|| {
+            self.missing.push(name);
+            String::new()
+        })
+    }
+
+    pub fn number(&mut self, name: &'static str) -> u32 {
+        self.parsed(name)
+    }
+
+    /// A setting of a type.
+    pub fn parsed<T: FromStr + Default>(&mut self, name: &'static str) -> T
+    where
+        T::Err: std::fmt::Display,
+    {
+        let Some(text) = self.values.get(name) else {
+            self.missing.push(name);
+            return T::default();
+        };
+        text.parse().unwrap_or_else(|why| {
+            self.wrong.push(format!("{name} is wrong: {why}"));
+            T::default()
+        })
+    }
+
+    /// Whether all settings that were asked for are there.
+    pub fn done(&mut self) -> Result<(), Missing> {
+        let mut all = std::mem::take(&mut self.wrong);
+        if !self.missing.is_empty() {
+            all.insert(0, format!("missing settings: {}", std::mem::take(&mut self.missing).join(", ")));
+        }
+        if all.is_empty() { Ok(()) } else { Err(Missing(all)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_everything_that_is_missing_or_wrong_at_once() {
+        let set = [("TABLE", "t"), ("LEASE_SECONDS", "soon")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut settings = Settings::of(set);
+        assert_eq!(settings.text("TABLE"), "t");
+        let _others = (settings.text("WEBHOOK_QUEUE"), settings.text("AMQP_QUEUE"), settings.number("LEASE_SECONDS"));
+        assert_eq!(
+            settings.done().unwrap_err().to_string(),
+            "missing settings: WEBHOOK_QUEUE, AMQP_QUEUE; LEASE_SECONDS is wrong: invalid digit found in string"
+        );
+        assert_eq!(settings.done(), Ok(()));
+    }
+}

@@ -1,0 +1,225 @@
+//! S3 on plain files: a bucket is a folder, a key is a path, and a person may drop files in.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt};
+use md5::{Digest, Md5};
+use s3s::dto::*;
+use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+
+use crate::bucket_index::{Entry, Index, modified};
+use crate::{StackError, sqs};
+
+/// The service.
+#[derive(Clone)]
+pub(crate) struct Buckets {
+    index: Arc<Index>,
+    /// Held from the test of a condition to the rename: of many writers, one wins.
+    writing: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// Serves buckets below a folder; answers the URL.
+pub(crate) fn start(
+    listener: tokio::net::TcpListener,
+    root: &Path,
+    file: &Path,
+    names: &[String],
+) -> Result<(String, tokio::task::JoinHandle<()>), StackError> {
+    for name in names {
+        let path = root.join(name);
+        std::fs::create_dir_all(&path).map_err(|it| StackError::Unwritable { path, source: it.into() })?;
+    }
+    let index =
+        Index::open(root, file).map_err(|it| StackError::Corrupt { path: file.to_owned(), source: it.into() })?;
+    let buckets = Buckets { index: Arc::new(index), writing: Arc::default() };
+    let mut builder = s3s::service::S3ServiceBuilder::new(buckets);
+    builder.set_auth(s3s::auth::SimpleAuth::from_single("test", "test"));
+    let service = builder.build();
+    let failed = |it: std::io::Error| StackError::emulator("a port has no address", it);
+    let url = format!("http://{}", listener.local_addr().map_err(failed)?);
+    let server = tokio::spawn(async move {
+        let http = hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
+        while let Ok((stream, _)) = listener.accept().await {
+            let connection = http.serve_connection(hyper_util::rt::TokioIo::new(stream), service.clone()).into_owned();
+            tokio::spawn(async move { drop(connection.await) }); // a client that goes away is no event
+        }
+    });
+    Ok((url, server))
+}
+
+impl Buckets {
+    fn known(&self, bucket: &str) -> S3Result<()> {
+        let plain = !bucket.starts_with('.') && !bucket.contains('/');
+        if plain && self.index.folder(bucket).is_dir() { Ok(()) } else { Err(s3_error!(NoSuchBucket)) }
+    }
+
+    fn entry(&self, bucket: &str, key: &str) -> S3Result<Entry> {
+        self.known(bucket)?;
+        self.index.get(bucket, key).map_err(broken)?.ok_or_else(|| s3_error!(NoSuchKey))
+    }
+
+    async fn store(&self, input: &mut PutObjectInput, path: &Path) -> std::io::Result<(String, u64)> {
+        // beside the buckets, so that the rename stays in one file system
+        let temporary = self.index.folder(".incoming").join(sqs::random_id());
+        for folder in [path.parent(), temporary.parent()].into_iter().flatten() {
+            tokio::fs::create_dir_all(folder).await?;
+        }
+        let mut file = tokio::fs::File::create(&temporary).await?;
+        let (mut hash, mut size) = (Md5::new(), 0);
+        if let Some(mut body) = input.body.take() {
+            while let Some(chunk) = body.next().await {
+                let chunk = chunk.map_err(std::io::Error::other)?;
+                hash.update(&chunk);
+                size += chunk.len() as u64;
+                file.write_all(&chunk).await?;
+            }
+        }
+        file.flush().await?;
+        drop(file);
+        tokio::fs::rename(&temporary, path).await?;
+        Ok((hash.finalize().iter().map(|it| format!("{it:02x}")).collect(), size))
+    }
+}
+
+#[async_trait::async_trait]
+impl S3 for Buckets {
+    async fn create_bucket(&self, request: S3Request<CreateBucketInput>) -> S3Result<S3Response<CreateBucketOutput>> {
+        std::fs::create_dir_all(self.index.folder(&request.input.bucket)).map_err(broken)?;
+        Ok(S3Response::new(CreateBucketOutput::default()))
+    }
+
+    async fn head_bucket(&self, request: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
+        self.known(&request.input.bucket)?;
+        Ok(S3Response::new(HeadBucketOutput::default()))
+    }
+
+    async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+        let mut input = request.input;
+        self.known(&input.bucket)?;
+        let _one_writer = self.writing.lock().await;
+        let there = self.index.get(&input.bucket, &input.key).map_err(broken)?;
+        if input.if_none_match.is_some() && there.is_some() {
+            return Err(s3_error!(PreconditionFailed));
+        }
+        let path = self.index.place(&input.bucket, &input.key);
+        let (etag, size) = self.store(&mut input, &path).await.map_err(broken)?;
+        let file = std::fs::metadata(&path).map_err(broken)?;
+        let metadata = serde_json::to_string(&input.metadata.unwrap_or_default()).map_err(broken)?;
+        let content_type = input.content_type.map(|it| it.to_string());
+        let entry =
+            Entry { key: input.key, path, etag: etag.clone(), size, modified: modified(&file), content_type, metadata };
+        self.index.put(&input.bucket, &entry).map_err(broken)?;
+        Ok(S3Response::new(PutObjectOutput { e_tag: Some(ETag::Strong(etag)), ..Default::default() }))
+    }
+
+    async fn head_object(&self, request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
+        let it = self.entry(&request.input.bucket, &request.input.key)?;
+        Ok(S3Response::new(HeadObjectOutput {
+            content_length: Some(it.size as i64),
+            content_type: it.content_type.as_deref().and_then(|it| it.parse().ok()),
+            e_tag: Some(ETag::Strong(it.etag.clone())),
+            last_modified: Some(time_of(&it)),
+            metadata: serde_json::from_str(&it.metadata).ok(),
+            ..Default::default()
+        }))
+    }
+
+    async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
+        let input = request.input;
+        let it = self.entry(&input.bucket, &input.key)?;
+        let range = match input.range {
+            Some(range) => range.check(it.size)?,
+            None => 0..it.size,
+        };
+        let mut file = tokio::fs::File::open(&it.path).await.map_err(broken)?;
+        file.seek(std::io::SeekFrom::Start(range.start)).await.map_err(broken)?;
+        let length = range.end - range.start;
+        let chunks =
+            futures_util::stream::try_unfold((file.take(length), vec![0; 1 << 16]), async |(mut file, mut buffer)| {
+                let read = file.read(&mut buffer).await?;
+                let chunk = Bytes::copy_from_slice(&buffer[..read]);
+                Ok::<_, std::io::Error>((read > 0).then_some((chunk, (file, buffer))))
+            });
+        let partial = input.range.map(|_| format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), it.size));
+        Ok(S3Response::new(GetObjectOutput {
+            body: Some(StreamingBlob::wrap(Box::pin(chunks.map_err(|it: std::io::Error| it)))),
+            content_length: Some(length as i64),
+            content_range: partial,
+            content_type: it.content_type.as_deref().and_then(|it| it.parse().ok()),
+            e_tag: Some(ETag::Strong(it.etag.clone())),
+            last_modified: Some(time_of(&it)),
+            metadata: serde_json::from_str(&it.metadata).ok(),
+            ..Default::default()
+        }))
+    }
+
+    async fn delete_object(&self, request: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {
+        let input = request.input;
+        if let Ok(it) = self.entry(&input.bucket, &input.key) {
+            std::fs::remove_file(&it.path).map_err(broken)?;
+            self.index.remove(&input.bucket, &input.key).map_err(broken)?;
+        }
+        Ok(S3Response::new(DeleteObjectOutput::default()))
+    }
+
+    async fn list_objects_v2(
+        &self,
+        request: S3Request<ListObjectsV2Input>,
+    ) -> S3Result<S3Response<ListObjectsV2Output>> {
+        let input = request.input;
+        self.known(&input.bucket)?;
+        if input.delimiter.is_some() {
+            return Err(s3_error!(NotImplemented, "listings with a delimiter are not part of the local stack"));
+        }
+        let most = usize::try_from(input.max_keys.unwrap_or(1_000).clamp(0, 1_000)).unwrap_or(1_000);
+        let after = input.continuation_token.clone().or_else(|| input.start_after.clone()).unwrap_or_default();
+        let (index, bucket, prefix) =
+            (self.index.clone(), input.bucket.clone(), input.prefix.clone().unwrap_or_default());
+        let fresh = input.continuation_token.is_none();
+        let listed = tokio::task::spawn_blocking(move || {
+            if fresh {
+                index.refresh(&bucket)?;
+            }
+            index.list(&bucket, &prefix, &after, most + 1)
+        });
+        let mut entries = listed.await.map_err(broken)?.map_err(broken)?;
+        let truncated = entries.len() > most;
+        entries.truncate(most);
+        let next = entries.last().filter(|_| truncated).map(|it| it.key.clone());
+        let contents: Vec<Object> = entries.iter().map(listed_object).collect();
+        Ok(S3Response::new(ListObjectsV2Output {
+            name: Some(input.bucket),
+            prefix: input.prefix,
+            max_keys: Some(most as i32),
+            key_count: Some(contents.len() as i32),
+            is_truncated: Some(truncated),
+            continuation_token: input.continuation_token,
+            next_continuation_token: next,
+            contents: Some(contents),
+            ..Default::default()
+        }))
+    }
+}
+
+fn listed_object(it: &Entry) -> Object {
+    Object {
+        key: Some(it.key.clone()),
+        size: Some(it.size as i64),
+        e_tag: Some(ETag::Strong(it.etag.clone())),
+        last_modified: Some(time_of(it)),
+        ..Default::default()
+    }
+}
+
+fn time_of(it: &Entry) -> Timestamp {
+    let time = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(it.modified))
+        .unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+    Timestamp::from(time)
+}
+
+fn broken(error: impl std::fmt::Display) -> s3s::S3Error {
+    s3_error!(InternalError, "the local bucket failed: {error}")
+}

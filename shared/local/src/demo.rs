@@ -1,0 +1,147 @@
+//! The demo application: made at the first start, found again at every other, written to `stack.json`.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::stack::write_private;
+use crate::{Stack, StackError, aws_json};
+
+/// What `stack.json` holds. It has secrets in it, so only its owner may read it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Demo {
+    pub url: String,
+    pub websocket_url: String,
+    pub sqs_url: String,
+    pub dynamodb_url: String,
+    pub s3_url: String,
+    pub application_id: String,
+    pub api_key: String,
+    pub api_secret: String,
+    pub jwt_private_key: String,
+    pub token: String,
+    pub operator_key: String,
+    pub buckets: Vec<DemoBucket>,
+}
+
+/// A bucket of the demo application.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DemoBucket {
+    pub name: String,
+    pub id: String,
+    pub folder: PathBuf,
+}
+
+/// The keys of an application, as they are given out once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Keys {
+    pub application_id: String,
+    pub api_key: String,
+    pub api_secret: String,
+    pub jwt_private_key: String,
+}
+
+/// The demo bucket's name.
+pub const BUCKET: &str = "datacore-demo";
+
+/// Reads a `stack.json`.
+pub fn read(data: &Path) -> Result<Demo, StackError> {
+    let path = data.join("stack.json");
+    let text = std::fs::read(&path).map_err(|source| StackError::Unreadable { path: path.clone(), source })?;
+    serde_json::from_slice(&text).map_err(|it| StackError::Corrupt { path, source: it.into() })
+}
+
+/// Makes the demo application if it is not there, and writes `stack.json`.
+pub async fn set_up(stack: &Stack) -> Result<Demo, StackError> {
+    let http = Http { client: aws_json::client()?, url: &stack.url };
+    let (keys, known) = match read(stack.data()) {
+        Ok(it) => {
+            let keys = Keys {
+                application_id: it.application_id,
+                api_key: it.api_key,
+                api_secret: it.api_secret,
+                jwt_private_key: it.jwt_private_key,
+            };
+            (keys, it.buckets.into_iter().next())
+        }
+        Err(_) => (application(stack, "demo", true).await?, None),
+    };
+    let folder = stack.bucket_folder(BUCKET);
+    std::fs::create_dir_all(&folder)
+        .map_err(|it| StackError::Unwritable { path: folder.clone(), source: it.into() })?;
+    let bucket = json!({
+        "system": "datacore", "endpoint": stack.s3_url, "bucket": BUCKET, "schedule": "rate(1 minute)", "active": true,
+        "processor": "FacialRecognition", "credentials": { "accessKey": "test", "secretKey": "test" },
+    });
+    let id = match known {
+        Some(it) => {
+            http.send("PUT", &format!("/api/v1/Media/Buckets/{}", it.id), Some(&keys), &bucket).await?;
+            it.id
+        }
+        None => text(&http.send("POST", "/api/v1/Media/Buckets", Some(&keys), &bucket).await?, "id"),
+    };
+    let ask =
+        json!({ "applicationId": format!("urn:uuid:{}", keys.application_id), "jwtPrivateKey": keys.jwt_private_key });
+    let token = http.send("POST", "/api/v1/Authorization/GenerateJwtToken", None, &ask).await?;
+    let demo = Demo {
+        url: stack.url.clone(),
+        websocket_url: stack.url.replacen("http", "ws", 1),
+        sqs_url: stack.sqs_url.clone(),
+        dynamodb_url: stack.dynamodb_url.clone(),
+        s3_url: stack.s3_url.clone(),
+        application_id: keys.application_id,
+        api_key: keys.api_key,
+        api_secret: keys.api_secret,
+        jwt_private_key: keys.jwt_private_key,
+        token: text(&token, "accessToken"),
+        operator_key: stack.operator_key.clone(),
+        buckets: vec![DemoBucket { name: BUCKET.to_owned(), id, folder }],
+    };
+    let path = stack.data().join("stack.json");
+    let json = serde_json::to_vec_pretty(&demo).unwrap_or_default();
+    write_private(&path, &json).map_err(|it| StackError::Unwritable { path, source: it.into() })?;
+    Ok(demo)
+}
+
+/// Makes an application of its own.
+pub async fn application(stack: &Stack, name: &str, faces: bool) -> Result<Keys, StackError> {
+    let client = aws_json::client()?;
+    let ask = json!({ "name": name, "facialRecognition": faces, "requestedBy": "local stack" });
+    let request =
+        client.post(format!("{}/api/v1/Applications", stack.url)).header("x-operator-key", &stack.operator_key);
+    let answer = settle("making an application", request.json(&ask).send().await).await?;
+    serde_json::from_value(answer).map_err(|it| StackError::Demo(format!("an application has no keys: {it}")))
+}
+
+struct Http<'a> {
+    client: reqwest::Client,
+    url: &'a str,
+}
+
+impl Http<'_> {
+    async fn send(&self, method: &str, path: &str, keys: Option<&Keys>, body: &Value) -> Result<Value, StackError> {
+        let method = method.parse().unwrap_or(reqwest::Method::GET);
+        let mut request = self.client.request(method, format!("{}{path}", self.url)).json(body);
+        if let Some(keys) = keys {
+            request = request.header("x-api-key", &keys.api_key).header("x-api-secret", &keys.api_secret);
+        }
+        settle(path, request.send().await).await
+    }
+}
+
+async fn settle(what: &str, answer: reqwest::Result<reqwest::Response>) -> Result<Value, StackError> {
+    let failed = |it: reqwest::Error| StackError::Demo(format!("{what} failed: {it}"));
+    let answer = answer.map_err(failed)?;
+    let status = answer.status();
+    let body = answer.text().await.map_err(failed)?;
+    if !status.is_success() {
+        return Err(StackError::Demo(format!("{what} was answered with {status}: {body}")));
+    }
+    serde_json::from_str(&body).map_err(|it| StackError::Demo(format!("{what} was answered with no JSON: {it}")))
+}
+
+fn text(it: &Value, name: &str) -> String {
+    it[name].as_str().unwrap_or_default().to_owned()
+}

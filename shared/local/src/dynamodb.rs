@@ -1,0 +1,80 @@
+//! DynamoDB with streams: `dynoxide` on a SQLite file.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::template::Table;
+use crate::{StackError, aws_json, pause};
+
+/// A running DynamoDB.
+pub(crate) struct DynamoDb {
+    pub(crate) url: String,
+    server: tokio::task::JoinHandle<()>,
+    sweeper: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for DynamoDb {
+    fn drop(&mut self) {
+        self.server.abort();
+        self.sweeper.abort();
+    }
+}
+
+impl DynamoDb {
+    /// Opens the file, makes the table if it is not there, and serves.
+    pub(crate) async fn start(file: &Path, table: Option<&Table>, http: &reqwest::Client) -> Result<Self, StackError> {
+        let corrupt = |it: String| StackError::Corrupt { path: file.to_owned(), source: it.into() };
+        let path = file.to_string_lossy().into_owned();
+        let db = dynoxide::Database::new(&path).map_err(|it| corrupt(it.to_string()))?;
+        let failed = |it: std::io::Error| StackError::emulator("could not open a port for DynamoDB", it);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
+        let url = format!("http://{}", listener.local_addr().map_err(failed)?);
+        let sweeping = db.clone();
+        let server = tokio::spawn(dynoxide::server::serve_on(listener, db));
+        let sweeper = tokio::spawn(async move {
+            loop {
+                pause(Duration::from_secs(60)).await;
+                let db = sweeping.clone();
+                // what cannot be swept now is swept a minute later
+                drop(tokio::task::spawn_blocking(move || db.sweep_ttl().map_err(|it| it.to_string())).await);
+            }
+        });
+        let running = Self { url, server, sweeper };
+        if let Some(table) = table {
+            running.make(table, http).await?;
+            index_stream(file).map_err(|it| corrupt(it.to_string()))?;
+        }
+        Ok(running)
+    }
+
+    async fn make(&self, table: &Table, http: &reqwest::Client) -> Result<(), StackError> {
+        let list = aws_json::ask(http, &self.url, "DynamoDB_20120810.ListTables", &json!({})).await?;
+        if list["TableNames"].as_array().is_some_and(|it| it.iter().any(|it| it == table.name.as_str())) {
+            return Ok(());
+        }
+        aws_json::ask(http, &self.url, "DynamoDB_20120810.CreateTable", &table.definition).await?;
+        if let Some(attribute) = &table.ttl {
+            let ttl = json!({ "TableName": table.name, "TimeToLiveSpecification": { "AttributeName": attribute, "Enabled": true } });
+            aws_json::ask(http, &self.url, "DynamoDB_20120810.UpdateTimeToLive", &ttl).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Without this index each write looks through all stream records for the last number.
+fn index_stream(file: &Path) -> rusqlite::Result<()> {
+    let db = rusqlite::Connection::open(file)?;
+    db.busy_timeout(Duration::from_secs(10))?;
+    db.execute_batch(
+        "CREATE INDEX IF NOT EXISTS x_seq ON _stream_records(table_name, CAST(sequence_number AS INTEGER));",
+    )
+}
+
+/// Removes stream records that were handled. The last one stays: the next number is counted from it.
+pub(crate) fn trim_stream(file: &Path, handled: &str) -> rusqlite::Result<usize> {
+    let db = rusqlite::Connection::open(file)?;
+    db.busy_timeout(Duration::from_secs(10))?;
+    db.execute("DELETE FROM _stream_records WHERE CAST(sequence_number AS INTEGER) < CAST(?1 AS INTEGER)", [handled])
+}

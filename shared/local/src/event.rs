@@ -1,0 +1,71 @@
+//! What happens in the stack, for whoever watches: the terminal, or a test.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::broadcast;
+
+use crate::meter::Meter;
+
+/// One thing that happened.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A process asks for work for the first time.
+    Started { function: String, init: Duration },
+    /// A line of a function's log, as the function wrote it.
+    Log { function: String, line: Value },
+    /// A line that is no JSON, such as a panic.
+    Raw { function: String, line: String },
+    /// An invocation ended; `problem` unless it went well.
+    Invoked { function: String, took: Duration, memory_mb: Option<u64>, problem: Option<String> },
+    /// The stack itself has something to say.
+    Note(String),
+}
+
+/// Events to all who listen, and the meter that counts them.
+#[derive(Clone)]
+pub struct Bus {
+    events: broadcast::Sender<Event>,
+    meter: Arc<Mutex<Meter>>,
+}
+
+impl Default for Bus {
+    fn default() -> Self {
+        Self { events: broadcast::channel(16_384).0, meter: Arc::default() }
+    }
+}
+
+impl Bus {
+    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// What was counted until now.
+    pub fn meter(&self) -> Meter {
+        self.meter.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn send(&self, event: Event) {
+        if let Event::Invoked { function, took, .. } = &event {
+            self.meter.lock().unwrap_or_else(PoisonError::into_inner).invoked(function, *took);
+        }
+        drop(self.events.send(event)); // nobody has to listen
+    }
+
+    pub(crate) fn note(&self, text: impl Into<String>) {
+        self.send(Event::Note(text.into()));
+    }
+
+    /// A line that a function wrote: a metric for the meter, or a log line.
+    pub(crate) fn line(&self, function: &str, line: String) {
+        let function = function.to_owned();
+        match serde_json::from_str::<Value>(&line) {
+            Ok(it) if it.get("_aws").is_some() => {
+                self.meter.lock().unwrap_or_else(PoisonError::into_inner).counted(&function, &it);
+            }
+            Ok(line @ Value::Object(_)) => self.send(Event::Log { function, line }),
+            _ => self.send(Event::Raw { function, line }),
+        }
+    }
+}

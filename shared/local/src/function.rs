@@ -1,0 +1,126 @@
+//! A function: its processes, one invocation each at a time, up to its concurrency.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::event::{Bus, Event};
+use crate::process::{Outcome, Process};
+use crate::{pause, template};
+
+/// An idle process ends after this time.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// A function that can be invoked.
+pub struct Function {
+    pub it: template::Function,
+    binary: PathBuf,
+    endpoints: Vec<(String, String)>,
+    bus: Bus,
+    idle: Mutex<Vec<Process>>,
+    /// The processes that work now, by number, so that a test can kill them.
+    busy: Mutex<Vec<u32>>,
+    slots: Arc<Semaphore>,
+    /// Starts that failed in a row, which slow the next one down.
+    failed_starts: Mutex<u32>,
+}
+
+impl Function {
+    pub(crate) fn new(
+        it: template::Function,
+        binary: PathBuf,
+        endpoints: Vec<(String, String)>,
+        bus: Bus,
+    ) -> Arc<Self> {
+        let slots = Arc::new(Semaphore::new(it.concurrency));
+        let (idle, busy, failed_starts) = Default::default();
+        Arc::new(Self { it, binary, endpoints, bus, idle, busy, slots, failed_starts })
+    }
+
+    /// Waits for a free process, or the right to start one.
+    pub(crate) async fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        self.slots.clone().acquire_owned().await.ok()
+    }
+
+    /// Invokes if a process is free, as a caller does who cannot wait.
+    pub(crate) async fn invoke_now(&self, payload: Bytes) -> Outcome {
+        match self.slots.clone().try_acquire_owned() {
+            Ok(slot) => self.invoke(slot, payload).await,
+            Err(_) => Outcome::Throttled,
+        }
+    }
+
+    /// Invokes in a slot, which is given back at the end.
+    pub(crate) async fn invoke(&self, slot: OwnedSemaphorePermit, payload: Bytes) -> Outcome {
+        let outcome = match self.process().await {
+            Ok(process) => self.run(process, payload).await,
+            Err(why) => {
+                self.bus.note(&why);
+                Outcome::Crashed(why)
+            }
+        };
+        drop(slot);
+        outcome
+    }
+
+    async fn run(&self, mut process: Process, payload: Bytes) -> Outcome {
+        let id = crate::sqs::random_id();
+        let pid = process.pid();
+        lock(&self.busy).extend(pid);
+        let began = Instant::now();
+        let outcome = process.invoke(id.clone(), payload, self.it.timeout).await;
+        lock(&self.busy).retain(|it| Some(*it) != pid);
+        let problem = match &outcome {
+            Outcome::Answered(_) => None,
+            Outcome::Failed(why) => Some(why.clone()),
+            Outcome::TimedOut => {
+                Some(format!("{id} Task timed out after {:.2} seconds", self.it.timeout.as_secs_f64()))
+            }
+            Outcome::Crashed(why) => Some(format!("Runtime.ExitError: {why}")),
+            Outcome::Throttled => Some("throttled".to_owned()),
+        };
+        let memory_mb = process.memory_mb();
+        self.bus.send(Event::Invoked { function: self.it.binary.clone(), took: began.elapsed(), memory_mb, problem });
+        if matches!(outcome, Outcome::Answered(_) | Outcome::Failed(_)) {
+            lock(&self.idle).push(process);
+        }
+        outcome
+    }
+
+    async fn process(&self) -> Result<Process, String> {
+        let newest = std::fs::metadata(&self.binary).and_then(|it| it.modified()).ok();
+        loop {
+            let Some(process) = lock(&self.idle).pop() else { break };
+            if process.built == newest {
+                return Ok(process);
+            }
+            self.bus.note(format!("{} was built anew and starts again", self.it.binary));
+        }
+        let failures = *lock(&self.failed_starts);
+        if failures > 0 {
+            pause(Duration::from_secs(1 << failures.min(6)).min(Duration::from_secs(30)) / 2).await;
+        }
+        let started = Process::start(&self.it, &self.binary, &self.endpoints, &self.bus).await;
+        *lock(&self.failed_starts) = if started.is_ok() { 0 } else { failures + 1 };
+        started.map_err(|it| it.to_string())
+    }
+
+    /// Ends processes that nobody has needed for a minute.
+    pub(crate) fn end_idle(&self) {
+        lock(&self.idle).retain(|it| it.idle_since.elapsed() < IDLE);
+    }
+
+    /// Kills one process while it works, as a lost machine would; `false` if none works.
+    pub fn kill(&self) -> bool {
+        let pid = lock(&self.busy).first().copied();
+        let kill = |pid: u32| std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
+        pid.is_some_and(|it| kill(it).is_ok_and(|it| it.success()))
+    }
+}
+
+fn lock<T>(it: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    it.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,246 @@
+//! HTTP requests and answers in API Gateway's payload format 2.0.
+
+use std::collections::BTreeMap;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode, request::Parts};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use crate::template::Route;
+use crate::{ACCOUNT, now_ms};
+
+/// Which route takes a request, and its path variables: exact, then `{var}`, then `{proxy+}`, a method before `ANY`.
+pub(crate) fn choose<'a, T>(
+    routes: &'a [(Route, T)],
+    method: &Method,
+    path: &str,
+) -> Option<(&'a Route, &'a T, BTreeMap<String, String>)> {
+    let mut best: Option<(usize, &Route, &T, BTreeMap<String, String>)> = None;
+    for (route, target) in routes {
+        let any = route.method == "ANY";
+        if !any && route.method != method.as_str() {
+            continue;
+        }
+        if let Some((looseness, variables)) = fit(&route.path, path) {
+            let rank = looseness * 2 + usize::from(any);
+            if best.as_ref().is_none_or(|it| rank < it.0) {
+                best = Some((rank, route, target, variables));
+            }
+        }
+    }
+    best.map(|(_, route, target, variables)| (route, target, variables))
+}
+
+fn fit(pattern: &str, path: &str) -> Option<(usize, BTreeMap<String, String>)> {
+    let (mut looseness, mut variables) = (0, BTreeMap::new());
+    let mut rest = path.strip_prefix('/')?.split('/');
+    for part in pattern.strip_prefix('/')?.split('/') {
+        match part.strip_prefix('{').and_then(|it| it.strip_suffix('}')) {
+            Some(greedy) if greedy.ends_with('+') => {
+                let all: Vec<&str> = rest.by_ref().collect();
+                if all.is_empty() {
+                    return None;
+                }
+                variables.insert(greedy.trim_end_matches('+').to_owned(), decoded(&all.join("/")));
+                looseness += 100;
+            }
+            Some(name) => {
+                variables.insert(name.to_owned(), decoded(rest.next().filter(|it| !it.is_empty())?));
+                looseness += 1;
+            }
+            None if rest.next()? == part => {}
+            None => return None,
+        }
+    }
+    rest.next().is_none().then_some((looseness, variables))
+}
+
+/// The event of a request.
+pub(crate) fn event(
+    parts: &Parts,
+    body: &Bytes,
+    route: &Route,
+    variables: BTreeMap<String, String>,
+    host: &str,
+) -> Value {
+    let mut headers: BTreeMap<String, String> = BTreeMap::new();
+    let mut cookies = Vec::new();
+    for (name, value) in &parts.headers {
+        let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        if name == "cookie" {
+            cookies.extend(text.split("; ").map(str::to_owned));
+        } else {
+            headers.entry(name.as_str().to_owned()).and_modify(|it| *it = format!("{it},{text}")).or_insert(text);
+        }
+    }
+    headers.entry("x-forwarded-for".to_owned()).or_insert_with(|| "127.0.0.1".to_owned());
+    let path = decoded(parts.uri.path());
+    let query = parts.uri.query().unwrap_or_default();
+    let key = format!("{} {}", route.method, route.path);
+    let now = now_ms();
+    let time = chrono::DateTime::from_timestamp_millis(now).map(|it| it.format("%d/%b/%Y:%H:%M:%S +0000").to_string());
+    let mut event = json!({
+        "version": "2.0", "routeKey": key, "rawPath": path, "rawQueryString": query, "headers": headers,
+        "requestContext": {
+            "accountId": ACCOUNT, "apiId": "local", "domainName": host, "domainPrefix": host.split('.').next(),
+            "http": {
+                "method": parts.method.as_str(), "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1",
+                "userAgent": headers.get("user-agent").cloned().unwrap_or_default(),
+            },
+            "requestId": crate::sqs::random_id(), "routeKey": key, "stage": "$default", "time": time, "timeEpoch": now,
+        },
+        "isBase64Encoded": false,
+    });
+    let parameters = query_parameters(query);
+    if !parameters.is_empty() {
+        event["queryStringParameters"] = Value::Object(parameters);
+    }
+    if !variables.is_empty() {
+        event["pathParameters"] = json!(variables);
+    }
+    if !cookies.is_empty() {
+        event["cookies"] = json!(cookies);
+    }
+    if !body.is_empty() {
+        match std::str::from_utf8(body).ok().filter(|_| is_text(headers.get("content-type"))) {
+            Some(text) => event["body"] = json!(text),
+            None => {
+                event["body"] = json!(STANDARD.encode(body));
+                event["isBase64Encoded"] = json!(true);
+            }
+        }
+    }
+    event
+}
+
+fn query_parameters(query: &str) -> Map<String, Value> {
+    let mut parameters: Map<String, Value> = Map::new();
+    for (name, value) in query.split('&').filter(|it| !it.is_empty()).map(|it| it.split_once('=').unwrap_or((it, ""))) {
+        let (name, value) = (decoded(&name.replace('+', " ")), decoded(&value.replace('+', " ")));
+        let joined = parameters.get(&name).and_then(Value::as_str).map(|it| format!("{it},{value}"));
+        parameters.insert(name, json!(joined.unwrap_or(value)));
+    }
+    parameters
+}
+
+fn is_text(content_type: Option<&String>) -> bool {
+    let Some(it) = content_type else { return true };
+    let it = it.to_lowercase();
+    it.starts_with("text/")
+        || ["json", "xml", "javascript", "x-www-form-urlencoded"].iter().any(|kind| it.contains(kind))
+}
+
+/// Percent-decodes; what is no UTF-8 then is replaced.
+fn decoded(text: &str) -> String {
+    let (bytes, mut out) = (text.as_bytes(), Vec::with_capacity(text.len()));
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex =
+            text.get(at + 1..at + 3).filter(|it| bytes[at] == b'%' && it.bytes().all(|it| it.is_ascii_hexdigit()));
+        match hex.and_then(|it| u8::from_str_radix(it, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                at += 3;
+            }
+            None => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// The answer to a client, from the function's. JSON without `statusCode` is a 200 with that JSON.
+pub(crate) fn answer(body: &[u8]) -> Option<Response<Body>> {
+    let it: Value = serde_json::from_slice(body).ok()?;
+    let Some(status) = it.get("statusCode") else {
+        return Response::builder().header("content-type", "application/json").body(Body::from(it.to_string())).ok();
+    };
+    let status = u16::try_from(status.as_u64()?).ok().and_then(|it| StatusCode::from_u16(it).ok())?;
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    let mut put = |name: &str, value: &Value| {
+        if let (Ok(name), Some(Ok(value))) = (name.parse::<HeaderName>(), value.as_str().map(HeaderValue::from_str)) {
+            response.headers_mut().append(name, value);
+        }
+    };
+    let headers = it["headers"].as_object();
+    for (name, value) in headers.into_iter().flatten() {
+        put(name, value);
+    }
+    for (name, values) in it["multiValueHeaders"].as_object().into_iter().flatten() {
+        if headers.is_none_or(|it| !it.contains_key(name)) {
+            values.as_array().into_iter().flatten().for_each(|value| put(name, value));
+        }
+    }
+    it["cookies"].as_array().into_iter().flatten().for_each(|value| put("set-cookie", value));
+    let text = it["body"].as_str().unwrap_or_default();
+    let body = if it["isBase64Encoded"] == true { STANDARD.decode(text).ok()? } else { text.as_bytes().to_vec() };
+    response.headers_mut().remove("content-length");
+    *response.body_mut() = Body::from(body);
+    Some(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes() -> Vec<(Route, &'static str)> {
+        let route = |method: &str, path: &str| Route { method: method.into(), path: path.into() };
+        vec![
+            (route("ANY", "/items/{proxy+}"), "proxy"),
+            (route("GET", "/items/{id}"), "variable"),
+            (route("ANY", "/items/{id}"), "any"),
+            (route("GET", "/items/new"), "exact"),
+        ]
+    }
+
+    #[test]
+    fn the_narrowest_route_wins() {
+        for (method, path, want) in [
+            ("GET", "/items/new", Some("exact")),
+            ("GET", "/items/a%20b", Some("variable")),
+            ("PUT", "/items/1", Some("any")),
+            ("GET", "/items/1/2", Some("proxy")),
+            ("GET", "/items", None),
+            ("GET", "/items/", None),
+            ("GET", "/other", None),
+        ] {
+            let routes = routes();
+            let chosen = choose(&routes, &method.parse().unwrap(), path).map(|it| *it.1);
+            assert!(chosen == want || (path == "/items/" && chosen == Some("proxy")), "{method} {path}: {chosen:?}");
+        }
+    }
+
+    #[test]
+    fn an_event_has_the_shape_of_payload_2() {
+        let request = axum::http::Request::builder().method("PUT").uri("/items/a%20b?q=1&q=2&x=%C3%A9");
+        let request = request.header("Cookie", "s=1; t=2").header("X-A", "1").header("x-a", "2");
+        let (parts, ()) = request.header("content-type", "application/octet-stream").body(()).unwrap().into_parts();
+        let routes = routes();
+        let (route, _, variables) = choose(&routes, &parts.method, parts.uri.path()).unwrap();
+        let it = event(&parts, &Bytes::from_static(&[0xff, 0]), route, variables, "127.0.0.1:8000");
+        assert_eq!(it["rawPath"], "/items/a b");
+        assert_eq!(it["rawQueryString"], "q=1&q=2&x=%C3%A9");
+        assert_eq!(it["queryStringParameters"], json!({ "q": "1,2", "x": "é" }));
+        assert_eq!(it["cookies"], json!(["s=1", "t=2"]));
+        assert_eq!((&it["headers"]["x-a"], &it["headers"]["cookie"]), (&json!("1,2"), &Value::Null));
+        assert_eq!((&it["body"], &it["isBase64Encoded"]), (&json!("/wA="), &json!(true)));
+        assert_eq!((&it["pathParameters"]["id"], &it["routeKey"]), (&json!("a b"), &json!("ANY /items/{id}")));
+    }
+
+    #[test]
+    fn answers_in_every_form() {
+        let it = answer(
+            br#"{"statusCode":201,"headers":{"x":"y"},"cookies":["a=1","b=2"],"body":"/wA=","isBase64Encoded":true}"#,
+        )
+        .unwrap();
+        assert_eq!((it.status().as_u16(), it.headers().get_all("set-cookie").iter().count()), (201, 2));
+        assert_eq!(answer(br#"{"hello":1}"#).unwrap().status(), 200);
+        assert!(answer(b"not json").is_none());
+        assert!(answer(br#"{"statusCode":99999}"#).is_none());
+    }
+}

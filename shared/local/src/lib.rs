@@ -1,0 +1,49 @@
+//! The local stack: reads the template and runs what it describes on one machine, with the real function binaries.
+//!
+//! It imports no product crate: all that it knows of the product stands in `template.yaml`.
+
+pub mod aws_json;
+pub mod bucket_index;
+pub mod buckets;
+pub mod demo;
+pub mod dynamodb;
+pub mod error;
+pub mod event;
+pub mod front_door;
+pub mod function;
+pub mod http_event;
+pub mod kms;
+pub mod meter;
+pub mod process;
+pub mod queue_source;
+pub mod runtime_api;
+pub mod samconfig;
+pub mod schedule;
+pub mod sqs;
+pub mod stack;
+pub mod stream_filter;
+pub mod stream_source;
+pub mod template;
+pub mod yaml;
+
+pub use error::StackError;
+pub use event::Event;
+pub use stack::{Options, Stack};
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The one account and region of the local stack, as emulators have them.
+pub const ACCOUNT: &str = "000000000000";
+pub const REGION: &str = "us-east-1";
+
+/// Milliseconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "the emulators' clock")]
+pub(crate) fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| i64::try_from(it.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// An emulator's own rhythm: polls, periods, restarts.
+#[expect(clippy::disallowed_methods, reason = "emulated services have periods of their own")]
+pub(crate) async fn pause(time: Duration) {
+    tokio::time::sleep(time).await;
+}

@@ -1,0 +1,65 @@
+//! Requests to AWS and their units, as the functions report them in the embedded metric format.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// Counts since the stack started.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Meter {
+    /// By function and metric: `write_units`, `read_units`, `sqs_requests`, `dynamodb.PutItem`, …
+    pub counts: BTreeMap<(String, String), f64>,
+    pub invocations: BTreeMap<String, u64>,
+    pub busy: BTreeMap<String, Duration>,
+}
+
+impl Meter {
+    /// A metric over all functions.
+    pub fn total(&self, metric: &str) -> f64 {
+        self.counts.iter().filter(|it| it.0.1 == metric).map(|it| it.1).sum()
+    }
+
+    /// A metric of one function.
+    pub fn of(&self, function: &str, metric: &str) -> f64 {
+        self.counts.get(&(function.to_owned(), metric.to_owned())).copied().unwrap_or_default()
+    }
+
+    /// Invocations over all functions.
+    pub fn invocations(&self) -> u64 {
+        self.invocations.values().sum()
+    }
+
+    /// What was counted since an earlier reading.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let counts =
+            self.counts.iter().map(|(name, units)| (name.clone(), units - earlier.counts.get(name).unwrap_or(&0.0)));
+        let calls = self
+            .invocations
+            .iter()
+            .map(|(name, count)| (name.clone(), count - earlier.invocations.get(name).unwrap_or(&0)));
+        let busy = self
+            .busy
+            .iter()
+            .map(|(name, it)| (name.clone(), it.saturating_sub(earlier.busy.get(name).copied().unwrap_or_default())));
+        Self {
+            counts: counts.filter(|it| it.1 != 0.0).collect(),
+            invocations: calls.filter(|it| it.1 != 0).collect(),
+            busy: busy.collect(),
+        }
+    }
+
+    pub(crate) fn invoked(&mut self, function: &str, took: Duration) {
+        *self.invocations.entry(function.to_owned()).or_default() += 1;
+        *self.busy.entry(function.to_owned()).or_default() += took;
+    }
+
+    pub(crate) fn counted(&mut self, function: &str, line: &Value) {
+        for (name, units) in line.as_object().into_iter().flatten() {
+            if let Some(units) = units.as_f64() {
+                *self.counts.entry((function.to_owned(), name.clone())).or_default() += units;
+            }
+        }
+    }
+}

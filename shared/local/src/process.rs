@@ -1,0 +1,148 @@
+//! One process of a function: started with exactly its template environment, killed when it is dropped.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::oneshot;
+
+use crate::event::{Bus, Event};
+use crate::runtime_api::{Answer, Invocation, RuntimeApi};
+use crate::template::Function;
+use crate::{REGION, StackError};
+
+/// A process has ten seconds until its first `next` (Lambda's init limit).
+const INIT: Duration = Duration::from_secs(10);
+
+/// How an invocation ended.
+#[derive(Debug)]
+pub enum Outcome {
+    Answered(Bytes),
+    /// The function said that it failed.
+    Failed(String),
+    /// It took longer than its timeout and was killed.
+    TimedOut,
+    /// The process ended while it worked.
+    Crashed(String),
+    /// All processes are busy.
+    Throttled,
+}
+
+/// A running process.
+pub(crate) struct Process {
+    child: Child,
+    api: RuntimeApi,
+    /// When its binary was written, to see that there is a newer one.
+    pub(crate) built: Option<SystemTime>,
+    /// When it was last used.
+    pub(crate) idle_since: Instant,
+}
+
+impl Process {
+    /// Starts a process and waits until it asks for work.
+    pub(crate) async fn start(
+        function: &Function,
+        binary: &Path,
+        endpoints: &[(String, String)],
+        bus: &Bus,
+    ) -> Result<Self, StackError> {
+        let began = Instant::now();
+        let api = RuntimeApi::start(&function.name).await?;
+        let mut command = Command::new(binary);
+        command.env_clear().env("PATH", inherited("PATH")).env("HOME", inherited("HOME")).env("RUST_BACKTRACE", "0");
+        for (name, value) in [
+            ("AWS_LAMBDA_RUNTIME_API", api.address.as_str()),
+            ("AWS_LAMBDA_FUNCTION_NAME", &function.name),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &function.memory_mb.to_string()),
+            ("AWS_LAMBDA_LOG_GROUP_NAME", &format!("/aws/lambda/{}", function.name)),
+            ("AWS_LAMBDA_LOG_STREAM_NAME", "local"),
+            ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
+            ("AWS_REGION", REGION),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("_HANDLER", "bootstrap"),
+        ] {
+            command.env(name, value);
+        }
+        command.envs(endpoints.iter().map(|(name, value)| (name, value))).envs(&function.environment);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let missing = |_| StackError::NoBinary(binary.to_owned());
+        let built = std::fs::metadata(binary).and_then(|it| it.modified()).ok();
+        let mut child = command.spawn().map_err(missing)?;
+        if let Some(it) = child.stdout.take() {
+            tokio::spawn(lines(it, function.binary.clone(), bus.clone()));
+        }
+        if let Some(it) = child.stderr.take() {
+            tokio::spawn(lines(it, function.binary.clone(), bus.clone()));
+        }
+        let mut process = Self { child, api, built, idle_since: Instant::now() };
+        process
+            .init()
+            .await
+            .map_err(|it| StackError::emulator(&format!("{} did not start: {it}", function.binary), it))?;
+        bus.send(Event::Started { function: function.binary.clone(), init: began.elapsed() });
+        Ok(process)
+    }
+
+    async fn init(&mut self) -> Result<(), String> {
+        let mut ready = self.api.ready.clone();
+        let first_next = async { ready.wait_for(|it| *it).await.is_ok() };
+        tokio::select! {
+            asked = tokio::time::timeout(INIT, first_next) => match asked {
+                Ok(_) => Ok(()),
+                Err(_) => Err("no sign of life within 10 seconds".to_owned()),
+            },
+            ended = self.child.wait() => Err(format!("it ended with {}", ended.map_or_else(|it| it.to_string(), |it| it.to_string()))),
+        }
+    }
+
+    /// Runs one invocation. Only after `Answered` and `Failed` may the process be used again.
+    pub(crate) async fn invoke(&mut self, id: String, payload: Bytes, timeout: Duration) -> Outcome {
+        let (sender, answer) = oneshot::channel();
+        let timeout_ms = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
+        if self.api.work.send(Invocation { id, payload, timeout_ms, answer: sender }).await.is_err() {
+            return Outcome::Crashed("the process is gone".to_owned());
+        }
+        let outcome = tokio::select! {
+            answered = tokio::time::timeout(timeout, answer) => match answered {
+                Ok(Ok(Answer::Response(it))) => Outcome::Answered(it),
+                Ok(Ok(Answer::Error { kind, message })) => Outcome::Failed(format!("{kind}: {message}")),
+                Ok(Err(_)) => Outcome::Crashed("no answer".to_owned()),
+                Err(_) => Outcome::TimedOut,
+            },
+            ended = self.child.wait() => {
+                Outcome::Crashed(ended.map_or_else(|it| it.to_string(), |it| it.to_string()))
+            }
+        };
+        self.idle_since = Instant::now();
+        outcome
+    }
+
+    /// The most memory that it ever had, in MB; `None` where the system does not tell.
+    pub(crate) fn memory_mb(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
+        let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:"))?;
+        line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|it| it / 1_024)
+    }
+
+    /// The process's number, while it lives.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+}
+
+async fn lines(stream: impl AsyncRead + Unpin, function: String, bus: Bus) {
+    let mut lines = BufReader::new(stream).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        bus.line(&function, line);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a process needs the search path of its parent, and nothing else of it")]
+fn inherited(name: &str) -> String {
+    std::env::var(name).unwrap_or_default()
+}

@@ -1,0 +1,128 @@
+//! The Lambda runtime API of one process: hands it one invocation at a time and takes its answer.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::Value;
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+
+use crate::{ACCOUNT, REGION, StackError, now_ms};
+
+/// What a process answered.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Response(Bytes),
+    Error { kind: String, message: String },
+}
+
+/// Work for a process.
+pub(crate) struct Invocation {
+    pub(crate) id: String,
+    pub(crate) payload: Bytes,
+    pub(crate) timeout_ms: i64,
+    pub(crate) answer: oneshot::Sender<Answer>,
+}
+
+/// The server's end of one process.
+pub(crate) struct RuntimeApi {
+    pub(crate) address: String,
+    pub(crate) work: mpsc::Sender<Invocation>,
+    /// Becomes true with the first `next`, which ends the init phase.
+    pub(crate) ready: watch::Receiver<bool>,
+    server: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for RuntimeApi {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+struct Process {
+    function: String,
+    work: Mutex<mpsc::Receiver<Invocation>>,
+    pending: std::sync::Mutex<Option<(String, oneshot::Sender<Answer>)>>,
+    ready: watch::Sender<bool>,
+}
+
+type Shared = State<Arc<Process>>;
+
+impl RuntimeApi {
+    pub(crate) async fn start(function: &str) -> Result<Self, StackError> {
+        let (work, receiver) = mpsc::channel(1);
+        let (sender, ready) = watch::channel(false);
+        let process = Arc::new(Process {
+            function: function.to_owned(),
+            work: Mutex::new(receiver),
+            pending: std::sync::Mutex::default(),
+            ready: sender,
+        });
+        let router = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
+            .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
+            .route("/2018-06-01/runtime/init/error", post(init_error))
+            .layer(DefaultBodyLimit::max(16 << 20))
+            .with_state(process);
+        let failed = |it: std::io::Error| StackError::emulator("could not open a port for a function", it);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?.to_string();
+        let server = tokio::spawn(async move { drop(axum::serve(listener, router).await) });
+        Ok(Self { address, work, ready, server })
+    }
+}
+
+async fn next(State(process): Shared) -> Response {
+    process.ready.send_replace(true);
+    let Some(it) = process.work.lock().await.recv().await else { return StatusCode::GONE.into_response() };
+    let headers = [
+        ("lambda-runtime-aws-request-id", it.id.clone()),
+        ("lambda-runtime-deadline-ms", (now_ms() + it.timeout_ms).to_string()),
+        (
+            "lambda-runtime-invoked-function-arn",
+            format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{}", process.function),
+        ),
+        ("lambda-runtime-trace-id", trace(&it.id)),
+        ("content-type", "application/json".to_owned()),
+    ];
+    *pending(&process) = Some((it.id, it.answer));
+    (headers, it.payload).into_response()
+}
+
+async fn response(State(process): Shared, Path(id): Path<String>, body: Bytes) -> StatusCode {
+    settle(&process, &id, Answer::Response(body))
+}
+
+async fn error(State(process): Shared, Path(id): Path<String>, body: Bytes) -> StatusCode {
+    let error: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
+    settle(&process, &id, Answer::Error { kind: text("errorType"), message: text("errorMessage") })
+}
+
+async fn init_error() -> StatusCode {
+    StatusCode::ACCEPTED // the process ends by itself, which is seen
+}
+
+fn settle(process: &Process, id: &str, answer: Answer) -> StatusCode {
+    match pending(process).take_if(|it| it.0 == id) {
+        Some((_, sender)) => {
+            drop(sender.send(answer)); // a caller that is gone needs no answer
+            StatusCode::ACCEPTED
+        }
+        None => StatusCode::BAD_REQUEST,
+    }
+}
+
+fn pending(process: &Process) -> std::sync::MutexGuard<'_, Option<(String, oneshot::Sender<Answer>)>> {
+    process.pending.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn trace(id: &str) -> String {
+    let hex: String = id.chars().filter(|it| *it != '-').take(24).collect();
+    format!("Root=1-{:08x}-{hex:0>24};Sampled=0", now_ms() / 1_000)
+}

@@ -1,0 +1,250 @@
+//! A small durable SQS for standard queues: a send, a receive and a delete are in SQLite before they are answered.
+//!
+//! The write-ahead log survives a kill of this process at any moment. Quotas and error codes are those of AWS.
+
+pub mod http;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use md5::Digest;
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use crate::now_ms;
+use crate::template::Queue;
+
+/// The most that a message, or a batch of them, may weigh: 1 MiB.
+pub const MOST_BYTES: usize = 1_048_576;
+
+/// The queues and their messages.
+pub struct Sqs {
+    db: Mutex<Connection>,
+    queues: BTreeMap<String, Queue>,
+    /// Wakes receivers that wait for any message.
+    arrived: Notify,
+}
+
+/// A message to send.
+#[derive(Debug, Clone)]
+pub struct Send {
+    pub body: String,
+    pub attributes: Value,
+    pub delay: Duration,
+}
+
+/// A message that was received.
+#[derive(Debug, Clone)]
+pub struct Received {
+    pub id: String,
+    pub receipt: String,
+    pub body: String,
+    pub attributes: Value,
+    pub sent: i64,
+    pub first: i64,
+    pub receives: u32,
+    /// The queue that it failed in, for a dead letter.
+    pub source: Option<String>,
+}
+
+/// How many messages a queue holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Depth {
+    pub visible: u64,
+    pub in_flight: u64,
+    pub delayed: u64,
+}
+
+impl Depth {
+    pub fn total(self) -> u64 {
+        self.visible + self.in_flight + self.delayed
+    }
+}
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS message (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL,
+  attributes TEXT NOT NULL, sent INTEGER NOT NULL, visible INTEGER NOT NULL, first INTEGER NOT NULL DEFAULT 0,
+  receives INTEGER NOT NULL DEFAULT 0, receipt TEXT, source TEXT);
+CREATE INDEX IF NOT EXISTS next ON message (queue, visible);
+CREATE INDEX IF NOT EXISTS receipt ON message (receipt);
+";
+
+impl Sqs {
+    /// Opens the queues in a file.
+    pub fn open(file: &Path, queues: &[Queue]) -> rusqlite::Result<Self> {
+        let db = Connection::open(file)?;
+        db.pragma_update(None, "journal_mode", "WAL")?;
+        db.pragma_update(None, "synchronous", "NORMAL")?;
+        db.execute_batch(SCHEMA)?;
+        // receivers died with the stack that they belonged to: what they held is there again at once
+        db.execute(
+            "UPDATE message SET visible = MIN(visible, ?1), receipt = NULL WHERE receipt IS NOT NULL",
+            [now_ms()],
+        )?;
+        let queues = queues.iter().map(|it| (it.name.clone(), it.clone())).collect();
+        Ok(Self { db: Mutex::new(db), queues, arrived: Notify::new() })
+    }
+
+    /// The names of all queues.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.queues.keys().map(String::as_str)
+    }
+
+    pub fn queue(&self, name: &str) -> Option<&Queue> {
+        self.queues.get(name)
+    }
+
+    fn db(&self) -> MutexGuard<'_, Connection> {
+        self.db.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stores messages; answers their ids.
+    pub fn send(&self, queue: &str, messages: &[Send]) -> rusqlite::Result<Vec<String>> {
+        let now = now_ms();
+        let mut db = self.db();
+        let work = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut ids = Vec::with_capacity(messages.len());
+        for it in messages {
+            let id = random_id();
+            let visible = now + i64::try_from(it.delay.as_millis()).unwrap_or(0);
+            work.prepare_cached(
+                "INSERT INTO message (queue, id, body, attributes, sent, visible) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![queue, id, it.body, it.attributes.to_string(), now, visible])?;
+            ids.push(id);
+        }
+        work.commit()?;
+        drop(db);
+        self.arrived.notify_waiters();
+        Ok(ids)
+    }
+
+    /// Takes up to `most` messages for `visibility`. What was received too often goes to the dead letters instead.
+    pub fn receive(&self, queue: &str, most: usize, visibility: Duration) -> rusqlite::Result<Vec<Received>> {
+        let now = now_ms();
+        let redrive = self.queues.get(queue).and_then(|it| it.redrive.clone());
+        let mut db = self.db();
+        let work = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut taken = Vec::new();
+        while taken.len() < most {
+            let Some((number, mut it)) = next(&work, queue, now)? else { break };
+            if let Some((dead, limit)) = &redrive
+                && it.receives >= *limit
+            {
+                work.execute(
+                    "UPDATE message SET queue = ?2, source = ?3, receives = 0, first = 0, receipt = NULL, visible = ?4 WHERE number = ?1",
+                    params![number, dead, queue, now],
+                )?;
+                continue;
+            }
+            it.receives += 1;
+            it.receipt = random_id();
+            it.first = if it.first == 0 { now } else { it.first };
+            let until = now + i64::try_from(visibility.as_millis()).unwrap_or(0);
+            work.prepare_cached(
+                "UPDATE message SET receives = ?2, receipt = ?3, first = ?4, visible = ?5 WHERE number = ?1",
+            )?
+            .execute(params![number, it.receives, it.receipt, it.first, until])?;
+            taken.push(it);
+        }
+        work.commit()?;
+        Ok(taken)
+    }
+
+    /// Waits up to `wait` for messages.
+    pub async fn receive_within(
+        &self,
+        queue: &str,
+        most: usize,
+        visibility: Duration,
+        wait: Duration,
+    ) -> rusqlite::Result<Vec<Received>> {
+        let until = tokio::time::Instant::now() + wait;
+        loop {
+            let arrived = self.arrived.notified();
+            let taken = self.receive(queue, most, visibility)?;
+            if !taken.is_empty() || tokio::time::Instant::now() >= until {
+                return Ok(taken);
+            }
+            // a message whose delay or visibility ends makes no sound: look again every quarter of a second
+            let look = (tokio::time::Instant::now() + Duration::from_millis(250)).min(until);
+            drop(tokio::time::timeout_at(look, arrived).await);
+        }
+    }
+
+    /// Acknowledges a message; `false` if the receipt is no longer good.
+    pub fn delete(&self, receipt: &str) -> rusqlite::Result<bool> {
+        Ok(self.db().prepare_cached("DELETE FROM message WHERE receipt = ?1")?.execute([receipt])? > 0)
+    }
+
+    /// Changes when a received message comes back.
+    pub fn change_visibility(&self, receipt: &str, visibility: Duration) -> rusqlite::Result<bool> {
+        let until = now_ms() + i64::try_from(visibility.as_millis()).unwrap_or(0);
+        let changed =
+            self.db().execute("UPDATE message SET visible = ?2 WHERE receipt = ?1", params![receipt, until])? > 0;
+        self.arrived.notify_waiters();
+        Ok(changed)
+    }
+
+    pub fn depth(&self, queue: &str) -> rusqlite::Result<Depth> {
+        let now = now_ms();
+        let count = |rule: &str| {
+            let sql = format!("SELECT COUNT(*) FROM message WHERE queue = ?1 AND {rule}");
+            self.db().query_row(&sql, params![queue, now], |row| row.get(0))
+        };
+        Ok(Depth {
+            visible: count("visible <= ?2")?,
+            in_flight: count("visible > ?2 AND receipt IS NOT NULL")?,
+            delayed: count("visible > ?2 AND receipt IS NULL")?,
+        })
+    }
+
+    /// Removes messages older than their queue keeps them.
+    pub fn expire(&self) -> rusqlite::Result<()> {
+        for queue in self.queues.values() {
+            let before = now_ms() - i64::try_from(queue.retention.as_millis()).unwrap_or(i64::MAX);
+            self.db().execute("DELETE FROM message WHERE queue = ?1 AND sent < ?2", params![queue.name, before])?;
+        }
+        Ok(())
+    }
+}
+
+fn next(work: &Transaction<'_>, queue: &str, now: i64) -> rusqlite::Result<Option<(i64, Received)>> {
+    let sql = "SELECT number, id, body, attributes, sent, first, receives, source FROM message
+               WHERE queue = ?1 AND visible <= ?2 ORDER BY visible LIMIT 1";
+    let read = |row: &rusqlite::Row<'_>| {
+        let attributes: String = row.get(3)?;
+        let message = Received {
+            id: row.get(1)?,
+            receipt: String::new(),
+            body: row.get(2)?,
+            attributes: serde_json::from_str(&attributes).unwrap_or_default(),
+            sent: row.get(4)?,
+            first: row.get(5)?,
+            receives: row.get(6)?,
+            source: row.get(7)?,
+        };
+        Ok((row.get(0)?, message))
+    };
+    work.prepare_cached(sql)?.query_row(params![queue, now], read).optional()
+}
+
+pub(crate) fn random_id() -> String {
+    let mut bytes = [0; 16];
+    // without randomness nothing here could go on
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
+        .expect("the operating system gives random bytes");
+    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+}
+
+/// The digest that SQS gives of bodies and attributes.
+pub(crate) fn md5_hex(bytes: &[u8]) -> String {
+    md5::Md5::digest(bytes).iter().map(|it| format!("{it:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests;

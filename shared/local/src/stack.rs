@@ -1,0 +1,313 @@
+//! The stack: everything that the template describes, started in order and stopped together.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::dynamodb::DynamoDb;
+use crate::event::Bus;
+use crate::function::Function;
+use crate::meter::Meter;
+use crate::sqs::Sqs;
+use crate::stream_source::Mapping;
+use crate::template::{self, Model, Places};
+use crate::{StackError, aws_json, buckets, front_door, kms, now_ms, pause, queue_source, samconfig, schedule, sqs};
+
+/// What to start, and where.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The folder that holds `template.yaml` and `samconfig.toml`.
+    pub project: PathBuf,
+    /// Where the functions' binaries are.
+    pub binaries: PathBuf,
+    /// Where everything is kept.
+    pub data: PathBuf,
+    /// Begin with empty data; the buckets' files stay.
+    pub fresh: bool,
+    /// The front door's port; 0 takes any.
+    pub port: u16,
+    /// Parameters beside those of `samconfig.toml`.
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// A running stack. Dropping it stops it at once, as a kill does.
+pub struct Stack {
+    pub url: String,
+    pub sqs_url: String,
+    pub dynamodb_url: String,
+    pub s3_url: String,
+    /// Creates applications.
+    pub operator_key: String,
+    pub model: Model,
+    pub sqs: Arc<Sqs>,
+    data: PathBuf,
+    bus: Bus,
+    functions: Vec<Arc<Function>>,
+    tasks: Vec<JoinHandle<()>>,
+    _dynamodb: DynamoDb,
+    _lock: std::fs::File,
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// The ports of the last start: addresses that rows hold (a bucket's endpoint) stay good.
+#[derive(Default, Serialize, Deserialize)]
+struct Ports {
+    s3: u16,
+}
+
+impl Stack {
+    /// Starts everything; returns when the front door is open.
+    pub async fn start(options: Options) -> Result<Self, StackError> {
+        let data = options.data.clone();
+        let lock = prepare(&data, options.fresh)?;
+        let door =
+            TcpListener::bind(("127.0.0.1", options.port)).await.map_err(|_| StackError::PortTaken(options.port))?;
+        let url = address(&door)?;
+        let queues = TcpListener::bind("127.0.0.1:0")
+            .await
+            .map_err(|it| StackError::emulator("could not open a port for SQS", it))?;
+        let sqs_url = address(&queues)?;
+        let operator_key = operator_key(&data)?;
+        let mut parameters = samconfig::parameters(&options.project.join("samconfig.toml"), "local")?;
+        parameters.insert("OperatorKeyHash".to_owned(), hex(&Sha256::digest(&operator_key)));
+        parameters.extend(options.parameters);
+        let places = Places { sqs: sqs_url.clone(), http: url.clone() };
+        let model = template::load(&options.project.join("template.yaml"), &parameters, &places)?;
+
+        let bus = Bus::default();
+        let http = aws_json::client()?;
+        let corrupt = |name: &str| {
+            let path = data.join(name);
+            move |it: rusqlite::Error| StackError::Corrupt { path, source: it.into() }
+        };
+        let sqs = Arc::new(Sqs::open(&data.join("sqs.db"), &model.queues).map_err(corrupt("sqs.db"))?);
+        let checkpoint = data.join("stream-handled");
+        trim(&data, &checkpoint);
+        let dynamodb = DynamoDb::start(&data.join("dynamodb.db"), model.table.as_ref(), &http).await?;
+        let (s3_url, s3) = start_buckets(&data, options.port, &model.buckets).await?;
+        let keys = TcpListener::bind("127.0.0.1:0")
+            .await
+            .map_err(|it| StackError::emulator("could not open a port for KMS", it))?;
+        let kms_url = address(&keys)?;
+        let kms = kms::router(&data.join("kms-key"))?;
+
+        let endpoints = [("DYNAMODB", &dynamodb.url), ("SQS", &sqs_url), ("S3", &s3_url), ("KMS", &kms_url)];
+        let endpoints: Vec<(String, String)> =
+            endpoints.map(|(name, url)| (format!("AWS_ENDPOINT_URL_{name}"), url.clone())).into();
+        let mut functions = Vec::new();
+        for it in &model.functions {
+            let binary = options.binaries.join(&it.binary);
+            if !binary.is_file() {
+                return Err(StackError::NoBinary(binary));
+            }
+            functions.push(Function::new(it.clone(), binary, endpoints.clone(), bus.clone()));
+        }
+        let mut tasks = vec![serve(queues, sqs::http::router(sqs.clone(), sqs_url.clone())), serve(keys, kms), s3];
+        tasks.extend(triggers(&functions, &sqs, &http, &dynamodb.url, &checkpoint, &model, &bus));
+        let routes =
+            functions.iter().flat_map(|it| it.it.routes.iter().map(|route| (route.clone(), it.clone()))).collect();
+        tasks.push(serve(door, front_door::router(routes, url.trim_start_matches("http://").to_owned())));
+        tasks.push(tokio::spawn(housekeeping(functions.clone(), sqs.clone())));
+        let dynamodb_url = dynamodb.url.clone();
+        Ok(Self {
+            url,
+            sqs_url,
+            dynamodb_url,
+            s3_url,
+            operator_key,
+            model,
+            sqs,
+            data,
+            bus,
+            functions,
+            tasks,
+            _dynamodb: dynamodb,
+            _lock: lock,
+        })
+    }
+
+    /// What happens from now on.
+    pub fn events(&self) -> tokio::sync::broadcast::Receiver<crate::Event> {
+        self.bus.subscribe()
+    }
+
+    /// What was counted until now.
+    pub fn meter(&self) -> Meter {
+        self.bus.meter()
+    }
+
+    /// The folder of a bucket.
+    pub fn bucket_folder(&self, name: &str) -> PathBuf {
+        self.data.join("buckets").join(name)
+    }
+
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// A function, by the name of its binary.
+    pub fn function(&self, binary: &str) -> Option<&Arc<Function>> {
+        self.functions.iter().find(|it| it.it.binary == binary)
+    }
+
+    /// Makes a schedule fire now, beside its rhythm.
+    pub async fn fire(&self, binary: &str) -> bool {
+        let Some(function) = self.function(binary) else { return false };
+        let Some(slot) = function.slot().await else { return false };
+        let event = schedule::event(&function.it.name).to_string();
+        matches!(function.invoke(slot, Bytes::from(event)).await, crate::process::Outcome::Answered(_))
+    }
+}
+
+fn triggers(
+    functions: &[Arc<Function>],
+    sqs: &Arc<Sqs>,
+    http: &reqwest::Client,
+    dynamodb: &str,
+    checkpoint: &Path,
+    model: &Model,
+    bus: &Bus,
+) -> Vec<JoinHandle<()>> {
+    let mut tasks = Vec::new();
+    for function in functions {
+        if let Some(source) = &function.it.queue {
+            tasks.push(tokio::spawn(queue_source::run(source.clone(), function.clone(), sqs.clone(), bus.clone())));
+        }
+        if let (Some(source), Some(table)) = (&function.it.stream, &model.table) {
+            let mapping = Mapping {
+                source: source.clone(),
+                table: table.name.clone(),
+                function: function.clone(),
+                sqs: sqs.clone(),
+                http: http.clone(),
+                dynamodb: dynamodb.to_owned(),
+                checkpoint: checkpoint.to_owned(),
+                bus: bus.clone(),
+            };
+            tasks.push(tokio::spawn(mapping.run()));
+        }
+        if let Some(rule) = function.it.schedule.as_deref().and_then(schedule::Rule::parse) {
+            tasks.push(tokio::spawn(clock(rule, function.clone())));
+        }
+    }
+    tasks
+}
+
+/// Calls a function on its schedule, and once at the start: what was under way when the stack went down goes on.
+async fn clock(rule: schedule::Rule, function: Arc<Function>) {
+    let mut due = now_ms();
+    loop {
+        pause(Duration::from_millis(u64::try_from(due - now_ms()).unwrap_or(0))).await;
+        for _ in 0..3 {
+            // asynchronous invocations are tried again twice
+            let Some(slot) = function.slot().await else { return };
+            let event = schedule::event(&function.it.name).to_string();
+            if matches!(function.invoke(slot, Bytes::from(event)).await, crate::process::Outcome::Answered(_)) {
+                break;
+            }
+            pause(Duration::from_secs(1)).await;
+        }
+        let Some(next) = rule.next(due.max(now_ms() - 1_000)) else { return };
+        due = next;
+    }
+}
+
+async fn housekeeping(functions: Vec<Arc<Function>>, sqs: Arc<Sqs>) {
+    loop {
+        pause(Duration::from_secs(10)).await;
+        functions.iter().for_each(|it| it.end_idle());
+        drop(sqs.expire()); // tried again in ten seconds
+    }
+}
+
+fn serve(listener: TcpListener, router: axum::Router) -> JoinHandle<()> {
+    tokio::spawn(async move { drop(axum::serve(listener, router).await) })
+}
+
+fn address(listener: &TcpListener) -> Result<String, StackError> {
+    listener
+        .local_addr()
+        .map(|it| format!("http://{it}"))
+        .map_err(|it| StackError::emulator("a port has no address", it))
+}
+
+fn prepare(data: &Path, fresh: bool) -> Result<std::fs::File, StackError> {
+    let unwritable = |it: std::io::Error| StackError::Unwritable { path: data.to_owned(), source: it.into() };
+    std::fs::create_dir_all(data.join("buckets")).map_err(unwritable)?;
+    let lock = std::fs::File::create(data.join("stack.lock")).map_err(unwritable)?;
+    lock.try_lock().map_err(|_| StackError::DataTaken(data.to_owned()))?;
+    if fresh {
+        for item in std::fs::read_dir(data).map_err(unwritable)?.flatten() {
+            let name = item.file_name();
+            if item.path().is_file() && name != "stack.lock" {
+                std::fs::remove_file(item.path()).map_err(unwritable)?;
+            }
+        }
+    }
+    let probe = data.join("probe");
+    std::fs::write(&probe, [0; 65_536]).and_then(|()| std::fs::remove_file(&probe)).map_err(unwritable)?;
+    Ok(lock)
+}
+
+/// Drops stream records that were handled before the stop. A file that is not there yet, or broken, is seen to later.
+fn trim(data: &Path, checkpoint: &Path) {
+    if let Ok(handled) = std::fs::read_to_string(checkpoint) {
+        drop(crate::dynamodb::trim_stream(&data.join("dynamodb.db"), &handled));
+    }
+}
+
+async fn start_buckets(data: &Path, port: u16, names: &[String]) -> Result<(String, JoinHandle<()>), StackError> {
+    let file = data.join("ports.json");
+    let last: Ports = std::fs::read(&file).ok().and_then(|it| serde_json::from_slice(&it).ok()).unwrap_or_default();
+    let wanted = [last.s3, if port == 0 { 0 } else { port.saturating_add(1) }, 0];
+    let mut listener = None;
+    for port in wanted.into_iter().filter(|it| *it != 0).chain([0]) {
+        listener = TcpListener::bind(("127.0.0.1", port)).await.ok();
+        if listener.is_some() {
+            break;
+        }
+    }
+    let listener = listener.ok_or_else(|| StackError::emulator("could not open a port for S3", "no port is free"))?;
+    let s3 = listener.local_addr().map_err(|it| StackError::emulator("a port has no address", it))?.port();
+    let text = serde_json::to_vec(&Ports { s3 }).unwrap_or_default();
+    std::fs::write(&file, text).map_err(|it| StackError::Unwritable { path: file, source: it.into() })?;
+    buckets::start(listener, &data.join("buckets"), &data.join("buckets.db"), names)
+}
+
+fn operator_key(data: &Path) -> Result<String, StackError> {
+    let file = data.join("operator-key");
+    if let Ok(key) = std::fs::read_to_string(&file) {
+        return Ok(key);
+    }
+    let key = format!("op_{}{}", sqs::random_id(), sqs::random_id()).replace('-', "");
+    write_private(&file, key.as_bytes()).map_err(|it| StackError::Unwritable { path: file, source: it.into() })?;
+    Ok(key)
+}
+
+/// Writes a file that only its owner may read, whole or not at all.
+pub(crate) fn write_private(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let temporary = file.with_extension("new");
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(&temporary)?.write_all(bytes)?;
+    std::fs::rename(temporary, file)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|it| format!("{it:02x}")).collect()
+}

@@ -1,0 +1,121 @@
+//! The template, as far as one machine can run it. What is not understood is an error that names its line.
+
+mod read;
+mod resolve;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::{ACCOUNT, REGION, StackError, yaml};
+
+/// Everything that the stack runs.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Model {
+    pub functions: Vec<Function>,
+    pub queues: Vec<Queue>,
+    pub table: Option<Table>,
+    /// Names of buckets of our own.
+    pub buckets: Vec<String>,
+}
+
+/// A function, with what calls it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Function {
+    pub name: String,
+    pub binary: String,
+    pub timeout: Duration,
+    pub memory_mb: u32,
+    pub environment: BTreeMap<String, String>,
+    /// Processes at most.
+    pub concurrency: usize,
+    pub routes: Vec<Route>,
+    pub queue: Option<QueueSource>,
+    pub stream: Option<StreamSource>,
+    pub schedule: Option<String>,
+}
+
+/// An HTTP route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Upper case, or `ANY`.
+    pub method: String,
+    pub path: String,
+}
+
+/// Messages of a queue that call a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueSource {
+    pub queue: String,
+    pub batch: usize,
+    pub window: Duration,
+    pub partial: bool,
+}
+
+/// Records of the table's stream that call a function.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StreamSource {
+    pub batch: usize,
+    pub window: Duration,
+    pub partial: bool,
+    pub bisect: bool,
+    pub retries: u32,
+    pub max_age: Duration,
+    /// Patterns of which one must fit.
+    pub filters: Vec<serde_json::Value>,
+    /// The queue that gets what could not be handled.
+    pub on_failure: Option<String>,
+}
+
+/// A queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queue {
+    pub name: String,
+    pub visibility: Duration,
+    pub retention: Duration,
+    /// Dead-letter queue and `maxReceiveCount`.
+    pub redrive: Option<(String, u32)>,
+}
+
+/// The table: what `CreateTable` needs, and its time-to-live attribute.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    pub name: String,
+    pub definition: serde_json::Value,
+    pub ttl: Option<String>,
+}
+
+/// Where the emulators are, for `!Ref` of a queue.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    pub sqs: String,
+    pub http: String,
+}
+
+/// Reads a template with the parameters of an environment.
+pub fn load(file: &Path, parameters: &BTreeMap<String, String>, places: &Places) -> Result<Model, StackError> {
+    let text =
+        std::fs::read_to_string(file).map_err(|source| StackError::Unreadable { path: file.to_owned(), source })?;
+    let name = file.file_name().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
+    parse(&text, parameters, places).map_err(|(line, what)| StackError::Template { file: name, line, what })
+}
+
+/// Reads a template's text. The error is a line and what is wrong there.
+pub fn parse(text: &str, parameters: &BTreeMap<String, String>, places: &Places) -> Result<Model, (usize, String)> {
+    let root = yaml::read(text)?;
+    let names = resolve::Names::new(&root, parameters, places)?;
+    read::model(&root, &names)
+}
+
+/// The URL of a queue.
+pub(crate) fn queue_url(sqs: &str, name: &str) -> String {
+    format!("{sqs}/{ACCOUNT}/{name}")
+}
+
+/// The ARN of a queue.
+pub(crate) fn queue_arn(name: &str) -> String {
+    format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{name}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,60 @@
+//! The template that is there, and what it must not be.
+
+use super::*;
+
+const REAL: &str = include_str!("../../../../template.yaml");
+
+fn places() -> Places {
+    Places { sqs: "http://127.0.0.1:1".into(), http: "http://127.0.0.1:2".into() }
+}
+
+fn parsed(text: &str) -> Result<Model, (usize, String)> {
+    parse(text, &BTreeMap::from([("ProcessConcurrency".to_owned(), "2".to_owned())]), &places())
+}
+
+#[test]
+fn the_real_template_is_understood_whole() {
+    let model = parsed(REAL).unwrap();
+    let binaries: Vec<&str> = model.functions.iter().map(|it| it.binary.as_str()).collect();
+    assert_eq!(
+        binaries,
+        ["media-api", "channels-api", "docs-api", "sweep", "scan", "process", "dispatch", "deliver-webhook"]
+    );
+    let process = &model.functions[5];
+    assert_eq!((process.concurrency, process.timeout.as_secs()), (2, 900));
+    assert_eq!(process.queue.as_ref().unwrap().queue, "notifications-FacesQueue");
+    assert_eq!(process.environment["DEAD_LETTERS"], "http://127.0.0.1:1/000000000000/notifications-FacesDead");
+    assert_eq!(process.environment["AWS_LAMBDA_LOG_LEVEL"], "INFO");
+    let stream = model.functions[6].stream.as_ref().unwrap();
+    assert!(stream.bisect && stream.partial && stream.filters.len() == 3);
+    assert_eq!(stream.on_failure.as_deref(), Some("notifications-StreamDead"));
+    assert_eq!(model.queues[0].redrive, Some(("notifications-ScanDead".to_owned(), 5)));
+    assert_eq!(model.table.unwrap().ttl.as_deref(), Some("ttl"));
+}
+
+#[test]
+fn a_construct_that_is_not_known_is_an_error_with_its_line() {
+    let line_of = |needle: &str, text: &str| text.lines().position(|it| it.contains(needle)).unwrap() + 1;
+    for (from, to, needle, what) in [
+        ("Type: AWS::S3::Bucket", "Type: AWS::SNS::Topic", "Results:", "resources of type AWS::SNS::Topic"),
+        ("BatchSize: 50", "BatchSizes: 50", "BatchSizes", "`BatchSizes` in a queue trigger"),
+        ("BatchSize: 50", "BatchSize: many", "BatchSize: many", "`many` is not a number"),
+        ("Schedule: rate(1 minute)", "Schedule: rate(1 minutes)", "rate(1 minutes)", "is no schedule"),
+        ("TABLE: !Ref Table", "TABLE: !Ref Tabel", "!Ref Tabel", "nothing called `Tabel`"),
+        ("TABLE: !Ref Table", "TABLE: !ImportValue x", "!ImportValue", "`!ImportValue` is not known"),
+        ("MessageRetentionPeriod: 1209600", "FifoQueue: true", "FifoQueue", "`FifoQueue` in a queue"),
+        ("{\"exists\":true}", "{\"numeric\":[\">\",1]}", "numeric", "`numeric` is not known"),
+    ] {
+        let text = REAL.replacen(from, to, 1);
+        let (line, said) = parsed(&text).unwrap_err();
+        assert!(said.contains(what), "{said}");
+        let expected = line_of(needle, &text);
+        assert!(line == expected || line == expected + 1, "{what}: line {line}, not {expected}");
+    }
+}
+
+#[test]
+fn parameters_are_checked() {
+    let wrong = parse(REAL, &BTreeMap::from([("Colour".to_owned(), "red".to_owned())]), &places()).unwrap_err();
+    assert!(wrong.1.contains("no parameter `Colour`"), "{}", wrong.1);
+}

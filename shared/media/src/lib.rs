@@ -1,0 +1,4 @@
+//! Media: where it comes from and what looks at it. No decisions about items.
+
+pub mod objects;
+pub mod processor;

@@ -1,0 +1,53 @@
+//! Processors: what looks at media. The embedded backend runs here, on a file that was fetched before.
+
+mod draw;
+mod faces;
+mod still;
+mod video;
+
+use std::path::Path;
+
+use domain::bucket::{Backend, ProcessorKind, ProcessorSettings};
+use domain::item::Problem;
+use domain::result::{Media, Model, Track, Warning};
+
+/// What a processor found.
+#[derive(Debug)]
+pub struct Analysis {
+    pub media: Media,
+    pub tracks: Vec<Track>,
+    pub warnings: Vec<Warning>,
+    pub backend: &'static str,
+    pub models: Vec<Model>,
+    /// How far the result can be trusted.
+    pub quality: &'static str,
+    /// The picture, or a frame per track, with its boxes drawn; JPEG.
+    pub preview: Vec<u8>,
+}
+
+/// Why there is no result (processors, section 2.5).
+#[derive(Debug)]
+pub enum Trouble {
+    /// Nothing to do here: the item is Skipped.
+    Skip(Problem),
+    /// Will never work: the item is Failed.
+    Fail(Problem),
+    /// May work next time.
+    Again(Problem),
+}
+
+/// Analyses a file with the processor and the backend that the settings choose.
+pub async fn run(
+    kind: ProcessorKind,
+    settings: &ProcessorSettings,
+    file: &Path,
+    ffmpeg: &str,
+) -> Result<Analysis, Trouble> {
+    match (kind, settings.backend) {
+        (ProcessorKind::FacialRecognition, Backend::Embedded) => faces::run(settings, file, ffmpeg).await,
+    }
+}
+
+fn unreadable(why: impl std::fmt::Display) -> Trouble {
+    Trouble::Fail(Problem::new("media_unreadable", why.to_string()))
+}

@@ -1,0 +1,122 @@
+//! FacialRecognition, embedded: finds faces, where and when, and names nobody (processors, section 6).
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use domain::bucket::ProcessorSettings;
+use domain::item::Problem;
+use domain::result::{Box as Area, Media, Model, Warning};
+use domain::tracks::{Detection, of_still, of_video};
+use image::GrayImage;
+use rustface::ImageData;
+
+use super::video::Video;
+use super::{Analysis, Trouble, draw, still, unreadable};
+
+/// Scores below are mostly no faces: false hits were seen up to 1.2, true ones from 4.0 on (section 6.2).
+const THRESHOLD: f64 = 2.0;
+/// The smallest face in a still and in a video's frame, in pixels.
+const MIN_STILL: u32 = 20;
+const MIN_FRAME: u32 = 40;
+/// Frames per second that are looked at, and how many at most: 4,000 are about 400 CPU-seconds.
+const FPS: f32 = 2.0;
+const MOST_FRAMES: f64 = 4_000.0;
+
+static MODEL: LazyLock<Option<rustface::Model>> =
+    LazyLock::new(|| rustface::read_model(&include_bytes!(concat!(env!("OUT_DIR"), "/faces.bin"))[..]).ok());
+
+/// What the detector is asked for.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    min_face: u32,
+    threshold: f64,
+}
+
+pub(super) async fn run(settings: &ProcessorSettings, file: &Path, ffmpeg: &str) -> Result<Analysis, Trouble> {
+    let kind = infer::get_from_path(file).map_err(unreadable)?;
+    let threshold = settings.score_threshold.unwrap_or(THRESHOLD);
+    let asked = |default: u32| Asked { min_face: settings.min_face_px.unwrap_or(default).clamp(20, 1_000), threshold };
+    match kind.map(|it| it.matcher_type()) {
+        Some(infer::MatcherType::Image) => {
+            let (file, asked) = (file.to_owned(), asked(MIN_STILL));
+            blocking(move || of_picture(&file, asked)).await?
+        }
+        Some(infer::MatcherType::Video) => of_clip(file, settings, asked(MIN_FRAME), ffmpeg).await,
+        _ => {
+            let shown = kind.map_or("unknown bytes", |it| it.mime_type());
+            Err(Trouble::Skip(Problem::new("unsupported_media", format!("{shown} is neither a picture nor a video"))))
+        }
+    }
+}
+
+fn of_picture(file: &Path, asked: Asked) -> Result<Analysis, Trouble> {
+    let picture = still::read(file)?;
+    let grey = still::scaled(&picture, still::LONG_SIDE).into_luma8();
+    let tracks = of_still(&detect(&grey, asked)?);
+    let preview = draw::picture(&picture, &tracks).map_err(unreadable)?;
+    let media = Media { width: Some(picture.width()), height: Some(picture.height()), ..Media::default() };
+    Ok(analysis(media, tracks, Vec::new(), preview))
+}
+
+async fn of_clip(file: &Path, settings: &ProcessorSettings, asked: Asked, ffmpeg: &str) -> Result<Analysis, Trouble> {
+    let video = Video::open(ffmpeg, file).await?;
+    let wanted = settings.sample_fps.unwrap_or(FPS).clamp(0.1, 10.0);
+    let seconds = video.duration_ms.map_or(0.0, |it| it as f64 / 1_000.0);
+    let fps = if seconds * f64::from(wanted) > MOST_FRAMES { (MOST_FRAMES / seconds) as f32 } else { wanted };
+    let mut warnings = Vec::new();
+    if fps < wanted {
+        let message = format!("the video is long: {fps:.2} frames per second were looked at, not {wanted}");
+        warnings.push(Warning { code: "sampled_sparsely".into(), message });
+    }
+    let frames = video.frames(fps, move |grey| detect(&grey, asked)).await?;
+    let tracks = of_video(&frames.detections, fps);
+    let mut pictures = Vec::new();
+    for track in tracks.iter().take(draw::MOST_FRAMES) {
+        let best = track.samples.iter().max_by(|a, b| a.confidence.total_cmp(&b.confidence));
+        if let Some(best) = best {
+            pictures.push((video.picture(best.t_ms).await?, best.area));
+        }
+    }
+    if pictures.is_empty() {
+        pictures.push((video.picture(0).await?, Area { x: 0.0, y: 0.0, w: 0.0, h: 0.0 }));
+    }
+    let preview = blocking(move || draw::sheet(&pictures)).await?.map_err(unreadable)?;
+    let (width, height) = (Some(frames.width), Some(frames.height));
+    let media = Media { duration_ms: video.duration_ms, width, height, sample_fps: Some(fps) };
+    Ok(analysis(media, tracks, warnings, preview))
+}
+
+fn analysis(media: Media, tracks: Vec<domain::result::Track>, warnings: Vec<Warning>, preview: Vec<u8>) -> Analysis {
+    let model = Model { id: "seeta_fd_frontal_v1.0".into(), sha256: Some(include_str!("model.sha256").trim().into()) };
+    Analysis { media, tracks, warnings, backend: "embedded", models: vec![model], quality: "demo", preview }
+}
+
+fn detect(grey: &GrayImage, asked: Asked) -> Result<Vec<Detection>, Trouble> {
+    let (width, height) = grey.dimensions();
+    if width < asked.min_face || height < asked.min_face {
+        return Ok(Vec::new()); // no face fits, and the detector panics on an empty picture
+    }
+    let model = MODEL
+        .clone()
+        .ok_or_else(|| Trouble::Fail(Problem::new("backend_unavailable", "the face model does not load")))?;
+    let mut detector = rustface::create_detector_with_model(model);
+    detector.set_min_face_size(asked.min_face);
+    detector.set_score_thresh(asked.threshold.max(0.01));
+    detector.set_pyramid_scale_factor(0.8);
+    detector.set_slide_window_step(4, 4);
+    let found = detector.detect(&ImageData::new(grey.as_raw(), width, height));
+    let (w, h) = (f64::from(width), f64::from(height));
+    let relative = |it: &rustface::FaceInfo| {
+        let it = (it.bbox(), it.score());
+        let (x, y) = (f64::from(it.0.x()) / w, f64::from(it.0.y()) / h);
+        Detection { area: Area { x, y, w: f64::from(it.0.width()) / w, h: f64::from(it.0.height()) / h }, score: it.1 }
+    };
+    Ok(found.iter().map(relative).collect())
+}
+
+/// Runs what needs the processor for long beside the event loop, which goes on extending the lease.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Trouble> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Trouble::Again(Problem::new("internal", "the analysis stopped without a result")))
+}

@@ -1,0 +1,110 @@
+//! An item's next state and the news of it, in one transaction.
+
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, TransactWriteItem};
+use domain::ItemId;
+use domain::item::Item;
+use domain::notification::{Stream, next};
+use domain::processing::Plan;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::streams::{TRIES, stream_row, yield_to_others};
+use crate::{Attributes, COUNTED, Row, Table, TableError, codec, items};
+
+/// What became of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Committed {
+    Done,
+    /// The item is not any more what the plan was made from; nothing was written.
+    Overtaken,
+}
+
+/// The item whose bytes lie at a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Content {
+    item: ItemId,
+    sha256: String,
+}
+
+impl Table {
+    /// Writes a plan. Of two plans from the same state, one is done.
+    pub async fn commit(&self, plan: &Plan, now: OffsetDateTime) -> Result<Committed, TableError> {
+        let Some(news) = &plan.news else { return self.put_item_from(&plan.item).await };
+        let app = plan.item.app;
+        for attempt in 0..TRIES {
+            let place = next(now, self.head(app, &Stream::App).await?);
+            let (row, body, extra) = stream_row(app, &Stream::App, place, std::slice::from_ref(news), now)?;
+            let mut rows =
+                vec![self.item_row(&plan.item)?, self.put_row(&row, &body, extra, "attribute_not_exists(PK)")?];
+            if let Some(results) = &plan.item.results {
+                let content = Content { item: plan.item.id, sha256: results.sha256.clone() };
+                rows.push(self.put_row(
+                    &content_row(&plan.item),
+                    &content,
+                    Attributes::new(),
+                    "attribute_not_exists(PK) OR attribute_exists(PK)",
+                )?);
+            }
+            let rows = rows.into_iter().map(|it| TransactWriteItem::builder().put(it).build()).collect();
+            let write =
+                self.client.transact_write_items().set_transact_items(Some(rows)).return_consumed_capacity(COUNTED);
+            // a token per try of a place: the SDK's own repeats are absorbed for ten minutes
+            let token =
+                format!("{}-{}-{}", &plan.item.id.to_string()[4..24], plan.item.revision, place.sequence % 1_000_000);
+            match write.client_request_token(token).send().await.map_err(|it| it.into_service_error()) {
+                Ok(_) => return Ok(Committed::Done),
+                Err(TransactWriteItemsError::TransactionCanceledException(it)) => {
+                    let failed = |it: Option<&CancellationReason>| {
+                        it.and_then(CancellationReason::code) == Some("ConditionalCheckFailed")
+                    };
+                    if failed(it.cancellation_reasons().first()) {
+                        return self.overtaken(&plan.item).await;
+                    }
+                    yield_to_others(attempt).await; // another writer took the number
+                }
+                Err(source) => return Err(TableError::write(&Row::Item(plan.item.id), source)),
+            }
+        }
+        Err(TableError::conflict(&Row::Item(plan.item.id)))
+    }
+
+    /// The item that was last completed for the key of this one, if its bytes were the same.
+    pub async fn same_content(&self, item: &Item, sha256: &str) -> Result<Option<ItemId>, TableError> {
+        let there: Option<Content> = self.get(&content_row(item)).await?;
+        Ok(there.filter(|it| it.sha256 == sha256 && it.item != item.id).map(|it| it.item))
+    }
+
+    async fn put_item_from(&self, item: &Item) -> Result<Committed, TableError> {
+        let put = self.client.put_item().table_name(&self.name).return_consumed_capacity(COUNTED);
+        let put = put.set_item(Some(codec::encode(&Row::Item(item.id), item, items::opened(item))?));
+        let put = put.condition_expression("revision = :before").expression_attribute_values(":before", before(item));
+        match put.send().await.map_err(|it| it.into_service_error()) {
+            Ok(_) => Ok(Committed::Done),
+            Err(it) if it.is_conditional_check_failed_exception() => self.overtaken(item).await,
+            Err(source) => Err(TableError::write(&Row::Item(item.id), source)),
+        }
+    }
+
+    /// The condition also fails on our own write, when its answer was lost and the SDK tried again.
+    async fn overtaken(&self, item: &Item) -> Result<Committed, TableError> {
+        let there = self.item(item.id).await?;
+        Ok(if there.as_ref() == Some(item) { Committed::Done } else { Committed::Overtaken })
+    }
+
+    fn item_row(&self, item: &Item) -> Result<aws_sdk_dynamodb::types::Put, TableError> {
+        let put = aws_sdk_dynamodb::types::Put::builder().table_name(&self.name);
+        let put = put.set_item(Some(codec::encode(&Row::Item(item.id), item, items::opened(item))?));
+        let put = put.condition_expression("revision = :before").expression_attribute_values(":before", before(item));
+        put.build().map_err(|it| TableError::write(&Row::Item(item.id), it))
+    }
+}
+
+fn before(item: &Item) -> AttributeValue {
+    AttributeValue::N(item.revision.saturating_sub(1).to_string())
+}
+
+fn content_row(item: &Item) -> Row {
+    let place = format!("{}|{}|{}", item.bucket_id, item.bucket, item.key);
+    Row::Content(item.app, domain::id::sha256_hex(place.as_bytes()))
+}

@@ -1,0 +1,104 @@
+//! What became of deliveries: the good ones in segments, the others in rows of their own.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::delivery::Outcome;
+use domain::notification::NotificationId;
+use domain::{AppId, ChannelId};
+use serde::{Deserialize, Serialize};
+
+use crate::{Attributes, COUNTED, Range, Row, Table, TableError, codec, keys};
+
+/// How long outcomes are kept, in seconds: 30 days.
+const KEPT: i64 = 30 * 86_400;
+
+/// One attempt to deliver.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    pub channel: ChannelId,
+    pub notification: NotificationId,
+    pub attempt: u32,
+    pub at: i64,
+    pub took_ms: u64,
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// A delivery that did not go well at once: its attempts by number, and where it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FailedDelivery {
+    pub channel: ChannelId,
+    pub notification: NotificationId,
+    /// `retrying`, `delivered`, `dead` or `disabled`.
+    pub state: String,
+    pub attempts: HashMap<String, Attempt>,
+}
+
+impl Table {
+    /// Stores the outcomes of one batch in one row. The same batch again replaces its row.
+    pub async fn put_segment(&self, app: AppId, attempts: &[Attempt], batch: &str) -> Result<(), TableError> {
+        let Some(first) = attempts.iter().map(|it| it.at).min() else { return Ok(()) };
+        let row = Row::Segment(app, first, batch.to_owned());
+        let packed = codec::pack(&attempts).map_err(|it| TableError::write(&row, it))?;
+        let mut extra = codec::ttl(first / 1_000 + KEPT);
+        extra.insert("packed".into(), AttributeValue::B(Blob::new(packed)));
+        self.put(&row, &(), extra).await
+    }
+
+    /// Adds an attempt to the record of a delivery that did not go well at once. Written twice, it is there once.
+    pub async fn put_attempt(&self, app: AppId, attempt: &Attempt, state: &str) -> Result<(), TableError> {
+        let row = Row::FailedDelivery(app, attempt.channel, attempt.notification.clone());
+        let before: Option<FailedDelivery> = self.get(&row).await?;
+        let (channel, notification) = (attempt.channel, attempt.notification.clone());
+        let empty = || FailedDelivery { channel, notification, state: String::new(), attempts: HashMap::new() };
+        let mut record = before.unwrap_or_else(empty);
+        state.clone_into(&mut record.state);
+        record.attempts.insert(attempt.attempt.to_string(), attempt.clone());
+        self.put(&row, &record, codec::ttl(attempt.at / 1_000 + KEPT)).await
+    }
+
+    /// The record of a delivery that did not go well at once.
+    pub async fn failed_delivery(
+        &self,
+        app: AppId,
+        channel: ChannelId,
+        id: &NotificationId,
+    ) -> Result<Option<FailedDelivery>, TableError> {
+        self.get(&Row::FailedDelivery(app, channel, id.clone())).await
+    }
+
+    /// The outcomes of deliveries that went well at the first attempt, newest first: the last `rows` batches.
+    pub async fn delivered(&self, app: AppId, rows: i32) -> Result<Vec<Attempt>, TableError> {
+        let partition = keys::segment(app);
+        let ask = Range { partition: &partition, from: "0", to: "~", forward: false, consistent: false, limit: rows };
+        let mut all = Vec::new();
+        for mut row in self.range(ask).await? {
+            if let Some(AttributeValue::B(packed)) = row.remove("packed") {
+                let corrupt =
+                    |source| TableError::Corrupt { kind: "segment", key: partition.clone(), source: Box::new(source) };
+                let entries: Vec<Attempt> = codec::unpack(packed.as_ref()).map_err(corrupt)?;
+                all.extend(entries);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Deliveries to a channel that did not go well at once, by notification, at most 100.
+    pub async fn failed_deliveries(&self, app: AppId, channel: ChannelId) -> Result<Vec<FailedDelivery>, TableError> {
+        let partition = keys::failed(app, channel);
+        let query = self.client.query().table_name(&self.name).return_consumed_capacity(COUNTED).limit(100);
+        let query = query
+            .key_condition_expression("PK = :pk")
+            .expression_attribute_values(":pk", AttributeValue::S(partition.clone()));
+        let rows: Vec<Attributes> = query
+            .scan_index_forward(false)
+            .send()
+            .await
+            .map_err(|it| TableError::Read { row: partition, source: Box::new(it) })?
+            .items
+            .unwrap_or_default();
+        rows.into_iter().map(|it| codec::decode("failed", it)).collect()
+    }
+}

@@ -1,0 +1,60 @@
+//! The due index: deliveries that wait longer than a queue can delay them (15 minutes).
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::id::sha256_hex;
+use domain::order::Delivery;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::keys::{self, SHARDS};
+use crate::{Attributes, Range, Row, Table, TableError, codec};
+
+/// Slots are five minutes long.
+const SLOT_MS: i64 = 300_000;
+
+/// A delivery that falls due at a time, in milliseconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Due {
+    pub at: i64,
+    pub delivery: Delivery,
+}
+
+impl Due {
+    /// The same delivery and attempt is the same row: twice is once.
+    fn row(&self) -> Row {
+        let name = format!("{}|{}|{}", self.delivery.channel, self.delivery.notification.id, self.delivery.attempt);
+        let hash = sha256_hex(name.as_bytes());
+        let shard = hash.bytes().next().unwrap_or(0) % SHARDS;
+        Row::Due(slot(self.at), shard, self.at, hash)
+    }
+}
+
+/// The slot that a time falls into.
+pub(crate) fn slot(ms: i64) -> u64 {
+    u64::try_from(ms / SLOT_MS).unwrap_or(0)
+}
+
+impl Table {
+    /// Stores a delivery until it is due.
+    pub async fn put_due(&self, due: &Due) -> Result<(), TableError> {
+        let extra = [("due".to_owned(), AttributeValue::N(due.at.to_string()))].into();
+        self.put(&due.row(), due, extra).await
+    }
+
+    /// Deliveries of a slot that fall due up to `until`, at most 500 a shard.
+    pub async fn due(&self, slot: u64, until: OffsetDateTime) -> Result<Vec<Due>, TableError> {
+        let mut all = Vec::new();
+        for shard in 0..SHARDS {
+            let (partition, to) = (keys::due(slot, shard), keys::timed(domain::millis(until), "~"));
+            let ask = Range { partition: &partition, from: "0", to: &to, forward: true, consistent: true, limit: 500 };
+            let rows: Vec<Attributes> = self.range(ask).await?;
+            all.extend(rows.into_iter().map(|it| codec::decode("due", it)).collect::<Result<Vec<Due>, _>>()?);
+        }
+        Ok(all)
+    }
+
+    /// Removes a delivery that is on its queue again.
+    pub async fn delete_due(&self, due: &Due) -> Result<(), TableError> {
+        self.delete(&due.row()).await.map(|_| ())
+    }
+}

@@ -1,0 +1,157 @@
+//! Items: found, read, listed.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::item::{Item, Status};
+use domain::{AppId, BucketId, ItemId};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+
+use crate::{Attributes, COUNTED, Put, Range, Row, Table, TableError, codec, keys};
+
+/// Puts that are under way at once.
+const AT_ONCE: usize = 24;
+
+/// The index row of up to 100 items that were found together.
+#[derive(Serialize, Deserialize)]
+struct Found {
+    ids: Vec<ItemId>,
+    bucket: BucketId,
+    at: i64,
+}
+
+/// What a scan needs to know of an item that is there already.
+#[derive(Deserialize)]
+struct Known {
+    id: ItemId,
+    #[serde(default)]
+    found_by: String,
+}
+
+/// Where a reader of the item list stands: behind this entry of this row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageCursor {
+    row: String,
+    entry: usize,
+}
+
+/// A page of items, newest first. With `next`, there may be more.
+pub struct Page {
+    pub items: Vec<Item>,
+    pub next: Option<PageCursor>,
+}
+
+impl Table {
+    pub async fn item(&self, id: ItemId) -> Result<Option<Item>, TableError> {
+        self.get(&Row::Item(id)).await
+    }
+
+    /// Of these items, those that are stored, with the page of the scan that found each.
+    pub async fn known(&self, ids: &[ItemId]) -> Result<Vec<(ItemId, String)>, TableError> {
+        let rows: Vec<Row> = ids.iter().map(|it| Row::Item(*it)).collect();
+        let known: Vec<Known> = self.get_many(&rows, Some("id,found_by")).await?;
+        Ok(known.into_iter().map(|it| (it.id, it.found_by)).collect())
+    }
+
+    /// Stores items that were found together, at most 100 of one bucket: one write unit each and one row that lists
+    /// them. An item that is there already is left as it is. `Taken` says that this batch was stored before, whole or
+    /// in part.
+    pub async fn put_found(&self, items: &[Item], batch: &str, write_id: &str) -> Result<Put, TableError> {
+        let Some(first) = items.first() else { return Ok(Put::Stored) };
+        let found = Found { ids: items.iter().map(|it| it.id).collect(), bucket: first.bucket_id, at: first.found_at };
+        // the list first: an id in it without an item is passed over, an item without the list would be invisible
+        let row = Row::Found(first.app, first.found_at, batch.to_owned());
+        let put = self.put_new(&row, &found, write_id, Attributes::new()).await?;
+        let puts = items
+            .iter()
+            .map(|it| async move { self.put_new(&Row::Item(it.id), it, &it.found_by, Attributes::new()).await });
+        stream::iter(puts).buffer_unordered(AT_ONCE).try_for_each(async |_: Put| Ok(())).await?;
+        Ok(put)
+    }
+
+    /// Items of an application, newest first, that fit the filters: at most `limit`, out of at most ten rows of the
+    /// list, so that one request stays bounded whatever is filtered out.
+    pub async fn items(
+        &self,
+        app: AppId,
+        wanted: &Wanted,
+        after: Option<PageCursor>,
+        limit: usize,
+    ) -> Result<Page, TableError> {
+        let partition = keys::found(app);
+        let from = keys::timed(wanted.since.unwrap_or(0), "");
+        let mut at = after.unwrap_or(PageCursor { row: "9999999999999#~".to_owned(), entry: 0 });
+        let mut items = Vec::new();
+        for _ in 0..10 {
+            let ask =
+                Range { partition: &partition, from: &from, to: &at.row, forward: false, consistent: true, limit: 1 };
+            let Some(row) = self.range(ask).await?.pop() else { return Ok(Page { items, next: None }) };
+            let key = row.get("SK").and_then(|it| it.as_s().ok()).cloned().unwrap_or_default();
+            let found: Found = codec::decode("found", row)?;
+            let skip = if key == at.row { at.entry } else { 0 };
+            if wanted.bucket.is_none_or(|it| it == found.bucket) {
+                let rows: Vec<Row> = found.ids.iter().skip(skip).map(|it| Row::Item(*it)).collect();
+                let mut there: Vec<Item> = self.get_many(&rows, None).await?;
+                let place = |it: &Item| found.ids.iter().position(|id| *id == it.id).unwrap_or(usize::MAX);
+                there.sort_by_key(place);
+                for it in there {
+                    if items.len() == limit {
+                        let last: Option<&Item> = items.last();
+                        let entry =
+                            last.map_or(skip, |last| if found.ids.contains(&last.id) { place(last) + 1 } else { skip });
+                        return Ok(Page { items, next: Some(PageCursor { row: key, entry }) });
+                    }
+                    if wanted.fits(&it) && !items.iter().any(|other| other.id == it.id) {
+                        items.push(it);
+                    }
+                }
+            }
+            at = PageCursor { row: key, entry: usize::MAX };
+        }
+        Ok(Page { items, next: Some(at) })
+    }
+
+    /// Extends the lease of an item that is held; `false` if it is not ours any more.
+    pub async fn extend_lease(&self, item: &Item, until: i64) -> Result<bool, TableError> {
+        let row = Row::Item(item.id);
+        let (pk, sk) = row.key();
+        let update = self.client.update_item().table_name(&self.name).return_consumed_capacity(COUNTED);
+        let update = update.key("PK", AttributeValue::S(pk)).key("SK", AttributeValue::S(sk));
+        let update = update
+            .update_expression("SET lease_until = :until, open_at = :at")
+            .condition_expression("revision = :mine")
+            .expression_attribute_values(":until", AttributeValue::N(until.to_string()))
+            .expression_attribute_values(":at", AttributeValue::S(keys::timed(until, "")))
+            .expression_attribute_values(":mine", AttributeValue::N(item.revision.to_string()));
+        match update.send().await.map_err(|it| it.into_service_error()) {
+            Ok(_) => Ok(true),
+            Err(it) if it.is_conditional_check_failed_exception() => Ok(false),
+            Err(source) => Err(TableError::write(&row, source)),
+        }
+    }
+}
+
+/// What a listing is narrowed to.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    pub bucket: Option<BucketId>,
+    pub system: Option<domain::bucket::System>,
+    pub status: Option<Status>,
+    /// Found at or after this time, in milliseconds.
+    pub since: Option<i64>,
+}
+
+impl Wanted {
+    fn fits(&self, item: &Item) -> bool {
+        self.bucket.is_none_or(|it| it == item.bucket_id)
+            && self.system.is_none_or(|it| it == item.system)
+            && self.status.is_none_or(|it| it == item.status)
+            && self.since.is_none_or(|it| item.found_at >= it)
+    }
+}
+
+/// An item that is being worked on stands in the sparse index, by the end of its lease.
+pub(crate) fn opened(item: &Item) -> Attributes {
+    let Some(until) = item.lease_until else { return Attributes::new() };
+    let open = [("open", "LEASES".to_owned()), ("open_at", keys::timed(until, ""))];
+    open.map(|(name, value)| (name.to_owned(), AttributeValue::S(value))).into()
+}

@@ -1,0 +1,153 @@
+//! The key space: every row that there is, by its access pattern.
+//!
+//! | who asks for what | row | PK | SK |
+//! |---|---|---|---|
+//! | a caller's credentials | key | `KEY#{key id}` | `KEY` |
+//! | an application; all its buckets, scans, channels | application, bucket, scan, channel | `APP#{app}` | `APP`, `BUCKET#…`, `SCAN#…`, `CHANNEL#…` |
+//! | an item by its id | item | `ITEM#{item}` | `ITEM` |
+//! | an application's items, newest first | found: ids of up to 100 items | `FOUND#{app}` | `{ms:013}#{batch}` |
+//! | what lies at a key with the same bytes | content | `CONTENT#{app}#{sha256 of bucket and key}` | `CONTENT` |
+//! | how many items in which status | tally: the changes that one batch of `dispatch` saw | `TALLY#{app}` | `TOTAL`, `{ms:013}#{batch}` |
+//! | a stream from a cursor on, and its head | notification, one or a batch of up to 100 | `STREAM#{app}#{stream}` | `{first sequence:020}` |
+//! | the deliveries that went well, newest first | segment of up to 100 | `SEGMENT#{app}#deliveries` | `{ms:013}#{batch}` |
+//! | the attempts of a delivery that did not | failed | `DELIVERY#{app}#{channel}` | `{notification}` |
+//! | retries beyond 15 minutes | due | `DUE#{slot}#{shard}` | `{ms:013}#{id}` |
+//! | how far the sweep has come | mark | `SWEEP` | `MARK` |
+//!
+//! One sparse index, `open` (`open`, `open_at`), holds what `sweep` has to look at: active buckets (`BUCKETS`) and
+//! items that are being processed (`LEASES`, by the lease's end).
+
+use domain::application::key_id;
+use domain::notification::{NotificationId, Stream};
+use domain::{AppId, BucketId, ChannelId, ItemId};
+
+/// Due rows are spread over so many partitions.
+pub(crate) const SHARDS: u8 = 4;
+
+/// A row of the table. A new kind of row does not compile until it has a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Row {
+    Key(String),
+    Application(AppId),
+    Bucket(AppId, BucketId),
+    Scan(AppId, BucketId),
+    Channel(AppId, ChannelId),
+    Item(ItemId),
+    Found(AppId, i64, String),
+    Content(AppId, String),
+    Tally(AppId, i64, String),
+    TallyTotal(AppId),
+    Notification(AppId, Stream, u64),
+    Segment(AppId, i64, String),
+    FailedDelivery(AppId, ChannelId, NotificationId),
+    Due(u64, u8, i64, String),
+    Mark,
+}
+
+impl Row {
+    /// The row of an API key; `None` if the text is no key.
+    pub fn of_api_key(api_key: &str) -> Option<Self> {
+        key_id(api_key).map(|it| Self::Key(it.to_owned()))
+    }
+
+    /// The value of the attribute `kind`, which stream filters look at.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Key(_) => "key",
+            Self::Application(_) => "application",
+            Self::Bucket(..) => "bucket",
+            Self::Scan(..) => "scan",
+            Self::Channel(..) => "channel",
+            Self::Item(_) => "item",
+            Self::Found(..) => "found",
+            Self::Content(..) => "content",
+            Self::Tally(..) | Self::TallyTotal(_) => "tally",
+            Self::Notification(..) => "notification",
+            Self::Segment(..) => "segment",
+            Self::FailedDelivery(..) => "failed",
+            Self::Due(..) => "due",
+            Self::Mark => "mark",
+        }
+    }
+
+    /// Partition key and sort key.
+    pub fn key(&self) -> (String, String) {
+        match self {
+            Self::Key(id) => (format!("KEY#{}", text(id)), "KEY".to_owned()),
+            Self::Application(app) => (application(*app), "APP".to_owned()),
+            Self::Bucket(app, id) => (application(*app), format!("BUCKET#{id}")),
+            Self::Scan(app, id) => (application(*app), format!("SCAN#{id}")),
+            Self::Channel(app, id) => (application(*app), format!("CHANNEL#{id}")),
+            Self::Item(id) => (format!("ITEM#{id}"), "ITEM".to_owned()),
+            Self::Found(app, ms, batch) => (found(*app), timed(*ms, batch)),
+            Self::Content(app, hash) => (format!("CONTENT#{app}#{}", text(hash)), "CONTENT".to_owned()),
+            Self::Tally(app, ms, batch) => (tally(*app), timed(*ms, batch)),
+            Self::TallyTotal(app) => (tally(*app), "TOTAL".to_owned()),
+            Self::Notification(app, stream, sequence) => (partition(*app, stream), number(*sequence)),
+            Self::Segment(app, ms, batch) => (segment(*app), timed(*ms, batch)),
+            Self::FailedDelivery(app, channel, id) => (failed(*app, *channel), id.to_string()),
+            Self::Due(slot, shard, ms, id) => (due(*slot, *shard), timed(*ms, id)),
+            Self::Mark => ("SWEEP".to_owned(), "MARK".to_owned()),
+        }
+    }
+}
+
+pub(crate) fn application(app: AppId) -> String {
+    format!("APP#{app}")
+}
+
+pub(crate) fn found(app: AppId) -> String {
+    format!("FOUND#{app}")
+}
+
+pub(crate) fn tally(app: AppId) -> String {
+    format!("TALLY#{app}")
+}
+
+pub(crate) fn partition(app: AppId, stream: &Stream) -> String {
+    format!("STREAM#{app}#{}", text(&stream.to_string()))
+}
+
+pub(crate) fn segment(app: AppId) -> String {
+    format!("SEGMENT#{app}#deliveries")
+}
+
+pub(crate) fn failed(app: AppId, channel: ChannelId) -> String {
+    format!("DELIVERY#{app}#{channel}")
+}
+
+pub(crate) fn due(slot: u64, shard: u8) -> String {
+    format!("DUE#{slot:010}#{shard:02}")
+}
+
+pub(crate) fn number(sequence: u64) -> String {
+    format!("{sequence:020}")
+}
+
+pub(crate) fn timed(ms: i64, batch: &str) -> String {
+    format!("{ms:013}#{}", text(batch))
+}
+
+/// Callers' text inside a key: `a#b` is no row of `a`.
+fn text(from_outside: &str) -> String {
+    from_outside.replace('%', "%25").replace('#', "%23")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outside_text_cannot_reach_another_row() {
+        let app = AppId::random([7; 16]);
+        let (pk, _) = Row::Content(app, "x#y%23".into()).key();
+        assert!(pk.ends_with("#x%23y%2523"), "{pk}");
+        assert_ne!(Row::Content(app, "a#b".into()).key(), Row::Content(app, "a%23b".into()).key());
+    }
+
+    #[test]
+    fn numbers_sort_as_numbers() {
+        assert!(number(9) < number(10) && number(u64::MAX - 1) < number(u64::MAX));
+        assert!(timed(999, "z") < timed(1_000, "a"));
+    }
+}

@@ -1,0 +1,200 @@
+//! The single table: the only place that spells a key, and that reads or writes a row.
+
+mod applications;
+mod buckets;
+mod channels;
+mod codec;
+mod commit;
+mod deliveries;
+mod due;
+mod error;
+mod items;
+mod keys;
+mod records;
+mod streams;
+mod sweep;
+mod tally;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Delete, KeysAndAttributes, Put as PutRow, ReturnConsumedCapacity,
+    ReturnValuesOnConditionCheckFailure,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use codec::Attributes;
+pub use commit::Committed;
+pub use deliveries::{Attempt, FailedDelivery};
+pub use due::Due;
+pub use error::TableError;
+pub use items::{Page, PageCursor, Wanted};
+pub use keys::Row;
+pub use records::{Changed, Record, read as read_record};
+pub use streams::Batch;
+pub use sweep::{Held, Mark};
+pub use tally::Tally;
+
+/// The table, through one client.
+#[derive(Clone)]
+pub struct Table {
+    client: Client,
+    name: String,
+}
+
+/// What became of a conditional put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// Ours is there, by this request or an earlier try of it.
+    Stored,
+    /// Another row was there before.
+    Taken,
+}
+
+const COUNTED: ReturnConsumedCapacity = ReturnConsumedCapacity::Total;
+
+impl Table {
+    pub fn new(client: Client, name: impl Into<String>) -> Self {
+        Self { client, name: name.into() }
+    }
+
+    async fn get<T: DeserializeOwned>(&self, row: &Row) -> Result<Option<T>, TableError> {
+        let (pk, sk) = row.key();
+        let answer = self.client.get_item().table_name(&self.name).return_consumed_capacity(COUNTED);
+        let answer = answer.key("PK", AttributeValue::S(pk)).key("SK", AttributeValue::S(sk)).consistent_read(true);
+        let answer = answer.send().await.map_err(|it| TableError::read(row, it))?;
+        answer.item.map(|it| codec::decode(row.kind(), it)).transpose()
+    }
+
+    /// Rows that are there, in no order. Asks again for what DynamoDB left over.
+    async fn get_many<T: DeserializeOwned>(&self, rows: &[Row], fields: Option<&str>) -> Result<Vec<T>, TableError> {
+        let mut found = Vec::with_capacity(rows.len());
+        for hundred in rows.chunks(domain::BATCH) {
+            let mut wanted = KeysAndAttributes::builder();
+            for row in hundred {
+                let (pk, sk) = row.key();
+                wanted =
+                    wanted.keys([("PK".into(), AttributeValue::S(pk)), ("SK".into(), AttributeValue::S(sk))].into());
+            }
+            let names = fields.unwrap_or_default().split(',').filter(|it| !it.is_empty());
+            for (index, name) in names.clone().enumerate() {
+                wanted = wanted.expression_attribute_names(format!("#f{index}"), name);
+            }
+            if fields.is_some() {
+                let list: Vec<String> = names.enumerate().map(|(index, _)| format!("#f{index}")).collect();
+                wanted = wanted.projection_expression(list.join(","));
+            }
+            let wanted = wanted.build().map_err(|it| TableError::read(&hundred[0], it))?;
+            let mut left = Some([(self.name.clone(), wanted)].into());
+            while let Some(keys) = left.take() {
+                let answer =
+                    self.client.batch_get_item().set_request_items(Some(keys)).return_consumed_capacity(COUNTED);
+                let answer = answer.send().await.map_err(|it| TableError::read(&hundred[0], it))?;
+                for it in answer.responses.unwrap_or_default().into_values().flatten() {
+                    found.push(codec::decode(hundred[0].kind(), it)?);
+                }
+                left = answer.unprocessed_keys.filter(|it| !it.is_empty());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Puts a row, whatever was there.
+    async fn put<T: Serialize>(&self, row: &Row, body: &T, extra: Attributes) -> Result<(), TableError> {
+        let put = self.client.put_item().table_name(&self.name).return_consumed_capacity(COUNTED);
+        put.set_item(Some(codec::encode(row, body, extra)?)).send().await.map_err(|it| TableError::write(row, it))?;
+        Ok(())
+    }
+
+    /// Puts a row that must not be there yet. The SDK tries again when an answer is lost; a row with our own
+    /// `write_id` is therefore ours.
+    async fn put_new<T: Serialize>(
+        &self,
+        row: &Row,
+        body: &T,
+        write_id: &str,
+        extra: Attributes,
+    ) -> Result<Put, TableError> {
+        let mut item = codec::encode(row, body, extra)?;
+        item.insert("write_id".into(), AttributeValue::S(write_id.to_owned()));
+        let put = self.client.put_item().table_name(&self.name).return_consumed_capacity(COUNTED).set_item(Some(item));
+        let put = put
+            .condition_expression("attribute_not_exists(PK)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match put.send().await.map_err(|it| it.into_service_error()) {
+            Ok(_) => Ok(Put::Stored),
+            Err(PutItemError::ConditionalCheckFailedException(it)) => {
+                let there = it.item.unwrap_or_default();
+                let ours = there.get("write_id").and_then(|it| it.as_s().ok()).is_some_and(|it| it == write_id);
+                Ok(if ours { Put::Stored } else { Put::Taken })
+            }
+            Err(source) => Err(TableError::write(row, source)),
+        }
+    }
+
+    /// Replaces a row that must be there; `false` if it is not.
+    async fn replace<T: Serialize>(&self, row: &Row, body: &T, extra: Attributes) -> Result<bool, TableError> {
+        let put = self.client.put_item().table_name(&self.name).return_consumed_capacity(COUNTED);
+        let put = put.set_item(Some(codec::encode(row, body, extra)?)).condition_expression("attribute_exists(PK)");
+        match put.send().await.map_err(|it| it.into_service_error()) {
+            Ok(_) => Ok(true),
+            Err(PutItemError::ConditionalCheckFailedException(_)) => Ok(false),
+            Err(source) => Err(TableError::write(row, source)),
+        }
+    }
+
+    /// Deletes a row; `false` if there was none.
+    async fn delete(&self, row: &Row) -> Result<bool, TableError> {
+        let (pk, sk) = row.key();
+        let delete = self.client.delete_item().table_name(&self.name).return_consumed_capacity(COUNTED);
+        let delete = delete.key("PK", AttributeValue::S(pk)).key("SK", AttributeValue::S(sk));
+        let answer = delete.return_values(aws_sdk_dynamodb::types::ReturnValue::AllOld).send().await;
+        Ok(answer.map_err(|it| TableError::write(row, it))?.attributes.is_some_and(|it| !it.is_empty()))
+    }
+
+    /// One page of a partition, keys between `from` and `to`, both included.
+    async fn range(&self, ask: Range<'_>) -> Result<Vec<Attributes>, TableError> {
+        let query = self.client.query().table_name(&self.name).return_consumed_capacity(COUNTED);
+        let query = query
+            .key_condition_expression("PK = :pk AND SK BETWEEN :from AND :to")
+            .expression_attribute_values(":pk", AttributeValue::S(ask.partition.to_owned()))
+            .expression_attribute_values(":from", AttributeValue::S(ask.from.to_owned()))
+            .expression_attribute_values(":to", AttributeValue::S(ask.to.to_owned()))
+            .scan_index_forward(ask.forward)
+            .consistent_read(ask.consistent)
+            .limit(ask.limit);
+        let answer = query.send().await;
+        Ok(answer
+            .map_err(|it| TableError::Read { row: ask.partition.to_owned(), source: Box::new(it) })?
+            .items
+            .unwrap_or_default())
+    }
+
+    fn put_row<T: Serialize>(
+        &self,
+        row: &Row,
+        body: &T,
+        extra: Attributes,
+        condition: &str,
+    ) -> Result<PutRow, TableError> {
+        let put = PutRow::builder().table_name(&self.name).set_item(Some(codec::encode(row, body, extra)?));
+        put.condition_expression(condition).build().map_err(|it| TableError::write(row, it))
+    }
+
+    fn delete_row(&self, row: &Row) -> Result<Delete, TableError> {
+        let (pk, sk) = row.key();
+        let delete = Delete::builder().table_name(&self.name).key("PK", AttributeValue::S(pk));
+        delete.key("SK", AttributeValue::S(sk)).build().map_err(|it| TableError::write(row, it))
+    }
+}
+
+/// A query for a range of a partition.
+struct Range<'a> {
+    partition: &'a str,
+    from: &'a str,
+    to: &'a str,
+    forward: bool,
+    consistent: bool,
+    limit: i32,
+}

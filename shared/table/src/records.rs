@@ -1,0 +1,74 @@
+//! Records of the table's stream, as `dispatch` gets them.
+
+use std::collections::HashMap;
+
+use aws_lambda_events::dynamodb::EventRecord;
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::item::{Item, Status};
+use serde::Deserialize;
+
+use crate::streams::read_batch;
+use crate::{Attributes, Batch, TableError, codec};
+
+/// What a record says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Record {
+    Item(Box<Changed>),
+    Told(Batch),
+    /// A row that nobody has to hear of.
+    Other,
+}
+
+/// An item in its new state, and the state before (`None` if it was found just now).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Changed {
+    pub item: Item,
+    pub before: Option<Status>,
+}
+
+#[derive(Deserialize)]
+struct Before {
+    status: Status,
+}
+
+/// Reads a record.
+///
+/// # Errors
+/// `Corrupt`, if its row is not one that this version can read; a repeat would not help.
+pub fn read(record: EventRecord) -> Result<Record, TableError> {
+    let change = record.change;
+    let image = attributes(change.new_image.into_inner());
+    match image.get("kind").and_then(|it| it.as_s().ok()).map(String::as_str) {
+        Some("item") => {
+            let old = attributes(change.old_image.into_inner());
+            let before: Option<Before> = if old.is_empty() { None } else { Some(codec::decode("item", old)?) };
+            Ok(Record::Item(Box::new(Changed {
+                item: codec::decode("item", image)?,
+                before: before.map(|it| it.status),
+            })))
+        }
+        Some("notification") => read_batch(image).map(Record::Told),
+        _ => Ok(Record::Other),
+    }
+}
+
+fn attributes(image: HashMap<String, serde_dynamo::AttributeValue>) -> Attributes {
+    image.into_iter().map(|(name, value)| (name, attribute(value))).collect()
+}
+
+fn attribute(value: serde_dynamo::AttributeValue) -> AttributeValue {
+    use serde_dynamo::AttributeValue as From;
+    match value {
+        From::S(it) => AttributeValue::S(it),
+        From::N(it) => AttributeValue::N(it),
+        From::B(it) => AttributeValue::B(Blob::new(it)),
+        From::Bool(it) => AttributeValue::Bool(it),
+        From::M(it) => AttributeValue::M(attributes(it)),
+        From::L(it) => AttributeValue::L(it.into_iter().map(attribute).collect()),
+        From::Ss(it) => AttributeValue::Ss(it),
+        From::Ns(it) => AttributeValue::Ns(it),
+        From::Bs(it) => AttributeValue::Bs(it.into_iter().map(Blob::new).collect()),
+        From::Null(it) => AttributeValue::Null(it),
+    }
+}
