@@ -93,7 +93,10 @@ pub(crate) async fn replace(
     // whoever mends a bucket wants it scanned, not waited for
     let scans = state.table.scan_state(app, bucket.id).await?;
     if scans.failures > 0 {
-        state.table.put_scan_state(app, bucket.id, &ScanState::default()).await?;
+        state
+            .table
+            .put_scan_state(app, bucket.id, &ScanState { last: scans.last.clone(), ..ScanState::default() })
+            .await?;
     }
     Ok(Json(BucketOut::new(&bucket, &ScanState::default())))
 }

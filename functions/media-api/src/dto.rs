@@ -193,6 +193,22 @@ pub(crate) struct BucketOut {
     /// No scheduled scan before this time, after failures.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_scan_after: Option<String>,
+    /// The scan that is under way, if it has more than one page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scanning: Option<String>,
+    /// How the last scan ended that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_scan: Option<LastScanOut>,
+}
+
+/// How a scan ended.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct LastScanOut {
+    scan: String,
+    listed: u64,
+    found: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 impl BucketOut {
@@ -220,6 +236,13 @@ impl BucketOut {
             updated_at: rfc3339(it.updated_at),
             last_error: state.last_error.clone(),
             next_scan_after: (state.not_before > 0).then(|| rfc3339(from_millis(state.not_before))),
+            scanning: state.running.as_ref().map(|it| it.0.clone()),
+            last_scan: state.last.as_ref().map(|it| LastScanOut {
+                scan: it.scan.clone(),
+                listed: it.listed,
+                found: it.found,
+                error: it.error.clone(),
+            }),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One page: list, store what is new, go on or end.
 
 use domain::address::Allowed;
-use domain::bucket::{Bucket, ScanState};
+use domain::bucket::{Bucket, LastScan, ScanState};
 use domain::notification::{News, Stream};
 use domain::order::ScanOrder;
 use domain::scanning::backoff;
@@ -91,8 +91,10 @@ async fn proceed(
         parts.table.append(order.app, &Stream::App, &news, &format!("{}.end", order.scan), now).await?;
         tracing::info!(bucket = %bucket.bucket, found, listed, "scanned {}: {listed} objects, {found} new", bucket.bucket);
     }
-    if *state != ScanState::default() {
-        parts.table.put_scan_state(order.app, order.bucket, &ScanState::default()).await?;
+    let last = order.requested.then(|| LastScan { scan: order.scan, listed, found, error: None });
+    let next = ScanState { last: last.or_else(|| state.last.clone()), ..ScanState::default() };
+    if *state != next {
+        parts.table.put_scan_state(order.app, order.bucket, &next).await?;
     }
     Ok(())
 }
@@ -116,7 +118,11 @@ async fn fail(
     });
     let write_id = format!("{}.{}.failed", order.scan, order.page);
     parts.table.append(order.app, &Stream::App, &[News::new("scan.failed", data)], &write_id, now).await?;
-    let next = ScanState { running: None, failures, last_error: Some(reason), not_before: domain::millis(not_before) };
+    let ended =
+        LastScan { scan: order.scan.clone(), listed: order.listed, found: order.found, error: Some(reason.clone()) };
+    let last = if order.requested { Some(ended) } else { state.last.clone() };
+    let next =
+        ScanState { running: None, failures, last_error: Some(reason), not_before: domain::millis(not_before), last };
     parts.table.put_scan_state(order.app, order.bucket, &next).await?;
     Ok(())
 }

@@ -111,4 +111,17 @@ pub struct ScanState {
     /// No scheduled scan before this time (milliseconds), after failures.
     #[serde(default)]
     pub not_before: i64,
+    /// The last scan that a person asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<LastScan>,
+}
+
+/// How a scan that a person asked for ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastScan {
+    pub scan: String,
+    /// Objects that the bucket listed, and items that were new among them.
+    pub listed: u64,
+    pub found: u64,
+    pub error: Option<String>,
 }

@@ -108,6 +108,11 @@ impl Function {
         started.map_err(|it| it.to_string())
     }
 
+    pub(crate) async fn start_once(&self) -> Result<Duration, crate::StackError> {
+        let began = Instant::now();
+        Process::start(&self.it, &self.binary, &self.endpoints, &self.bus).await.map(|_| began.elapsed())
+    }
+
     /// Ends processes that nobody has needed for a minute.
     pub(crate) fn end_idle(&self) {
         lock(&self.idle).retain(|it| it.idle_since.elapsed() < IDLE);

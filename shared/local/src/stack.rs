@@ -163,6 +163,27 @@ impl Stack {
         self.functions.iter().find(|it| it.it.binary == binary)
     }
 
+    /// Starts a process of a function and ends it again; answers how long its init took.
+    pub async fn start_once(&self, binary: &str) -> Result<Duration, StackError> {
+        let function =
+            self.function(binary).ok_or_else(|| StackError::Demo(format!("there is no function {binary}")))?;
+        function.start_once().await
+    }
+
+    /// Calls a function with the emptiest event of its trigger; answers how long a warm process took, if it answered.
+    pub async fn call_idle(&self, binary: &str) -> Option<Duration> {
+        let function = self.function(binary)?;
+        let route = function.it.routes.first();
+        let event = match route {
+            Some(_) => crate::http_event::empty().to_string(),
+            None => r#"{"Records":[]}"#.to_owned(),
+        };
+        let slot = function.slot().await?;
+        let began = std::time::Instant::now();
+        let outcome = function.invoke(slot, Bytes::from(event)).await;
+        matches!(outcome, crate::process::Outcome::Answered(_)).then(|| began.elapsed())
+    }
+
     /// Makes a schedule fire now, beside its rhythm.
     pub async fn fire(&self, binary: &str) -> bool {
         let Some(function) = self.function(binary) else { return false };

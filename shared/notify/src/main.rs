@@ -1,1 +1,98 @@
-fn main() {}
+//! `notify`: starts the local stack, and talks to it or to a deployment.
+
+mod app;
+mod bench;
+mod client;
+mod dead_letters;
+mod error;
+mod print;
+mod queues;
+mod receive;
+mod redrive;
+mod scan;
+mod up;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// Notifications API: new media is found, analysed and announced.
+///
+/// Without a command it starts the local stack (`notify up`).
+#[derive(Parser)]
+#[command(name = "notify", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    up: up::Args,
+    /// The local stack's data folder
+    #[arg(long, global = true, default_value = ".local", env = "NOTIFY_DATA")]
+    data: PathBuf,
+    /// Print JSON, for scripts
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "Examples:
+  notify                               start the local stack at http://127.0.0.1:8000
+  notify up --port 8080 --fresh        on another port, with empty data
+  notify scan datacore-demo            scan the demo bucket now and show what it finds
+  notify receive --port 9000           be a webhook receiver: add itself, verify, print
+  notify app create newsroom --faces   make an application and show its keys, once
+  notify dead-letters                  what could not be handled, and why
+  notify redrive webhook               give the webhooks' dead letters another chance
+  notify completions bash              shell completions
+
+Exit codes: 0 done, 1 failed, 2 wrong arguments.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the local stack
+    Up(up::Args),
+    /// Scan a bucket now and show what it finds
+    Scan(scan::Args),
+    /// Be a webhook receiver: add itself as a channel, verify each signature, print what comes
+    Receive(receive::Args),
+    /// Applications
+    #[command(subcommand)]
+    App(app::Command),
+    /// Show what could not be handled, and why
+    DeadLetters(dead_letters::Args),
+    /// Bring dead letters back to their queue
+    Redrive(redrive::Args),
+    /// Measure: init, warm invocations and sizes of the functions; the cost of a scan
+    #[command(subcommand)]
+    Bench(bench::Command),
+    /// Print completions for a shell
+    Completions { shell: clap_complete::Shell },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    drop(rustls::crypto::ring::default_provider().install_default()); // nobody was before us
+    let cli = Cli::parse();
+    let (data, json) = (cli.data.as_path(), cli.json);
+    let outcome = match cli.command {
+        None => up::run(cli.up, data, json).await,
+        Some(Command::Up(args)) => up::run(args, data, json).await,
+        Some(Command::Scan(args)) => scan::run(args, data, json).await,
+        Some(Command::Receive(args)) => receive::run(args, data, json).await,
+        Some(Command::App(command)) => app::run(command, data, json).await,
+        Some(Command::DeadLetters(args)) => dead_letters::run(args, data, json).await,
+        Some(Command::Redrive(args)) => redrive::run(args, data, json).await,
+        Some(Command::Bench(command)) => bench::run(command, json).await,
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(shell, &mut Cli::command(), "notify", &mut std::io::stdout());
+            Ok(())
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            print::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! `notify bench`: the figures of the README, for anyone to repeat.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anstream::println;
+use clap::Subcommand;
+use local::demo::{Keys, application};
+use local::{Event, Options, Stack};
+use serde_json::{Value, json};
+
+use crate::client::{http, moment, settle};
+use crate::error::CliError;
+use crate::{print, up};
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Init, warm invocation, memory and size of the functions, beside a process that does nothing
+    Functions {
+        /// Starts of each function
+        #[arg(long, default_value_t = 20)]
+        starts: usize,
+    },
+    /// Units and requests of a scan of many small objects, and of a second scan of the same bucket
+    Scan {
+        #[arg(long, default_value_t = 100_000)]
+        objects: usize,
+    },
+}
+
+pub(crate) async fn run(command: Command, json: bool) -> Result<(), CliError> {
+    match command {
+        Command::Functions { starts } => functions(starts, json).await,
+        Command::Scan { objects } => scan(objects, json).await,
+    }
+}
+
+async fn stack(data: &Path) -> Result<Stack, CliError> {
+    let project = up::project()?;
+    up::build(&project).await?;
+    let options = Options {
+        binaries: up::binaries(&project),
+        project,
+        data: data.to_owned(),
+        fresh: true,
+        port: 0,
+        parameters: BTreeMap::new(),
+    };
+    Ok(Stack::start(options).await?)
+}
+
+fn folder() -> Result<tempfile::TempDir, CliError> {
+    tempfile::tempdir().map_err(|it| CliError::Other(it.to_string()))
+}
+
+fn median(mut all: Vec<Duration>) -> f64 {
+    all.sort();
+    all.get(all.len() / 2).map_or(0.0, |it| it.as_secs_f64() * 1_000.0)
+}
+
+/// Starts and calls `docs-api` through the front door, whose work is as little as a function can have, and starts each
+/// function alone for its init time.
+async fn functions(starts: usize, json: bool) -> Result<(), CliError> {
+    let data = folder()?;
+    let stack = stack(data.path()).await?;
+    let mut base = Vec::new();
+    for _ in 0..starts {
+        let began = Instant::now();
+        drop(tokio::process::Command::new("true").status().await);
+        base.push(began.elapsed());
+    }
+    let base = median(base);
+    let mut rows = Vec::new();
+    for function in &stack.model.functions {
+        let (mut init, mut warm) = (Vec::new(), Vec::new());
+        for _ in 0..starts {
+            init.push(stack.start_once(&function.binary).await?);
+        }
+        for _ in 0..starts {
+            if let Some(took) = stack.call_idle(&function.binary).await {
+                warm.push(took);
+            }
+        }
+        let binary = up::binaries(&up::project()?).join(&function.binary);
+        let (size, zip) = sizes(&binary)?;
+        rows.push(json!({
+            "function": function.binary, "init_ms": median(init), "warm_ms": median(warm), "binary_mb": size, "zip_mb": zip,
+        }));
+    }
+    if json {
+        println!("{}", json!({ "process_that_does_nothing_ms": base, "functions": rows }));
+        return Ok(());
+    }
+    println!("a process that does nothing: {base:.1} ms\n");
+    println!("| function | init, ms | × nothing | warm, ms | binary, MB | zip, MB |\n|---|---|---|---|---|---|");
+    for it in rows {
+        let number = |name: &str| it[name].as_f64().unwrap_or(0.0);
+        let ratio = number("init_ms") / base.max(0.001);
+        println!(
+            "| `{}` | {:.1} | {ratio:.1} | {:.2} | {:.1} | {:.2} |",
+            it["function"].as_str().unwrap_or_default(),
+            number("init_ms"),
+            number("warm_ms"),
+            number("binary_mb"),
+            number("zip_mb"),
+        );
+    }
+    Ok(())
+}
+
+/// Megabytes of a binary, as it is and deflated as a zip file's only entry.
+fn sizes(binary: &Path) -> Result<(f64, f64), CliError> {
+    let failed = |it: std::io::Error| CliError::Other(format!("{}: {it}", binary.display()));
+    let bytes = std::fs::read(binary).map_err(failed)?;
+    let mut zip = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut zip, &bytes).map_err(failed)?;
+    let packed = zip.finish().map_err(failed)?;
+    Ok((bytes.len() as f64 / 1e6, packed.len() as f64 / 1e6))
+}
+
+async fn scan(objects: usize, json: bool) -> Result<(), CliError> {
+    let data = folder()?;
+    let stack = stack(data.path()).await?;
+    let keys = application(&stack, "bench", false).await?;
+    let bucket = stack.bucket_folder("many");
+    for index in 0..objects {
+        let path = bucket.join(format!("{:03}", index / 1_000));
+        if index % 1_000 == 0 {
+            std::fs::create_dir_all(&path).map_err(|it| CliError::Other(it.to_string()))?;
+        }
+        std::fs::write(path.join(format!("{index:06}.txt")), index.to_string())
+            .map_err(|it| CliError::Other(it.to_string()))?;
+    }
+    let body = json!({
+        "system": "datacore", "endpoint": stack.s3_url, "bucket": "many", "schedule": "rate(30 days)",
+        "credentials": { "accessKey": "test", "secretKey": "test" },
+    });
+    let made = ask(&stack, &keys, "POST", "/api/v1/Media/Buckets", &body).await?;
+    let path = format!("/api/v1/Media/Buckets/{}", made["id"].as_str().unwrap_or_default());
+    let mut rows = Vec::new();
+    for name in ["first scan", "second scan"] {
+        let (before, mut events, began) = (stack.meter(), stack.events(), Instant::now());
+        let ordered = ask(&stack, &keys, "POST", &format!("{path}/scan"), &Value::Null).await?;
+        let mut memory = 0;
+        loop {
+            while let Ok(event) = events.try_recv() {
+                if let Event::Invoked { function, memory_mb: Some(it), .. } = event
+                    && function == "scan"
+                {
+                    memory = memory.max(it);
+                }
+            }
+            let seen = ask(&stack, &keys, "GET", &path, &Value::Null).await?;
+            if seen["lastScan"]["scan"] == ordered["scan"] {
+                break;
+            }
+            moment().await;
+        }
+        let used = stack.meter().since(&before);
+        rows.push(json!({
+            "run": name, "objects": objects, "seconds": began.elapsed().as_secs_f64(), "most_memory_mb": memory,
+            "listings": used.of("scan", "media.ListObjectsV2"), "write_units": used.of("scan", "write_units"),
+            "read_units": used.of("scan", "read_units"), "invocations": used.invocations.get("scan"),
+            "write_units_per_object": used.of("scan", "write_units") / objects as f64,
+        }));
+    }
+    if json {
+        println!("{}", json!(rows));
+        return Ok(());
+    }
+    println!(
+        "| run | objects | listing requests | write units | per object | read units | invocations | most memory, MB | seconds |\n|---|---|---|---|---|---|---|---|---|"
+    );
+    for it in &rows {
+        println!(
+            "| {} | {} | {} | {:.0} | {:.3} | {:.0} | {} | {} | {:.0} |",
+            it["run"].as_str().unwrap_or_default(),
+            it["objects"],
+            it["listings"],
+            it["write_units"].as_f64().unwrap_or(0.0),
+            it["write_units_per_object"].as_f64().unwrap_or(0.0),
+            it["read_units"].as_f64().unwrap_or(0.0),
+            it["invocations"],
+            it["most_memory_mb"],
+            it["seconds"].as_f64().unwrap_or(0.0),
+        );
+    }
+    print::good("write units of `scan` alone; the second scan writes only its own lease and its end");
+    Ok(())
+}
+
+async fn ask(stack: &Stack, keys: &Keys, method: &str, path: &str, body: &Value) -> Result<Value, CliError> {
+    let method = method.parse().unwrap_or(reqwest::Method::GET);
+    let mut request = http()?.request(method, format!("{}{path}", stack.url));
+    if !body.is_null() {
+        request = request.json(body);
+    }
+    settle(&stack.url, path, request.header("x-api-key", &keys.api_key).header("x-api-secret", &keys.api_secret)).await
+}

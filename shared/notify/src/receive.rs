@@ -1,0 +1,98 @@
+//! `notify receive`: a webhook receiver as a customer would write it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anstream::println;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use clap::Args as ClapArgs;
+use reqwest::Method;
+use serde_json::{Value, json};
+use standardwebhooks::Webhook;
+
+use crate::client::{Client, Target};
+use crate::error::CliError;
+use crate::print;
+
+/// Where to listen.
+#[derive(ClapArgs)]
+#[command(after_help = "Example:\n  notify receive --port 9000")]
+pub(crate) struct Args {
+    /// The port on 127.0.0.1
+    #[arg(long, default_value_t = 9000)]
+    port: u16,
+    /// Keep the channel at the end, so that what comes meanwhile is delivered later
+    #[arg(long)]
+    keep: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+struct Receiver {
+    webhook: Webhook,
+    json: bool,
+}
+
+pub(crate) async fn run(args: Args, data: &Path, json: bool) -> Result<(), CliError> {
+    let client = Client::open(args.target, data)?;
+    let listener =
+        tokio::net::TcpListener::bind(("127.0.0.1", args.port)).await.map_err(|_| CliError::PortTaken(args.port))?;
+    let url = listener.local_addr().map(|it| format!("http://{it}/")).map_err(|it| CliError::Other(it.to_string()))?;
+    let path = "/api/v1/Notification/ChannelConfiguration";
+    let application = [("applicationId", client.application_id.clone())];
+    let add = client.request(Method::POST, &format!("{path}/WebHook")).query(&application).header("x-extended", "true");
+    let channel = client.ask("adding the channel", add.form(&[("webHookUrl", &url)])).await?;
+    let (id, secret) =
+        (channel["id"].as_str().unwrap_or_default().to_owned(), channel["signingSecret"].as_str().unwrap_or_default());
+    let webhook =
+        Webhook::new(secret).map_err(|it| CliError::Other(format!("the signing secret is not usable: {it}")))?;
+    if !json {
+        print::heading(&format!("Listening at {url} as channel {id}; Ctrl-C ends"));
+    }
+    let router = Router::new().fallback(post(take)).with_state(Arc::new(Receiver { webhook, json }));
+    let stop = async { drop(tokio::signal::ctrl_c().await) };
+    axum::serve(listener, router).with_graceful_shutdown(stop).await.map_err(|it| CliError::Other(it.to_string()))?;
+    if !args.keep {
+        let configuration = [("configurationId", id)];
+        client
+            .ask("removing the channel", client.request(Method::DELETE, path).query(&application).query(&configuration))
+            .await?;
+        if !json {
+            print::good("the channel is removed");
+        }
+    }
+    Ok(())
+}
+
+/// Verifies before it believes (realtime, 2.8): what is not signed by us is refused.
+async fn take(State(it): State<Arc<Receiver>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    if let Err(why) = it.webhook.verify(&body, &headers) {
+        print::bad(&format!("refused: {why}"));
+        return StatusCode::UNAUTHORIZED;
+    }
+    let message: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if it.json {
+        let id = headers.get("webhook-id").and_then(|it| it.to_str().ok()).unwrap_or_default();
+        println!("{}", json!({ "webhook-id": id, "body": message }));
+    } else {
+        print::good(&line(&message));
+    }
+    StatusCode::NO_CONTENT
+}
+
+fn line(message: &Value) -> String {
+    let kind = message["type"].as_str().unwrap_or_default();
+    let data = &message["data"];
+    let what = data["item"]["key"].as_str().or_else(|| data["bucket"]["bucket"].as_str()).unwrap_or_default();
+    let faces =
+        data["results"]["FacialRecognition"]["faces"].as_u64().map_or_else(String::new, |it| format!(", faces: {it}"));
+    let why = data["error"]["message"]
+        .as_str()
+        .or_else(|| data["error"].as_str())
+        .map_or_else(String::new, |it| format!(", {it}"));
+    format!("{kind:<16} {what}{faces}{why}  (verified, number {})", message["sequence"])
+}

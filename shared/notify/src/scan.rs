@@ -1,0 +1,109 @@
+//! `notify scan`: a bucket now, and what becomes of what it finds.
+
+use std::path::Path;
+
+use anstream::println;
+use clap::Args as ClapArgs;
+use indicatif::{ProgressBar, ProgressStyle};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::client::{Client, Target, moment};
+use crate::error::CliError;
+use crate::print;
+
+/// Which bucket.
+#[derive(ClapArgs)]
+#[command(after_help = "Example:\n  notify scan datacore-demo")]
+pub(crate) struct Args {
+    /// A bucket's name or id
+    bucket: String,
+    /// Return when the listing is done, without waiting for the processing
+    #[arg(long)]
+    no_wait: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+pub(crate) async fn run(args: Args, data: &Path, json: bool) -> Result<(), CliError> {
+    let client = Client::open(args.target, data)?;
+    let id = find(&client, &args.bucket).await?;
+    let path = format!("/api/v1/Media/Buckets/{id}");
+    let ordered = client.ask("the scan", client.request(Method::POST, &format!("{path}/scan"))).await?;
+    let scan = ordered["scan"].as_str().unwrap_or_default().to_owned();
+    let bar = bar(json);
+    bar.set_message(format!("scanning {}", args.bucket));
+    let done = loop {
+        let bucket = client.get(&path).await?;
+        if bucket["lastScan"]["scan"] == scan.as_str() {
+            break bucket["lastScan"].clone();
+        }
+        moment().await;
+    };
+    if let Some(why) = done["error"].as_str() {
+        bar.finish_and_clear();
+        return Err(CliError::Scan(why.to_owned()));
+    }
+    let items = if args.no_wait { Vec::new() } else { watch(&client, &id, &done, &bar).await? };
+    bar.finish_and_clear();
+    if json {
+        println!("{}", json!({ "scan": done, "items": items }));
+        return Ok(());
+    }
+    print::good(&format!("{} objects, {} new", done["listed"], done["found"]));
+    items.iter().for_each(show);
+    Ok(())
+}
+
+fn bar(hidden: bool) -> ProgressBar {
+    let bar = if hidden { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+    let style = ProgressStyle::default_spinner().template("{spinner} {msg} {bar:30} {pos}/{len}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    bar.enable_steady_tick(std::time::Duration::from_millis(120));
+    bar
+}
+
+/// Waits until the newest items of the scan have come to an end; at most the newest hundred are shown.
+async fn watch(client: &Client, bucket: &str, done: &Value, bar: &ProgressBar) -> Result<Vec<Value>, CliError> {
+    let found = done["found"].as_u64().unwrap_or(0).min(100);
+    bar.set_length(found);
+    bar.set_message("processing");
+    loop {
+        let page = client.get(&format!("/api/v1/Media/Items?bucket={bucket}&limit={}", found.max(1))).await?;
+        let items: Vec<Value> = page["items"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
+            .into_iter()
+            .take(usize::try_from(found).unwrap_or(100))
+            .collect();
+        let open =
+            items.iter().filter(|it| matches!(it["status"].as_str(), Some("Pending" | "Processing"))).count() as u64;
+        bar.set_position(found.saturating_sub(open));
+        if open == 0 {
+            return Ok(items);
+        }
+        moment().await;
+    }
+}
+
+fn show(item: &Value) {
+    let (key, status) = (item["key"].as_str().unwrap_or_default(), item["status"].as_str().unwrap_or_default());
+    let faces = item["results"].as_object().and_then(|it| it.values().next()).and_then(|it| it["faces"].as_u64());
+    match (faces, item["error"]["message"].as_str()) {
+        (Some(1), _) => print::good(&format!("{key}: 1 face")),
+        (Some(faces), _) => print::good(&format!("{key}: {faces} faces")),
+        (None, why) => print::bad(&format!("{key}: {status}, {}", why.unwrap_or("no reason given"))),
+    }
+}
+
+async fn find(client: &Client, name: &str) -> Result<String, CliError> {
+    let all = client.get("/api/v1/Media/Buckets").await?;
+    let all = all["items"].as_array().cloned().unwrap_or_default();
+    let found = all.iter().find(|it| it["id"] == name || it["bucket"] == name);
+    let names = || all.iter().filter_map(|it| it["bucket"].as_str()).collect::<Vec<_>>().join(", ");
+    found
+        .and_then(|it| it["id"].as_str())
+        .map(str::to_owned)
+        .ok_or_else(|| CliError::NoBucket(name.to_owned(), names()))
+}

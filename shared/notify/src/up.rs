@@ -1,0 +1,164 @@
+//! `notify up`: builds the functions, starts the stack, shows what happens.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anstream::println;
+use clap::Args as ClapArgs;
+use indicatif::{ProgressBar, ProgressStyle};
+use local::demo::{self, Demo};
+use local::meter::Meter;
+use local::{Options, Stack};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::error::CliError;
+use crate::print;
+
+/// How the stack starts.
+#[derive(ClapArgs, Debug)]
+pub(crate) struct Args {
+    /// The front door's port
+    #[arg(long, default_value_t = 8000)]
+    port: u16,
+    /// Begin with empty data; files in the buckets' folders stay
+    #[arg(long)]
+    fresh: bool,
+    /// Show every invocation with its duration and memory
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+pub(crate) async fn run(args: Args, data: &Path, json: bool) -> Result<(), CliError> {
+    let project = project()?;
+    build(&project).await?;
+    let data = if data.is_absolute() { data.to_owned() } else { project.join(data) };
+    let options = Options {
+        binaries: binaries(&project),
+        project,
+        data,
+        fresh: args.fresh,
+        port: args.port,
+        parameters: BTreeMap::new(),
+    };
+    let stack = Stack::start(options).await?;
+    let mut events = stack.events();
+    let demo = demo::set_up(&stack).await?;
+    if json {
+        println!("{}", serde_json::to_string(&demo).unwrap_or_default());
+    } else {
+        welcome(&demo, stack.data());
+    }
+    let (mut minute, mut before) = (tokio::time::interval(Duration::from_secs(60)), stack.meter());
+    minute.tick().await;
+    let stop = tokio::signal::ctrl_c();
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            _ = &mut stop => break,
+            _ = minute.tick() => {
+                let now = stack.meter();
+                meter(&now.since(&before));
+                before = now;
+            }
+            event = events.recv() => match event {
+                Ok(it) => print::event(&it, args.verbose),
+                Err(RecvError::Lagged(missed)) => println!("({missed} lines are not shown)"),
+                Err(RecvError::Closed) => break,
+            },
+        }
+    }
+    println!("\nstopped; `cargo run` goes on where this ended");
+    Ok(())
+}
+
+fn welcome(demo: &Demo, data: &Path) {
+    print::heading(&format!("\nThe stack is up at {}", demo.url));
+    print::field("description", &format!("{}/docs", demo.url));
+    print::field("application", &demo.application_id);
+    print::field("x-api-key", &demo.api_key);
+    print::field("x-api-secret", &demo.api_secret);
+    for it in &demo.buckets {
+        print::field("demo bucket", &it.folder.display().to_string());
+    }
+    print::field("all of this", &data.join("stack.json").display().to_string());
+    print::heading("What next");
+    println!("  cargo run -- receive --port 9000      in a second terminal: a webhook receiver");
+    println!("  drop a photo or a video with people into the demo bucket's folder");
+    println!("  cargo run -- scan datacore-demo       or wait for the next minute");
+    println!("  Ctrl-C stops; nothing is lost\n");
+}
+
+/// One line a minute: what a deployment would pay for.
+fn meter(it: &Meter) {
+    if it.invocations() == 0 {
+        return;
+    }
+    println!(
+        "\x1b[90mmeter, last minute: {} invocations, {:.1} write units, {:.1} read units, {:.0} SQS requests, {:.0} S3 requests, {:.0} KMS requests, {:.0} requests to media systems\x1b[0m",
+        it.invocations(),
+        it.total("write_units"),
+        it.total("read_units"),
+        it.total("sqs_requests"),
+        it.total("s3_requests"),
+        it.total("kms_requests"),
+        it.total("media_requests"),
+    );
+}
+
+/// The folder with the template: this one or one above.
+pub(crate) fn project() -> Result<PathBuf, CliError> {
+    let here = std::env::current_dir().map_err(|_| CliError::NoProject)?;
+    here.ancestors().find(|it| it.join("template.yaml").is_file()).map(Path::to_owned).ok_or(CliError::NoProject)
+}
+
+/// Where cargo puts the functions: beside this program.
+pub(crate) fn binaries(project: &Path) -> PathBuf {
+    let beside = std::env::current_exe().ok().and_then(|it| it.parent().map(Path::to_owned));
+    beside.unwrap_or_else(|| project.join("target").join(profile()))
+}
+
+fn profile() -> &'static str {
+    if cfg!(debug_assertions) { "debug" } else { "release" }
+}
+
+/// Builds the functions as this program was built.
+pub(crate) async fn build(project: &Path) -> Result<(), CliError> {
+    let mut command = tokio::process::Command::new("cargo");
+    // the whole workspace: another choice of packages would have other features, and build their dependencies twice
+    command.args(["build", "--workspace", "--bins", "--color", "never"]);
+    if profile() == "release" {
+        command.arg("--release");
+    }
+    if let Some(target) = binaries(project).parent() {
+        command.env("CARGO_TARGET_DIR", target);
+    }
+    let mut child =
+        command.current_dir(project).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(CliError::NoCargo)?;
+    let bar = ProgressBar::new_spinner().with_style(
+        ProgressStyle::default_spinner()
+            .template("{spinner} building the functions, {pos} crates, {elapsed}: {wide_msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+    );
+    bar.enable_steady_tick(Duration::from_millis(120));
+    let mut said = Vec::new();
+    if let Some(stderr) = child.stderr.take() {
+        let mut lines = BufReader::new(stderr).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            if let Some(name) = line.trim().strip_prefix("Compiling ") {
+                bar.inc(1);
+                bar.set_message(name.split(" (").next().unwrap_or(name).to_owned());
+            }
+            said.push(line);
+        }
+    }
+    let status = child.wait().await.map_err(CliError::NoCargo)?;
+    bar.finish_and_clear();
+    if status.success() {
+        return Ok(());
+    }
+    said.iter().for_each(|it| eprintln!("{it}"));
+    Err(CliError::Build)
+}
