@@ -1,1 +1,345 @@
+//! The world that a system test runs in: the one running stack, an application of the test's own, and a look for
+//! leftovers at the end.
 
+#[path = "world/receiver.rs"]
+pub mod receiver;
+#[path = "world/swarm.rs"]
+pub mod swarm;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use local::demo::{Keys, application};
+use local::{Options, Stack};
+use receiver::Receiver;
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use tokio::sync::OnceCell;
+
+/// How long a test waits for a condition.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+static STACK: OnceCell<Stack> = OnceCell::const_new();
+
+/// One test's view.
+pub struct World<'a> {
+    pub stack: &'a Stack,
+    pub keys: Keys,
+    pub http: reqwest::Client,
+    /// All that is random comes from here; `WORLD_SEED=…` repeats a run.
+    pub seed: u64,
+}
+
+/// A bucket of a test.
+pub struct Bucket {
+    pub id: String,
+    pub folder: PathBuf,
+    pub name: String,
+}
+
+impl World<'_> {
+    /// Runs a test in the shared stack, and fails if it leaves messages behind.
+    pub fn run(test: impl AsyncFnOnce(&World<'_>)) {
+        runtime().block_on(async {
+            let stack = STACK.get_or_init(shared).await;
+            let world = World::open(stack).await;
+            test(&world).await;
+            world.until("no message is left over", async || world.leftovers().is_empty().then_some(())).await;
+        });
+    }
+
+    /// Runs a test with a runtime alone, for those that kill stacks of their own.
+    pub fn alone(test: impl AsyncFnOnce()) {
+        runtime().block_on(test());
+    }
+
+    pub async fn open(stack: &Stack) -> World<'_> {
+        let keys = application(stack, "test", true).await.expect("an application is made");
+        let seed = seed();
+        println!("WORLD_SEED={seed}");
+        World { stack, keys, http: http(), seed }
+    }
+
+    /// Asks the API as the test's application; answers status and body.
+    pub async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let method = method.parse().expect("a method");
+        let request = self.http.request(method, format!("{}{path}", self.stack.url));
+        let request = request.header("x-api-key", &self.keys.api_key).header("x-api-secret", &self.keys.api_secret);
+        let answer = match body {
+            Some(body) => request.json(&body).send().await,
+            None => request.send().await,
+        };
+        let answer = answer.expect("the API answers");
+        let (status, text) = (answer.status().as_u16(), answer.text().await.expect("a body"));
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        let (status, body) = self.ask("GET", path, None).await;
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    }
+
+    /// A bucket in the stack's own S3, scanned on request alone.
+    pub async fn bucket(&self) -> Bucket {
+        let name = format!("b{}", &self.keys.application_id[..8]);
+        let folder = self.stack.bucket_folder(&name);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let id = self.bucket_at(&self.stack.s3_url, &name, json!({})).await;
+        Bucket { id, folder, name }
+    }
+
+    /// A bucket somewhere, with more members than the usual ones; answers its id.
+    pub async fn bucket_at(&self, endpoint: &str, name: &str, more: Value) -> String {
+        let mut body = json!({
+            "system": "datacore", "endpoint": endpoint, "bucket": name, "schedule": "rate(30 days)",
+            "credentials": { "accessKey": "test", "secretKey": "test" },
+        });
+        for (key, value) in more.as_object().into_iter().flatten() {
+            body[key] = value.clone();
+        }
+        let (status, bucket) = self.ask("POST", "/api/v1/Media/Buckets", Some(body)).await;
+        assert_eq!(status, 201, "{bucket}");
+        text(&bucket["id"])
+    }
+
+    /// Scans a bucket and waits for the end of it; answers how it ended.
+    pub async fn scan(&self, bucket: &str) -> Value {
+        let path = format!("/api/v1/Media/Buckets/{bucket}");
+        let (status, ordered) = self.ask("POST", &format!("{path}/scan"), None).await;
+        assert_eq!(status, 202, "{ordered}");
+        self.until("the scan ends", async || {
+            let seen = self.get(&path).await["lastScan"].clone();
+            (seen["scan"] == ordered["scan"]).then_some(seen)
+        })
+        .await
+    }
+
+    /// The items of a bucket, once `count` of them have come to an end.
+    pub async fn ended(&self, bucket: &str, count: usize) -> Vec<Value> {
+        self.until(&format!("{count} items end"), async || {
+            let items = self.items(&format!("bucket={bucket}")).await;
+            let open = |it: &Value| matches!(it["status"].as_str(), Some("Pending" | "Processing"));
+            (items.len() == count && !items.iter().any(open)).then_some(items)
+        })
+        .await
+    }
+
+    /// All items that fit a query, over all pages.
+    pub async fn items(&self, query: &str) -> Vec<Value> {
+        let (mut all, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = self.get(&format!("/api/v1/Media/Items?limit=100&{query}{cursor}")).await;
+            all.extend(page["items"].as_array().cloned().unwrap_or_default());
+            match page["next"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return all,
+            }
+        }
+    }
+
+    /// A receiver on a port of its own, and a channel that points to it.
+    pub async fn webhook(&self, more: &[(&str, &str)]) -> Receiver {
+        let receiver = Receiver::start().await;
+        let channel = self.channel(&receiver.url, more).await;
+        receiver.knows(&text(&channel["signingSecret"]));
+        *receiver.channel.lock().expect("not poisoned") = text(&channel["id"]);
+        receiver
+    }
+
+    pub async fn channel(&self, url: &str, more: &[(&str, &str)]) -> Value {
+        let mut form = vec![("webHookUrl", url)];
+        form.extend_from_slice(more);
+        let path = format!("{}/api/v1/Notification/ChannelConfiguration/WebHook", self.stack.url);
+        let request =
+            self.http.post(path).query(&[("applicationId", &self.keys.application_id)]).header("x-extended", "true");
+        let request =
+            request.header("x-api-key", &self.keys.api_key).header("x-api-secret", &self.keys.api_secret).form(&form);
+        let answer = request.send().await.expect("the API answers");
+        assert_eq!(answer.status(), 200);
+        answer.json().await.expect("a channel")
+    }
+
+    /// Puts a message on a queue as a stranger could who has the right.
+    pub fn queue(&self, name: &str, body: &str) {
+        let message = local::sqs::Send { body: body.to_owned(), attributes: Value::Null, delay: Duration::ZERO };
+        self.stack.sqs.send(&format!("notifications-{name}"), &[message]).expect("the queue takes it");
+    }
+
+    /// Runs the `notify` program against the stack of this world.
+    pub async fn notify(&self, arguments: &[&str]) -> (bool, String) {
+        let program = binaries().join("notify");
+        let output =
+            tokio::process::Command::new(program).args(arguments).arg("--data").arg(self.stack.data()).output().await;
+        let output = output.expect("notify runs");
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Waits until a condition gives something.
+    pub async fn until<T>(&self, what: &str, condition: impl AsyncFn() -> Option<T>) -> T {
+        until(what, condition).await
+    }
+
+    /// Messages of this application that are in a queue or among the dead letters.
+    pub fn leftovers(&self) -> Vec<String> {
+        let mut left = Vec::new();
+        for queue in self.stack.sqs.names() {
+            let bodies = self.stack.sqs.bodies(queue).expect("the queue is read");
+            let ours = bodies.into_iter().filter(|it| it.contains(&self.keys.application_id));
+            left.extend(ours.map(|it| format!("{queue}: {it}")));
+        }
+        left
+    }
+}
+
+/// Waits until a condition gives something, and names what it waited for.
+pub async fn until<T>(what: &str, condition: impl AsyncFn() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(it) = condition().await {
+            return it;
+        }
+        assert!(began.elapsed() < PATIENCE, "waited for two minutes until {what}");
+        look_again().await;
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the pause between two looks at a condition")]
+async fn look_again() {
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
+/// A stack on data of a test's own.
+pub async fn own_stack(data: &Path, parameters: &[(&str, &str)]) -> Stack {
+    let parameters: BTreeMap<String, String> =
+        parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    built().await;
+    let options =
+        Options { project: project(), binaries: binaries(), data: data.to_owned(), fresh: false, port: 0, parameters };
+    Stack::start(options).await.expect("the stack starts")
+}
+
+async fn shared() -> Stack {
+    let folder = project().join("target/tmp");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let data = tempfile::Builder::new().prefix("world-").tempdir_in(folder).expect("a folder").keep();
+    // short times, so that what comes back comes soon
+    let stack = own_stack(
+        &data,
+        &[
+            ("LeaseSeconds", "5"),
+            ("ProcessSeconds", "30"),
+            ("ProcessReturnSeconds", "30"),
+            ("QueueReturnSeconds", "30"),
+        ],
+    )
+    .await;
+    local::demo::set_up(&stack).await.expect("the demo application is made");
+    let mut events = stack.events();
+    tokio::spawn(async move {
+        while let Ok(event) = events.recv().await {
+            if std::option_env!("WORLD_LOG").is_some() {
+                println!("{event:?}");
+            }
+        }
+    });
+    stack
+}
+
+/// Builds the functions and finds, or installs, what the tests need beyond Rust: once.
+async fn built() {
+    static BUILT: OnceCell<()> = OnceCell::const_new();
+    BUILT
+        .get_or_init(async || {
+            let mut cargo = tokio::process::Command::new(env!("CARGO"));
+            cargo.args(["build", "--workspace", "--bins", "--locked"]).current_dir(project());
+            assert!(cargo.status().await.expect("cargo runs").success(), "the functions do not build");
+            if !runs("ffmpeg", &["-version"]).await {
+                let installed =
+                    runs("apt-get", &["update"]).await && runs("apt-get", &["install", "-y", "ffmpeg"]).await;
+                assert!(installed, "the tests need ffmpeg: apt-get install ffmpeg");
+            }
+        })
+        .await;
+}
+
+async fn runs(program: &str, arguments: &[&str]) -> bool {
+    let mut command = tokio::process::Command::new(program);
+    command.args(arguments).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    command.status().await.is_ok_and(|it| it.success())
+}
+
+fn runtime() -> &'static Runtime {
+    RUNTIME.get_or_init(|| {
+        drop(rustls::crypto::ring::default_provider().install_default()); // nobody was before us
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime")
+    })
+}
+
+pub fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+}
+
+fn binaries() -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a program");
+    test.parent().and_then(Path::parent).expect("target/debug/deps").to_owned()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the client of the tests' own servers")]
+pub fn http() -> reqwest::Client {
+    reqwest::Client::builder()
+        .timeout(Duration::from_secs(60))
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .expect("a client")
+}
+
+#[expect(clippy::disallowed_methods, reason = "a seed comes from outside, or from the clock")]
+fn seed() -> u64 {
+    let given = std::env::var("WORLD_SEED").ok().and_then(|it| it.parse().ok());
+    given.unwrap_or_else(|| {
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |it| it.subsec_nanos().into())
+    })
+}
+
+pub fn text(it: &Value) -> String {
+    it.as_str().unwrap_or_default().to_owned()
+}
+
+/// A file of the test media.
+pub fn media(name: &str) -> Vec<u8> {
+    std::fs::read(project().join("tests/media").join(name)).expect("a test file")
+}
+
+/// The same picture `count` times, side by side.
+pub fn side_by_side(name: &str, count: u32) -> Vec<u8> {
+    let one = image::load_from_memory(&media(name)).expect("a picture").into_rgb8();
+    let mut all = image::RgbImage::new(one.width() * count, one.height());
+    for index in 0..count {
+        image::imageops::replace(&mut all, &one, i64::from(index * one.width()), 0);
+    }
+    jpeg(&image::DynamicImage::ImageRgb8(all))
+}
+
+pub fn jpeg(picture: &image::DynamicImage) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, image::ImageFormat::Jpeg).expect("a JPEG");
+    bytes.into_inner()
+}
+
+/// A small generator for tests: the same seed gives the same numbers (SplitMix64).
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn roll(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut it = self.0;
+        it = (it ^ (it >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        it = (it ^ (it >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (it ^ (it >> 31)) % below
+    }
+}

@@ -53,6 +53,11 @@ impl Bus {
         drop(self.events.send(event)); // nobody has to listen
     }
 
+    /// Counts requests that the platform makes for a function: polls and acknowledgements of its queue.
+    pub(crate) fn polled(&self, function: &str, requests: usize) {
+        self.meter.lock().unwrap_or_else(PoisonError::into_inner).add(function, "sqs_requests", requests as f64);
+    }
+
     pub(crate) fn note(&self, text: impl Into<String>) {
         self.send(Event::Note(text.into()));
     }

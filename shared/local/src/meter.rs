@@ -17,7 +17,7 @@ pub struct Meter {
 impl Meter {
     /// A metric over all functions.
     pub fn total(&self, metric: &str) -> f64 {
-        self.counts.iter().filter(|it| it.0.1 == metric).map(|it| it.1).sum()
+        self.counts.iter().filter(|it| it.0.1 == metric).map(|it| it.1).sum::<f64>() + 0.0 // an empty sum is -0
     }
 
     /// A metric of one function.
@@ -58,8 +58,12 @@ impl Meter {
     pub(crate) fn counted(&mut self, function: &str, line: &Value) {
         for (name, units) in line.as_object().into_iter().flatten() {
             if let Some(units) = units.as_f64() {
-                *self.counts.entry((function.to_owned(), name.clone())).or_default() += units;
+                self.add(function, name, units);
             }
         }
+    }
+
+    pub(crate) fn add(&mut self, function: &str, metric: &str, units: f64) {
+        *self.counts.entry((function.to_owned(), metric.to_owned())).or_default() += units;
     }
 }

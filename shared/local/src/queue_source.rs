@@ -35,7 +35,9 @@ pub(crate) async fn run(source: QueueSource, function: Arc<Function>, sqs: Arc<S
         tokio::spawn(async move {
             let payload = json!({ "Records": batch.iter().map(|it| record(it, &source.queue)).collect::<Vec<_>>() });
             let outcome = function.invoke(slot, Bytes::from(payload.to_string())).await;
-            for it in settled(&source, &batch, outcome) {
+            let done = settled(&source, &batch, outcome);
+            bus.polled(&function.it.binary, batch.len().div_ceil(10) + done.len().div_ceil(10));
+            for it in done {
                 if let Err(error) = sqs.delete(&it.receipt) {
                     bus.note(format!("could not acknowledge a message of {}: {error}", source.queue));
                 }

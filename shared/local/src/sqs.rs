@@ -176,6 +176,13 @@ impl Sqs {
         }
     }
 
+    /// The bodies of all messages of a queue, received or not; for whoever looks for leftovers.
+    pub fn bodies(&self, queue: &str) -> rusqlite::Result<Vec<String>> {
+        let db = self.db();
+        let mut query = db.prepare("SELECT body FROM message WHERE queue = ?1")?;
+        query.query_map([queue], |row| row.get(0))?.collect()
+    }
+
     /// Acknowledges a message; `false` if the receipt is no longer good.
     pub fn delete(&self, receipt: &str) -> rusqlite::Result<bool> {
         Ok(self.db().prepare_cached("DELETE FROM message WHERE receipt = ?1")?.execute([receipt])? > 0)

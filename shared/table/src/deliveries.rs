@@ -36,6 +36,13 @@ pub struct FailedDelivery {
     pub attempts: HashMap<String, Attempt>,
 }
 
+/// What a segment says in clear; its entries are packed.
+#[derive(Serialize)]
+struct Segment {
+    app: AppId,
+    count: usize,
+}
+
 impl Table {
     /// Stores the outcomes of one batch in one row. The same batch again replaces its row.
     pub async fn put_segment(&self, app: AppId, attempts: &[Attempt], batch: &str) -> Result<(), TableError> {
@@ -44,7 +51,7 @@ impl Table {
         let packed = codec::pack(&attempts).map_err(|it| TableError::write(&row, it))?;
         let mut extra = codec::ttl(first / 1_000 + KEPT);
         extra.insert("packed".into(), AttributeValue::B(Blob::new(packed)));
-        self.put(&row, &(), extra).await
+        self.put(&row, &Segment { app, count: attempts.len() }, extra).await
     }
 
     /// Adds an attempt to the record of a delivery that did not go well at once. Written twice, it is there once.

@@ -1,0 +1,126 @@
+//! A webhook receiver as a customer would write it, with the official library; and as one would not.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Response};
+use axum::routing::post;
+use serde_json::Value;
+use standardwebhooks::Webhook;
+
+/// A message that came and was verified.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    pub id: String,
+    pub body: Value,
+}
+
+/// An answer that the receiver is told to give.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    Status(u16, Vec<(String, String)>),
+    /// A body without end, one byte a second.
+    Drip,
+    /// A body without end, as fast as it goes.
+    Flood,
+    /// Nothing at all.
+    Silence,
+}
+
+#[derive(Default)]
+struct Inner {
+    secret: Mutex<Option<String>>,
+    messages: Mutex<Vec<Message>>,
+    forged: Mutex<Vec<String>>,
+    /// Answers to give before the usual 204.
+    answers: Mutex<VecDeque<Answer>>,
+}
+
+/// A running receiver.
+#[derive(Clone)]
+pub struct Receiver {
+    pub url: String,
+    pub channel: Arc<Mutex<String>>,
+    inner: Arc<Inner>,
+}
+
+impl Receiver {
+    pub async fn start() -> Self {
+        let inner = Arc::<Inner>::default();
+        let router = Router::new().fallback(post(take)).with_state(inner.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { url, channel: Arc::default(), inner }
+    }
+
+    pub fn knows(&self, secret: &str) {
+        *self.inner.secret.lock().expect("not poisoned") = Some(secret.to_owned());
+    }
+
+    /// What to answer next, before the usual 204.
+    pub fn answers(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.inner.answers.lock().expect("not poisoned").extend(answers);
+    }
+
+    pub fn messages(&self) -> Vec<Message> {
+        self.inner.messages.lock().expect("not poisoned").clone()
+    }
+
+    /// Messages of a type.
+    pub fn of(&self, kind: &str) -> Vec<Message> {
+        self.messages().into_iter().filter(|it| it.body["type"] == kind).collect()
+    }
+
+    pub fn first(&self, kind: &str) -> Option<Message> {
+        self.of(kind).into_iter().next()
+    }
+
+    /// What came without a good signature.
+    pub fn forged(&self) -> Vec<String> {
+        self.inner.forged.lock().expect("not poisoned").clone()
+    }
+}
+
+async fn take(State(it): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
+    let secret = it.secret.lock().expect("not poisoned").clone().unwrap_or_default();
+    let verified = Webhook::new(&secret).is_ok_and(|it| it.verify(&body, &headers).is_ok());
+    if !verified {
+        it.forged.lock().expect("not poisoned").push(String::from_utf8_lossy(&body).into_owned());
+        return status(401, &[]);
+    }
+    let id = headers["webhook-id"].to_str().expect("an id").to_owned();
+    let body = serde_json::from_slice(&body).expect("a JSON body");
+    it.messages.lock().expect("not poisoned").push(Message { id, body });
+    let answer = it.answers.lock().expect("not poisoned").pop_front();
+    match answer {
+        None => status(204, &[]),
+        Some(Answer::Status(code, headers)) => status(code, &headers),
+        Some(Answer::Silence) => std::future::pending().await,
+        Some(Answer::Drip) => endless(std::time::Duration::from_secs(1), 1),
+        Some(Answer::Flood) => endless(std::time::Duration::ZERO, 65_536),
+    }
+}
+
+fn status(code: u16, headers: &[(String, String)]) -> Response<Body> {
+    let builder = headers.iter().fold(Response::builder().status(code), |it, (name, value)| it.header(name, value));
+    builder.body(Body::empty()).expect("a response")
+}
+
+fn endless(pause: std::time::Duration, size: usize) -> Response<Body> {
+    let chunks = futures_util::stream::unfold(pause, move |pause| async move {
+        if !pause.is_zero() {
+            drip(pause).await;
+        }
+        Some((Ok::<_, std::convert::Infallible>(Bytes::from(vec![b'x'; size])), pause))
+    });
+    Response::new(Body::from_stream(chunks))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a receiver that is slow on purpose")]
+async fn drip(pause: std::time::Duration) {
+    tokio::time::sleep(pause).await;
+}
