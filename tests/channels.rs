@@ -223,6 +223,7 @@ fn a_receiver_that_wants_no_more_is_switched_off_and_that_is_told() {
 #[test]
 fn what_cannot_be_delivered_is_a_dead_letter_that_can_be_brought_back() {
     World::run(async |world| {
+        let _letters = world.letters().await;
         let hook = world.webhook(&[("retryCount", "1"), ("exponentialBackoffFactor", "1.0")]).await;
         hook.answers((0..4).map(|_| Answer::Status(500, vec![])));
         tell(world).await;

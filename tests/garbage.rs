@@ -23,6 +23,7 @@ fn garbage(mark: &str) -> Vec<String> {
 #[test]
 fn one_bad_message_never_hurts_its_neighbours_and_ends_with_a_reason() {
     World::run(async |world| {
+        let _letters = world.letters().await;
         let (bucket, hook) = (world.bucket().await, world.webhook(&[]).await);
         std::fs::write(bucket.folder.join("one.jpg"), media("astronaut.jpg")).unwrap();
         for queue in ["ScanQueue", "FacesQueue", "WebhookQueue"] {
@@ -52,7 +53,7 @@ fn one_bad_message_never_hurts_its_neighbours_and_ends_with_a_reason() {
                 let reason = it["reason"].as_str().unwrap();
                 assert!(reason.contains("the message is no "), "{reason}");
             }
-            remove(world, &format!("{queue}").replace("Queue", "Dead"), &mark);
+            remove(world, &queue.replace("Queue", "Dead"), &mark);
         }
     });
 }
@@ -73,6 +74,7 @@ fn remove(world: &World<'_>, queue: &str, mark: &str) {
 #[test]
 fn a_row_that_cannot_be_read_does_not_stop_the_stream() {
     World::run(async |world| {
+        let _letters = world.letters().await;
         let (bucket, hook) = (world.bucket().await, world.webhook(&[]).await);
         let mark = format!("ITEM#corrupt-{}", world.keys.application_id);
         let put = json!({

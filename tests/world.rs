@@ -24,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 static STACK: OnceCell<Stack> = OnceCell::const_new();
 
+/// Who reads dead letters hides them from others for a moment: one test at a time.
+static LETTERS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// One test's view.
 pub struct World<'a> {
     pub stack: &'a Stack,
@@ -169,6 +172,11 @@ impl World<'_> {
         self.stack.sqs.send(&format!("notifications-{name}"), &[message]).expect("the queue takes it");
     }
 
+    /// The dead letters, for this test alone.
+    pub async fn letters(&self) -> tokio::sync::MutexGuard<'static, ()> {
+        LETTERS.lock().await
+    }
+
     /// Runs the `notify` program against the stack of this world.
     pub async fn notify(&self, arguments: &[&str]) -> (bool, String) {
         let program = binaries().join("notify");
@@ -240,11 +248,11 @@ async fn shared() -> Stack {
     .await;
     local::demo::set_up(&stack).await.expect("the demo application is made");
     let mut events = stack.events();
+    // what the stack did, for whoever looks into a failure
+    let mut log = std::fs::File::create(data.join("events.log")).expect("a log");
     tokio::spawn(async move {
         while let Ok(event) = events.recv().await {
-            if std::option_env!("WORLD_LOG").is_some() {
-                println!("{event:?}");
-            }
+            drop(std::io::Write::write_all(&mut log, format!("{event:?}\n").as_bytes()));
         }
     });
     stack

@@ -49,7 +49,9 @@ pub(crate) async fn settle(
     if state == "dead" {
         let reason =
             format!("{} attempts to reach channel {} failed; the last: {}", order.attempt, channel.id, attempt.outcome);
-        return Err(Failure::Park(reason.into()));
+        // whoever redrives it gets one attempt more, not the one that is on record
+        let body = serde_json::to_string(&Delivery { attempt: order.attempt + 1, ..order })?;
+        return Err(Failure::ParkAs { body, reason: reason.into() });
     }
     Ok(())
 }

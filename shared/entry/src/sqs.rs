@@ -26,6 +26,8 @@ pub enum Failure {
     Again(Box<dyn StdError + Send + Sync>),
     /// It can never work: to the dead letters now, with the reason.
     Park(Box<dyn StdError + Send + Sync>),
+    /// To the dead letters in another form: the one that is to come back from there.
+    ParkAs { body: String, reason: Box<dyn StdError + Send + Sync> },
 }
 
 impl<E: StdError + Send + Sync + 'static> From<E> for Failure {
@@ -115,9 +117,10 @@ async fn batch(
 
 /// Whether a failed message may be acknowledged: its successor is among the dead letters.
 async fn settle(message: &Message, failure: &Failure, letters: &Letters) -> bool {
-    let (last, error) = match failure {
-        Failure::Park(it) => (true, it),
-        Failure::Again(it) => (message.receives >= letters.most, it),
+    let (last, error, body) = match failure {
+        Failure::Park(it) => (true, it, &message.body),
+        Failure::ParkAs { body, reason } => (true, reason, body),
+        Failure::Again(it) => (message.receives >= letters.most, it, &message.body),
     };
     let (id, reason) = (&message.id, Chain(error.as_ref()).to_string());
     if !last {
@@ -125,7 +128,7 @@ async fn settle(message: &Message, failure: &Failure, letters: &Letters) -> bool
         return false;
     }
     tracing::error!(sqs.message.id = %id, error = %reason, "message `{id}` goes to the dead letters: {reason}");
-    let parked = letters.queue.park(&message.body, &reason, &letters.function).await;
+    let parked = letters.queue.park(body, &reason, &letters.function).await;
     parked
         .inspect_err(|it| tracing::error!(sqs.message.id = %id, error = %Chain(it), "could not park message `{id}`"))
         .is_ok()

@@ -83,9 +83,14 @@ impl Table {
         let mut items = Vec::new();
         for _ in 0..10 {
             let ask =
-                Range { partition: &partition, from: &from, to: &at.row, forward: false, consistent: true, limit: 1 };
-            let Some(row) = self.range(ask).await?.pop() else { return Ok(Page { items, next: None }) };
-            let key = row.get("SK").and_then(|it| it.as_s().ok()).cloned().unwrap_or_default();
+                Range { partition: &partition, from: &from, to: &at.row, forward: false, consistent: true, limit: 2 };
+            let key_of = |row: &Attributes| row.get("SK").and_then(|it| it.as_s().ok()).cloned().unwrap_or_default();
+            // the row that the cursor names is part of the range, also when it has been read to its end
+            let unread = |row: &Attributes| at.entry != usize::MAX || key_of(row) != at.row;
+            let Some(row) = self.range(ask).await?.into_iter().find(unread) else {
+                return Ok(Page { items, next: None });
+            };
+            let key = key_of(&row);
             let found: Found = codec::decode("found", row)?;
             let skip = if key == at.row { at.entry } else { 0 };
             if wanted.bucket.is_none_or(|it| it == found.bucket) {
