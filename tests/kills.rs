@@ -14,8 +14,11 @@ const PARAMETERS: [(&str, &str); 4] =
 #[test]
 fn killed_functions_and_a_killed_stack_lose_nothing() {
     World::alone(async || {
-        let data = tempfile::tempdir().unwrap();
-        let mut stack = own_stack(data.path(), &PARAMETERS).await;
+        let data =
+            tempfile::Builder::new().prefix("kills-").tempdir_in(system_tests::project().join("target/tmp")).unwrap();
+        println!("events.log is in {}", data.path().display());
+        let data = data.keep();
+        let mut stack = own_stack(&data, &PARAMETERS).await;
         let world = World::open(&stack).await;
         let mut dice = Dice(world.seed);
         let (keys, hook, bucket) = (world.keys.clone(), world.webhook(&[]).await, world.bucket().await);
@@ -33,12 +36,14 @@ fn killed_functions_and_a_killed_stack_lose_nothing() {
                 kills += usize::from(stack.function(function).unwrap().kill());
             }
             drop(stack); // every process and every emulator, in the middle of whatever they do
-            stack = own_stack(data.path(), &PARAMETERS).await;
+            stack = own_stack(&data, &PARAMETERS).await;
         }
         println!("{kills} functions and 3 stacks were killed");
         assert!(kills > 5, "the test kills something");
         let world = World { stack: &stack, keys, http: system_tests::http(), seed: 0 };
         check(&world, &bucket.id, &hook).await;
+        drop(stack);
+        std::fs::remove_dir_all(data).unwrap();
     });
 }
 

@@ -228,7 +228,16 @@ pub async fn own_stack(data: &Path, parameters: &[(&str, &str)]) -> Stack {
     built().await;
     let options =
         Options { project: project(), binaries: binaries(), data: data.to_owned(), fresh: false, port: 0, parameters };
-    Stack::start(options).await.expect("the stack starts")
+    let stack = Stack::start(options).await.expect("the stack starts");
+    let mut events = stack.events();
+    // what the stack did, for whoever looks into a failure
+    let mut log = std::fs::OpenOptions::new().create(true).append(true).open(data.join("events.log")).expect("a log");
+    tokio::spawn(async move {
+        while let Ok(event) = events.recv().await {
+            drop(std::io::Write::write_all(&mut log, format!("{event:?}\n").as_bytes()));
+        }
+    });
+    stack
 }
 
 async fn shared() -> Stack {
@@ -247,14 +256,6 @@ async fn shared() -> Stack {
     )
     .await;
     local::demo::set_up(&stack).await.expect("the demo application is made");
-    let mut events = stack.events();
-    // what the stack did, for whoever looks into a failure
-    let mut log = std::fs::File::create(data.join("events.log")).expect("a log");
-    tokio::spawn(async move {
-        while let Ok(event) = events.recv().await {
-            drop(std::io::Write::write_all(&mut log, format!("{event:?}\n").as_bytes()));
-        }
-    });
     stack
 }
 

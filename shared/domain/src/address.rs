@@ -116,13 +116,14 @@ fn public(address: IpAddr) -> bool {
 }
 
 fn public_v6(address: Ipv6Addr) -> bool {
-    let [a, b, c, ..] = address.segments();
+    let [a, b, ..] = address.segments();
     let global_unicast = a & 0xe000 == 0x2000; // everything that is not 2000::/3 is reserved, local or multicast
-    let special = (a == 0x2001 && b < 0x0200) // 2001::/23, Teredo among it
-        || (a == 0x2001 && b == 0x0db8)
-        || a == 0x2002
-        || (a == 0x3fff && b < 0x1000)
-        || (a == 0x64 && b == 0xff9b && c <= 1);
+    let special = match a {
+        0x2001 => b < 0x0200 || b == 0x0db8, // 2001::/23 (Teredo among it) and documentation
+        0x2002 => true,                      // 6to4
+        0x3fff => b < 0x1000,                // documentation
+        _ => false,
+    };
     global_unicast && !special
 }
 

@@ -72,9 +72,14 @@ fn index_stream(file: &Path) -> rusqlite::Result<()> {
     )
 }
 
+/// What the API writes before the number that the file holds.
+const PREFIX: &str = "10000";
+
 /// Removes stream records that were handled. The last one stays: the next number is counted from it.
 pub(crate) fn trim_stream(file: &Path, handled: &str) -> rusqlite::Result<usize> {
+    // a number in another form is left alone: to keep too much costs room, to remove too much loses records
+    let Some(number) = handled.strip_prefix(PREFIX).and_then(|it| it.parse::<i64>().ok()) else { return Ok(0) };
     let db = rusqlite::Connection::open(file)?;
     db.busy_timeout(Duration::from_secs(10))?;
-    db.execute("DELETE FROM _stream_records WHERE CAST(sequence_number AS INTEGER) < CAST(?1 AS INTEGER)", [handled])
+    db.execute("DELETE FROM _stream_records WHERE CAST(sequence_number AS INTEGER) < ?1", [number])
 }

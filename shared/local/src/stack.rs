@@ -59,6 +59,7 @@ pub struct Stack {
 impl Drop for Stack {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
+        self.functions.iter().for_each(|it| it.end());
     }
 }
 

@@ -70,7 +70,7 @@ impl Mapping {
         if !wanted.is_empty() {
             self.handle(wanted).await;
         }
-        std::fs::write(&self.checkpoint, &last)
+        crate::stack::write_private(&self.checkpoint, last.as_bytes())
             .map_err(|it| StackError::Unwritable { path: self.checkpoint.clone(), source: it.into() })?;
         Ok(true)
     }

@@ -178,6 +178,7 @@ fn failed<E: aws_sdk_s3::error::ProvideErrorMetadata + std::error::Error + 'stat
                 ("NoSuchKey", _) => ObjectsError::NoObject,
                 (_, 401 | 403) => ObjectsError::Credentials(if code.is_empty() { status.to_string() } else { code }),
                 (_, 404) => ObjectsError::NoObject,
+                (_, 200..=299) => ObjectsError::Answer("something that is not S3".to_owned()),
                 _ => ObjectsError::Answer(format!("{status} {code}").trim().to_owned()),
             }
         }

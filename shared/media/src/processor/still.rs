@@ -1,5 +1,6 @@
 //! Pictures: read upright, within bounds (processors, section 4.4).
 
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use domain::item::Problem;
@@ -22,6 +23,9 @@ pub(super) fn read(file: &Path) -> Result<DynamicImage, Trouble> {
     if width > MOST_SIDE || height > MOST_SIDE || u64::from(width) * u64::from(height) > MOST_PIXELS {
         return Err(Trouble::Skip(Problem::new("too_large", format!("the picture has {width} x {height} pixels"))));
     }
+    if cut_off(file).map_err(unreadable)? {
+        return Err(unreadable("the picture is cut off: its end is missing"));
+    }
     let mut reader = open()?;
     let mut limits = image::Limits::default();
     limits.max_alloc = Some(MOST_MEMORY);
@@ -31,6 +35,22 @@ pub(super) fn read(file: &Path) -> Result<DynamicImage, Trouble> {
     let mut picture = DynamicImage::from_decoder(decoder).map_err(unreadable)?;
     picture.apply_orientation(orientation);
     Ok(picture)
+}
+
+/// Whether a JPEG lacks its end marker: a decoder would make up the rest in grey, and a face in it would be missed.
+fn cut_off(file: &Path) -> std::io::Result<bool> {
+    let mut file = std::fs::File::open(file)?;
+    let mut start = [0; 2];
+    file.read_exact(&mut start)?;
+    if start != [0xff, 0xd8] {
+        return Ok(false); // other formats notice by themselves
+    }
+    // some cameras write a few bytes behind the end
+    let length = file.seek(SeekFrom::End(0))?;
+    file.seek(SeekFrom::Start(length.saturating_sub(65_536)))?;
+    let mut end = Vec::new();
+    file.read_to_end(&mut end)?;
+    Ok(!end.windows(2).any(|it| it == [0xff, 0xd9]))
 }
 
 /// The picture, no longer than `side` on its long side. Never enlarged.
