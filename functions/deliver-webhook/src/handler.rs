@@ -117,3 +117,16 @@ async fn receivers(
     }
     Ok(receivers)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_events_decode() {
+        let event = include_str!("../../../events/deliver-webhook.first-attempt.json");
+        let event: serde_json::Value = serde_json::from_str(event).unwrap();
+        let order: Delivery = serde_json::from_str(event["Records"][0]["body"].as_str().unwrap()).unwrap();
+        assert_eq!((order.attempt, order.notification.kind.as_str()), (1, "item.completed"));
+    }
+}

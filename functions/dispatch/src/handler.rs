@@ -45,3 +45,20 @@ fn failed(error: &(dyn std::error::Error + 'static), sequence: &str) -> String {
     tracing::warn!(error = %Chain(error), "the batch from {sequence} on comes again");
     sequence.to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lambda_events::event::dynamodb::Event;
+
+    use super::*;
+
+    #[test]
+    fn its_events_decode_and_a_corrupt_row_names_itself() {
+        let event = include_str!("../../../events/dispatch.item-notification-corrupt.json");
+        let event: Event = serde_json::from_str(event).unwrap();
+        let read: Vec<Result<Record, table::TableError>> = event.records.into_iter().map(read_record).collect();
+        assert!(matches!(&read[0], Ok(Record::Item(it)) if it.before.is_none() && it.item.key == "a.jpg"));
+        assert!(matches!(&read[1], Ok(Record::Told(it)) if it.notifications[0].kind == "item.found"));
+        assert_eq!(read[2].as_ref().unwrap_err().to_string(), "the item row `x y` is corrupt");
+    }
+}

@@ -1,6 +1,7 @@
 //! Notifications: one delivery per receiver.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::error::Error;
 
 use domain::AppId;
@@ -16,12 +17,15 @@ pub(crate) async fn deliver(parts: &Parts, told: Vec<Batch>) -> Result<(), Box<d
     let mut channels: HashMap<AppId, Vec<Channel>> = HashMap::new();
     let mut deliveries: Vec<(Delivery, Duration)> = Vec::new();
     for batch in told {
-        if !channels.contains_key(&batch.app) {
-            let all = parts.table.channels(batch.app).await?;
-            channels.insert(batch.app, all.into_iter().filter(|it| it.active).collect());
-        }
+        let known = match channels.entry(batch.app) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let all = parts.table.channels(batch.app).await?;
+                unknown.insert(all.into_iter().filter(|it| it.active).collect())
+            }
+        };
         for notification in batch.notifications {
-            for channel in &channels[&batch.app] {
+            for channel in known.iter() {
                 match channel.target {
                     Target::Webhook(_) => {
                         let notification = notification.clone();

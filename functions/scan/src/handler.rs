@@ -91,7 +91,7 @@ async fn proceed(
         parts.table.append(order.app, &Stream::App, &news, &format!("{}.end", order.scan), now).await?;
         tracing::info!(bucket = %bucket.bucket, found, listed, "scanned {}: {listed} objects, {found} new", bucket.bucket);
     }
-    let last = order.requested.then(|| LastScan { scan: order.scan, listed, found, error: None });
+    let last = order.requested.then_some(LastScan { scan: order.scan, listed, found, error: None });
     let next = ScanState { last: last.or_else(|| state.last.clone()), ..ScanState::default() };
     if *state != next {
         parts.table.put_scan_state(order.app, order.bucket, &next).await?;

@@ -21,12 +21,15 @@ const KNOWN: Duration = Duration::from_secs(60);
 const UNKNOWN: Duration = Duration::from_secs(5);
 const MOST: usize = 1_000;
 
+/// Rows of keys by their ids, each until when it is remembered; `None` is a key that nobody has.
+type Remembered = HashMap<String, (Instant, Option<ApiKey>)>;
+
 /// Checks callers' credentials.
 #[derive(Clone)]
 pub struct Callers {
     table: Table,
     seal: Arc<Seal>,
-    keys: Arc<Mutex<HashMap<String, (Instant, Option<ApiKey>)>>>,
+    keys: Arc<Mutex<Remembered>>,
 }
 
 /// Why a caller is refused. What exactly was wrong is nobody's business.
