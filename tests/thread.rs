@@ -113,7 +113,7 @@ fn what_cannot_be_analysed_says_why() {
             &b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"[..],
             &30_000_u32.to_be_bytes(),
             &30_000_u32.to_be_bytes(),
-            b"\x08\x02\0\0\0\0\0\0\0",
+            b"\x08\x02\0\0\0\xe9\x45\x6f\xed\0\0\0\x04IDAT\0\0\0\0\0\0\0\0",
         ]
         .concat();
         let cases: [(&str, Vec<u8>, &str, &str); 6] = [

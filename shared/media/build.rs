@@ -13,17 +13,16 @@ fn variable(name: &str) -> String {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     let manifest = Path::new(&variable("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-    let mut ask = Command::new(variable("CARGO"));
-    ask.args([
-        "metadata",
-        "--format-version",
-        "1",
-        "--offline",
-        "--filter-platform",
-        &variable("TARGET"),
-        "--manifest-path",
-    ]);
-    let answer = ask.arg(&manifest).output()?;
+    // offline first: the packages are there already, unless this is the first build and only a part of them was fetched
+    let ask = |network: &[&str]| {
+        let mut ask = Command::new(variable("CARGO"));
+        ask.args(["metadata", "--format-version", "1", "--locked", "--filter-platform", &variable("TARGET")]);
+        ask.args(network).arg("--manifest-path").arg(&manifest).output()
+    };
+    let mut answer = ask(&["--offline"])?;
+    if !answer.status.success() {
+        answer = ask(&[])?;
+    }
     if !answer.status.success() {
         return Err(String::from_utf8_lossy(&answer.stderr).into_owned().into());
     }
