@@ -5,7 +5,7 @@ use axum::extract::State as Shared;
 use axum::http::{HeaderMap, StatusCode};
 use domain::AppId;
 use domain::application::{ApiKey, Application, Consent};
-use domain::id::sha256_hex;
+use domain::id::{hex, sha256_hex};
 use entry::clock;
 use entry::http::caller::matches;
 use entry::http::{Body, Problem};
@@ -79,8 +79,4 @@ pub(crate) async fn create(
     tracing::info!(application.id = %id, "application {id} is made");
     let keys = ApplicationOut { application_id: id.to_string(), api_key, api_secret, jwt_private_key: private_key };
     Ok((StatusCode::CREATED, Json(keys)))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|it| format!("{it:02x}")).collect()
 }

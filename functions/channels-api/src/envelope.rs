@@ -2,6 +2,7 @@
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::id::hex;
 use domain::{AppId, ChannelId};
 use entry::{Chain, clock};
 use serde::Serialize;
@@ -104,7 +105,6 @@ impl IntoResponse for Refusal {
             tracing::error!(error = %Chain(error.as_ref()), "request failed: {}", Chain(error.as_ref()));
         }
         let status = self.status();
-        let hex = |bytes: &[u8]| bytes.iter().map(|it| format!("{it:02x}")).collect::<String>();
         let trace = format!("00-{}-{}-00", hex(&clock::random::<16>()), hex(&clock::random::<8>()));
         let validation = matches!(self, Self::Field(..));
         let envelope = Envelope {

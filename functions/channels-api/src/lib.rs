@@ -12,9 +12,8 @@ mod webhook;
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
 use domain::address::Allowed;
-use entry::http::{Callers, Problem};
+use entry::http::Callers;
 use entry::{Seal, Secrets};
 use table::Table;
 use utoipa_axum::router::OpenApiRouter;
@@ -35,9 +34,7 @@ pub struct State {
 /// The routes, to serve.
 pub fn router(state: State) -> axum::Router {
     let (router, _) = routes().split_for_parts();
-    let missing = async || Problem::new(StatusCode::NOT_FOUND, "no-such-route", "there is no such route");
-    let method = async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "the route does not know this method");
-    router.fallback(missing).method_not_allowed_fallback(method).with_state(state)
+    router.with_state(state)
 }
 
 /// The routes, to describe.

@@ -91,14 +91,12 @@ pub(crate) async fn replace(
         return Err(missing());
     }
     // whoever mends a bucket wants it scanned, not waited for
-    let scans = state.table.scan_state(app, bucket.id).await?;
+    let mut scans = state.table.scan_state(app, bucket.id).await?;
     if scans.failures > 0 {
-        state
-            .table
-            .put_scan_state(app, bucket.id, &ScanState { last: scans.last.clone(), ..ScanState::default() })
-            .await?;
+        scans = ScanState { last: scans.last, ..ScanState::default() };
+        state.table.put_scan_state(app, bucket.id, &scans).await?;
     }
-    Ok(Json(BucketOut::new(&bucket, &ScanState::default())))
+    Ok(Json(BucketOut::new(&bucket, &scans)))
 }
 
 /// Removes a bucket. Its items stay, and keep their results.

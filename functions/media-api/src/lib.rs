@@ -7,9 +7,8 @@ mod item;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use axum::http::StatusCode;
 use domain::address::Allowed;
-use entry::http::{Callers, Problem};
+use entry::http::Callers;
 use entry::{Queue, Secrets};
 use table::Table;
 use utoipa_axum::router::OpenApiRouter;
@@ -37,9 +36,7 @@ impl FromRef<State> for Callers {
 /// The routes, to serve.
 pub fn router(state: State) -> axum::Router {
     let (router, _) = routes().split_for_parts();
-    let missing = async || Problem::new(StatusCode::NOT_FOUND, "no-such-route", "there is no such route");
-    let method = async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "the route does not know this method");
-    router.fallback(missing).method_not_allowed_fallback(method).with_state(state)
+    router.with_state(state)
 }
 
 /// The routes, to describe.

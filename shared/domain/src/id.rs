@@ -42,7 +42,7 @@ macro_rules! id {
             type Err = NotAnId;
             fn from_str(text: &str) -> Result<Self, NotAnId> {
                 text.strip_prefix(concat!($prefix, "_"))
-                    .and_then(hex)
+                    .and_then(unhex)
                     .map(Self)
                     .ok_or_else(|| NotAnId { text: shortened(text), form: concat!($prefix, "_<32 hex digits>") })
             }
@@ -124,7 +124,12 @@ guid!(ChannelId);
 
 /// Lower-case hex SHA-256 of a text.
 pub fn sha256_hex(text: &[u8]) -> String {
-    Sha256::digest(text).iter().map(|it| format!("{it:02x}")).collect()
+    hex(&Sha256::digest(text))
+}
+
+/// Bytes as lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|it| format!("{it:02x}")).collect()
 }
 
 fn derive(kind: &str, app: AppId, parts: &[&str]) -> u128 {
@@ -141,7 +146,7 @@ fn derive(kind: &str, app: AppId, parts: &[&str]) -> u128 {
     u128::from_be_bytes(half)
 }
 
-fn hex(text: &str) -> Option<u128> {
+fn unhex(text: &str) -> Option<u128> {
     let digits = text.len() == 32 && text.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'));
     if digits { u128::from_str_radix(text, 16).ok() } else { None }
 }

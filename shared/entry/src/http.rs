@@ -6,26 +6,26 @@ pub mod problem;
 pub mod token;
 
 use axum::Router;
+use axum::http::StatusCode;
 use lambda_http::{Request, service_fn};
 use tower::ServiceExt;
 
-use crate::{Error, Start, clock};
+use crate::{Error, Start};
 
 pub use caller::{Callers, Unknown};
 pub use json::Body;
 pub use problem::Problem;
 
 impl Start {
-    /// Serves a router. Paths are the API's own, without a stage.
+    /// Serves a router. Paths are the API's own, without a stage; a route or method that is not there is a problem.
     pub async fn http(mut self, router: Router) -> Result<(), Error> {
         self.ready()?;
-        let (meter, router) = (&self.meter, &router);
+        let missing = async || Problem::new(StatusCode::NOT_FOUND, "no-such-route", "there is no such route");
+        let method =
+            async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "the route does not know this method");
+        let (meter, router) = (&self.meter, &router.fallback(missing).method_not_allowed_fallback(method));
         lambda_http::run(service_fn(async move |request: Request| {
-            let answer = router.clone().oneshot(request).await;
-            if let Some(line) = meter.report(clock::now()) {
-                println!("{line}");
-            }
-            answer
+            meter.invocation(router.clone().oneshot(request)).await
         }))
         .await
     }

@@ -30,8 +30,17 @@ impl Meter {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(name.into()).or_default() += units;
     }
 
+    /// Runs an invocation, then prints what it asked of AWS.
+    pub(crate) async fn invocation<T>(&self, run: impl Future<Output = T>) -> T {
+        let outcome = run.await;
+        if let Some(line) = self.report(crate::clock::now()) {
+            println!("{line}");
+        }
+        outcome
+    }
+
     /// Takes the counts, as one line of the embedded metric format; `None` if nothing was asked of AWS.
-    pub(crate) fn report(&self, now: time::OffsetDateTime) -> Option<String> {
+    fn report(&self, now: time::OffsetDateTime) -> Option<String> {
         let counts = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         if counts.is_empty() {
             return None;

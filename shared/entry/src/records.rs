@@ -18,15 +18,12 @@ impl Start {
         self.ready()?;
         let (meter, handle) = (&self.meter, &handle);
         lambda_runtime::run(service_fn(async |event: LambdaEvent<Event>| {
-            let outcome = handle(clock::now(), event.payload.records).await;
+            let outcome = meter.invocation(handle(clock::now(), event.payload.records)).await;
             let mut answer = DynamoDbEventResponse::default();
             if let Err(sequence) = outcome {
                 let mut failure = DynamoDbBatchItemFailure::default();
                 failure.item_identifier = Some(sequence);
                 answer.batch_item_failures.push(failure);
-            }
-            if let Some(line) = meter.report(clock::now()) {
-                println!("{line}");
             }
             Ok::<_, Error>(answer)
         }))
@@ -41,11 +38,7 @@ impl Start {
         self.ready()?;
         let (meter, run) = (&self.meter, &run);
         lambda_runtime::run(service_fn(async |_: LambdaEvent<Value>| {
-            let outcome = run(clock::now()).await;
-            if let Some(line) = meter.report(clock::now()) {
-                println!("{line}");
-            }
-            outcome.map_err(|it| {
+            meter.invocation(run(clock::now())).await.map_err(|it| {
                 tracing::error!(error = %Chain(&it), "the run failed; the next one makes up for it");
                 Error::from(it.to_string())
             })

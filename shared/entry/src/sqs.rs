@@ -85,11 +85,7 @@ impl Start {
         self.ready()?;
         let (meter, handle, letters) = (&self.meter, &handle, &letters);
         lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
-            let answer = batch(event.payload, letters, handle).await;
-            if let Some(line) = meter.report(clock::now()) {
-                println!("{line}");
-            }
-            Ok::<_, crate::Error>(answer)
+            Ok::<_, crate::Error>(meter.invocation(batch(event.payload, letters, handle)).await)
         }))
         .await
     }
