@@ -124,6 +124,11 @@ fn profile() -> &'static str {
     if cfg!(debug_assertions) { "debug" } else { "release" }
 }
 
+#[expect(clippy::disallowed_methods, reason = "to take from a child what cargo gave this program")]
+fn variables() -> std::env::Vars {
+    std::env::vars()
+}
+
 /// Builds the functions as this program was built.
 pub(crate) async fn build(project: &Path) -> Result<(), CliError> {
     let mut command = tokio::process::Command::new("cargo");
@@ -131,6 +136,14 @@ pub(crate) async fn build(project: &Path) -> Result<(), CliError> {
     command.args(["build", "--workspace", "--bins", "--color", "never"]);
     if profile() == "release" {
         command.arg("--release");
+    }
+    // under `cargo run` these name this package, and build scripts that watch them (ring's) would run again, with
+    // everything that is built on them
+    let own = |it: &str| {
+        it == "CARGO" || ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|own| it.starts_with(own))
+    };
+    for (name, _) in variables().filter(|it| own(&it.0)) {
+        command.env_remove(name);
     }
     if let Some(target) = binaries(project).parent() {
         command.env("CARGO_TARGET_DIR", target);
