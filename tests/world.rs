@@ -116,7 +116,7 @@ impl World<'_> {
         assert_eq!(status, 202, "{ordered}");
         self.until("the scan ends", async || {
             let seen = self.get(&path).await["lastScan"].clone();
-            (seen["scan"] == ordered["scan"]).then_some(seen)
+            (seen["scan"] == ordered["scan"] && seen["running"] != true).then_some(seen)
         })
         .await
     }

@@ -13,7 +13,7 @@ async fn main() -> Result<(), entry::Error> {
         secrets: entry::Secrets::new(table.clone(), Arc::new(start.seal())),
         table,
         queue: start.queue("WEBHOOK_QUEUE"),
-        client: channels::guard::client(&allowed)?,
+        client: guard::client(&allowed, Some(guard::TOTAL))?,
         allowed,
     };
     start.batches(async |now, messages| handler::handle(&parts, now, messages).await).await

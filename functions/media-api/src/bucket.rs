@@ -1,7 +1,8 @@
 //! `/api/v1/Media/Buckets`.
 
 use axum::Json;
-use axum::extract::{Path, State as Shared};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State as Shared};
 use axum::http::StatusCode;
 use domain::bucket::{Bucket, ScanState};
 use domain::order::ScanOrder;
@@ -9,9 +10,9 @@ use domain::{AppId, BucketId};
 use entry::clock;
 use entry::http::caller::Caller;
 use entry::http::{Body, Problem};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use time::Duration;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::State;
 use crate::dto::{BucketIn, BucketOut, Page};
@@ -44,7 +45,8 @@ pub(crate) async fn create(
     Caller(app): Caller,
     Body(it): Body<BucketIn>,
 ) -> Result<(StatusCode, Json<BucketOut>), Problem> {
-    let mut bucket = it.bucket(app, BucketId::random(clock::random()), &state.allowed, clock::now())?;
+    let usual = state.table.settings(app).await?;
+    let mut bucket = it.bucket(app, BucketId::random(clock::random()), &usual, &state.allowed, clock::now())?;
     bucket.credentials = sealed(&state, &bucket, &it).await?;
     state.table.put_bucket(&bucket).await?;
     Ok((StatusCode::CREATED, Json(BucketOut::new(&bucket, &ScanState::default()))))
@@ -73,7 +75,8 @@ pub(crate) async fn replace(
     Body(it): Body<BucketIn>,
 ) -> Result<Json<BucketOut>, Problem> {
     let before = find(&state, app, &id).await?;
-    let mut bucket = it.bucket(app, before.id, &state.allowed, clock::now())?;
+    let usual = state.table.settings(app).await?;
+    let mut bucket = it.bucket(app, before.id, &usual, &state.allowed, clock::now())?;
     bucket.created_at = before.created_at;
     let moved = (&bucket.endpoint, &bucket.bucket) != (&before.endpoint, &before.bucket);
     if moved && it.credentials.is_none() && before.credentials.is_some() {
@@ -117,14 +120,26 @@ pub(crate) struct Ordered {
     scan: String,
 }
 
-/// Scans a bucket now, also one that is inactive. `scan.completed` or `scan.failed` tells how it went.
-#[utoipa::path(post, path = "/api/v1/Media/Buckets/{id}/scan", tag = "Buckets", security(("keys" = [])), params(("id" = String, Path)),
+/// How to scan.
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct How {
+    /// Only count what would be processed
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Scans a bucket now, also one that is inactive. `scan.completed` or `scan.failed` tells how it went, the bucket's
+/// `lastScan` how far it is.
+#[utoipa::path(post, path = "/api/v1/Media/Buckets/{id}/scan", tag = "Buckets", security(("keys" = [])), params(("id" = String, Path), How),
     responses((status = 202, body = Ordered), (status = 404, body = Problem)))]
 pub(crate) async fn scan(
     Shared(state): Shared<State>,
     Caller(app): Caller,
     Path(id): Path<String>,
+    how: Result<Query<How>, QueryRejection>,
 ) -> Result<(StatusCode, Json<Ordered>), Problem> {
+    let Query(how) = how.map_err(|it| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", it.body_text()))?;
     let bucket = find(&state, app, &id).await?;
     let scan = format!("{}-r{}", &bucket.id.to_string()[4..16], clock::word(10));
     let at = domain::millis(clock::now());
@@ -134,6 +149,7 @@ pub(crate) async fn scan(
         bucket: bucket.id,
         scan: scan.clone(),
         requested: true,
+        dry: how.dry_run,
         token: None,
         page: 0,
         found: 0,

@@ -4,6 +4,7 @@ use domain::address::{Allowed, judge};
 use domain::bucket::{Backend, Bucket, ProcessorKind, ProcessorSettings, ScanState, System};
 use domain::item::{Item, Status};
 use domain::schedule::Schedule;
+use domain::settings::Settings;
 use domain::{AppId, BucketId, from_millis, rfc3339};
 use entry::http::Problem;
 use serde::{Deserialize, Serialize};
@@ -15,12 +16,13 @@ use utoipa::ToSchema;
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct BucketIn {
-    /// `datacore`
+    /// `datacore` (the seed's S3Bucket) or `objectmatrix` (its OMS3Bucket: a vault behind S3Connect)
     #[schema(example = "datacore")]
     system: String,
-    /// The S3 front end; path style is used.
+    /// The S3 front end; path style is used. Without it, the settings' `datacore_endpoint`.
     #[schema(example = "https://win-demo.cloud.example.com")]
-    endpoint: String,
+    #[serde(default)]
+    endpoint: Option<String>,
     #[schema(example = "rushes")]
     bucket: String,
     /// Keys must begin with one of these.
@@ -43,6 +45,10 @@ pub(crate) struct BucketIn {
     processor: String,
     #[serde(default)]
     settings: SettingsIn,
+    /// Results are also written beside the media, as `.ai/<name>.json`; a vault that refuses to be written to fails
+    /// nothing.
+    #[serde(default)]
+    write_back: bool,
     /// Never returned. When a bucket is replaced without them, it keeps those it has.
     #[serde(default)]
     pub(crate) credentials: Option<CredentialsIn>,
@@ -99,13 +105,18 @@ impl BucketIn {
         &self,
         app: AppId,
         id: BucketId,
+        usual: &Settings,
         allowed: &Allowed,
         now: OffsetDateTime,
     ) -> Result<Bucket, Problem> {
-        if self.system != System::DataCore.name() {
-            return Err(Problem::invalid("system", "the system is `datacore`"));
-        }
-        judge(&self.endpoint, allowed).map_err(|why| Problem::invalid("endpoint", why.to_string()))?;
+        let system = match self.system.parse() {
+            Ok(it @ (System::DataCore | System::ObjectMatrix)) => it,
+            _ => return Err(Problem::invalid("system", "the system is `datacore` or `objectmatrix`")),
+        };
+        let usual = usual.datacore_endpoint.clone().filter(|_| system == System::DataCore);
+        let none = || Problem::invalid("endpoint", "it is missing, here and in the settings");
+        let endpoint = self.endpoint.clone().or(usual).ok_or_else(none)?;
+        judge(&endpoint, allowed).map_err(|why| Problem::invalid("endpoint", why.to_string()))?;
         let plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '.' | '-' | '_');
         if !(1..=255).contains(&self.bucket.len()) || !self.bucket.chars().all(plain) || self.bucket.starts_with('.') {
             return Err(Problem::invalid("bucket", "a bucket's name is 1 to 255 letters, digits, dots and hyphens"));
@@ -133,8 +144,8 @@ impl BucketIn {
         Ok(Bucket {
             id,
             app,
-            system: System::DataCore,
-            endpoint: self.endpoint.clone(),
+            system,
+            endpoint,
             bucket: self.bucket.clone(),
             prefixes: self.prefixes.clone(),
             suffixes: self.suffixes.clone(),
@@ -143,6 +154,7 @@ impl BucketIn {
             active: self.active,
             processor: ProcessorKind::FacialRecognition,
             settings: self.settings.checked()?,
+            write_back: self.write_back,
             credentials: None,
             created_at: now,
             updated_at: now,
@@ -184,6 +196,7 @@ pub(crate) struct BucketOut {
     active: bool,
     processor: String,
     settings: SettingsIn,
+    write_back: bool,
     has_credentials: bool,
     created_at: String,
     updated_at: String,
@@ -206,9 +219,14 @@ pub(crate) struct BucketOut {
 pub(crate) struct LastScanOut {
     scan: String,
     listed: u64,
+    /// Items that were new; in a dry run, those that would be processed
     found: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// Nothing was stored
+    dry: bool,
+    /// It is still under way
+    running: bool,
 }
 
 impl BucketOut {
@@ -231,6 +249,7 @@ impl BucketOut {
             active: it.active,
             processor: it.processor.name().to_owned(),
             settings,
+            write_back: it.write_back,
             has_credentials: it.credentials.is_some(),
             created_at: rfc3339(it.created_at),
             updated_at: rfc3339(it.updated_at),
@@ -242,6 +261,8 @@ impl BucketOut {
                 listed: it.listed,
                 found: it.found,
                 error: it.error.clone(),
+                dry: it.dry,
+                running: it.running,
             }),
         }
     }
@@ -253,9 +274,15 @@ impl BucketOut {
 pub(crate) struct ItemOut {
     pub(crate) id: String,
     system: String,
-    bucket_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bucket_id: Option<String>,
+    /// The bucket's name, or Iconik's host
     bucket: String,
+    /// The object's key, or the asset's id
     key: String,
+    /// The asset's title
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
     version: String,
     size: u64,
     media_type: String,
@@ -309,9 +336,10 @@ impl ItemOut {
         Self {
             id: it.id.to_string(),
             system: it.system.name().to_owned(),
-            bucket_id: it.bucket_id.to_string(),
+            bucket_id: it.bucket_id.map(|it| it.to_string()),
             bucket: it.bucket.clone(),
             key: it.key.clone(),
+            title: it.title.clone(),
             version: it.version.clone(),
             size: it.size,
             media_type: it.media_type.clone(),

@@ -37,7 +37,7 @@ async fn find(state: &State, app: AppId, id: &str) -> Result<Item, Problem> {
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Filter {
-    /// `datacore`
+    /// `datacore`, `objectmatrix` or `iconik`
     system: Option<String>,
     /// A bucket's id
     bucket: Option<String>,
@@ -57,8 +57,10 @@ impl Filter {
     fn wanted(&self) -> Result<Wanted, Problem> {
         let system = match self.system.as_deref() {
             None => None,
-            Some("datacore") => Some(System::DataCore),
-            Some(_) => return Err(Problem::invalid("system", "the system is `datacore`")),
+            Some(it) => {
+                let unknown = |()| Problem::invalid("system", "`datacore`, `objectmatrix` or `iconik`");
+                Some(it.parse::<System>().map_err(unknown)?)
+            }
         };
         let bucket = self
             .bucket

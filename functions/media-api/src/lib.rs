@@ -1,8 +1,10 @@
-//! The routes of buckets and items. A library beside its program, so that `docs-api` can describe them.
+//! The routes of buckets, items, settings and the connection to Iconik. A library beside its program, so that `docs-api` can describe them.
 
 mod bucket;
 mod dto;
+mod iconik;
 mod item;
+mod settings;
 
 use std::sync::Arc;
 
@@ -11,6 +13,7 @@ use domain::address::Allowed;
 use entry::http::Callers;
 use entry::{Queue, Secrets};
 use table::Table;
+use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -21,6 +24,8 @@ pub struct State {
     pub callers: Callers,
     pub secrets: Arc<Secrets>,
     pub scans: Queue,
+    /// The queue of `iconik-ingest`.
+    pub ingest: Queue,
     pub s3: aws_sdk_s3::Client,
     /// The bucket of results.
     pub results: String,
@@ -39,9 +44,31 @@ pub fn router(state: State) -> axum::Router {
     router.with_state(state)
 }
 
-/// The routes, to describe.
+/// The routes, to describe: without the handlers, so that whoever describes them does not carry them.
+#[derive(OpenApi)]
+#[openapi(paths(
+    bucket::list,
+    bucket::create,
+    bucket::get,
+    bucket::replace,
+    bucket::remove,
+    bucket::scan,
+    item::list,
+    item::get,
+    item::reprocess,
+    item::preview,
+    item::summary,
+    settings::get,
+    settings::put,
+    iconik::get,
+    iconik::check,
+    iconik::backfill
+))]
+struct Description;
+
+/// The description of the routes.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    routes().into_openapi()
+    Description::openapi()
 }
 
 fn routes() -> OpenApiRouter<State> {
@@ -54,4 +81,21 @@ fn routes() -> OpenApiRouter<State> {
         .routes(routes!(item::reprocess))
         .routes(routes!(item::preview))
         .routes(routes!(item::summary))
+        .routes(routes!(settings::get, settings::put))
+        .routes(routes!(iconik::get))
+        .routes(routes!(iconik::check))
+        .routes(routes!(iconik::backfill))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_is_described() {
+        let served = routes().into_openapi().paths;
+        let described = openapi().paths;
+        let names = |it: &utoipa::openapi::Paths| it.paths.keys().cloned().collect::<Vec<String>>();
+        assert_eq!(names(&described), names(&served));
+    }
 }

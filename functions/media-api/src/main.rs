@@ -12,6 +12,7 @@ async fn main() -> Result<(), entry::Error> {
         callers: entry::http::Callers::new(table.clone(), seal.clone()),
         secrets: Arc::new(entry::Secrets::new(table.clone(), seal)),
         scans: start.queue("SCAN_QUEUE"),
+        ingest: start.queue("ICONIK_QUEUE"),
         s3: start.s3(),
         results: start.text("RESULTS"),
         allowed: start.allowed_networks(),

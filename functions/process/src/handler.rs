@@ -1,20 +1,29 @@
 //! Claim, work under the lease, commit.
 
+use std::sync::Arc;
+
 use domain::address::Allowed;
 use domain::item::{Item, Problem, Status};
 use domain::order::ProcessOrder;
-use domain::processing::{Plan, claim, complete, fail, skip};
-use entry::{Failure, Message, Meter, Secrets, clock};
+use domain::processing::{Plan, claim, complete, fail, postpone, skip};
+use domain::settings::Settings;
+use entry::{AppSettings, Failure, Message, Meter, Queue, Secrets, clock};
+use iconik::Connections;
 use table::{Committed, Table};
 use time::Duration;
 
-use crate::lease;
+use crate::limits::{self, Gate};
 use crate::pipeline::{self, End};
+use crate::{iconik_work, lease};
 
 /// What the handler works with.
 pub(crate) struct Parts {
     pub(crate) table: Table,
-    pub(crate) secrets: Secrets,
+    pub(crate) settings: AppSettings,
+    pub(crate) secrets: Arc<Secrets>,
+    pub(crate) connections: Connections,
+    /// Its own queue, for what has to wait.
+    pub(crate) queue: Queue,
     pub(crate) s3: aws_sdk_s3::Client,
     /// The bucket of results.
     pub(crate) results: String,
@@ -25,23 +34,49 @@ pub(crate) struct Parts {
 }
 
 /// Handles an order. One that has been overtaken (done, held by another worker, ordered twice) is acknowledged: the
-/// item's row says what becomes of it, and `sweep` returns it if its worker has gone silent.
+/// item's row says what becomes of it, and `sweep` returns it if its worker has gone silent. One that may not be worked on
+/// now comes again later.
 pub(crate) async fn handle(parts: &Parts, message: Message) -> Result<(), Failure> {
     let order: ProcessOrder = message.order("order to process")?;
-    let Some(item) = parts.table.item(order.item).await? else { return Ok(()) };
+    let Some(item) = parts.table.item(order.item).await?.filter(|it| it.status == Status::Pending) else {
+        return Ok(());
+    };
+    let settings = parts.settings.of(item.app).await?;
+    let slot = match limits::enter(parts, &settings, &item, clock::now()).await? {
+        Gate::Open(slot) => slot,
+        Gate::Later(delay, why) => {
+            tracing::debug!(item.id = %item.id, "{} waits: {why}", item.name());
+            return Ok(parts.queue.send(&order, delay).await?);
+        }
+    };
+    let (app, holder) = (item.app, item.id.to_string());
+    let done = work(parts, &settings, item, slot).await;
+    if let Some(slot) = slot {
+        parts.table.free_slot(app, slot, &holder).await?;
+    }
+    done
+}
+
+/// Works on an item, in its place if there are places.
+async fn work(parts: &Parts, settings: &Arc<Settings>, item: Item, slot: Option<u32>) -> Result<(), Failure> {
     let now = clock::now();
     let Some(held) = claim(now, &item, parts.lease) else { return Ok(()) };
     if parts.table.commit(&held, now).await? == Committed::Overtaken {
         return Ok(());
     }
-    let item = held.item;
-    tracing::info!(item.id = %item.id, key = %item.key, attempt = item.attempts, "processing {}", item.key);
-    let Some(end) = lease::held(parts, &item, pipeline::run(parts, &item)).await else {
-        tracing::warn!(item.id = %item.id, "the lease of {} was lost; another worker has it", item.key);
+    let mut item = held.item;
+    limits::count(parts, settings, &item, now).await?;
+    tracing::info!(item.id = %item.id, key = %item.key, attempt = item.attempts, "processing {}", item.name());
+    let held = item.clone();
+    let Some(end) = lease::held(parts, &held, slot, pipeline::run(parts, settings, &mut item)).await else {
+        tracing::warn!(item.id = %held.id, "the lease of {} was lost; another worker has it", held.name());
         return Ok(());
     };
     let plan = plan(&item, end?);
     tell(&plan.item);
+    if matches!(plan.item.status, Status::Failed | Status::Skipped) {
+        iconik_work::close_job(parts, settings, &plan.item).await;
+    }
     parts.table.commit(&plan, clock::now()).await?;
     Ok(())
 }
@@ -53,6 +88,7 @@ fn plan(item: &Item, end: End) -> Plan {
         End::Skip(problem) => skip(now, item, problem),
         End::Fail(problem) => fail(now, item, problem, false),
         End::Again(problem) => fail(now, item, problem, true),
+        End::Postpone(problem) => postpone(now, item, problem),
     }
 }
 
@@ -61,12 +97,12 @@ fn tell(item: &Item) {
     match (item.status, &item.results) {
         (Status::Completed, Some(it)) => {
             let faces = if it.faces == 1 { "1 face".to_owned() } else { format!("{} faces", it.faces) };
-            tracing::info!(item.id = %item.id, faces = it.faces, "completed {}: {faces}", item.key);
+            tracing::info!(item.id = %item.id, faces = it.faces, "completed {}: {faces}", item.name());
         }
         (Status::Pending, _) => {
-            tracing::warn!(item.id = %item.id, error = why, "{} will be tried again: {why}", item.key)
+            tracing::warn!(item.id = %item.id, error = why, "{} will be tried again: {why}", item.name())
         }
-        (status, _) => tracing::warn!(item.id = %item.id, error = why, "{} is {}: {why}", item.key, status.name()),
+        (status, _) => tracing::warn!(item.id = %item.id, error = why, "{} is {}: {why}", item.name(), status.name()),
     }
 }
 

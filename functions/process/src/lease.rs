@@ -10,7 +10,7 @@ use crate::handler::Parts;
 
 /// Works, and extends the lease every third of its time. `None` if another worker has taken the item: the work is
 /// dropped then.
-pub(crate) async fn held<T>(parts: &Parts, item: &Item, work: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn held<T>(parts: &Parts, item: &Item, slot: Option<u32>, work: impl Future<Output = T>) -> Option<T> {
     let third = (parts.lease / 3_i32).unsigned_abs();
     let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + third, third);
     let mut work = pin!(work);
@@ -18,7 +18,11 @@ pub(crate) async fn held<T>(parts: &Parts, item: &Item, work: impl Future<Output
         tokio::select! {
             done = &mut work => return Some(done),
             _ = beat.tick() => {
-                let until = domain::millis(clock::now() + parts.lease);
+                let now = clock::now();
+                let until = domain::millis(now + parts.lease);
+                if let Some(slot) = slot {
+                    drop(parts.table.hold_slot(item.app, slot, &item.id.to_string(), now, now + parts.lease).await);
+                }
                 match parts.table.extend_lease(item, until).await {
                     Ok(true) => {}
                     Ok(false) => return None,

@@ -1,8 +1,11 @@
 //! `process`: runs a processor on an item. One crate, one function resource per processor.
 
 mod handler;
+mod iconik_work;
 mod lease;
+mod limits;
 mod pipeline;
+mod source;
 mod workspace;
 
 use std::sync::Arc;
@@ -11,15 +14,20 @@ use std::sync::Arc;
 async fn main() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let table = start.table();
+    let (allowed, meter) = (start.allowed_networks(), start.meter());
+    let secrets = Arc::new(entry::Secrets::new(table.clone(), Arc::new(start.seal())));
     let parts = handler::Parts {
-        secrets: entry::Secrets::new(table.clone(), Arc::new(start.seal())),
+        settings: entry::AppSettings::new(table.clone()),
+        connections: iconik::Connections::new(table.clone(), secrets.clone(), allowed.clone(), meter.clone()),
+        queue: start.queue("PROCESS_QUEUE"),
+        secrets,
         table,
         s3: start.s3(),
         results: start.text("RESULTS"),
         lease: time::Duration::seconds(i64::from(start.number("LEASE_SECONDS"))),
         ffmpeg: start.text("FFMPEG"),
-        allowed: start.allowed_networks(),
-        meter: start.meter(),
+        allowed,
+        meter,
     };
     workspace::clean();
     start.sqs(1, async |_, message| handler::handle(&parts, message).await).await

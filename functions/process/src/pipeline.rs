@@ -1,14 +1,17 @@
-//! Fetch, run, write the result.
+//! Fetch, run, keep the result, write it back.
+
+use std::sync::Arc;
 
 use aws_sdk_s3::primitives::ByteStream;
-use domain::bucket::{Bucket, ProcessorKind};
+use domain::bucket::ProcessorKind;
 use domain::item::{Item, Problem, Results};
 use domain::result::{Asset, Document, Producer, SCHEMA};
+use domain::settings::Settings;
 use entry::Failure;
-use media::objects::{Objects, ObjectsError, open};
 use media::processor::{self, Analysis, Trouble};
 
 use crate::handler::Parts;
+use crate::source::Source;
 use crate::workspace;
 
 /// How the work ended.
@@ -17,69 +20,50 @@ pub(crate) enum End {
     Skip(Problem),
     Fail(Problem),
     Again(Problem),
+    /// Something stands in the way that is not the item's fault: the attempt does not count.
+    Postpone(Problem),
 }
 
 /// Does the whole work for an item that is held. An error is our own: the order comes back, the item when its lease ends.
-pub(crate) async fn run(parts: &Parts, item: &Item) -> Result<End, Failure> {
+/// The item learns the job that shows the work.
+pub(crate) async fn run(parts: &Parts, settings: &Arc<Settings>, item: &mut Item) -> Result<End, Failure> {
     if item.processor == ProcessorKind::FacialRecognition
         && parts.secrets.application(item.app).await?.facial_recognition.is_none()
     {
         let why = "facial recognition is not switched on for this application";
         return Ok(End::Skip(Problem::new("processor_disabled", why)));
     }
-    let Some(bucket) = parts.table.bucket(item.app, item.bucket_id).await? else {
-        return Ok(End::Fail(Problem::new("access_denied", "the bucket of this item was removed")));
+    let source = match Source::of(parts, settings, item).await? {
+        Ok(source) => source,
+        Err(end) => return Ok(end),
     };
-    let folder = match workspace::open() {
+    let folder = match workspace::open(settings.temp_folder.as_deref()) {
         Ok(folder) => folder,
         Err(error) => return Ok(End::Again(Problem::new("internal", format!("no temporary folder: {error}")))),
     };
     let file = folder.path().join("media");
-    let sha256 = match fetch(parts, item, &bucket, &file).await? {
+    let sha256 = match source.fetch(parts, item, &file).await? {
         Ok(sha256) => sha256,
         Err(end) => return Ok(end),
     };
-    if let Some(other) = parts.table.same_content(item, &sha256).await? {
-        return Ok(End::Skip(Problem::new(
-            "same_content",
-            format!("its bytes are those of {other}, which is completed"),
-        )));
+    if let Some(end) = source.same(parts, item, &sha256).await? {
+        return Ok(end);
     }
-    match processor::run(item.processor, &bucket.settings, &file, &parts.ffmpeg).await {
-        Ok(analysis) => store(parts, item, analysis, sha256).await.map(End::Done),
-        Err(Trouble::Skip(it)) => Ok(End::Skip(it)),
-        Err(Trouble::Fail(it)) => Ok(End::Fail(it)),
-        Err(Trouble::Again(it)) => Ok(End::Again(it)),
-    }
-}
-
-async fn fetch(
-    parts: &Parts,
-    item: &Item,
-    bucket: &Bucket,
-    file: &std::path::Path,
-) -> Result<Result<String, End>, Failure> {
-    let credentials = parts.secrets.of_bucket(bucket).await?;
-    let fetched = match open(bucket, credentials, &parts.allowed, parts.meter.counter("media")) {
-        Ok(objects) => objects.fetch(&item.key, item.size, file).await,
-        Err(error) => Err(error),
+    let analysis = match processor::run(item.processor, &source.processor_settings(), &file, &parts.ffmpeg).await {
+        Ok(analysis) => analysis,
+        Err(Trouble::Skip(it)) => return Ok(End::Skip(it)),
+        Err(Trouble::Fail(it)) => return Ok(End::Fail(it)),
+        Err(Trouble::Again(it)) => return Ok(End::Again(it)),
     };
-    Ok(fetched.map_err(|error| {
-        let problem = |code: &str| Problem::new(code, error.to_string());
-        match error {
-            ObjectsError::NoObject | ObjectsError::NoBucket => End::Fail(problem("media_unreadable")),
-            ObjectsError::Grown => End::Fail(problem("too_large")),
-            ObjectsError::Endpoint(_) => End::Fail(problem("access_denied")),
-            ObjectsError::Credentials(_) | ObjectsError::Anonymous => End::Again(problem("access_denied")),
-            ObjectsError::Answer(_) | ObjectsError::Unreachable(_) | ObjectsError::Disk(_) => {
-                End::Again(problem("internal"))
-            }
-        }
-    }))
+    let (document, results) = store(parts, item, analysis, sha256).await?;
+    match source.write_back(parts, item, &document, &results).await? {
+        Ok(()) => Ok(End::Done(results)),
+        Err(end) => Ok(end),
+    }
 }
 
 /// Stores document and preview. An attempt that is repeated replaces them with the same.
-async fn store(parts: &Parts, item: &Item, analysis: Analysis, sha256: String) -> Result<Results, Failure> {
+async fn store(parts: &Parts, item: &Item, analysis: Analysis, sha256: String) -> Result<(Document, Results), Failure> {
     let faces = analysis.tracks.len() as u64;
     let document = Document {
         schema: SCHEMA.to_owned(),
@@ -100,7 +84,9 @@ async fn store(parts: &Parts, item: &Item, analysis: Analysis, sha256: String) -
     let json = serde_json::to_vec(&document)?;
     put(parts, &document_key, json, "application/json").await?;
     put(parts, &preview_key, analysis.preview, "image/jpeg").await?;
-    Ok(Results { faces, quality: document.producer.quality, document: document_key, preview: preview_key, sha256 })
+    let quality = document.producer.quality.clone();
+    let results = Results { faces, quality, document: document_key, preview: preview_key, sha256 };
+    Ok((document, results))
 }
 
 async fn put(parts: &Parts, key: &str, bytes: Vec<u8>, media_type: &str) -> Result<(), Failure> {

@@ -1,5 +1,6 @@
 //! The temporary folder of one item, which is removed in every case.
 
+use std::path::Path;
 use std::time::Duration;
 
 /// Folders of ours begin so.
@@ -7,9 +8,11 @@ const PREFIX: &str = "notifications-process-";
 /// A folder that is older belongs to a process that was killed: no attempt takes longer.
 const LEFT_BEHIND: Duration = Duration::from_secs(3_600);
 
-/// A new folder; it goes when the value is dropped.
-pub(crate) fn open() -> std::io::Result<tempfile::TempDir> {
-    tempfile::Builder::new().prefix(PREFIX).tempdir_in("/tmp")
+/// A new folder, inside the application's own if it names one; it goes when the value is dropped.
+pub(crate) fn open(inside: Option<&str>) -> std::io::Result<tempfile::TempDir> {
+    let folder = Path::new("/tmp").join(inside.unwrap_or_default());
+    std::fs::create_dir_all(&folder)?;
+    tempfile::Builder::new().prefix(PREFIX).tempdir_in(folder)
 }
 
 /// Removes what killed processes left behind.

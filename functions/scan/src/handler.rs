@@ -5,7 +5,7 @@ use domain::bucket::{Bucket, LastScan, ScanState};
 use domain::notification::{News, Stream};
 use domain::order::ScanOrder;
 use domain::scanning::backoff;
-use entry::{Failure, Message, Meter, Queue, Secrets};
+use entry::{AppSettings, Failure, Message, Meter, Queue, Secrets};
 use media::objects::{Listing, Objects, ObjectsError, open};
 use serde_json::json;
 use table::Table;
@@ -19,6 +19,7 @@ const LEASE: Duration = Duration::minutes(15);
 /// What the handler works with.
 pub(crate) struct Parts {
     pub(crate) table: Table,
+    pub(crate) settings: AppSettings,
     pub(crate) secrets: Secrets,
     pub(crate) queue: Queue,
     pub(crate) allowed: Allowed,
@@ -27,24 +28,34 @@ pub(crate) struct Parts {
 
 pub(crate) async fn handle(parts: &Parts, now: OffsetDateTime, message: Message) -> Result<(), Failure> {
     let order: ScanOrder = message.order("scan order")?;
-    let Some(bucket) = parts.table.bucket(order.app, order.bucket).await? else { return Ok(()) };
+    let Some(mut bucket) = parts.table.bucket(order.app, order.bucket).await? else { return Ok(()) };
+    if bucket.mime_types.is_empty() {
+        // the bucket's own list, else the application's, else all that the processor takes
+        bucket.mime_types = parts.settings.of(order.app).await?.media_types();
+    }
     let mut state = parts.table.scan_state(order.app, order.bucket).await?;
     if !wanted(&order, &bucket, &state, now) {
         return Ok(());
     }
-    match list(parts, &order, &bucket).await {
-        Ok(listing) => {
-            let found = page::store(&parts.table, &order, &bucket, &listing.objects, now).await?;
+    let credentials = parts.secrets.of_bucket(&bucket).await?;
+    let opened = open(&bucket, credentials, &parts.allowed, parts.meter.counter("media"));
+    let listed = match &opened {
+        Ok(objects) => list(objects, &order).await,
+        Err(error) => Err(ObjectsError::Answer(error.to_string())),
+    };
+    match (opened, listed) {
+        (Ok(objects), Ok(listing)) => {
+            let found = match page::store(&parts.table, &order, &bucket, &objects, &listing.objects, now).await {
+                Ok(found) => found,
+                Err(page::Trouble::Table(error)) => return Err(error.into()),
+                Err(page::Trouble::Theirs(error)) => {
+                    return fail(parts, &order, &bucket, &mut state, &error, now).await;
+                }
+            };
             proceed(parts, order, &bucket, &mut state, listing, found, now).await
         }
-        Err(Trouble::Theirs(error)) => fail(parts, &order, &bucket, &mut state, &error, now).await,
-        Err(Trouble::Ours(failure)) => Err(failure),
+        (Err(error), _) | (_, Err(error)) => fail(parts, &order, &bucket, &mut state, &error, now).await,
     }
-}
-
-enum Trouble {
-    Theirs(ObjectsError),
-    Ours(Failure),
 }
 
 /// Whether this page is to be listed: not while another scan holds the bucket, nor, unless a person asks for it, while
@@ -55,12 +66,10 @@ fn wanted(order: &ScanOrder, bucket: &Bucket, state: &ScanState, now: OffsetDate
     !held && (order.requested || (bucket.active && !rests))
 }
 
-async fn list(parts: &Parts, order: &ScanOrder, bucket: &Bucket) -> Result<Listing, Trouble> {
-    let credentials = parts.secrets.of_bucket(bucket).await.map_err(|it| Trouble::Ours(it.into()))?;
-    let objects = open(bucket, credentials, &parts.allowed, parts.meter.counter("media")).map_err(Trouble::Theirs)?;
-    let listing = objects.page(order.token.as_deref()).await.map_err(Trouble::Theirs)?;
+async fn list(objects: &impl Objects, order: &ScanOrder) -> Result<Listing, ObjectsError> {
+    let listing = objects.page(order.token.as_deref()).await?;
     if order.page == 0 {
-        objects.probe().await.map_err(Trouble::Theirs)?;
+        objects.probe().await?;
     }
     Ok(listing)
 }
@@ -77,7 +86,11 @@ async fn proceed(
     let (found, listed) = (order.found + found, order.listed + listing.objects.len() as u64);
     if let Some(token) = listing.next {
         let left = state.running.as_ref().map_or(0, |(_, until)| until - domain::millis(now));
-        if left < domain::millis(OffsetDateTime::UNIX_EPOCH + LEASE) / 3 {
+        // whoever asked for a scan sees how far it is; a scheduled one writes when it has to
+        if order.requested || left < domain::millis(OffsetDateTime::UNIX_EPOCH + LEASE) / 3 {
+            if order.requested {
+                state.last = Some(ended(&order, listed, found, None, true));
+            }
             state.running = Some((order.scan.clone(), domain::millis(now + LEASE)));
             parts.table.put_scan_state(order.app, order.bucket, state).await?;
         }
@@ -85,18 +98,22 @@ async fn proceed(
         let next = ScanOrder { token: Some(token), page: order.page + 1, found, listed, ..order };
         return Ok(parts.queue.send(&next, Duration::ZERO).await?);
     }
-    if found > 0 || order.requested {
+    if (found > 0 || order.requested) && !order.dry {
         let data = json!({ "bucket": { "id": bucket.id, "system": bucket.system, "bucket": bucket.bucket }, "found": found, "listed": listed });
         let news = [News::new("scan.completed", data)];
         parts.table.append(order.app, &Stream::App, &news, &format!("{}.end", order.scan), now).await?;
         tracing::info!(bucket = %bucket.bucket, found, listed, "scanned {}: {listed} objects, {found} new", bucket.bucket);
     }
-    let last = order.requested.then_some(LastScan { scan: order.scan, listed, found, error: None });
+    let last = order.requested.then(|| ended(&order, listed, found, None, false));
     let next = ScanState { last: last.or_else(|| state.last.clone()), ..ScanState::default() };
     if *state != next {
         parts.table.put_scan_state(order.app, order.bucket, &next).await?;
     }
     Ok(())
+}
+
+fn ended(order: &ScanOrder, listed: u64, found: u64, error: Option<String>, running: bool) -> LastScan {
+    LastScan { scan: order.scan.clone(), listed, found, error, dry: order.dry, running }
 }
 
 /// The bucket stays active: the next scan comes after a pause that grows with each failure.
@@ -118,9 +135,8 @@ async fn fail(
     });
     let write_id = format!("{}.{}.failed", order.scan, order.page);
     parts.table.append(order.app, &Stream::App, &[News::new("scan.failed", data)], &write_id, now).await?;
-    let ended =
-        LastScan { scan: order.scan.clone(), listed: order.listed, found: order.found, error: Some(reason.clone()) };
-    let last = if order.requested { Some(ended) } else { state.last.clone() };
+    let last = order.requested.then(|| ended(order, order.listed, order.found, Some(reason.clone()), false));
+    let last = last.or_else(|| state.last.clone());
     let next =
         ScanState { running: None, failures, last_error: Some(reason), not_before: domain::millis(not_before), last };
     parts.table.put_scan_state(order.app, order.bucket, &next).await?;

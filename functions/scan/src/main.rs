@@ -10,6 +10,7 @@ async fn main() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let table = start.table();
     let parts = handler::Parts {
+        settings: entry::AppSettings::new(table.clone()),
         secrets: entry::Secrets::new(table.clone(), Arc::new(start.seal())),
         table,
         queue: start.queue("SCAN_QUEUE"),

@@ -1,29 +1,63 @@
 //! What a page of a listing brings: items that are not there yet, each told once.
 
+use std::collections::HashMap;
+
 use domain::bucket::Bucket;
 use domain::item::{Item, Problem, Status};
 use domain::notification::{News, Stream};
 use domain::order::ScanOrder;
 use domain::scanning::{Object, Verdict, judge};
 use domain::{BATCH, ItemId};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use media::objects::{Objects, ObjectsError};
 use serde_json::json;
 use table::{Put, Table, TableError};
 use time::OffsetDateTime;
 
+/// Types that are asked for at once: such a gateway is one server (media systems, section 5.4).
+const AT_ONCE: usize = 4;
+
+/// Why a page was not stored.
+pub(crate) enum Trouble {
+    Table(TableError),
+    Theirs(ObjectsError),
+}
+
+impl From<TableError> for Trouble {
+    fn from(it: TableError) -> Self {
+        Self::Table(it)
+    }
+}
+
 /// Stores and tells the new items of a page; answers how many it found. A page that comes again finds the same ones
-/// (they carry its name) and tells only what was not told.
+/// (they carry its name) and tells only what was not told. A dry run counts and leaves everything as it is.
 pub(crate) async fn store(
     table: &Table,
     order: &ScanOrder,
     bucket: &Bucket,
+    source: &impl Objects,
     objects: &[Object],
     now: OffsetDateTime,
-) -> Result<u64, TableError> {
+) -> Result<u64, Trouble> {
     let page = format!("{}.{}", order.scan, order.page);
-    let items: Vec<Item> = objects.iter().filter_map(|it| item(bucket, it, &page, order.at)).collect();
-    let ids: Vec<ItemId> = items.iter().map(|it| it.id).collect();
-    let known: std::collections::HashMap<ItemId, String> = table.known(&ids).await?.into_iter().collect();
-    let new: Vec<Item> = items.into_iter().filter(|it| known.get(&it.id).is_none_or(|by| *by == page)).collect();
+    let seen: Vec<(Item, &Object)> =
+        objects.iter().filter_map(|it| Some((item(bucket, it, &page, order.at)?, it))).collect();
+    let ids: Vec<ItemId> = seen.iter().map(|it| it.0.id).collect();
+    let known: HashMap<ItemId, String> = table.known(&ids).await?.into_iter().collect();
+    let new = seen.into_iter().filter(|it| known.get(&it.0.id).is_none_or(|by| *by == page)).map(|it| it.1);
+    let new: Vec<Object> = stream::iter(new)
+        .map(async |it| {
+            let media_type = source.media_type(&it.key).await.or_else(gone)?;
+            Ok(Object { media_type, ..it.clone() })
+        })
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await
+        .map_err(Trouble::Theirs)?;
+    let new: Vec<Item> = new.iter().filter_map(|it| item(bucket, it, &page, order.at)).collect();
+    if order.dry {
+        return Ok(new.iter().filter(|it| it.status == Status::Pending).count() as u64);
+    }
     for (index, chunk) in new.chunks(BATCH).enumerate() {
         let batch = format!("{page}.{index}");
         // an id of this try, so that an earlier try's row is not taken for ours
@@ -39,6 +73,11 @@ pub(crate) async fn store(
         }
     }
     Ok(new.len() as u64)
+}
+
+/// An object that was removed since it was listed has no type, and is met again by whoever fetches it.
+fn gone(error: ObjectsError) -> Result<Option<String>, ObjectsError> {
+    if matches!(error, ObjectsError::NoObject) { Ok(None) } else { Err(error) }
 }
 
 fn item(bucket: &Bucket, object: &Object, page: &str, at: i64) -> Option<Item> {

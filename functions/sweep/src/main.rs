@@ -1,7 +1,9 @@
-//! `sweep`, each minute: queues due scans, takes items from workers that have gone silent, sends due retries.
+//! `sweep`, each minute: queues due scans and due looks at asset managers, takes items from workers that have gone
+//! silent, sends due retries.
 
 mod due;
 mod leases;
+mod managers;
 mod scans;
 
 use table::{Mark, TableError};
@@ -19,13 +21,16 @@ pub(crate) enum SweepError {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
-    let (table, scan_queue, webhook_queue) = (start.table(), start.queue("SCAN_QUEUE"), start.queue("WEBHOOK_QUEUE"));
+    let table = start.table();
+    let (scan_queue, webhook_queue) = (start.queue("SCAN_QUEUE"), start.queue("WEBHOOK_QUEUE"));
+    let iconik_queue = start.queue("ICONIK_QUEUE");
     start
         .schedule::<SweepError>(async |now| {
             let minute_ago = domain::millis(now - Duration::MINUTE);
             let mark = table.mark().await?.unwrap_or(Mark { scans: minute_ago, due: minute_ago });
             leases::run(&table, now).await?;
             scans::run(&table, &scan_queue, mark.scans, now).await?;
+            managers::run(&table, &iconik_queue, now).await?;
             let due = due::run(&table, &webhook_queue, mark.due, now).await?;
             // last: what was queued twice is harmless, what was forgotten is not
             Ok(table.put_mark(&Mark { scans: domain::millis(now), due }).await?)

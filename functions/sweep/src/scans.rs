@@ -26,6 +26,7 @@ pub(crate) async fn run(table: &Table, queue: &Queue, since: i64, now: OffsetDat
                 bucket: it.id,
                 scan,
                 requested: false,
+                dry: false,
                 token: None,
                 page: 0,
                 found: 0,

@@ -1,6 +1,5 @@
 //! Senders: the only crate that opens a socket to a customer, always through its guard.
 
-pub mod guard;
 pub mod secret;
 pub mod sign;
 pub mod webhook;

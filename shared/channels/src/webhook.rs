@@ -5,14 +5,14 @@ use std::error::Error;
 use domain::address::{Allowed, judge};
 use domain::delivery::Outcome;
 use domain::notification::Notification;
+use guard::Forbidden;
 use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::guard::Forbidden;
+use crate::Sender;
 use crate::sign::sign;
-use crate::{Sender, guard};
 
 /// So much of an answer's body is read, and no more (realtime, H-2).
 const MOST_BODY: usize = 16 << 10;

@@ -11,14 +11,28 @@ use crate::{AppId, BucketId};
 #[serde(rename_all = "lowercase")]
 pub enum System {
     DataCore,
+    ObjectMatrix,
+    Iconik,
 }
 
 impl System {
+    /// Every system.
+    pub const ALL: [Self; 3] = [Self::DataCore, Self::ObjectMatrix, Self::Iconik];
+
     /// The word that the API and the notifications use.
     pub fn name(self) -> &'static str {
         match self {
             Self::DataCore => "datacore",
+            Self::ObjectMatrix => "objectmatrix",
+            Self::Iconik => "iconik",
         }
+    }
+}
+
+impl std::str::FromStr for System {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|it| it.name() == text).ok_or(())
     }
 }
 
@@ -91,6 +105,9 @@ pub struct Bucket {
     pub processor: ProcessorKind,
     #[serde(default)]
     pub settings: ProcessorSettings,
+    /// Results are written beside the media, as `.ai/<name>.json`.
+    #[serde(default)]
+    pub write_back: bool,
     /// `access:secret`, sealed; absent means anonymous.
     pub credentials: Option<Sealed>,
     #[serde(with = "time::serde::rfc3339")]
@@ -124,4 +141,10 @@ pub struct LastScan {
     pub listed: u64,
     pub found: u64,
     pub error: Option<String>,
+    /// Nothing was stored; `found` are the items that would be processed.
+    #[serde(default)]
+    pub dry: bool,
+    /// It is still under way: the numbers are those until now.
+    #[serde(default)]
+    pub running: bool,
 }

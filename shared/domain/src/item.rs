@@ -46,10 +46,17 @@ pub struct Item {
     pub id: ItemId,
     pub app: AppId,
     pub system: System,
-    pub bucket_id: BucketId,
+    /// The bucket that it was found in; an asset manager's have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket_id: Option<BucketId>,
+    /// The bucket's name, or the asset manager's host.
     pub bucket: String,
+    /// The object's key, or the asset's id.
     pub key: String,
-    /// The object's ETag as this API gave it, without quotes, and its size: `{etag}-{size}`.
+    /// What the asset manager calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// The object's ETag as this API gave it, without quotes, and its size: `{etag}-{size}`; or the version's id.
     pub version: String,
     pub size: u64,
     pub media_type: String,
@@ -67,6 +74,9 @@ pub struct Item {
     pub error: Option<Problem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub results: Option<Results>,
+    /// The job that shows our work in the asset manager.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
     /// The page of the scan that found it; lets a repeated page know its own.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub found_by: String,
@@ -75,6 +85,22 @@ pub struct Item {
     /// The newest changes of state, oldest first, at most [`HISTORY`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<Change>,
+}
+
+/// A version of an asset, as it is found.
+#[derive(Debug, Clone)]
+pub struct Asset<'a> {
+    pub app: AppId,
+    pub host: &'a str,
+    pub asset: &'a str,
+    pub version: &'a str,
+    pub title: &'a str,
+    /// Of the media that is fetched.
+    pub size: u64,
+    /// Of the original.
+    pub media_type: String,
+    pub processor: ProcessorKind,
+    pub found_by: &'a str,
 }
 
 /// How many changes of state an item keeps.
@@ -124,9 +150,10 @@ impl Item {
             id: ItemId::of(bucket.app, &place),
             app: bucket.app,
             system: bucket.system,
-            bucket_id: bucket.id,
+            bucket_id: Some(bucket.id),
             bucket: bucket.bucket.clone(),
             key: object.key.clone(),
+            title: None,
             version,
             size: object.size,
             media_type,
@@ -137,6 +164,7 @@ impl Item {
             lease_until: None,
             error: None,
             results: None,
+            job: None,
             found_by: page.to_owned(),
             found_at: crate::millis(now),
             updated_at: crate::millis(now),
@@ -144,8 +172,54 @@ impl Item {
         }
     }
 
+    /// The item that a version of an asset is.
+    pub fn of_asset(it: Asset<'_>, now: OffsetDateTime) -> Self {
+        Self {
+            id: Self::asset_id(it.app, it.host, it.asset, it.version),
+            app: it.app,
+            system: System::Iconik,
+            bucket_id: None,
+            bucket: it.host.to_owned(),
+            key: it.asset.to_owned(),
+            title: Some(it.title.chars().take(200).collect()),
+            version: it.version.to_owned(),
+            size: it.size,
+            media_type: it.media_type,
+            processor: it.processor,
+            status: Status::Pending,
+            revision: 0,
+            attempts: 0,
+            lease_until: None,
+            error: None,
+            results: None,
+            job: None,
+            found_by: it.found_by.to_owned(),
+            found_at: crate::millis(now),
+            updated_at: crate::millis(now),
+            history: Vec::new(),
+        }
+    }
+
+    /// The id of the item that a version of an asset is.
+    pub fn asset_id(app: AppId, host: &str, asset: &str, version: &str) -> ItemId {
+        ItemId::of(app, &[System::Iconik.name(), host, asset, version])
+    }
+
+    /// What a person would call it.
+    pub fn name(&self) -> &str {
+        self.title.as_deref().filter(|it| !it.is_empty()).unwrap_or(&self.key)
+    }
+
     /// `data.item` of the notifications.
     pub fn reference(&self) -> serde_json::Value {
+        let mut it = self.place();
+        if let Some(title) = &self.title {
+            it["title"] = serde_json::json!(title);
+        }
+        it
+    }
+
+    fn place(&self) -> serde_json::Value {
         serde_json::json!({
             "id": self.id, "system": self.system, "bucket": self.bucket, "key": self.key, "version": self.version,
             "size": self.size, "mediaType": self.media_type,

@@ -10,12 +10,14 @@ pub mod cursor;
 pub mod delivery;
 pub mod id;
 pub mod item;
+pub mod manager;
 pub mod notification;
 pub mod order;
 pub mod processing;
 pub mod result;
 pub mod scanning;
 pub mod schedule;
+pub mod settings;
 pub mod tracks;
 
 pub use id::{AppId, BucketId, ChannelId, ItemId};

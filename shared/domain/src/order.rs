@@ -1,6 +1,7 @@
 //! What our own functions ask of each other, through queues. Versioned: `v` is 1.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::notification::Notification;
 use crate::{AppId, BucketId, ChannelId, ItemId};
@@ -17,6 +18,9 @@ pub struct ScanOrder {
     /// A person asked for it: it also runs while the bucket is inactive or backing off, and tells when it is done.
     #[serde(default)]
     pub requested: bool,
+    /// Only count what would be found.
+    #[serde(default)]
+    pub dry: bool,
     #[serde(default)]
     pub token: Option<String>,
     #[serde(default)]
@@ -50,4 +54,58 @@ pub struct Delivery {
     /// Starts at 1.
     pub attempt: u32,
     pub notification: Notification,
+}
+
+/// Look into the application's asset manager (media systems, section 8.1). It holds no token and no signed URL.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IngestOrder {
+    pub v: u8,
+    pub app: AppId,
+    pub what: Ingest,
+    /// What announced it, for the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<Announced>,
+    /// Process again also what is known.
+    #[serde(default)]
+    pub force: bool,
+    /// How often it was put back because its media was not there yet; starts at 0.
+    #[serde(default)]
+    pub attempt: u32,
+    /// When it was received, in milliseconds.
+    pub received_at: i64,
+}
+
+/// What to look at. Ids are the asset manager's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Ingest {
+    /// An asset; with `version`, that version is known to be meant.
+    Asset { asset: Uuid, version: Option<Uuid> },
+    /// Assets that a person chose, at most [`crate::BATCH`].
+    Assets { assets: Vec<Uuid> },
+    /// A page of a collection; `above` are the collections that lead to it.
+    Collection { collection: Uuid, page: u32, above: Vec<Uuid> },
+    /// A page of a saved search.
+    SavedSearch { search: Uuid, page: u32 },
+    /// A page of everything that was created or changed in a time, in milliseconds; `after` is the page before.
+    Search { from: i64, to: i64, after: Option<Vec<serde_json::Value>>, seen: u64 },
+    /// The health of the connection: credentials, webhooks, the queue of another system.
+    Check,
+}
+
+/// The webhook that announced something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announced {
+    pub event_type: String,
+    pub realm: String,
+    pub operation: String,
+    pub request_id: String,
+}
+
+impl IngestOrder {
+    /// A first order.
+    pub fn new(app: AppId, what: Ingest, at: i64) -> Self {
+        Self { v: 1, app, what, event: None, force: false, attempt: 0, received_at: at }
+    }
 }

@@ -9,6 +9,9 @@ use crate::notification::News;
 /// Starts per order, after which an item is Failed (processors, section 2.5).
 pub const ATTEMPTS: u32 = 3;
 
+/// The code of what stands in an item's way for a while.
+pub const POSTPONED: &str = "postponed";
+
 /// An item in its next state, and what to tell the application; both are written in one transaction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
@@ -29,6 +32,9 @@ pub fn claim(now: OffsetDateTime, item: &Item, lease: Duration) -> Option<Plan> 
 
 /// How long an item that went back to Pending waits: 5, 20 … seconds by the attempts made (processors, section 5.3).
 pub fn delay(item: &Item) -> Duration {
+    if item.error.as_ref().is_some_and(|it| it.code == POSTPONED) {
+        return Duration::seconds(20);
+    }
     if item.attempts == 0 { Duration::ZERO } else { Duration::seconds(5 << (2 * (item.attempts - 1).min(4))) }
 }
 
@@ -55,6 +61,14 @@ pub fn fail(now: OffsetDateTime, item: &Item, problem: Problem, again: bool) -> 
         return Plan { item: next, news: None };
     }
     end(now, item, Status::Failed, "item.failed", problem)
+}
+
+/// Something of ours or of the system's stands in the way: back to Pending, and the attempt does not count.
+pub fn postpone(now: OffsetDateTime, item: &Item, problem: Problem) -> Plan {
+    let mut next = item.moved(now, Status::Pending, Some(problem.message.clone()));
+    next.attempts = item.attempts.saturating_sub(1);
+    next.error = Some(problem);
+    Plan { item: next, news: None }
 }
 
 /// There is nothing to do for this item.
@@ -103,7 +117,7 @@ mod tests {
     const NOW: OffsetDateTime = datetime!(2026-11-21 12:00 UTC);
 
     fn item() -> Item {
-        let object = Object { key: "a.jpg".into(), etag: "e".into(), size: 7 };
+        let object = Object { key: "a.jpg".into(), etag: "e".into(), size: 7, media_type: None };
         Item::found(&bucket(), &object, "image/jpeg".into(), "p", NOW)
     }
 
@@ -143,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_found_item_is_one_write_unit() {
-        let object = Object { key: "k".repeat(200), etag: "9".repeat(36), size: 7_000_000_000 };
+        let object = Object { key: "k".repeat(200), etag: "9".repeat(36), size: 7_000_000_000, media_type: None };
         let row =
             serde_json::to_vec(&Item::found(&bucket(), &object, "video/x-matroska".into(), "scan-page", NOW)).unwrap();
         assert!(row.len() < 900, "{} bytes", row.len());

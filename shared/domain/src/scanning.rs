@@ -11,6 +11,8 @@ pub struct Object {
     pub key: String,
     pub etag: String,
     pub size: u64,
+    /// The type that the system has for it, where it was asked.
+    pub media_type: Option<String>,
 }
 
 /// What to do with an object.
@@ -29,11 +31,15 @@ pub fn judge(bucket: &Bucket, object: &Object) -> Verdict {
     let key = object.key.as_str();
     let name = key.rsplit('/').next().unwrap_or_default();
     let pseudo_folder = name.is_empty();
-    let temporary = name.starts_with('.') || name.starts_with('~') || name.ends_with(".tmp") || name.ends_with(".part");
+    // what we write beside the media lies in folders of that name
+    let ours = key.split('/').any(|it| it == ".ai");
+    let temporary =
+        ours || name.starts_with('.') || name.starts_with('~') || name.ends_with(".tmp") || name.ends_with(".part");
     if pseudo_folder || temporary || !passes(bucket, key) {
         return Verdict::Ignore;
     }
-    let media_type = mime_guess::from_path(key).first_raw().unwrap_or("application/octet-stream").to_owned();
+    let guessed = || mime_guess::from_path(key).first_raw().unwrap_or("application/octet-stream").to_owned();
+    let media_type = object.media_type.clone().unwrap_or_else(guessed);
     let reason = if object.size == 0 {
         Some("the object is empty")
     } else if !wanted(bucket, &media_type) {
@@ -62,10 +68,15 @@ fn passes(bucket: &Bucket, key: &str) -> bool {
 }
 
 fn wanted(bucket: &Bucket, media_type: &str) -> bool {
-    let takes = match bucket.processor {
+    is_wanted(bucket.processor, &bucket.mime_types, media_type)
+}
+
+/// Whether media of a type is processed: the processor takes it, and it is among `types`, if there are any.
+pub fn is_wanted(processor: ProcessorKind, types: &[String], media_type: &str) -> bool {
+    let takes = match processor {
         ProcessorKind::FacialRecognition => media_type.starts_with("image/") || media_type.starts_with("video/"),
     };
-    takes && (bucket.mime_types.is_empty() || bucket.mime_types.iter().any(|it| covers(it, media_type)))
+    takes && (types.is_empty() || types.iter().any(|it| covers(it, media_type)))
 }
 
 fn covers(pattern: &str, media_type: &str) -> bool {
@@ -97,6 +108,7 @@ pub(crate) mod tests {
             active: true,
             processor: ProcessorKind::FacialRecognition,
             settings: Default::default(),
+            write_back: false,
             credentials: None,
             created_at: OffsetDateTime::UNIX_EPOCH,
             updated_at: OffsetDateTime::UNIX_EPOCH,
@@ -105,7 +117,7 @@ pub(crate) mod tests {
 
     #[track_caller]
     fn check(bucket: &Bucket, key: &str, size: u64, want: &str) {
-        let object = Object { key: key.into(), etag: "e".into(), size };
+        let object = Object { key: key.into(), etag: "e".into(), size, media_type: None };
         let got = match judge(bucket, &object) {
             Verdict::Ignore => "ignore".to_owned(),
             Verdict::Skip { reason, .. } => reason.to_owned(),

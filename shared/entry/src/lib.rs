@@ -2,8 +2,10 @@
 //!
 //! The only crate that reads the environment, the clock and randomness.
 
+pub mod app_settings;
 pub mod chain;
 pub mod clock;
+pub mod foreign;
 pub mod http;
 pub mod meter;
 pub mod queue;
@@ -19,6 +21,7 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use domain::address::Allowed;
 
+pub use app_settings::AppSettings;
 pub use chain::Chain;
 pub use meter::Meter;
 pub use queue::Queue;

@@ -26,6 +26,11 @@ impl Meter {
         Counter { service, meter: self.clone() }
     }
 
+    /// Counts a request that no AWS client makes.
+    pub fn count(&self, name: &str) {
+        self.add(name, 1.0);
+    }
+
     fn add(&self, name: impl Into<String>, units: f64) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(name.into()).or_default() += units;
     }

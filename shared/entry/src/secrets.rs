@@ -68,15 +68,38 @@ impl Secrets {
         Ok(self.seal.open(app, &wrapped, field, sealed).await?)
     }
 
+    /// The settings' token, for a bucket at the settings' own endpoint.
+    async fn usual(&self, bucket: &domain::bucket::Bucket) -> Result<Option<Sealed>, SecretError> {
+        if bucket.system != domain::bucket::System::DataCore {
+            return Ok(None);
+        }
+        let settings = self.table.settings(bucket.app).await?;
+        let own = settings.datacore_endpoint.as_deref() == Some(bucket.endpoint.trim_end_matches('/'));
+        Ok(settings.datacore_token.filter(|_| own))
+    }
+
     /// A bucket's access key and secret key; `None` if it is read anonymously.
     pub async fn of_bucket(&self, bucket: &domain::bucket::Bucket) -> Result<Option<(String, String)>, SecretError> {
-        let Some(sealed) = &bucket.credentials else { return Ok(None) };
-        let bytes = self.open(bucket.app, &bucket_field(bucket), sealed).await?;
+        let (field, sealed) = match &bucket.credentials {
+            Some(sealed) => (bucket_field(bucket), sealed.clone()),
+            None => match self.usual(bucket).await? {
+                Some(sealed) => (DATACORE_TOKEN.to_owned(), sealed),
+                None => return Ok(None),
+            },
+        };
+        let bytes = self.open(bucket.app, &field, &sealed).await?;
         let text = String::from_utf8(bytes).map_err(|_| SecretError::Broken("bucket's credentials"))?;
         let (key, secret) = text.split_once(':').ok_or(SecretError::Broken("bucket's credentials"))?;
         Ok(Some((key.to_owned(), secret.to_owned())))
     }
 }
+
+/// What the secrets among an application's settings are sealed for.
+pub const ICONIK_TOKEN: &str = "settings|iconik_access_token";
+pub const ICONIK_SECRET: &str = "settings|iconik_webhook_secret";
+pub const DATACORE_TOKEN: &str = "settings|datacore_token";
+pub const AWS_ACCESS_KEY: &str = "settings|aws_access_key";
+pub const AWS_SECRET_KEY: &str = "settings|aws_secret_key";
 
 /// What the credentials of a bucket are sealed for.
 pub fn bucket_field(bucket: &domain::bucket::Bucket) -> String {

@@ -3,7 +3,11 @@
 use tracing_subscriber::EnvFilter;
 
 pub(crate) fn init(level: Option<&str>) {
-    let level = level.unwrap_or("INFO").to_lowercase();
+    // `ALL` is the seed's word for everything
+    let level = match level.unwrap_or("INFO").to_lowercase() {
+        all if all == "all" => "trace".to_owned(),
+        level => level,
+    };
     // a library's chatter is a warning's worth
     let filter = EnvFilter::try_new(format!("{level},aws=warn,hyper=warn,lambda_runtime=warn,rustls=warn,h2=warn"));
     let filter = filter.unwrap_or_else(|_| EnvFilter::new("info"));

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::iconik::{APP_ID, DOMAIN, VIEW};
 use crate::stack::write_private;
 use crate::{Stack, StackError, aws_json};
 
@@ -23,6 +24,18 @@ pub struct Demo {
     pub token: String,
     pub operator_key: String,
     pub buckets: Vec<DemoBucket>,
+    #[serde(default)]
+    pub iconik: DemoIconik,
+}
+
+/// The stand-in for Iconik, as the demo application has it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DemoIconik {
+    pub url: String,
+    pub app_id: String,
+    pub token: String,
+    /// What is dropped here is uploaded.
+    pub folder: PathBuf,
 }
 
 /// A bucket of the demo application.
@@ -43,8 +56,8 @@ pub struct Keys {
     pub jwt_private_key: String,
 }
 
-/// The demo bucket's name.
-pub const BUCKET: &str = "datacore-demo";
+/// The demo buckets' names, with their systems.
+pub const BUCKETS: [(&str, &str); 2] = [("datacore-demo", "datacore"), ("objectmatrix-demo", "objectmatrix")];
 
 /// Reads a `stack.json`.
 pub fn read(data: &Path) -> Result<Demo, StackError> {
@@ -64,24 +77,16 @@ pub async fn set_up(stack: &Stack) -> Result<Demo, StackError> {
                 api_secret: it.api_secret,
                 jwt_private_key: it.jwt_private_key,
             };
-            (keys, it.buckets.into_iter().next())
+            (keys, it.buckets)
         }
-        Err(_) => (application(stack, "demo", true).await?, None),
+        Err(_) => (application(stack, "demo", true).await?, Vec::new()),
     };
-    let folder = stack.bucket_folder(BUCKET);
-    std::fs::create_dir_all(&folder)
-        .map_err(|it| StackError::Unwritable { path: folder.clone(), source: it.into() })?;
-    let bucket = json!({
-        "system": "datacore", "endpoint": stack.s3_url, "bucket": BUCKET, "schedule": "rate(1 minute)", "active": true,
-        "processor": "FacialRecognition", "credentials": { "accessKey": "test", "secretKey": "test" },
-    });
-    let id = match known {
-        Some(it) => {
-            http.send("PUT", &format!("/api/v1/Media/Buckets/{}", it.id), Some(&keys), &bucket).await?;
-            it.id
-        }
-        None => text(&http.send("POST", "/api/v1/Media/Buckets", Some(&keys), &bucket).await?, "id"),
-    };
+    let mut buckets = Vec::new();
+    for (name, system) in BUCKETS {
+        let known = known.iter().find(|it| it.name == name);
+        buckets.push(bucket(stack, &http, &keys, name, system, known).await?);
+    }
+    let iconik = iconik(stack, &http, &keys).await?;
     let ask =
         json!({ "applicationId": format!("urn:uuid:{}", keys.application_id), "jwtPrivateKey": keys.jwt_private_key });
     let token = http.send("POST", "/api/v1/Authorization/GenerateJwtToken", None, &ask).await?;
@@ -97,12 +102,51 @@ pub async fn set_up(stack: &Stack) -> Result<Demo, StackError> {
         jwt_private_key: keys.jwt_private_key,
         token: text(&token, "accessToken"),
         operator_key: stack.operator_key.clone(),
-        buckets: vec![DemoBucket { name: BUCKET.to_owned(), id, folder }],
+        buckets,
+        iconik,
     };
     let path = stack.data().join("stack.json");
     let json = serde_json::to_vec_pretty(&demo).unwrap_or_default();
     write_private(&path, &json).map_err(|it| StackError::Unwritable { path, source: it.into() })?;
     Ok(demo)
+}
+
+async fn bucket(
+    stack: &Stack,
+    http: &Http<'_>,
+    keys: &Keys,
+    name: &str,
+    system: &str,
+    known: Option<&DemoBucket>,
+) -> Result<DemoBucket, StackError> {
+    let folder = stack.bucket_folder(name);
+    std::fs::create_dir_all(&folder)
+        .map_err(|it| StackError::Unwritable { path: folder.clone(), source: it.into() })?;
+    let body = json!({
+        "system": system, "endpoint": stack.s3_url, "bucket": name, "schedule": "rate(1 minute)", "active": true,
+        "processor": "FacialRecognition", "credentials": { "accessKey": "test", "secretKey": "test" },
+    });
+    let id = match known {
+        Some(it) => {
+            http.send("PUT", &format!("/api/v1/Media/Buckets/{}", it.id), Some(keys), &body).await?;
+            it.id.clone()
+        }
+        None => text(&http.send("POST", "/api/v1/Media/Buckets", Some(keys), &body).await?, "id"),
+    };
+    Ok(DemoBucket { name: name.to_owned(), id, folder })
+}
+
+/// Points the demo application to the stand-in, as a user points one to Iconik.
+async fn iconik(stack: &Stack, http: &Http<'_>, keys: &Keys) -> Result<DemoIconik, StackError> {
+    let it = &stack.iconik;
+    let body = json!({
+        "system": ["iconik", "datacore", "objectmatrix"], "system_endpoint": stack.url, "iconik_url": it.url(),
+        "iconik_app_id": APP_ID, "iconik_access_token": it.token(), "iconik_domain_id": DOMAIN, "iconik_metadata_view": VIEW,
+        "processor": "FacialRecognition",
+    });
+    http.send("PUT", "/api/v1/Media/Settings", Some(keys), &body).await?;
+    let folder = stack.data().join("iconik");
+    Ok(DemoIconik { url: it.url().to_owned(), app_id: APP_ID.to_owned(), token: it.token().to_owned(), folder })
 }
 
 /// Makes an application of its own.

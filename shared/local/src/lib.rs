@@ -12,6 +12,7 @@ pub mod event;
 pub mod front_door;
 pub mod function;
 pub mod http_event;
+pub mod iconik;
 pub mod kms;
 pub mod meter;
 pub mod process;

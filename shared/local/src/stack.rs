@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use crate::dynamodb::DynamoDb;
 use crate::event::Bus;
 use crate::function::Function;
+use crate::iconik::Iconik;
 use crate::meter::Meter;
 use crate::sqs::Sqs;
 use crate::stream_source::Mapping;
@@ -44,6 +45,8 @@ pub struct Stack {
     pub sqs_url: String,
     pub dynamodb_url: String,
     pub s3_url: String,
+    /// The stand-in for Iconik.
+    pub iconik: Iconik,
     /// Creates applications.
     pub operator_key: String,
     pub model: Model,
@@ -67,6 +70,8 @@ impl Drop for Stack {
 #[derive(Default, Serialize, Deserialize)]
 struct Ports {
     s3: u16,
+    #[serde(default)]
+    iconik: u16,
 }
 
 impl Stack {
@@ -98,7 +103,9 @@ impl Stack {
         let checkpoint = data.join("stream-handled");
         trim(&data, &checkpoint);
         let dynamodb = DynamoDb::start(&data.join("dynamodb.db"), model.table.as_ref(), &http).await?;
-        let (s3_url, s3) = start_buckets(&data, options.port, &model.buckets).await?;
+        let (buckets, library) = stable_ports(&data, options.port).await?;
+        let (s3_url, s3) = buckets::start(buckets, &data.join("buckets"), &data.join("buckets.db"), &model.buckets)?;
+        let (iconik, iconik_task) = Iconik::start(library, &data, &data.join("iconik"))?;
         let keys = TcpListener::bind("127.0.0.1:0")
             .await
             .map_err(|it| StackError::emulator("could not open a port for KMS", it))?;
@@ -116,7 +123,8 @@ impl Stack {
             }
             functions.push(Function::new(it.clone(), binary, endpoints.clone(), bus.clone()));
         }
-        let mut tasks = vec![serve(queues, sqs::http::router(sqs.clone(), sqs_url.clone())), serve(keys, kms), s3];
+        let mut tasks =
+            vec![serve(queues, sqs::http::router(sqs.clone(), sqs_url.clone())), serve(keys, kms), s3, iconik_task];
         tasks.extend(triggers(&functions, &sqs, &http, &dynamodb.url, &checkpoint, &model, &bus));
         let routes =
             functions.iter().flat_map(|it| it.it.routes.iter().map(|route| (route.clone(), it.clone()))).collect();
@@ -128,6 +136,7 @@ impl Stack {
             sqs_url,
             dynamodb_url,
             s3_url,
+            iconik,
             operator_key,
             model,
             sqs,
@@ -291,22 +300,26 @@ fn trim(data: &Path, checkpoint: &Path) {
     }
 }
 
-async fn start_buckets(data: &Path, port: u16, names: &[String]) -> Result<(String, JoinHandle<()>), StackError> {
+/// Opens the ports whose addresses rows hold, the same as at the last start if they are free: S3 and Iconik.
+async fn stable_ports(data: &Path, door: u16) -> Result<(TcpListener, TcpListener), StackError> {
     let file = data.join("ports.json");
     let last: Ports = std::fs::read(&file).ok().and_then(|it| serde_json::from_slice(&it).ok()).unwrap_or_default();
-    let wanted = [last.s3, if port == 0 { 0 } else { port.saturating_add(1) }, 0];
-    let mut listener = None;
-    for port in wanted.into_iter().filter(|it| *it != 0).chain([0]) {
-        listener = TcpListener::bind(("127.0.0.1", port)).await.ok();
-        if listener.is_some() {
-            break;
+    let beside = |offset: u16| if door == 0 { 0 } else { door.saturating_add(offset) };
+    let s3 = stable_port(last.s3, beside(1)).await?;
+    let iconik = stable_port(last.iconik, beside(2)).await?;
+    let port = |it: &TcpListener| it.local_addr().map_or(0, |it| it.port());
+    let text = serde_json::to_vec(&Ports { s3: port(&s3), iconik: port(&iconik) }).unwrap_or_default();
+    std::fs::write(&file, text).map_err(|it| StackError::Unwritable { path: file, source: it.into() })?;
+    Ok((s3, iconik))
+}
+
+async fn stable_port(last: u16, usual: u16) -> Result<TcpListener, StackError> {
+    for port in [last, usual].into_iter().filter(|it| *it != 0) {
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)).await {
+            return Ok(listener);
         }
     }
-    let listener = listener.ok_or_else(|| StackError::emulator("could not open a port for S3", "no port is free"))?;
-    let s3 = listener.local_addr().map_err(|it| StackError::emulator("a port has no address", it))?.port();
-    let text = serde_json::to_vec(&Ports { s3 }).unwrap_or_default();
-    std::fs::write(&file, text).map_err(|it| StackError::Unwritable { path: file, source: it.into() })?;
-    buckets::start(listener, &data.join("buckets"), &data.join("buckets.db"), names)
+    TcpListener::bind("127.0.0.1:0").await.map_err(|it| StackError::emulator("no port is free", it))
 }
 
 fn operator_key(data: &Path) -> Result<String, StackError> {

@@ -3,8 +3,10 @@
 mod app;
 mod bench;
 mod client;
+mod config;
 mod dead_letters;
 mod error;
+mod iconik;
 mod print;
 mod queues;
 mod receive;
@@ -41,6 +43,9 @@ const EXAMPLES: &str = "Examples:
   notify scan datacore-demo            scan the demo bucket now and show what it finds
   notify receive --port 9000           be a webhook receiver: add itself, verify, print
   notify app create newsroom --faces   make an application and show its keys, once
+  notify config import --config config.json --env .env
+                                       take an existing configuration over
+  notify iconik ensure-webhook         make or repair our webhooks at Iconik
   notify dead-letters                  what could not be handled, and why
   notify redrive webhook               give the webhooks' dead letters another chance
   notify completions bash              shell completions
@@ -58,6 +63,12 @@ enum Command {
     /// Applications
     #[command(subcommand)]
     App(app::Command),
+    /// The application's settings
+    #[command(subcommand)]
+    Config(config::Command),
+    /// The connection to Iconik
+    #[command(subcommand)]
+    Iconik(iconik::Command),
     /// Show what could not be handled, and why
     DeadLetters(dead_letters::Args),
     /// Bring dead letters back to their queue
@@ -80,6 +91,8 @@ async fn main() -> ExitCode {
         Some(Command::Scan(args)) => scan::run(args, data, json).await,
         Some(Command::Receive(args)) => receive::run(args, data, json).await,
         Some(Command::App(command)) => app::run(command, data, json).await,
+        Some(Command::Config(command)) => config::run(command, data, json).await,
+        Some(Command::Iconik(command)) => iconik::run(command, data, json).await,
         Some(Command::DeadLetters(args)) => dead_letters::run(args, data, json).await,
         Some(Command::Redrive(args)) => redrive::run(args, data, json).await,
         Some(Command::Bench(command)) => bench::run(command, json).await,

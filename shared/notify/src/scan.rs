@@ -18,6 +18,9 @@ use crate::print;
 pub(crate) struct Args {
     /// A bucket's name or id
     bucket: String,
+    /// Only count what would be processed
+    #[arg(long)]
+    dry_run: bool,
     /// Return when the listing is done, without waiting for the processing
     #[arg(long)]
     no_wait: bool,
@@ -29,14 +32,19 @@ pub(crate) async fn run(args: Args, data: &Path, json: bool) -> Result<(), CliEr
     let client = Client::open(args.target, data)?;
     let id = find(&client, &args.bucket).await?;
     let path = format!("/api/v1/Media/Buckets/{id}");
-    let ordered = client.ask("the scan", client.request(Method::POST, &format!("{path}/scan"))).await?;
+    let ordered =
+        client.ask("the scan", client.request(Method::POST, &format!("{path}/scan?dryRun={}", args.dry_run))).await?;
     let scan = ordered["scan"].as_str().unwrap_or_default().to_owned();
     let bar = bar(json);
     bar.set_message(format!("scanning {}", args.bucket));
     let done = loop {
         let bucket = client.get(&path).await?;
-        if bucket["lastScan"]["scan"] == scan.as_str() {
-            break bucket["lastScan"].clone();
+        let last = &bucket["lastScan"];
+        if last["scan"] == scan.as_str() {
+            if last["running"] != true {
+                break last.clone();
+            }
+            bar.set_message(format!("scanning {}: {} objects, {} new", args.bucket, last["listed"], last["found"]));
         }
         moment().await;
     };
@@ -44,13 +52,14 @@ pub(crate) async fn run(args: Args, data: &Path, json: bool) -> Result<(), CliEr
         bar.finish_and_clear();
         return Err(CliError::Scan(why.to_owned()));
     }
-    let items = if args.no_wait { Vec::new() } else { watch(&client, &id, &done, &bar).await? };
+    let items = if args.no_wait || args.dry_run { Vec::new() } else { watch(&client, &id, &done, &bar).await? };
     bar.finish_and_clear();
     if json {
         println!("{}", json!({ "scan": done, "items": items }));
         return Ok(());
     }
-    print::good(&format!("{} objects, {} new", done["listed"], done["found"]));
+    let what = if args.dry_run { "would be processed" } else { "new" };
+    print::good(&format!("{} objects, {} {what}", done["listed"], done["found"]));
     items.iter().for_each(show);
     Ok(())
 }

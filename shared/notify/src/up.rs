@@ -81,12 +81,13 @@ fn welcome(demo: &Demo, data: &Path) {
     print::field("x-api-key", &demo.api_key);
     print::field("x-api-secret", &demo.api_secret);
     for it in &demo.buckets {
-        print::field("demo bucket", &it.folder.display().to_string());
+        print::field(&it.name, &it.folder.display().to_string());
     }
+    print::field("Iconik stand-in", &demo.iconik.folder.display().to_string());
     print::field("all of this", &data.join("stack.json").display().to_string());
     print::heading("What next");
     println!("  cargo run -- receive --port 9000      in a second terminal: a webhook receiver");
-    println!("  drop a photo or a video with people into the demo bucket's folder");
+    println!("  drop a photo or a video with people into one of these folders");
     println!("  cargo run -- scan datacore-demo       or wait for the next minute");
     println!("  Ctrl-C stops; nothing is lost\n");
 }

@@ -105,6 +105,7 @@ fn before(item: &Item) -> AttributeValue {
 }
 
 fn content_row(item: &Item) -> Row {
-    let place = format!("{}|{}|{}", item.bucket_id, item.bucket, item.key);
+    let bucket = item.bucket_id.map(|it| it.to_string()).unwrap_or_default();
+    let place = format!("{bucket}|{}|{}", item.bucket, item.key);
     Row::Content(item.app, domain::id::sha256_hex(place.as_bytes()))
 }

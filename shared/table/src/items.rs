@@ -15,7 +15,8 @@ const AT_ONCE: usize = 24;
 #[derive(Serialize, Deserialize)]
 struct Found {
     ids: Vec<ItemId>,
-    bucket: BucketId,
+    #[serde(default)]
+    bucket: Option<BucketId>,
     at: i64,
 }
 
@@ -68,6 +69,18 @@ impl Table {
         Ok(put)
     }
 
+    /// Stores an item that was found alone: `Taken`, if somebody else found it before.
+    pub async fn put_found_item(&self, item: &Item) -> Result<Put, TableError> {
+        // the item first: of several that find it at once, one goes on to list it
+        let put = self.put_new(&Row::Item(item.id), item, &item.found_by, Attributes::new()).await?;
+        if put == Put::Stored {
+            let found = Found { ids: vec![item.id], bucket: item.bucket_id, at: item.found_at };
+            let row = Row::Found(item.app, item.found_at, item.id.to_string());
+            self.put(&row, &found, Attributes::new()).await?;
+        }
+        Ok(put)
+    }
+
     /// Items of an application, newest first, that fit the filters: at most `limit`, out of at most ten rows of the
     /// list, so that one request stays bounded whatever is filtered out.
     pub async fn items(
@@ -93,7 +106,7 @@ impl Table {
             let key = key_of(&row);
             let found: Found = codec::decode("found", row)?;
             let skip = if key == at.row { at.entry } else { 0 };
-            if wanted.bucket.is_none_or(|it| it == found.bucket) {
+            if wanted.bucket.is_none_or(|it| Some(it) == found.bucket) {
                 let rows: Vec<Row> = found.ids.iter().skip(skip).map(|it| Row::Item(*it)).collect();
                 let mut there: Vec<Item> = self.get_many(&rows, None).await?;
                 let place = |it: &Item| found.ids.iter().position(|id| *id == it.id).unwrap_or(usize::MAX);
@@ -113,6 +126,24 @@ impl Table {
             at = PageCursor { row: key, entry: usize::MAX };
         }
         Ok(Page { items, next: Some(at) })
+    }
+
+    /// Notes the job that shows the work on an item that is held; `false` if it is not ours any more.
+    pub async fn put_job(&self, item: &Item, job: &str) -> Result<bool, TableError> {
+        let row = Row::Item(item.id);
+        let (pk, sk) = row.key();
+        let update = self.client.update_item().table_name(&self.name).return_consumed_capacity(COUNTED);
+        let update = update.key("PK", AttributeValue::S(pk)).key("SK", AttributeValue::S(sk));
+        let update = update
+            .update_expression("SET job = :job")
+            .condition_expression("revision = :mine")
+            .expression_attribute_values(":job", AttributeValue::S(job.to_owned()))
+            .expression_attribute_values(":mine", AttributeValue::N(item.revision.to_string()));
+        match update.send().await.map_err(|it| it.into_service_error()) {
+            Ok(_) => Ok(true),
+            Err(it) if it.is_conditional_check_failed_exception() => Ok(false),
+            Err(source) => Err(TableError::write(&row, source)),
+        }
     }
 
     /// Extends the lease of an item that is held; `false` if it is not ours any more.
@@ -147,7 +178,7 @@ pub struct Wanted {
 
 impl Wanted {
     fn fits(&self, item: &Item) -> bool {
-        self.bucket.is_none_or(|it| it == item.bucket_id)
+        self.bucket.is_none_or(|it| Some(it) == item.bucket_id)
             && self.system.is_none_or(|it| it == item.system)
             && self.status.is_none_or(|it| it == item.status)
             && self.since.is_none_or(|it| item.found_at >= it)

@@ -12,10 +12,15 @@
 //! | the deliveries that went well, newest first | segment of up to 100 | `SEGMENT#{app}#deliveries` | `{ms:013}#{batch}` |
 //! | the attempts of a delivery that did not | failed | `DELIVERY#{app}#{channel}` | `{notification}` |
 //! | retries beyond 15 minutes | due | `DUE#{slot}#{shard}` | `{ms:013}#{id}` |
+//! | an application's settings; the state of its asset manager; what it used on a day | settings, manager, usage | `APP#{app}` | `SETTINGS`, `MANAGER`, `USAGE#{day}` |
+//! | whose webhooks come with a secret | hook | `HOOK#{sha256 of the secret}` | `HOOK` |
+//! | the applications of an Iconik domain | domain | `DOMAIN#{domain}` | `{app}` |
+//! | whose turn it is at an asset manager | pace | `PACE#{sha256 of host and App-ID}` | `PACE` |
+//! | an application's places for work | slot | `SLOT#{app}` | `{number:05}` |
 //! | how far the sweep has come | mark | `SWEEP` | `MARK` |
 //!
-//! One sparse index, `open` (`open`, `open_at`), holds what `sweep` has to look at: active buckets (`BUCKETS`) and
-//! items that are being processed (`LEASES`, by the lease's end).
+//! One sparse index, `open` (`open`, `open_at`), holds what `sweep` has to look at: active buckets (`BUCKETS`),
+//! items that are being processed (`LEASES`, by the lease's end) and asset managers (`MANAGERS`, by their next look).
 
 use domain::application::key_id;
 use domain::notification::{NotificationId, Stream};
@@ -42,6 +47,13 @@ pub enum Row {
     FailedDelivery(AppId, ChannelId, NotificationId),
     Due(u64, u8, i64, String),
     Mark,
+    Settings(AppId),
+    Manager(AppId),
+    Usage(AppId, String),
+    Hook(String),
+    Domain(String, AppId),
+    Pace(String),
+    Slot(AppId, u32),
 }
 
 impl Row {
@@ -67,6 +79,13 @@ impl Row {
             Self::FailedDelivery(..) => "failed",
             Self::Due(..) => "due",
             Self::Mark => "mark",
+            Self::Settings(_) => "settings",
+            Self::Manager(_) => "manager",
+            Self::Usage(..) => "usage",
+            Self::Hook(_) => "hook",
+            Self::Domain(..) => "domain",
+            Self::Pace(_) => "pace",
+            Self::Slot(..) => "slot",
         }
     }
 
@@ -88,6 +107,13 @@ impl Row {
             Self::FailedDelivery(app, channel, id) => (failed(*app, *channel), id.to_string()),
             Self::Due(slot, shard, ms, id) => (due(*slot, *shard), timed(*ms, id)),
             Self::Mark => ("SWEEP".to_owned(), "MARK".to_owned()),
+            Self::Settings(app) => (application(*app), "SETTINGS".to_owned()),
+            Self::Manager(app) => (application(*app), "MANAGER".to_owned()),
+            Self::Usage(app, day) => (application(*app), format!("USAGE#{}", text(day))),
+            Self::Hook(hash) => (format!("HOOK#{}", text(hash)), "HOOK".to_owned()),
+            Self::Domain(name, app) => (domain(name), app.to_string()),
+            Self::Pace(key) => (format!("PACE#{}", text(key)), "PACE".to_owned()),
+            Self::Slot(app, number) => (format!("SLOT#{app}"), format!("{number:05}")),
         }
     }
 }
@@ -118,6 +144,10 @@ pub(crate) fn failed(app: AppId, channel: ChannelId) -> String {
 
 pub(crate) fn due(slot: u64, shard: u8) -> String {
     format!("DUE#{slot:010}#{shard:02}")
+}
+
+pub(crate) fn domain(name: &str) -> String {
+    format!("DOMAIN#{}", text(name))
 }
 
 pub(crate) fn number(sequence: u64) -> String {

@@ -51,7 +51,7 @@ impl Table {
         due::slot(from)..=due::slot(to)
     }
 
-    async fn open<T: serde::de::DeserializeOwned>(
+    pub(crate) async fn open<T: serde::de::DeserializeOwned>(
         &self,
         what: &str,
         to: &str,

@@ -1,4 +1,6 @@
-//! The guard: every connection to a customer goes to an address that was judged, and to that very address.
+//! The guard: every connection to a stranger's address goes to one that was judged, and to that very one.
+
+pub mod aws;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -11,22 +13,25 @@ pub const CONNECT: Duration = Duration::from_secs(3);
 /// DNS, connection, TLS, request, answer and its whole body.
 pub const TOTAL: Duration = Duration::from_secs(15);
 
-/// The HTTP client that meets customers: follows no redirect, uses no proxy, connects to judged addresses alone.
+/// The HTTP client that meets strangers: follows no redirect, uses no proxy, connects to judged addresses alone.
+/// Without `total` each request brings its own limit.
 ///
 /// # Errors
 /// If the system has no root certificates.
 #[expect(clippy::disallowed_methods, reason = "this is the guard")]
-pub fn client(allowed: &Allowed) -> reqwest::Result<reqwest::Client> {
+pub fn client(allowed: &Allowed, total: Option<Duration>) -> reqwest::Result<reqwest::Client> {
     drop(rustls::crypto::ring::default_provider().install_default()); // a second client finds it installed
-    reqwest::Client::builder()
+    let client = reqwest::Client::builder()
         .dns_resolver(Judging(allowed.clone()))
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .connect_timeout(CONNECT)
-        .timeout(TOTAL)
         .pool_max_idle_per_host(8)
-        .user_agent("notifications-api/0.1")
-        .build()
+        .user_agent("notifications-api/0.1");
+    match total {
+        Some(total) => client.timeout(total).build(),
+        None => client.build(),
+    }
 }
 
 /// A name that resolves to an address which we do not call.

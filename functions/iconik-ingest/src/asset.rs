@@ -1,0 +1,161 @@
+//! An asset: is there something new in it, what, and is it there yet?
+
+use domain::item::{Asset as Found, Item, Problem, Status};
+use domain::order::{Ingest, IngestOrder};
+use domain::processing::reprocess;
+use domain::scanning::{MAX_BYTES, is_wanted};
+use entry::Failure;
+use iconik::asset::{Asset, Unfit, Version};
+use iconik::choice::{Choice, Media, choose, media_type};
+use table::Committed;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::handler::{At, End, Parts, Trouble};
+use crate::store;
+
+/// Looks at an asset as it is now, whatever the event said of it.
+pub(crate) async fn look(
+    parts: &Parts,
+    at: &At,
+    order: &IngestOrder,
+    asset: Uuid,
+    announced: Option<Uuid>,
+    now: OffsetDateTime,
+) -> Result<End, Trouble> {
+    // an event that names its version needs no question to Iconik if that version is known
+    if let Some(version) = announced
+        && !order.force
+        && store::known(parts, at, order, asset, version).await?
+    {
+        return Ok(End::Done);
+    }
+    let Some(found) = at.iconik.asset(asset).await? else {
+        tracing::info!(asset = %asset, "asset {asset} is gone");
+        return Ok(End::Done);
+    };
+    let version = match found.active() {
+        Ok(it) => it.clone(),
+        Err(Unfit::NotMedia(why)) => {
+            tracing::info!(asset = %asset, "asset {asset} is passed over: {why}");
+            return Ok(End::Done);
+        }
+        Err(Unfit::Skip(why)) => {
+            let Some(version) = found.versions.last() else { return Ok(End::Done) };
+            return skip(parts, at, order, &found, version, "application/octet-stream", why, now).await;
+        }
+    };
+    if store::known(parts, at, order, asset, version.id).await? {
+        if order.force {
+            again(parts, at, order, asset, version.id, now).await?;
+        }
+        return Ok(End::Done);
+    }
+    if !watched(at, &found).await? {
+        return Ok(End::Done);
+    }
+    let files = at.iconik.files(asset).await?;
+    let named = media_type(version.id, &files);
+    let kind = match named {
+        Some(it) => Some(it),
+        None => at.iconik.original_type(asset).await?,
+    };
+    let Some(kind) = kind else { return Ok(End::Wait) };
+    if !is_wanted(at.settings.processor, &at.settings.media_types(), &kind) {
+        return skip(parts, at, order, &found, &version, &kind, "the type is not wanted", now).await;
+    }
+    let proxies = if kind.starts_with("image/") { Vec::new() } else { at.iconik.proxies(asset).await? };
+    let size = match choose(&kind, version.id, &proxies, &files, order.attempt) {
+        Choice::Fetch(Media::Proxy(_, size) | Media::File(_, size)) => size,
+        Choice::Wait => return Ok(End::Wait),
+    };
+    if size > MAX_BYTES {
+        return skip(parts, at, order, &found, &version, &kind, "the media is too large", now).await;
+    }
+    store::store(parts, order, item(at, order, &found, &version, size, kind)).await?;
+    Ok(End::Done)
+}
+
+/// The media never came.
+pub(crate) async fn give_up(parts: &Parts, at: &At, order: &IngestOrder, now: OffsetDateTime) -> Result<(), Failure> {
+    let Ingest::Asset { asset, .. } = order.what else { return Ok(()) };
+    let found = at.iconik.asset(asset).await?;
+    let Some((found, version)) = found.and_then(|it| it.active().ok().cloned().map(|version| (it, version))) else {
+        return Ok(());
+    };
+    let mut failed = item(at, order, &found, &version, 0, "application/octet-stream".to_owned());
+    failed.status = Status::Failed;
+    failed.updated_at = domain::millis(now);
+    failed.error = Some(Problem::new("no_media", "the asset has no closed file or proxy that can be fetched"));
+    Ok(store::store(parts, order, failed).await?)
+}
+
+#[expect(clippy::too_many_arguments, reason = "an item that is not processed, with all that is known of it")]
+async fn skip(
+    parts: &Parts,
+    at: &At,
+    order: &IngestOrder,
+    found: &Asset,
+    version: &Version,
+    kind: &str,
+    why: &str,
+    now: OffsetDateTime,
+) -> Result<End, Trouble> {
+    let mut skipped = item(at, order, found, version, 0, kind.to_owned());
+    skipped.status = Status::Skipped;
+    skipped.updated_at = domain::millis(now);
+    skipped.error = Some(Problem::new("not_wanted", why));
+    store::store(parts, order, skipped).await?;
+    Ok(End::Done)
+}
+
+fn item(at: &At, order: &IngestOrder, found: &Asset, version: &Version, size: u64, media_type: String) -> Item {
+    let (asset, version, found_by) = (found.id.to_string(), version.id.to_string(), store::name(order));
+    let it = Found {
+        app: order.app,
+        host: at.iconik.place(),
+        asset: &asset,
+        version: &version,
+        title: &found.title,
+        size,
+        media_type,
+        processor: at.settings.processor,
+        found_by: &found_by,
+    };
+    Item::of_asset(it, domain::from_millis(order.received_at))
+}
+
+/// A person wants a known version processed again.
+async fn again(
+    parts: &Parts,
+    at: &At,
+    order: &IngestOrder,
+    asset: Uuid,
+    version: Uuid,
+    now: OffsetDateTime,
+) -> Result<(), Trouble> {
+    let id = store::id(at, order, asset, version);
+    for _ in 0..3 {
+        let Some(item) = parts.table.item(id).await? else { return Ok(()) };
+        let Some(plan) = reprocess(now, &item) else { return Ok(()) };
+        if parts.table.commit(&plan, now).await? == Committed::Done {
+            return Ok(());
+        }
+    }
+    Ok(()) // it is changing all the time: it is being worked on
+}
+
+/// Whether the asset lies below a collection that is watched.
+async fn watched(at: &At, found: &Asset) -> Result<bool, Trouble> {
+    let watched = &at.settings.iconik_collections;
+    let is = |it: &Uuid| watched.contains(&it.to_string());
+    if watched.is_empty() || found.in_collections.iter().any(is) {
+        return Ok(true);
+    }
+    for it in found.in_collections.iter().take(20) {
+        if at.iconik.ancestors(*it).await?.iter().any(is) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,140 @@
+//! Events that another system put on the queue: Iconik's own bodies, bare or in the wrapping of who forwarded them.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use domain::order::{Announced, Ingest, IngestOrder};
+use domain::{AppId, BATCH};
+use entry::{Failure, Message};
+use iconik::payload::{Action, Event, Meaning};
+use serde_json::Value;
+use time::{Duration, OffsetDateTime};
+
+use crate::handler::Parts;
+
+/// What a message says.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Said {
+    /// Orders that follow from it, and the Iconik domain that it came from.
+    Orders(String, Vec<(Ingest, bool, Option<Announced>)>),
+    Noise,
+    Nothing,
+}
+
+/// Takes a message: its orders go back to the queue, for each application of its domain.
+pub(crate) async fn take(parts: &Parts, now: OffsetDateTime, message: &Message) -> Result<(), Failure> {
+    let (domain, wanted) = match read(&message.body) {
+        Said::Orders(domain, wanted) => (domain, wanted),
+        Said::Noise => return Ok(()),
+        Said::Nothing => {
+            return Err(Failure::Park("the message is no order, no event and no action of Iconik's".into()));
+        }
+    };
+    let apps = parts.table.domain_apps(&domain).await?;
+    if apps.is_empty() {
+        let shown: String = domain.chars().take(64).collect();
+        return Err(Failure::Park(format!("no application belongs to the Iconik domain `{shown}`").into()));
+    }
+    for app in apps {
+        parts.queue.send_all(&orders(app, &wanted, now)).await?;
+    }
+    Ok(())
+}
+
+/// The orders of an application.
+pub(crate) fn orders(
+    app: AppId,
+    wanted: &[(Ingest, bool, Option<Announced>)],
+    now: OffsetDateTime,
+) -> Vec<(IngestOrder, Duration)> {
+    let order = |(what, force, event): &(Ingest, bool, Option<Announced>)| {
+        let new = IngestOrder::new(app, what.clone(), domain::millis(now));
+        (IngestOrder { force: *force, event: event.clone(), ..new }, Duration::ZERO)
+    };
+    wanted.iter().map(order).collect()
+}
+
+/// Reads a message.
+pub(crate) fn read(body: &str) -> Said {
+    let Some(body) = serde_json::from_str(body).ok().map(|it| unwrapped(it, 0)) else { return Said::Nothing };
+    if body.get("context").is_some()
+        && let Some(action) = Action::read(&body)
+    {
+        let assets = action.assets.chunks(BATCH).map(|it| Ingest::Assets { assets: it.to_vec() });
+        let collections =
+            action.collections.iter().map(|it| Ingest::Collection { collection: *it, page: 1, above: Vec::new() });
+        let searches = action.searches.iter().map(|it| Ingest::SavedSearch { search: *it, page: 1 });
+        let all = assets.chain(collections).chain(searches).map(|it| (it, true, None)).collect();
+        return Said::Orders(action.domain, all);
+    }
+    let Some(event) = Event::read(&body) else { return Said::Nothing };
+    let what = match event.meaning() {
+        Meaning::Media { asset, version } => Ingest::Asset { asset, version },
+        Meaning::Collection(collection) => Ingest::Collection { collection, page: 1, above: Vec::new() },
+        Meaning::Noise(_) => return Said::Noise,
+        Meaning::Unroutable => return Said::Nothing,
+    };
+    let announced = Announced {
+        event_type: event.event_type,
+        realm: event.realm,
+        operation: event.operation,
+        request_id: event.request.chars().take(64).collect(),
+    };
+    Said::Orders(event.domain, vec![(what, false, Some(announced))])
+}
+
+/// Takes off what forwarders put around a body: a Lambda URL's event, or an SNS message.
+fn unwrapped(it: Value, depth: usize) -> Value {
+    let inner = match (&it["body"], &it["Message"]) {
+        (Value::String(body), _) if it["isBase64Encoded"] == true => {
+            STANDARD.decode(body).ok().and_then(|it| String::from_utf8(it).ok())
+        }
+        (Value::String(body), _) | (_, Value::String(body)) => Some(body.clone()),
+        _ => None,
+    };
+    match inner.and_then(|it| serde_json::from_str(&it).ok()) {
+        Some(inner) if depth < 3 => unwrapped(inner, depth + 1),
+        _ => it,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const EVENT: &str = include_str!("../../../events/iconik.contents-create.json");
+
+    fn asset(said: Said) -> String {
+        match said {
+            Said::Orders(_, it) => match &it[..] {
+                [(Ingest::Asset { asset, .. }, false, Some(_))] => asset.to_string(),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_event_is_read_in_every_wrapping() {
+        let base64 = STANDARD.encode(EVENT);
+        for body in [
+            EVENT.to_owned(),
+            json!({ "version": "2.0", "body": EVENT, "isBase64Encoded": false }).to_string(),
+            json!({ "version": "2.0", "body": base64, "isBase64Encoded": true }).to_string(),
+            json!({ "Type": "Notification", "Message": EVENT }).to_string(),
+        ] {
+            assert_eq!(asset(read(&body)), "43b738dc-a6d5-11ef-859e-be5be1c7bfe0");
+        }
+        let action = include_str!("../../../events/iconik.action-bulk.json");
+        assert!(matches!(read(action), Said::Orders(_, it) if it.len() == 2 && it.iter().all(|it| it.1)));
+    }
+
+    #[test]
+    fn noise_and_nonsense_are_told_apart() {
+        assert_eq!(read(include_str!("../../../events/iconik.shares-create.json")), Said::Noise);
+        for nonsense in ["", "{}", "[]", "7", "{\"body\":\"{}\"}", "nonsense"] {
+            assert_eq!(read(nonsense), Said::Nothing, "{nonsense}");
+        }
+    }
+}

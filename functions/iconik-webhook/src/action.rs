@@ -1,0 +1,57 @@
+//! `POST /iconik/actions/{action}`.
+
+use axum::Json;
+use axum::extract::{Path, State as Shared};
+use axum::http::StatusCode;
+use domain::BATCH;
+use domain::order::{Ingest, IngestOrder};
+use entry::clock;
+use entry::http::Problem;
+use iconik::payload::Action;
+use time::Duration;
+
+use crate::hook::{Authentic, same_domain};
+use crate::{Payload, State, Taken};
+
+/// "Process this now", from Iconik's menus: assets, collections and saved searches, again if they are known. The action is
+/// `process`.
+#[utoipa::path(post, path = "/iconik/actions/{action}", tag = "Iconik",
+    params(("action" = String, Path), ("x-webhook-secret" = String, Header)), request_body = Object,
+    responses((status = 200, body = Taken), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem)))]
+pub(crate) async fn take(
+    Shared(state): Shared<State>,
+    Path(name): Path<String>,
+    Authentic(hook): Authentic,
+    Payload(body): Payload,
+) -> Result<Json<Taken>, Problem> {
+    if name != "process" {
+        return Err(Problem::new(StatusCode::NOT_FOUND, "no-such-action", "the action is `process`"));
+    }
+    let no_action = || {
+        Problem::new(StatusCode::BAD_REQUEST, "not-an-action", "the body is no custom action, or of an unknown context")
+    };
+    let action = Action::read(&body).ok_or_else(no_action)?;
+    same_domain(&hook, &action.domain)?;
+    let at = domain::millis(clock::now());
+    let assets = action.assets.chunks(BATCH).map(|it| Ingest::Assets { assets: it.to_vec() });
+    let collections =
+        action.collections.iter().map(|it| Ingest::Collection { collection: *it, page: 1, above: Vec::new() });
+    let searches = action.searches.iter().map(|it| Ingest::SavedSearch { search: *it, page: 1 });
+    let orders: Vec<(IngestOrder, Duration)> = assets
+        .chain(collections)
+        .chain(searches)
+        .map(|what| (IngestOrder { force: true, ..IngestOrder::new(hook.app, what, at) }, Duration::ZERO))
+        .collect();
+    if orders.is_empty() {
+        return Ok(Taken::ignored("nothing is chosen"));
+    }
+    tracing::info!(
+        user = action.user,
+        "asked for {} assets, {} collections, {} searches",
+        action.assets.len(),
+        action.collections.len(),
+        action.searches.len()
+    );
+    state.queue.send_all(&orders).await?;
+    Ok(Taken::queued())
+}

@@ -1,0 +1,95 @@
+//! Whose webhooks these are: by the secret in their header.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use domain::id::sha256_hex;
+use entry::clock;
+use entry::http::Problem;
+use table::{Hook, Table, TableError};
+
+use crate::State;
+
+/// The header that our webhooks carry (media systems, section 3.3.5).
+const SECRET: &str = "x-webhook-secret";
+/// How long a secret's row is remembered when it is there, and when it is not.
+const KNOWN: Duration = Duration::from_secs(60);
+const UNKNOWN: Duration = Duration::from_secs(5);
+const MOST: usize = 1_000;
+
+/// Rows of secrets by their hashes, each until when it is remembered.
+pub(crate) struct Hooks {
+    table: Table,
+    kept: Mutex<HashMap<String, (Instant, Option<Hook>)>>,
+}
+
+impl Hooks {
+    pub(crate) fn new(table: Table) -> Self {
+        Self { table, kept: Mutex::default() }
+    }
+
+    /// Found by the secret's hash: nothing is compared, so that nothing is told by the time that it takes.
+    async fn find(&self, secret: &str) -> Result<Option<Hook>, TableError> {
+        let hash = sha256_hex(secret.as_bytes());
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned();
+        if let Some((until, hook)) = kept
+            && Instant::now() < until
+        {
+            return Ok(hook);
+        }
+        let hook = self.table.hook(&hash).await?;
+        let hook = hook.filter(|it| it.until.is_none_or(|it| it > domain::millis(clock::now())));
+        let until = Instant::now() + if hook.is_some() { KNOWN } else { UNKNOWN };
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MOST {
+            kept.clear();
+        }
+        kept.insert(hash, (until, hook.clone()));
+        Ok(hook)
+    }
+}
+
+/// A caller that knows an application's secret.
+pub(crate) struct Authentic(pub(crate) Hook);
+
+/// Why a caller is refused.
+pub(crate) struct Refused(Problem);
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let mut response = self.0.into_response();
+        if response.status() == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("x-webhook-secret realm=\"iconik\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        response
+    }
+}
+
+impl FromRequestParts<State> for Authentic {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Refused> {
+        let refused =
+            || Refused(Problem::new(StatusCode::UNAUTHORIZED, "secret", "the webhook's secret is missing or wrong"));
+        let secret = parts.headers.get(SECRET).and_then(|it| it.to_str().ok()).filter(|it| !it.is_empty());
+        let found = state.hooks.find(secret.ok_or_else(refused)?).await;
+        found.map_err(|it| Refused(Problem::internal(&it)))?.map(Self).ok_or_else(refused)
+    }
+}
+
+/// Whether the caller is of the domain that the application is set up for: beside the secret, not in its place
+/// (section 3.5.6).
+pub(crate) fn same_domain(hook: &Hook, domain: &str) -> Result<(), Problem> {
+    match &hook.domain {
+        Some(it) if it != domain => {
+            Err(Problem::new(StatusCode::FORBIDDEN, "domain", "the secret belongs to another Iconik domain"))
+        }
+        _ => Ok(()),
+    }
+}

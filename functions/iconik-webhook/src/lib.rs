@@ -1,0 +1,109 @@
+//! The routes that Iconik calls. A library beside its program, so that `docs-api` can describe them.
+
+mod action;
+mod hook;
+mod webhook;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::StatusCode;
+use entry::Queue;
+use entry::http::Problem;
+use serde::Serialize;
+use serde_json::Value;
+use table::Table;
+use utoipa::{OpenApi, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// What the endpoints work with.
+#[derive(Clone)]
+pub struct State {
+    hooks: Arc<hook::Hooks>,
+    queue: Queue,
+}
+
+impl State {
+    pub fn new(table: Table, queue: Queue) -> Self {
+        Self { hooks: Arc::new(hook::Hooks::new(table)), queue }
+    }
+}
+
+/// The routes, to serve.
+pub fn router(state: State) -> axum::Router {
+    let (router, _) = routes().split_for_parts();
+    router.with_state(state)
+}
+
+/// The routes, to describe: without the handlers, so that whoever describes them does not carry them.
+#[derive(OpenApi)]
+#[openapi(paths(webhook::take, action::take, ready))]
+struct Description;
+
+/// The description of the routes.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    Description::openapi()
+}
+
+fn routes() -> OpenApiRouter<State> {
+    OpenApiRouter::new().routes(routes!(webhook::take)).routes(routes!(action::take)).routes(routes!(ready))
+}
+
+/// Whether the address is the right one: for whoever sets up a webhook.
+#[utoipa::path(get, path = "/iconik/ready", tag = "Iconik", responses((status = 200, body = String)))]
+async fn ready() -> &'static str {
+    "ready for Iconik's webhooks\n"
+}
+
+/// What became of a webhook or an action.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Taken {
+    /// `queued` or `ignored`
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl Taken {
+    fn queued() -> Json<Self> {
+        Json(Self { status: "queued", reason: None })
+    }
+
+    /// 200 all the same: any other answer counts as a failure at Iconik, which then switches the webhook off.
+    fn ignored(reason: impl Into<String>) -> Json<Self> {
+        Json(Self { status: "ignored", reason: Some(reason.into()) })
+    }
+}
+
+/// A body of at most 1 MB of JSON, whatever its content type says.
+pub(crate) struct Payload(Value);
+
+impl<S: Send + Sync> FromRequest<S> for Payload {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let too_large = || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "a body has at most 1 MB");
+        let bytes = Bytes::from_request(request, state).await.map_err(|_| too_large())?;
+        if bytes.len() > 1 << 20 {
+            return Err(too_large());
+        }
+        let not_json = |_| Problem::new(StatusCode::BAD_REQUEST, "not-json", "the body is no JSON");
+        serde_json::from_slice(&bytes).map(Self).map_err(not_json)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_is_described() {
+        let served = routes().into_openapi().paths;
+        let described = openapi().paths;
+        let names = |it: &utoipa::openapi::Paths| it.paths.keys().cloned().collect::<Vec<String>>();
+        assert_eq!(names(&described), names(&served));
+    }
+}

@@ -1,0 +1,53 @@
+//! `POST /iconik/webhook`.
+
+use axum::Json;
+use axum::extract::State as Shared;
+use axum::http::StatusCode;
+use domain::order::{Announced, Ingest, IngestOrder};
+use entry::clock;
+use entry::http::Problem;
+use iconik::payload::{Event, Meaning};
+use time::Duration;
+
+use crate::hook::{Authentic, same_domain};
+use crate::{Payload, State, Taken};
+
+/// Takes a webhook of Iconik's. Answered before anything is asked of Iconik; what we do not look for is answered with 200
+/// as well.
+#[utoipa::path(post, path = "/iconik/webhook", tag = "Iconik", params(("x-webhook-secret" = String, Header)),
+    request_body = Object,
+    responses((status = 200, body = Taken), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub(crate) async fn take(
+    Shared(state): Shared<State>,
+    Authentic(hook): Authentic,
+    Payload(body): Payload,
+) -> Result<Json<Taken>, Problem> {
+    let no_event = || Problem::new(StatusCode::BAD_REQUEST, "not-an-event", "the body is no event of Iconik's");
+    let event = Event::read(&body).ok_or_else(no_event)?;
+    same_domain(&hook, &event.domain)?;
+    if hook.user.as_ref().is_some_and(|it| *it == event.user) {
+        return Ok(Taken::ignored("this was our own doing"));
+    }
+    let what = match event.meaning() {
+        Meaning::Media { asset, version } => Ingest::Asset { asset, version },
+        Meaning::Collection(collection) => Ingest::Collection { collection, page: 1, above: Vec::new() },
+        Meaning::Noise(why) => return Ok(Taken::ignored(why)),
+        Meaning::Unroutable => {
+            tracing::warn!(realm = event.realm, request.id = event.request, "an event names no asset");
+            return Ok(Taken::ignored("the event names no asset"));
+        }
+    };
+    let above = event.collections();
+    if !(hook.collections.is_empty() || above.is_empty() || above.iter().any(|it| hook.collections.contains(it))) {
+        return Ok(Taken::ignored("the collection is not watched"));
+    }
+    let mut order = IngestOrder::new(hook.app, what, domain::millis(clock::now()));
+    order.event = Some(Announced {
+        event_type: event.event_type,
+        realm: event.realm,
+        operation: event.operation,
+        request_id: event.request.chars().take(64).collect(),
+    });
+    state.queue.send(&order, Duration::ZERO).await?;
+    Ok(Taken::queued())
+}

@@ -1,0 +1,134 @@
+//! `/api/v1/Media/Iconik`: how the connection to Iconik is, and what it is asked to do.
+
+use axum::Json;
+use axum::extract::State as Shared;
+use axum::http::StatusCode;
+use domain::order::{Ingest, IngestOrder};
+use domain::{AppId, from_millis, rfc3339};
+use entry::clock;
+use entry::http::caller::Caller;
+use entry::http::{Body, Problem};
+use serde::{Deserialize, Serialize};
+use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
+use utoipa::ToSchema;
+
+use crate::State;
+
+/// The connection to Iconik.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct IconikOut {
+    /// Whether the settings name Iconik, its address and its credentials
+    is_set_up: bool,
+    /// Why nothing is asked of it: the credentials are refused
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocked: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocked_since: Option<String>,
+    /// The user that our token stands for
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
+    /// Our webhooks there, as they were seen last
+    webhooks: Vec<WebhookOut>,
+    /// The last time that all of them were as they should be
+    #[serde(skip_serializing_if = "Option::is_none")]
+    well_at: Option<String>,
+    /// Everything that was made before has been looked at
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reconciled_to: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_check: Option<String>,
+}
+
+/// A webhook at Iconik.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct WebhookOut {
+    name: String,
+    /// `ENABLED`, `FAILING`, `DISABLED`, or before it was put right: `MISSING`, `CHANGED`
+    status: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// How the connection to Iconik is.
+#[utoipa::path(get, path = "/api/v1/Media/Iconik", tag = "Iconik", security(("keys" = [])),
+    responses((status = 200, body = IconikOut), (status = 401, body = Problem)))]
+pub(crate) async fn get(Shared(state): Shared<State>, Caller(app): Caller) -> Result<Json<IconikOut>, Problem> {
+    let settings = state.table.settings(app).await?;
+    let it = state.table.manager(app).await?;
+    let time = |it: Option<i64>| it.filter(|it| *it > 0).map(|it| rfc3339(from_millis(it)));
+    let webhook = |it: domain::manager::Health| WebhookOut { name: it.name, status: it.status, error: it.error };
+    Ok(Json(IconikOut {
+        is_set_up: settings.uses_iconik(),
+        blocked: it.blocked.as_ref().map(|it| it.1.clone()),
+        blocked_since: time(it.blocked.as_ref().map(|it| it.0)),
+        user: it.user,
+        webhooks: it.webhooks.into_iter().map(webhook).collect(),
+        well_at: time(it.well_at),
+        reconciled_to: time(it.reconciled_to),
+        next_check: time(Some(it.next_at)),
+    }))
+}
+
+/// Checks the connection now, and puts its webhooks right.
+#[utoipa::path(post, path = "/api/v1/Media/Iconik/check", tag = "Iconik", security(("keys" = [])),
+    responses((status = 202), (status = 409, body = Problem)))]
+pub(crate) async fn check(Shared(state): Shared<State>, Caller(app): Caller) -> Result<StatusCode, Problem> {
+    set_up(&state, app).await?;
+    let order = IngestOrder::new(app, Ingest::Check, domain::millis(clock::now()));
+    state.ingest.send(&order, Duration::ZERO).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// The time whose assets are taken.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BackfillIn {
+    /// RFC 3339
+    #[schema(example = "2026-11-01T00:00:00Z")]
+    since: String,
+    /// By default now
+    #[serde(default)]
+    until: Option<String>,
+}
+
+/// What was ordered.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct BackfillOut {
+    from: String,
+    to: String,
+}
+
+/// Takes what is in Iconik already, by when it was made; what is known is left as it is. The notification
+/// `iconik.caught-up` tells how many assets there were.
+#[utoipa::path(post, path = "/api/v1/Media/Iconik/backfill", tag = "Iconik", security(("keys" = [])), request_body = BackfillIn,
+    responses((status = 202, body = BackfillOut), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn backfill(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Body(it): Body<BackfillIn>,
+) -> Result<(StatusCode, Json<BackfillOut>), Problem> {
+    let time = |field: &str, it: &str| {
+        let time = OffsetDateTime::parse(it, &Rfc3339);
+        time.map_err(|_| Problem::invalid(field, "a time such as 2026-11-21T09:00:00Z"))
+    };
+    let (now, from) = (clock::now(), time("since", &it.since)?);
+    let to = it.until.as_deref().map_or(Ok(now), |it| time("until", it))?;
+    if from >= to {
+        return Err(Problem::invalid("since", "it lies before `until`"));
+    }
+    set_up(&state, app).await?;
+    let what = Ingest::Search { from: domain::millis(from), to: domain::millis(to), after: None, seen: 0 };
+    state.ingest.send(&IngestOrder::new(app, what, domain::millis(now)), Duration::ZERO).await?;
+    Ok((StatusCode::ACCEPTED, Json(BackfillOut { from: rfc3339(from), to: rfc3339(to) })))
+}
+
+async fn set_up(state: &State, app: AppId) -> Result<(), Problem> {
+    if state.table.settings(app).await?.uses_iconik() {
+        return Ok(());
+    }
+    let title = "put iconik_url, iconik_app_id and iconik_access_token into the settings, and `iconik` among `system`";
+    Err(Problem::new(StatusCode::CONFLICT, "iconik-not-set-up", title))
+}

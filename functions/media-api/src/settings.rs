@@ -1,0 +1,330 @@
+//! `/api/v1/Media/Settings`: the application's settings, under the names of the seed's configuration.
+
+use axum::Json;
+use axum::extract::State as Shared;
+use domain::AppId;
+use domain::address::{Allowed, judge};
+use domain::bucket::{ProcessorKind, Sealed, System};
+use domain::id::{hex, sha256_hex};
+use domain::order::{Ingest, IngestOrder};
+use domain::settings::{Settings, iconik_host, tidied};
+use entry::clock;
+use entry::http::caller::Caller;
+use entry::http::{Body, Problem};
+use entry::secrets::{AWS_ACCESS_KEY, AWS_SECRET_KEY, DATACORE_TOKEN, ICONIK_SECRET, ICONIK_TOKEN};
+use serde::{Deserialize, Serialize};
+use table::Hook;
+use time::Duration;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::State;
+
+/// What a secret is shown as; sent back, it leaves the secret as it is.
+const MASK: &str = "********";
+/// A webhook's secret stays good after it was changed.
+const OVERLAP: Duration = Duration::hours(24);
+
+/// Settings. What is absent when they are put has its default; secrets that are absent or masked stay as they are.
+#[derive(Serialize, Deserialize, Default, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SettingsBody {
+    /// `iconik`, `datacore`, `objectmatrix`
+    system: Vec<String>,
+    /// This deployment's public address
+    system_endpoint: Option<String>,
+    iconik_url: Option<String>,
+    iconik_app_id: Option<String>,
+    iconik_access_token: Option<String>,
+    /// The Iconik domain whose webhooks are taken
+    iconik_domain_id: Option<String>,
+    /// Made, if it is absent; at least 16 characters
+    iconik_webhook_secret: Option<String>,
+    /// Collections that are watched; none means everything
+    iconik_collections: Vec<String>,
+    /// The view that results are written to, with the fields AI_Status, AI_Processor and AI_Faces
+    iconik_metadata_view: Option<String>,
+    /// 1 to 50, by default 20
+    iconik_requests_per_second: Option<u32>,
+    /// How often all of Iconik is compared with what was announced: 1 to 1440, by default 60
+    reconcile_minutes: Option<u32>,
+    single_webhook: Option<bool>,
+    webhook_name: Option<String>,
+    sqs_queue_url: Option<String>,
+    aws_region: Option<String>,
+    aws_access_key: Option<String>,
+    aws_secret_key: Option<String>,
+    datacore_endpoint: Option<String>,
+    /// `access:secret`
+    datacore_token: Option<String>,
+    /// `FacialRecognition`
+    processor: Option<String>,
+    /// A folder inside the function's temporary storage
+    temp_folder: Option<String>,
+    /// How many items are processed at once; 0 means as many as the deployment can
+    no_of_threads: Option<u32>,
+    video_file_types: Vec<String>,
+    audio_file_types: Vec<String>,
+    image_file_types: Vec<String>,
+    /// `ALL`, `TRACE`, `DEBUG`, `INFO`, `WARN`, `ERROR`: for the parameter `LogLevel` of the deployment
+    log_level: Option<String>,
+    /// 0 means any number
+    items_per_day: Option<u64>,
+    /// 0 means any number
+    bytes_per_day: Option<u64>,
+}
+
+impl SettingsBody {
+    fn shown(it: &Settings) -> Self {
+        let masked = |it: &Option<Sealed>| it.as_ref().map(|_| MASK.to_owned());
+        Self {
+            system: it.system.iter().map(|it| it.name().to_owned()).collect(),
+            system_endpoint: it.system_endpoint.clone(),
+            iconik_url: it.iconik_url.clone(),
+            iconik_app_id: it.iconik_app_id.clone(),
+            iconik_access_token: masked(&it.iconik_access_token),
+            iconik_domain_id: it.iconik_domain_id.clone(),
+            iconik_webhook_secret: masked(&it.iconik_webhook_secret),
+            iconik_collections: it.iconik_collections.clone(),
+            iconik_metadata_view: it.iconik_metadata_view.clone(),
+            iconik_requests_per_second: Some(it.iconik_requests_per_second),
+            reconcile_minutes: Some(it.reconcile_minutes),
+            single_webhook: Some(it.single_webhook),
+            webhook_name: Some(it.webhook_name.clone()),
+            sqs_queue_url: it.sqs_queue_url.clone(),
+            aws_region: it.aws_region.clone(),
+            aws_access_key: masked(&it.aws_access_key),
+            aws_secret_key: masked(&it.aws_secret_key),
+            datacore_endpoint: it.datacore_endpoint.clone(),
+            datacore_token: masked(&it.datacore_token),
+            processor: Some(it.processor.name().to_owned()),
+            temp_folder: it.temp_folder.clone(),
+            no_of_threads: Some(it.no_of_threads),
+            video_file_types: it.video_file_types.clone(),
+            audio_file_types: it.audio_file_types.clone(),
+            image_file_types: it.image_file_types.clone(),
+            log_level: it.log_level.clone(),
+            items_per_day: Some(it.items_per_day),
+            bytes_per_day: Some(it.bytes_per_day),
+        }
+    }
+
+    /// The settings without their secrets, which are kept from `before`.
+    fn checked(&self, before: &Settings, allowed: &Allowed) -> Result<Settings, Problem> {
+        let usual = Settings::default();
+        let system: Result<Vec<System>, Problem> = self
+            .system
+            .iter()
+            .map(|it| it.parse().map_err(|()| Problem::invalid("system", "`iconik`, `datacore` or `objectmatrix`")))
+            .collect();
+        for (field, url) in [
+            ("system_endpoint", &self.system_endpoint),
+            ("iconik_url", &self.iconik_url),
+            ("datacore_endpoint", &self.datacore_endpoint),
+            ("sqs_queue_url", &self.sqs_queue_url),
+        ] {
+            if let Some(url) = url {
+                judge(url, allowed).map_err(|why| Problem::invalid(field, why.to_string()))?;
+            }
+        }
+        for (field, text, most) in [
+            ("iconik_app_id", &self.iconik_app_id, 100),
+            ("iconik_domain_id", &self.iconik_domain_id, 100),
+            ("webhook_name", &self.webhook_name, 100),
+            ("aws_region", &self.aws_region, 30),
+        ] {
+            let good = |it: &String| !it.trim().is_empty() && it.len() <= most && !it.chars().any(char::is_control);
+            if text.as_ref().is_some_and(|it| !good(it)) {
+                return Err(Problem::invalid(field, format!("1 to {most} characters")));
+            }
+        }
+        let ids = self.iconik_collections.iter().map(|it| ("iconik_collections", it));
+        for (field, id) in ids.chain(self.iconik_metadata_view.iter().map(|it| ("iconik_metadata_view", it))) {
+            id.parse::<Uuid>().map_err(|_| Problem::invalid(field, "an id of Iconik's, which is a UUID"))?;
+        }
+        for (field, types) in [
+            ("video_file_types", &self.video_file_types),
+            ("audio_file_types", &self.audio_file_types),
+            ("image_file_types", &self.image_file_types),
+        ] {
+            if types.len() > 100 || types.iter().any(|it| it.len() > 100 || it.split('/').count() != 2) {
+                return Err(Problem::invalid(field, "at most 100 types of the form type/subtype or type/*"));
+            }
+        }
+        if let Some(folder) = &self.temp_folder {
+            let plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '-' | '_');
+            if folder.is_empty() || folder.len() > 64 || !folder.chars().all(plain) {
+                return Err(Problem::invalid("temp_folder", "a name of letters, digits, hyphens and underlines"));
+            }
+        }
+        let processor = match self.processor.as_deref() {
+            None | Some("FacialRecognition") => ProcessorKind::FacialRecognition,
+            Some(_) => return Err(Problem::invalid("processor", "the processor is `FacialRecognition`")),
+        };
+        let levels = ["ALL", "TRACE", "DEBUG", "INFO", "WARN", "ERROR"];
+        if self.log_level.as_ref().is_some_and(|it| !levels.contains(&it.as_str())) {
+            return Err(Problem::invalid("log_level", levels.join(", ")));
+        }
+        let within = |field: &str, it: Option<u32>, usual: u32, least: u32, most: u32| match it.unwrap_or(usual) {
+            it if (least..=most).contains(&it) => Ok(it),
+            _ => Err(Problem::invalid(field, format!("{least} to {most}"))),
+        };
+        let rate = self.iconik_requests_per_second;
+        Ok(Settings {
+            system: system?,
+            system_endpoint: self.system_endpoint.as_ref().map(|it| it.trim_end_matches('/').to_owned()),
+            iconik_url: self.iconik_url.as_ref().map(|it| iconik_host(it).to_owned()),
+            iconik_app_id: self.iconik_app_id.clone(),
+            iconik_domain_id: self.iconik_domain_id.clone(),
+            iconik_collections: self.iconik_collections.iter().map(|it| it.to_ascii_lowercase()).collect(),
+            iconik_metadata_view: self.iconik_metadata_view.clone(),
+            iconik_requests_per_second: within(
+                "iconik_requests_per_second",
+                rate,
+                usual.iconik_requests_per_second,
+                1,
+                50,
+            )?,
+            reconcile_minutes: within("reconcile_minutes", self.reconcile_minutes, usual.reconcile_minutes, 1, 1_440)?,
+            single_webhook: self.single_webhook.unwrap_or(usual.single_webhook),
+            webhook_name: self.webhook_name.clone().unwrap_or(usual.webhook_name),
+            sqs_queue_url: self.sqs_queue_url.clone(),
+            aws_region: self.aws_region.clone(),
+            datacore_endpoint: self.datacore_endpoint.as_ref().map(|it| it.trim_end_matches('/').to_owned()),
+            processor,
+            temp_folder: self.temp_folder.clone(),
+            no_of_threads: within("no_of_threads", self.no_of_threads, usual.no_of_threads, 0, 1_000)?,
+            video_file_types: tidied(&self.video_file_types),
+            audio_file_types: tidied(&self.audio_file_types),
+            image_file_types: tidied(&self.image_file_types),
+            log_level: self.log_level.clone(),
+            items_per_day: self.items_per_day.unwrap_or(0),
+            bytes_per_day: self.bytes_per_day.unwrap_or(0),
+            iconik_access_token: before.iconik_access_token.clone(),
+            iconik_webhook_secret: before.iconik_webhook_secret.clone(),
+            aws_access_key: before.aws_access_key.clone(),
+            aws_secret_key: before.aws_secret_key.clone(),
+            datacore_token: before.datacore_token.clone(),
+        })
+    }
+}
+
+/// The application's settings, secrets masked.
+#[utoipa::path(get, path = "/api/v1/Media/Settings", tag = "Settings", security(("keys" = [])),
+    responses((status = 200, body = SettingsBody), (status = 401, body = Problem)))]
+pub(crate) async fn get(Shared(state): Shared<State>, Caller(app): Caller) -> Result<Json<SettingsBody>, Problem> {
+    Ok(Json(SettingsBody::shown(&state.table.settings(app).await?)))
+}
+
+/// Replaces the application's settings. With Iconik among its systems, the connection is checked at once, and the
+/// webhooks are made.
+#[utoipa::path(put, path = "/api/v1/Media/Settings", tag = "Settings", security(("keys" = [])), request_body = SettingsBody,
+    responses((status = 200, body = SettingsBody), (status = 401, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn put(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Body(it): Body<SettingsBody>,
+) -> Result<Json<SettingsBody>, Problem> {
+    let before = state.table.settings(app).await?;
+    let mut next = it.checked(&before, &state.allowed)?;
+    // or a caller could have a stored secret sent to an address of its choice
+    for (field, moved, sent, stored) in [
+        (
+            "iconik_access_token",
+            next.iconik_url != before.iconik_url,
+            &it.iconik_access_token,
+            &mut next.iconik_access_token,
+        ),
+        (
+            "datacore_token",
+            next.datacore_endpoint != before.datacore_endpoint,
+            &it.datacore_token,
+            &mut next.datacore_token,
+        ),
+        ("aws_secret_key", next.sqs_queue_url != before.sqs_queue_url, &it.aws_secret_key, &mut next.aws_secret_key),
+    ] {
+        if moved && stored.is_some() && !is_new(sent) {
+            return Err(Problem::invalid(field, "what moves to another address needs its secret again"));
+        }
+    }
+    for (field, sent, stored) in [
+        (ICONIK_TOKEN, &it.iconik_access_token, &mut next.iconik_access_token),
+        (AWS_ACCESS_KEY, &it.aws_access_key, &mut next.aws_access_key),
+        (AWS_SECRET_KEY, &it.aws_secret_key, &mut next.aws_secret_key),
+        (DATACORE_TOKEN, &it.datacore_token, &mut next.datacore_token),
+    ] {
+        if let Some(secret) = sent.as_ref().filter(|it| *it != MASK) {
+            if secret.is_empty() || secret.len() > 4_096 || !secret.bytes().all(|it| it.is_ascii_graphic()) {
+                return Err(Problem::invalid(field.trim_start_matches("settings|"), "1 to 4096 printable characters"));
+            }
+            *stored = Some(state.secrets.seal(app, field, secret.as_bytes()).await?);
+        }
+    }
+    hook(&state, app, &it, &before, &mut next).await?;
+    state.table.put_settings(app, &next).await?;
+    let mut manager = state.table.manager(app).await?;
+    if next.uses_iconik() {
+        let now = domain::millis(clock::now());
+        (manager.next_at, manager.user) = (now, None);
+        state.table.put_manager(app, &manager, true).await?;
+        state.ingest.send(&IngestOrder::new(app, Ingest::Check, now), Duration::ZERO).await?;
+    } else {
+        state.table.put_manager(app, &manager, false).await?;
+    }
+    Ok(Json(SettingsBody::shown(&next)))
+}
+
+fn is_new(sent: &Option<String>) -> bool {
+    sent.as_ref().is_some_and(|it| it != MASK)
+}
+
+/// Keeps the row that finds the application by its webhooks' secret. A secret that is changed stays good for a day, so
+/// that webhooks which carry the old one are not lost until they are put right.
+async fn hook(
+    state: &State,
+    app: AppId,
+    it: &SettingsBody,
+    before: &Settings,
+    next: &mut Settings,
+) -> Result<(), Problem> {
+    let stored = match &before.iconik_webhook_secret {
+        Some(sealed) => {
+            Some(String::from_utf8(state.secrets.open(app, ICONIK_SECRET, sealed).await?).unwrap_or_default())
+        }
+        None => None,
+    };
+    let secret = match (&it.iconik_webhook_secret, &stored) {
+        (Some(sent), _) if sent != MASK => {
+            if sent.len() < 16 || sent.len() > 200 || !sent.bytes().all(|it| it.is_ascii_graphic()) {
+                return Err(Problem::invalid("iconik_webhook_secret", "16 to 200 printable characters"));
+            }
+            sent.clone()
+        }
+        (_, Some(stored)) => stored.clone(),
+        (_, None) if next.uses_iconik() => hex(&clock::random::<32>()),
+        (_, None) => return Ok(()),
+    };
+    let hash = sha256_hex(secret.as_bytes());
+    if let Some(other) = state.table.hook(&hash).await?.filter(|it| it.app != app) {
+        tracing::warn!(application.id = %other.app, "an application wants the webhook secret of another");
+        return Err(Problem::invalid("iconik_webhook_secret", "choose another"));
+    }
+    if let Some(old) = stored.filter(|it| *it != secret) {
+        let old = sha256_hex(old.as_bytes());
+        if let Some(mut row) = state.table.hook(&old).await? {
+            row.until = Some(domain::millis(clock::now() + OVERLAP));
+            state.table.put_hook(&old, &row).await?;
+        }
+    }
+    next.iconik_webhook_secret = Some(state.secrets.seal(app, ICONIK_SECRET, secret.as_bytes()).await?);
+    let collections = next.iconik_collections.iter().filter_map(|it| it.parse().ok()).collect();
+    let row = Hook { app, domain: next.iconik_domain_id.clone(), user: None, collections, until: None };
+    state.table.put_hook(&hash, &row).await?;
+    if let Some(old) = before.iconik_domain_id.as_ref().filter(|it| Some(*it) != next.iconik_domain_id.as_ref()) {
+        state.table.delete_domain(old, app).await?;
+    }
+    if let Some(domain) = &next.iconik_domain_id {
+        state.table.put_domain(domain, app).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,18 @@
+//! Connections to asset managers that are due to be looked at. The looking is `iconik-ingest`'s: a slow asset manager
+//! holds up nobody's retries.
+
+use domain::order::{Ingest, IngestOrder};
+use entry::Queue;
+use table::Table;
+use time::{Duration, OffsetDateTime};
+
+use crate::SweepError;
+
+pub(crate) async fn run(table: &Table, queue: &Queue, now: OffsetDateTime) -> Result<(), SweepError> {
+    let due = table.managers_due(now).await?;
+    let orders: Vec<(IngestOrder, Duration)> = due
+        .into_iter()
+        .map(|app| (IngestOrder::new(app, Ingest::Check, domain::millis(now)), Duration::ZERO))
+        .collect();
+    Ok(queue.send_all(&orders).await?)
+}

@@ -1,0 +1,186 @@
+//! An application's settings: where its media systems are, what is processed, and how much at most.
+//!
+//! The names are those of the seed's `config.json` and environment file, in lower case.
+
+use serde::{Deserialize, Serialize};
+
+use crate::bucket::{ProcessorKind, Sealed, System};
+
+/// How many requests per second an Iconik application makes by default: well under the 50 that Iconik grants all
+/// users of one `App-ID` together (media systems, section 3.2).
+pub const RATE: u32 = 20;
+/// How often, in minutes, what Iconik has is compared with what was announced, by default.
+pub const RECONCILE_MINUTES: u32 = 60;
+
+/// Settings of one application. What is absent is off, or has the system's default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// The systems that media is taken from.
+    pub system: Vec<System>,
+    /// This deployment's own public address, which webhooks are sent to.
+    pub system_endpoint: Option<String>,
+    pub iconik_url: Option<String>,
+    pub iconik_app_id: Option<String>,
+    pub iconik_access_token: Option<Sealed>,
+    /// The Iconik domain whose webhooks are taken; learned with the first check if it is not set.
+    pub iconik_domain_id: Option<String>,
+    /// The header secret of our webhooks at Iconik.
+    pub iconik_webhook_secret: Option<Sealed>,
+    /// Collections that are watched; none means everything.
+    pub iconik_collections: Vec<String>,
+    /// The metadata view that results are written to; none means no metadata.
+    pub iconik_metadata_view: Option<String>,
+    pub iconik_requests_per_second: u32,
+    pub reconcile_minutes: u32,
+    pub single_webhook: bool,
+    pub webhook_name: String,
+    /// A queue of another system that Iconik's events lie in.
+    pub sqs_queue_url: Option<String>,
+    pub aws_region: Option<String>,
+    pub aws_access_key: Option<Sealed>,
+    pub aws_secret_key: Option<Sealed>,
+    /// What buckets use that name none of their own.
+    pub datacore_endpoint: Option<String>,
+    pub datacore_token: Option<Sealed>,
+    pub processor: ProcessorKind,
+    /// A folder inside the function's temporary storage.
+    pub temp_folder: Option<String>,
+    /// How many items are processed at once; 0 means as many as the deployment can.
+    pub no_of_threads: u32,
+    pub video_file_types: Vec<String>,
+    pub audio_file_types: Vec<String>,
+    pub image_file_types: Vec<String>,
+    pub log_level: Option<String>,
+    /// Items that may be processed per day (UTC); 0 means any number.
+    pub items_per_day: u64,
+    /// Bytes that may be processed per day (UTC); 0 means any number.
+    pub bytes_per_day: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            system: Vec::new(),
+            system_endpoint: None,
+            iconik_url: None,
+            iconik_app_id: None,
+            iconik_access_token: None,
+            iconik_domain_id: None,
+            iconik_webhook_secret: None,
+            iconik_collections: Vec::new(),
+            iconik_metadata_view: None,
+            iconik_requests_per_second: RATE,
+            reconcile_minutes: RECONCILE_MINUTES,
+            single_webhook: true,
+            webhook_name: "Notification API Webhook".to_owned(),
+            sqs_queue_url: None,
+            aws_region: None,
+            aws_access_key: None,
+            aws_secret_key: None,
+            datacore_endpoint: None,
+            datacore_token: None,
+            processor: ProcessorKind::FacialRecognition,
+            temp_folder: None,
+            no_of_threads: 0,
+            video_file_types: Vec::new(),
+            audio_file_types: Vec::new(),
+            image_file_types: Vec::new(),
+            log_level: None,
+            items_per_day: 0,
+            bytes_per_day: 0,
+        }
+    }
+}
+
+impl Settings {
+    /// Whether media is taken from Iconik.
+    pub fn uses_iconik(&self) -> bool {
+        self.system.contains(&System::Iconik)
+            && self.iconik_url.is_some()
+            && self.iconik_app_id.is_some()
+            && self.iconik_access_token.is_some()
+    }
+
+    /// The types that are processed, of every kind; none means all that the processor takes.
+    pub fn media_types(&self) -> Vec<String> {
+        let all = [&self.video_file_types, &self.audio_file_types, &self.image_file_types];
+        all.into_iter().flatten().cloned().collect()
+    }
+
+    /// Why an item of so many bytes must wait until tomorrow, given what was used today; `None` if it need not.
+    pub fn over(&self, used: Usage, bytes: u64) -> Option<&'static str> {
+        if self.items_per_day > 0 && used.items + 1 > self.items_per_day {
+            Some("today's number of items is used up")
+        } else if self.bytes_per_day > 0 && used.bytes + bytes > self.bytes_per_day {
+            Some("today's number of bytes is used up")
+        } else {
+            None
+        }
+    }
+
+    /// Whether a limit per day is set at all.
+    pub fn is_limited(&self) -> bool {
+        self.items_per_day > 0 || self.bytes_per_day > 0
+    }
+
+    /// The share of the day's limits that is used, in percent of the one that is used most.
+    pub fn share(&self, used: Usage) -> u64 {
+        let share = |used: u64, most: u64| if most == 0 { 0 } else { used.saturating_mul(100) / most };
+        share(used.items, self.items_per_day).max(share(used.bytes, self.bytes_per_day))
+    }
+}
+
+/// What an application has processed on one day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    #[serde(default)]
+    pub items: u64,
+    #[serde(default)]
+    pub bytes: u64,
+}
+
+/// Lower case, and each once: type lists come with repetitions.
+pub fn tidied(types: &[String]) -> Vec<String> {
+    let mut tidy: Vec<String> = Vec::new();
+    for it in types.iter().map(|it| it.trim().to_ascii_lowercase()) {
+        if !tidy.contains(&it) {
+            tidy.push(it);
+        }
+    }
+    tidy
+}
+
+/// Removes a closing slash and an `/API` that was left on an Iconik address (media systems, section 3.1.1).
+pub fn iconik_host(url: &str) -> &str {
+    let url = url.trim().trim_end_matches('/');
+    let bare = url.strip_suffix("/API").or_else(|| url.strip_suffix("/api")).unwrap_or(url);
+    bare.trim_end_matches('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_hold_per_day_and_tell_how_far_they_are_used() {
+        let set = Settings { items_per_day: 10, bytes_per_day: 1_000, ..Settings::default() };
+        let used = |items, bytes| Usage { items, bytes };
+        assert_eq!(set.over(used(9, 0), 1_000), None);
+        assert_eq!(set.over(used(10, 0), 1), Some("today's number of items is used up"));
+        assert_eq!(set.over(used(0, 1), 1_000), Some("today's number of bytes is used up"));
+        assert_eq!((set.share(used(8, 0)), set.share(used(1, 990))), (80, 99));
+        assert_eq!(Settings::default().over(used(u64::MAX - 1, u64::MAX), 0), None);
+    }
+
+    #[test]
+    fn lists_lose_their_repetitions_and_addresses_their_surplus() {
+        let types = ["video/mpeg", "VIDEO/MP4", "video/mpeg"].map(str::to_owned);
+        assert_eq!(tidied(&types), ["video/mpeg", "video/mp4"]);
+        for url in
+            ["https://preview.iconik.cloud", "https://preview.iconik.cloud/", "https://preview.iconik.cloud/API/"]
+        {
+            assert_eq!(iconik_host(url), "https://preview.iconik.cloud");
+        }
+    }
+}

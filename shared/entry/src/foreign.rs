@@ -1,0 +1,85 @@
+//! A queue of an application's own AWS account, read with its keys.
+
+use std::net::IpAddr;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
+use domain::address::{Allowed, judge};
+
+use crate::Meter;
+
+/// A queue that is not ours.
+pub struct ForeignQueue {
+    client: Client,
+    url: String,
+}
+
+/// A message of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    pub handle: String,
+    pub body: String,
+}
+
+/// The queue did not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the queue could not be {0}")]
+pub struct ForeignError(&'static str, #[source] Box<dyn std::error::Error + Send + Sync>);
+
+impl ForeignQueue {
+    /// The queue at an SQS address of a region.
+    ///
+    /// # Errors
+    /// Why the address is none that is called: SQS of that region alone, or an allowed network.
+    pub fn open(
+        url: &str,
+        region: &str,
+        key: &str,
+        secret: &str,
+        allowed: &Allowed,
+        meter: &Meter,
+    ) -> Result<Self, String> {
+        let parsed = judge(url, allowed).map_err(|why| format!("sqs_queue_url is refused: {why}"))?;
+        let host = parsed.host_str().unwrap_or_default().to_owned();
+        let literal = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() || host == "localhost";
+        let aws = [format!("sqs.{region}.amazonaws.com"), format!("sqs.{region}.amazonaws.com.cn")].contains(&host);
+        if !aws && !literal {
+            return Err(format!("sqs_queue_url is not in the SQS of {region}"));
+        }
+        let config = aws_sdk_sqs::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .endpoint_url(parsed.origin().ascii_serialization())
+            .region(Region::new(region.to_owned()))
+            .credentials_provider(Credentials::new(key, secret, None, None, "application"))
+            .interceptor(meter.counter("sqs"))
+            .http_client(guard::aws::client(allowed));
+        Ok(Self { client: Client::from_conf(config.build()), url: url.to_owned() })
+    }
+
+    /// Up to ten messages, without waiting for any.
+    pub async fn receive(&self) -> Result<Vec<Received>, ForeignError> {
+        let ask = self.client.receive_message().queue_url(&self.url).max_number_of_messages(10).wait_time_seconds(0);
+        let answer = ask.send().await.map_err(|it| ForeignError("read", it.into()))?;
+        let messages = answer.messages.unwrap_or_default().into_iter();
+        Ok(messages.filter_map(|it| Some(Received { handle: it.receipt_handle?, body: it.body? })).collect())
+    }
+
+    /// Deletes up to ten messages.
+    pub async fn delete(&self, handles: &[String]) -> Result<(), ForeignError> {
+        let entries: Result<Vec<DeleteMessageBatchRequestEntry>, _> = handles
+            .iter()
+            .enumerate()
+            .map(|(index, it)| {
+                DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(it).build()
+            })
+            .collect();
+        let entries = entries.map_err(|it| ForeignError("emptied", it.into()))?;
+        let ask = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries));
+        let answer = ask.send().await.map_err(|it| ForeignError("emptied", it.into()))?;
+        match answer.failed.first() {
+            None => Ok(()),
+            Some(it) => Err(ForeignError("emptied", it.code.clone().into())),
+        }
+    }
+}

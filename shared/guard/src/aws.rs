@@ -1,0 +1,28 @@
+//! The same guard for clients of the AWS SDK, which speak S3 and SQS to strangers.
+
+use std::net::IpAddr;
+
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use domain::address::Allowed;
+
+/// An HTTP client for the SDK that connects to judged addresses alone.
+pub fn client(allowed: &Allowed) -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_with_resolver(Judging(allowed.clone()))
+}
+
+#[derive(Debug, Clone)]
+struct Judging(Allowed);
+
+impl ResolveDns for Judging {
+    fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
+        DnsFuture::new(async move {
+            let found = tokio::net::lookup_host((name, 0)).await.map_err(ResolveDnsError::new)?;
+            let found = crate::judged(&self.0, found.collect()).map_err(ResolveDnsError::new)?;
+            Ok(found.into_iter().map(|it| it.ip()).collect::<Vec<IpAddr>>())
+        })
+    }
+}

@@ -1,0 +1,244 @@
+//! Requests to Iconik: headers, turns, repeats, errors.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::AppId;
+use domain::address::{Allowed, judge};
+use domain::settings::{Settings, iconik_host};
+use entry::{Meter, Secrets, clock};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use table::{Table, TableError};
+
+use crate::pace::{Pace, rest};
+
+/// Tries of a request that can be repeated.
+const TRIES: u32 = 4;
+/// An answer is read to this size.
+const MOST_BYTES: usize = 16 << 20;
+/// A request takes at most so long; Iconik's own limit for callbacks is 10 s.
+const LONGEST: Duration = Duration::from_secs(20);
+
+/// A connection to Iconik for one application.
+pub struct Iconik {
+    pub(crate) http: reqwest::Client,
+    pub(crate) allowed: Allowed,
+    host: String,
+    app_id: String,
+    token: String,
+    pace: Arc<Pace>,
+    meter: Meter,
+}
+
+/// What went wrong at Iconik's end, in words for its user.
+#[derive(Debug, thiserror::Error)]
+pub enum IconikError {
+    /// Never tried again (section 3.17, 9): a token is a user, and every further call would fail as well.
+    #[error("Iconik refuses the credentials: {0}")]
+    Unauthorized(String),
+    #[error("Iconik does not know this any more")]
+    NotFound,
+    #[error("Iconik is asked too much; the next turn is in {} s", .0.whole_seconds())]
+    Busy(time::Duration),
+    #[error("Iconik answered {status}: {text}")]
+    Answer { status: u16, text: String },
+    #[error("Iconik could not be reached: {0}")]
+    Unreachable(String),
+    #[error("Iconik is not set up for this application: {0}")]
+    NotSetUp(String),
+    #[error("could not keep the pace of requests")]
+    Pace(#[from] TableError),
+}
+
+impl IconikError {
+    /// Whether the same may work later.
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Busy(_) | Self::Unreachable(_) | Self::Pace(_) => true,
+            Self::Answer { status, .. } => *status >= 500,
+            Self::Unauthorized(_) | Self::NotFound | Self::NotSetUp(_) => false,
+        }
+    }
+}
+
+/// Opens the connection that an application's settings describe.
+pub async fn open(
+    app: AppId,
+    settings: &Settings,
+    secrets: &Secrets,
+    table: &Table,
+    allowed: &Allowed,
+    meter: &Meter,
+) -> Result<Iconik, IconikError> {
+    let missing = |what: &str| IconikError::NotSetUp(format!("{what} is missing"));
+    let url = settings.iconik_url.as_deref().ok_or_else(|| missing("iconik_url"))?;
+    let app_id = settings.iconik_app_id.clone().ok_or_else(|| missing("iconik_app_id"))?;
+    let sealed = settings.iconik_access_token.as_ref().ok_or_else(|| missing("iconik_access_token"))?;
+    let token = secrets.open(app, entry::secrets::ICONIK_TOKEN, sealed).await;
+    let token = token.map_err(|it| IconikError::NotSetUp(entry::Chain(&it).to_string()))?;
+    let token = String::from_utf8(token).map_err(|_| missing("a readable iconik_access_token"))?;
+    let host = iconik_host(url).to_owned();
+    judge(&host, allowed).map_err(|why| IconikError::NotSetUp(format!("iconik_url is refused: {why}")))?;
+    let http = guard::client(allowed, None).map_err(|it| IconikError::Unreachable(it.to_string()))?;
+    let pace = Arc::new(Pace::new(table.clone(), &host, &app_id, settings.iconik_requests_per_second));
+    Ok(Iconik { http, allowed: allowed.clone(), host, app_id, token, pace, meter: meter.clone() })
+}
+
+impl Iconik {
+    /// The host that items name as their place: `app.iconik.io`.
+    pub fn place(&self) -> &str {
+        self.host.split_once("://").map_or(self.host.as_str(), |it| it.1)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, IconikError> {
+        self.repeat(Method::GET, path, None).await
+    }
+
+    /// For writes that do the same when they come twice.
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Value, IconikError> {
+        self.repeat(Method::PUT, path, Some(body)).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Result<Value, IconikError> {
+        self.repeat(Method::PATCH, path, Some(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str, body: Option<&Value>) -> Result<Value, IconikError> {
+        self.repeat(Method::DELETE, path, body).await
+    }
+
+    /// For writes that make another thing each time: sent again only if it certainly was not taken.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, IconikError> {
+        let mut wait = time::Duration::milliseconds(250);
+        for attempt in 1..=TRIES {
+            match self.once(Method::POST, path, Some(body)).await {
+                Err(IconikError::Busy(stay)) if attempt < TRIES && stay <= time::Duration::seconds(8) => wait = stay,
+                other => return other,
+            }
+            rest(wait.unsigned_abs()).await;
+        }
+        Err(IconikError::Busy(wait))
+    }
+
+    /// For reads that are asked with a body.
+    pub(crate) async fn ask(&self, path: &str, body: &Value) -> Result<Value, IconikError> {
+        self.repeat(Method::POST, path, Some(body)).await
+    }
+
+    async fn repeat(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, IconikError> {
+        let mut attempt = 1;
+        loop {
+            let error = match self.once(method.clone(), path, body).await {
+                Ok(it) => return Ok(it),
+                Err(error) => error,
+            };
+            // 250 ms, 500 ms, 1 s, each by half as much again at random
+            let pause = 250 * (1 << (attempt - 1));
+            let wait = match &error {
+                IconikError::Busy(stay) if *stay > time::Duration::seconds(8) => return Err(error),
+                IconikError::Busy(stay) => stay.unsigned_abs(),
+                it if it.passes() => Duration::from_millis(pause).mul_f64(1.0 + clock::fraction() / 2.0),
+                _ => return Err(error),
+            };
+            if attempt == TRIES {
+                return Err(error);
+            }
+            tracing::debug!(attempt, path, "asking Iconik again: {error}");
+            rest(wait).await;
+            attempt += 1;
+        }
+    }
+
+    async fn once(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, IconikError> {
+        self.pace.turn().await?.map_err(IconikError::Busy)?;
+        self.meter.count("iconik_requests");
+        let request = self.http.request(method, format!("{}{path}", self.host)).timeout(LONGEST);
+        let request = request.header("app-id", &self.app_id).header("auth-token", &self.token);
+        let request = match body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        let mut answer = request.send().await.map_err(unreachable)?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let mut bytes = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > MOST_BYTES {
+                return Err(IconikError::Answer { status: status.as_u16(), text: "far too much".to_owned() });
+            }
+        }
+        if remaining(&headers).is_some_and(|it| it < 50) {
+            self.pace.slow().await;
+        }
+        match status {
+            // 204 comes with an empty body
+            it if it.is_success() && bytes.is_empty() => Ok(Value::Null),
+            it if it.is_success() => serde_json::from_slice(&bytes)
+                .map_err(|_| IconikError::Answer { status: it.as_u16(), text: "something that is no JSON".to_owned() }),
+            StatusCode::UNAUTHORIZED => Err(IconikError::Unauthorized(told(&bytes))),
+            StatusCode::NOT_FOUND => Err(IconikError::NotFound),
+            StatusCode::TOO_MANY_REQUESTS => {
+                let stay = retry_after(&headers).unwrap_or(time::Duration::seconds(2));
+                self.pace.stop(stay).await?;
+                Err(IconikError::Busy(stay))
+            }
+            it => Err(IconikError::Answer { status: it.as_u16(), text: told(&bytes) }),
+        }
+    }
+}
+
+/// What an error body tells, in either of its shapes (section 3.1.6).
+fn told(body: &[u8]) -> String {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let texts: Vec<String> = match &body["errors"] {
+        Value::Array(all) => all.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        Value::Object(all) => {
+            all.iter().map(|(field, it)| format!("{field}: {}", it.as_str().unwrap_or("wrong"))).collect()
+        }
+        _ => Vec::new(),
+    };
+    let text = if texts.is_empty() { "no reason given".to_owned() } else { texts.join("; ") };
+    text.chars().take(200).collect()
+}
+
+fn remaining(headers: &HeaderMap) -> Option<u32> {
+    headers.get("ratelimit-remaining")?.to_str().ok()?.trim().parse().ok()
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<time::Duration> {
+    let seconds: u32 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(time::Duration::seconds(i64::from(seconds.clamp(1, 300))))
+}
+
+pub(crate) fn unreachable(error: reqwest::Error) -> IconikError {
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    // a signed link may stand in the error's own text, not in that of its cause
+    IconikError::Unreachable(cause.to_string().chars().take(200).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_shapes_of_errors_are_told() {
+        assert_eq!(told(br#"{"errors":["Token is invalid"]}"#), "Token is invalid");
+        assert_eq!(told(br#"{"errors":{"title":"required"}}"#), "title: required");
+        assert_eq!(told(b"<html>"), "no reason given");
+    }
+
+    #[test]
+    fn limits_are_read_from_headers() {
+        let headers: HeaderMap = [("ratelimit-remaining", "7"), ("retry-after", "3")]
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .into_iter()
+            .collect();
+        assert_eq!((remaining(&headers), retry_after(&headers)), (Some(7), Some(time::Duration::seconds(3))));
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
+}

@@ -1,0 +1,72 @@
+//! Media bytes by a signed link: fetched when the work starts, never kept (section 3.10.5).
+
+use std::path::Path;
+
+use domain::address::judge;
+use domain::id::hex;
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
+use uuid::Uuid;
+
+use crate::choice::Media;
+use crate::client::unreachable;
+use crate::{Iconik, IconikError};
+
+/// No bytes for so long means that there are none.
+const SILENCE: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Why the bytes could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    #[error(transparent)]
+    Iconik(#[from] IconikError),
+    #[error("the link to the media is refused: {0}")]
+    Refused(String),
+    #[error("the media is larger than Iconik said")]
+    Grown,
+    #[error("could not write to the temporary folder")]
+    Disk(#[source] std::io::Error),
+}
+
+impl Iconik {
+    /// Fetches media into a file; answers the SHA-256 of its bytes, in hex. A link that has expired is asked for anew,
+    /// once.
+    pub async fn fetch(&self, asset: Uuid, media: Media, to: &Path) -> Result<String, FetchError> {
+        match self.fetch_once(asset, media, to).await {
+            Err(FetchError::Iconik(IconikError::Answer { status: 403, .. })) => self.fetch_once(asset, media, to).await,
+            other => other,
+        }
+    }
+
+    async fn fetch_once(&self, asset: Uuid, media: Media, to: &Path) -> Result<String, FetchError> {
+        let (link, size) = match media {
+            Media::Proxy(id, size) => (self.proxy_link(asset, id).await?, size),
+            Media::File(id, size) => (self.file_link(asset, id).await?, size),
+        };
+        let url = judge(&link, &self.allowed).map_err(|why| FetchError::Refused(why.to_string()))?;
+        let mut answer = self.http.get(url).send().await.map_err(unreachable)?;
+        let status = answer.status();
+        if !status.is_success() {
+            let text = "no media for its own link".to_owned();
+            return Err(IconikError::Answer { status: status.as_u16(), text }.into());
+        }
+        let mut file = tokio::fs::File::create(to).await.map_err(FetchError::Disk)?;
+        let (mut hash, mut written) = (Sha256::new(), 0_u64);
+        loop {
+            let chunk = tokio::time::timeout(SILENCE, answer.chunk()).await;
+            let chunk = chunk.map_err(|_| IconikError::Unreachable("the media stopped coming".to_owned()))?;
+            let Some(chunk) = chunk.map_err(unreachable)? else { break };
+            written += chunk.len() as u64;
+            if written > size {
+                return Err(FetchError::Grown);
+            }
+            hash.update(&chunk);
+            file.write_all(&chunk).await.map_err(FetchError::Disk)?;
+        }
+        file.flush().await.map_err(FetchError::Disk)?;
+        if written < size {
+            return Err(IconikError::Unreachable(format!("{written} of {size} bytes came")).into());
+        }
+        Ok(hex(&hash.finalize()))
+    }
+}

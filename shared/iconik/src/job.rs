@@ -1,0 +1,66 @@
+//! A job at Iconik: what its users see of our work (section 3.14).
+
+use domain::item::Status;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::asset::strange;
+use crate::payload::id;
+use crate::{Iconik, IconikError};
+
+/// A job's status for an item's (section 3.14.5).
+pub fn status(of: Status) -> &'static str {
+    match of {
+        Status::Pending => "WAITING",
+        Status::Processing => "STARTED",
+        Status::Completed => "FINISHED",
+        Status::Failed => "FAILED",
+        Status::Skipped => "SKIPPED",
+    }
+}
+
+/// What a job's user wants of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    GoOn,
+    /// `ABORT_PENDING`, or aborted already.
+    Abort,
+}
+
+impl Iconik {
+    /// Makes a job for the work on an asset; answers its id.
+    pub async fn start_job(&self, asset: Uuid, processor: &str, title: &str, item: &str) -> Result<Uuid, IconikError> {
+        let body = json!({
+            "object_type": "assets", "object_id": asset, "type": "CUSTOM", "custom_type": processor,
+            "status": "STARTED", "title": title, "progress_total": 100, "progress_processed": 0,
+            "metadata": { "napi_item": item },
+        });
+        let made = self.post("/API/jobs/v1/jobs/", &body).await?;
+        id(&made["id"]).ok_or_else(|| strange("a job", &"it has no id"))
+    }
+
+    /// Moves a job on; answers what its user wants of it meanwhile. A job that is gone is nobody's.
+    pub async fn job_progress(&self, job: Uuid, percent: u8, message: &str) -> Result<Wish, IconikError> {
+        let body = json!({ "progress_processed": percent, "message": message });
+        match self.patch(&format!("/API/jobs/v1/jobs/{job}/"), &body).await {
+            Ok(it) if matches!(it["status"].as_str(), Some("ABORT_PENDING" | "ABORTED")) => Ok(Wish::Abort),
+            Ok(_) | Err(IconikError::NotFound) => Ok(Wish::GoOn),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends a job.
+    pub async fn end_job(&self, job: Uuid, status: &str, error: Option<&str>) -> Result<(), IconikError> {
+        let mut body = json!({ "status": status });
+        if status == "FINISHED" {
+            body["progress_processed"] = json!(100);
+        }
+        if let Some(error) = error {
+            body["error_message"] = Value::from(error);
+        }
+        match self.patch(&format!("/API/jobs/v1/jobs/{job}/"), &body).await {
+            Ok(_) | Err(IconikError::NotFound) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}

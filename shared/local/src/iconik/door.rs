@@ -1,0 +1,109 @@
+//! The stand-in's routes, behind its limits, its credentials and its failures.
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::faults::{Faults, one_in};
+use super::{APP_ID, DOMAIN, Iconik, USER, assets, files, jobs, metadata, search, segments, webhooks};
+use crate::now_ms;
+
+/// What an endpoint answers.
+pub(super) type Answer = Result<(StatusCode, Json<Value>), Response<Body>>;
+
+/// An answer with 200.
+pub(super) fn ok(body: Value) -> Answer {
+    Ok((StatusCode::OK, Json(body)))
+}
+
+/// An answer with 201.
+pub(super) fn made(body: Value) -> Answer {
+    Ok((StatusCode::CREATED, Json(body)))
+}
+
+/// An error, in the first of Iconik's two shapes.
+pub(super) fn error(status: StatusCode, text: &str) -> Response<Body> {
+    (status, Json(json!({ "errors": [text] }))).into_response()
+}
+
+/// A page of a list that is paged by `page` and `per_page`.
+pub(super) fn page(objects: Vec<Value>, query: &[(String, String)], most: usize) -> Value {
+    let number = |name: &str, usual: usize| {
+        query.iter().find(|it| it.0 == name).and_then(|it| it.1.parse::<usize>().ok()).unwrap_or(usual)
+    };
+    let (per_page, page) = (number("per_page", 10).clamp(1, most), number("page", 1).max(1));
+    let total = objects.len();
+    let objects: Vec<Value> = objects.into_iter().skip((page - 1) * per_page).take(per_page).collect();
+    json!({ "objects": objects, "page": page, "pages": total.div_ceil(per_page), "per_page": per_page, "total": total })
+}
+
+pub(super) fn router(it: Iconik) -> Router {
+    let api = Router::new()
+        .route("/API/auth/v1/auth/token/", get(async || Json(json!({ "status": "valid" }))))
+        .route(
+            "/API/users/v1/users/current/",
+            get(async || Json(json!({ "id": USER, "system_domain_id": DOMAIN, "email": "service@iconik.example" }))),
+        )
+        .merge(assets::routes())
+        .merge(files::routes())
+        .merge(jobs::routes())
+        .merge(metadata::routes())
+        .merge(search::routes())
+        .merge(segments::routes())
+        .merge(webhooks::routes())
+        .layer(from_fn_with_state(it.clone(), guard));
+    Router::new()
+        .merge(api)
+        .route("/media/{file}", get(files::bytes))
+        .route("/faults", post(set))
+        .fallback(async || error(StatusCode::NOT_FOUND, "not found"))
+        .with_state(it)
+}
+
+/// `POST /faults`: how to fail from now on.
+async fn set(State(it): State<Iconik>, Json(how): Json<Faults>) -> StatusCode {
+    let answered = it.faults().answered;
+    *it.faults() = Faults { answered, ..how };
+    StatusCode::NO_CONTENT
+}
+
+fn authentic(it: &Iconik, headers: &HeaderMap) -> bool {
+    let header = |name: &str| headers.get(name).and_then(|it| it.to_str().ok());
+    header("app-id") == Some(APP_ID) && header("auth-token") == Some(it.token())
+}
+
+async fn guard(State(it): State<Iconik>, request: Request, next: Next) -> Response<Body> {
+    let known = authentic(&it, request.headers());
+    let (granted, faults, count) = {
+        let mut faults = it.faults();
+        faults.answered += 1;
+        (faults.grant(now_ms()), faults.clone(), faults.answered)
+    };
+    if faults.slow_ms > 0 {
+        crate::pause(std::time::Duration::from_millis(faults.slow_ms)).await;
+    }
+    if !known || faults.refused_until > now_ms() {
+        return error(StatusCode::UNAUTHORIZED, "Token is invalid");
+    }
+    let Some(left) = granted.filter(|_| !one_in(faults.busy_every, count)) else {
+        let mut response = error(StatusCode::TOO_MANY_REQUESTS, "rate limit exceeded");
+        response.headers_mut().insert("retry-after", HeaderValue::from_static("1"));
+        return response;
+    };
+    let failing = one_in(faults.error_every, count);
+    // half of the failures come after the work was done
+    if failing && count % 2 == 0 {
+        return error(StatusCode::INTERNAL_SERVER_ERROR, "something went wrong");
+    }
+    let mut response = next.run(request).await;
+    if failing {
+        response = error(StatusCode::INTERNAL_SERVER_ERROR, "something went wrong");
+    }
+    response.headers_mut().insert("ratelimit-remaining", HeaderValue::from(left));
+    response
+}

@@ -1,0 +1,84 @@
+//! What the stand-in has: JSON objects by kind and id, in the order in which they were made, on disk.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use rusqlite::{Connection, params};
+use serde_json::Value;
+
+/// All objects.
+pub(super) struct Store {
+    db: Connection,
+    kinds: HashMap<String, Kind>,
+    next: i64,
+    token: String,
+}
+
+#[derive(Default)]
+struct Kind {
+    objects: BTreeMap<i64, Value>,
+    places: HashMap<String, i64>,
+}
+
+impl Store {
+    pub(super) fn open(file: &Path) -> rusqlite::Result<Self> {
+        let db = Connection::open(file)?;
+        db.execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
+             CREATE TABLE IF NOT EXISTS object (place INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL);",
+        )?;
+        let mut store = Self { db, kinds: HashMap::new(), next: 1, token: String::new() };
+        let rows: Vec<(i64, String, String, String)> = store
+            .db
+            .prepare("SELECT place, kind, id, body FROM object ORDER BY place")?
+            .query_map([], |it| Ok((it.get(0)?, it.get(1)?, it.get(2)?, it.get(3)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        for (place, kind, id, body) in rows {
+            let kind = store.kinds.entry(kind).or_default();
+            kind.objects.insert(place, serde_json::from_str(&body).unwrap_or_default());
+            kind.places.insert(id, place);
+            store.next = place + 1;
+        }
+        if store.get("token", "token").is_none() {
+            let token = format!("{}{}", crate::sqs::random_id(), crate::sqs::random_id()).replace('-', "");
+            store.put("token", "token", Value::String(token));
+        }
+        store.token = store.get("token", "token").and_then(Value::as_str).unwrap_or_default().to_owned();
+        Ok(store)
+    }
+
+    pub(super) fn token(&self) -> &str {
+        &self.token
+    }
+
+    pub(super) fn get(&self, kind: &str, id: &str) -> Option<&Value> {
+        let kind = self.kinds.get(kind)?;
+        kind.objects.get(kind.places.get(id)?)
+    }
+
+    /// Everything of a kind, oldest first.
+    pub(super) fn all(&self, kind: &str) -> impl Iterator<Item = &Value> {
+        self.kinds.get(kind).into_iter().flat_map(|it| it.objects.values())
+    }
+
+    /// Adds an object, or replaces it in its place.
+    pub(super) fn put(&mut self, kind: &str, id: &str, body: Value) {
+        let objects = self.kinds.entry(kind.to_owned()).or_default();
+        let place = *objects.places.entry(id.to_owned()).or_insert(self.next);
+        self.next = self.next.max(place + 1);
+        let written = self.db.execute(
+            "INSERT OR REPLACE INTO object (place, kind, id, body) VALUES (?1, ?2, ?3, ?4)",
+            params![place, kind, id, body.to_string()],
+        );
+        drop(written); // a disk that is full is reported by the stack's own stores
+        objects.objects.insert(place, body);
+    }
+
+    /// Removes an object; `false` if it was not there.
+    pub(super) fn remove(&mut self, kind: &str, id: &str) -> bool {
+        let Some(objects) = self.kinds.get_mut(kind) else { return false };
+        let Some(place) = objects.places.remove(id) else { return false };
+        drop(self.db.execute("DELETE FROM object WHERE place = ?1", params![place]));
+        objects.objects.remove(&place).is_some()
+    }
+}

@@ -1,0 +1,111 @@
+//! `notify iconik`: the connection to Iconik.
+
+use std::path::Path;
+
+use anstream::println;
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::client::{Client, Target, moment};
+use crate::error::CliError;
+use crate::print;
+
+/// Looks at the state until the webhooks are well: a check takes some seconds.
+const LOOKS: usize = 100;
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Make or repair the webhooks that the settings name, and show them
+    EnsureWebhook(Which),
+    /// Show how the connection is
+    Status(Which),
+    /// Take what is in Iconik already
+    Backfill(Backfill),
+}
+
+#[derive(Args)]
+pub(crate) struct Which {
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example:\n  notify iconik backfill --since 2026-11-01T00:00:00Z")]
+pub(crate) struct Backfill {
+    /// Assets that were made at or after this time, RFC 3339
+    #[arg(long)]
+    since: String,
+    /// And before this one; by default now
+    #[arg(long)]
+    until: Option<String>,
+    #[command(flatten)]
+    target: Target,
+}
+
+pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<(), CliError> {
+    match command {
+        Command::EnsureWebhook(it) => ensure(&Client::open(it.target, data)?, as_json).await,
+        Command::Status(it) => {
+            let state = Client::open(it.target, data)?.get("/api/v1/Media/Iconik").await?;
+            show(&state, as_json);
+            Ok(())
+        }
+        Command::Backfill(it) => {
+            let client = Client::open(it.target, data)?;
+            let body = json!({ "since": it.since, "until": it.until });
+            let request = client.request(Method::POST, "/api/v1/Media/Iconik/backfill").json(&body);
+            let ordered = client.ask("the backfill", request).await?;
+            if as_json {
+                println!("{ordered}");
+            } else {
+                let time = |name: &str| ordered[name].as_str().unwrap_or_default().to_owned();
+                print::good(&format!(
+                    "everything made from {} to {} is taken; iconik.caught-up tells when",
+                    time("from"),
+                    time("to")
+                ));
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Checks until every webhook is as it should be: the first check may find one missing, and make it.
+async fn ensure(client: &Client, as_json: bool) -> Result<(), CliError> {
+    let mut state = Value::Null;
+    for look in 0..LOOKS {
+        if look % 10 == 0 {
+            client.ask("the check", client.request(Method::POST, "/api/v1/Media/Iconik/check")).await?;
+        }
+        moment().await;
+        state = client.get("/api/v1/Media/Iconik").await?;
+        if let Some(why) = state["blocked"].as_str() {
+            return Err(CliError::Other(format!("Iconik refuses the credentials: {why}")));
+        }
+        let webhooks = state["webhooks"].as_array().cloned().unwrap_or_default();
+        if !webhooks.is_empty() && webhooks.iter().all(|it| it["status"] == "ENABLED") {
+            show(&state, as_json);
+            return Ok(());
+        }
+    }
+    show(&state, as_json);
+    Err(CliError::Other("the webhooks are not as they should be; is system_endpoint among the settings?".to_owned()))
+}
+
+fn show(state: &Value, as_json: bool) {
+    if as_json {
+        println!("{state}");
+        return;
+    }
+    let text = |it: &Value| it.as_str().unwrap_or("-").to_owned();
+    print::heading("Iconik");
+    print::field("set up", if state["isSetUp"] == true { "yes" } else { "no" });
+    print::field("our user", &text(&state["user"]));
+    print::field("well at", &text(&state["wellAt"]));
+    print::field("compared up to", &text(&state["reconciledTo"]));
+    for it in state["webhooks"].as_array().into_iter().flatten() {
+        let line = format!("webhook {}: {}", text(&it["name"]), text(&it["status"]));
+        if it["status"] == "ENABLED" { print::good(&line) } else { print::bad(&line) }
+    }
+}
