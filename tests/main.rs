@@ -4,11 +4,14 @@
 
 mod channels;
 mod docs;
+mod everything;
 mod front_door;
 mod garbage;
+mod iconik;
 mod kills;
 mod meter;
 mod scans;
+mod sources;
 mod stack;
 mod template;
 mod thread;

@@ -1,10 +1,14 @@
 //! The world that a system test runs in: the one running stack, an application of the test's own, and a look for
 //! leftovers at the end.
 
+#[path = "world/manager.rs"]
+pub mod manager;
 #[path = "world/receiver.rs"]
 pub mod receiver;
 #[path = "world/swarm.rs"]
 pub mod swarm;
+#[path = "world/vault.rs"]
+pub mod vault;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -187,6 +191,13 @@ impl World<'_> {
         (output.status.success(), String::from_utf8_lossy(&text).into_owned())
     }
 
+    /// Runs the `notify` program as the test's application.
+    pub async fn notify_as(&self, arguments: &[&str]) -> (bool, String) {
+        let keys = ["--url", &self.stack.url, "--application-id", &self.keys.application_id];
+        let secrets = ["--api-key", &self.keys.api_key, "--api-secret", &self.keys.api_secret];
+        self.notify(&[arguments, &keys, &secrets].concat()).await
+    }
+
     /// Waits until a condition gives something.
     pub async fn until<T>(&self, what: &str, condition: impl AsyncFn() -> Option<T>) -> T {
         until(what, condition).await
@@ -265,7 +276,8 @@ async fn built() {
     BUILT
         .get_or_init(async || {
             let mut cargo = tokio::process::Command::new(env!("CARGO"));
-            cargo.args(["build", "--workspace", "--bins", "--locked"]).current_dir(project());
+            // the same packages and targets as `cargo test --workspace`, so that nothing is built with other features
+            cargo.args(["build", "--workspace", "--all-targets", "--locked"]).current_dir(project());
             // set under `cargo test`, and watched by ring's build script: everything would be built again
             let own = |it: &str| {
                 it == "CARGO" || ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|own| it.starts_with(own))

@@ -35,6 +35,7 @@ pub(crate) async fn run(parts: &Parts, at: &At, app: AppId, now: OffsetDateTime)
     for place in plan.repair {
         tracing::warn!(webhook = want[place].name, "webhook `{}` is put right", want[place].name);
         at.iconik.put_webhook(&want[place], there[place].as_ref(), &secret).await?;
+        plan.next.webhooks[place].status = "ENABLED".to_owned();
     }
     if let Some((from, to)) = plan.catch_up {
         let what = Ingest::Search { from, to, after: None, seen: 0 };

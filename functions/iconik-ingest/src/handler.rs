@@ -16,8 +16,6 @@ use crate::{asset, check, foreign, walk};
 
 /// How often an order is put back before it is given up: about 75 minutes with the usual wait.
 const PATIENCE: u32 = 10;
-/// Who is refused by Iconik is tried again after this time; a probe each minute tells when it may.
-const BLOCKED: Duration = Duration::minutes(2);
 
 /// What the handler works with.
 pub(crate) struct Parts {
@@ -31,6 +29,14 @@ pub(crate) struct Parts {
     pub(crate) meter: Meter,
     /// The first wait of an asset whose media is not there yet; doubled with each.
     pub(crate) wait: Duration,
+}
+
+impl Parts {
+    /// Who is refused by Iconik is tried again after this time, two minutes by default; a probe each minute tells when
+    /// it may.
+    fn blocked(&self) -> Duration {
+        (self.wait * 8_i32).min(LONGEST_DELAY)
+    }
 }
 
 /// An application's connection, as an order finds it.
@@ -56,14 +62,17 @@ pub(crate) async fn handle(parts: &Parts, now: OffsetDateTime, message: Message)
 }
 
 async fn obey(parts: &Parts, now: OffsetDateTime, order: IngestOrder) -> Result<(), Failure> {
-    let settings = parts.settings.of(order.app).await?;
+    let settings = match order.what {
+        Ingest::Check => parts.settings.fresh(order.app).await?,
+        _ => parts.settings.of(order.app).await?,
+    };
     if !settings.uses_iconik() {
         tracing::info!(application.id = %order.app, "application {} does not use Iconik (any more)", order.app);
         return Ok(());
     }
     let state = parts.table.manager(order.app).await?;
     if state.blocked.is_some() && order.what != Ingest::Check {
-        return Ok(parts.queue.send(&order, BLOCKED).await?);
+        return Ok(parts.queue.send(&order, parts.blocked()).await?);
     }
     let iconik = parts.connections.of(order.app, &settings).await?;
     let at = At { settings, iconik, state };
@@ -78,7 +87,7 @@ async fn obey(parts: &Parts, now: OffsetDateTime, order: IngestOrder) -> Result<
         Ok(End::Wait) => asset::give_up(parts, &at, &order, now).await,
         Err(Trouble::Iconik(IconikError::Unauthorized(why))) => {
             block(&parts.table, order.app, &at.state, &why, now).await?;
-            if order.what == Ingest::Check { Ok(()) } else { Ok(parts.queue.send(&order, BLOCKED).await?) }
+            if order.what == Ingest::Check { Ok(()) } else { Ok(parts.queue.send(&order, parts.blocked()).await?) }
         }
         // `sweep` orders the next check
         Err(Trouble::Iconik(error)) if order.what == Ingest::Check => {

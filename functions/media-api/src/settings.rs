@@ -231,17 +231,22 @@ pub(crate) async fn put(
     for (field, moved, sent, stored) in [
         (
             "iconik_access_token",
-            next.iconik_url != before.iconik_url,
+            next.iconik_url.is_some() && next.iconik_url != before.iconik_url,
             &it.iconik_access_token,
             &mut next.iconik_access_token,
         ),
         (
             "datacore_token",
-            next.datacore_endpoint != before.datacore_endpoint,
+            next.datacore_endpoint.is_some() && next.datacore_endpoint != before.datacore_endpoint,
             &it.datacore_token,
             &mut next.datacore_token,
         ),
-        ("aws_secret_key", next.sqs_queue_url != before.sqs_queue_url, &it.aws_secret_key, &mut next.aws_secret_key),
+        (
+            "aws_secret_key",
+            next.sqs_queue_url.is_some() && next.sqs_queue_url != before.sqs_queue_url,
+            &it.aws_secret_key,
+            &mut next.aws_secret_key,
+        ),
     ] {
         if moved && stored.is_some() && !is_new(sent) {
             return Err(Problem::invalid(field, "what moves to another address needs its secret again"));

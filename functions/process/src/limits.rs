@@ -27,7 +27,7 @@ pub(crate) async fn enter(
     now: OffsetDateTime,
 ) -> Result<Gate, TableError> {
     if item.system == System::Iconik && parts.table.manager(item.app).await?.blocked.is_some() {
-        return Ok(Gate::Later(Duration::minutes(2), "Iconik refuses the credentials"));
+        return Ok(Gate::Later(Duration::seconds(30), "Iconik refuses the credentials"));
     }
     if settings.is_limited() {
         let used = parts.table.usage(item.app, &day(now)).await?;

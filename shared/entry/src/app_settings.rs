@@ -30,6 +30,11 @@ impl AppSettings {
         {
             return Ok(it);
         }
+        self.fresh(app).await
+    }
+
+    /// The settings as they are now: for what follows a change of them.
+    pub async fn fresh(&self, app: AppId) -> Result<Arc<Settings>, TableError> {
         let it = Arc::new(self.table.settings(app).await?);
         let mut all = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MOST {

@@ -55,8 +55,7 @@ impl Index {
 
     /// Where the bytes of a key lie: at its own path, or, if no path can hold it, at its hash.
     pub(crate) fn place(&self, bucket: &str, key: &str) -> PathBuf {
-        let plain =
-            key.split('/').all(|it| !it.is_empty() && it.len() <= 200 && !it.starts_with('.') && !it.contains('\0'));
+        let plain = key.split('/').all(|it| !it.is_empty() && it.len() <= 200 && !hidden(it) && !it.contains('\0'));
         let path = self.folder(bucket).join(key);
         let clash =
             path.is_dir() || path.ancestors().skip(1).take_while(|it| *it != self.folder(bucket)).any(Path::is_file);
@@ -176,10 +175,15 @@ fn entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {
     })
 }
 
+/// Hidden names, but for the folder that results are written to beside the media.
+fn hidden(name: &str) -> bool {
+    name.starts_with('.') && name != ".ai"
+}
+
 /// Files of a folder and below, without hidden ones (a copy that is under way is mostly hidden).
 fn walk(folder: &Path, found: &mut Vec<(PathBuf, Metadata)>) {
     for item in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        if item.file_name().to_string_lossy().starts_with('.') {
+        if hidden(&item.file_name().to_string_lossy()) {
             continue;
         }
         match item.metadata() {

@@ -125,6 +125,16 @@ impl Iconik {
         library::upload(self, name, bytes).await
     }
 
+    /// Uploads a new version of an asset.
+    pub async fn change_asset(&self, asset: &str, bytes: &[u8]) {
+        library::change(self, asset, bytes).await;
+    }
+
+    /// Puts a collection into another.
+    pub fn nest(&self, inner: &str, outer: &str) {
+        assets::put_into(self, outer, "collections", inner, USER);
+    }
+
     /// Calls a custom action as a person does in the menu.
     pub async fn act(&self, url: &str, secret: &str, body: Value) -> u16 {
         let mut full = json!({

@@ -48,6 +48,12 @@ pub(super) async fn upload(it: &Iconik, name: &str, bytes: &[u8]) -> String {
     take(it, name, bytes, None).await
 }
 
+/// Uploads a new version of an asset.
+pub(super) async fn change(it: &Iconik, asset: &str, bytes: &[u8]) {
+    let title = it.store().get("asset", asset).map(|it| text(&it["title"])).unwrap_or_default();
+    take(it, &title, bytes, Some(asset.to_owned())).await;
+}
+
 /// Takes a file: an asset or a version, its file open, then closed, then a proxy; each step is announced.
 async fn take(it: &Iconik, name: &str, bytes: &[u8], known: Option<String>) -> String {
     let (asset, version) = match known {
