@@ -126,7 +126,7 @@ impl Settings {
 
     /// The share of the day's limits that is used, in percent of the one that is used most.
     pub fn share(&self, used: Usage) -> u64 {
-        let share = |used: u64, most: u64| if most == 0 { 0 } else { used.saturating_mul(100) / most };
+        let share = |used: u64, most: u64| used.saturating_mul(100).checked_div(most).unwrap_or(0);
         share(used.items, self.items_per_day).max(share(used.bytes, self.bytes_per_day))
     }
 }

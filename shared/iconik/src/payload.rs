@@ -270,7 +270,9 @@ mod tests {
                 if kind > 5 { parent.remove(name); } else { parent.insert(name.to_owned(), broken(kind, &junk)); }
             }
             if let Some(event) = Event::read(&body) {
-                drop(event.meaning());
+                if let Meaning::Media { asset: found, .. } = event.meaning() {
+                    prop_assert_eq!(found.to_string(), asset);
+                }
                 if let Some(found) = event.asset() {
                     prop_assert_eq!(found.to_string(), asset);
                 }

@@ -14,7 +14,16 @@ use super::{APP_ID, DOMAIN, Iconik, USER, assets, files, jobs, metadata, search,
 use crate::now_ms;
 
 /// What an endpoint answers.
-pub(super) type Answer = Result<(StatusCode, Json<Value>), Response<Body>>;
+pub(super) type Answer = Result<(StatusCode, Json<Value>), Wrong>;
+
+/// An error: its status and its body.
+pub(super) struct Wrong(pub(super) StatusCode, pub(super) Value);
+
+impl IntoResponse for Wrong {
+    fn into_response(self) -> Response<Body> {
+        (self.0, Json(self.1)).into_response()
+    }
+}
 
 /// An answer with 200.
 pub(super) fn ok(body: Value) -> Answer {
@@ -27,8 +36,8 @@ pub(super) fn made(body: Value) -> Answer {
 }
 
 /// An error, in the first of Iconik's two shapes.
-pub(super) fn error(status: StatusCode, text: &str) -> Response<Body> {
-    (status, Json(json!({ "errors": [text] }))).into_response()
+pub(super) fn error(status: StatusCode, text: &str) -> Wrong {
+    Wrong(status, json!({ "errors": [text] }))
 }
 
 /// A page of a list that is paged by `page` and `per_page`.
@@ -88,21 +97,21 @@ async fn guard(State(it): State<Iconik>, request: Request, next: Next) -> Respon
         crate::pause(std::time::Duration::from_millis(faults.slow_ms)).await;
     }
     if !known || faults.refused_until > now_ms() {
-        return error(StatusCode::UNAUTHORIZED, "Token is invalid");
+        return error(StatusCode::UNAUTHORIZED, "Token is invalid").into_response();
     }
     let Some(left) = granted.filter(|_| !one_in(faults.busy_every, count)) else {
-        let mut response = error(StatusCode::TOO_MANY_REQUESTS, "rate limit exceeded");
+        let mut response = error(StatusCode::TOO_MANY_REQUESTS, "rate limit exceeded").into_response();
         response.headers_mut().insert("retry-after", HeaderValue::from_static("1"));
         return response;
     };
     let failing = one_in(faults.error_every, count);
     // half of the failures come after the work was done
     if failing && count % 2 == 0 {
-        return error(StatusCode::INTERNAL_SERVER_ERROR, "something went wrong");
+        return error(StatusCode::INTERNAL_SERVER_ERROR, "something went wrong").into_response();
     }
     let mut response = next.run(request).await;
     if failing {
-        response = error(StatusCode::INTERNAL_SERVER_ERROR, "something went wrong");
+        response = error(StatusCode::INTERNAL_SERVER_ERROR, "something went wrong").into_response();
     }
     response.headers_mut().insert("ratelimit-remaining", HeaderValue::from(left));
     response

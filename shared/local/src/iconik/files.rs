@@ -86,13 +86,13 @@ pub(super) async fn bytes(State(it): State<Iconik>, Path(file): Path<String>, Qu
     let value = |name: &str| query.iter().find(|it| it.0 == name).map(|it| it.1.clone()).unwrap_or_default();
     let expires: i64 = value("expires").parse().unwrap_or(0);
     if expires < now_ms() || value("signature") != signature(&it, &file, expires) {
-        return error(StatusCode::FORBIDDEN, "the link has expired");
+        return error(StatusCode::FORBIDDEN, "the link has expired").into_response();
     }
     // a media file is named by an id: no path leads out of the folder
     let plain = file.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-');
     match tokio::fs::read(it.inner.media.join(&file)).await {
         Ok(bytes) if plain => bytes.into_response(),
-        _ => error(StatusCode::NOT_FOUND, "the media is gone"),
+        _ => error(StatusCode::NOT_FOUND, "the media is gone").into_response(),
     }
 }
 

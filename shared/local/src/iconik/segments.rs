@@ -6,7 +6,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::door::{Answer, error, made, ok, page};
+use super::door::{Answer, Wrong, error, made, ok, page};
 use super::{Iconik, USER, text, webhooks};
 use crate::now_ms;
 
@@ -54,7 +54,7 @@ async fn add_bulk(State(it): State<Iconik>, Path(asset): Path<String>, Json(body
     made(Value::Null)
 }
 
-fn put(it: &Iconik, asset: &str, mut body: Value) -> Result<Value, axum::http::Response<axum::body::Body>> {
+fn put(it: &Iconik, asset: &str, mut body: Value) -> Result<Value, Wrong> {
     if it.store().get("asset", asset).is_none() {
         return Err(error(StatusCode::NOT_FOUND, "no such asset"));
     }

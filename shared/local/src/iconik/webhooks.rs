@@ -7,7 +7,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-use super::door::{Answer, error, made, ok};
+use super::door::{Answer, Wrong, error, made, ok};
 use super::faults::one_in;
 use super::{DOMAIN, Iconik, now, text};
 use crate::now_ms;
@@ -50,11 +50,10 @@ async fn remove(State(it): State<Iconik>, Path(id): Path<String>) -> StatusCode 
     if it.store().remove("webhook", &id) { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
 }
 
-fn whole(id: &str, body: Value) -> Result<Value, axum::http::Response<axum::body::Body>> {
+fn whole(id: &str, body: Value) -> Result<Value, Wrong> {
     for name in ["url", "event_type", "status"] {
         if body[name].as_str().is_none_or(str::is_empty) {
-            let text = json!({ "errors": { name: "required" } });
-            return Err(axum::response::IntoResponse::into_response((StatusCode::BAD_REQUEST, Json(text))));
+            return Err(Wrong(StatusCode::BAD_REQUEST, json!({ "errors": { name: "required" } })));
         }
     }
     let mut webhook = body;
