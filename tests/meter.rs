@@ -69,3 +69,25 @@ fn a_webhook_notification_and_an_item_cost_what_the_budgets_allow() {
         assert!(costs[0] < 20.0 && costs[1] < 20.0 && costs[2] < 8.0 && costs[3] < 5.0, "{costs:?}");
     });
 }
+
+#[test]
+fn an_asset_of_iconiks_costs_what_the_readme_says() {
+    World::alone(async || {
+        let data = tempfile::tempdir().unwrap();
+        let stack = own_stack(data.path(), &[("IconikWaitSeconds", "1")]).await;
+        let world = World::open(&stack).await;
+        let (manager, hook) = (world.iconik(json!({})).await, world.webhook(&[]).await);
+        let (before, asked) = (stack.meter(), manager.iconik.requests());
+        for index in 0..20 {
+            manager.iconik.upload(&format!("{index}.jpg"), &media("coffee.jpg")).await;
+        }
+        world.until("all are told", async || (hook.of("item.completed").len() == 20).then_some(())).await;
+        let used = stack.meter().since(&before);
+        let asked = (manager.iconik.requests() - asked) as f64 / 20.0;
+        println!("| path | write units | read units | SQS requests | invocations |\n|---|---|---|---|---|");
+        let all = ["iconik-webhook", "iconik-ingest", "dispatch", "process", "deliver-webhook"];
+        let costs = row("an asset, announced, found, processed, written back and told twice", &used, &all, 20.0);
+        println!("{asked:.1} requests to Iconik per asset");
+        assert!(asked <= 14.0 && costs[0] < 25.0 && costs[1] < 25.0, "{asked} {costs:?}");
+    });
+}

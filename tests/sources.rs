@@ -1,6 +1,7 @@
 //! Where media comes from besides: Object Matrix, limits of a day, threads, dry runs, an imported configuration.
 
 use serde_json::{Value, json};
+use system_tests::swarm::Swarm;
 use system_tests::vault::Vault;
 use system_tests::{World, media, own_stack, text};
 
@@ -149,5 +150,48 @@ fn a_configuration_is_taken_over_as_it_stands() {
         std::fs::write(&config, example.to_string()).unwrap();
         let (good, said) = world.notify_as(&["config", "import", "--config", paths[0]]).await;
         assert!(!good && said.contains("unknown keys: iconik_ulr"), "{said}");
+    });
+}
+
+#[test]
+fn a_swarm_is_polled_by_a_search_for_what_changed() {
+    World::run(async |world| {
+        let swarm = Swarm::start().await;
+        swarm.put("without-a-suffix", "h1", media("astronaut.jpg"));
+        let more = json!({
+            "poll": "search", "schedule": "rate(1 minute)", "credentials": { "accessKey": "user", "secretKey": "password" },
+        });
+        let bucket = world.bucket_at(&swarm.url, "rushes", more).await;
+        let first = world.ended(&bucket, 1).await.remove(0);
+        assert_eq!((&first["status"], &first["mediaType"]), (&json!("Completed"), &json!("image/jpeg")));
+        assert!(text(&first["version"]).starts_with("scsp-h1-"), "a hash says which protocol gave it: {first}");
+        swarm.put("b.jpg", "h2", media("coffee.jpg"));
+        world.ended(&bucket, 2).await;
+        let searches = swarm.searches();
+        assert_eq!(searches[0], "", "the first is a walk of everything");
+        assert!(searches[1..].iter().any(|it| it.starts_with("20")), "later ones look for what changed: {searches:?}");
+        world.scan(&bucket).await;
+        assert_eq!(swarm.searches().last().map(String::as_str), Some(""), "a person's scan walks everything");
+        let (status, _) = world.ask("DELETE", &format!("/api/v1/Media/Buckets/{bucket}"), None).await;
+        assert_eq!(status, 204);
+    });
+}
+
+#[test]
+fn what_somebody_waits_for_takes_the_short_queue() {
+    World::run(async |world| {
+        let (bucket, hook) = (world.bucket().await, world.webhook(&[]).await);
+        std::fs::write(bucket.folder.join("one.jpg"), media("astronaut.jpg")).unwrap();
+        world.scan(&bucket.id).await;
+        let item = world.ended(&bucket.id, 1).await.remove(0);
+        assert_eq!(item["priority"], 5);
+        let (_, again) = world.ask("POST", &format!("/api/v1/Media/Items/{}/reprocess", text(&item["id"])), None).await;
+        assert_eq!(again["priority"], 8);
+        world.until("it is done again", async || (hook.of("item.completed").len() == 2).then_some(())).await;
+        let (status, problem) = {
+            let body = json!({ "system": "datacore", "endpoint": world.stack.s3_url, "bucket": "b", "schedule": "rate(1 day)", "priority": 11 });
+            world.ask("POST", "/api/v1/Media/Buckets", Some(body)).await
+        };
+        assert_eq!((status, &problem["field"]), (422, &json!("priority")));
     });
 }

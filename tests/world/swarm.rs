@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
@@ -29,6 +29,8 @@ struct Inner {
     objects: Mutex<BTreeMap<String, (String, Vec<u8>)>>,
     mood: Mutex<Mood>,
     listings: Mutex<usize>,
+    /// From when on each search over SCSP looked; empty for a walk.
+    searches: Mutex<Vec<String>>,
 }
 
 /// A running Swarm.
@@ -61,6 +63,11 @@ impl Swarm {
         *self.inner.mood.lock().expect("not poisoned") = mood;
     }
 
+    /// From when on each search over SCSP looked; empty for a walk.
+    pub fn searches(&self) -> Vec<String> {
+        self.inner.searches.lock().expect("not poisoned").clone()
+    }
+
     /// How many pages it has listed, without probes.
     pub fn listings(&self) -> usize {
         *self.inner.listings.lock().expect("not poisoned")
@@ -72,7 +79,26 @@ fn refuse(status: u16, code: &str) -> Response {
     (status, format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>no</Message></Error>")).into_response()
 }
 
-async fn list(State(it): State<Arc<Inner>>, Query(query): Query<BTreeMap<String, String>>) -> Response {
+/// SCSP: everything, as JSON, to who has the password.
+fn search(it: &Inner, query: &BTreeMap<String, String>, headers: &HeaderMap) -> Response {
+    // `user:password`
+    if headers.get("authorization").is_none_or(|it| it != "Basic dXNlcjpwYXNzd29yZA==") {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    it.searches.lock().expect("not poisoned").push(query.get("last_modified>").cloned().unwrap_or_default());
+    let objects = it.objects.lock().expect("not poisoned");
+    let entry = |(key, (etag, bytes)): (&String, &(String, Vec<u8>))| serde_json::json!({ "name": key, "hash": etag, "bytes": bytes.len(), "last_modified": "2026-11-21T09:00:00.000000Z", "content_type": "image/jpeg" });
+    axum::Json(objects.iter().map(entry).collect::<Vec<serde_json::Value>>()).into_response()
+}
+
+async fn list(
+    State(it): State<Arc<Inner>>,
+    Query(query): Query<BTreeMap<String, String>>,
+    headers: HeaderMap,
+) -> Response {
+    if query.get("format").is_some_and(|it| it == "json") {
+        return search(&it, &query, &headers);
+    }
     let most: usize = query.get("max-keys").and_then(|it| it.parse().ok()).unwrap_or(1_000);
     let probe = most == 1;
     let mood = *it.mood.lock().expect("not poisoned");

@@ -11,6 +11,7 @@ use crate::{items, notifications};
 pub(crate) struct Parts {
     pub(crate) table: Table,
     pub(crate) faces: Queue,
+    pub(crate) faces_urgent: Queue,
     pub(crate) webhooks: Queue,
     pub(crate) dead: Queue,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::AppId;
 use domain::bucket::ProcessorKind;
-use domain::item::Status;
+use domain::item::{Status, URGENT};
 use domain::order::ProcessOrder;
 use domain::processing::delay;
 use entry::queue::NotQueued;
@@ -13,14 +13,16 @@ use time::Duration;
 
 use crate::handler::Parts;
 
-/// Orders what has become Pending, each processor on its queue.
+/// Orders what has become Pending, each processor on its queues: what somebody waits for on the short one.
 pub(crate) async fn order(parts: &Parts, changed: &[Changed]) -> Result<(), NotQueued> {
     let pending = changed.iter().filter(|it| it.item.status == Status::Pending && it.before != Some(Status::Pending));
-    let orders: Vec<(ProcessOrder, Duration)> = pending
-        .filter(|it| it.item.processor == ProcessorKind::FacialRecognition)
-        .map(|it| (ProcessOrder { v: 1, item: it.item.id }, delay(&it.item)))
-        .collect();
-    parts.faces.send_all(&orders).await
+    let (mut usual, mut urgent) = (Vec::new(), Vec::new());
+    for it in pending.filter(|it| it.item.processor == ProcessorKind::FacialRecognition) {
+        let lane = if it.item.priority >= URGENT { &mut urgent } else { &mut usual };
+        lane.push((ProcessOrder { v: 1, item: it.item.id }, delay(&it.item)));
+    }
+    parts.faces_urgent.send_all(&urgent).await?;
+    parts.faces.send_all(&usual).await
 }
 
 /// Counts changes of state, one row per application and batch.

@@ -10,6 +10,7 @@ async fn main() -> Result<(), entry::Error> {
     let parts = handler::Parts {
         table: start.table(),
         faces: start.queue("FACES_QUEUE"),
+        faces_urgent: start.queue("FACES_URGENT_QUEUE"),
         webhooks: start.queue("WEBHOOK_QUEUE"),
         dead: start.queue("DEAD_LETTERS"),
     };

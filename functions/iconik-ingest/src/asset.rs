@@ -1,6 +1,6 @@
 //! An asset: is there something new in it, what, and is it there yet?
 
-use domain::item::{Asset as Found, Item, Problem, Status};
+use domain::item::{Asset as Found, Item, Problem, Status, URGENT};
 use domain::order::{Ingest, IngestOrder};
 use domain::processing::reprocess;
 use domain::scanning::{MAX_BYTES, is_wanted};
@@ -120,6 +120,8 @@ fn item(at: &At, order: &IngestOrder, found: &Asset, version: &Version, size: u6
         size,
         media_type,
         processor: at.settings.processor,
+        // a person who asks for it waits for it
+        priority: if order.force { at.settings.priority.max(URGENT) } else { at.settings.priority },
         found_by: &found_by,
     };
     Item::of_asset(it, domain::from_millis(order.received_at))

@@ -96,7 +96,7 @@ pub(crate) async fn replace(
     // whoever mends a bucket wants it scanned, not waited for
     let mut scans = state.table.scan_state(app, bucket.id).await?;
     if scans.failures > 0 {
-        scans = ScanState { last: scans.last, ..ScanState::default() };
+        scans = ScanState { last: scans.last, searched: scans.searched, ..ScanState::default() };
         state.table.put_scan_state(app, bucket.id, &scans).await?;
     }
     Ok(Json(BucketOut::new(&bucket, &scans)))

@@ -1,8 +1,8 @@
 //! What goes over the wire.
 
 use domain::address::{Allowed, judge};
-use domain::bucket::{Backend, Bucket, ProcessorKind, ProcessorSettings, ScanState, System};
-use domain::item::{Item, Status};
+use domain::bucket::{Backend, Bucket, Poll, ProcessorKind, ProcessorSettings, ScanState, System};
+use domain::item::{Item, Status, usual_priority};
 use domain::schedule::Schedule;
 use domain::settings::Settings;
 use domain::{AppId, BucketId, from_millis, rfc3339};
@@ -45,6 +45,16 @@ pub(crate) struct BucketIn {
     processor: String,
     #[serde(default)]
     settings: SettingsIn,
+    /// 1 to 10, by default 5; from 8 on, items take the short queue
+    #[serde(default = "usual_priority")]
+    priority: u8,
+    /// DataCore: `listing` (every key, over S3) or `search` (what was changed, over SCSP, with `credentials` as user and
+    /// password)
+    #[serde(default)]
+    poll: Option<String>,
+    /// With `search`: all is walked every so many scans, by default 60
+    #[serde(default)]
+    full_walk_every: Option<u32>,
     /// Results are also written beside the media, as `.ai/<name>.json`; a vault that refuses to be written to fails
     /// nothing.
     #[serde(default)]
@@ -141,6 +151,20 @@ impl BucketIn {
             .schedule
             .parse()
             .map_err(|it: domain::schedule::NotASchedule| Problem::invalid("schedule", it.to_string()))?;
+        if !(1..=10).contains(&self.priority) {
+            return Err(Problem::invalid("priority", "1 to 10"));
+        }
+        let poll = match (self.poll.as_deref(), system) {
+            (None | Some("listing"), _) => Poll::Listing,
+            (Some("search"), System::DataCore) => {
+                let full_every = self.full_walk_every.unwrap_or(60);
+                if !(2..=10_000).contains(&full_every) {
+                    return Err(Problem::invalid("fullWalkEvery", "2 to 10000"));
+                }
+                Poll::Search { full_every }
+            }
+            _ => return Err(Problem::invalid("poll", "`listing`, or with datacore `search`")),
+        };
         Ok(Bucket {
             id,
             app,
@@ -154,6 +178,8 @@ impl BucketIn {
             active: self.active,
             processor: ProcessorKind::FacialRecognition,
             settings: self.settings.checked()?,
+            priority: self.priority,
+            poll,
             write_back: self.write_back,
             credentials: None,
             created_at: now,
@@ -196,6 +222,8 @@ pub(crate) struct BucketOut {
     active: bool,
     processor: String,
     settings: SettingsIn,
+    priority: u8,
+    poll: String,
     write_back: bool,
     has_credentials: bool,
     created_at: String,
@@ -249,6 +277,8 @@ impl BucketOut {
             active: it.active,
             processor: it.processor.name().to_owned(),
             settings,
+            priority: it.priority,
+            poll: if it.poll == Poll::Listing { "listing" } else { "search" }.to_owned(),
             write_back: it.write_back,
             has_credentials: it.credentials.is_some(),
             created_at: rfc3339(it.created_at),
@@ -287,6 +317,7 @@ pub(crate) struct ItemOut {
     size: u64,
     media_type: String,
     processor: String,
+    priority: u8,
     /// Pending, Processing, Completed, Failed or Skipped
     status: String,
     attempts: u32,
@@ -344,6 +375,7 @@ impl ItemOut {
             size: it.size,
             media_type: it.media_type.clone(),
             processor: it.processor.name().to_owned(),
+            priority: it.priority,
             status: it.status.name().to_owned(),
             attempts: it.attempts,
             found_at: rfc3339(from_millis(it.found_at)),

@@ -59,6 +59,8 @@ pub(crate) struct SettingsBody {
     datacore_token: Option<String>,
     /// `FacialRecognition`
     processor: Option<String>,
+    /// Of Iconik's assets, 1 to 10, by default 5; from 8 on, items take the short queue
+    priority: Option<u8>,
     /// A folder inside the function's temporary storage
     temp_folder: Option<String>,
     /// How many items are processed at once; 0 means as many as the deployment can
@@ -98,6 +100,7 @@ impl SettingsBody {
             datacore_endpoint: it.datacore_endpoint.clone(),
             datacore_token: masked(&it.datacore_token),
             processor: Some(it.processor.name().to_owned()),
+            priority: Some(it.priority),
             temp_folder: it.temp_folder.clone(),
             no_of_threads: Some(it.no_of_threads),
             video_file_types: it.video_file_types.clone(),
@@ -169,6 +172,7 @@ impl SettingsBody {
             it if (least..=most).contains(&it) => Ok(it),
             _ => Err(Problem::invalid(field, format!("{least} to {most}"))),
         };
+        let priority = within("priority", self.priority.map(u32::from), u32::from(usual.priority), 1, 10)?;
         let rate = self.iconik_requests_per_second;
         Ok(Settings {
             system: system?,
@@ -192,6 +196,7 @@ impl SettingsBody {
             aws_region: self.aws_region.clone(),
             datacore_endpoint: self.datacore_endpoint.as_ref().map(|it| it.trim_end_matches('/').to_owned()),
             processor,
+            priority: u8::try_from(priority).unwrap_or(usual.priority),
             temp_folder: self.temp_folder.clone(),
             no_of_threads: within("no_of_threads", self.no_of_threads, usual.no_of_threads, 0, 1_000)?,
             video_file_types: tidied(&self.video_file_types),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::address::Allowed;
-use domain::item::{Item, Problem, Status};
+use domain::item::{Item, Problem, Status, URGENT};
 use domain::order::ProcessOrder;
 use domain::processing::{Plan, claim, complete, fail, postpone, skip};
 use domain::settings::Settings;
@@ -22,8 +22,9 @@ pub(crate) struct Parts {
     pub(crate) settings: AppSettings,
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) connections: Connections,
-    /// Its own queue, for what has to wait.
+    /// Its own queues, for what has to wait.
     pub(crate) queue: Queue,
+    pub(crate) urgent: Queue,
     pub(crate) s3: aws_sdk_s3::Client,
     /// The bucket of results.
     pub(crate) results: String,
@@ -46,7 +47,8 @@ pub(crate) async fn handle(parts: &Parts, message: Message) -> Result<(), Failur
         Gate::Open(slot) => slot,
         Gate::Later(delay, why) => {
             tracing::debug!(item.id = %item.id, "{} waits: {why}", item.name());
-            return Ok(parts.queue.send(&order, delay).await?);
+            let queue = if item.priority >= URGENT { &parts.urgent } else { &parts.queue };
+            return Ok(queue.send(&order, delay).await?);
         }
     };
     let (app, holder) = (item.app, item.id.to_string());

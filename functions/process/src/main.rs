@@ -20,6 +20,7 @@ async fn main() -> Result<(), entry::Error> {
         settings: entry::AppSettings::new(table.clone()),
         connections: iconik::Connections::new(table.clone(), secrets.clone(), allowed.clone(), meter.clone()),
         queue: start.queue("PROCESS_QUEUE"),
+        urgent: start.queue("URGENT_QUEUE"),
         secrets,
         table,
         s3: start.s3(),

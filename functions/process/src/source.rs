@@ -52,7 +52,7 @@ impl Source {
             Self::Iconik(it) => it.fetch(parts, item, file).await,
             Self::Bucket(bucket) => {
                 let credentials = parts.secrets.of_bucket(bucket).await?;
-                let fetched = match open(bucket, credentials, &parts.allowed, parts.meter.counter("media")) {
+                let fetched = match open(bucket, credentials, None, &parts.allowed, parts.meter.counter("media")) {
                     Ok(objects) => objects.fetch(&item.key, item.size, file).await,
                     Err(error) => Err(error),
                 };
@@ -83,7 +83,7 @@ impl Source {
             Self::Bucket(bucket) if bucket.write_back => {
                 let credentials = parts.secrets.of_bucket(bucket).await?;
                 let json = serde_json::to_vec(document)?;
-                let put = match open(bucket, credentials, &parts.allowed, parts.meter.counter("media")) {
+                let put = match open(bucket, credentials, None, &parts.allowed, parts.meter.counter("media")) {
                     Ok(objects) => objects.put(&beside(&item.key), json, "application/json").await,
                     Err(error) => Err(error),
                 };

@@ -1,7 +1,7 @@
 //! One page: list, store what is new, go on or end.
 
 use domain::address::Allowed;
-use domain::bucket::{Bucket, LastScan, ScanState};
+use domain::bucket::{Bucket, LastScan, Poll, ScanState, Searched};
 use domain::notification::{News, Stream};
 use domain::order::ScanOrder;
 use domain::scanning::backoff;
@@ -15,6 +15,9 @@ use crate::page;
 
 /// A scan holds its bucket for so long without a sign of life, and says that it lives when a third is left.
 const LEASE: Duration = Duration::minutes(15);
+
+/// How far a search looks back behind the last one.
+const OVERLAP: Duration = Duration::minutes(15);
 
 /// What the handler works with.
 pub(crate) struct Parts {
@@ -37,8 +40,9 @@ pub(crate) async fn handle(parts: &Parts, now: OffsetDateTime, message: Message)
     if !wanted(&order, &bucket, &state, now) {
         return Ok(());
     }
+    let since = since(&order, &bucket, &state);
     let credentials = parts.secrets.of_bucket(&bucket).await?;
-    let opened = open(&bucket, credentials, &parts.allowed, parts.meter.counter("media"));
+    let opened = open(&bucket, credentials, since, &parts.allowed, parts.meter.counter("media"));
     let listed = match &opened {
         Ok(objects) => list(objects, &order).await,
         Err(error) => Err(ObjectsError::Answer(error.to_string())),
@@ -55,6 +59,26 @@ pub(crate) async fn handle(parts: &Parts, now: OffsetDateTime, message: Message)
             proceed(parts, order, &bucket, &mut state, listing, found, now).await
         }
         (Err(error), _) | (_, Err(error)) => fail(parts, &order, &bucket, &mut state, &error, now).await,
+    }
+}
+
+/// From when on a search looks, in milliseconds; `None` for a walk of everything. Searches overlap: Swarm's index lags
+/// behind its objects (media systems, section 4.3). A scan that a person asked for walks everything.
+fn since(order: &ScanOrder, bucket: &Bucket, state: &ScanState) -> Option<i64> {
+    let Poll::Search { full_every } = bucket.poll else { return None };
+    let searched = state.searched.filter(|it| it.count < full_every && !order.requested)?;
+    Some(searched.to - OVERLAP.whole_milliseconds() as i64)
+}
+
+/// How far searches have come when this one ends. Written when something was found, and otherwise once an hour: until
+/// then the next search looks a little further back.
+fn searched(order: &ScanOrder, bucket: &Bucket, state: &ScanState, found: u64) -> Option<Searched> {
+    let Poll::Search { .. } = bucket.poll else { return None };
+    let walked = since(order, bucket, state).is_none();
+    match state.searched {
+        _ if walked => Some(Searched { to: order.at, count: 1 }),
+        Some(it) if found > 0 || order.at - it.to > 3_600_000 => Some(Searched { to: order.at, count: it.count + 1 }),
+        other => other,
     }
 }
 
@@ -105,7 +129,8 @@ async fn proceed(
         tracing::info!(bucket = %bucket.bucket, found, listed, "scanned {}: {listed} objects, {found} new", bucket.bucket);
     }
     let last = order.requested.then(|| ended(&order, listed, found, None, false));
-    let next = ScanState { last: last.or_else(|| state.last.clone()), ..ScanState::default() };
+    let searched = searched(&order, bucket, state, found);
+    let next = ScanState { last: last.or_else(|| state.last.clone()), searched, ..ScanState::default() };
     if *state != next {
         parts.table.put_scan_state(order.app, order.bucket, &next).await?;
     }
@@ -137,8 +162,14 @@ async fn fail(
     parts.table.append(order.app, &Stream::App, &[News::new("scan.failed", data)], &write_id, now).await?;
     let last = order.requested.then(|| ended(order, order.listed, order.found, Some(reason.clone()), false));
     let last = last.or_else(|| state.last.clone());
-    let next =
-        ScanState { running: None, failures, last_error: Some(reason), not_before: domain::millis(not_before), last };
+    let next = ScanState {
+        running: None,
+        failures,
+        last_error: Some(reason),
+        not_before: domain::millis(not_before),
+        searched: state.searched,
+        last,
+    };
     parts.table.put_scan_state(order.app, order.bucket, &next).await?;
     Ok(())
 }

@@ -47,8 +47,8 @@ pub(crate) async fn store(
     let new = seen.into_iter().filter(|it| known.get(&it.0.id).is_none_or(|by| *by == page)).map(|it| it.1);
     let new: Vec<Object> = stream::iter(new)
         .map(async |it| {
-            let media_type = source.media_type(&it.key).await.or_else(gone)?;
-            Ok(Object { media_type, ..it.clone() })
+            let asked = source.media_type(&it.key).await.or_else(gone)?;
+            Ok(Object { media_type: asked.or_else(|| it.media_type.clone()), ..it.clone() })
         })
         .buffered(AT_ONCE)
         .try_collect()

@@ -72,6 +72,18 @@ pub struct ProcessorSettings {
     pub score_threshold: Option<f64>,
 }
 
+/// How new objects are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Poll {
+    /// Every key is listed, over S3.
+    #[default]
+    Listing,
+    /// What was changed since the last scan is searched for, over SCSP (media systems, section 4.4); all is walked every
+    /// so many scans.
+    Search { full_every: u32 },
+}
+
 /// A secret as it is stored: base64 of nonce and ciphertext under the application's data key.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sealed(pub String);
@@ -105,6 +117,12 @@ pub struct Bucket {
     pub processor: ProcessorKind,
     #[serde(default)]
     pub settings: ProcessorSettings,
+    /// 1 to 10; see [`crate::item::URGENT`].
+    #[serde(default = "crate::item::usual_priority")]
+    pub priority: u8,
+    /// How new objects are found.
+    #[serde(default)]
+    pub poll: Poll,
     /// Results are written beside the media, as `.ai/<name>.json`.
     #[serde(default)]
     pub write_back: bool,
@@ -128,9 +146,21 @@ pub struct ScanState {
     /// No scheduled scan before this time (milliseconds), after failures.
     #[serde(default)]
     pub not_before: i64,
+    /// Where a search goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub searched: Option<Searched>,
     /// The last scan that a person asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<LastScan>,
+}
+
+/// How far searches have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Searched {
+    /// Everything that was changed before has been found, in milliseconds.
+    pub to: i64,
+    /// Searches since the last walk of everything.
+    pub count: u32,
 }
 
 /// How a scan that a person asked for ended.

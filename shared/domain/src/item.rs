@@ -61,6 +61,9 @@ pub struct Item {
     pub size: u64,
     pub media_type: String,
     pub processor: ProcessorKind,
+    /// 1 to 10; see [`URGENT`].
+    #[serde(default = "usual_priority", skip_serializing_if = "is_usual")]
+    pub priority: u8,
     pub status: Status,
     /// Counts changes of state, so that each is made from the state that it was decided on.
     pub revision: u32,
@@ -100,7 +103,20 @@ pub struct Asset<'a> {
     /// Of the original.
     pub media_type: String,
     pub processor: ProcessorKind,
+    pub priority: u8,
     pub found_by: &'a str,
+}
+
+/// From this priority on an item takes the short queue, which nothing waits in that nobody is waiting for.
+pub const URGENT: u8 = 8;
+
+/// The priority of what nobody has given one.
+pub fn usual_priority() -> u8 {
+    5
+}
+
+fn is_usual(it: &u8) -> bool {
+    *it == usual_priority()
 }
 
 /// How many changes of state an item keeps.
@@ -158,6 +174,7 @@ impl Item {
             size: object.size,
             media_type,
             processor: bucket.processor,
+            priority: bucket.priority,
             status: Status::Pending,
             revision: 0,
             attempts: 0,
@@ -186,6 +203,7 @@ impl Item {
             size: it.size,
             media_type: it.media_type,
             processor: it.processor,
+            priority: it.priority,
             status: Status::Pending,
             revision: 0,
             attempts: 0,

@@ -3,7 +3,7 @@
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
-use crate::item::{Item, Problem, Results, Status};
+use crate::item::{Item, Problem, Results, Status, URGENT};
 use crate::notification::News;
 
 /// Starts per order, after which an item is Failed (processors, section 2.5).
@@ -92,6 +92,8 @@ pub fn reprocess(now: OffsetDateTime, item: &Item) -> Option<Plan> {
     let mut next = item.moved(now, Status::Pending, Some("asked for again".to_owned()));
     next.attempts = 0;
     next.error = None;
+    // somebody waits for it
+    next.priority = next.priority.max(URGENT);
     Some(Plan { item: next, news: None })
 }
 

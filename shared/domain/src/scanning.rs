@@ -108,6 +108,8 @@ pub(crate) mod tests {
             active: true,
             processor: ProcessorKind::FacialRecognition,
             settings: Default::default(),
+            priority: 5,
+            poll: Default::default(),
             write_back: false,
             credentials: None,
             created_at: OffsetDateTime::UNIX_EPOCH,

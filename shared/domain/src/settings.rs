@@ -44,6 +44,8 @@ pub struct Settings {
     pub datacore_endpoint: Option<String>,
     pub datacore_token: Option<Sealed>,
     pub processor: ProcessorKind,
+    /// Of Iconik's assets, 1 to 10; see [`crate::item::URGENT`].
+    pub priority: u8,
     /// A folder inside the function's temporary storage.
     pub temp_folder: Option<String>,
     /// How many items are processed at once; 0 means as many as the deployment can.
@@ -81,6 +83,7 @@ impl Default for Settings {
             datacore_endpoint: None,
             datacore_token: None,
             processor: ProcessorKind::FacialRecognition,
+            priority: crate::item::usual_priority(),
             temp_folder: None,
             no_of_threads: 0,
             video_file_types: Vec::new(),

@@ -8,6 +8,9 @@ use std::time::Duration;
 use domain::address::Allowed;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
+/// A client that connects to judged addresses alone, and a request of it.
+pub use reqwest::{Client, RequestBuilder as Request};
+
 /// A connection is made within this time, and everything is done within [`TOTAL`] (realtime, H-1: 15 to 30 s).
 pub const CONNECT: Duration = Duration::from_secs(3);
 /// DNS, connection, TLS, request, answer and its whole body.

@@ -214,7 +214,7 @@ fn triggers(
 ) -> Vec<JoinHandle<()>> {
     let mut tasks = Vec::new();
     for function in functions {
-        if let Some(source) = &function.it.queue {
+        for source in &function.it.queues {
             tasks.push(tokio::spawn(queue_source::run(source.clone(), function.clone(), sqs.clone(), bus.clone())));
         }
         if let (Some(source), Some(table)) = (&function.it.stream, &model.table) {

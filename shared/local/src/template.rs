@@ -30,7 +30,7 @@ pub struct Function {
     /// Processes at most.
     pub concurrency: usize,
     pub routes: Vec<Route>,
-    pub queue: Option<QueueSource>,
+    pub queues: Vec<QueueSource>,
     pub stream: Option<StreamSource>,
     pub schedule: Option<String>,
 }

@@ -1,12 +1,13 @@
 //! Buckets of media systems, over S3: the port, and its errors.
 
 mod s3;
+mod scsp;
 
 use std::path::Path;
 
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use domain::address::{Allowed, Refused};
-use domain::bucket::Bucket;
+use domain::bucket::{Bucket, Poll};
 use domain::scanning::Object;
 
 /// A page of a listing; with `next`, there is more.
@@ -55,12 +56,58 @@ pub trait Objects {
     fn fetch(&self, key: &str, size: u64, to: &Path) -> impl Future<Output = Result<String, ObjectsError>>;
 }
 
-/// The adapter that a bucket needs.
+/// The adapter that a bucket needs. With `since`, in milliseconds, a search finds what was changed from then on.
 pub fn open(
     bucket: &Bucket,
     credentials: Option<(String, String)>,
+    since: Option<i64>,
     allowed: &Allowed,
     meter: impl Intercept + Clone + 'static,
 ) -> Result<impl Objects, ObjectsError> {
-    s3::Bucket::open(bucket, credentials, allowed, meter)
+    match bucket.poll {
+        Poll::Listing => s3::Bucket::open(bucket, credentials, allowed, meter).map(Opened::S3),
+        Poll::Search { .. } => scsp::Bucket::open(bucket, credentials, since, allowed).map(Opened::Scsp),
+    }
+}
+
+enum Opened {
+    S3(s3::Bucket),
+    Scsp(scsp::Bucket),
+}
+
+impl Objects for Opened {
+    async fn page(&self, token: Option<&str>) -> Result<Listing, ObjectsError> {
+        match self {
+            Self::S3(it) => it.page(token).await,
+            Self::Scsp(it) => it.page(token).await,
+        }
+    }
+
+    async fn probe(&self) -> Result<(), ObjectsError> {
+        match self {
+            Self::S3(it) => it.probe().await,
+            Self::Scsp(it) => it.probe().await,
+        }
+    }
+
+    async fn media_type(&self, key: &str) -> Result<Option<String>, ObjectsError> {
+        match self {
+            Self::S3(it) => it.media_type(key).await,
+            Self::Scsp(it) => it.media_type(key).await,
+        }
+    }
+
+    async fn put(&self, key: &str, bytes: Vec<u8>, media_type: &str) -> Result<bool, ObjectsError> {
+        match self {
+            Self::S3(it) => it.put(key, bytes, media_type).await,
+            Self::Scsp(it) => it.put(key, bytes, media_type).await,
+        }
+    }
+
+    async fn fetch(&self, key: &str, size: u64, to: &Path) -> Result<String, ObjectsError> {
+        match self {
+            Self::S3(it) => it.fetch(key, size, to).await,
+            Self::Scsp(it) => it.fetch(key, size, to).await,
+        }
+    }
 }

@@ -120,7 +120,7 @@ fn function(name: &str, it: &Node, defaults: Option<&Node>, names: &Names) -> Re
         environment,
         concurrency: reserved.clamp(1, MOST_PROCESSES),
         routes: Vec::new(),
-        queue: None,
+        queues: Vec::new(),
         stream: None,
         schedule: None,
     };
@@ -145,7 +145,7 @@ fn trigger(function: &mut Function, name: &str, node: &Node, names: &Names) -> R
                 ["Queue", "BatchSize", "MaximumBatchingWindowInSeconds", "FunctionResponseTypes", "ScalingConfig"];
             known(it, "queue trigger", &keys)?;
             let arn = names.text(needed(it, "Queue")?)?;
-            function.queue = Some(QueueSource {
+            function.queues.push(QueueSource {
                 queue: arn.rsplit(':').next().unwrap_or_default().to_owned(),
                 batch: number(it.get("BatchSize"), names, 10)?,
                 window: seconds(it.get("MaximumBatchingWindowInSeconds"), names, 0)?,
@@ -154,6 +154,7 @@ fn trigger(function: &mut Function, name: &str, node: &Node, names: &Names) -> R
             if let Some(scaling) = it.get("ScalingConfig") {
                 known(scaling, "scaling", &["MaximumConcurrency"])?;
                 let most = number(scaling.get("MaximumConcurrency"), names, MOST_PROCESSES)?;
+                // of several triggers the smallest bound holds for all: one machine is smaller than Lambda
                 function.concurrency = function.concurrency.min(most);
             }
         }

@@ -18,11 +18,22 @@ fn the_real_template_is_understood_whole() {
     let binaries: Vec<&str> = model.functions.iter().map(|it| it.binary.as_str()).collect();
     assert_eq!(
         binaries,
-        ["media-api", "channels-api", "docs-api", "sweep", "scan", "process", "dispatch", "deliver-webhook"]
+        [
+            "media-api",
+            "channels-api",
+            "docs-api",
+            "sweep",
+            "scan",
+            "process",
+            "dispatch",
+            "deliver-webhook",
+            "iconik-webhook",
+            "iconik-ingest"
+        ]
     );
     let process = &model.functions[5];
     assert_eq!((process.concurrency, process.timeout.as_secs()), (2, 900));
-    assert_eq!(process.queue.as_ref().unwrap().queue, "notifications-FacesQueue");
+    assert_eq!(process.queues[0].queue, "notifications-FacesQueue");
     assert_eq!(process.environment["DEAD_LETTERS"], "http://127.0.0.1:1/000000000000/notifications-FacesDead");
     assert_eq!(process.environment["AWS_LAMBDA_LOG_LEVEL"], "INFO");
     let stream = model.functions[6].stream.as_ref().unwrap();

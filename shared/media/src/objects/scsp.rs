@@ -1,0 +1,175 @@
+//! DataCore Swarm's own protocol, SCSP: a search by time is the cheaper poll (media systems, section 4.4).
+
+use std::path::Path;
+
+use domain::address::{Allowed, judge};
+use domain::id::hex;
+use domain::scanning::Object;
+use domain::{from_millis, rfc3339};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
+use url::Url;
+
+use super::{Listing, Objects, ObjectsError};
+
+/// Objects per page.
+const PER_PAGE: usize = 1_000;
+/// A page of answers is read to this size.
+const MOST_BYTES: usize = 8 << 20;
+const LONGEST: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// A bucket of Swarm's, over SCSP.
+pub(super) struct Bucket {
+    http: guard::Client,
+    root: Url,
+    domain: String,
+    bucket: String,
+    prefix: Option<String>,
+    credentials: Option<(String, String)>,
+    since: Option<i64>,
+}
+
+/// An entry of a search (section 4.4).
+#[derive(Deserialize)]
+struct Entry {
+    name: String,
+    #[serde(default)]
+    hash: String,
+    #[serde(default)]
+    bytes: u64,
+    #[serde(default)]
+    content_type: Option<String>,
+}
+
+impl Bucket {
+    pub(super) fn open(
+        bucket: &domain::bucket::Bucket,
+        credentials: Option<(String, String)>,
+        since: Option<i64>,
+        allowed: &Allowed,
+    ) -> Result<Self, ObjectsError> {
+        let root = judge(&bucket.endpoint, allowed)?;
+        let http = guard::client(allowed, None).map_err(|it| ObjectsError::Unreachable(it.to_string()))?;
+        let domain = root.host_str().unwrap_or_default().to_owned();
+        let prefix = if let [one] = &bucket.prefixes[..] { Some(one.clone()) } else { None };
+        Ok(Self { http, root, domain, bucket: bucket.bucket.clone(), prefix, credentials, since })
+    }
+
+    /// The address of the bucket, or of an object in it.
+    fn url(&self, key: Option<&str>) -> Url {
+        let mut url = self.root.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.clear().push(&self.bucket).extend(key.into_iter().flat_map(|it| it.split('/')));
+        }
+        url.query_pairs_mut().append_pair("domain", &self.domain);
+        url
+    }
+
+    fn signed(&self, request: guard::Request) -> guard::Request {
+        match &self.credentials {
+            Some((user, password)) => request.basic_auth(user, Some(password)),
+            None => request,
+        }
+    }
+}
+
+impl Objects for Bucket {
+    async fn page(&self, token: Option<&str>) -> Result<Listing, ObjectsError> {
+        let mut url = self.url(None);
+        {
+            let mut query = url.query_pairs_mut();
+            query.append_pair("format", "json").append_pair("fields", "name,content_type,bytes,last_modified,hash");
+            query.append_pair("sort", "name").append_pair("size", &PER_PAGE.to_string());
+            if let Some(prefix) = &self.prefix {
+                query.append_pair("prefix", prefix);
+            }
+            if let Some(marker) = token {
+                query.append_pair("marker", marker);
+            }
+            if let Some(since) = self.since {
+                // the operator stands between name and value: `last_modified>=2026-…`
+                query.append_pair("last_modified>", &rfc3339(from_millis(since)));
+            }
+        }
+        let mut answer =
+            self.signed(self.http.get(url).timeout(LONGEST)).send().await.map_err(|it| unreachable(&it))?;
+        judged(answer.status().as_u16(), false)?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|it| unreachable(&it))? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > MOST_BYTES {
+                return Err(ObjectsError::Answer("far too much".to_owned()));
+            }
+        }
+        let strange = |_| ObjectsError::Answer("something that is no listing of Swarm's".to_owned());
+        let entries: Vec<Entry> = serde_json::from_slice(&bytes).map_err(strange)?;
+        let next = entries.last().map(|it| it.name.clone()).filter(|it| entries.len() >= PER_PAGE && token != Some(it));
+        // Swarm's own hash is no ETag of its S3 front end: it says where it comes from
+        let object = |it: Entry| Object {
+            key: it.name,
+            etag: format!("scsp-{}", it.hash),
+            size: it.bytes,
+            media_type: it.content_type.filter(|it| !it.ends_with("/octet-stream")),
+        };
+        Ok(Listing { objects: entries.into_iter().map(object).collect(), next })
+    }
+
+    /// A search is answered to those who are known alone; to a stranger a public bucket shows the same, and all of it.
+    async fn probe(&self) -> Result<(), ObjectsError> {
+        Ok(())
+    }
+
+    async fn media_type(&self, _: &str) -> Result<Option<String>, ObjectsError> {
+        Ok(None) // it came with the listing
+    }
+
+    async fn put(&self, key: &str, bytes: Vec<u8>, media_type: &str) -> Result<bool, ObjectsError> {
+        let request =
+            self.http.post(self.url(Some(key))).timeout(LONGEST).header("content-type", media_type).body(bytes);
+        let answer = self.signed(request).send().await.map_err(|it| unreachable(&it))?;
+        match answer.status().as_u16() {
+            200..=299 => Ok(true),
+            401 | 403 | 405 | 409 => Ok(false),
+            status => Err(ObjectsError::Answer(status.to_string())),
+        }
+    }
+
+    async fn fetch(&self, key: &str, size: u64, to: &Path) -> Result<String, ObjectsError> {
+        let mut answer = self.signed(self.http.get(self.url(Some(key)))).send().await.map_err(|it| unreachable(&it))?;
+        judged(answer.status().as_u16(), true)?;
+        let mut file = tokio::fs::File::create(to).await.map_err(ObjectsError::Disk)?;
+        let (mut hash, mut written) = (Sha256::new(), 0_u64);
+        loop {
+            let chunk = tokio::time::timeout(LONGEST, answer.chunk()).await;
+            let chunk = chunk.map_err(|_| ObjectsError::Unreachable("the media stopped coming".to_owned()))?;
+            let Some(chunk) = chunk.map_err(|it| unreachable(&it))? else { break };
+            written += chunk.len() as u64;
+            if written > size {
+                return Err(ObjectsError::Grown);
+            }
+            hash.update(&chunk);
+            file.write_all(&chunk).await.map_err(ObjectsError::Disk)?;
+        }
+        file.flush().await.map_err(ObjectsError::Disk)?;
+        Ok(hex(&hash.finalize()))
+    }
+}
+
+fn judged(status: u16, object: bool) -> Result<(), ObjectsError> {
+    match status {
+        200..=299 => Ok(()),
+        401 | 403 => Err(ObjectsError::Credentials(status.to_string())),
+        404 if object => Err(ObjectsError::NoObject),
+        404 => Err(ObjectsError::NoBucket),
+        _ => Err(ObjectsError::Answer(status.to_string())),
+    }
+}
+
+fn unreachable(error: &(dyn std::error::Error + 'static)) -> ObjectsError {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    ObjectsError::Unreachable(cause.to_string().chars().take(200).collect())
+}
