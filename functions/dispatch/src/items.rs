@@ -9,7 +9,6 @@ use domain::order::ProcessOrder;
 use domain::processing::delay;
 use entry::queue::NotQueued;
 use table::{Changed, TableError, Tally};
-use time::Duration;
 
 use crate::handler::Parts;
 
