@@ -26,7 +26,7 @@ fn one_bad_message_never_hurts_its_neighbours_and_ends_with_a_reason() {
         let _letters = world.letters().await;
         let (bucket, hook) = (world.bucket().await, world.webhook(&[]).await);
         std::fs::write(bucket.folder.join("one.jpg"), media("astronaut.jpg")).unwrap();
-        for queue in ["ScanQueue", "FacesQueue", "WebhookQueue"] {
+        for queue in ["ScanQueue", "FacesQueue", "FacesUrgentQueue", "WebhookQueue", "IconikQueue"] {
             let mark = format!("garbage-{queue}-{}", world.keys.application_id);
             for body in garbage(&mark) {
                 world.queue(queue, &body);
@@ -35,7 +35,13 @@ fn one_bad_message_never_hurts_its_neighbours_and_ends_with_a_reason() {
         // neighbours: a scan, its item, its webhooks, in the midst of it
         world.scan(&bucket.id).await;
         world.until("the neighbours are delivered", async || hook.first("item.completed")).await;
-        for (kind, queue) in [("scan", "ScanQueue"), ("faces", "FacesQueue"), ("webhook", "WebhookQueue")] {
+        for (kind, queue, dead) in [
+            ("scan", "ScanQueue", "ScanDead"),
+            ("faces", "FacesQueue", "FacesDead"),
+            ("faces", "FacesUrgentQueue", "FacesDead"),
+            ("webhook", "WebhookQueue", "WebhookDead"),
+            ("iconik", "IconikQueue", "IconikDead"),
+        ] {
             let mark = format!("garbage-{queue}-{}", world.keys.application_id);
             let letters = world
                 .until("all garbage is among the dead letters", async || {
@@ -53,7 +59,7 @@ fn one_bad_message_never_hurts_its_neighbours_and_ends_with_a_reason() {
                 let reason = it["reason"].as_str().unwrap();
                 assert!(reason.contains("the message is no "), "{reason}");
             }
-            remove(world, &queue.replace("Queue", "Dead"), &mark);
+            remove(world, dead, &mark);
         }
     });
 }
@@ -110,6 +116,10 @@ fn every_endpoint_answers_garbage_with_a_clear_refusal() {
             ("POST", format!("/api/v1/Notification/ChannelConfiguration/WebHook?applicationId={app}")),
             ("POST", "/api/v1/Authorization/GenerateJwtToken".to_owned()),
             ("POST", "/api/v1/Applications".to_owned()),
+            ("PUT", "/api/v1/Media/Settings".to_owned()),
+            ("POST", "/api/v1/Media/Iconik/backfill".to_owned()),
+            ("POST", "/iconik/webhook".to_owned()),
+            ("POST", "/iconik/actions/process".to_owned()),
         ];
         for (method, path) in endpoints {
             for kind in ["application/json", "text/plain", "multipart/form-data; boundary=x", ""] {

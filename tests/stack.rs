@@ -89,7 +89,7 @@ fn the_program_explains_itself() {
         let (good, text) = world.notify(&["scan", "nowhere"]).await;
         assert!(!good && text.contains("there is no bucket `nowhere`; those there are: datacore-demo"), "{text}");
         let (good, text) = world.notify(&["redrive", "nothing"]).await;
-        assert!(!good && text.contains("those there are: faces, scan, stream, webhook"), "{text}");
+        assert!(!good && text.contains("those there are: faces, iconik, scan, stream, webhook"), "{text}");
         let (good, text) = world.notify(&["completions", "bash"]).await;
         assert!(good && text.contains("dead-letters"));
     });

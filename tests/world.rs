@@ -23,11 +23,13 @@ use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
 /// How long a test waits for a condition.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 static STACK: OnceCell<Stack> = OnceCell::const_new();
 
+/// Tests with stacks of their own: one at a time.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 /// Who reads dead letters hides them from others for a moment: one test at a time.
 static LETTERS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
@@ -59,8 +61,12 @@ impl World<'_> {
     }
 
     /// Runs a test with a runtime alone, for those that kill stacks of their own.
+    /// One at a time: each of them is work for the whole machine.
     pub fn alone(test: impl AsyncFnOnce()) {
-        runtime().block_on(test());
+        runtime().block_on(async {
+            let _turn = ALONE.lock().await;
+            test().await;
+        });
     }
 
     pub async fn open(stack: &Stack) -> World<'_> {
@@ -222,7 +228,7 @@ pub async fn until<T>(what: &str, condition: impl AsyncFn() -> Option<T>) -> T {
         if let Some(it) = condition().await {
             return it;
         }
-        assert!(began.elapsed() < PATIENCE, "waited for two minutes until {what}");
+        assert!(began.elapsed() < PATIENCE, "waited for four minutes until {what}");
         look_again().await;
     }
 }

@@ -78,6 +78,9 @@ async fn obey(parts: &Parts, now: OffsetDateTime, order: IngestOrder) -> Result<
     let at = At { settings, iconik, state };
     let outcome = match &order.what {
         Ingest::Asset { asset, version } => asset::look(parts, &at, &order, *asset, *version, now).await,
+        Ingest::EndJob { job, error } => {
+            at.iconik.end_job(*job, "FAILED", Some(error)).await.map(|()| End::Done).map_err(Trouble::from)
+        }
         Ingest::Check => check::run(parts, &at, order.app, now).await.map(|()| End::Done),
         _ => walk::step(parts, &at, &order).await.map(|()| End::Done),
     };

@@ -52,7 +52,7 @@ pub(crate) async fn step(parts: &Parts, at: &At, order: &IngestOrder) -> Result<
                 _ => tell(parts, order, *from, *to, seen).await?,
             }
         }
-        Ingest::Asset { .. } | Ingest::Check => {}
+        Ingest::Asset { .. } | Ingest::EndJob { .. } | Ingest::Check => {}
     }
     let orders: Vec<(IngestOrder, Duration)> =
         next.into_iter().map(|what| (IngestOrder { what, attempt: 0, ..order.clone() }, Duration::ZERO)).collect();

@@ -1,5 +1,7 @@
 //! `/api/v1/Media/Buckets`.
 
+mod dto;
+
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State as Shared};
@@ -15,7 +17,8 @@ use time::Duration;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::State;
-use crate::dto::{BucketIn, BucketOut, Page};
+use crate::dto::Page;
+use dto::{BucketIn, BucketOut};
 
 fn missing() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "no-such-bucket", "there is no bucket of that id")

@@ -28,7 +28,7 @@ async fn main() -> Result<(), entry::Error> {
         .schedule::<SweepError>(async |now| {
             let minute_ago = domain::millis(now - Duration::MINUTE);
             let mark = table.mark().await?.unwrap_or(Mark { scans: minute_ago, due: minute_ago });
-            leases::run(&table, now).await?;
+            leases::run(&table, &iconik_queue, now).await?;
             scans::run(&table, &scan_queue, mark.scans, now).await?;
             managers::run(&table, &iconik_queue, now).await?;
             let due = due::run(&table, &webhook_queue, mark.due, now).await?;

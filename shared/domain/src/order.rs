@@ -90,6 +90,8 @@ pub enum Ingest {
     SavedSearch { search: Uuid, page: u32 },
     /// A page of everything that was created or changed in a time, in milliseconds; `after` is the page before.
     Search { from: i64, to: i64, after: Option<Vec<serde_json::Value>>, seen: u64 },
+    /// The job of an item that failed because its worker went silent.
+    EndJob { job: Uuid, error: String },
     /// The health of the connection: credentials, webhooks, the queue of another system.
     Check,
 }

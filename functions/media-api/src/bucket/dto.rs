@@ -1,0 +1,298 @@
+//! Buckets, as they go over the wire.
+
+use domain::address::{Allowed, judge};
+use domain::bucket::{Backend, Bucket, Poll, ProcessorKind, ProcessorSettings, ScanState, System};
+use domain::item::usual_priority;
+use domain::schedule::Schedule;
+use domain::settings::Settings;
+use domain::{AppId, BucketId, from_millis, rfc3339};
+use entry::http::Problem;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+/// A bucket to scan.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct BucketIn {
+    /// `datacore` (the seed's S3Bucket) or `objectmatrix` (its OMS3Bucket: a vault behind S3Connect)
+    #[schema(example = "datacore")]
+    system: String,
+    /// The S3 front end; path style is used. Without it, the settings' `datacore_endpoint`.
+    #[schema(example = "https://win-demo.cloud.example.com")]
+    #[serde(default)]
+    endpoint: Option<String>,
+    #[schema(example = "rushes")]
+    bucket: String,
+    /// Keys must begin with one of these.
+    #[serde(default)]
+    prefixes: Vec<String>,
+    /// Keys must end with one of these.
+    #[serde(default)]
+    suffixes: Vec<String>,
+    /// `image/*`, `video/mp4`; none means all that the processor takes.
+    #[serde(default)]
+    mime_types: Vec<String>,
+    /// `rate(5 minutes)` or `cron(0 12 * * ? *)`, UTC
+    #[schema(example = "rate(5 minutes)")]
+    schedule: String,
+    #[serde(default = "yes")]
+    active: bool,
+    /// `FacialRecognition`
+    #[serde(default = "faces")]
+    #[schema(example = "FacialRecognition")]
+    processor: String,
+    #[serde(default)]
+    settings: SettingsIn,
+    /// 1 to 10, by default 5; from 8 on, items take the short queue
+    #[serde(default = "usual_priority")]
+    priority: u8,
+    /// DataCore: `listing` (every key, over S3) or `search` (what was changed, over SCSP, with `credentials` as user and
+    /// password)
+    #[serde(default)]
+    poll: Option<String>,
+    /// With `search`: all is walked every so many scans, by default 60
+    #[serde(default)]
+    full_walk_every: Option<u32>,
+    /// Results are also written beside the media, as `.ai/<name>.json`; a vault that refuses to be written to fails
+    /// nothing.
+    #[serde(default)]
+    write_back: bool,
+    /// Never returned. When a bucket is replaced without them, it keeps those it has.
+    #[serde(default)]
+    pub(crate) credentials: Option<CredentialsIn>,
+}
+
+/// Settings of the processor.
+#[derive(Deserialize, Serialize, Default, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct SettingsIn {
+    /// `embedded`
+    backend: Option<String>,
+    /// Frames per second that are looked at, 0.1 to 10
+    sample_fps: Option<f32>,
+    /// Smallest face in pixels, 20 to 1000
+    min_face_px: Option<u32>,
+    /// Detections under this score are dropped
+    score_threshold: Option<f64>,
+}
+
+/// Keys of the bucket's system.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct CredentialsIn {
+    access_key: String,
+    secret_key: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn faces() -> String {
+    ProcessorKind::FacialRecognition.name().to_owned()
+}
+
+impl CredentialsIn {
+    /// The text that is sealed.
+    pub(crate) fn joined(&self) -> Result<String, Problem> {
+        let good = |it: &str| !it.is_empty() && it.len() <= 512 && it.bytes().all(|it| it.is_ascii_graphic());
+        if good(&self.access_key) && !self.access_key.contains(':') && good(&self.secret_key) {
+            Ok(format!("{}:{}", self.access_key, self.secret_key))
+        } else {
+            Err(Problem::invalid(
+                "credentials",
+                "accessKey and secretKey are 1 to 512 printable characters, the key without a colon",
+            ))
+        }
+    }
+}
+
+impl BucketIn {
+    /// The bucket, without its credentials.
+    pub(crate) fn bucket(
+        &self,
+        app: AppId,
+        id: BucketId,
+        usual: &Settings,
+        allowed: &Allowed,
+        now: OffsetDateTime,
+    ) -> Result<Bucket, Problem> {
+        let system = match self.system.parse() {
+            Ok(it @ (System::DataCore | System::ObjectMatrix)) => it,
+            _ => return Err(Problem::invalid("system", "the system is `datacore` or `objectmatrix`")),
+        };
+        let usual = usual.datacore_endpoint.clone().filter(|_| system == System::DataCore);
+        let none = || Problem::invalid("endpoint", "it is missing, here and in the settings");
+        let endpoint = self.endpoint.clone().or(usual).ok_or_else(none)?;
+        judge(&endpoint, allowed).map_err(|why| Problem::invalid("endpoint", why.to_string()))?;
+        let plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '.' | '-' | '_');
+        if !(1..=255).contains(&self.bucket.len()) || !self.bucket.chars().all(plain) || self.bucket.starts_with('.') {
+            return Err(Problem::invalid("bucket", "a bucket's name is 1 to 255 letters, digits, dots and hyphens"));
+        }
+        for (field, list) in
+            [("prefixes", &self.prefixes), ("suffixes", &self.suffixes), ("mimeTypes", &self.mime_types)]
+        {
+            if list.len() > 20 || list.iter().any(|it| it.is_empty() || it.len() > 255) {
+                return Err(Problem::invalid(field, "at most 20 entries of 1 to 255 characters"));
+            }
+        }
+        if self.prefixes.iter().any(|it| it.starts_with('/')) {
+            return Err(Problem::invalid("prefixes", "keys do not begin with a slash"));
+        }
+        if let Some(wrong) = self.mime_types.iter().find(|it| it.split('/').count() != 2) {
+            return Err(Problem::invalid("mimeTypes", format!("`{wrong}` is not of the form type/subtype or type/*")));
+        }
+        if self.processor != ProcessorKind::FacialRecognition.name() {
+            return Err(Problem::invalid("processor", "the processor is `FacialRecognition`"));
+        }
+        let schedule: Schedule = self
+            .schedule
+            .parse()
+            .map_err(|it: domain::schedule::NotASchedule| Problem::invalid("schedule", it.to_string()))?;
+        if !(1..=10).contains(&self.priority) {
+            return Err(Problem::invalid("priority", "1 to 10"));
+        }
+        let poll = match (self.poll.as_deref(), system) {
+            (None | Some("listing"), _) => Poll::Listing,
+            (Some("search"), System::DataCore) => {
+                let full_every = self.full_walk_every.unwrap_or(60);
+                if !(2..=10_000).contains(&full_every) {
+                    return Err(Problem::invalid("fullWalkEvery", "2 to 10000"));
+                }
+                Poll::Search { full_every }
+            }
+            _ => return Err(Problem::invalid("poll", "`listing`, or with datacore `search`")),
+        };
+        Ok(Bucket {
+            id,
+            app,
+            system,
+            endpoint,
+            bucket: self.bucket.clone(),
+            prefixes: self.prefixes.clone(),
+            suffixes: self.suffixes.clone(),
+            mime_types: self.mime_types.clone(),
+            schedule,
+            active: self.active,
+            processor: ProcessorKind::FacialRecognition,
+            settings: self.settings.checked()?,
+            priority: self.priority,
+            poll,
+            write_back: self.write_back,
+            credentials: None,
+            created_at: now,
+            updated_at: now,
+        })
+    }
+}
+
+impl SettingsIn {
+    fn checked(&self) -> Result<ProcessorSettings, Problem> {
+        if self.backend.as_deref().is_some_and(|it| it != "embedded") {
+            return Err(Problem::invalid("settings.backend", "the backend is `embedded`"));
+        }
+        if self.sample_fps.is_some_and(|it| !(0.1..=10.0).contains(&it)) {
+            return Err(Problem::invalid("settings.sampleFps", "0.1 to 10"));
+        }
+        if self.min_face_px.is_some_and(|it| !(20..=1_000).contains(&it)) {
+            return Err(Problem::invalid("settings.minFacePx", "20 to 1000"));
+        }
+        if self.score_threshold.is_some_and(|it| !(it > 0.0 && it <= 100.0)) {
+            return Err(Problem::invalid("settings.scoreThreshold", "above 0, at most 100"));
+        }
+        let (sample_fps, min_face_px, score_threshold) = (self.sample_fps, self.min_face_px, self.score_threshold);
+        Ok(ProcessorSettings { backend: Backend::Embedded, sample_fps, min_face_px, score_threshold })
+    }
+}
+
+/// A bucket, as it is returned.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BucketOut {
+    pub(crate) id: String,
+    system: String,
+    endpoint: String,
+    bucket: String,
+    prefixes: Vec<String>,
+    suffixes: Vec<String>,
+    mime_types: Vec<String>,
+    schedule: String,
+    active: bool,
+    processor: String,
+    settings: SettingsIn,
+    priority: u8,
+    poll: String,
+    write_back: bool,
+    has_credentials: bool,
+    created_at: String,
+    updated_at: String,
+    /// Why the last scan failed, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<String>,
+    /// No scheduled scan before this time, after failures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_scan_after: Option<String>,
+    /// The scan that is under way, if it has more than one page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scanning: Option<String>,
+    /// How the last scan ended that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_scan: Option<LastScanOut>,
+}
+
+/// How a scan ended.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct LastScanOut {
+    scan: String,
+    listed: u64,
+    /// Items that were new; in a dry run, those that would be processed
+    found: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// Nothing was stored
+    dry: bool,
+    /// It is still under way
+    running: bool,
+}
+
+impl BucketOut {
+    pub(crate) fn new(it: &Bucket, state: &ScanState) -> Self {
+        let settings = SettingsIn {
+            backend: Some("embedded".to_owned()),
+            sample_fps: it.settings.sample_fps,
+            min_face_px: it.settings.min_face_px,
+            score_threshold: it.settings.score_threshold,
+        };
+        Self {
+            id: it.id.to_string(),
+            system: it.system.name().to_owned(),
+            endpoint: it.endpoint.clone(),
+            bucket: it.bucket.clone(),
+            prefixes: it.prefixes.clone(),
+            suffixes: it.suffixes.clone(),
+            mime_types: it.mime_types.clone(),
+            schedule: it.schedule.to_string(),
+            active: it.active,
+            processor: it.processor.name().to_owned(),
+            settings,
+            priority: it.priority,
+            poll: if it.poll == Poll::Listing { "listing" } else { "search" }.to_owned(),
+            write_back: it.write_back,
+            has_credentials: it.credentials.is_some(),
+            created_at: rfc3339(it.created_at),
+            updated_at: rfc3339(it.updated_at),
+            last_error: state.last_error.clone(),
+            next_scan_after: (state.not_before > 0).then(|| rfc3339(from_millis(state.not_before))),
+            scanning: state.running.as_ref().map(|it| it.0.clone()),
+            last_scan: state.last.as_ref().map(|it| LastScanOut {
+                scan: it.scan.clone(),
+                listed: it.listed,
+                found: it.found,
+                error: it.error.clone(),
+                dry: it.dry,
+                running: it.running,
+            }),
+        }
+    }
+}
