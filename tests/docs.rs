@@ -17,10 +17,13 @@ fn every_route_is_described_and_the_viewer_is_our_own() {
                 routes.push((method.to_uppercase(), path.clone()));
             }
         }
-        assert_eq!(routes.len(), 27, "{routes:?}");
+        assert_eq!(routes.len(), 37, "{routes:?}");
         // each described route is there: none answers as an unknown route or method would
         for (method, path) in routes {
-            let path = path.replace("{id}", "itm_00000000000000000000000000000001");
+            let path = path
+                .replace("{id}", "itm_00000000000000000000000000000001")
+                .replace("{user}", "u")
+                .replace("{action}", "process");
             let (status, body) = world.ask(&method, &path, None).await;
             assert!(
                 status != 405 && !body.to_string().contains("no-such-route") && body["message"] != "Not Found",

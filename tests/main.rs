@@ -8,6 +8,7 @@ mod everything;
 mod front_door;
 mod garbage;
 mod iconik;
+mod inbox;
 mod kills;
 mod meter;
 mod scans;

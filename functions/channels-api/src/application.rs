@@ -23,6 +23,10 @@ pub(crate) struct ApplicationIn {
     /// Faces are biometric data: off unless switched on here.
     #[serde(default)]
     facial_recognition: bool,
+    /// Its inbox takes the seed's clients, which carry no credentials, where the deployment allows it (`InboxAuth=open`).
+    /// One application has it; the newest.
+    #[serde(default)]
+    open_inbox: bool,
     /// Who asks; recorded with the switch.
     #[serde(default)]
     requested_by: String,
@@ -76,6 +80,9 @@ pub(crate) async fn create(
     let hashes =
         ApiKey { app: id, key_hash: sha256_hex(api_key.as_bytes()), secret_hash: sha256_hex(api_secret.as_bytes()) };
     state.table.put_application(&application, &key_id, &hashes).await?;
+    if it.open_inbox {
+        state.table.put_open_inbox(id).await?;
+    }
     tracing::info!(application.id = %id, "application {id} is made");
     let keys = ApplicationOut { application_id: id.to_string(), api_key, api_secret, jwt_private_key: private_key };
     Ok((StatusCode::CREATED, Json(keys)))

@@ -38,6 +38,7 @@ pub(crate) async fn handle(parts: &Parts, _now: OffsetDateTime, records: Vec<Eve
         }
     }
     items::order(parts, &changed).await.map_err(|it| failed(&it, &sequence))?;
+    notifications::list(parts, &told, at, &sequence).await.map_err(|it| failed(&it, &sequence))?;
     notifications::deliver(parts, told).await.map_err(|it| failed(it.as_ref(), &sequence))?;
     items::count(parts, &changed, at, &sequence).await.map_err(|it| failed(&it, &sequence))
 }

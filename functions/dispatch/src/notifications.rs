@@ -6,8 +6,9 @@ use std::error::Error;
 
 use domain::AppId;
 use domain::channel::{Channel, Target};
+use domain::notification::{Notification, Stream};
 use domain::order::Delivery;
-use table::Batch;
+use table::{Batch, TableError};
 use time::Duration;
 
 use crate::handler::Parts;
@@ -16,7 +17,7 @@ use crate::handler::Parts;
 pub(crate) async fn deliver(parts: &Parts, told: Vec<Batch>) -> Result<(), Box<dyn Error>> {
     let mut channels: HashMap<AppId, Vec<Channel>> = HashMap::new();
     let mut deliveries: Vec<(Delivery, Duration)> = Vec::new();
-    for batch in told {
+    for batch in told.into_iter().filter(|it| it.stream() == Some(&Stream::App)) {
         let known = match channels.entry(batch.app) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => {
@@ -37,4 +38,16 @@ pub(crate) async fn deliver(parts: &Parts, told: Vec<Batch>) -> Result<(), Box<d
         }
     }
     Ok(parts.webhooks.send_all(&deliveries).await?)
+}
+
+/// Lists what was told to users, one row per application and batch, for the view of everything.
+pub(crate) async fn list(parts: &Parts, told: &[Batch], at: i64, sequence: &str) -> Result<(), TableError> {
+    let mut by_app: HashMap<AppId, Vec<Notification>> = HashMap::new();
+    for batch in told.iter().filter(|it| matches!(it.stream(), Some(Stream::User(_)))) {
+        by_app.entry(batch.app).or_default().extend(batch.notifications.iter().cloned());
+    }
+    for (app, notifications) in by_app {
+        parts.table.list_told(app, &notifications, at, sequence).await?;
+    }
+    Ok(())
 }

@@ -18,6 +18,7 @@ fn document() -> utoipa::openapi::OpenApi {
     api.merge(media_api::openapi());
     api.merge(channels_api::openapi());
     api.merge(iconik_webhook::openapi());
+    api.merge(inbox_api::openapi());
     let components = api.components.get_or_insert_default();
     // one scheme stands for the pair: `x-api-secret` goes beside it
     let key = ApiKey::Header(ApiKeyValue::with_description("x-api-key", "with x-api-secret beside it"));

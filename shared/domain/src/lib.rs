@@ -9,6 +9,7 @@ pub mod channel;
 pub mod cursor;
 pub mod delivery;
 pub mod id;
+pub mod inbox;
 pub mod item;
 pub mod manager;
 pub mod notification;

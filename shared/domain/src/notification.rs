@@ -14,12 +14,15 @@ use time::OffsetDateTime;
 pub enum Stream {
     /// The application's own.
     App,
+    /// A user's inbox. Users are texts inside an application; numbers are kept as their decimal text.
+    User(String),
 }
 
 impl fmt::Display for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::App => f.write_str("app"),
+            Self::User(id) => write!(f, "user:{id}"),
         }
     }
 }
@@ -27,8 +30,17 @@ impl fmt::Display for Stream {
 impl FromStr for Stream {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
-        if text == "app" { Ok(Self::App) } else { Err(()) }
+        match text.split_once(':') {
+            None if text == "app" => Ok(Self::App),
+            Some(("user", id)) if is_user(id) => Ok(Self::User(id.to_owned())),
+            _ => Err(()),
+        }
     }
+}
+
+/// Whether a text can name a user: 1 to 128 characters without control characters.
+pub fn is_user(id: &str) -> bool {
+    (1..=128).contains(&id.chars().count()) && !id.chars().any(char::is_control)
 }
 
 /// A place in a stream. Numbers begin at 1 and have no gaps inside an epoch.
@@ -146,8 +158,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_id_is_read_back_and_nothing_else_is(epoch in any::<i64>(), sequence in any::<u64>(), junk in ".{0,40}") {
-            let id = NotificationId { stream: Stream::App, epoch, sequence };
+        fn an_id_is_read_back_and_nothing_else_is(
+            epoch in any::<i64>(), sequence in any::<u64>(), user in "[^\\p{Cc}]{0,128}", junk in ".{0,40}",
+        ) {
+            let stream = if user.is_empty() { Stream::App } else { Stream::User(user) };
+            let id = NotificationId { stream, epoch, sequence };
             prop_assert!(!id.to_string().contains('.'));
             prop_assert_eq!(id.to_string().parse(), Ok(id));
             prop_assert!(junk.parse::<NotificationId>().is_err());

@@ -79,7 +79,9 @@ pub async fn set_up(stack: &Stack) -> Result<Demo, StackError> {
             };
             (keys, it.buckets)
         }
-        Err(_) => (application(stack, "demo", true).await?, Vec::new()),
+        Err(_) => {
+            (made(stack, json!({ "name": "demo", "facialRecognition": true, "openInbox": true })).await?, Vec::new())
+        }
     };
     let mut buckets = Vec::new();
     for (name, system) in BUCKETS {
@@ -151,8 +153,12 @@ async fn iconik(stack: &Stack, http: &Http<'_>, keys: &Keys) -> Result<DemoIconi
 
 /// Makes an application of its own.
 pub async fn application(stack: &Stack, name: &str, faces: bool) -> Result<Keys, StackError> {
+    made(stack, json!({ "name": name, "facialRecognition": faces })).await
+}
+
+async fn made(stack: &Stack, mut ask: Value) -> Result<Keys, StackError> {
     let client = aws_json::client()?;
-    let ask = json!({ "name": name, "facialRecognition": faces, "requestedBy": "local stack" });
+    ask["requestedBy"] = "local stack".into();
     let request =
         client.post(format!("{}/api/v1/Applications", stack.url)).header("x-operator-key", &stack.operator_key);
     let answer = settle("making an application", request.json(&ask).send().await).await?;

@@ -7,6 +7,7 @@ mod config;
 mod dead_letters;
 mod error;
 mod iconik;
+mod inbox;
 mod print;
 mod queues;
 mod receive;
@@ -46,6 +47,7 @@ const EXAMPLES: &str = "Examples:
   notify config import --config config.json --env .env
                                        take an existing configuration over
   notify iconik ensure-webhook         make or repair our webhooks at Iconik
+  notify send --user 123 --title Hello a notification for a user's inbox
   notify dead-letters                  what could not be handled, and why
   notify redrive webhook               give the webhooks' dead letters another chance
   notify completions bash              shell completions
@@ -69,6 +71,10 @@ enum Command {
     /// The connection to Iconik
     #[command(subcommand)]
     Iconik(iconik::Command),
+    /// Send a notification to a user's inbox
+    Send(inbox::Send),
+    /// Send the three mock events of the original system
+    MockEvents(inbox::Mock),
     /// Show what could not be handled, and why
     DeadLetters(dead_letters::Args),
     /// Bring dead letters back to their queue
@@ -93,6 +99,8 @@ async fn main() -> ExitCode {
         Some(Command::App(command)) => app::run(command, data, json).await,
         Some(Command::Config(command)) => config::run(command, data, json).await,
         Some(Command::Iconik(command)) => iconik::run(command, data, json).await,
+        Some(Command::Send(args)) => inbox::send(args, data, json).await,
+        Some(Command::MockEvents(args)) => inbox::mock(args, data, json).await,
         Some(Command::DeadLetters(args)) => dead_letters::run(args, data, json).await,
         Some(Command::Redrive(args)) => redrive::run(args, data, json).await,
         Some(Command::Bench(command)) => bench::run(command, json).await,

@@ -17,6 +17,10 @@
 //! | the applications of an Iconik domain | domain | `DOMAIN#{domain}` | `{app}` |
 //! | whose turn it is at an asset manager | pace | `PACE#{sha256 of host and App-ID}` | `PACE` |
 //! | an application's places for work | slot | `SLOT#{app}` | `{number:05}` |
+//! | what was done with an inbox | marks | `MARKS#{app}#{user}` | `MARKS` |
+//! | what a request with an `Idempotency-Key` did | once | `ONCE#{app}#{sha256 of the key}` | `ONCE` |
+//! | an application's inbox notifications, newest first | told: up to 100 | `TOLD#{app}` | `{ms:013}#{batch}` |
+//! | whose inbox needs no credentials | open inbox | `OPEN` | `INBOX` |
 //! | how far the sweep has come | mark | `SWEEP` | `MARK` |
 //!
 //! One sparse index, `open` (`open`, `open_at`), holds what `sweep` has to look at: active buckets (`BUCKETS`),
@@ -54,6 +58,10 @@ pub enum Row {
     Domain(String, AppId),
     Pace(String),
     Slot(AppId, u32),
+    Marks(AppId, String),
+    Once(AppId, String),
+    Told(AppId, i64, String),
+    OpenInbox,
 }
 
 impl Row {
@@ -86,6 +94,10 @@ impl Row {
             Self::Domain(..) => "domain",
             Self::Pace(_) => "pace",
             Self::Slot(..) => "slot",
+            Self::Marks(..) => "marks",
+            Self::Once(..) => "once",
+            Self::Told(..) => "told",
+            Self::OpenInbox => "open-inbox",
         }
     }
 
@@ -114,6 +126,10 @@ impl Row {
             Self::Domain(name, app) => (domain(name), app.to_string()),
             Self::Pace(key) => (format!("PACE#{}", text(key)), "PACE".to_owned()),
             Self::Slot(app, number) => (format!("SLOT#{app}"), format!("{number:05}")),
+            Self::Marks(app, user) => (format!("MARKS#{app}#{}", text(user)), "MARKS".to_owned()),
+            Self::Once(app, key) => (format!("ONCE#{app}#{}", text(key)), "ONCE".to_owned()),
+            Self::Told(app, ms, batch) => (told(*app), timed(*ms, batch)),
+            Self::OpenInbox => ("OPEN".to_owned(), "INBOX".to_owned()),
         }
     }
 }
@@ -148,6 +164,10 @@ pub(crate) fn due(slot: u64, shard: u8) -> String {
 
 pub(crate) fn domain(name: &str) -> String {
     format!("DOMAIN#{}", text(name))
+}
+
+pub(crate) fn told(app: AppId) -> String {
+    format!("TOLD#{app}")
 }
 
 pub(crate) fn number(sequence: u64) -> String {

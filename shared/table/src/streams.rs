@@ -42,6 +42,13 @@ pub struct Batch {
     pub notifications: Vec<Notification>,
 }
 
+impl Batch {
+    /// The stream that they stand in.
+    pub fn stream(&self) -> Option<&Stream> {
+        self.notifications.first().map(|it| &it.id.stream)
+    }
+}
+
 impl Table {
     /// Tells news, at most 100 at once: takes the stream's next numbers in one put. `write_id` makes a repeated try of
     /// this request safe, not a repeated call.

@@ -22,6 +22,7 @@ fn the_real_template_is_understood_whole() {
             "media-api",
             "channels-api",
             "docs-api",
+            "inbox-api",
             "sweep",
             "scan",
             "process",
@@ -31,12 +32,12 @@ fn the_real_template_is_understood_whole() {
             "iconik-ingest"
         ]
     );
-    let process = &model.functions[5];
+    let process = &model.functions[6];
     assert_eq!((process.concurrency, process.timeout.as_secs()), (2, 900));
     assert_eq!(process.queues[0].queue, "notifications-FacesQueue");
     assert_eq!(process.environment["DEAD_LETTERS"], "http://127.0.0.1:1/000000000000/notifications-FacesDead");
     assert_eq!(process.environment["AWS_LAMBDA_LOG_LEVEL"], "INFO");
-    let stream = model.functions[6].stream.as_ref().unwrap();
+    let stream = model.functions[7].stream.as_ref().unwrap();
     assert!(stream.bisect && stream.partial && stream.filters.len() == 3);
     assert_eq!(stream.on_failure.as_deref(), Some("notifications-StreamDead"));
     assert_eq!(model.queues[0].redrive, Some(("notifications-ScanDead".to_owned(), 5)));

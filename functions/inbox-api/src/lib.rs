@@ -1,0 +1,92 @@
+//! The routes of inboxes. A library beside its program, so that `docs-api` can describe them.
+
+mod dto;
+mod list;
+mod marks;
+mod once;
+mod seed;
+mod send;
+
+use axum::extract::FromRef;
+use axum::http::StatusCode;
+use domain::notification::{Stream, is_user};
+use entry::http::{Callers, Problem};
+use table::Table;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// What the endpoints work with.
+#[derive(Clone)]
+pub struct State {
+    pub table: Table,
+    pub callers: Callers,
+    /// Whether the seed's routes need no credentials (`INBOX_AUTH=open`).
+    pub open: bool,
+}
+
+impl FromRef<State> for Callers {
+    fn from_ref(state: &State) -> Self {
+        state.callers.clone()
+    }
+}
+
+/// The stream of the user that a path names.
+pub(crate) fn stream(user: &str) -> Result<Stream, Problem> {
+    if is_user(user) { Ok(Stream::User(user.to_owned())) } else { Err(Problem::invalid("user", "1 to 128 characters")) }
+}
+
+pub(crate) fn busy() -> Problem {
+    Problem::new(StatusCode::CONFLICT, "busy", "the inbox is changing; try again")
+}
+
+/// The routes, to serve.
+pub fn router(state: State) -> axum::Router {
+    let (router, _) = routes().split_for_parts();
+    router.with_state(state)
+}
+
+/// The routes, to describe: without the handlers, so that whoever describes them does not carry them.
+#[derive(OpenApi)]
+#[openapi(paths(
+    send::to_user,
+    send::to_many,
+    list::list,
+    list::get,
+    list::counts,
+    marks::mark,
+    seed::create,
+    seed::everything,
+    seed::of_user,
+    seed::read
+))]
+struct Description;
+
+/// The description of the routes.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    Description::openapi()
+}
+
+fn routes() -> OpenApiRouter<State> {
+    OpenApiRouter::new()
+        .routes(routes!(send::to_user, list::list))
+        .routes(routes!(send::to_many))
+        .routes(routes!(list::get))
+        .routes(routes!(list::counts))
+        .routes(routes!(marks::mark))
+        .routes(routes!(seed::create, seed::everything))
+        .routes(routes!(seed::of_user, seed::read))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_is_described() {
+        let served = routes().into_openapi().paths;
+        let described = openapi().paths;
+        let names = |it: &utoipa::openapi::Paths| it.paths.keys().cloned().collect::<Vec<String>>();
+        assert_eq!(names(&described), names(&served));
+    }
+}

@@ -1,0 +1,213 @@
+//! Reading: an inbox from a cursor on or from its newest back, one notification, counts.
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State as Shared};
+use axum::http::StatusCode;
+use domain::AppId;
+use domain::inbox::Marks;
+use domain::notification::{Notification, Stream};
+use entry::http::Problem;
+use entry::http::caller::Caller;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::dto::{CountsOut, Cursor, NotificationOut};
+use crate::{State, stream};
+
+/// Rounds of reading for one answer, so that it stays bounded whatever is filtered out.
+const ROUNDS: usize = 10;
+
+/// What a list is narrowed to.
+#[derive(Deserialize, IntoParams, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Filter {
+    /// What follows this cursor, oldest first: to catch up
+    after: Option<String>,
+    /// What comes before this cursor, newest first: to page back
+    before: Option<String>,
+    /// 1 to 100, by default 20
+    limit: Option<usize>,
+    r#type: Option<String>,
+    identifier: Option<String>,
+    /// `true` or `false`
+    read: Option<bool>,
+    /// Also what is archived, with `true`
+    archived: Option<bool>,
+    /// Sent at or after this time, RFC 3339
+    since: Option<String>,
+}
+
+/// A page of an inbox.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct InboxPage {
+    items: Vec<NotificationOut>,
+    /// Give it as `after` or `before`, as before; absent at the end
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    /// `false`: the cursor is older than what is kept. The items are not all that followed it: read anew from `from`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovered: Option<bool>,
+    /// A cursor from which everything that is kept follows
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+}
+
+/// A user's notifications, newest first, or from a cursor on. Catching up is whole, or says that it is not
+/// (`recovered: false`).
+#[utoipa::path(get, path = "/api/v1/Inbox/{user}/Notifications", tag = "Inbox", security(("keys" = [])),
+    params(("user" = String, Path), Filter), responses((status = 200, body = InboxPage), (status = 422, body = Problem)))]
+pub(crate) async fn list(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Path(user): Path<String>,
+    filter: Result<Query<Filter>, QueryRejection>,
+) -> Result<Json<InboxPage>, Problem> {
+    let Query(filter) =
+        filter.map_err(|it| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", it.body_text()))?;
+    let stream = stream(&user)?;
+    let limit = filter.limit.unwrap_or(20);
+    if !(1..=100).contains(&limit) {
+        return Err(Problem::invalid("limit", "1 to 100"));
+    }
+    let since = filter.since.as_deref().map(|it| OffsetDateTime::parse(it, &Rfc3339)).transpose();
+    let since = since.map_err(|_| Problem::invalid("since", "a time such as 2026-11-21T09:00:00Z"))?;
+    let marks = state.table.marks(app, &user).await?;
+    let fits = |it: &Notification| {
+        let number = it.id.sequence;
+        !marks.deleted.contains(number)
+            && (filter.archived == Some(true) || !marks.archived.contains(number))
+            && filter.read.is_none_or(|read| read == marks.read.contains(number))
+            && filter.r#type.as_ref().is_none_or(|kind| *kind == it.kind)
+            && filter.identifier.as_ref().is_none_or(|id| it.data["identifier"] == id.as_str())
+            && since.is_none_or(|since| it.timestamp >= since)
+    };
+    match (&filter.after, &filter.before) {
+        (Some(_), Some(_)) => Err(Problem::invalid("before", "`after` or `before`, not both")),
+        (Some(after), None) => {
+            let after = Cursor::read("after", after, app, &stream)?;
+            catch_up(&state, app, &stream, &after, limit, &marks, fits).await.map(Json)
+        }
+        (None, before) => {
+            let to = match before {
+                Some(it) => Cursor::read("before", it, app, &stream)?.sequence.saturating_sub(1),
+                None => u64::MAX,
+            };
+            back(&state, app, &stream, to, limit, &marks, fits).await.map(Json)
+        }
+    }
+}
+
+async fn catch_up(
+    state: &State,
+    app: AppId,
+    stream: &Stream,
+    after: &Cursor,
+    limit: usize,
+    marks: &Marks,
+    fits: impl Fn(&Notification) -> bool,
+) -> Result<InboxPage, Problem> {
+    let floor = state.table.floor(app, stream).await?;
+    // 0 is before everything: whoever asks from there wants all that is kept, and misses nothing that it had
+    let whole =
+        after.sequence == 0 || floor.is_some_and(|it| it.epoch == after.epoch && after.sequence + 1 >= it.sequence);
+    if !whole {
+        let from = floor.map(|it| Cursor::at(app, stream, it.epoch, it.sequence.saturating_sub(1)));
+        return Ok(InboxPage { items: Vec::new(), next: None, recovered: Some(false), from });
+    }
+    let (mut items, mut at, mut epoch) = (Vec::new(), after.sequence, after.epoch);
+    for _ in 0..ROUNDS {
+        let found = state.table.later(app, stream, at, 100).await?;
+        if found.is_empty() {
+            return Ok(InboxPage { items, next: None, recovered: Some(true), from: None });
+        }
+        for it in &found {
+            if items.len() == limit {
+                let next = Some(Cursor::at(app, stream, epoch, at));
+                return Ok(InboxPage { items, next, recovered: Some(true), from: None });
+            }
+            (at, epoch) = (it.id.sequence, it.id.epoch);
+            if fits(it) {
+                items.push(NotificationOut::new(app, it, marks));
+            }
+        }
+    }
+    let next = Some(Cursor::at(app, stream, epoch, at));
+    Ok(InboxPage { items, next, recovered: Some(true), from: None })
+}
+
+async fn back(
+    state: &State,
+    app: AppId,
+    stream: &Stream,
+    mut to: u64,
+    limit: usize,
+    marks: &Marks,
+    fits: impl Fn(&Notification) -> bool,
+) -> Result<InboxPage, Problem> {
+    let mut items: Vec<NotificationOut> = Vec::new();
+    let mut epoch = 0;
+    for _ in 0..ROUNDS {
+        if to == 0 {
+            break;
+        }
+        let found = state.table.earlier(app, stream, to, limit.max(20)).await?;
+        let Some(last) = found.last() else { break };
+        (to, epoch) = (last.id.sequence - 1, last.id.epoch);
+        for it in found.iter().filter(|it| fits(it)) {
+            if items.len() == limit {
+                let next = items.last().map(|it| Cursor::at(app, stream, epoch, it.sequence));
+                return Ok(InboxPage { items, next, recovered: None, from: None });
+            }
+            items.push(NotificationOut::new(app, it, marks));
+        }
+        if items.len() == limit {
+            break;
+        }
+    }
+    let more = to > 0 && epoch != 0 && !state.table.earlier(app, stream, to, 1).await?.is_empty();
+    let next = more.then(|| Cursor::at(app, stream, epoch, to + 1));
+    Ok(InboxPage { items, next, recovered: None, from: None })
+}
+
+/// One notification.
+#[utoipa::path(get, path = "/api/v1/Inbox/{user}/Notifications/{id}", tag = "Inbox", security(("keys" = [])),
+    params(("user" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = NotificationOut), (status = 404, body = Problem)))]
+pub(crate) async fn get(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Path((user, id)): Path<(String, String)>,
+) -> Result<Json<NotificationOut>, Problem> {
+    let missing = || Problem::new(StatusCode::NOT_FOUND, "no-such-notification", "there is no notification of that id");
+    let id: domain::notification::NotificationId = id.parse().map_err(|()| missing())?;
+    if id.stream != stream(&user)? {
+        return Err(missing()); // another user's
+    }
+    let marks = state.table.marks(app, &user).await?;
+    let found = state.table.notification(app, &id).await?.filter(|it| !marks.deleted.contains(it.id.sequence));
+    Ok(Json(NotificationOut::new(app, &found.ok_or_else(missing)?, &marks)))
+}
+
+/// Counts of a user's inbox: exact, and versioned.
+#[utoipa::path(get, path = "/api/v1/Inbox/{user}/Counts", tag = "Inbox", security(("keys" = [])), params(("user" = String, Path)),
+    responses((status = 200, body = CountsOut)))]
+pub(crate) async fn counts(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Path(user): Path<String>,
+) -> Result<Json<CountsOut>, Problem> {
+    let stream = stream(&user)?;
+    let marks = state.table.marks(app, &user).await?;
+    let (floor, head) = bounds(&state, app, &stream).await?;
+    Ok(Json(marks.counts(floor, head).into()))
+}
+
+/// The oldest and the newest number of an inbox; 0 and 0 if it is empty.
+pub(crate) async fn bounds(state: &State, app: AppId, stream: &Stream) -> Result<(u64, u64), Problem> {
+    let Some(floor) = state.table.floor(app, stream).await? else { return Ok((0, 0)) };
+    let head = state.table.head(app, stream).await?.map_or(floor.sequence, |it| it.last.sequence);
+    Ok((floor.sequence, head))
+}

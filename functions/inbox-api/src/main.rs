@@ -1,0 +1,14 @@
+//! `inbox-api`: users' inboxes over HTTP, and the seed's own routes.
+
+use std::sync::Arc;
+
+use inbox_api::{State, router};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), entry::Error> {
+    let mut start = entry::start().await;
+    let (table, seal) = (start.table(), Arc::new(start.seal()));
+    let callers = entry::http::Callers::new(table.clone(), seal);
+    let state = State { callers, open: start.text("INBOX_AUTH") == "open", table };
+    start.http(router(state)).await
+}

@@ -1,0 +1,193 @@
+//! The seed's own routes, for the clients that it has: without a version, in its shapes.
+
+use axum::Json;
+use axum::extract::{FromRequestParts, Path, Query, State as Shared};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use domain::AppId;
+use domain::inbox::{Change, Marks};
+use domain::notification::{Notification, NotificationId, Stream};
+use entry::clock;
+use entry::http::caller::Caller;
+use entry::http::{Body, Problem};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::dto::NotificationIn;
+use crate::{State, marks, stream};
+
+/// As the seed writes a time: ISO 8601 without a zone, UTC.
+const TIME: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
+/// Batches of the list of everything that are read, each of up to 100.
+const BATCHES: i32 = 20;
+/// Notifications of one user that are read.
+const MOST: usize = 1_000;
+
+/// Who calls: with credentials as everywhere, or, where the deployment says so (`InboxAuth=open`), without any, for the
+/// application that was made with an open inbox.
+pub(crate) struct Somebody(AppId);
+
+impl FromRequestParts<State> for Somebody {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
+        if state.open
+            && !parts.headers.contains_key("x-api-key")
+            && let Some(app) = state.table.open_inbox().await?
+        {
+            return Ok(Self(app));
+        }
+        Caller::from_request_parts(parts, state).await.map(|it| Self(it.0))
+    }
+}
+
+/// A notification, as the seed's clients send it.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct SeedIn {
+    #[schema(example = "New Message Received")]
+    title: String,
+    description: String,
+    #[schema(example = "MESSAGE")]
+    identifier: String,
+    /// A number, or a text
+    #[schema(value_type = i64, example = 123)]
+    user_id: Value,
+}
+
+/// A notification, as the seed's clients read it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SeedOut {
+    id: String,
+    title: Value,
+    description: Value,
+    identifier: Value,
+    #[schema(value_type = i64)]
+    user_id: Value,
+    created_at: String,
+    updated_at: String,
+    is_read: bool,
+}
+
+impl SeedOut {
+    fn new(it: &Notification, marks: &Marks) -> Self {
+        let at = it.timestamp.to_offset(time::UtcOffset::UTC).format(TIME).unwrap_or_default();
+        Self {
+            id: it.id.to_string(),
+            title: it.data["title"].clone(),
+            description: it.data["description"].clone(),
+            identifier: it.data["identifier"].clone(),
+            user_id: number(&it.id.stream),
+            created_at: at.clone(),
+            updated_at: at,
+            is_read: marks.read.contains(it.id.sequence),
+        }
+    }
+}
+
+/// Users that are numbers stay numbers in answers.
+fn number(stream: &Stream) -> Value {
+    let Stream::User(id) = stream else { return Value::Null };
+    id.parse::<i64>().ok().filter(|it| it.to_string() == *id).map_or_else(|| json!(id), |it| json!(it))
+}
+
+/// Stores a notification for a user.
+#[utoipa::path(post, path = "/notifications/", tag = "Inbox, as the seed has it", request_body = SeedIn,
+    responses((status = 200, body = SeedOut), (status = 422, body = Problem)))]
+pub(crate) async fn create(
+    Shared(state): Shared<State>,
+    Somebody(app): Somebody,
+    Body(it): Body<SeedIn>,
+) -> Result<Json<SeedOut>, Problem> {
+    let user = match &it.user_id {
+        Value::Number(it) if it.is_i64() || it.is_u64() => it.to_string(),
+        Value::String(it) => it.clone(),
+        _ => return Err(Problem::invalid("user_id", "a whole number or a text")),
+    };
+    let stream = stream(&user).map_err(|it| Problem::invalid("user_id", it.title))?;
+    let news = NotificationIn::plain(it.title, it.description, it.identifier).news()?;
+    let now = clock::now();
+    let news_data = (news.kind.clone(), news.data.clone());
+    let place = state.table.append(app, &stream, &[news], &clock::word(20), now).await?;
+    let id = NotificationId { stream, epoch: place.epoch, sequence: place.sequence };
+    let stored = Notification { id, kind: news_data.0, timestamp: now, data: news_data.1 };
+    Ok(Json(SeedOut::new(&stored, &Marks::default())))
+}
+
+/// The newest notifications of all users, oldest first: at most 2,000.
+#[utoipa::path(get, path = "/notifications/", tag = "Inbox, as the seed has it", responses((status = 200, body = Vec<SeedOut>)))]
+pub(crate) async fn everything(
+    Shared(state): Shared<State>,
+    Somebody(app): Somebody,
+) -> Result<Json<Vec<SeedOut>>, Problem> {
+    let mut all = state.table.everything(app, BATCHES).await?;
+    all.reverse();
+    let mut marks: HashMap<String, Marks> = HashMap::new();
+    let mut shown = Vec::with_capacity(all.len());
+    for it in &all {
+        let Stream::User(user) = &it.id.stream else { continue };
+        if !marks.contains_key(user) {
+            marks.insert(user.clone(), state.table.marks(app, user).await?);
+        }
+        if let Some(marks) = marks.get(user).filter(|marks| !marks.deleted.contains(it.id.sequence)) {
+            shown.push(SeedOut::new(it, marks));
+        }
+    }
+    Ok(Json(shown))
+}
+
+/// What is shown of a user's inbox.
+#[derive(Deserialize, IntoParams)]
+pub(crate) struct Which {
+    /// `any`: also what was read
+    #[serde(default)]
+    read: Option<String>,
+}
+
+/// A user's unread notifications, oldest first: at most the newest 1,000.
+#[utoipa::path(get, path = "/notifications/{id}", tag = "Inbox, as the seed has it", params(("id" = String, Path), Which),
+    responses((status = 200, body = Vec<SeedOut>), (status = 422, body = Problem)))]
+pub(crate) async fn of_user(
+    Shared(state): Shared<State>,
+    Somebody(app): Somebody,
+    Path(user): Path<String>,
+    Query(which): Query<Which>,
+) -> Result<Json<Vec<SeedOut>>, Problem> {
+    let stream = stream(&user)?;
+    let marks = state.table.marks(app, &user).await?;
+    let any = which.read.as_deref() == Some("any");
+    let (mut to, mut all) = (u64::MAX, Vec::new());
+    while all.len() < MOST {
+        let found = state.table.earlier(app, &stream, to, 200).await?;
+        let Some(last) = found.last() else { break };
+        to = last.id.sequence.saturating_sub(1);
+        let fits = |it: &&Notification| {
+            !marks.deleted.contains(it.id.sequence) && (any || !marks.read.contains(it.id.sequence))
+        };
+        all.extend(found.iter().filter(fits).map(|it| SeedOut::new(it, &marks)));
+    }
+    all.truncate(MOST);
+    all.reverse();
+    Ok(Json(all))
+}
+
+/// Marks a notification as read.
+#[utoipa::path(put, path = "/notifications/{id}", tag = "Inbox, as the seed has it", params(("id" = String, Path)),
+    responses((status = 200, body = Object), (status = 404, body = Object)))]
+pub(crate) async fn read(
+    Shared(state): Shared<State>,
+    Somebody(app): Somebody,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let unknown = (StatusCode::NOT_FOUND, Json(json!({ "message": "Notification not found" })));
+    let Ok(id) = id.parse::<NotificationId>() else { return Ok(unknown) };
+    let Stream::User(user) = &id.stream else { return Ok(unknown) };
+    if state.table.notification(app, &id).await?.is_none() {
+        return Ok(unknown);
+    }
+    marks::apply(&state, app, &id.stream, user, Change::Read, &[(id.sequence, id.sequence)]).await?;
+    Ok((StatusCode::OK, Json(json!({ "message": "Notification marked as read" }))))
+}

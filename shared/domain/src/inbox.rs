@@ -1,0 +1,220 @@
+//! A user's inbox: what of a stream was seen, read, archived, deleted, and the counts that follow from it.
+//!
+//! Marks are ranges of sequence numbers. A count is the stream's length without the union of some of them: exact at every
+//! moment, and no row has to be changed per notification.
+
+use serde::{Deserialize, Serialize};
+
+/// Sequence numbers as ranges, both ends included: ascending, apart from each other by one at least.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ranges(Vec<(u64, u64)>);
+
+impl Ranges {
+    pub fn contains(&self, number: u64) -> bool {
+        let place = self.0.partition_point(|it| it.1 < number);
+        self.0.get(place).is_some_and(|it| it.0 <= number)
+    }
+
+    /// Adds a range; what it touches becomes one with it.
+    pub fn insert(&mut self, from: u64, to: u64) {
+        if from > to {
+            return;
+        }
+        let first = self.0.partition_point(|it| it.1.saturating_add(1) < from);
+        let last = self.0.partition_point(|it| it.0 <= to.saturating_add(1));
+        let touched = &self.0[first..last];
+        let low = touched.first().map_or(from, |it| it.0.min(from));
+        let high = touched.last().map_or(to, |it| it.1.max(to));
+        self.0.splice(first..last, [(low, high)]);
+    }
+
+    /// Takes a range out.
+    pub fn remove(&mut self, from: u64, to: u64) {
+        if from > to {
+            return;
+        }
+        let first = self.0.partition_point(|it| it.1 < from);
+        let last = self.0.partition_point(|it| it.0 <= to);
+        let mut left = Vec::new();
+        if let Some(it) = self.0[first..last].first().filter(|it| it.0 < from) {
+            left.push((it.0, from - 1));
+        }
+        if let Some(it) = self.0[first..last].last().filter(|it| it.1 > to) {
+            left.push((to + 1, it.1));
+        }
+        self.0.splice(first..last.max(first), left);
+    }
+
+    /// How many numbers of a range are in none of these sets.
+    pub fn outside(all: &[&Self], from: u64, to: u64) -> u64 {
+        if from > to {
+            return 0;
+        }
+        let mut union = Self::default();
+        for (low, high) in all.iter().flat_map(|it| &it.0) {
+            union.insert((*low).max(from), (*high).min(to));
+        }
+        (to - from + 1) - union.0.iter().map(|it| it.1 - it.0 + 1).sum::<u64>()
+    }
+
+    /// How many ranges there are: what a row of them costs.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Forgets what lies below the oldest number that is kept.
+    fn forget(&mut self, floor: u64) {
+        if floor > 0 {
+            self.remove(0, floor - 1);
+        }
+    }
+}
+
+/// What a user, or whoever acts for one, does with notifications.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    Seen,
+    Read,
+    Unread,
+    Archive,
+    Unarchive,
+    Delete,
+}
+
+/// What was done with an inbox.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Marks {
+    /// Counts changes.
+    pub revision: u64,
+    pub seen: Ranges,
+    pub read: Ranges,
+    pub archived: Ranges,
+    pub deleted: Ranges,
+}
+
+/// Counts of an inbox. A client drops those whose version is not above the ones it has (realtime, I-1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Grows with every notification and every change.
+    pub version: u64,
+    /// In the inbox: neither archived nor deleted.
+    pub total: u64,
+    pub unread: u64,
+    pub unseen: u64,
+}
+
+impl Marks {
+    /// The marks after a change of a range, of which only what is kept (`floor` to `head`) counts; `None` if it changes
+    /// nothing.
+    #[must_use]
+    pub fn after(&self, change: Change, from: u64, to: u64, floor: u64, head: u64) -> Option<Self> {
+        let (from, to) = (from.max(floor), to.min(head));
+        let mut next = self.clone();
+        match change {
+            Change::Seen => next.seen.insert(from, to),
+            Change::Read => {
+                // what is read was seen
+                next.read.insert(from, to);
+                next.seen.insert(from, to);
+            }
+            Change::Unread => next.read.remove(from, to),
+            Change::Archive => next.archived.insert(from, to),
+            Change::Unarchive => next.archived.remove(from, to),
+            Change::Delete => next.deleted.insert(from, to),
+        }
+        if next == *self {
+            return None;
+        }
+        for it in [&mut next.seen, &mut next.read, &mut next.archived, &mut next.deleted] {
+            it.forget(floor);
+        }
+        next.revision += 1;
+        Some(next)
+    }
+
+    /// The counts of an inbox whose oldest notification is `floor` and whose newest is `head`; 0 and 0 if it has none.
+    pub fn counts(&self, floor: u64, head: u64) -> Counts {
+        let gone = [&self.deleted, &self.archived];
+        let first = floor.max(1);
+        Counts {
+            version: head + self.revision,
+            total: Ranges::outside(&gone, first, head),
+            unread: Ranges::outside(&[gone[0], gone[1], &self.read], first, head),
+            unseen: Ranges::outside(&[gone[0], gone[1], &self.seen], first, head),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const CHANGES: [Change; 6] =
+        [Change::Seen, Change::Read, Change::Unread, Change::Archive, Change::Unarchive, Change::Delete];
+
+    proptest! {
+        /// Whatever is inserted and removed, the ranges hold what a set holds, in the fewest ranges.
+        #[test]
+        fn ranges_are_a_set(steps in proptest::collection::vec((any::<bool>(), 1_u64..60, 0_u64..9), 1..40)) {
+            let (mut ranges, mut set) = (Ranges::default(), BTreeSet::new());
+            for (add, from, length) in steps {
+                let to = from + length;
+                if add { ranges.insert(from, to); set.extend(from..=to); } else { ranges.remove(from, to); set.retain(|it| *it < from || *it > to); }
+                for number in 0..80 {
+                    prop_assert_eq!(ranges.contains(number), set.contains(&number), "{} in {:?}", number, ranges);
+                }
+                prop_assert!(ranges.0.windows(2).all(|it| it[0].1 + 1 < it[1].0), "{:?}", ranges);
+                prop_assert_eq!(Ranges::outside(&[&ranges], 5, 50), (5..=50).filter(|it| !set.contains(it)).count() as u64);
+            }
+        }
+
+        /// Counts equal a model that keeps each notification, at every version; and every change has a version of its own.
+        #[test]
+        fn counts_equal_a_model(steps in proptest::collection::vec((0_usize..8, 1_u64..40, 0_u64..20), 1..60)) {
+            #[derive(Default, Clone)]
+            struct One { seen: bool, read: bool, archived: bool, deleted: bool }
+            let (mut marks, mut model, mut floor): (Marks, Vec<One>, u64) = (Marks::default(), Vec::new(), 1);
+            let mut version = 0;
+            for (step, from, length) in steps {
+                let to = from + length;
+                match CHANGES.get(step) {
+                    None if step == 6 => model.push(One::default()),
+                    None => floor = (floor + length / 8).min(model.len() as u64 + 1),
+                    Some(change) => {
+                        let head = model.len() as u64;
+                        let next = marks.after(*change, from, to, floor, head);
+                        for number in from.max(floor)..=to.min(head) {
+                            let it = &mut model[number as usize - 1];
+                            match change {
+                                Change::Seen => it.seen = true,
+                                Change::Read => { it.read = true; it.seen = true; }
+                                Change::Unread => it.read = false,
+                                Change::Archive => it.archived = true,
+                                Change::Unarchive => it.archived = false,
+                                Change::Delete => it.deleted = true,
+                            }
+                        }
+                        if let Some(next) = next { marks = next; }
+                    }
+                }
+                let counts = marks.counts(floor, model.len() as u64);
+                let kept: Vec<&One> = model.iter().skip(floor as usize - 1).filter(|it| !it.deleted && !it.archived).collect();
+                let unread = kept.iter().filter(|it| !it.read).count() as u64;
+                let unseen = kept.iter().filter(|it| !it.seen).count() as u64;
+                prop_assert_eq!((counts.total, counts.unread, counts.unseen), (kept.len() as u64, unread, unseen));
+                prop_assert!(counts.version >= version);
+                version = counts.version;
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! `notify send` and `notify mock-events`: notifications for a user's inbox.
+
+use std::path::Path;
+
+use anstream::println;
+use clap::Args;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::client::{Client, Target};
+use crate::error::CliError;
+use crate::print;
+
+/// What to send, and to whom.
+#[derive(Args)]
+#[command(after_help = "Example:\n  notify send --user 123 --title 'New Message Received' --identifier MESSAGE")]
+pub(crate) struct Send {
+    #[arg(long)]
+    user: String,
+    #[arg(long)]
+    title: String,
+    #[arg(long, default_value = "")]
+    description: String,
+    /// A category of the sender's own
+    #[arg(long, default_value = "")]
+    identifier: String,
+    /// Dotted words, such as message.received
+    #[arg(long = "type", default_value = "notification")]
+    kind: String,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// For whom.
+#[derive(Args)]
+pub(crate) struct Mock {
+    #[arg(long, default_value = "123")]
+    user: String,
+    #[command(flatten)]
+    target: Target,
+}
+
+pub(crate) async fn send(it: Send, data: &Path, as_json: bool) -> Result<(), CliError> {
+    let body =
+        json!({ "type": it.kind, "title": it.title, "description": it.description, "identifier": it.identifier });
+    tell(&Client::open(it.target, data)?, &it.user, &body, as_json).await
+}
+
+/// The three events of the original system's `mock_events.py`.
+pub(crate) async fn mock(it: Mock, data: &Path, as_json: bool) -> Result<(), CliError> {
+    let client = Client::open(it.target, data)?;
+    for (title, description, identifier) in [
+        ("New Message Received", "This is a new message from John Doe", "MESSAGE"),
+        ("Subscription Expiring Soon", "Your subscription will expire in 7 days", "SUBSCRIPTION_EXPIRY"),
+        ("Profile Setup Complete", "Congratulations! You have completed your profile setup", "PROFILE_SETUP"),
+    ] {
+        let body = json!({ "title": title, "description": description, "identifier": identifier });
+        tell(&client, &it.user, &body, as_json).await?;
+    }
+    Ok(())
+}
+
+async fn tell(client: &Client, user: &str, body: &Value, as_json: bool) -> Result<(), CliError> {
+    let mut path = reqwest::Url::parse(&client.url).map_err(|it| CliError::Other(it.to_string()))?;
+    if let Ok(mut parts) = path.path_segments_mut() {
+        parts.pop_if_empty().extend(["api", "v1", "Inbox", user, "Notifications"]);
+    }
+    let request = client.request(Method::POST, path.path()).json(body);
+    let sent = client.ask("sending", request).await?;
+    if as_json {
+        println!("{}", sent[0]);
+    } else {
+        let title = body["title"].as_str().unwrap_or_default();
+        print::good(&format!("{title}: number {} in the inbox of {user}", sent[0]["sequence"]));
+    }
+    Ok(())
+}

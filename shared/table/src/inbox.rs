@@ -1,0 +1,223 @@
+//! Inboxes: a user's stream read from a place on, what was done with it, and what was sent once by its key.
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::AppId;
+use domain::inbox::Marks;
+use domain::notification::{Notification, NotificationId, Place, Stream};
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime};
+
+use crate::streams::read_batch;
+use crate::{Attributes, COUNTED, Put, Range, Row, Table, TableError, codec, keys};
+
+/// A row of a stream holds so many notifications at most: a page begins so far before its first number.
+const MOST_IN_A_ROW: u64 = domain::BATCH as u64;
+/// How long a key makes a request safe to repeat (realtime, D-13), and how long one may be under way.
+const KEY_KEPT: Duration = Duration::hours(24);
+/// How long the list of everything is kept.
+const LISTED: i64 = 30 * 86_400;
+
+/// What a request with a key did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Once {
+    /// SHA-256 of its body.
+    pub body: String,
+    /// The answer, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// When it began, in milliseconds.
+    pub at: i64,
+}
+
+/// A notification, with when it was told in a list of everything.
+#[derive(Serialize)]
+struct Listed {
+    app: AppId,
+    count: usize,
+}
+
+impl Table {
+    /// The oldest number that a stream still has; `None` if it has none.
+    pub async fn floor(&self, app: AppId, stream: &Stream) -> Result<Option<Place>, TableError> {
+        let partition = keys::partition(app, stream);
+        let ask = Range { partition: &partition, from: "0", to: "~", forward: true, consistent: true, limit: 1 };
+        let Some(row) = self.range(ask).await?.pop() else { return Ok(None) };
+        let first = read_batch(row)?.notifications.into_iter().next();
+        Ok(first.map(|it| Place { epoch: it.id.epoch, sequence: it.id.sequence }))
+    }
+
+    /// Notifications with numbers above `after`, oldest first.
+    pub async fn later(
+        &self,
+        app: AppId,
+        stream: &Stream,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Notification>, TableError> {
+        let from = keys::number((after + 1).saturating_sub(MOST_IN_A_ROW - 1));
+        // rows before the first that counts come along, at most all but one of a whole row's length
+        let most = limit + MOST_IN_A_ROW as usize;
+        let mut found = self.read(app, stream, &from, "~", true, most).await?;
+        found.retain(|it| it.id.sequence > after);
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// Notifications with numbers up to `to`, newest first.
+    pub async fn earlier(
+        &self,
+        app: AppId,
+        stream: &Stream,
+        to: u64,
+        limit: usize,
+    ) -> Result<Vec<Notification>, TableError> {
+        let mut found = self.read(app, stream, "0", &keys::number(to), false, limit).await?;
+        found.sort_by_key(|it| std::cmp::Reverse(it.id.sequence));
+        found.retain(|it| it.id.sequence <= to);
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    async fn read(
+        &self,
+        app: AppId,
+        stream: &Stream,
+        from: &str,
+        to: &str,
+        forward: bool,
+        most: usize,
+    ) -> Result<Vec<Notification>, TableError> {
+        let partition = keys::partition(app, stream);
+        let limit = i32::try_from(most.clamp(1, 200)).unwrap_or(200);
+        let rows = self.range(Range { partition: &partition, from, to, forward, consistent: true, limit }).await?;
+        let mut all = Vec::new();
+        for row in rows {
+            all.extend(read_batch(row)?.notifications);
+        }
+        Ok(all)
+    }
+
+    /// A notification by its id.
+    pub async fn notification(&self, app: AppId, id: &NotificationId) -> Result<Option<Notification>, TableError> {
+        let found = self.earlier(app, &id.stream, id.sequence, 1).await?.into_iter().next();
+        Ok(found.filter(|it| it.id == *id))
+    }
+
+    /// What was done with an inbox.
+    pub async fn marks(&self, app: AppId, user: &str) -> Result<Marks, TableError> {
+        Ok(self.get(&Row::Marks(app, user.to_owned())).await?.unwrap_or_default())
+    }
+
+    /// Stores marks that were made from those of the revision before; `false` if others were faster.
+    pub async fn put_marks(&self, app: AppId, user: &str, marks: &Marks) -> Result<bool, TableError> {
+        let row = Row::Marks(app, user.to_owned());
+        let put = self.client.put_item().table_name(&self.name).return_consumed_capacity(COUNTED);
+        let put = put
+            .set_item(Some(codec::encode(&row, marks, Attributes::new())?))
+            .condition_expression("attribute_not_exists(PK) OR revision = :before")
+            .expression_attribute_values(":before", AttributeValue::N((marks.revision - 1).to_string()));
+        match put.send().await.map_err(|it| it.into_service_error()) {
+            Ok(_) => Ok(true),
+            // also on our own write, when its answer was lost and the SDK tried again
+            Err(it) if it.is_conditional_check_failed_exception() => Ok(self.marks(app, user).await? == *marks),
+            Err(source) => Err(TableError::write(&row, source)),
+        }
+    }
+
+    /// Begins a request with a key; `Some` with what an earlier one with this key has done.
+    pub async fn begin_once(
+        &self,
+        app: AppId,
+        key: &str,
+        body: &str,
+        write_id: &str,
+        now: OffsetDateTime,
+    ) -> Result<Option<Once>, TableError> {
+        let row = Row::Once(app, key.to_owned());
+        let once = Once { body: body.to_owned(), answer: None, at: domain::millis(now) };
+        let put = self.put_new(&row, &once, write_id, codec::ttl((now + KEY_KEPT).unix_timestamp())).await?;
+        if put == Put::Stored { Ok(None) } else { self.get(&row).await }
+    }
+
+    /// Keeps the answer to a request with a key.
+    pub async fn end_once(&self, app: AppId, key: &str, once: &Once) -> Result<(), TableError> {
+        let expires = domain::from_millis(once.at) + KEY_KEPT;
+        self.put(&Row::Once(app, key.to_owned()), once, codec::ttl(expires.unix_timestamp())).await
+    }
+
+    /// Where a write of a stream went that was made at or after a time, in milliseconds; `None` if it was never made.
+    pub async fn written(
+        &self,
+        app: AppId,
+        stream: &Stream,
+        write_id: &str,
+        at: i64,
+    ) -> Result<Option<Place>, TableError> {
+        let partition = keys::partition(app, stream);
+        let mut to = "~".to_owned();
+        loop {
+            let ask = Range { partition: &partition, from: "0", to: &to, forward: false, consistent: true, limit: 100 };
+            let rows = self.range(ask).await?;
+            if rows.is_empty() {
+                return Ok(None);
+            }
+            for row in rows {
+                let ours = row.get("write_id").and_then(|it| it.as_s().ok()).is_some_and(|it| it == write_id);
+                let told = read_batch(row)?;
+                let Some(first) = told.notifications.first() else { continue };
+                let place = Place { epoch: first.id.epoch, sequence: first.id.sequence };
+                if ours {
+                    return Ok(Some(place));
+                }
+                if domain::millis(first.timestamp) < at || place.sequence == 0 {
+                    return Ok(None);
+                }
+                to = keys::number(place.sequence - 1);
+            }
+        }
+    }
+
+    /// Lists inbox notifications of one batch of the stream, for the view of everything. The same batch again replaces
+    /// its row.
+    pub async fn list_told(&self, app: AppId, told: &[Notification], at: i64, batch: &str) -> Result<(), TableError> {
+        for (index, some) in told.chunks(domain::BATCH).enumerate() {
+            let row = Row::Told(app, at, format!("{batch}.{index}"));
+            let packed = codec::pack(&some).map_err(|it| TableError::write(&row, it))?;
+            let mut extra = codec::ttl(at / 1_000 + LISTED);
+            extra.insert("packed".into(), AttributeValue::B(Blob::new(packed)));
+            self.put(&row, &Listed { app, count: some.len() }, extra).await?;
+        }
+        Ok(())
+    }
+
+    /// The newest inbox notifications of an application, of all users: at most `rows` batches, newest first.
+    pub async fn everything(&self, app: AppId, rows: i32) -> Result<Vec<Notification>, TableError> {
+        let partition = keys::told(app);
+        let ask = Range { partition: &partition, from: "0", to: "9~", forward: false, consistent: true, limit: rows };
+        let mut all = Vec::new();
+        for mut row in self.range(ask).await? {
+            let key = row.get("SK").and_then(|it| it.as_s().ok()).cloned().unwrap_or_default();
+            let Some(AttributeValue::B(packed)) = row.remove("packed") else { continue };
+            let corrupt = |it: std::io::Error| TableError::Corrupt { kind: "told", key, source: it.into() };
+            let mut some: Vec<Notification> = codec::unpack(packed.as_ref()).map_err(corrupt)?;
+            some.reverse();
+            all.extend(some);
+        }
+        Ok(all)
+    }
+
+    /// The application whose inbox needs no credentials, if there is one.
+    pub async fn open_inbox(&self) -> Result<Option<AppId>, TableError> {
+        Ok(self.get::<OpenInbox>(&Row::OpenInbox).await?.map(|it| it.app))
+    }
+
+    pub async fn put_open_inbox(&self, app: AppId) -> Result<(), TableError> {
+        self.put(&Row::OpenInbox, &OpenInbox { app }, Attributes::new()).await
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct OpenInbox {
+    app: AppId,
+}
