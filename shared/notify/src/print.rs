@@ -32,7 +32,7 @@ pub(crate) fn heading(text: &str) {
 }
 
 pub(crate) fn field(name: &str, value: &str) {
-    println!("  {GREY}{name:<16}{PLAIN}{value}");
+    println!("  {GREY}{name:<19}{PLAIN}{value}");
 }
 
 pub(crate) fn good(text: &str) {

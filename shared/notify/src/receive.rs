@@ -87,7 +87,9 @@ async fn take(State(it): State<Arc<Receiver>>, headers: HeaderMap, body: Bytes) 
 fn line(message: &Value) -> String {
     let kind = message["type"].as_str().unwrap_or_default();
     let data = &message["data"];
-    let what = data["item"]["key"].as_str().or_else(|| data["bucket"]["bucket"].as_str()).unwrap_or_default();
+    let item = &data["item"];
+    let named = item["title"].as_str().or_else(|| item["key"].as_str());
+    let what = named.or_else(|| data["bucket"]["bucket"].as_str()).unwrap_or_default();
     let faces =
         data["results"]["FacialRecognition"]["faces"].as_u64().map_or_else(String::new, |it| format!(", faces: {it}"));
     let why = data["error"]["message"]
