@@ -2,8 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use domain::AppId;
 use domain::order::{Announced, Ingest, IngestOrder};
-use domain::{AppId, BATCH};
 use entry::{Failure, Message};
 use iconik::payload::{Action, Event, Meaning};
 use serde_json::Value;
@@ -59,27 +59,15 @@ pub(crate) fn read(body: &str) -> Said {
     if body.get("context").is_some()
         && let Some(action) = Action::read(&body)
     {
-        let assets = action.assets.chunks(BATCH).map(|it| Ingest::Assets { assets: it.to_vec() });
-        let collections =
-            action.collections.iter().map(|it| Ingest::Collection { collection: *it, page: 1, above: Vec::new() });
-        let searches = action.searches.iter().map(|it| Ingest::SavedSearch { search: *it, page: 1 });
-        let all = assets.chain(collections).chain(searches).map(|it| (it, true, None)).collect();
+        let all = action.orders().into_iter().map(|it| (it, true, None)).collect();
         return Said::Orders(action.domain, all);
     }
     let Some(event) = Event::read(&body) else { return Said::Nothing };
-    let what = match event.meaning() {
-        Meaning::Media { asset, version } => Ingest::Asset { asset, version },
-        Meaning::Collection(collection) => Ingest::Collection { collection, page: 1, above: Vec::new() },
-        Meaning::Noise(_) => return Said::Noise,
-        Meaning::Unroutable => return Said::Nothing,
-    };
-    let announced = Announced {
-        event_type: event.event_type,
-        realm: event.realm,
-        operation: event.operation,
-        request_id: event.request.chars().take(64).collect(),
-    };
-    Said::Orders(event.domain, vec![(what, false, Some(announced))])
+    match event.orders() {
+        Ok(what) => Said::Orders(event.domain.clone(), vec![(what, false, Some(event.announced()))]),
+        Err(Meaning::Noise(_)) => Said::Noise,
+        Err(_) => Said::Nothing,
+    }
 }
 
 /// Takes off what forwarders put around a body: a Lambda URL's event, or an SNS message.

@@ -86,7 +86,7 @@ async fn obey(parts: &Parts, now: OffsetDateTime, order: IngestOrder) -> Result<
     };
     match outcome {
         Ok(End::Done) => Ok(()),
-        Ok(End::Wait) if order.attempt < PATIENCE => put_back(parts, order, Duration::ZERO).await,
+        Ok(End::Wait) if order.attempt < PATIENCE => put_back(parts, order).await,
         Ok(End::Wait) => asset::give_up(parts, &at, &order, now).await,
         Err(Trouble::Iconik(IconikError::Unauthorized(why))) => {
             block(&parts.table, order.app, &at.state, &why, now).await?;
@@ -101,7 +101,7 @@ async fn obey(parts: &Parts, now: OffsetDateTime, order: IngestOrder) -> Result<
         }
         Err(Trouble::Iconik(error)) if error.passes() && order.attempt < PATIENCE => {
             tracing::warn!(error = %error, "Iconik fails; the order comes again");
-            put_back(parts, order, Duration::ZERO).await
+            put_back(parts, order).await
         }
         Err(Trouble::Iconik(error)) => Err(Failure::Park(Box::new(error))),
         Err(Trouble::Ours(failure)) => Err(failure),
@@ -133,10 +133,10 @@ impl From<entry::queue::NotQueued> for Trouble {
 }
 
 /// Puts an order back, to come again after a time that doubles with each attempt.
-async fn put_back(parts: &Parts, order: IngestOrder, least: Duration) -> Result<(), Failure> {
+async fn put_back(parts: &Parts, order: IngestOrder) -> Result<(), Failure> {
     let wait = parts.wait * 2_i32.pow(order.attempt.min(10));
     let next = IngestOrder { attempt: order.attempt + 1, ..order };
-    Ok(parts.queue.send(&next, wait.max(least).min(LONGEST_DELAY)).await?)
+    Ok(parts.queue.send(&next, wait.min(LONGEST_DELAY)).await?)
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub(crate) async fn store(parts: &Parts, order: &IngestOrder, item: Item) -> Res
         return Ok(()); // another order was faster, and tells
     }
     let write_id = format!("{}.found", item.id);
-    if parts.table.told_since(order.app, &Stream::App, order.received_at).await?.contains(&write_id) {
+    if parts.table.told_since(order.app, &Stream::App, order.received_at).await?.contains_key(&write_id) {
         return Ok(());
     }
     let error = || item.error.as_ref().map(|it| json!({ "code": it.code, "message": it.message }));

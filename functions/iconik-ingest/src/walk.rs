@@ -75,7 +75,7 @@ async fn tell(parts: &Parts, order: &IngestOrder, from: i64, to: i64, seen: u64)
     let time = |it: i64| domain::rfc3339(domain::from_millis(it));
     let data = json!({ "from": time(from), "to": time(to), "assets": seen });
     let write_id = format!("{}.caught-up.{from}.{to}.{}", order.app, order.received_at);
-    if parts.table.told_since(order.app, &Stream::App, order.received_at).await?.contains(&write_id) {
+    if parts.table.told_since(order.app, &Stream::App, order.received_at).await?.contains_key(&write_id) {
         return Ok(());
     }
     let news = [News::new("iconik.caught-up", data)];

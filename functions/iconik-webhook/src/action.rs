@@ -3,8 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State as Shared};
 use axum::http::StatusCode;
-use domain::BATCH;
-use domain::order::{Ingest, IngestOrder};
+use domain::order::IngestOrder;
 use entry::clock;
 use entry::http::Problem;
 use iconik::payload::Action;
@@ -33,15 +32,8 @@ pub(crate) async fn take(
     let action = Action::read(&body).ok_or_else(no_action)?;
     same_domain(&hook, &action.domain)?;
     let at = domain::millis(clock::now());
-    let assets = action.assets.chunks(BATCH).map(|it| Ingest::Assets { assets: it.to_vec() });
-    let collections =
-        action.collections.iter().map(|it| Ingest::Collection { collection: *it, page: 1, above: Vec::new() });
-    let searches = action.searches.iter().map(|it| Ingest::SavedSearch { search: *it, page: 1 });
-    let orders: Vec<(IngestOrder, Duration)> = assets
-        .chain(collections)
-        .chain(searches)
-        .map(|what| (IngestOrder { force: true, ..IngestOrder::new(hook.app, what, at) }, Duration::ZERO))
-        .collect();
+    let order = |what| (IngestOrder { force: true, ..IngestOrder::new(hook.app, what, at) }, Duration::ZERO);
+    let orders: Vec<(IngestOrder, Duration)> = action.orders().into_iter().map(order).collect();
     if orders.is_empty() {
         return Ok(Taken::ignored("nothing is chosen"));
     }

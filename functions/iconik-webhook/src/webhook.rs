@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State as Shared;
 use axum::http::StatusCode;
-use domain::order::{Announced, Ingest, IngestOrder};
+use domain::order::IngestOrder;
 use entry::clock;
 use entry::http::Problem;
 use iconik::payload::{Event, Meaning};
@@ -28,11 +28,10 @@ pub(crate) async fn take(
     if hook.user.as_ref().is_some_and(|it| *it == event.user) {
         return Ok(Taken::ignored("this was our own doing"));
     }
-    let what = match event.meaning() {
-        Meaning::Media { asset, version } => Ingest::Asset { asset, version },
-        Meaning::Collection(collection) => Ingest::Collection { collection, page: 1, above: Vec::new() },
-        Meaning::Noise(why) => return Ok(Taken::ignored(why)),
-        Meaning::Unroutable => {
+    let what = match event.orders() {
+        Ok(what) => what,
+        Err(Meaning::Noise(why)) => return Ok(Taken::ignored(why)),
+        Err(_) => {
             tracing::warn!(realm = event.realm, request.id = event.request, "an event names no asset");
             return Ok(Taken::ignored("the event names no asset"));
         }
@@ -42,12 +41,7 @@ pub(crate) async fn take(
         return Ok(Taken::ignored("the collection is not watched"));
     }
     let mut order = IngestOrder::new(hook.app, what, domain::millis(clock::now()));
-    order.event = Some(Announced {
-        event_type: event.event_type,
-        realm: event.realm,
-        operation: event.operation,
-        request_id: event.request.chars().take(64).collect(),
-    });
+    order.event = Some(event.announced());
     state.queue.send(&order, Duration::ZERO).await?;
     Ok(Taken::queued())
 }

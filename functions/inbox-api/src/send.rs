@@ -116,9 +116,9 @@ pub(crate) async fn write(
     keyed: &Keyed,
 ) -> Result<Place, Problem> {
     if keyed.again
-        && let Some(place) = state.table.written(app, stream, &keyed.write_id, keyed.since).await?
+        && let Some(place) = state.table.told_since(app, stream, keyed.since).await?.get(&keyed.write_id)
     {
-        return Ok(place);
+        return Ok(*place);
     }
     Ok(state.table.append(app, stream, news, &keyed.write_id, clock::now()).await?)
 }

@@ -63,7 +63,7 @@ pub(crate) async fn store(
         // an id of this try, so that an earlier try's row is not taken for ours
         let write_id = format!("{batch}.{}", domain::millis(now));
         let again = table.put_found(chunk, &batch, &write_id).await? == Put::Taken;
-        if again && table.told_since(order.app, &Stream::App, order.at).await?.contains(&batch) {
+        if again && table.told_since(order.app, &Stream::App, order.at).await?.contains_key(&batch) {
             continue;
         }
         let news: Vec<News> = chunk.iter().map(found).collect();

@@ -2,6 +2,8 @@
 //!
 //! Iconik's ids are UUIDs; whatever is none is no id, so that nothing else ever stands in a path that we ask for.
 
+use domain::BATCH;
+use domain::order::{Announced, Ingest};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -102,6 +104,28 @@ impl Event {
         self.asset().map_or(Meaning::Unroutable, |asset| Meaning::Media { asset, version })
     }
 
+    /// What is to be looked at because of this event.
+    ///
+    /// # Errors
+    /// Its meaning, where there is nothing to look at.
+    pub fn orders(&self) -> Result<Ingest, Meaning> {
+        match self.meaning() {
+            Meaning::Media { asset, version } => Ok(Ingest::Asset { asset, version }),
+            Meaning::Collection(collection) => Ok(Ingest::Collection { collection, page: 1, above: Vec::new() }),
+            nothing => Err(nothing),
+        }
+    }
+
+    /// The event, as an order names it.
+    pub fn announced(&self) -> Announced {
+        Announced {
+            event_type: self.event_type.clone(),
+            realm: self.realm.clone(),
+            operation: self.operation.clone(),
+            request_id: self.request.chars().take(64).collect(),
+        }
+    }
+
     /// The collections that lead to what was put into one: the collection itself and those above it.
     pub fn collections(&self) -> Vec<Uuid> {
         let above = self.data.get("parents").and_then(Value::as_array).into_iter().flatten().filter_map(id);
@@ -149,6 +173,17 @@ impl Action {
             collections: ids("collection_ids"),
             searches: ids("saved_search_ids"),
         })
+    }
+}
+
+impl Action {
+    /// What is to be looked at because of this action.
+    pub fn orders(&self) -> Vec<Ingest> {
+        let assets = self.assets.chunks(BATCH).map(|it| Ingest::Assets { assets: it.to_vec() });
+        let collections =
+            self.collections.iter().map(|it| Ingest::Collection { collection: *it, page: 1, above: Vec::new() });
+        let searches = self.searches.iter().map(|it| Ingest::SavedSearch { search: *it, page: 1 });
+        assets.chain(collections).chain(searches).collect()
     }
 }
 

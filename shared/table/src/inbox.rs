@@ -8,7 +8,7 @@ use domain::notification::{Notification, NotificationId, Place, Stream};
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
-use crate::streams::read_batch;
+use crate::streams::{StreamRow, read_batch};
 use crate::{Attributes, COUNTED, Put, Range, Row, Table, TableError, codec, keys};
 
 /// A row of a stream holds so many notifications at most: a page begins so far before its first number.
@@ -43,8 +43,8 @@ impl Table {
         let partition = keys::partition(app, stream);
         let ask = Range { partition: &partition, from: "0", to: "~", forward: true, consistent: true, limit: 1 };
         let Some(row) = self.range(ask).await?.pop() else { return Ok(None) };
-        let first = read_batch(row)?.notifications.into_iter().next();
-        Ok(first.map(|it| Place { epoch: it.id.epoch, sequence: it.id.sequence }))
+        let row: StreamRow = codec::decode("notification", row)?;
+        Ok(Some(Place { epoch: row.epoch, sequence: row.first }))
     }
 
     /// Notifications with numbers above `after`, oldest first.
@@ -144,38 +144,6 @@ impl Table {
     pub async fn end_once(&self, app: AppId, key: &str, once: &Once) -> Result<(), TableError> {
         let expires = domain::from_millis(once.at) + KEY_KEPT;
         self.put(&Row::Once(app, key.to_owned()), once, codec::ttl(expires.unix_timestamp())).await
-    }
-
-    /// Where a write of a stream went that was made at or after a time, in milliseconds; `None` if it was never made.
-    pub async fn written(
-        &self,
-        app: AppId,
-        stream: &Stream,
-        write_id: &str,
-        at: i64,
-    ) -> Result<Option<Place>, TableError> {
-        let partition = keys::partition(app, stream);
-        let mut to = "~".to_owned();
-        loop {
-            let ask = Range { partition: &partition, from: "0", to: &to, forward: false, consistent: true, limit: 100 };
-            let rows = self.range(ask).await?;
-            if rows.is_empty() {
-                return Ok(None);
-            }
-            for row in rows {
-                let ours = row.get("write_id").and_then(|it| it.as_s().ok()).is_some_and(|it| it == write_id);
-                let told = read_batch(row)?;
-                let Some(first) = told.notifications.first() else { continue };
-                let place = Place { epoch: first.id.epoch, sequence: first.id.sequence };
-                if ours {
-                    return Ok(Some(place));
-                }
-                if domain::millis(first.timestamp) < at || place.sequence == 0 {
-                    return Ok(None);
-                }
-                to = keys::number(place.sequence - 1);
-            }
-        }
     }
 
     /// Lists inbox notifications of one batch of the stream, for the view of everything. The same batch again replaces

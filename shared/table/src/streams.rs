@@ -1,6 +1,6 @@
 //! Streams of notifications: appended without gaps, read from a place on.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::primitives::Blob;
@@ -83,10 +83,10 @@ impl Table {
         Ok(Some(Head { last, expires }))
     }
 
-    /// The ids of the writes that were told at or after a time, in milliseconds.
-    pub async fn told_since(&self, app: AppId, stream: &Stream, at: i64) -> Result<HashSet<String>, TableError> {
+    /// The writes that were told at or after a time, in milliseconds, by their ids, each with its first place.
+    pub async fn told_since(&self, app: AppId, stream: &Stream, at: i64) -> Result<HashMap<String, Place>, TableError> {
         let partition = keys::partition(app, stream);
-        let (mut to, mut told) = ("~".to_owned(), HashSet::new());
+        let (mut to, mut told) = ("~".to_owned(), HashMap::new());
         loop {
             let ask = Range { partition: &partition, from: "0", to: &to, forward: false, consistent: true, limit: 100 };
             let rows = self.range(ask).await?;
@@ -99,7 +99,8 @@ impl Table {
                     return Ok(told);
                 }
                 to = keys::number(row.first - 1);
-                told.extend(row.write_id);
+                let place = Place { epoch: row.epoch, sequence: row.first };
+                told.extend(row.write_id.map(|it| (it, place)));
             }
         }
     }
