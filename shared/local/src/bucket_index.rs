@@ -85,22 +85,11 @@ impl Index {
     }
 
     pub(crate) fn put(&self, bucket: &str, it: &Entry) -> rusqlite::Result<()> {
-        let sql = "INSERT OR REPLACE INTO object (bucket, key, path, etag, size, modified, content_type, metadata) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-        let row = params![
-            bucket,
-            it.key,
-            it.path.to_string_lossy(),
-            it.etag,
-            it.size as i64,
-            it.modified,
-            it.content_type,
-            it.metadata
-        ];
-        self.db().prepare_cached(sql)?.execute(row).map(|_| ())
+        write(&self.db(), bucket, it)
     }
 
     pub(crate) fn remove(&self, bucket: &str, key: &str) -> rusqlite::Result<()> {
-        self.db().execute("DELETE FROM object WHERE bucket = ?1 AND key = ?2", params![bucket, key]).map(|_| ())
+        forget(&self.db(), bucket, key)
     }
 
     /// Keys after `after` with a prefix, in byte order, at most `most`.
@@ -129,7 +118,7 @@ impl Index {
         };
         let folder = self.folder(bucket);
         let mut gone: std::collections::HashSet<&String> = known.keys().collect();
-        let mut found = Vec::new();
+        let (mut found, mut dropped) = (Vec::new(), Vec::new());
         walk(&folder, &mut found);
         for (path, file) in &found {
             let Ok(relative) = path.strip_prefix(&folder) else { continue };
@@ -137,30 +126,53 @@ impl Index {
             let same = known.get(&key).is_some_and(|it| it.0 == file.len() && it.1 == modified(file));
             gone.remove(&key);
             if !same {
-                self.dropped(bucket, &key, path, file)?;
+                dropped.push(seen_first(&key, path, file));
             }
+        }
+        // one transaction: with many files, one each would outlast the client's patience
+        let mut db = self.db();
+        let changes = db.transaction()?;
+        for entry in &dropped {
+            write(&changes, bucket, entry)?;
         }
         for key in gone {
             if !Path::new(&known[key].2).is_file() {
-                self.remove(bucket, key)?;
+                forget(&changes, bucket, key)?;
             }
         }
-        Ok(())
+        changes.commit()
     }
 
     fn dropped(&self, bucket: &str, key: &str, path: &Path, file: &Metadata) -> rusqlite::Result<Entry> {
-        let entry = Entry {
-            key: key.to_owned(),
-            path: path.to_owned(),
-            etag: hash(path).unwrap_or_default(),
-            size: file.len(),
-            modified: modified(file),
-            content_type: None,
-            metadata: "{}".to_owned(),
-        };
+        let entry = seen_first(key, path, file);
         self.put(bucket, &entry)?;
         Ok(entry)
     }
+}
+
+/// A file that a person dropped.
+fn seen_first(key: &str, path: &Path, file: &Metadata) -> Entry {
+    Entry {
+        key: key.to_owned(),
+        path: path.to_owned(),
+        etag: hash(path).unwrap_or_default(),
+        size: file.len(),
+        modified: modified(file),
+        content_type: None,
+        metadata: "{}".to_owned(),
+    }
+}
+
+fn write(db: &Connection, bucket: &str, it: &Entry) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO object (bucket, key, path, etag, size, modified, content_type, metadata) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let path = it.path.to_string_lossy();
+    let size = it.size as i64;
+    let row = params![bucket, it.key, path, it.etag, size, it.modified, it.content_type, it.metadata];
+    db.prepare_cached(sql)?.execute(row).map(|_| ())
+}
+
+fn forget(db: &Connection, bucket: &str, key: &str) -> rusqlite::Result<()> {
+    db.execute("DELETE FROM object WHERE bucket = ?1 AND key = ?2", params![bucket, key]).map(|_| ())
 }
 
 fn entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {

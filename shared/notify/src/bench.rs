@@ -152,7 +152,8 @@ async fn scan(objects: usize, json: bool) -> Result<(), CliError> {
                 }
             }
             let seen = ask(&stack, &keys, "GET", &path, &Value::Null).await?;
-            if seen["lastScan"]["scan"] == ordered["scan"] {
+            let last = &seen["lastScan"];
+            if last["scan"] == ordered["scan"] && last["running"] != true {
                 break;
             }
             moment().await;
