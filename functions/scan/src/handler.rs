@@ -16,6 +16,12 @@ use crate::page;
 /// A scan holds its bucket for so long without a sign of life, and says that it lives when a third is left.
 const LEASE: Duration = Duration::minutes(15);
 
+/// A scheduled scan that ends before this time needs no lease: the next one comes after a minute at the earliest.
+const SHORT: Duration = Duration::MINUTE;
+
+/// Whoever asked for a scan sees how far it is when something was found, or after this time.
+const PROGRESS: Duration = Duration::seconds(10);
+
 /// How far a search looks back behind the last one.
 const OVERLAP: Duration = Duration::minutes(15);
 
@@ -107,11 +113,10 @@ async fn proceed(
     found: u64,
     now: OffsetDateTime,
 ) -> Result<(), Failure> {
+    let new = found;
     let (found, listed) = (order.found + found, order.listed + listing.objects.len() as u64);
     if let Some(token) = listing.next {
-        let left = state.running.as_ref().map_or(0, |(_, until)| until - domain::millis(now));
-        // whoever asked for a scan sees how far it is; a scheduled one writes when it has to
-        if order.requested || left < domain::millis(OffsetDateTime::UNIX_EPOCH + LEASE) / 3 {
+        if signs(&order, state, new, now) {
             if order.requested {
                 state.last = Some(ended(&order, listed, found, None, true));
             }
@@ -135,6 +140,19 @@ async fn proceed(
         parts.table.put_scan_state(order.app, order.bucket, &next).await?;
     }
     Ok(())
+}
+
+/// Whether a scan says that it lives, which is a write: a second scan of an unchanged bucket makes none.
+fn signs(order: &ScanOrder, state: &ScanState, new: u64, now: OffsetDateTime) -> bool {
+    let lasts = Duration::milliseconds(domain::millis(now) - order.at);
+    let held = state.running.as_ref().filter(|it| it.0 == order.scan);
+    let left = held.map_or(Duration::ZERO, |(_, until)| Duration::milliseconds(until - domain::millis(now)));
+    if order.requested {
+        let silent = if held.is_some() { LEASE - left } else { lasts };
+        new > 0 || silent > PROGRESS
+    } else {
+        lasts > SHORT && left < LEASE / 3
+    }
 }
 
 fn ended(order: &ScanOrder, listed: u64, found: u64, error: Option<String>, running: bool) -> LastScan {
@@ -176,6 +194,41 @@ async fn fail(
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_scan_that_finds_nothing_writes_no_sign_of_life() {
+        let now = OffsetDateTime::UNIX_EPOCH + Duration::HOUR;
+        let order = |requested: bool, ago: i64| ScanOrder {
+            v: 1,
+            app: domain::AppId::random([1; 16]),
+            bucket: domain::BucketId::random([1; 16]),
+            scan: "s".into(),
+            requested,
+            dry: false,
+            token: None,
+            page: 3,
+            found: 0,
+            listed: 3_000,
+            at: domain::millis(now - Duration::seconds(ago)),
+        };
+        let held = |left: Duration| ScanState {
+            running: Some(("s".into(), domain::millis(now + left))),
+            ..ScanState::default()
+        };
+        for (order, state, new, want) in [
+            (order(false, 30), ScanState::default(), 9, false),
+            (order(false, 90), ScanState::default(), 0, true),
+            (order(false, 90), held(LEASE), 0, false),
+            (order(false, 900), held(LEASE / 4), 0, true),
+            (order(true, 5), ScanState::default(), 0, false),
+            (order(true, 5), ScanState::default(), 1, true),
+            (order(true, 30), held(LEASE - Duration::seconds(5)), 0, false),
+            (order(true, 30), held(LEASE - Duration::seconds(15)), 0, true),
+        ] {
+            assert_eq!(signs(&order, &state, new, now), want, "{order:?} {state:?}");
+        }
+    }
     use super::*;
 
     #[test]
