@@ -12,6 +12,7 @@ mod inbox;
 mod kills;
 mod meter;
 mod scans;
+mod sockets;
 mod sources;
 mod stack;
 mod template;

@@ -5,6 +5,8 @@
 pub mod manager;
 #[path = "world/receiver.rs"]
 pub mod receiver;
+#[path = "world/socket.rs"]
+pub mod socket;
 #[path = "world/swarm.rs"]
 pub mod swarm;
 #[path = "world/vault.rs"]

@@ -2,10 +2,11 @@
 
 use aws_lambda_events::event::dynamodb::EventRecord;
 use entry::{Chain, Queue};
-use table::{Batch, Changed, Record, Table, read_record};
+use table::{Batch, Changed, Marked, Record, Table, read_record};
 use time::OffsetDateTime;
 
-use crate::{items, notifications};
+use crate::pushes::Presence;
+use crate::{items, notifications, pushes};
 
 /// What the handler works with.
 pub(crate) struct Parts {
@@ -13,21 +14,25 @@ pub(crate) struct Parts {
     pub(crate) faces: Queue,
     pub(crate) faces_urgent: Queue,
     pub(crate) webhooks: Queue,
+    pub(crate) pushes: Queue,
+    /// Which applications have sockets.
+    pub(crate) presence: Presence,
     pub(crate) dead: Queue,
 }
 
 /// Handles all records, or answers the first one's sequence number, from which Lambda repeats. A record that cannot be
 /// read is parked: repeating would not help it, and all behind it would wait.
-pub(crate) async fn handle(parts: &Parts, _now: OffsetDateTime, records: Vec<EventRecord>) -> Result<(), String> {
+pub(crate) async fn handle(parts: &Parts, now: OffsetDateTime, records: Vec<EventRecord>) -> Result<(), String> {
     let Some(first) = records.first() else { return Ok(()) };
     let sequence = first.change.sequence_number.clone().unwrap_or_default();
     let at = first.change.approximate_creation_date_time.timestamp_millis();
-    let (mut changed, mut told): (Vec<Changed>, Vec<Batch>) = Default::default();
+    let (mut changed, mut told, mut marked): (Vec<Changed>, Vec<Batch>, Vec<Marked>) = Default::default();
     for record in records {
         let key = serde_json::to_string(&record.change.keys).unwrap_or_default();
         match read_record(record) {
             Ok(Record::Item(it)) => changed.push(*it),
             Ok(Record::Told(it)) => told.push(it),
+            Ok(Record::Marked(it)) => marked.push(*it),
             Ok(Record::Other) => {}
             Err(error) => {
                 let reason = Chain(&error).to_string();
@@ -38,6 +43,7 @@ pub(crate) async fn handle(parts: &Parts, _now: OffsetDateTime, records: Vec<Eve
         }
     }
     items::order(parts, &changed).await.map_err(|it| failed(&it, &sequence))?;
+    pushes::order(parts, now, &told, marked).await.map_err(|it| failed(it.as_ref(), &sequence))?;
     notifications::list(parts, &told, at, &sequence).await.map_err(|it| failed(&it, &sequence))?;
     notifications::deliver(parts, told).await.map_err(|it| failed(it.as_ref(), &sequence))?;
     items::count(parts, &changed, at, &sequence).await.map_err(|it| failed(&it, &sequence))

@@ -3,6 +3,7 @@
 mod handler;
 mod items;
 mod notifications;
+mod pushes;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), entry::Error> {
@@ -12,6 +13,8 @@ async fn main() -> Result<(), entry::Error> {
         faces: start.queue("FACES_QUEUE"),
         faces_urgent: start.queue("FACES_URGENT_QUEUE"),
         webhooks: start.queue("WEBHOOK_QUEUE"),
+        pushes: start.queue("PUSH_QUEUE"),
+        presence: pushes::Presence::default(),
         dead: start.queue("DEAD_LETTERS"),
     };
     start.stream(async |now, records| handler::handle(&parts, now, records).await).await

@@ -1,10 +1,9 @@
 //! What goes over the wire.
 
 use domain::AppId;
-use domain::inbox::{Counts, Marks};
-use domain::notification::{News, Notification, Place, Stream};
-use domain::{cursor, rfc3339};
+use domain::notification::{News, NotificationId, Place, Stream};
 use entry::http::Problem;
+use inbox::Cursor;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -100,83 +99,9 @@ impl NotificationIn {
     }
 }
 
-/// A notification in its inbox.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct NotificationOut {
-    id: String,
-    /// Without a gap inside an inbox
-    pub(crate) sequence: u64,
-    /// Give it as `after` to read what follows
-    cursor: String,
-    #[serde(rename = "type")]
-    kind: String,
-    created_at: String,
-    #[serde(flatten)]
-    #[schema(value_type = Object)]
-    data: Value,
-    seen: bool,
-    read: bool,
-    archived: bool,
-}
-
-impl NotificationOut {
-    pub(crate) fn new(app: AppId, it: &Notification, marks: &Marks) -> Self {
-        let number = it.id.sequence;
-        Self {
-            id: it.id.to_string(),
-            sequence: number,
-            cursor: Cursor::at(app, &it.id.stream, it.id.epoch, number),
-            kind: it.kind.clone(),
-            created_at: rfc3339(it.timestamp),
-            data: it.data.clone(),
-            seen: marks.seen.contains(number),
-            read: marks.read.contains(number),
-            archived: marks.archived.contains(number),
-        }
-    }
-}
-
-/// A place in an inbox. It names whose it is, so that it is good for no other.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Cursor {
-    app: AppId,
-    stream: String,
-    pub(crate) epoch: i64,
-    pub(crate) sequence: u64,
-}
-
-impl Cursor {
-    pub(crate) fn at(app: AppId, stream: &Stream, epoch: i64, sequence: u64) -> String {
-        cursor::write(&Self { app, stream: stream.to_string(), epoch, sequence })
-    }
-
-    /// Reads a cursor of this inbox; another's is none.
-    pub(crate) fn read(field: &str, token: &str, app: AppId, stream: &Stream) -> Result<Self, Problem> {
-        let it: Self = cursor::read(token).map_err(|it| Problem::invalid(field, it.to_string()))?;
-        if it.app == app && it.stream == stream.to_string() {
-            Ok(it)
-        } else {
-            Err(Problem::invalid(field, "this is no cursor of this inbox"))
-        }
-    }
-}
-
-/// Counts, exact at their version.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-pub(crate) struct CountsOut {
-    /// Grows with every notification and every change; drop counts whose version is not above the ones you have
-    version: u64,
-    /// In the inbox: neither archived nor deleted
-    total: u64,
-    unread: u64,
-    unseen: u64,
-}
-
-impl From<Counts> for CountsOut {
-    fn from(it: Counts) -> Self {
-        Self { version: it.version, total: it.total, unread: it.unread, unseen: it.unseen }
-    }
+/// Reads a cursor that a field holds.
+pub(crate) fn place(field: &str, token: &str, app: AppId, stream: &Stream) -> Result<Place, Problem> {
+    Cursor::read(token, app, stream).map_err(|it| Problem::invalid(field, it.to_string()))
 }
 
 /// Where a write went.
@@ -198,17 +123,13 @@ pub(crate) struct Sent {
 
 impl Sent {
     pub(crate) fn done(app: AppId, stream: &Stream, place: Place) -> Self {
-        let id = domain::notification::NotificationId {
-            stream: stream.clone(),
-            epoch: place.epoch,
-            sequence: place.sequence,
-        };
+        let id = NotificationId { stream: stream.clone(), epoch: place.epoch, sequence: place.sequence };
         let user = if let Stream::User(it) = stream { Some(it.clone()) } else { None };
         Self {
             status: 201,
             id: Some(id.to_string()),
             sequence: Some(place.sequence),
-            cursor: Some(Cursor::at(app, stream, place.epoch, place.sequence)),
+            cursor: Some(Cursor::at(app, stream, place)),
             user,
             error: None,
         }

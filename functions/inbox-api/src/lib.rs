@@ -3,13 +3,16 @@
 mod dto;
 mod list;
 mod marks;
+mod negotiate;
 mod once;
+mod passes;
+mod reader;
 mod seed;
 mod send;
 
 use axum::extract::FromRef;
 use axum::http::StatusCode;
-use domain::notification::{Stream, is_user};
+use domain::notification::{Stream, is_name};
 use entry::http::{Callers, Problem};
 use table::Table;
 use utoipa::OpenApi;
@@ -33,7 +36,16 @@ impl FromRef<State> for Callers {
 
 /// The stream of the user that a path names.
 pub(crate) fn stream(user: &str) -> Result<Stream, Problem> {
-    if is_user(user) { Ok(Stream::User(user.to_owned())) } else { Err(Problem::invalid("user", "1 to 128 characters")) }
+    if is_name(user) { Ok(Stream::User(user.to_owned())) } else { Err(Problem::invalid("user", "1 to 128 characters")) }
+}
+
+/// The stream of the group that a path names.
+pub(crate) fn group(name: &str) -> Result<Stream, Problem> {
+    if is_name(name) {
+        Ok(Stream::Group(name.to_owned()))
+    } else {
+        Err(Problem::invalid("group", "1 to 128 characters"))
+    }
 }
 
 pub(crate) fn busy() -> Problem {
@@ -51,7 +63,14 @@ pub fn router(state: State) -> axum::Router {
 #[openapi(paths(
     send::to_user,
     send::to_many,
+    send::to_group,
+    send::to_everyone,
     list::list,
+    list::of_group,
+    list::of_everyone,
+    passes::ticket,
+    passes::token,
+    negotiate::negotiate,
     list::get,
     list::counts,
     marks::mark,
@@ -71,6 +90,11 @@ fn routes() -> OpenApiRouter<State> {
     OpenApiRouter::new()
         .routes(routes!(send::to_user, list::list))
         .routes(routes!(send::to_many))
+        .routes(routes!(send::to_group, list::of_group))
+        .routes(routes!(send::to_everyone, list::of_everyone))
+        .routes(routes!(passes::ticket))
+        .routes(routes!(passes::token))
+        .routes(routes!(negotiate::negotiate))
         .routes(routes!(list::get))
         .routes(routes!(list::counts))
         .routes(routes!(marks::mark))

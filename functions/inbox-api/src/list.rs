@@ -6,16 +6,18 @@ use axum::extract::{Path, Query, State as Shared};
 use axum::http::StatusCode;
 use domain::AppId;
 use domain::inbox::Marks;
-use domain::notification::{Notification, Stream};
+use domain::notification::{Notification, NotificationId, Place, Stream};
 use entry::http::Problem;
-use entry::http::caller::Caller;
+use inbox::reading::{bounds, gap};
+use inbox::{CountsOut, Cursor, NotificationOut};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::dto::{CountsOut, Cursor, NotificationOut};
-use crate::{State, stream};
+use crate::dto::place;
+use crate::reader::Reader;
+use crate::{State, group, stream};
 
 /// Rounds of reading for one answer, so that it stays bounded whatever is filtered out.
 const ROUNDS: usize = 10;
@@ -61,20 +63,52 @@ pub(crate) struct InboxPage {
     params(("user" = String, Path), Filter), responses((status = 200, body = InboxPage), (status = 422, body = Problem)))]
 pub(crate) async fn list(
     Shared(state): Shared<State>,
-    Caller(app): Caller,
+    Reader(app): Reader,
     Path(user): Path<String>,
+    filter: Result<Query<Filter>, QueryRejection>,
+) -> Result<Json<InboxPage>, Problem> {
+    let marks = state.table.marks(app, &user).await?;
+    narrowed(&state, app, stream(&user)?, &marks, filter).await
+}
+
+/// What a group was told, newest first, or from a cursor on. Nobody's marks are on it.
+#[utoipa::path(get, path = "/api/v1/Groups/{group}/Notifications", tag = "Groups", security(("keys" = [])),
+    params(("group" = String, Path), Filter), responses((status = 200, body = InboxPage), (status = 422, body = Problem)))]
+pub(crate) async fn of_group(
+    Shared(state): Shared<State>,
+    Reader(app): Reader,
+    Path(name): Path<String>,
+    filter: Result<Query<Filter>, QueryRejection>,
+) -> Result<Json<InboxPage>, Problem> {
+    narrowed(&state, app, group(&name)?, &Marks::default(), filter).await
+}
+
+/// What everyone was told, newest first, or from a cursor on. Nobody's marks are on it.
+#[utoipa::path(get, path = "/api/v1/Everyone/Notifications", tag = "Groups", security(("keys" = [])),
+    params(Filter), responses((status = 200, body = InboxPage), (status = 422, body = Problem)))]
+pub(crate) async fn of_everyone(
+    Shared(state): Shared<State>,
+    Reader(app): Reader,
+    filter: Result<Query<Filter>, QueryRejection>,
+) -> Result<Json<InboxPage>, Problem> {
+    narrowed(&state, app, Stream::Everyone, &Marks::default(), filter).await
+}
+
+async fn narrowed(
+    state: &State,
+    app: AppId,
+    stream: Stream,
+    marks: &Marks,
     filter: Result<Query<Filter>, QueryRejection>,
 ) -> Result<Json<InboxPage>, Problem> {
     let Query(filter) =
         filter.map_err(|it| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", it.body_text()))?;
-    let stream = stream(&user)?;
     let limit = filter.limit.unwrap_or(20);
     if !(1..=100).contains(&limit) {
         return Err(Problem::invalid("limit", "1 to 100"));
     }
     let since = filter.since.as_deref().map(|it| OffsetDateTime::parse(it, &Rfc3339)).transpose();
     let since = since.map_err(|_| Problem::invalid("since", "a time such as 2026-11-21T09:00:00Z"))?;
-    let marks = state.table.marks(app, &user).await?;
     let fits = |it: &Notification| {
         let number = it.id.sequence;
         !marks.deleted.contains(number)
@@ -87,15 +121,15 @@ pub(crate) async fn list(
     match (&filter.after, &filter.before) {
         (Some(_), Some(_)) => Err(Problem::invalid("before", "`after` or `before`, not both")),
         (Some(after), None) => {
-            let after = Cursor::read("after", after, app, &stream)?;
-            catch_up(&state, app, &stream, &after, limit, &marks, fits).await.map(Json)
+            let after = place("after", after, app, &stream)?;
+            catch_up(state, app, &stream, after, limit, marks, fits).await.map(Json)
         }
         (None, before) => {
             let to = match before {
-                Some(it) => Cursor::read("before", it, app, &stream)?.sequence.saturating_sub(1),
+                Some(it) => place("before", it, app, &stream)?.sequence.saturating_sub(1),
                 None => u64::MAX,
             };
-            back(&state, app, &stream, to, limit, &marks, fits).await.map(Json)
+            back(state, app, &stream, to, limit, marks, fits).await.map(Json)
         }
     }
 }
@@ -104,37 +138,33 @@ async fn catch_up(
     state: &State,
     app: AppId,
     stream: &Stream,
-    after: &Cursor,
+    after: Place,
     limit: usize,
     marks: &Marks,
     fits: impl Fn(&Notification) -> bool,
 ) -> Result<InboxPage, Problem> {
-    let floor = state.table.floor(app, stream).await?;
-    // 0 is before everything: whoever asks from there wants all that is kept, and misses nothing that it had
-    let whole =
-        after.sequence == 0 || floor.is_some_and(|it| it.epoch == after.epoch && after.sequence + 1 >= it.sequence);
-    if !whole {
-        let from = floor.map(|it| Cursor::at(app, stream, it.epoch, it.sequence.saturating_sub(1)));
+    if let Some(from) = gap(&state.table, app, stream, after).await? {
+        let from = from.map(|it| Cursor::at(app, stream, it));
         return Ok(InboxPage { items: Vec::new(), next: None, recovered: Some(false), from });
     }
-    let (mut items, mut at, mut epoch) = (Vec::new(), after.sequence, after.epoch);
+    let (mut items, mut at) = (Vec::new(), after);
     for _ in 0..ROUNDS {
-        let found = state.table.later(app, stream, at, 100).await?;
+        let found = state.table.later(app, stream, at.sequence, 100).await?;
         if found.is_empty() {
             return Ok(InboxPage { items, next: None, recovered: Some(true), from: None });
         }
         for it in &found {
             if items.len() == limit {
-                let next = Some(Cursor::at(app, stream, epoch, at));
+                let next = Some(Cursor::at(app, stream, at));
                 return Ok(InboxPage { items, next, recovered: Some(true), from: None });
             }
-            (at, epoch) = (it.id.sequence, it.id.epoch);
+            at = Place { epoch: it.id.epoch, sequence: it.id.sequence };
             if fits(it) {
                 items.push(NotificationOut::new(app, it, marks));
             }
         }
     }
-    let next = Some(Cursor::at(app, stream, epoch, at));
+    let next = Some(Cursor::at(app, stream, at));
     Ok(InboxPage { items, next, recovered: Some(true), from: None })
 }
 
@@ -158,7 +188,7 @@ async fn back(
         (to, epoch) = (last.id.sequence - 1, last.id.epoch);
         for it in found.iter().filter(|it| fits(it)) {
             if items.len() == limit {
-                let next = items.last().map(|it| Cursor::at(app, stream, epoch, it.sequence));
+                let next = items.last().map(|it| Cursor::at(app, stream, Place { epoch, sequence: it.sequence }));
                 return Ok(InboxPage { items, next, recovered: None, from: None });
             }
             items.push(NotificationOut::new(app, it, marks));
@@ -168,7 +198,7 @@ async fn back(
         }
     }
     let more = to > 0 && epoch != 0 && !state.table.earlier(app, stream, to, 1).await?.is_empty();
-    let next = more.then(|| Cursor::at(app, stream, epoch, to + 1));
+    let next = more.then(|| Cursor::at(app, stream, Place { epoch, sequence: to + 1 }));
     Ok(InboxPage { items, next, recovered: None, from: None })
 }
 
@@ -178,11 +208,11 @@ async fn back(
     responses((status = 200, body = NotificationOut), (status = 404, body = Problem)))]
 pub(crate) async fn get(
     Shared(state): Shared<State>,
-    Caller(app): Caller,
+    Reader(app): Reader,
     Path((user, id)): Path<(String, String)>,
 ) -> Result<Json<NotificationOut>, Problem> {
     let missing = || Problem::new(StatusCode::NOT_FOUND, "no-such-notification", "there is no notification of that id");
-    let id: domain::notification::NotificationId = id.parse().map_err(|()| missing())?;
+    let id: NotificationId = id.parse().map_err(|()| missing())?;
     if id.stream != stream(&user)? {
         return Err(missing()); // another user's
     }
@@ -196,18 +226,11 @@ pub(crate) async fn get(
     responses((status = 200, body = CountsOut)))]
 pub(crate) async fn counts(
     Shared(state): Shared<State>,
-    Caller(app): Caller,
+    Reader(app): Reader,
     Path(user): Path<String>,
 ) -> Result<Json<CountsOut>, Problem> {
     let stream = stream(&user)?;
     let marks = state.table.marks(app, &user).await?;
-    let (floor, head) = bounds(&state, app, &stream).await?;
+    let (floor, head) = bounds(&state.table, app, &stream).await?;
     Ok(Json(marks.counts(floor, head).into()))
-}
-
-/// The oldest and the newest number of an inbox; 0 and 0 if it is empty.
-pub(crate) async fn bounds(state: &State, app: AppId, stream: &Stream) -> Result<(u64, u64), Problem> {
-    let Some(floor) = state.table.floor(app, stream).await? else { return Ok((0, 0)) };
-    let head = state.table.head(app, stream).await?.map_or(floor.sequence, |it| it.last.sequence);
-    Ok((floor.sequence, head))
 }

@@ -2,20 +2,16 @@
 
 use axum::Json;
 use axum::extract::{Path, State as Shared};
-use domain::AppId;
-use domain::inbox::{Change, Counts, Marks};
-use domain::notification::{NotificationId, Stream};
-use entry::http::caller::Caller;
+use domain::inbox::Change;
+use domain::notification::NotificationId;
 use entry::http::{Body, Problem};
+use inbox::{CountsOut, marking};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::dto::{CountsOut, Cursor};
-use crate::list::bounds;
+use crate::dto::place;
+use crate::reader::Reader;
 use crate::{State, busy, stream};
-
-/// Tries against others who mark the same inbox.
-const TRIES: usize = 20;
 
 /// What is marked, and how.
 #[derive(Deserialize, ToSchema)]
@@ -37,13 +33,13 @@ pub(crate) struct Mark {
     request_body = Mark, responses((status = 200, body = CountsOut), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn mark(
     Shared(state): Shared<State>,
-    Caller(app): Caller,
+    Reader(app): Reader,
     Path(user): Path<String>,
     Body(it): Body<Mark>,
 ) -> Result<Json<CountsOut>, Problem> {
     let stream = stream(&user)?;
     let ranges: Vec<(u64, u64)> = match (&it.up_to, it.ids.len()) {
-        (Some(cursor), 0) => vec![(1, Cursor::read("upTo", cursor, app, &stream)?.sequence)],
+        (Some(cursor), 0) => vec![(1, place("upTo", cursor, app, &stream)?.sequence)],
         (None, 1..=100) => {
             let number = |it: &String| {
                 let id: Option<NotificationId> = it.parse().ok().filter(|it: &NotificationId| it.stream == stream);
@@ -54,32 +50,6 @@ pub(crate) async fn mark(
         }
         _ => return Err(Problem::invalid("ids", "1 to 100 ids, or `upTo`")),
     };
-    Ok(Json(apply(&state, app, &stream, &user, it.change, &ranges).await?.into()))
-}
-
-/// Changes ranges of an inbox in one write; answers the counts after it.
-pub(crate) async fn apply(
-    state: &State,
-    app: AppId,
-    stream: &Stream,
-    user: &str,
-    change: Change,
-    ranges: &[(u64, u64)],
-) -> Result<Counts, Problem> {
-    for _ in 0..TRIES {
-        let before = state.table.marks(app, user).await?;
-        let (floor, head) = bounds(state, app, stream).await?;
-        let mut next: Marks = before.clone();
-        for (from, to) in ranges {
-            next = next.after(change, *from, *to, floor, head).unwrap_or(next);
-        }
-        if next == before {
-            return Ok(before.counts(floor, head));
-        }
-        next.revision = before.revision + 1;
-        if state.table.put_marks(app, user, &next).await? {
-            return Ok(next.counts(floor, head));
-        }
-    }
-    Err(busy())
+    let counts = marking::apply(&state.table, app, &user, it.change, &ranges).await?;
+    Ok(Json(counts.ok_or_else(busy)?.into()))
 }

@@ -10,18 +10,17 @@ use domain::notification::{Notification, NotificationId, Stream};
 use entry::clock;
 use entry::http::caller::Caller;
 use entry::http::{Body, Problem};
-use serde::{Deserialize, Serialize};
+use inbox::reading::unread;
+use inbox::shown::SEED_TIME;
+use inbox::{SeedOut, marking};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::dto::NotificationIn;
-use crate::{State, marks, stream};
+use crate::{State, busy, stream};
 
-/// As the seed writes a time: ISO 8601 without a zone, UTC.
-const TIME: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
 /// Batches of the list of everything that are read, each of up to 100.
 const BATCHES: i32 = 20;
 /// Notifications of one user that are read.
@@ -58,42 +57,6 @@ pub(crate) struct SeedIn {
     user_id: Value,
 }
 
-/// A notification, as the seed's clients read it.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct SeedOut {
-    id: String,
-    title: Value,
-    description: Value,
-    identifier: Value,
-    #[schema(value_type = i64)]
-    user_id: Value,
-    created_at: String,
-    updated_at: String,
-    is_read: bool,
-}
-
-impl SeedOut {
-    fn new(it: &Notification, marks: &Marks) -> Self {
-        let at = it.timestamp.to_offset(time::UtcOffset::UTC).format(TIME).unwrap_or_default();
-        Self {
-            id: it.id.to_string(),
-            title: it.data["title"].clone(),
-            description: it.data["description"].clone(),
-            identifier: it.data["identifier"].clone(),
-            user_id: number(&it.id.stream),
-            created_at: at.clone(),
-            updated_at: at,
-            is_read: marks.read.contains(it.id.sequence),
-        }
-    }
-}
-
-/// Users that are numbers stay numbers in answers.
-fn number(stream: &Stream) -> Value {
-    let Stream::User(id) = stream else { return Value::Null };
-    id.parse::<i64>().ok().filter(|it| it.to_string() == *id).map_or_else(|| json!(id), |it| json!(it))
-}
-
 /// Stores a notification for a user.
 #[utoipa::path(post, path = "/notifications/", tag = "Inbox, as the seed has it", request_body = SeedIn,
     responses((status = 200, body = SeedOut), (status = 422, body = Problem)))]
@@ -114,7 +77,7 @@ pub(crate) async fn create(
     let place = state.table.append(app, &stream, &[news], &clock::word(20), now).await?;
     let id = NotificationId { stream, epoch: place.epoch, sequence: place.sequence };
     let stored = Notification { id, kind: news_data.0, timestamp: now, data: news_data.1 };
-    Ok(Json(SeedOut::new(&stored, &Marks::default())))
+    Ok(Json(SeedOut::new(&stored, &Marks::default(), SEED_TIME)))
 }
 
 /// The newest notifications of all users, oldest first: at most 2,000.
@@ -133,7 +96,7 @@ pub(crate) async fn everything(
             marks.insert(user.clone(), state.table.marks(app, user).await?);
         }
         if let Some(marks) = marks.get(user).filter(|marks| !marks.deleted.contains(it.id.sequence)) {
-            shown.push(SeedOut::new(it, marks));
+            shown.push(SeedOut::new(it, marks, SEED_TIME));
         }
     }
     Ok(Json(shown))
@@ -159,19 +122,8 @@ pub(crate) async fn of_user(
     let stream = stream(&user)?;
     let marks = state.table.marks(app, &user).await?;
     let any = which.read.as_deref() == Some("any");
-    let (mut to, mut all) = (u64::MAX, Vec::new());
-    while all.len() < MOST {
-        let found = state.table.earlier(app, &stream, to, 200).await?;
-        let Some(last) = found.last() else { break };
-        to = last.id.sequence.saturating_sub(1);
-        let fits = |it: &&Notification| {
-            !marks.deleted.contains(it.id.sequence) && (any || !marks.read.contains(it.id.sequence))
-        };
-        all.extend(found.iter().filter(fits).map(|it| SeedOut::new(it, &marks)));
-    }
-    all.truncate(MOST);
-    all.reverse();
-    Ok(Json(all))
+    let all = unread(&state.table, app, &stream, &marks, any, MOST).await?;
+    Ok(Json(all.iter().map(|it| SeedOut::new(it, &marks, SEED_TIME)).collect()))
 }
 
 /// Marks a notification as read.
@@ -188,6 +140,7 @@ pub(crate) async fn read(
     if state.table.notification(app, &id).await?.is_none() {
         return Ok(unknown);
     }
-    marks::apply(&state, app, &id.stream, user, Change::Read, &[(id.sequence, id.sequence)]).await?;
+    let marked = marking::apply(&state.table, app, user, Change::Read, &[(id.sequence, id.sequence)]).await?;
+    marked.ok_or_else(busy)?;
     Ok((StatusCode::OK, Json(json!({ "message": "Notification marked as read" }))))
 }

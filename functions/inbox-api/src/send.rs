@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use crate::dto::{NotificationIn, Sent};
 use crate::once::{self, Keyed};
-use crate::{State, stream};
+use crate::{State, group, stream};
 
 /// Sends to a user: a notification, or a list of up to 100, which are stored together under consecutive numbers. Each entry
 /// has its own result. A request with an `Idempotency-Key` is safe to repeat for 24 hours.
@@ -28,7 +28,45 @@ pub(crate) async fn to_user(
     headers: HeaderMap,
     Body(body): Body<Value>,
 ) -> Result<Response, Problem> {
-    let stream = stream(&user)?;
+    several(&state, app, stream(&user)?, &user, &headers, body).await
+}
+
+/// Sends to all sockets of a group, at once and to each that comes back.
+#[utoipa::path(post, path = "/api/v1/Groups/{group}/Notifications", tag = "Groups", security(("keys" = [])),
+    params(("group" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = NotificationIn,
+    responses((status = 201, body = Vec<Sent>), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn to_group(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Body(body): Body<Value>,
+) -> Result<Response, Problem> {
+    several(&state, app, group(&name)?, &name, &headers, body).await
+}
+
+/// Sends to all sockets of the application, at once and to each that comes back.
+#[utoipa::path(post, path = "/api/v1/Everyone/Notifications", tag = "Groups", security(("keys" = [])),
+    params(("Idempotency-Key" = Option<String>, Header)), request_body = NotificationIn,
+    responses((status = 201, body = Vec<Sent>), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn to_everyone(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    headers: HeaderMap,
+    Body(body): Body<Value>,
+) -> Result<Response, Problem> {
+    several(&state, app, Stream::Everyone, "everyone", &headers, body).await
+}
+
+/// Stores one notification, or several together, in a stream.
+async fn several(
+    state: &State,
+    app: AppId,
+    stream: Stream,
+    name: &str,
+    headers: &HeaderMap,
+    body: Value,
+) -> Result<Response, Problem> {
     let entries = match &body {
         Value::Array(all) => all.clone(),
         one => vec![one.clone()],
@@ -45,12 +83,12 @@ pub(crate) async fn to_user(
         // nothing to store, and so nothing to repeat
         return Err(read.into_iter().find_map(Result::err).unwrap_or_else(crate::busy));
     }
-    let keyed = match once::begin(&state.table, app, &headers, &format!("send {user}"), &body.to_string()).await? {
+    let keyed = match once::begin(&state.table, app, headers, &format!("send {stream}"), &body.to_string()).await? {
         Ok(keyed) => keyed,
         Err(answer) => return Ok(answer),
     };
     let news: Vec<News> = read.iter().filter_map(|it| it.as_ref().ok().cloned()).collect();
-    let first = write(&state, app, &stream, &news, &keyed).await?;
+    let first = write(state, app, &stream, &news, &keyed).await?;
     let mut number = first.sequence;
     let mut sent = Vec::with_capacity(read.len());
     for it in &read {
@@ -60,7 +98,7 @@ pub(crate) async fn to_user(
                 number += 1;
                 Sent::done(app, &stream, place)
             }
-            Err(why) => Sent::refused(&user, why),
+            Err(why) => Sent::refused(name, why),
         });
     }
     once::end(&state.table, app, keyed, serde_json::to_string(&sent)?).await

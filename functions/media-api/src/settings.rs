@@ -74,6 +74,9 @@ pub(crate) struct SettingsBody {
     items_per_day: Option<u64>,
     /// 0 means any number
     bytes_per_day: Option<u64>,
+    /// Pages that may open sockets, at most 50; none means all
+    #[schema(example = json!(["https://news.example.com"]))]
+    allowed_origins: Vec<String>,
 }
 
 impl SettingsBody {
@@ -109,6 +112,7 @@ impl SettingsBody {
             log_level: it.log_level.clone(),
             items_per_day: Some(it.items_per_day),
             bytes_per_day: Some(it.bytes_per_day),
+            allowed_origins: it.allowed_origins.clone(),
         }
     }
 
@@ -160,6 +164,13 @@ impl SettingsBody {
                 return Err(Problem::invalid("temp_folder", "a name of letters, digits, hyphens and underlines"));
             }
         }
+        let origin = |it: &String| {
+            let host = it.strip_prefix("https://").or_else(|| it.strip_prefix("http://"));
+            it.len() <= 300 && host.is_some_and(|it| !it.is_empty() && !it.contains(['/', '?', '#', ' ', '@']))
+        };
+        if self.allowed_origins.len() > 50 || !self.allowed_origins.iter().all(origin) {
+            return Err(Problem::invalid("allowed_origins", "at most 50, each like https://news.example.com"));
+        }
         let processor = match self.processor.as_deref() {
             None | Some("FacialRecognition") => ProcessorKind::FacialRecognition,
             Some(_) => return Err(Problem::invalid("processor", "the processor is `FacialRecognition`")),
@@ -205,6 +216,7 @@ impl SettingsBody {
             log_level: self.log_level.clone(),
             items_per_day: self.items_per_day.unwrap_or(0),
             bytes_per_day: self.bytes_per_day.unwrap_or(0),
+            allowed_origins: self.allowed_origins.clone(),
             iconik_access_token: before.iconik_access_token.clone(),
             iconik_webhook_secret: before.iconik_webhook_secret.clone(),
             aws_access_key: before.aws_access_key.clone(),

@@ -229,7 +229,6 @@ mod tests {
             assert_eq!(signs(&order, &state, new, now), want, "{order:?} {state:?}");
         }
     }
-    use super::*;
 
     #[test]
     fn its_events_decode() {

@@ -2,6 +2,7 @@
 
 pub mod secret;
 pub mod sign;
+pub mod socket;
 pub mod webhook;
 
 use domain::delivery::Outcome;

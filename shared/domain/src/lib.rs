@@ -19,6 +19,7 @@ pub mod result;
 pub mod scanning;
 pub mod schedule;
 pub mod settings;
+pub mod socket;
 pub mod tracks;
 
 pub use id::{AppId, BucketId, ChannelId, ItemId};

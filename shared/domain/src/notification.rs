@@ -16,6 +16,10 @@ pub enum Stream {
     App,
     /// A user's inbox. Users are texts inside an application; numbers are kept as their decimal text.
     User(String),
+    /// What all sockets of a group are told.
+    Group(String),
+    /// What all sockets of the application are told.
+    Everyone,
 }
 
 impl fmt::Display for Stream {
@@ -23,6 +27,8 @@ impl fmt::Display for Stream {
         match self {
             Self::App => f.write_str("app"),
             Self::User(id) => write!(f, "user:{id}"),
+            Self::Group(name) => write!(f, "group:{name}"),
+            Self::Everyone => f.write_str("everyone"),
         }
     }
 }
@@ -32,14 +38,16 @@ impl FromStr for Stream {
     fn from_str(text: &str) -> Result<Self, ()> {
         match text.split_once(':') {
             None if text == "app" => Ok(Self::App),
-            Some(("user", id)) if is_user(id) => Ok(Self::User(id.to_owned())),
+            None if text == "everyone" => Ok(Self::Everyone),
+            Some(("user", id)) if is_name(id) => Ok(Self::User(id.to_owned())),
+            Some(("group", name)) if is_name(name) => Ok(Self::Group(name.to_owned())),
             _ => Err(()),
         }
     }
 }
 
-/// Whether a text can name a user: 1 to 128 characters without control characters.
-pub fn is_user(id: &str) -> bool {
+/// Whether a text can name a user or a group: 1 to 128 characters without control characters.
+pub fn is_name(id: &str) -> bool {
     (1..=128).contains(&id.chars().count()) && !id.chars().any(char::is_control)
 }
 
@@ -159,9 +167,9 @@ mod tests {
     proptest! {
         #[test]
         fn an_id_is_read_back_and_nothing_else_is(
-            epoch in any::<i64>(), sequence in any::<u64>(), user in "[^\\p{Cc}]{0,128}", junk in ".{0,40}",
+            epoch in any::<i64>(), sequence in any::<u64>(), kind in 0..4, name in "[^\\p{Cc}]{1,128}", junk in ".{0,40}",
         ) {
-            let stream = if user.is_empty() { Stream::App } else { Stream::User(user) };
+            let stream = match kind { 0 => Stream::App, 1 => Stream::Everyone, 2 => Stream::Group(name), _ => Stream::User(name) };
             let id = NotificationId { stream, epoch, sequence };
             prop_assert!(!id.to_string().contains('.'));
             prop_assert_eq!(id.to_string().parse(), Ok(id));

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::inbox::Marks;
 use crate::notification::Notification;
 use crate::{AppId, BucketId, ChannelId, ItemId};
 
@@ -54,6 +55,43 @@ pub struct Delivery {
     /// Starts at 1.
     pub attempt: u32,
     pub notification: Notification,
+}
+
+/// Tell the sockets of a channel (see [`crate::socket::Connection::channels`]).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PushOrder {
+    pub v: u8,
+    pub app: AppId,
+    pub channel: String,
+    pub what: Push,
+    /// Only receivers behind this one: where an earlier part of the work stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// Only this receiver, because it could not be reached before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<String>,
+    /// Starts at 1.
+    pub attempt: u32,
+}
+
+/// What sockets are told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Push {
+    /// Notifications of one stream, oldest first.
+    News { notifications: Vec<Notification> },
+    /// What was done with the inbox of a user.
+    Marks { user: String, marks: Marks },
+    /// What is unread, for a socket that cannot ask for it: the seed's.
+    Greet,
+}
+
+impl PushOrder {
+    /// A first order for all receivers of a channel.
+    pub fn new(app: AppId, channel: String, what: Push) -> Self {
+        Self { v: 1, app, channel, what, after: None, only: None, attempt: 1 }
+    }
 }
 
 /// Look into the application's asset manager (media systems, section 8.1). It holds no token and no signed URL.

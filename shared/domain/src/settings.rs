@@ -58,6 +58,8 @@ pub struct Settings {
     pub items_per_day: u64,
     /// Bytes that may be processed per day (UTC); 0 means any number.
     pub bytes_per_day: u64,
+    /// Pages that may open sockets, such as `https://news.example.com`; none means all.
+    pub allowed_origins: Vec<String>,
 }
 
 impl Default for Settings {
@@ -92,6 +94,7 @@ impl Default for Settings {
             log_level: None,
             items_per_day: 0,
             bytes_per_day: 0,
+            allowed_origins: Vec::new(),
         }
     }
 }

@@ -12,7 +12,10 @@ use tower::ServiceExt;
 
 use crate::{Error, Start};
 
-pub use caller::{Callers, Unknown};
+/// What tickets begin with, so that they are told from tokens.
+pub const TICKET: &str = "tkt_";
+
+pub use caller::{Callers, Unknown, refused};
 pub use json::Body;
 pub use problem::Problem;
 

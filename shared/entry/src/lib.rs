@@ -13,6 +13,7 @@ mod records;
 pub mod seal;
 pub mod secrets;
 pub mod settings;
+pub mod socket;
 pub mod sqs;
 mod telemetry;
 

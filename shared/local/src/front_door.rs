@@ -1,4 +1,4 @@
-//! The front door: the HTTP API on one port, with API Gateway's limits.
+//! The front door: the HTTP API and the sockets on one port, with API Gateway's limits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use http_body_util::BodyExt;
 use crate::function::Function;
 use crate::http_event::{answer, choose, event};
 use crate::process::Outcome;
+use crate::sockets::Sockets;
 use crate::template::Route;
 
 /// A request's body at most (API Gateway quota), and how long a request may take.
@@ -24,10 +25,11 @@ const MOST_ANSWER: usize = 6 << 20;
 struct Door {
     routes: Vec<(Route, Arc<Function>)>,
     host: String,
+    sockets: Arc<Sockets>,
 }
 
-pub(crate) fn router(routes: Vec<(Route, Arc<Function>)>, host: String) -> Router {
-    Router::new().fallback(handle).with_state(Arc::new(Door { routes, host }))
+pub(crate) fn router(routes: Vec<(Route, Arc<Function>)>, host: String, sockets: Arc<Sockets>) -> Router {
+    Router::new().fallback(handle).with_state(Arc::new(Door { routes, host, sockets }))
 }
 
 async fn handle(State(door): State<Arc<Door>>, request: Request) -> Response<Body> {
@@ -40,9 +42,15 @@ async fn handle(State(door): State<Arc<Door>>, request: Request) -> Response<Bod
 
 async fn respond(door: &Door, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
+    if let Some(path) = door.sockets.takes(&parts) {
+        return door.sockets.connect(parts, path).await;
+    }
     let Some(body) = read(body).await else {
         return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
     };
+    if let Some(connection) = door.sockets.managed(&parts) {
+        return door.sockets.manage(&parts.method, &connection, &body);
+    }
     let Some((route, function, variables)) = choose(&door.routes, &parts.method, parts.uri.path()) else {
         return message(StatusCode::NOT_FOUND, "Not Found");
     };

@@ -121,10 +121,15 @@ pub(crate) fn empty() -> Value {
     event(&parts, &Bytes::new(), &Route { method: "GET".into(), path: "/".into() }, BTreeMap::new(), "127.0.0.1")
 }
 
+/// The parameters of a query, decoded, in order.
+pub(crate) fn query_pairs(query: &str) -> Vec<(String, String)> {
+    let pairs = query.split('&').filter(|it| !it.is_empty()).map(|it| it.split_once('=').unwrap_or((it, "")));
+    pairs.map(|(name, value)| (decoded(&name.replace('+', " ")), decoded(&value.replace('+', " ")))).collect()
+}
+
 fn query_parameters(query: &str) -> Map<String, Value> {
     let mut parameters: Map<String, Value> = Map::new();
-    for (name, value) in query.split('&').filter(|it| !it.is_empty()).map(|it| it.split_once('=').unwrap_or((it, ""))) {
-        let (name, value) = (decoded(&name.replace('+', " ")), decoded(&value.replace('+', " ")));
+    for (name, value) in query_pairs(query) {
         let joined = parameters.get(&name).and_then(Value::as_str).map(|it| format!("{it},{value}"));
         parameters.insert(name, json!(joined.unwrap_or(value)));
     }
@@ -139,7 +144,7 @@ fn is_text(content_type: Option<&String>) -> bool {
 }
 
 /// Percent-decodes; what is no UTF-8 then is replaced.
-fn decoded(text: &str) -> String {
+pub(crate) fn decoded(text: &str) -> String {
     let (bytes, mut out) = (text.as_bytes(), Vec::with_capacity(text.len()));
     let mut at = 0;
     while at < bytes.len() {

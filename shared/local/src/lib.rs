@@ -20,6 +20,7 @@ pub mod queue_source;
 pub mod runtime_api;
 pub mod samconfig;
 pub mod schedule;
+pub mod sockets;
 pub mod sqs;
 pub mod stack;
 pub mod stream_filter;

@@ -17,6 +17,7 @@ use crate::event::Bus;
 use crate::function::Function;
 use crate::iconik::Iconik;
 use crate::meter::Meter;
+use crate::sockets::Sockets;
 use crate::sqs::Sqs;
 use crate::stream_source::Mapping;
 use crate::template::{self, Model, Places};
@@ -51,6 +52,7 @@ pub struct Stack {
     pub operator_key: String,
     pub model: Model,
     pub sqs: Arc<Sqs>,
+    pub sockets: Arc<Sockets>,
     data: PathBuf,
     bus: Bus,
     functions: Vec<Arc<Function>>,
@@ -89,6 +91,7 @@ impl Stack {
         let operator_key = operator_key(&data)?;
         let mut parameters = samconfig::parameters(&options.project.join("samconfig.toml"), "local")?;
         parameters.insert("OperatorKeyHash".to_owned(), hex(&Sha256::digest(&operator_key)));
+        parameters.insert("SocketEndpoint".to_owned(), format!("{url}/live"));
         parameters.extend(options.parameters);
         let places = Places { sqs: sqs_url.clone(), http: url.clone() };
         let model = template::load(&options.project.join("template.yaml"), &parameters, &places)?;
@@ -128,7 +131,9 @@ impl Stack {
         tasks.extend(triggers(&functions, &sqs, &http, &dynamodb.url, &checkpoint, &model, &bus));
         let routes =
             functions.iter().flat_map(|it| it.it.routes.iter().map(|route| (route.clone(), it.clone()))).collect();
-        tasks.push(serve(door, front_door::router(routes, url.trim_start_matches("http://").to_owned())));
+        let host = url.trim_start_matches("http://").to_owned();
+        let sockets = Sockets::new(model.sockets.clone().unwrap_or_default(), &functions, host.clone());
+        tasks.push(serve(door, front_door::router(routes, host, sockets.clone())));
         tasks.push(tokio::spawn(housekeeping(functions.clone(), sqs.clone())));
         let dynamodb_url = dynamodb.url.clone();
         Ok(Self {
@@ -140,6 +145,7 @@ impl Stack {
             operator_key,
             model,
             sqs,
+            sockets,
             data,
             bus,
             functions,

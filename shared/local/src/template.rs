@@ -17,6 +17,17 @@ pub struct Model {
     pub table: Option<Table>,
     /// Names of buckets of our own.
     pub buckets: Vec<String>,
+    pub sockets: Option<SocketApi>,
+}
+
+/// The WebSocket API.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SocketApi {
+    pub stage: String,
+    /// Route key → name of a function.
+    pub routes: BTreeMap<String, String>,
+    /// Paths of the shared host that lead here; a `*` at the end stands for anything.
+    pub paths: Vec<String>,
 }
 
 /// A function, with what calls it.

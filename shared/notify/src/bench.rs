@@ -203,7 +203,9 @@ async fn scan(objects: usize, json: bool) -> Result<(), CliError> {
             it["seconds"].as_f64().unwrap_or(0.0),
         );
     }
-    print::good("write units of `scan` alone; one listing request is the probe; a scan on request writes that it ended");
+    print::good(
+        "write units of `scan` alone; one listing request is the probe; a scan on request writes that it ended",
+    );
     Ok(())
 }
 

@@ -30,6 +30,15 @@ pub struct Once {
     pub at: i64,
 }
 
+/// A row of marks: whose they are, beside them.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct MarksRow {
+    pub(crate) app: AppId,
+    pub(crate) user: String,
+    #[serde(flatten)]
+    pub(crate) marks: Marks,
+}
+
 /// A notification, with when it was told in a list of everything.
 #[derive(Serialize)]
 struct Listed {
@@ -114,7 +123,11 @@ impl Table {
         let row = Row::Marks(app, user.to_owned());
         let put = self.client.put_item().table_name(&self.name).return_consumed_capacity(COUNTED);
         let put = put
-            .set_item(Some(codec::encode(&row, marks, Attributes::new())?))
+            .set_item(Some(codec::encode(
+                &row,
+                &MarksRow { app, user: user.to_owned(), marks: marks.clone() },
+                Attributes::new(),
+            )?))
             .condition_expression("attribute_not_exists(PK) OR revision = :before")
             .expression_attribute_values(":before", AttributeValue::N((marks.revision - 1).to_string()));
         match put.send().await.map_err(|it| it.into_service_error()) {

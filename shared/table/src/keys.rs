@@ -21,6 +21,12 @@
 //! | what a request with an `Idempotency-Key` did | once | `ONCE#{app}#{sha256 of the key}` | `ONCE` |
 //! | an application's inbox notifications, newest first | told: up to 100 | `TOLD#{app}` | `{ms:013}#{batch}` |
 //! | whose inbox needs no credentials | open inbox | `OPEN` | `INBOX` |
+//! | a socket by its id | socket | `SOCKET#{connection}` | `SOCKET` |
+//! | who receives on a channel | receiver | `WS#{app}#{channel}` | `{connection, or hub}` |
+//! | whether an application has sockets at all | presence | `WS#{app}` | `PRESENCE` |
+//! | who may open a socket with a ticket | ticket | `TICKET#{sha256}` | `TICKET` |
+//! | a SignalR connection; its records that are not acknowledged | hub, record | `HUB#{sha256 of its token}` | `HUB`, `{number:020}` |
+//! | how far a device has come | acked | `ACKED#{app}#{user}` | `{device}` |
 //! | how far the sweep has come | mark | `SWEEP` | `MARK` |
 //!
 //! One sparse index, `open` (`open`, `open_at`), holds what `sweep` has to look at: active buckets (`BUCKETS`),
@@ -62,6 +68,13 @@ pub enum Row {
     Once(AppId, String),
     Told(AppId, i64, String),
     OpenInbox,
+    Socket(String),
+    Receiver(AppId, String, String),
+    Presence(AppId),
+    Ticket(String),
+    Hub(String),
+    HubRecord(String, u64),
+    Acked(AppId, String, String),
 }
 
 impl Row {
@@ -98,6 +111,13 @@ impl Row {
             Self::Once(..) => "once",
             Self::Told(..) => "told",
             Self::OpenInbox => "open-inbox",
+            Self::Socket(_) => "socket",
+            Self::Receiver(..) => "receiver",
+            Self::Presence(_) => "presence",
+            Self::Ticket(_) => "ticket",
+            Self::Hub(_) => "hub",
+            Self::HubRecord(..) => "hub-record",
+            Self::Acked(..) => "acked",
         }
     }
 
@@ -130,6 +150,13 @@ impl Row {
             Self::Once(app, key) => (format!("ONCE#{app}#{}", text(key)), "ONCE".to_owned()),
             Self::Told(app, ms, batch) => (told(*app), timed(*ms, batch)),
             Self::OpenInbox => ("OPEN".to_owned(), "INBOX".to_owned()),
+            Self::Socket(id) => (format!("SOCKET#{}", text(id)), "SOCKET".to_owned()),
+            Self::Receiver(app, channel, key) => (receivers(*app, channel), text(key)),
+            Self::Presence(app) => (format!("WS#{app}"), "PRESENCE".to_owned()),
+            Self::Ticket(hash) => (format!("TICKET#{}", text(hash)), "TICKET".to_owned()),
+            Self::Hub(hash) => (hub(hash), "HUB".to_owned()),
+            Self::HubRecord(hash, sequence) => (hub(hash), number(*sequence)),
+            Self::Acked(app, user, device) => (format!("ACKED#{app}#{}", text(user)), text(device)),
         }
     }
 }
@@ -168,6 +195,14 @@ pub(crate) fn domain(name: &str) -> String {
 
 pub(crate) fn told(app: AppId) -> String {
     format!("TOLD#{app}")
+}
+
+pub(crate) fn receivers(app: AppId, channel: &str) -> String {
+    format!("WS#{app}#{}", text(channel))
+}
+
+pub(crate) fn hub(hash: &str) -> String {
+    format!("HUB#{}", text(hash))
 }
 
 pub(crate) fn number(sequence: u64) -> String {

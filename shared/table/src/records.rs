@@ -5,9 +5,12 @@ use std::collections::HashMap;
 use aws_lambda_events::dynamodb::EventRecord;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::AppId;
+use domain::inbox::Marks;
 use domain::item::{Item, Status};
 use serde::Deserialize;
 
+use crate::inbox::MarksRow;
 use crate::streams::read_batch;
 use crate::{Attributes, Batch, TableError, codec};
 
@@ -16,6 +19,7 @@ use crate::{Attributes, Batch, TableError, codec};
 pub enum Record {
     Item(Box<Changed>),
     Told(Batch),
+    Marked(Box<Marked>),
     /// A row that nobody has to hear of.
     Other,
 }
@@ -25,6 +29,14 @@ pub enum Record {
 pub struct Changed {
     pub item: Item,
     pub before: Option<Status>,
+}
+
+/// What was done with the inbox of a user.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Marked {
+    pub app: AppId,
+    pub user: String,
+    pub marks: Marks,
 }
 
 #[derive(Deserialize)]
@@ -49,6 +61,10 @@ pub fn read(record: EventRecord) -> Result<Record, TableError> {
             })))
         }
         Some("notification") => read_batch(image).map(Record::Told),
+        Some("marks") => {
+            let MarksRow { app, user, marks } = codec::decode("marks", image)?;
+            Ok(Record::Marked(Box::new(Marked { app, user, marks })))
+        }
         _ => Ok(Record::Other),
     }
 }

@@ -10,9 +10,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 use domain::AppId;
 use domain::application::{ApiKey, Application};
 use domain::id::sha256_hex;
+use domain::socket::Member;
 use subtle::ConstantTimeEq;
 use table::{Table, TableError};
 
+use super::token::Claims;
 use super::{Problem, token};
 use crate::{Seal, clock};
 
@@ -67,14 +69,30 @@ impl Callers {
         self.table.application(app).await.map_err(internal)?.ok_or(Unknown::Credentials)
     }
 
-    async fn token(&self, app: AppId, token: &str) -> Result<(), Unknown> {
+    async fn token(&self, app: AppId, token: &str) -> Result<Claims, Unknown> {
         if token::claimed(token) != Some(app) {
             return Err(Unknown::Credentials);
         }
+        token::read(token, &self.token_key(app).await?, clock::now()).ok_or(Unknown::Credentials)
+    }
+
+    async fn token_key(&self, app: AppId) -> Result<[u8; 32], Unknown> {
         let wrapped = self.application(app).await?.wrapped_key;
-        let key =
-            self.seal.derived(app, &wrapped, token::PURPOSE).await.map_err(|it| Unknown::Internal(Box::new(it)))?;
-        if token::holds(token, &key, clock::now()) { Ok(()) } else { Err(Unknown::Credentials) }
+        self.seal.derived(app, &wrapped, token::PURPOSE).await.map_err(|it| Unknown::Internal(Box::new(it)))
+    }
+
+    /// The user that a token is for, with no key pair beside it. An application's own token is for none.
+    pub async fn member(&self, token: &str) -> Result<Member, Unknown> {
+        let app = token::claimed(token).ok_or(Unknown::Credentials)?;
+        let claims = self.token(app, token).await?;
+        let user = claims.sub.ok_or(Unknown::Credentials)?;
+        Ok(Member { app, user, groups: claims.groups })
+    }
+
+    /// Writes a token for one user.
+    pub async fn token_for(&self, member: Member, lifetime: time::Duration) -> Result<String, Unknown> {
+        let key = self.token_key(member.app).await?;
+        Ok(token::write_for(member, lifetime, &key, clock::now()))
     }
 
     async fn key(&self, api_key: &str) -> Result<Option<ApiKey>, Unknown> {
@@ -115,13 +133,17 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        match Callers::from_ref(state).check(&parts.headers).await {
-            Ok(app) => Ok(Self(app)),
-            Err(Unknown::Credentials) => {
-                let title = "send x-api-key and x-api-secret of your application";
-                Err(Problem::new(StatusCode::UNAUTHORIZED, "credentials", title))
-            }
-            Err(it) => Err(Problem::internal(&it)),
+        Callers::from_ref(state).check(&parts.headers).await.map(Self).map_err(refused)
+    }
+}
+
+/// How a caller is refused.
+pub fn refused(why: Unknown) -> Problem {
+    match why {
+        Unknown::Credentials => {
+            let title = "send x-api-key and x-api-secret of your application";
+            Problem::new(StatusCode::UNAUTHORIZED, "credentials", title)
         }
+        it => Problem::internal(&it),
     }
 }

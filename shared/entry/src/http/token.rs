@@ -5,6 +5,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::AppId;
+use domain::socket::Member;
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
@@ -17,20 +18,43 @@ pub const PURPOSE: &str = "access-token";
 const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 const ISSUER: &str = "notifications-api";
 
-#[derive(Serialize, Deserialize)]
-struct Claims {
+/// What a token says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
     #[serde(rename = "ApplicationId")]
-    application: AppId,
+    pub application: AppId,
+    /// The one user that it is for; without one it is the application's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub: Option<String>,
+    /// The groups that its user is in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
     iss: String,
     aud: String,
     iat: i64,
     exp: i64,
 }
 
-/// Writes a token that expires at `now + LIFETIME`.
+/// Writes an application's own token, which expires at `now + LIFETIME`.
 pub fn write(app: AppId, key: &[u8; 32], now: OffsetDateTime) -> String {
-    let (iat, exp) = (now.unix_timestamp(), (now + LIFETIME).unix_timestamp());
-    let claims = Claims { application: app, iss: ISSUER.to_owned(), aud: ISSUER.to_owned(), iat, exp };
+    signed(app, None, Vec::new(), LIFETIME, key, now)
+}
+
+/// Writes a token for one user.
+pub fn write_for(member: Member, lifetime: Duration, key: &[u8; 32], now: OffsetDateTime) -> String {
+    signed(member.app, Some(member.user), member.groups, lifetime, key, now)
+}
+
+fn signed(
+    app: AppId,
+    sub: Option<String>,
+    groups: Vec<String>,
+    lifetime: Duration,
+    key: &[u8; 32],
+    now: OffsetDateTime,
+) -> String {
+    let (iat, exp) = (now.unix_timestamp(), (now + lifetime).unix_timestamp());
+    let claims = Claims { application: app, sub, groups, iss: ISSUER.to_owned(), aud: ISSUER.to_owned(), iat, exp };
     let claims = serde_json::to_vec(&claims).unwrap_or_default();
     let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(HEADER), URL_SAFE_NO_PAD.encode(claims));
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), signed.as_bytes());
@@ -44,16 +68,14 @@ pub fn claimed(token: &str) -> Option<AppId> {
     Some(claims.application)
 }
 
-/// Whether a token was written with this key and is still good. Its header is not asked: HS256 or nothing.
-pub fn holds(token: &str, key: &[u8; 32], now: OffsetDateTime) -> bool {
-    let Some((signed, tag)) = token.rsplit_once('.') else { return false };
-    let Ok(tag) = URL_SAFE_NO_PAD.decode(tag) else { return false };
-    if hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, key), signed.as_bytes(), &tag).is_err() {
-        return false;
-    }
-    let claims = signed.split('.').nth(1).and_then(|it| URL_SAFE_NO_PAD.decode(it).ok());
-    let claims: Option<Claims> = claims.and_then(|it| serde_json::from_slice(&it).ok());
-    claims.is_some_and(|it| it.iss == ISSUER && it.aud == ISSUER && it.exp > now.unix_timestamp())
+/// What a token says that was written with this key and is still good. Its header is not asked: HS256 or nothing.
+pub fn read(token: &str, key: &[u8; 32], now: OffsetDateTime) -> Option<Claims> {
+    let (signed, tag) = token.rsplit_once('.')?;
+    let tag = URL_SAFE_NO_PAD.decode(tag).ok()?;
+    hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, key), signed.as_bytes(), &tag).ok()?;
+    let claims = signed.split('.').nth(1).and_then(|it| URL_SAFE_NO_PAD.decode(it).ok())?;
+    let claims: Claims = serde_json::from_slice(&claims).ok()?;
+    Some(claims).filter(|it| it.iss == ISSUER && it.aud == ISSUER && it.exp > now.unix_timestamp())
 }
 
 #[cfg(test)]
@@ -65,12 +87,15 @@ mod tests {
         let (app, key, now) = (AppId::random([3; 16]), [9; 32], OffsetDateTime::UNIX_EPOCH);
         let token = write(app, &key, now);
         assert_eq!(claimed(&token), Some(app));
-        assert!(holds(&token, &key, now + LIFETIME - Duration::SECOND));
-        assert!(!holds(&token, &key, now + LIFETIME));
-        assert!(!holds(&token, &[8; 32], now));
+        assert_eq!(read(&token, &key, now + LIFETIME - Duration::SECOND).unwrap().sub, None);
+        assert_eq!(read(&token, &key, now + LIFETIME), None);
+        assert_eq!(read(&token, &[8; 32], now), None);
         let none = format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), token.split('.').nth(1).unwrap());
         for bad in ["", "a.b.c", &none, &token[1..], &token.replace('.', "")] {
-            assert!(!holds(bad, &key, now), "{bad}");
+            assert_eq!(read(bad, &key, now), None, "{bad}");
         }
+        let member = Member { app, user: "jane".into(), groups: vec!["editors".into()] };
+        let claims = read(&write_for(member, Duration::HOUR, &key, now), &key, now).unwrap();
+        assert_eq!((claims.sub.as_deref(), claims.groups), (Some("jane"), vec!["editors".to_owned()]));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::resolve::{Names, local_name};
-use super::{Function, Model, Queue, QueueSource, Route, StreamSource, Table};
+use super::{Function, Model, Queue, QueueSource, Route, SocketApi, StreamSource, Table};
 use crate::yaml::{Node, Value};
 
 type Wrong = (usize, String);
@@ -14,8 +14,14 @@ type Wrong = (usize, String);
 const MOST_PROCESSES: usize = 4;
 
 /// Types that need no counterpart on one machine.
-const ELSEWHERE: [&str; 4] =
-    ["AWS::CloudWatch::Alarm", "AWS::Logs::LogGroup", "AWS::SQS::QueuePolicy", "AWS::KMS::Key"];
+const ELSEWHERE: [&str; 5] = [
+    "AWS::CloudWatch::Alarm",
+    "AWS::Logs::LogGroup",
+    "AWS::SQS::QueuePolicy",
+    "AWS::KMS::Key",
+    // puts the path of a socket into its query; the front door does that itself
+    "AWS::CloudFront::Function",
+];
 
 pub(super) fn model(root: &Node, names: &Names) -> Result<Model, Wrong> {
     let sections = [
@@ -35,8 +41,13 @@ pub(super) fn model(root: &Node, names: &Names) -> Result<Model, Wrong> {
     }
     let defaults = globals.and_then(|it| it.get("Function"));
     let mut model = Model::default();
+    let mut paths = Vec::new();
     for (name, node) in root.get("Resources").map(Node::entries).unwrap_or_default() {
-        known(node, "resource", &["Type", "Properties", "DeletionPolicy", "UpdateReplacePolicy", "Metadata"])?;
+        known(
+            node,
+            "resource",
+            &["Type", "Properties", "Condition", "DeletionPolicy", "UpdateReplacePolicy", "Metadata"],
+        )?;
         let kind = node.get("Type").and_then(Node::text).ok_or((node.line, format!("`{name}` has no Type")))?;
         let empty = Node { line: node.line, tag: None, value: Value::Map(Vec::new()) };
         let properties = node.get("Properties").unwrap_or(&empty);
@@ -46,11 +57,43 @@ pub(super) fn model(root: &Node, names: &Names) -> Result<Model, Wrong> {
             "AWS::DynamoDB::Table" => model.table = Some(table(name, properties, names)?),
             "AWS::S3::Bucket" => model.buckets.push(local_name(name).to_lowercase()),
             "AWS::Serverless::HttpApi" => known(properties, "HTTP API", &["StageName"])?,
+            "AWS::Serverless::WebSocketApi" => model.sockets = Some(sockets(properties, names)?),
+            // its paths hold whatever its condition says: one machine has one host anyway
+            "AWS::CloudFront::Distribution" => paths = socket_paths(properties, names)?,
             elsewhere if ELSEWHERE.contains(&elsewhere) => {}
             other => return Err((node.line, format!("the local stack does not know resources of type {other}"))),
         }
     }
+    if let Some(sockets) = &mut model.sockets {
+        sockets.paths = paths;
+    }
     Ok(model)
+}
+
+fn sockets(it: &Node, names: &Names) -> Result<SocketApi, Wrong> {
+    known(it, "WebSocket API", &["RouteSelectionExpression", "StageName", "Routes"])?;
+    let mut api = SocketApi { stage: names.text(needed(it, "StageName")?)?, ..SocketApi::default() };
+    for (key, route) in needed(it, "Routes")?.entries() {
+        if !["$connect", "$disconnect", "$default"].contains(&key.as_str()) {
+            return Err((route.line, format!("the local stack does not know the route `{key}`")));
+        }
+        known(route, "route", &["FunctionArn"])?;
+        let arn = names.text(needed(route, "FunctionArn")?)?;
+        api.routes.insert(key.clone(), arn.rsplit(':').next().unwrap_or_default().to_owned());
+    }
+    Ok(api)
+}
+
+/// The path patterns of a distribution that lead to the origin called `sockets`.
+fn socket_paths(it: &Node, names: &Names) -> Result<Vec<String>, Wrong> {
+    let config = needed(it, "DistributionConfig")?;
+    let mut paths = Vec::new();
+    for behaviour in config.get("CacheBehaviors").map(Node::items).unwrap_or_default() {
+        if names.text(needed(behaviour, "TargetOriginId")?)? == "sockets" {
+            paths.push(names.text(needed(behaviour, "PathPattern")?)?);
+        }
+    }
+    Ok(paths)
 }
 
 fn known(node: &Node, what: &str, keys: &[&str]) -> Result<(), Wrong> {

@@ -13,6 +13,7 @@ pub(crate) struct Names {
     parameters: BTreeMap<String, String>,
     /// Logical name → type.
     resources: BTreeMap<String, String>,
+    conditions: BTreeMap<String, bool>,
     places: Places,
 }
 
@@ -38,11 +39,31 @@ impl Names {
         let typed = |(name, node): &(String, Node)| {
             (name.clone(), node.get("Type").and_then(Node::text).unwrap_or_default().to_owned())
         };
-        Ok(Self { parameters, resources: resources.iter().map(typed).collect(), places: places.clone() })
+        let resources = resources.iter().map(typed).collect();
+        let mut names = Self { parameters, resources, conditions: BTreeMap::new(), places: places.clone() };
+        for (name, node) in root.get("Conditions").map(Node::entries).unwrap_or_default() {
+            let holds = names.holds(node)?;
+            names.conditions.insert(name.clone(), holds);
+        }
+        Ok(names)
+    }
+
+    fn holds(&self, node: &Node) -> Result<bool, Wrong> {
+        match (node.tag.as_deref(), node.items()) {
+            (Some("Not"), [inner]) => self.holds(inner).map(|it| !it),
+            (Some("Equals"), [one, other]) => Ok(self.text(one)? == self.text(other)?),
+            _ => Err((node.line, "a condition is `!Equals` or `!Not` here".to_owned())),
+        }
     }
 
     /// The text of a value, with its references resolved.
     pub(crate) fn text(&self, node: &Node) -> Result<String, Wrong> {
+        if let (Some("If"), [condition, yes, no]) = (node.tag.as_deref(), node.items()) {
+            let name = condition.text().unwrap_or_default();
+            let holds = self.conditions.get(name);
+            let holds = holds.ok_or_else(|| (condition.line, format!("there is no condition `{name}`")))?;
+            return self.text(if *holds { yes } else { no });
+        }
         let Value::Text(text) = &node.value else {
             return Err((node.line, "a text is expected here".to_owned()));
         };
@@ -64,6 +85,7 @@ impl Names {
             "AWS::AccountId" => return Ok(ACCOUNT.to_owned()),
             "AWS::Partition" => return Ok("aws".to_owned()),
             "AWS::StackName" => return Ok("local".to_owned()),
+            "AWS::URLSuffix" => return Ok("amazonaws.com".to_owned()),
             _ => {}
         }
         let local = local_name(name);
@@ -72,7 +94,7 @@ impl Names {
             Some("AWS::DynamoDB::Table" | "AWS::Serverless::Function") => Ok(local),
             Some("AWS::S3::Bucket") => Ok(local.to_lowercase()),
             Some("AWS::KMS::Key") => Ok(local),
-            Some("AWS::Serverless::HttpApi") => Ok("local".to_owned()),
+            Some("AWS::Serverless::HttpApi" | "AWS::Serverless::WebSocketApi") => Ok("local".to_owned()),
             Some(other) => Err(format!("`!Ref` of a {other} is not known to the local stack")),
             None => Err(format!("there is nothing called `{name}`")),
         }
@@ -92,6 +114,7 @@ impl Names {
             ("AWS::DynamoDB::Table", "Arn") => Ok(format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{local}")),
             ("AWS::S3::Bucket", "Arn") => Ok(format!("arn:aws:s3:::{}", local.to_lowercase())),
             ("AWS::KMS::Key", "Arn") => Ok(format!("arn:aws:kms:{REGION}:{ACCOUNT}:key/{local}")),
+            ("AWS::Serverless::Function", "Arn") => Ok(format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{local}")),
             ("AWS::Serverless::HttpApi", "ApiEndpoint") => Ok(self.places.http.clone()),
             (kind, attribute) => Err(format!("`{attribute}` of a {kind} is not known to the local stack")),
         }

@@ -1,0 +1,15 @@
+//! `deliver-push`: tells open sockets what happened, by the channels that they receive on.
+
+mod handler;
+
+use channels::socket::Posts;
+use inbox::sending::Lines;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), entry::Error> {
+    let mut start = entry::start().await;
+    let (table, posts) = (start.table(), Posts::new(start.sockets()));
+    let parts =
+        handler::Parts { lines: Lines { table: table.clone(), posts }, table, queue: start.queue("PUSH_QUEUE") };
+    start.sqs(10, async |now, message| handler::handle(&parts, now, message).await).await
+}

@@ -1,0 +1,113 @@
+//! Pushes: what open sockets are told. An application without sockets costs nothing but a look.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::sync::{Mutex, PoisonError};
+
+use domain::notification::{Notification, Stream};
+use domain::order::{Push, PushOrder};
+use domain::socket::{SHARDS, shard};
+use domain::{AppId, millis};
+use table::{Batch, Marked, Table, TableError};
+use time::{Duration, OffsetDateTime};
+
+use crate::handler::Parts;
+
+/// Notifications of one order, in bytes of JSON: a queue takes a message of 1 MiB.
+const MOST: usize = 200_000;
+/// How long it is remembered that an application has sockets. That it has none is asked each time.
+const REMEMBERED_MS: i64 = 300_000;
+
+/// Which applications have sockets, until when that need not be asked again.
+#[derive(Default)]
+pub(crate) struct Presence(Mutex<HashMap<AppId, i64>>);
+
+impl Presence {
+    async fn has_sockets(&self, table: &Table, app: AppId, now: i64) -> Result<bool, TableError> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&app).copied();
+        if known.is_some_and(|it| it > now) {
+            return Ok(true);
+        }
+        let until = table.sockets_until(app).await?;
+        if until > now {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(app, until.min(now + REMEMBERED_MS));
+        }
+        Ok(until > now)
+    }
+}
+
+/// Orders pushes of what was told and marked.
+pub(crate) async fn order(
+    parts: &Parts,
+    now: OffsetDateTime,
+    told: &[Batch],
+    marked: Vec<Marked>,
+) -> Result<(), Box<dyn Error>> {
+    let mut orders: Vec<(PushOrder, Duration)> = Vec::new();
+    let mut sockets: HashMap<AppId, bool> = HashMap::new();
+    let apps = told.iter().filter(|it| it.stream() != Some(&Stream::App)).map(|it| it.app);
+    for app in apps.chain(marked.iter().map(|it| it.app)) {
+        if !sockets.contains_key(&app) {
+            sockets.insert(app, parts.presence.has_sockets(&parts.table, app, millis(now)).await?);
+        }
+    }
+    for batch in told.iter().filter(|it| sockets.get(&it.app) == Some(&true)) {
+        let channels = match batch.stream() {
+            Some(Stream::Everyone) => (0..SHARDS).map(shard).collect(),
+            Some(stream @ (Stream::User(_) | Stream::Group(_))) => vec![stream.to_string()],
+            Some(Stream::App) | None => continue,
+        };
+        for notifications in parts_of(&batch.notifications) {
+            for channel in &channels {
+                let what = Push::News { notifications: notifications.to_vec() };
+                orders.push((PushOrder::new(batch.app, channel.clone(), what), Duration::ZERO));
+            }
+        }
+    }
+    for Marked { app, user, marks } in marked {
+        if sockets.get(&app) == Some(&true) {
+            let channel = Stream::User(user.clone()).to_string();
+            orders.push((PushOrder::new(app, channel, Push::Marks { user, marks }), Duration::ZERO));
+        }
+    }
+    Ok(parts.pushes.send_all(&orders).await?)
+}
+
+/// Notifications in parts that fit into a message each.
+fn parts_of(all: &[Notification]) -> Vec<&[Notification]> {
+    let (mut parts, mut from, mut length) = (Vec::new(), 0, 0);
+    for (at, it) in all.iter().enumerate() {
+        let size = it.data.to_string().len() + 500;
+        if length + size > MOST && at > from {
+            parts.push(&all[from..at]);
+            (from, length) = (at, 0);
+        }
+        length += size;
+    }
+    if from < all.len() {
+        parts.push(&all[from..]);
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::notification::NotificationId;
+
+    use super::*;
+
+    #[test]
+    fn every_notification_is_in_one_part_and_no_part_is_too_large() {
+        let notification = |sequence: u64| Notification {
+            id: NotificationId { stream: Stream::Everyone, epoch: 1, sequence },
+            kind: "tick".into(),
+            timestamp: OffsetDateTime::UNIX_EPOCH,
+            data: serde_json::json!({ "data": "x".repeat(sequence as usize * 700) }),
+        };
+        let all: Vec<Notification> = (0..60).map(notification).collect();
+        let parts = parts_of(&all);
+        assert!(parts.len() > 3);
+        assert_eq!(parts.concat(), all);
+        assert!(parts.iter().all(|it| serde_json::to_string(it).unwrap().len() < MOST + 50_000));
+    }
+}

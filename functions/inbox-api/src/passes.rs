@@ -1,0 +1,90 @@
+//! What lets a user in: a ticket for one socket, or a token for an hour.
+
+use axum::Json;
+use axum::extract::{Path, State as Shared};
+use axum::http::StatusCode;
+use domain::id::sha256_hex;
+use domain::notification::is_name;
+use domain::rfc3339;
+use domain::socket::{MOST_GROUPS, Member};
+use entry::clock;
+use entry::http::caller::Caller;
+use entry::http::{Body, Problem, TICKET, refused};
+use serde::{Deserialize, Serialize};
+use time::Duration;
+use utoipa::ToSchema;
+
+use crate::{State, stream};
+
+/// The longest life of a user's token, in minutes.
+const MOST_MINUTES: u32 = 24 * 60;
+
+/// For whom.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PassIn {
+    /// Groups whose notifications the user is told as well, at most 20
+    #[serde(default)]
+    groups: Vec<String>,
+    /// How long a token is good: 1 to 1,440, by default 60
+    #[serde(default)]
+    minutes: Option<u32>,
+}
+
+/// A pass. It is as good as the user: give it to nobody else.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PassOut {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+    expires_at: String,
+}
+
+fn member(app: domain::AppId, user: &str, groups: Vec<String>) -> Result<Member, Problem> {
+    stream(user)?;
+    if groups.len() > MOST_GROUPS || !groups.iter().all(|it| is_name(it)) {
+        return Err(Problem::invalid("groups", format!("at most {MOST_GROUPS}, each of 1 to 128 characters")));
+    }
+    Ok(Member { app, user: user.to_owned(), groups })
+}
+
+/// A ticket: opens one socket within a minute, as `?ticket=…`, so that no token stands in a URL.
+#[utoipa::path(post, path = "/api/v1/Inbox/{user}/Tickets", tag = "Sockets", security(("keys" = [])), params(("user" = String, Path)),
+    request_body = PassIn, responses((status = 201, body = PassOut), (status = 401, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn ticket(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Path(user): Path<String>,
+    Body(it): Body<PassIn>,
+) -> Result<(StatusCode, Json<PassOut>), Problem> {
+    if it.minutes.is_some() {
+        return Err(Problem::invalid("minutes", "a ticket is good for one minute"));
+    }
+    let (member, now) = (member(app, &user, it.groups)?, clock::now());
+    let ticket = format!("{TICKET}{}", clock::word(43)); // 256 bits
+    state.table.put_ticket(&sha256_hex(ticket.as_bytes()), &member, now).await?;
+    let expires_at = rfc3339(now + table::TICKET_KEPT);
+    Ok((StatusCode::CREATED, Json(PassOut { ticket: Some(ticket), token: None, expires_at })))
+}
+
+/// A user's token: reads and marks the user's own inbox, and opens sockets, until it expires.
+#[utoipa::path(post, path = "/api/v1/Inbox/{user}/Tokens", tag = "Sockets", security(("keys" = [])), params(("user" = String, Path)),
+    request_body = PassIn, responses((status = 201, body = PassOut), (status = 401, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn token(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Path(user): Path<String>,
+    Body(it): Body<PassIn>,
+) -> Result<(StatusCode, Json<PassOut>), Problem> {
+    let minutes = it.minutes.unwrap_or(60);
+    if !(1..=MOST_MINUTES).contains(&minutes) {
+        return Err(Problem::invalid("minutes", format!("1 to {MOST_MINUTES}")));
+    }
+    let lifetime = Duration::minutes(minutes.into());
+    let member = member(app, &user, it.groups)?;
+    let token = state.callers.token_for(member, lifetime).await.map_err(refused)?;
+    let expires_at = rfc3339(clock::now() + lifetime);
+    Ok((StatusCode::CREATED, Json(PassOut { ticket: None, token: Some(token), expires_at })))
+}

@@ -1,0 +1,47 @@
+//! Who reads and marks: an application with its key pair, or a user with a token, in its own inbox and its groups.
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use domain::AppId;
+use domain::socket::Member;
+use entry::http::caller::Caller;
+use entry::http::{Callers, Problem, refused};
+
+use crate::State;
+
+/// The application in which a request may read what its path names.
+pub(crate) struct Reader(pub(crate) AppId);
+
+impl FromRequestParts<State> for Reader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
+        let Some(member) = member(&state.callers, &parts.headers).await? else {
+            return Caller::from_request_parts(parts, state).await.map(|it| Self(it.0));
+        };
+        let named = RawPathParams::from_request_parts(parts, state).await.map_err(|it| Problem::internal(&it))?;
+        let own = named.iter().all(|(name, value)| match name {
+            "user" => value == member.user,
+            "group" => member.groups.iter().any(|it| it == value),
+            _ => true,
+        });
+        if own {
+            Ok(Self(member.app))
+        } else {
+            Err(Problem::new(StatusCode::FORBIDDEN, "not-yours", "the token is for another user"))
+        }
+    }
+}
+
+/// The user whose token a request carries, if it comes without a key pair.
+pub(crate) async fn member(callers: &Callers, headers: &HeaderMap) -> Result<Option<Member>, Problem> {
+    if headers.contains_key("x-api-key") {
+        return Ok(None);
+    }
+    let token = headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok()?.strip_prefix("Bearer "));
+    match token {
+        Some(token) => callers.member(token.trim()).await.map(Some).map_err(refused),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,28 @@
+//! `socket`: the sockets of users, in three protocols: ours, the seed's, and SignalR's.
+
+mod actions;
+mod connect;
+mod credentials;
+mod handler;
+mod native;
+mod signalr;
+
+use std::sync::Arc;
+
+use channels::socket::Posts;
+use inbox::sending::Lines;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), entry::Error> {
+    let mut start = entry::start().await;
+    let (table, seal, posts) = (start.table(), Arc::new(start.seal()), Posts::new(start.sockets()));
+    let parts = handler::Parts {
+        callers: entry::http::Callers::new(table.clone(), seal),
+        settings: entry::AppSettings::new(table.clone()),
+        lines: Lines { table: table.clone(), posts },
+        pushes: start.queue("PUSH_QUEUE"),
+        open: start.text("INBOX_AUTH") == "open",
+        table,
+    };
+    start.socket(async |now, id, happened| handler::handle(&parts, now, id, happened).await).await
+}

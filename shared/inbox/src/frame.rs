@@ -1,0 +1,185 @@
+//! What a socket is told, in each of the protocols.
+
+use domain::inbox::{Counts, Marks, Ranges};
+use domain::notification::{Notification, Stream};
+use domain::socket::Protocol;
+use domain::{AppId, rfc3339};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::shown::{SEED_SOCKET_TIME, path};
+use crate::{CountsOut, NotificationOut, SeedOut, hub};
+
+/// A message is billed by 32 KB, and a client's frames are at most that long (AWS, 1.4); a little is left for the frame.
+const MOST: usize = 30_000;
+/// A notification beyond this is told by reference.
+const MOST_ONE: usize = 24_000;
+
+/// One thing to tell.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Frame {
+    /// Notifications of one stream, oldest first.
+    Notifications { stream: String, items: Vec<NotificationOut> },
+    /// Everything that followed the cursors that were given has been told, unless `more`: resume again from these.
+    Resumed { cursors: Vec<String>, more: bool },
+    /// What follows a cursor is not all kept. Everything behind `from` is; what came before is read at `href`.
+    Gap { stream: String, from: Option<String>, href: String },
+    /// What was done with the inbox, on whatever device: these sets replace the ones before, if `revision` is higher.
+    Marks { revision: u64, seen: Ranges, read: Ranges, archived: Ranges, deleted: Ranges, counts: CountsOut },
+    /// Marks that are too many to be told: read the list and the counts.
+    MarksChanged { revision: u64, counts: CountsOut, href: String },
+    /// A sign of life. A cursor per stream says how far it is: whoever is behind missed something, and resumes.
+    Pong { cursors: Vec<String>, time: String },
+    /// Connect again within this time, and resume from the last cursor.
+    Reconnect { after_ms: u64 },
+    /// How an action went that gives no other answer.
+    Done { action: String, counts: Option<CountsOut> },
+    /// An action that could not be.
+    Error { action: Option<String>, message: String },
+}
+
+impl Frame {
+    /// Notifications of one stream, none of them marked yet unless `marks` says so.
+    /// What was deleted says so and no more: numbers have no gaps.
+    pub fn notifications(app: AppId, stream: &Stream, all: &[Notification], marks: &Marks) -> Self {
+        let shown = |it: &Notification| {
+            let shown = NotificationOut::new(app, it, marks);
+            if marks.deleted.contains(it.id.sequence) { shown.deleted() } else { shown }
+        };
+        let items = all.iter().map(shown).collect();
+        Self::Notifications { stream: stream.to_string(), items }
+    }
+
+    pub fn marks(user: &str, marks: &Marks, counts: Counts) -> Self {
+        let Marks { revision, seen, read, archived, deleted } = marks.clone();
+        let ranges = seen.len() + read.len() + archived.len() + deleted.len();
+        let counts = counts.into();
+        if ranges > 500 {
+            return Self::MarksChanged { revision, counts, href: path(&Stream::User(user.to_owned()), None) };
+        }
+        Self::Marks { revision, seen, read, archived, deleted, counts }
+    }
+
+    pub fn pong(cursors: Vec<String>, now: time::OffsetDateTime) -> Self {
+        Self::Pong { cursors, time: rfc3339(now) }
+    }
+
+    /// The messages that say this, none longer than what a client takes.
+    pub fn texts(&self, protocol: Protocol) -> Vec<String> {
+        match self {
+            _ if protocol == Protocol::Seed => Vec::new(), // see `seed`
+            Self::Notifications { stream, items } => {
+                let stream: Stream = stream.parse().unwrap_or(Stream::App);
+                let (mut texts, mut part, mut length) = (Vec::new(), Vec::new(), 0);
+                for it in items {
+                    let mut value = json!(it);
+                    if value.to_string().len() > MOST_ONE {
+                        value = json!(it.reference(&stream));
+                    }
+                    let size = value.to_string().len() + 1;
+                    if length + size > MOST && !part.is_empty() {
+                        texts.push(notifications(protocol, &stream, std::mem::take(&mut part)));
+                        length = 0;
+                    }
+                    length += size;
+                    part.push(value);
+                }
+                if !part.is_empty() {
+                    texts.push(notifications(protocol, &stream, part));
+                }
+                texts
+            }
+            other if protocol == Protocol::SignalR => {
+                let mut value = json!(other);
+                let target = value.as_object_mut().and_then(|it| it.remove("type"));
+                vec![hub::invocation(&capital(target.as_ref().and_then(Value::as_str).unwrap_or_default()), &value)]
+            }
+            other => vec![json!(other).to_string()],
+        }
+    }
+}
+
+fn notifications(protocol: Protocol, stream: &Stream, items: Vec<Value>) -> String {
+    if protocol == Protocol::SignalR {
+        hub::invocation("Notifications", &Value::Array(items))
+    } else {
+        json!({ "type": "notifications", "stream": stream.to_string(), "items": items }).to_string()
+    }
+}
+
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|it| it.to_ascii_uppercase().to_string() + letters.as_str()).unwrap_or_default()
+}
+
+/// What the seed's clients are told, and nothing else: JSON arrays of notifications in its shape.
+pub fn seed(all: &[Notification], marks: &Marks) -> Vec<String> {
+    let shown: Vec<Value> = all.iter().map(|it| json!(SeedOut::new(it, marks, SEED_SOCKET_TIME))).collect();
+    let (mut texts, mut part, mut length) = (Vec::new(), Vec::new(), 0);
+    for it in shown {
+        let size = it.to_string().len() + 1;
+        if length + size > 4 * MOST && !part.is_empty() {
+            texts.push(Value::Array(std::mem::take(&mut part)).to_string());
+            length = 0;
+        }
+        length += size;
+        part.push(it);
+    }
+    // also an empty array: the seed's clients wait for a first message
+    texts.push(Value::Array(part).to_string());
+    texts
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::notification::NotificationId;
+
+    use super::*;
+
+    fn notification(sequence: u64, length: usize) -> Notification {
+        let id = NotificationId { stream: Stream::User("a b".into()), epoch: 1, sequence };
+        let data = json!({ "title": "t", "description": "é".repeat(length) });
+        Notification { id, kind: "tick".into(), timestamp: time::OffsetDateTime::UNIX_EPOCH, data }
+    }
+
+    #[test]
+    fn no_message_is_longer_than_a_frame_and_nothing_is_left_out() {
+        let app = AppId::random([1; 16]);
+        let all: Vec<Notification> = (1..60).map(|it| notification(it, (it as usize * 397) % 20_000)).collect();
+        let frame = Frame::notifications(app, &Stream::User("a b".into()), &all, &Marks::default());
+        for protocol in [Protocol::Native, Protocol::SignalR] {
+            let texts = frame.texts(protocol);
+            assert!(texts.len() > 1 && texts.iter().all(|it| it.len() <= 32_768), "{protocol:?}");
+            let mut numbers = Vec::new();
+            for text in texts {
+                let it: Value = serde_json::from_str(text.trim_end_matches('\u{1e}')).unwrap();
+                let items = if protocol == Protocol::Native { &it["items"] } else { &it["arguments"][0] };
+                for item in items.as_array().unwrap() {
+                    numbers.push(item["sequence"].as_u64().unwrap());
+                    let href = item["href"].as_str();
+                    assert!(href.is_none_or(|it| it.starts_with("/api/v1/Inbox/a%20b/Notifications/ntf_")), "{href:?}");
+                }
+            }
+            assert_eq!(numbers, (1..60).collect::<Vec<u64>>());
+        }
+    }
+
+    #[test]
+    fn signalr_calls_what_native_names() {
+        let frame = Frame::Reconnect { after_ms: 5 };
+        assert_eq!(frame.texts(Protocol::Native), [r#"{"afterMs":5,"type":"reconnect"}"#]);
+        assert_eq!(
+            frame.texts(Protocol::SignalR),
+            ["{\"arguments\":[{\"afterMs\":5}],\"target\":\"Reconnect\",\"type\":1}\u{1e}"]
+        );
+        assert!(frame.texts(Protocol::Seed).is_empty());
+    }
+
+    #[test]
+    fn the_seed_reads_arrays_and_an_empty_one_first() {
+        assert_eq!(seed(&[], &Marks::default()), ["[]"]);
+        let it: Value = serde_json::from_str(&seed(&[notification(1, 2)], &Marks::default())[0]).unwrap();
+        assert_eq!((&it[0]["created_at"], &it[0]["is_read"]), (&json!("1970-01-01 00:00:00"), &json!(false)));
+    }
+}
