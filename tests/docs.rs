@@ -1,6 +1,7 @@
 //! The description of the API: whole, and shown without anybody's help.
 
-use system_tests::World;
+use serde_json::{Value, json};
+use system_tests::{World, text};
 
 #[test]
 fn every_route_is_described_and_the_viewer_is_our_own() {
@@ -17,12 +18,13 @@ fn every_route_is_described_and_the_viewer_is_our_own() {
                 routes.push((method.to_uppercase(), path.clone()));
             }
         }
-        assert_eq!(routes.len(), 37, "{routes:?}");
+        assert_eq!(routes.len(), 44, "{routes:?}");
         // each described route is there: none answers as an unknown route or method would
         for (method, path) in routes {
             let path = path
                 .replace("{id}", "itm_00000000000000000000000000000001")
                 .replace("{user}", "u")
+                .replace("{group}", "g")
                 .replace("{action}", "process");
             let (status, body) = world.ask(&method, &path, None).await;
             assert!(
@@ -47,5 +49,52 @@ fn every_route_is_described_and_the_viewer_is_our_own() {
         assert!(start.contains("/docs/openapi.json"));
         let redirect = world.http.get(format!("{}/docs", world.stack.url)).send().await.unwrap();
         assert_eq!(redirect.headers()["location"], "/docs/index.html");
+    });
+}
+
+/// Follows each reference of a document.
+fn references(root: &Value, it: &Value) {
+    match it {
+        Value::Object(members) => {
+            if let Some(path) = members.get("$ref").and_then(Value::as_str) {
+                assert!(root.pointer(path.trim_start_matches('#')).is_some(), "{path} leads nowhere");
+            }
+            members.values().for_each(|it| references(root, it));
+        }
+        Value::Array(all) => all.iter().for_each(|it| references(root, it)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_sockets_description_names_every_message_that_comes() {
+    World::run(async |world| {
+        let api = world.get("/docs/asyncapi.json").await;
+        assert_eq!(api["asyncapi"], "3.0.0");
+        references(&api, &api);
+        let messages = &api["components"]["messages"];
+        let mut socket = world.listen("jane", None).await;
+        for said in [
+            json!({ "action": "ping" }),
+            json!({ "action": "dance" }),
+            json!({ "action": "resume", "after": [] }),
+            json!({ "action": "mark", "change": "read", "upTo": world.send("jane", "described").await["cursor"] }),
+        ] {
+            socket.say(&said).await;
+        }
+        let mut wanted: std::collections::BTreeSet<&str> =
+            ["pong", "error", "resumed", "notifications", "done", "marks"].into();
+        while !wanted.is_empty() {
+            let it = socket.next().await.unwrap();
+            let kind = text(&it["type"]);
+            let payload = &messages[&kind]["payload"];
+            for member in payload["required"].as_array().unwrap() {
+                assert!(it.get(text(member)).is_some(), "{kind} has {member}: {it}");
+            }
+            for member in it.as_object().unwrap().keys() {
+                assert!(payload["properties"].get(member).is_some(), "{kind}: {member} is described");
+            }
+            wanted.remove(kind.as_str());
+        }
     });
 }

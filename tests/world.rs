@@ -9,6 +9,8 @@ pub mod receiver;
 pub mod socket;
 #[path = "world/swarm.rs"]
 pub mod swarm;
+#[path = "world/tools.rs"]
+pub mod tools;
 #[path = "world/vault.rs"]
 pub mod vault;
 
@@ -236,7 +238,7 @@ pub async fn until<T>(what: &str, condition: impl AsyncFn() -> Option<T>) -> T {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the pause between two looks at a condition")]
-async fn look_again() {
+pub async fn look_again() {
     tokio::time::sleep(Duration::from_millis(50)).await;
 }
 
@@ -339,10 +341,15 @@ pub fn http() -> reqwest::Client {
         .expect("a client")
 }
 
+/// A number from the environment: how large a test is to be.
+#[expect(clippy::disallowed_methods, reason = "a test's size comes from outside")]
+pub fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
 #[expect(clippy::disallowed_methods, reason = "a seed comes from outside, or from the clock")]
 fn seed() -> u64 {
-    let given = std::env::var("WORLD_SEED").ok().and_then(|it| it.parse().ok());
-    given.unwrap_or_else(|| {
+    setting("WORLD_SEED").unwrap_or_else(|| {
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |it| it.subsec_nanos().into())
     })
 }

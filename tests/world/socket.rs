@@ -60,6 +60,22 @@ impl Socket {
         self.text(records.iter().map(|it| format!("{it}\u{1e}")).collect()).await;
     }
 
+    /// Says something, if the socket is still open; `false` if it is not.
+    pub async fn try_say(&mut self, message: &Value) -> bool {
+        self.stream.send(Message::text(message.to_string())).await.is_ok()
+    }
+
+    /// Says records of SignalR's, if the socket is still open.
+    pub async fn try_records(&mut self, records: &[Value]) -> bool {
+        let text: String = records.iter().map(|it| format!("{it}\u{1e}")).collect();
+        self.stream.send(Message::text(text)).await.is_ok()
+    }
+
+    /// The next message, if one comes within two seconds.
+    pub async fn soon(&mut self) -> Option<Result<Value, End>> {
+        tokio::time::timeout(Duration::from_secs(2), self.next()).await.ok()
+    }
+
     /// The next message, or the next record of one.
     pub async fn next(&mut self) -> Result<Value, End> {
         loop {
@@ -80,8 +96,8 @@ impl Socket {
         }
     }
 
-    /// The next message of a type; what comes before it is dropped.
-    pub async fn wait(&mut self, kind: &str) -> Value {
+    /// The next record of SignalR's of a type.
+    pub async fn wait_record(&mut self, kind: u64) -> Value {
         loop {
             let it = self.next().await.expect("the socket stays open");
             if it["type"] == kind {
@@ -90,9 +106,14 @@ impl Socket {
         }
     }
 
-    /// Whether nothing comes for a moment.
-    pub async fn is_silent(&mut self) -> bool {
-        tokio::time::timeout(Duration::from_millis(700), self.next()).await.is_err()
+    /// The next message of a type; what comes before it is dropped.
+    pub async fn wait(&mut self, kind: &str) -> Value {
+        loop {
+            let it = self.next().await.expect("the socket stays open");
+            if it["type"] == kind {
+                return it;
+            }
+        }
     }
 
     /// Ends without a word, as a lost connection does.

@@ -28,6 +28,9 @@ fn document() -> utoipa::openapi::OpenApi {
     api
 }
 
+/// The description of the sockets, AsyncAPI 3.
+const SOCKETS: &str = include_str!("asyncapi.json");
+
 /// The viewer's files, out of the binary.
 async fn viewer(Path(path): Path<String>) -> Response {
     let config = std::sync::Arc::new(utoipa_swagger_ui::Config::from("/docs/openapi.json"));
@@ -43,6 +46,7 @@ async fn main() -> Result<(), entry::Error> {
     let router = axum::Router::new()
         .route("/docs", get(async || Redirect::permanent("/docs/index.html")))
         .route("/docs/openapi.json", get(async move || Json(document.clone())))
+        .route("/docs/asyncapi.json", get(async || ([(header::CONTENT_TYPE, "application/json")], SOCKETS)))
         .route("/docs/{*path}", get(viewer));
     entry::start().await.http(router).await
 }

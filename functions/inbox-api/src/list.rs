@@ -26,7 +26,8 @@ const ROUNDS: usize = 10;
 #[derive(Deserialize, IntoParams, Default)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Filter {
-    /// What follows this cursor, oldest first: to catch up
+    /// What follows this cursor, oldest first: to catch up. What was deleted comes as `"deleted": true`, so that the numbers
+    /// have no holes
     after: Option<String>,
     /// What comes before this cursor, newest first: to page back
     before: Option<String>,
@@ -36,7 +37,7 @@ pub(crate) struct Filter {
     identifier: Option<String>,
     /// `true` or `false`
     read: Option<bool>,
-    /// Also what is archived, with `true`
+    /// Also what is archived: by default with `after` alone
     archived: Option<bool>,
     /// Sent at or after this time, RFC 3339
     since: Option<String>,
@@ -109,10 +110,12 @@ async fn narrowed(
     }
     let since = filter.since.as_deref().map(|it| OffsetDateTime::parse(it, &Rfc3339)).transpose();
     let since = since.map_err(|_| Problem::invalid("since", "a time such as 2026-11-21T09:00:00Z"))?;
+    // what follows a cursor has no holes: also what was archived comes, and what was deleted says so
+    let all = filter.after.is_some();
     let fits = |it: &Notification| {
         let number = it.id.sequence;
-        !marks.deleted.contains(number)
-            && (filter.archived == Some(true) || !marks.archived.contains(number))
+        (all || !marks.deleted.contains(number))
+            && (filter.archived.unwrap_or(all) || !marks.archived.contains(number))
             && filter.read.is_none_or(|read| read == marks.read.contains(number))
             && filter.r#type.as_ref().is_none_or(|kind| *kind == it.kind)
             && filter.identifier.as_ref().is_none_or(|id| it.data["identifier"] == id.as_str())
@@ -160,7 +163,7 @@ async fn catch_up(
             }
             at = Place { epoch: it.id.epoch, sequence: it.id.sequence };
             if fits(it) {
-                items.push(NotificationOut::new(app, it, marks));
+                items.push(NotificationOut::told(app, it, marks));
             }
         }
     }

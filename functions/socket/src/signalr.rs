@@ -112,7 +112,8 @@ async fn shake(
     version: u64,
 ) -> Result<(), Trouble> {
     let error = match (protocol, version) {
-        ("json", 1 | 2) => None,
+        // 2 comes with stateful reconnect; some clients say 0 and speak 1
+        ("json", 0..=2) => None,
         ("json", _) => Some(format!("The server does not support version {version} of the 'json' protocol.")),
         _ => Some(format!("The protocol '{}' is not supported.", protocol.chars().take(40).collect::<String>())),
     };

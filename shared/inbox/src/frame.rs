@@ -41,13 +41,8 @@ pub enum Frame {
 
 impl Frame {
     /// Notifications of one stream, none of them marked yet unless `marks` says so.
-    /// What was deleted says so and no more: numbers have no gaps.
     pub fn notifications(app: AppId, stream: &Stream, all: &[Notification], marks: &Marks) -> Self {
-        let shown = |it: &Notification| {
-            let shown = NotificationOut::new(app, it, marks);
-            if marks.deleted.contains(it.id.sequence) { shown.deleted() } else { shown }
-        };
-        let items = all.iter().map(shown).collect();
+        let items = all.iter().map(|it| NotificationOut::told(app, it, marks)).collect();
         Self::Notifications { stream: stream.to_string(), items }
     }
 

@@ -53,10 +53,10 @@ impl NotificationOut {
         }
     }
 
-    /// The same without what it said.
-    #[must_use]
-    pub fn deleted(self) -> Self {
-        Self { data: json!({ "deleted": true }), ..self }
+    /// To whoever catches up: what was deleted says so and no more, since numbers have no gaps.
+    pub fn told(app: AppId, it: &Notification, marks: &Marks) -> Self {
+        let shown = Self::new(app, it, marks);
+        if marks.deleted.contains(it.id.sequence) { Self { data: json!({ "deleted": true }), ..shown } } else { shown }
     }
 
     /// The same without what it says, but with where to read it: for transports whose messages are small.

@@ -109,6 +109,11 @@ impl Sockets {
         open.len()
     }
 
+    /// The sockets of clients whose user agent has a text in it.
+    pub fn ids(&self, agent: &str) -> Vec<String> {
+        lock(&self.open).iter().filter(|it| it.1.agent.contains(agent)).map(|it| it.0.clone()).collect()
+    }
+
     /// How many sockets are open.
     pub fn count(&self) -> usize {
         lock(&self.open).len()
@@ -277,7 +282,7 @@ impl Sockets {
     }
 
     /// Queues a message for a socket; `false` if it is gone, or was too slow and is gone now.
-    fn post(&self, id: &str, text: String) -> bool {
+    pub fn post(&self, id: &str, text: String) -> bool {
         let open = lock(&self.open);
         let Some(it) = open.get(id) else { return false };
         let length = text.len();

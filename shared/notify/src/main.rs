@@ -8,6 +8,7 @@ mod dead_letters;
 mod error;
 mod iconik;
 mod inbox;
+mod listen;
 mod print;
 mod queues;
 mod receive;
@@ -48,6 +49,7 @@ const EXAMPLES: &str = "Examples:
                                        take an existing configuration over
   notify iconik ensure-webhook         make or repair our webhooks at Iconik
   notify send --user 123 --title Hello a notification for a user's inbox
+  notify listen --user 123             a user's notifications as they come, whatever drops
   notify dead-letters                  what could not be handled, and why
   notify redrive webhook               give the webhooks' dead letters another chance
   notify completions bash              shell completions
@@ -73,6 +75,8 @@ enum Command {
     Iconik(iconik::Command),
     /// Send a notification to a user's inbox
     Send(inbox::Send),
+    /// Print a user's notifications as they come; after a drop, go on where it stopped
+    Listen(listen::Listen),
     /// Send the three mock events of the original system
     MockEvents(inbox::Mock),
     /// Show what could not be handled, and why
@@ -100,6 +104,7 @@ async fn main() -> ExitCode {
         Some(Command::Config(command)) => config::run(command, data, json).await,
         Some(Command::Iconik(command)) => iconik::run(command, data, json).await,
         Some(Command::Send(args)) => inbox::send(args, data, json).await,
+        Some(Command::Listen(args)) => listen::run(args, data, json).await,
         Some(Command::MockEvents(args)) => inbox::mock(args, data, json).await,
         Some(Command::DeadLetters(args)) => dead_letters::run(args, data, json).await,
         Some(Command::Redrive(args)) => redrive::run(args, data, json).await,

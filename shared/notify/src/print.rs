@@ -35,6 +35,11 @@ pub(crate) fn field(name: &str, value: &str) {
     println!("  {GREY}{name:<19}{PLAIN}{value}");
 }
 
+/// Something to know, beside what was asked for.
+pub(crate) fn note(text: &str) {
+    eprintln!("{text}");
+}
+
 pub(crate) fn good(text: &str) {
     println!("{GREEN}✓{PLAIN} {text}");
 }

@@ -1,0 +1,135 @@
+//! The SignalR hub, with the official client, an independent one, and by hand where neither can go.
+
+use serde_json::{Value, json};
+use system_tests::socket::{End, Socket};
+use system_tests::tools::{Talker, node, python};
+use system_tests::{World, project, text};
+
+fn client(name: &str) -> String {
+    project().join("tests/clients").join(name).to_string_lossy().into_owned()
+}
+
+#[test]
+fn the_official_client_passes_the_conformance_suite() {
+    World::run(async |world| {
+        let (modules, token) = (node().await.to_string_lossy().into_owned(), world.token("jane", &["editors"]).await);
+        let environment = [
+            ("URL", world.stack.url.as_str()),
+            ("TOKEN", &token),
+            ("KEY", &world.keys.api_key),
+            ("SECRET", &world.keys.api_secret),
+            ("USER_ID", "jane"),
+            ("MODULES", &modules),
+        ];
+        let mut suite = Talker::start("node", &[&client("signalr.mjs")], &environment);
+        let (mut passed, mut failed) = (Vec::new(), Vec::new());
+        while let Some(line) = suite.line().await {
+            println!("{line}");
+            if let Some(what) = line.strip_prefix("ask: ") {
+                // what the server says when a socket's two hours end, said now
+                let record = match what {
+                    "close for now" => json!({ "type": 7, "allowReconnect": true }),
+                    _ => json!({ "type": 7, "error": "bye" }),
+                };
+                for id in world.stack.sockets.ids("Microsoft SignalR") {
+                    assert!(world.stack.sockets.post(&id, format!("{record}\u{1e}")));
+                }
+                suite.answer("done").await;
+            } else if line.starts_with("not ok") {
+                failed.push(line);
+            } else if line.starts_with("ok") {
+                passed.push(line);
+            }
+        }
+        assert!(failed.is_empty(), "{failed:#?}");
+        assert_eq!(passed.len(), 15, "every case ran");
+    });
+}
+
+#[test]
+fn an_independent_client_connects_and_receives() {
+    World::run(async |world| {
+        let (program, token) = (python().await.to_string_lossy().into_owned(), world.token("jane", &[]).await);
+        let url = format!("{}/hubs/notifications", world.stack.url);
+        let mut client = Talker::start(&program, &[&client("signalrcore_client.py"), &url, &token], &[]);
+        client.until("open").await;
+        world.send("jane", "for the other client").await;
+        client.until("told for the other client").await;
+    });
+}
+
+async fn hub(world: &World<'_>) -> Socket {
+    let token = world.token("jane", &[]).await;
+    let url = format!("{}/hubs/notifications?access_token={token}", world.stack.url);
+    Socket::open(&url, &[]).await.expect("a token opens a hub")
+}
+
+#[test]
+fn a_handshake_of_another_kind_is_refused_with_its_reason() {
+    World::run(async |world| {
+        for (handshake, want) in [
+            (json!({ "protocol": "messagepack", "version": 1 }), "The protocol 'messagepack' is not supported."),
+            (
+                json!({ "protocol": "json", "version": 3 }),
+                "The server does not support version 3 of the 'json' protocol.",
+            ),
+        ] {
+            let mut socket = hub(world).await;
+            socket.records(&[handshake]).await;
+            let answer = socket.next().await.unwrap();
+            assert_eq!((&answer["error"], &answer["type"]), (&json!(want), &Value::Null));
+            assert!(matches!(socket.next().await, Err(End::Closed(_))));
+        }
+    });
+}
+
+#[test]
+fn records_that_break_the_protocol_close_the_socket_and_unknown_ones_do_not() {
+    World::run(async |world| {
+        for bad in ["{\"type\":6}", "hello\u{1e}", "{\"type\":1,\"arguments\":[]}\u{1e}", "{\"x\":1}\u{1e}"] {
+            let mut socket = hub(world).await;
+            socket.records(&[json!({ "protocol": "json", "version": 1 })]).await;
+            assert_eq!(socket.next().await, Ok(json!({})));
+            socket.text(bad.to_owned()).await;
+            let last = socket.wait_record(7).await;
+            assert!(last["error"].is_string(), "{bad}: {last}");
+            assert!(matches!(socket.next().await, Err(End::Closed(_))), "{bad}");
+        }
+        // several records in one message, one of a type that nobody knows
+        let mut socket = hub(world).await;
+        let call = json!({ "type": 1, "target": "Dance", "arguments": [], "invocationId": "9" });
+        socket
+            .records(&[json!({ "protocol": "json", "version": 1 }), json!({ "type": 99 }), json!({ "type": 6 }), call])
+            .await;
+        assert_eq!(socket.next().await, Ok(json!({})));
+        assert_eq!(socket.next().await, Ok(json!({ "type": 6 })));
+        let answer = socket.next().await.unwrap();
+        assert_eq!((&answer["invocationId"], &answer["error"]), (&json!("9"), &json!("Unknown hub method 'Dance'")));
+    });
+}
+
+#[test]
+fn a_negotiated_id_is_good_once_and_a_forged_one_never() {
+    World::run(async |world| {
+        let token = world.token("jane", &[]).await;
+        let url = format!("{}/hubs/notifications", world.stack.url);
+        let negotiated: Value = world
+            .http
+            .post(format!("{url}/negotiate?negotiateVersion=1"))
+            .bearer_auth(&token)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
+        assert_eq!(negotiated["useStatefulReconnect"], Value::Null, "it was not asked for");
+        let id = text(&negotiated["connectionToken"]);
+        assert!(Socket::open(&format!("{url}?id={id}"), &[]).await.is_ok());
+        assert_eq!(Socket::open(&format!("{url}?id={id}"), &[]).await.err(), Some(404));
+        assert_eq!(
+            Socket::open(&format!("{url}?id={}", text(&negotiated["connectionId"])), &[]).await.err(),
+            Some(404)
+        );
+    });
+}

@@ -1,0 +1,102 @@
+//! What other people's clients need: packages of npm, pip and Debian, pinned, in the target folder.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::OnceCell;
+
+use crate::{PATIENCE, project, runs};
+
+static NODE: OnceCell<PathBuf> = OnceCell::const_new();
+static PYTHON: OnceCell<PathBuf> = OnceCell::const_new();
+static CHROMIUM: OnceCell<()> = OnceCell::const_new();
+
+/// The folder whose `node_modules` hold the official SignalR client and a driver for browsers.
+pub async fn node() -> &'static PathBuf {
+    NODE.get_or_init(async || {
+        let folder = project().join("target/test-tools/node");
+        let there = folder.join("node_modules/@microsoft/signalr").is_dir();
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let prefix = folder.to_string_lossy().into_owned();
+        let install = ["install", "--no-audit", "--no-fund", "--no-package-lock", "--prefix", &prefix];
+        let packages = ["@microsoft/signalr@10.0.11", "playwright-core@1.64.1"];
+        let done = there || runs("npm", &[&install[..], &packages].concat()).await;
+        assert!(done, "the tests need Node.js 20 and npm: apt-get install nodejs npm");
+        folder
+    })
+    .await
+}
+
+/// A Python with the packages that independent clients need.
+pub async fn python() -> &'static PathBuf {
+    PYTHON
+        .get_or_init(async || {
+            let folder = project().join("target/test-tools/python");
+            let python = folder.join("bin/python");
+            if !folder.join("installed").is_file() {
+                let path = folder.to_string_lossy().into_owned();
+                let made = runs("python3", &["-m", "venv", &path]).await;
+                let packages = ["websockets==15.0.1", "signalrcore==1.0.2"];
+                let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+                let done = made && runs(&python.to_string_lossy(), &[&install[..], &packages].concat()).await;
+                assert!(done, "the tests need Python 3 with venv and pip: apt-get install python3-venv");
+                std::fs::write(folder.join("installed"), "").expect("a file");
+            }
+            python
+        })
+        .await
+}
+
+/// Debian's Chromium at `/usr/bin/chromium`.
+pub async fn chromium() {
+    CHROMIUM
+        .get_or_init(async || {
+            if !std::path::Path::new("/usr/bin/chromium").is_file() {
+                let done = runs("apt-get", &["update"]).await
+                    && runs("apt-get", &["install", "-y", "--no-install-recommends", "chromium"]).await;
+                assert!(done, "the tests need Chromium: apt-get install chromium");
+            }
+        })
+        .await;
+}
+
+/// A program that talks by lines.
+pub struct Talker {
+    lines: Lines<BufReader<ChildStdout>>,
+    input: ChildStdin,
+    _child: Child,
+}
+
+impl Talker {
+    pub fn start(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(program);
+        command.args(arguments).envs(environment.iter().copied()).kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        Self { lines, input: child.stdin.take().expect("its input"), _child: child }
+    }
+
+    /// The next line; `None` at the end.
+    pub async fn line(&mut self) -> Option<String> {
+        let next = tokio::time::timeout(PATIENCE, self.lines.next_line()).await;
+        next.expect("a line comes in four minutes").expect("its output is read")
+    }
+
+    /// Waits for a line with a text in it.
+    pub async fn until(&mut self, text: &str) -> String {
+        loop {
+            let line = self.line().await.unwrap_or_else(|| panic!("it ended before it said `{text}`"));
+            println!("{line}");
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    pub async fn answer(&mut self, line: &str) {
+        self.input.write_all(format!("{line}\n").as_bytes()).await.expect("it listens");
+    }
+}
