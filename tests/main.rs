@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that finds something else than it should, fails")]
 
+mod changes;
 mod channels;
 mod docs;
 mod everything;
 mod front_door;
 mod garbage;
+mod gateway;
 mod iconik;
 mod inbox;
 mod kills;

@@ -1,7 +1,7 @@
 //! What it costs, against the budgets: units and requests per notification and per item.
 
 use local::meter::Meter;
-use serde_json::json;
+use serde_json::{Value, json};
 use system_tests::swarm::Swarm;
 use system_tests::{World, media, own_stack};
 
@@ -90,4 +90,125 @@ fn an_asset_of_iconiks_costs_what_the_readme_says() {
         println!("{asked:.1} requests to Iconik per asset");
         assert!(asked <= 14.0 && costs[0] < 25.0 && costs[1] < 25.0, "{asked} {costs:?}");
     });
+}
+
+#[test]
+fn inboxes_and_sockets_cost_what_the_budgets_allow() {
+    World::alone(async || {
+        let data = tempfile::tempdir().unwrap();
+        let stack = own_stack(data.path(), &[]).await;
+        let world = &World::open(&stack).await;
+        let used = async |work: Work| {
+            let before = stack.meter();
+            work.run(world).await;
+            settled(world).await;
+            stack.meter().since(&before)
+        };
+        let calls = |used: &Meter, function: &str| used.invocations.get(function).copied().unwrap_or_default() as f64;
+        println!("| path | write units | read units | SQS requests | invocations |\n|---|---|---|---|---|");
+        let path = ["inbox-api", "dispatch"];
+        let single = used(Work::Singles).await;
+        row("inbox, single", &single, &path, 200.0);
+        // a request is one write; what `dispatch` adds is one row per batch of the stream, so at ten a batch 1.1 in all
+        let [writes, reads, _, invocations] = row("of it `inbox-api`", &single, &["inbox-api"], 200.0);
+        assert!(writes <= 1.0 && reads <= 1.0 && invocations <= 1.0, "{writes} {reads} {invocations}");
+        assert_eq!(single.total("sqs_requests"), 0.0, "nobody listens, so nothing is queued");
+        assert!(single.of("dispatch", "write_units") <= calls(&single, "dispatch"));
+        assert!(single.of("dispatch", "read_units") <= calls(&single, "dispatch"));
+        let batch = used(Work::Batches("quiet")).await;
+        let costs = row("inbox, batch of 100", &batch, &path, 1_000.0);
+        for (budget, cost) in [1.1, 0.1, 0.0, 0.06].into_iter().zip(costs) {
+            assert!(cost <= budget, "{cost} is over {budget}");
+        }
+        let mut sockets = Vec::new();
+        for user in 0..4 {
+            let mut socket = world.listen(&format!("user{user}"), None).await;
+            socket.caught_up().await;
+            sockets.push(socket);
+        }
+        let live = used(Work::Singles).await;
+        row("socket, to one user", &live, &["inbox-api", "dispatch", "deliver-push"], 200.0);
+        row("of it `deliver-push`", &live, &["deliver-push"], 200.0);
+        // an order per user and batch, which reads the user's sockets once and writes nothing
+        assert_eq!(live.of("deliver-push", "write_units"), 0.0);
+        assert!(live.of("deliver-push", "read_units") <= 0.5 * 200.0);
+        assert!(live.of("dispatch", "sqs_requests") <= calls(&live, "dispatch"), "ten orders a request");
+        assert!(live.of("deliver-push", "sqs_requests") <= 2.0 * calls(&live, "deliver-push"), "one poll, one delete");
+        assert!(live.of("deliver-push", "sockets.PostToConnection") <= 200.0);
+        for socket in &mut sockets {
+            let mut seen = std::collections::BTreeSet::new();
+            while seen.len() < 50 {
+                let frame = socket.wait("notifications").await;
+                seen.extend(frame["items"].as_array().unwrap().iter().filter_map(|it| it["sequence"].as_u64()));
+            }
+        }
+        let mut others = Vec::new();
+        for _ in 0..60 {
+            let mut it = world.listen("many", None).await;
+            it.caught_up().await;
+            others.push(it);
+        }
+        let used = {
+            let before = stack.meter();
+            let (status, _) =
+                world.ask("POST", "/api/v1/Everyone/Notifications", Some(json!({ "title": "all" }))).await;
+            assert_eq!(status, 201);
+            for it in &mut others {
+                it.wait("notifications").await;
+            }
+            settled(world).await;
+            stack.meter().since(&before)
+        };
+        assert_eq!(used.of("deliver-push", "sockets.PostToConnection"), 64.0, "one post per connection");
+        // the shards cost the same for 64 connections as for 100,000, but for the pages behind their first 500
+        let costs = row("everyone, 64 connections", &used, &["inbox-api", "dispatch", "deliver-push"], 1.0);
+        assert!(costs[0] <= 3.0 && costs[1] <= 12.0 && costs[2] <= 20.0 && costs[3] <= 19.0, "{costs:?}");
+    });
+}
+
+/// Something that costs.
+#[derive(Clone, Copy)]
+enum Work {
+    /// Two hundred notifications, fifty for each of four users, at once.
+    Singles,
+    /// A thousand notifications for a user, in ten requests.
+    Batches(&'static str),
+}
+
+impl Work {
+    async fn run(self, world: &World<'_>) {
+        match self {
+            Self::Singles => {
+                let senders = (0..4).map(async |user| {
+                    for it in 0..50 {
+                        world.send(&format!("user{user}"), &format!("single {it}")).await;
+                    }
+                });
+                futures_util::future::join_all(senders).await;
+            }
+            Self::Batches(user) => {
+                for _ in 0..10 {
+                    let batch: Vec<Value> = (0..100).map(|it| json!({ "title": format!("b{it}") })).collect();
+                    let path = format!("/api/v1/Inbox/{user}/Notifications");
+                    assert_eq!(world.ask("POST", &path, Some(json!(batch))).await.0, 201);
+                }
+            }
+        }
+    }
+}
+
+/// Waits until no function was called for a second, and nothing is queued.
+async fn settled(world: &World<'_>) {
+    let mut last = 0;
+    loop {
+        world.until("nothing is queued", async || world.leftovers().is_empty().then_some(())).await;
+        let calls = world.stack.meter().invocations();
+        if calls == last {
+            return;
+        }
+        last = calls;
+        for _ in 0..20 {
+            system_tests::look_again().await;
+        }
+    }
 }

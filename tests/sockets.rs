@@ -1,32 +1,9 @@
 //! Sockets: the seed's, our own protocol, who may open one, and what is told to whom.
 
-use std::time::Duration;
-
-use local::sockets::Limits;
 use serde_json::{Value, json};
 use system_tests::socket::{End, Socket};
 use system_tests::tools::{Talker, chromium, node, python};
-use system_tests::{World, own_stack, project, text};
-
-fn sequences(frame: &Value) -> Vec<u64> {
-    frame["items"].as_array().unwrap().iter().map(|it| it["sequence"].as_u64().unwrap()).collect()
-}
-
-/// Numbers of notifications until the catch-up ends, and the cursor at its end.
-async fn caught_up(socket: &mut Socket) -> (Vec<u64>, String) {
-    let mut seen = Vec::new();
-    loop {
-        let it = socket.next().await.unwrap();
-        match it["type"].as_str().unwrap() {
-            "notifications" => seen.extend(sequences(&it)),
-            "resumed" => {
-                assert_eq!(it["more"], false);
-                return (seen, text(&it["cursors"][0]));
-            }
-            _ => {}
-        }
-    }
-}
+use system_tests::{World, project, text};
 
 #[test]
 fn the_seeds_socket_tells_what_is_unread_and_then_each_at_once() {
@@ -54,8 +31,8 @@ fn the_seeds_socket_tells_what_is_unread_and_then_each_at_once() {
             if pushed[0]["id"] == third["id"] {
                 break;
             }
-            // a notification that was under way while the socket opened may come twice, under one id
-            assert_eq!(pushed[0]["id"], second["id"], "{pushed}");
+            // what was under way while the socket opened may come again, under one id
+            assert!([&first["id"], &second["id"]].contains(&&pushed[0]["id"]), "{pushed}");
         }
         socket.close().await;
         // nothing unread is an empty array, so that a client sees that it is connected
@@ -68,7 +45,7 @@ fn the_seeds_socket_tells_what_is_unread_and_then_each_at_once() {
 fn a_socket_is_told_at_once_and_resumes_whole_after_any_drop() {
     World::run(async |world| {
         let mut socket = world.listen("jane", None).await;
-        let (nothing, _) = caught_up(&mut socket).await;
+        let (nothing, _) = socket.caught_up().await;
         assert!(nothing.is_empty());
         let sent = world.send("jane", "hello").await;
         let frame = socket.wait("notifications").await;
@@ -81,7 +58,7 @@ fn a_socket_is_told_at_once_and_resumes_whole_after_any_drop() {
         }
         world.send("john", "another's").await;
         let mut socket = world.listen("jane", Some(&cursor)).await;
-        let (missed, end) = caught_up(&mut socket).await;
+        let (missed, end) = socket.caught_up().await;
         assert_eq!(missed, (2..=8).collect::<Vec<u64>>(), "all that was missed, once, in order");
         // the same cursor is good over REST
         let page = world.get(&format!("/api/v1/Inbox/jane/Notifications?after={cursor}")).await;
@@ -106,8 +83,8 @@ fn a_socket_is_told_at_once_and_resumes_whole_after_any_drop() {
 fn marks_reach_every_device_and_counts_are_the_same_everywhere() {
     World::run(async |world| {
         let (mut phone, mut desk) = (world.listen("jane", None).await, world.listen("jane", None).await);
-        caught_up(&mut phone).await;
-        caught_up(&mut desk).await;
+        phone.caught_up().await;
+        desk.caught_up().await;
         let sent = [world.send("jane", "a").await, world.send("jane", "b").await, world.send("jane", "c").await];
         phone.say(&json!({ "action": "mark", "change": "read", "ids": [sent[1]["id"]] })).await;
         let counts = phone.wait("done").await["counts"].clone();
@@ -130,7 +107,7 @@ fn marks_reach_every_device_and_counts_are_the_same_everywhere() {
 fn a_device_goes_on_where_it_acknowledged() {
     World::run(async |world| {
         let mut socket = world.listen("jane", None).await;
-        caught_up(&mut socket).await;
+        socket.caught_up().await;
         let sent = [world.send("jane", "a").await, world.send("jane", "b").await];
         socket.say(&json!({ "action": "ack", "cursor": sent[0]["cursor"], "device": "phone" })).await;
         socket.say(&json!({ "action": "ack", "cursor": "nonsense", "device": "phone" })).await;
@@ -138,9 +115,9 @@ fn a_device_goes_on_where_it_acknowledged() {
         world
             .until("the phone goes on behind what it acknowledged", async || {
                 let mut socket = world.listen("jane", None).await;
-                caught_up(&mut socket).await;
+                socket.caught_up().await;
                 socket.say(&json!({ "action": "resume", "device": "phone" })).await;
-                let (seen, _) = caught_up(&mut socket).await;
+                let (seen, _) = socket.caught_up().await;
                 (seen == [2]).then_some(())
             })
             .await;
@@ -265,7 +242,7 @@ fn base64_url(text: &str) -> String {
 fn garbage_is_answered_and_the_socket_stays() {
     World::run(async |world| {
         let mut socket = world.listen("jane", None).await;
-        caught_up(&mut socket).await;
+        socket.caught_up().await;
         for bad in [
             json!("hello"),
             json!({ "action": "dance" }),
@@ -309,7 +286,7 @@ fn garbage_is_answered_and_the_socket_stays() {
 fn large_notifications_come_by_reference() {
     World::run(async |world| {
         let mut socket = world.listen("jane", None).await;
-        caught_up(&mut socket).await;
+        socket.caught_up().await;
         let body = json!({ "title": "large", "data": { "text": "x".repeat(30_000) } });
         let (status, sent) = world.ask("POST", "/api/v1/Inbox/jane/Notifications", Some(body)).await;
         assert_eq!(status, 201, "{sent}");
@@ -331,8 +308,11 @@ fn the_seeds_own_clients_work_as_they_are() {
         // the three events of its mock_events.py, by our own command
         let (done, said) = world.notify(&["mock-events"]).await;
         assert!(done, "{said}");
+        let mut said = String::new();
         for title in ["New Message Received", "Subscription Expiring Soon", "Profile Setup Complete"] {
-            client.until(title).await;
+            while !said.contains(title) {
+                said += &client.line().await.unwrap(); // several may come in one array
+            }
         }
     });
 }
@@ -357,88 +337,5 @@ fn the_readmes_snippet_works_in_a_real_browser() {
         let body = json!({ "title": "for the browser", "description": "d", "identifier": "MESSAGE", "user_id": user });
         world.http.post(format!("{}/notifications/", world.stack.url)).json(&body).send().await.unwrap();
         browser.until("for the browser").await;
-    });
-}
-
-/// Asks `@connections` as a function does.
-async fn manage(world: &World<'_>, method: &str, id: &str, body: Vec<u8>) -> (u16, String, Value) {
-    let id = id.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
-    let url = format!("{}/live/@connections/{id}", world.stack.url);
-    let answer = world.http.request(method.parse().unwrap(), url).body(body).send().await.unwrap();
-    let kind = answer.headers().get("x-amzn-errortype").map(|it| it.to_str().unwrap().to_owned()).unwrap_or_default();
-    (answer.status().as_u16(), kind, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default())
-}
-
-#[test]
-fn connections_are_managed_as_at_api_gateway() {
-    World::run(async |world| {
-        let token = world.token("jane", &[]).await;
-        let bearer = format!("Bearer {token}");
-        let agent = format!("managed {}", world.seed);
-        let url = format!("{}/api/v1/Inbox/Socket", world.stack.url);
-        let headers = [("authorization", bearer.as_str()), ("user-agent", agent.as_str())];
-        let mut socket = Socket::open(&url, &headers).await.unwrap();
-        let id = world.until("the socket is open", async || world.stack.sockets.ids(&agent).pop()).await;
-        assert!(id.len() == 16 && id.ends_with('='), "{id}");
-        let (status, _, it) = manage(world, "GET", &id, Vec::new()).await;
-        assert_eq!((status, &it["identity"]["userAgent"]), (200, &json!(agent)));
-        assert_eq!(manage(world, "POST", &id, b"{\"type\":\"hand-made\"}".to_vec()).await.0, 200);
-        assert_eq!(socket.next().await.unwrap()["type"], "hand-made");
-        let large = manage(world, "POST", &id, vec![b'x'; 131_073]).await;
-        assert_eq!((large.0, large.1.as_str()), (413, "PayloadTooLargeException"));
-        assert_eq!(manage(world, "DELETE", &id, Vec::new()).await.0, 204);
-        assert_eq!(socket.next().await, Err(End::Closed(1000)));
-        world
-            .until("the socket is gone", async || {
-                let gone = manage(world, "POST", &id, b"x".to_vec()).await;
-                ((gone.0, gone.1.as_str()) == (410, "GoneException")).then_some(())
-            })
-            .await;
-        assert_eq!(manage(world, "GET", "never/given+=", Vec::new()).await.0, 410);
-    });
-}
-
-#[test]
-fn idle_old_and_lost_sockets_end_and_nothing_is_lost_with_them() {
-    World::alone(async || {
-        let folder = tempfile::tempdir().unwrap();
-        let stack = own_stack(folder.path(), &[]).await;
-        let world = &World::open(&stack).await;
-        for (limits, what) in [
-            (Limits { idle: Duration::from_secs(2), ..Limits::default() }, "idle"),
-            (Limits { age: Duration::from_secs(2), ..Limits::default() }, "old"),
-        ] {
-            stack.sockets.limit(limits);
-            let mut socket = world.listen("jane", None).await;
-            let (_, cursor) = caught_up(&mut socket).await;
-            assert_eq!(socket.next().await, Err(End::Closed(1001)), "{what}");
-            stack.sockets.limit(Limits::default());
-            let sent = world.send("jane", what).await;
-            let mut socket = world.listen("jane", Some(&cursor)).await;
-            assert_eq!(caught_up(&mut socket).await.0, [sent["sequence"].as_u64().unwrap()], "{what}");
-        }
-        // connections cut, and nobody is told: the rows of the lost ones go when they cannot be reached
-        stack.sockets.keep_silent(true);
-        let before = world.listen("john", None).await;
-        let mut second = world.listen("john", None).await;
-        caught_up(&mut second).await;
-        before.cut();
-        assert!(stack.sockets.cut_all() > 0);
-        world.until("the sockets are gone", async || (stack.sockets.count() == 0).then_some(())).await;
-        let mut socket = world.listen("john", None).await;
-        caught_up(&mut socket).await;
-        world.send("john", "one is left").await;
-        assert_eq!(socket.wait("notifications").await["items"][0]["title"], "one is left");
-        world.until("no push is left over", async || world.leftovers().is_empty().then_some(())).await;
-        stack.sockets.keep_silent(false);
-        // a stack that is killed: the cursor is still good in the next one
-        let cursor = text(&world.get("/api/v1/Inbox/john/Notifications?limit=1").await["items"][0]["cursor"]);
-        let keys = world.keys.clone();
-        drop(stack);
-        let stack = own_stack(folder.path(), &[]).await;
-        let world = &World { stack: &stack, keys, http: system_tests::http(), seed: 1 };
-        world.send("john", "after the kill").await;
-        let mut socket = world.listen("john", Some(&cursor)).await;
-        assert_eq!(socket.wait("notifications").await["items"][0]["title"], "after the kill");
     });
 }

@@ -341,6 +341,13 @@ pub fn http() -> reqwest::Client {
         .expect("a client")
 }
 
+/// A time so many seconds from now, as APIs take it.
+#[expect(clippy::disallowed_methods, reason = "what expires needs a time")]
+pub fn in_seconds(seconds: i64) -> String {
+    let at = time::OffsetDateTime::now_utc() + time::Duration::seconds(seconds);
+    at.format(&time::format_description::well_known::Rfc3339).expect("a time")
+}
+
 /// A number from the environment: how large a test is to be.
 #[expect(clippy::disallowed_methods, reason = "a test's size comes from outside")]
 pub fn setting(name: &str) -> Option<u64> {

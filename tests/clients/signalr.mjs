@@ -56,8 +56,11 @@ const connection = (url, options = {}, more = (it) => it) => {
   }).configureLogging(LogLevel.None);
   const made = more(builder).build();
   made.seen = [];
-  // at least once: what was under way while the connection opened may come twice, under one id
-  made.on('Notifications', (items) => made.seen.push(...items.filter((one) => made.seen.every((it) => it.id !== one.id))));
+  // at least once, and in the order of their numbers: what was under way while the connection opened may come twice
+  made.on('Notifications', (items) => {
+    made.seen.push(...items.filter((one) => made.seen.every((it) => it.id !== one.id)));
+    made.seen.sort((one, other) => one.sequence - other.sequence);
+  });
   made.on('Marks', () => {});
   made.on('Pong', () => {});
   return made;

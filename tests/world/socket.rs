@@ -1,6 +1,6 @@
 //! A client of sockets, on the wire: no code of the product in it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -11,13 +11,15 @@ use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::{PATIENCE, World};
+use crate::{PATIENCE, World, text};
 
 /// An open socket.
 pub struct Socket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     /// Records of one message that were not asked for yet.
     waiting: VecDeque<Value>,
+    /// Notifications of one frame that were not asked for yet.
+    items: VecDeque<Value>,
     /// The subprotocol that the server chose.
     pub protocol: Option<String>,
 }
@@ -40,7 +42,12 @@ impl Socket {
         match connect_async(request).await {
             Ok((stream, answer)) => {
                 let protocol = answer.headers().get("sec-websocket-protocol").and_then(|it| it.to_str().ok());
-                Ok(Self { stream, waiting: VecDeque::new(), protocol: protocol.map(str::to_owned) })
+                Ok(Self {
+                    stream,
+                    waiting: VecDeque::new(),
+                    items: VecDeque::new(),
+                    protocol: protocol.map(str::to_owned),
+                })
             }
             Err(Error::Http(answer)) => Err(answer.status().as_u16()),
             Err(other) => panic!("the socket does not open: {other}"),
@@ -112,6 +119,37 @@ impl Socket {
             let it = self.next().await.expect("the socket stays open");
             if it["type"] == kind {
                 return it;
+            }
+        }
+    }
+
+    /// The next notification of a type, in whatever frame it comes; others before it are dropped.
+    pub async fn item(&mut self, kind: &str) -> Value {
+        loop {
+            while let Some(it) = self.items.pop_front() {
+                if it["type"] == kind {
+                    return it;
+                }
+            }
+            self.items.extend(self.wait("notifications").await["items"].as_array().expect("items").clone());
+        }
+    }
+
+    /// Numbers of notifications until a catch-up ends, each once, in order, and the cursor at its end.
+    pub async fn caught_up(&mut self) -> (Vec<u64>, String) {
+        let mut seen = BTreeSet::new();
+        loop {
+            let it = self.next().await.expect("the socket stays open");
+            match it["type"].as_str().expect("a type") {
+                "notifications" => {
+                    let items = it["items"].as_array().expect("items");
+                    seen.extend(items.iter().filter_map(|it| it["sequence"].as_u64()));
+                }
+                "resumed" => {
+                    assert_eq!(it["more"], false);
+                    return (seen.into_iter().collect(), text(&it["cursors"][0]));
+                }
+                _ => {}
             }
         }
     }

@@ -20,8 +20,9 @@ use time::{Duration, OffsetDateTime};
 
 /// Receivers of one invocation: an order for more goes on where it stopped.
 const PAGE: i32 = 500;
-/// Posts under way at once (AWS, 2.6).
-const AT_ONCE: usize = 64;
+/// Posts of one order, and orders, under way at once (AWS, 2.6: 64 posts).
+const AT_ONCE: usize = 32;
+const ORDERS_AT_ONCE: usize = 10;
 /// Attempts for a receiver that is slow: 1, 2, 4 and 8 seconds later.
 const ATTEMPTS: u32 = 5;
 /// Unread notifications that a seed's socket is told when it opens.
@@ -34,8 +35,53 @@ pub(crate) struct Parts {
     pub(crate) queue: Queue,
 }
 
-pub(crate) async fn handle(parts: &Parts, now: OffsetDateTime, message: Message) -> Result<(), Failure> {
-    let order: PushOrder = message.order("push order")?;
+pub(crate) async fn handle(parts: &Parts, now: OffsetDateTime, messages: Vec<Message>) -> Vec<Result<(), Failure>> {
+    let orders: Vec<Result<PushOrder, Failure>> = messages.iter().map(|it| it.order("push order")).collect();
+    let (work, places) = merged(&orders);
+    let told = work.into_iter().map(|it| push(parts, now, it));
+    let outcomes: Vec<Result<(), Failure>> = stream::iter(told).buffered(ORDERS_AT_ONCE).collect().await;
+    let why: Vec<Option<String>> = outcomes.iter().map(|it| it.as_ref().err().map(|it| format!("{it:?}"))).collect();
+    let settled = |(order, place): (Result<PushOrder, Failure>, Option<usize>)| {
+        order?;
+        match place.and_then(|it| why.get(it)?.clone()) {
+            Some(why) => Err(Failure::Again(why.into())),
+            None => Ok(()),
+        }
+    };
+    orders.into_iter().zip(places).map(settled).collect()
+}
+
+/// Orders as they are carried out, and which of them each message became: news of one stream goes out together, in order.
+fn merged(orders: &[Result<PushOrder, Failure>]) -> (Vec<PushOrder>, Vec<Option<usize>>) {
+    let mut work: Vec<PushOrder> = Vec::new();
+    let mut places = Vec::with_capacity(orders.len());
+    for order in orders {
+        let Ok(order) = order else {
+            places.push(None);
+            continue;
+        };
+        let joins = |it: &PushOrder| {
+            let first = |it: &PushOrder| it.only.is_none() && it.after.is_none();
+            let news = |it: &PushOrder| matches!(it.what, Push::News { .. });
+            (it.app, &it.channel) == (order.app, &order.channel) && [it, order].iter().all(|it| first(it) && news(it))
+        };
+        let place = work.iter().position(joins);
+        match (place, &order.what) {
+            (Some(at), Push::News { notifications: more }) => {
+                if let Push::News { notifications } = &mut work[at].what {
+                    notifications.extend(more.iter().cloned());
+                    notifications.sort_by_key(|it| it.id.sequence);
+                    notifications.dedup_by_key(|it| it.id.sequence);
+                }
+            }
+            _ => work.push(order.clone()),
+        }
+        places.push(Some(place.unwrap_or(work.len() - 1)));
+    }
+    (work, places)
+}
+
+async fn push(parts: &Parts, now: OffsetDateTime, order: PushOrder) -> Result<(), Failure> {
     let receivers = match &order.only {
         Some(key) => parts.table.receiver(order.app, &order.channel, key).await?.into_iter().collect(),
         None => parts.table.receivers(order.app, &order.channel, order.after.as_deref(), PAGE).await?,
@@ -148,6 +194,40 @@ mod tests {
             serde_json::from_str(include_str!("../../../events/deliver-push.news.json")).unwrap();
         let order: PushOrder = serde_json::from_str(event["Records"][0]["body"].as_str().unwrap()).unwrap();
         assert_eq!((order.channel.as_str(), order.attempt), ("user:123", 1));
-        assert!(matches!(order.what, Push::News { notifications } if notifications[0].kind == "message.received"));
+        assert!(matches!(&order.what, Push::News { notifications } if notifications[0].kind == "message.received"));
+    }
+
+    #[test]
+    fn news_of_one_stream_goes_out_together_and_in_order() {
+        let order = |channel: &str, numbers: &[u64], only: Option<&str>| {
+            let notification = |sequence: &u64| domain::notification::Notification {
+                id: domain::notification::NotificationId {
+                    stream: channel.parse().unwrap(),
+                    epoch: 1,
+                    sequence: *sequence,
+                },
+                kind: "tick".into(),
+                timestamp: OffsetDateTime::UNIX_EPOCH,
+                data: serde_json::json!({}),
+            };
+            let what = Push::News { notifications: numbers.iter().map(notification).collect() };
+            let app = domain::AppId::random([1; 16]);
+            Ok(PushOrder { only: only.map(str::to_owned), ..PushOrder::new(app, channel.to_owned(), what) })
+        };
+        let broken = Err(Failure::Park("no order".into()));
+        let orders = [
+            order("user:a", &[3, 4], None),
+            order("user:b", &[1], None),
+            broken,
+            order("user:a", &[2, 3], None),
+            order("user:a", &[1], Some("x")),
+        ];
+        let (work, places) = merged(&orders);
+        assert_eq!(places, [Some(0), Some(1), None, Some(0), Some(2)]);
+        let numbers = |it: &PushOrder| match &it.what {
+            Push::News { notifications } => notifications.iter().map(|it| it.id.sequence).collect::<Vec<u64>>(),
+            _ => Vec::new(),
+        };
+        assert_eq!(work.iter().map(numbers).collect::<Vec<_>>(), [vec![2, 3, 4], vec![1], vec![1]]);
     }
 }

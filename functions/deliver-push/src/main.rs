@@ -11,5 +11,5 @@ async fn main() -> Result<(), entry::Error> {
     let (table, posts) = (start.table(), Posts::new(start.sockets()));
     let parts =
         handler::Parts { lines: Lines { table: table.clone(), posts }, table, queue: start.queue("PUSH_QUEUE") };
-    start.sqs(10, async |now, message| handler::handle(&parts, now, message).await).await
+    start.batches(async |now, messages| handler::handle(&parts, now, messages).await).await
 }

@@ -7,7 +7,7 @@ use domain::order::Delivery;
 use entry::queue::LONGEST_DELAY;
 use entry::{Failure, clock};
 use serde_json::json;
-use table::{Attempt, Due, TableError};
+use table::{Attempt, Due, DueWork, TableError};
 use time::OffsetDateTime;
 
 use crate::handler::Parts;
@@ -35,7 +35,8 @@ pub(crate) async fn settle(
             if after <= LONGEST_DELAY {
                 parts.queue.send(&delivery, after).await?;
             } else {
-                parts.table.put_due(&Due { at: domain::millis(now + after), delivery }).await?;
+                let what = DueWork::Delivery(Box::new(delivery));
+                parts.table.put_due(&Due { at: domain::millis(now + after), what }).await?;
             }
             "retrying"
         }

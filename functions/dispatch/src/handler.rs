@@ -6,7 +6,7 @@ use table::{Batch, Changed, Marked, Record, Table, read_record};
 use time::OffsetDateTime;
 
 use crate::pushes::Presence;
-use crate::{items, notifications, pushes};
+use crate::{inboxes, items, notifications, pushes};
 
 /// What the handler works with.
 pub(crate) struct Parts {
@@ -43,6 +43,7 @@ pub(crate) async fn handle(parts: &Parts, now: OffsetDateTime, records: Vec<Even
         }
     }
     items::order(parts, &changed).await.map_err(|it| failed(&it, &sequence))?;
+    inboxes::follow(parts, now, &told).await.map_err(|it| failed(it.as_ref(), &sequence))?;
     pushes::order(parts, now, &told, marked).await.map_err(|it| failed(it.as_ref(), &sequence))?;
     notifications::list(parts, &told, at, &sequence).await.map_err(|it| failed(&it, &sequence))?;
     notifications::deliver(parts, told).await.map_err(|it| failed(it.as_ref(), &sequence))?;

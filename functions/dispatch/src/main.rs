@@ -1,6 +1,7 @@
 //! `dispatch`: reads the table's stream; an item that is Pending is ordered, a notification becomes deliveries.
 
 mod handler;
+mod inboxes;
 mod items;
 mod notifications;
 mod pushes;

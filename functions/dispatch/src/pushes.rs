@@ -1,6 +1,7 @@
 //! Pushes: what open sockets are told. An application without sockets costs nothing but a look.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::sync::{Mutex, PoisonError};
 
@@ -47,20 +48,27 @@ pub(crate) async fn order(
     let mut sockets: HashMap<AppId, bool> = HashMap::new();
     let apps = told.iter().filter(|it| it.stream() != Some(&Stream::App)).map(|it| it.app);
     for app in apps.chain(marked.iter().map(|it| it.app)) {
-        if !sockets.contains_key(&app) {
-            sockets.insert(app, parts.presence.has_sockets(&parts.table, app, millis(now)).await?);
+        if let Entry::Vacant(unknown) = sockets.entry(app) {
+            unknown.insert(parts.presence.has_sockets(&parts.table, app, millis(now)).await?);
         }
     }
+    // what one stream was told goes together: fewer messages, and in order
+    let mut streams: BTreeMap<(AppId, &Stream), Vec<Notification>> = BTreeMap::new();
     for batch in told.iter().filter(|it| sockets.get(&it.app) == Some(&true)) {
-        let channels = match batch.stream() {
-            Some(Stream::Everyone) => (0..SHARDS).map(shard).collect(),
-            Some(stream @ (Stream::User(_) | Stream::Group(_))) => vec![stream.to_string()],
-            Some(Stream::App) | None => continue,
+        let Some(stream) = batch.stream() else { continue };
+        streams.entry((batch.app, stream)).or_default().extend(batch.notifications.iter().cloned());
+    }
+    for ((app, stream), mut notifications) in streams {
+        notifications.sort_by_key(|it| it.id.sequence);
+        let channels = match stream {
+            Stream::Everyone => (0..SHARDS).map(shard).collect(),
+            Stream::User(_) | Stream::Group(_) => vec![stream.to_string()],
+            Stream::App => continue,
         };
-        for notifications in parts_of(&batch.notifications) {
+        for notifications in parts_of(&notifications) {
             for channel in &channels {
                 let what = Push::News { notifications: notifications.to_vec() };
-                orders.push((PushOrder::new(batch.app, channel.clone(), what), Duration::ZERO));
+                orders.push((PushOrder::new(app, channel.clone(), what), Duration::ZERO));
             }
         }
     }

@@ -1,11 +1,14 @@
 //! What goes over the wire.
 
-use domain::AppId;
+use domain::inbox::is_change;
 use domain::notification::{News, NotificationId, Place, Stream};
+use domain::{AppId, rfc3339};
 use entry::http::Problem;
 use inbox::Cursor;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
 /// The largest `data` of a notification, in bytes of JSON.
@@ -39,6 +42,14 @@ pub(crate) struct NotificationIn {
     /// 1 to 10, by default 5
     #[serde(default)]
     priority: Option<u8>,
+    /// RFC 3339, within 30 days: from then on it is in no list and no count
+    #[serde(default)]
+    #[schema(example = "2026-11-22T12:00:00Z")]
+    expires_at: Option<String>,
+    /// It replaces the one before it with the same key, at most 100 characters: progress need not pile up
+    #[serde(default)]
+    #[schema(example = "render 17")]
+    collapse_key: Option<String>,
 }
 
 /// A link of a notification.
@@ -54,16 +65,27 @@ pub(crate) struct Link {
 impl NotificationIn {
     /// A notification of the seed's: title, description and identifier.
     pub(crate) fn plain(title: String, description: String, identifier: String) -> Self {
-        Self { kind: None, title, description, identifier, data: None, links: Vec::new(), priority: None }
+        let (kind, data, links, priority, expires_at, collapse_key) = Default::default();
+        Self { kind, title, description, identifier, data, links, priority, expires_at, collapse_key }
+    }
+
+    pub(crate) fn kind(&self) -> &str {
+        self.kind.as_deref().unwrap_or("notification")
+    }
+
+    /// What the schema of its type is about.
+    pub(crate) fn data(&self) -> Value {
+        self.data.clone().unwrap_or_else(|| json!({}))
     }
 
     /// What is told.
-    pub(crate) fn news(&self) -> Result<News, Problem> {
-        let kind = self.kind.as_deref().unwrap_or("notification");
-        let word =
-            |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-'));
-        if kind.len() > 100 || !kind.split('.').all(word) {
+    pub(crate) fn news(&self, now: OffsetDateTime) -> Result<News, Problem> {
+        let kind = self.kind();
+        if !is_type(kind) {
             return Err(Problem::invalid("type", "dotted words of letters, digits, underlines and hyphens"));
+        }
+        if is_change(kind) {
+            return Err(Problem::invalid("type", "this type tells of changes, which have routes of their own"));
         }
         for (field, text, least, most) in [
             ("title", &self.title, 1, 200),
@@ -95,8 +117,28 @@ impl NotificationIn {
         if let Some(priority) = self.priority {
             data["priority"] = json!(priority);
         }
+        if let Some(at) = &self.expires_at {
+            let within = |it: &OffsetDateTime| *it > now && *it <= now + Duration::days(30);
+            let at = OffsetDateTime::parse(at, &Rfc3339).ok().filter(within);
+            let at =
+                at.ok_or_else(|| Problem::invalid("expiresAt", "a time within 30 days, such as 2026-11-22T12:00:00Z"))?;
+            data["expiresAt"] = json!(rfc3339(at));
+        }
+        if let Some(key) = &self.collapse_key {
+            if !(1..=100).contains(&key.chars().count()) {
+                return Err(Problem::invalid("collapseKey", "1 to 100 characters"));
+            }
+            data["collapseKey"] = json!(key);
+        }
         Ok(News::new(kind, data))
     }
+}
+
+/// Whether a text names a type: dotted words.
+pub(crate) fn is_type(kind: &str) -> bool {
+    let word =
+        |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-'));
+    kind.len() <= 100 && kind.split('.').all(word)
 }
 
 /// Reads a cursor that a field holds.
@@ -107,7 +149,7 @@ pub(crate) fn place(field: &str, token: &str, app: AppId, stream: &Stream) -> Re
 /// Where a write went.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Sent {
-    /// 201, or 422 with `error`
+    /// 201; 200 if the user wants none of this type in the inbox; 422 with `error`
     status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
@@ -133,6 +175,11 @@ impl Sent {
             user,
             error: None,
         }
+    }
+
+    /// The user wants none of this type.
+    pub(crate) fn unwanted(user: &str) -> Self {
+        Self { status: 200, id: None, sequence: None, cursor: None, user: Some(user.to_owned()), error: None }
     }
 
     pub(crate) fn refused(user: &str, why: &Problem) -> Self {

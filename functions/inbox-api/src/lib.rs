@@ -6,9 +6,12 @@ mod marks;
 mod negotiate;
 mod once;
 mod passes;
+mod preferences;
 mod reader;
+mod revise;
 mod seed;
 mod send;
+mod types;
 
 use axum::extract::FromRef;
 use axum::http::StatusCode;
@@ -26,7 +29,10 @@ pub struct State {
     pub callers: Callers,
     /// Whether the seed's routes need no credentials (`INBOX_AUTH=open`).
     pub open: bool,
+    pub types: Types,
 }
+
+pub use types::Types;
 
 impl FromRef<State> for Callers {
     fn from_ref(state: &State) -> Self {
@@ -68,6 +74,13 @@ pub fn router(state: State) -> axum::Router {
     list::list,
     list::of_group,
     list::of_everyone,
+    revise::update,
+    revise::retract,
+    preferences::get,
+    preferences::put,
+    types::list,
+    types::put,
+    types::delete,
     passes::ticket,
     passes::token,
     negotiate::negotiate,
@@ -95,7 +108,10 @@ fn routes() -> OpenApiRouter<State> {
         .routes(routes!(passes::ticket))
         .routes(routes!(passes::token))
         .routes(routes!(negotiate::negotiate))
-        .routes(routes!(list::get))
+        .routes(routes!(list::get, revise::update, revise::retract))
+        .routes(routes!(preferences::get, preferences::put))
+        .routes(routes!(types::list))
+        .routes(routes!(types::put, types::delete))
         .routes(routes!(list::counts))
         .routes(routes!(marks::mark))
         .routes(routes!(seed::create, seed::everything))

@@ -5,9 +5,10 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State as Shared};
 use axum::http::StatusCode;
 use domain::AppId;
-use domain::inbox::Marks;
+use domain::inbox::{Entry, Marks};
 use domain::notification::{Notification, NotificationId, Place, Stream};
 use entry::http::Problem;
+use inbox::escalation;
 use inbox::reading::{bounds, gap};
 use inbox::{CountsOut, Cursor, NotificationOut};
 use serde::{Deserialize, Serialize};
@@ -60,7 +61,7 @@ pub(crate) struct InboxPage {
 
 /// A user's notifications, newest first, or from a cursor on. Catching up is whole, or says that it is not
 /// (`recovered: false`).
-#[utoipa::path(get, path = "/api/v1/Inbox/{user}/Notifications", tag = "Inbox", security(("keys" = [])),
+#[utoipa::path(get, path = "/api/v1/Inbox/{user}/Notifications", tag = "Inbox", security(("keys" = []), ("user" = [])),
     params(("user" = String, Path), Filter), responses((status = 200, body = InboxPage), (status = 422, body = Problem)))]
 pub(crate) async fn list(
     Shared(state): Shared<State>,
@@ -73,7 +74,7 @@ pub(crate) async fn list(
 }
 
 /// What a group was told, newest first, or from a cursor on. Nobody's marks are on it.
-#[utoipa::path(get, path = "/api/v1/Groups/{group}/Notifications", tag = "Groups", security(("keys" = [])),
+#[utoipa::path(get, path = "/api/v1/Groups/{group}/Notifications", tag = "Groups", security(("keys" = []), ("user" = [])),
     params(("group" = String, Path), Filter), responses((status = 200, body = InboxPage), (status = 422, body = Problem)))]
 pub(crate) async fn of_group(
     Shared(state): Shared<State>,
@@ -85,7 +86,7 @@ pub(crate) async fn of_group(
 }
 
 /// What everyone was told, newest first, or from a cursor on. Nobody's marks are on it.
-#[utoipa::path(get, path = "/api/v1/Everyone/Notifications", tag = "Groups", security(("keys" = [])),
+#[utoipa::path(get, path = "/api/v1/Everyone/Notifications", tag = "Groups", security(("keys" = []), ("user" = [])),
     params(Filter), responses((status = 200, body = InboxPage), (status = 422, body = Problem)))]
 pub(crate) async fn of_everyone(
     Shared(state): Shared<State>,
@@ -206,7 +207,7 @@ async fn back(
 }
 
 /// One notification.
-#[utoipa::path(get, path = "/api/v1/Inbox/{user}/Notifications/{id}", tag = "Inbox", security(("keys" = [])),
+#[utoipa::path(get, path = "/api/v1/Inbox/{user}/Notifications/{id}", tag = "Inbox", security(("keys" = []), ("user" = [])),
     params(("user" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = NotificationOut), (status = 404, body = Problem)))]
 pub(crate) async fn get(
@@ -221,11 +222,16 @@ pub(crate) async fn get(
     }
     let marks = state.table.marks(app, &user).await?;
     let found = state.table.notification(app, &id).await?.filter(|it| !marks.deleted.contains(it.id.sequence));
-    Ok(Json(NotificationOut::new(app, &found.ok_or_else(missing)?, &marks)))
+    let mut found = found.ok_or_else(missing)?;
+    let it = Entry { app, user, id };
+    if let Some(escalation) = escalation::state(&state.table, &it, &found.data).await? {
+        found.data["escalation"]["state"] = serde_json::json!(escalation);
+    }
+    Ok(Json(NotificationOut::new(app, &found, &marks)))
 }
 
 /// Counts of a user's inbox: exact, and versioned.
-#[utoipa::path(get, path = "/api/v1/Inbox/{user}/Counts", tag = "Inbox", security(("keys" = [])), params(("user" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/Inbox/{user}/Counts", tag = "Inbox", security(("keys" = []), ("user" = [])), params(("user" = String, Path)),
     responses((status = 200, body = CountsOut)))]
 pub(crate) async fn counts(
     Shared(state): Shared<State>,

@@ -9,6 +9,6 @@ async fn main() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let (table, seal) = (start.table(), Arc::new(start.seal()));
     let callers = entry::http::Callers::new(table.clone(), seal);
-    let state = State { callers, open: start.text("INBOX_AUTH") == "open", table };
+    let state = State { callers, open: start.text("INBOX_AUTH") == "open", table, types: inbox_api::Types::default() };
     start.http(router(state)).await
 }

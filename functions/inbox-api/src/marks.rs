@@ -29,7 +29,7 @@ pub(crate) struct Mark {
 }
 
 /// Marks notifications of a user; answers the counts after it. Marking twice is marking once.
-#[utoipa::path(post, path = "/api/v1/Inbox/{user}/Marks", tag = "Inbox", security(("keys" = [])), params(("user" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/Inbox/{user}/Marks", tag = "Inbox", security(("keys" = []), ("user" = [])), params(("user" = String, Path)),
     request_body = Mark, responses((status = 200, body = CountsOut), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn mark(
     Shared(state): Shared<State>,

@@ -48,7 +48,7 @@ pub(crate) struct Transport {
 }
 
 /// Negotiates a SignalR connection, with a user's token or a ticket as the bearer, or a key pair and `user`.
-#[utoipa::path(post, path = "/hubs/notifications/negotiate", tag = "Sockets", security(("keys" = [])), params(Ask),
+#[utoipa::path(post, path = "/hubs/notifications/negotiate", tag = "Sockets", security(("keys" = []), ("user" = [])), params(Ask),
     responses((status = 200, body = Negotiated), (status = 401, body = Problem)))]
 pub(crate) async fn negotiate(
     Shared(state): Shared<State>,

@@ -5,7 +5,7 @@ use axum::extract::{FromRequestParts, Path, Query, State as Shared};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use domain::AppId;
-use domain::inbox::{Change, Marks};
+use domain::inbox::{Change, Marks, UPDATED, is_change};
 use domain::notification::{Notification, NotificationId, Stream};
 use entry::clock;
 use entry::http::caller::Caller;
@@ -16,6 +16,7 @@ use inbox::{SeedOut, marking};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::dto::NotificationIn;
@@ -71,8 +72,8 @@ pub(crate) async fn create(
         _ => return Err(Problem::invalid("user_id", "a whole number or a text")),
     };
     let stream = stream(&user).map_err(|it| Problem::invalid("user_id", it.title))?;
-    let news = NotificationIn::plain(it.title, it.description, it.identifier).news()?;
     let now = clock::now();
+    let news = NotificationIn::plain(it.title, it.description, it.identifier).news(now)?;
     let news_data = (news.kind.clone(), news.data.clone());
     let place = state.table.append(app, &stream, &[news], &clock::word(20), now).await?;
     let id = NotificationId { stream, epoch: place.epoch, sequence: place.sequence };
@@ -88,15 +89,26 @@ pub(crate) async fn everything(
 ) -> Result<Json<Vec<SeedOut>>, Problem> {
     let mut all = state.table.everything(app, BATCHES).await?;
     all.reverse();
+    // what was changed later shows as it is now
+    let changes = all.iter().filter(|it| it.kind == UPDATED);
+    let changed: HashMap<String, Value> =
+        changes.filter_map(|it| Some((it.data["updates"].as_str()?.to_owned(), it.data.clone()))).collect();
     let mut marks: HashMap<String, Marks> = HashMap::new();
     let mut shown = Vec::with_capacity(all.len());
-    for it in &all {
-        let Stream::User(user) = &it.id.stream else { continue };
-        if !marks.contains_key(user) {
-            marks.insert(user.clone(), state.table.marks(app, user).await?);
+    for mut it in all.into_iter().filter(|it| !is_change(&it.kind)) {
+        let Stream::User(user) = it.id.stream.clone() else { continue };
+        if let Some(data) = changed.get(&it.id.to_string()) {
+            it.data = data.clone();
         }
-        if let Some(marks) = marks.get(user).filter(|marks| !marks.deleted.contains(it.id.sequence)) {
-            shown.push(SeedOut::new(it, marks, SEED_TIME));
+        let marks = match marks.entry(user) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let found = state.table.marks(app, unknown.key()).await?;
+                unknown.insert(found)
+            }
+        };
+        if !marks.deleted.contains(it.id.sequence) {
+            shown.push(SeedOut::new(&it, marks, SEED_TIME));
         }
     }
     Ok(Json(shown))

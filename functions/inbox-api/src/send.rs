@@ -3,13 +3,15 @@
 use axum::extract::{Path, State as Shared};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use domain::inbox::Preferences;
 use domain::notification::{News, Place, Stream};
-use domain::{AppId, BATCH};
+use domain::{AppId, BATCH, rfc3339};
 use entry::clock;
 use entry::http::caller::Caller;
 use entry::http::{Body, Problem};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
 use crate::dto::{NotificationIn, Sent};
@@ -74,11 +76,15 @@ async fn several(
     if entries.is_empty() || entries.len() > BATCH {
         return Err(Problem::invalid("", format!("1 to {BATCH} notifications")));
     }
-    let read = |it: Value| {
-        let it: NotificationIn = serde_json::from_value(it).map_err(|why| Problem::invalid("", why.to_string()))?;
-        it.news()
+    let now = clock::now();
+    let preferences = match &stream {
+        Stream::User(user) => state.table.preferences(app, user).await?,
+        _ => Preferences::default(),
     };
-    let read: Vec<Result<News, Problem>> = entries.into_iter().map(read).collect();
+    let mut read: Vec<Result<Option<News>, Problem>> = Vec::with_capacity(entries.len());
+    for it in entries {
+        read.push(checked(state, app, it, now).await.map(|news| wanted(news, &preferences, now)));
+    }
     if read.iter().all(Result::is_err) {
         // nothing to store, and so nothing to repeat
         return Err(read.into_iter().find_map(Result::err).unwrap_or_else(crate::busy));
@@ -87,21 +93,34 @@ async fn several(
         Ok(keyed) => keyed,
         Err(answer) => return Ok(answer),
     };
-    let news: Vec<News> = read.iter().filter_map(|it| it.as_ref().ok().cloned()).collect();
-    let first = write(state, app, &stream, &news, &keyed).await?;
-    let mut number = first.sequence;
-    let mut sent = Vec::with_capacity(read.len());
-    for it in &read {
-        sent.push(match it {
-            Ok(_) => {
-                let place = Place { sequence: number, ..first };
-                number += 1;
-                Sent::done(app, &stream, place)
-            }
-            Err(why) => Sent::refused(name, why),
-        });
-    }
+    let news: Vec<News> = read.iter().filter_map(|it| it.as_ref().ok()?.clone()).collect();
+    let first = if news.is_empty() { None } else { Some(write(state, app, &stream, &news, &keyed).await?) };
+    let mut places = first.into_iter().flat_map(|it| (it.sequence..).map(move |sequence| Place { sequence, ..it }));
+    let outcome = |it: &Result<Option<News>, Problem>| match it {
+        Ok(Some(_)) => places.next().map_or_else(|| Sent::unwanted(name), |it| Sent::done(app, &stream, it)),
+        Ok(None) => Sent::unwanted(name),
+        Err(why) => Sent::refused(name, why),
+    };
+    let sent: Vec<Sent> = read.iter().map(outcome).collect();
     once::end(&state.table, app, keyed, serde_json::to_string(&sent)?).await
+}
+
+/// Reads a notification, and holds its data against the schema of its type, if the application has given one.
+async fn checked(state: &State, app: AppId, it: Value, now: OffsetDateTime) -> Result<News, Problem> {
+    let it: NotificationIn = serde_json::from_value(it).map_err(|why| Problem::invalid("", why.to_string()))?;
+    let news = it.news(now)?;
+    state.types.check(&state.table, app, it.kind(), &it.data()).await?;
+    Ok(news)
+}
+
+/// A notification as its user wants it: `None` if not at all, and with the time of its escalation.
+fn wanted(mut news: News, preferences: &Preferences, now: OffsetDateTime) -> Option<News> {
+    let Some(rule) = preferences.of(&news.kind) else { return Some(news) };
+    if let Some(minutes) = rule.escalate_after_minutes {
+        let at = now + Duration::minutes(minutes.into());
+        news.data["escalation"] = json!({ "at": rfc3339(at) });
+    }
+    rule.in_app.then_some(news)
 }
 
 /// One notification for many users.
@@ -110,7 +129,8 @@ async fn several(
 pub(crate) struct Many {
     /// 1 to 100
     users: Vec<String>,
-    notification: NotificationIn,
+    #[schema(value_type = NotificationIn)]
+    notification: Value,
 }
 
 /// Sends one notification to up to 100 users; each has its own result.
@@ -127,7 +147,8 @@ pub(crate) async fn to_many(
     if many.users.is_empty() || many.users.len() > BATCH {
         return Err(Problem::invalid("users", format!("1 to {BATCH} users")));
     }
-    let news = many.notification.news()?;
+    let now = clock::now();
+    let news = checked(&state, app, many.notification, now).await?;
     let keyed = match once::begin(&state.table, app, &headers, "send many", &body.to_string()).await? {
         Ok(keyed) => keyed,
         Err(answer) => return Ok(answer),
@@ -135,11 +156,11 @@ pub(crate) async fn to_many(
     let mut sent = Vec::with_capacity(many.users.len());
     for user in &many.users {
         sent.push(match stream(user) {
-            Ok(stream) => {
-                let place = write(&state, app, &stream, std::slice::from_ref(&news), &keyed).await?;
-                Sent::done(app, &stream, place)
-            }
             Err(why) => Sent::refused(user, &why),
+            Ok(stream) => match wanted(news.clone(), &state.table.preferences(app, user).await?, now) {
+                Some(news) => Sent::done(app, &stream, write(&state, app, &stream, &[news], &keyed).await?),
+                None => Sent::unwanted(user),
+            },
         });
     }
     once::end(&state.table, app, keyed, serde_json::to_string(&sent)?).await

@@ -1,5 +1,5 @@
 //! `sweep`, each minute: queues due scans and due looks at asset managers, takes items from workers that have gone
-//! silent, sends due retries.
+//! silent, sends due retries, ends notifications that expire, escalates what nobody has read.
 
 mod due;
 mod leases;
@@ -16,6 +16,8 @@ pub(crate) enum SweepError {
     Table(#[from] TableError),
     #[error("a queue failed")]
     Queue(#[from] entry::queue::NotQueued),
+    #[error("an inbox is changing all the time")]
+    Busy,
 }
 
 #[tokio::main(flavor = "current_thread")]

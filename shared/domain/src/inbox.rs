@@ -5,6 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::AppId;
+use crate::notification::NotificationId;
+
 /// Sequence numbers as ranges, both ends included: ascending, apart from each other by one at least.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ranges(Vec<(u64, u64)>);
@@ -151,6 +154,74 @@ impl Marks {
     }
 }
 
+/// The types of what is told when a notification is changed or taken back after it was sent. They stand in the same stream,
+/// so that whoever catches up learns of the change by the same cursor; in lists and counts they are nothing.
+pub const UPDATED: &str = "notification.updated";
+pub const RETRACTED: &str = "notification.retracted";
+
+/// Whether a type is one of a change, which nobody may send.
+pub fn is_change(kind: &str) -> bool {
+    kind == UPDATED || kind == RETRACTED
+}
+
+/// A notification in a user's inbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    pub app: AppId,
+    pub user: String,
+    pub id: NotificationId,
+}
+
+/// What a user wants of one type, or of all types that begin alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rule {
+    /// `message.received`, `message.*` or `*`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Whether it goes to the inbox at all.
+    pub in_app: bool,
+    /// After so many minutes unread, the application's webhooks are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escalate_after_minutes: Option<u32>,
+}
+
+/// What a user wants; what no rule fits goes to the inbox, and nowhere else.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preferences {
+    pub rules: Vec<Rule>,
+}
+
+impl Preferences {
+    /// The rule of a type: the one that says most about it.
+    pub fn of(&self, kind: &str) -> Option<&Rule> {
+        let fits = |it: &&Rule| match it.kind.strip_suffix('*') {
+            Some(start) => kind.starts_with(start),
+            None => it.kind == kind,
+        };
+        self.rules.iter().filter(fits).max_by_key(|it| (!it.kind.ends_with('*'), it.kind.len()))
+    }
+}
+
+/// What became of an escalation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Escalation {
+    /// It will be told if it is still unread then.
+    Pending,
+    /// The webhooks were told.
+    Told,
+    /// It was read, archived or deleted before.
+    Cancelled,
+}
+
+impl Marks {
+    /// Whether nobody has looked after a notification yet.
+    pub fn is_open(&self, number: u64) -> bool {
+        ![&self.read, &self.archived, &self.deleted].into_iter().any(|it| it.contains(number))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -158,6 +229,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn the_rule_that_says_most_holds() {
+        let rule =
+            |kind: &str, minutes| Rule { kind: kind.into(), in_app: true, escalate_after_minutes: Some(minutes) };
+        let all = Preferences { rules: vec![rule("*", 1), rule("message.*", 2), rule("message.received", 3)] };
+        for (kind, want) in [("message.received", 3), ("message.sent", 2), ("messages", 1), ("item", 1)] {
+            assert_eq!(all.of(kind).and_then(|it| it.escalate_after_minutes), Some(want), "{kind}");
+        }
+        assert_eq!(Preferences { rules: vec![rule("a.*", 1)] }.of("b"), None);
+    }
 
     const CHANGES: [Change; 6] =
         [Change::Seen, Change::Read, Change::Unread, Change::Archive, Change::Unarchive, Change::Delete];

@@ -1,6 +1,6 @@
 //! What a socket is told, in each of the protocols.
 
-use domain::inbox::{Counts, Marks, Ranges};
+use domain::inbox::{Counts, Marks, Ranges, is_change};
 use domain::notification::{Notification, Stream};
 use domain::socket::Protocol;
 use domain::{AppId, rfc3339};
@@ -110,7 +110,9 @@ fn capital(word: &str) -> String {
 
 /// What the seed's clients are told, and nothing else: JSON arrays of notifications in its shape.
 pub fn seed(all: &[Notification], marks: &Marks) -> Vec<String> {
-    let shown: Vec<Value> = all.iter().map(|it| json!(SeedOut::new(it, marks, SEED_SOCKET_TIME))).collect();
+    // its clients know no changes
+    let all = all.iter().filter(|it| !is_change(&it.kind));
+    let shown: Vec<Value> = all.map(|it| json!(SeedOut::new(it, marks, SEED_SOCKET_TIME))).collect();
     let (mut texts, mut part, mut length) = (Vec::new(), Vec::new(), 0);
     for it in shown {
         let size = it.to_string().len() + 1;

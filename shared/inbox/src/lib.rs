@@ -1,6 +1,7 @@
 //! Inboxes, the same on every transport: cursors, what a notification looks like, catching up, marking, and frames.
 
 pub mod cursor;
+pub mod escalation;
 pub mod frame;
 pub mod hub;
 pub mod marking;

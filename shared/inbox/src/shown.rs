@@ -1,6 +1,6 @@
 //! What a notification and counts look like.
 
-use domain::inbox::{Counts, Marks};
+use domain::inbox::{Counts, Marks, is_change};
 use domain::notification::{Notification, Place, Stream};
 use domain::{AppId, rfc3339};
 use serde::Serialize;
@@ -56,7 +56,8 @@ impl NotificationOut {
     /// To whoever catches up: what was deleted says so and no more, since numbers have no gaps.
     pub fn told(app: AppId, it: &Notification, marks: &Marks) -> Self {
         let shown = Self::new(app, it, marks);
-        if marks.deleted.contains(it.id.sequence) { Self { data: json!({ "deleted": true }), ..shown } } else { shown }
+        let gone = marks.deleted.contains(it.id.sequence) && !is_change(&it.kind);
+        if gone { Self { data: json!({ "deleted": true }), ..shown } } else { shown }
     }
 
     /// The same without what it says, but with where to read it: for transports whose messages are small.

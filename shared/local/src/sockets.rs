@@ -9,7 +9,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::FromRequestParts;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use axum::http::{HeaderMap, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -22,6 +22,10 @@ use crate::http_event::{decoded, query_pairs};
 use crate::process::Outcome;
 use crate::template::SocketApi;
 use crate::{now_ms, pause};
+
+mod manage;
+
+use manage::json_response;
 
 /// API Gateway's quotas: a message, a frame, a route's integration.
 const MOST_MESSAGE: usize = 128 << 10;
@@ -321,57 +325,13 @@ impl Sockets {
             "isBase64Encoded": false,
         })
     }
-
-    /// The connection that a request to `@connections` names: the last part of the raw path, decoded once.
-    pub(crate) fn managed(&self, parts: &Parts) -> Option<String> {
-        let id = parts.uri.path().strip_prefix(&format!("/{}/@connections/", self.api.stage))?;
-        Some(decoded(id))
-    }
-
-    /// `@connections`: post, look, close.
-    pub(crate) fn manage(&self, method: &Method, id: &str, body: &Bytes) -> Response<Body> {
-        let gone = || error(StatusCode::GONE, "GoneException");
-        match *method {
-            Method::POST if body.len() > MOST_MESSAGE => {
-                error(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLargeException")
-            }
-            Method::POST => {
-                if self.post(id, String::from_utf8_lossy(body).into_owned()) {
-                    Response::new(Body::empty())
-                } else {
-                    gone()
-                }
-            }
-            Method::GET => match lock(&self.open).get(id) {
-                Some(it) => json_response(
-                    StatusCode::OK,
-                    &json!({
-                        "connectedAt": rfc3339(it.since), "identity": { "sourceIp": "127.0.0.1", "userAgent": it.agent },
-                        "lastActiveAt": rfc3339(it.active.load(Ordering::Relaxed)),
-                    }),
-                ),
-                None => gone(),
-            },
-            Method::DELETE => match lock(&self.open).get(id) {
-                Some(it) => {
-                    if it.out.try_send(Out::Close).is_err() {
-                        it.cut.send_replace(true);
-                    }
-                    let mut response = Response::new(Body::empty());
-                    *response.status_mut() = StatusCode::NO_CONTENT;
-                    response
-                }
-                None => gone(),
-            },
-            _ => error(StatusCode::METHOD_NOT_ALLOWED, "UnknownOperationException"),
-        }
-    }
 }
 
 fn close(code: u16, reason: &'static str) -> Message {
     Message::Close(Some(CloseFrame { code, reason: reason.into() }))
 }
 
+#[expect(clippy::disallowed_methods, reason = "the gateway's ids are random")]
 fn random() -> [u8; 11] {
     let mut bytes = [0; 11];
     bytes.copy_from_slice(&uuid::Uuid::new_v4().as_bytes()[..11]);
@@ -398,23 +358,6 @@ fn headers(headers: &HeaderMap) -> (Map<String, Value>, BTreeMap<String, Vec<Str
     }
     let last = all.iter().filter_map(|(name, values)| Some((name.clone(), json!(values.last()?)))).collect();
     (last, all)
-}
-
-fn json_response(status: StatusCode, body: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
-
-fn error(status: StatusCode, kind: &'static str) -> Response<Body> {
-    let mut response = json_response(status, &json!({ "message": null }));
-    response.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static(kind));
-    response
-}
-
-fn rfc3339(ms: i64) -> Option<String> {
-    chrono::DateTime::from_timestamp_millis(ms).map(|it| it.format("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
 fn lock<T>(it: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -1,7 +1,10 @@
 //! `notify bench`: the figures of the README, for anyone to repeat.
 
+mod inbox;
+
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anstream::println;
@@ -27,12 +30,23 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 100_000)]
         objects: usize,
     },
+    /// How long a notification takes to an open socket, among few and many, and how long a list takes of a small and of a
+    /// large inbox
+    Inbox {
+        /// Sockets of the largest run
+        #[arg(long, default_value_t = 1_000)]
+        sockets: usize,
+        /// Notifications of the large inbox
+        #[arg(long, default_value_t = 100_000)]
+        notifications: usize,
+    },
 }
 
 pub(crate) async fn run(command: Command, json: bool) -> Result<(), CliError> {
     match command {
         Command::Functions { starts } => functions(starts, json).await,
         Command::Scan { objects } => scan(objects, json).await,
+        Command::Inbox { sockets, notifications } => inbox::run(sockets, notifications, json).await,
     }
 }
 
@@ -211,7 +225,11 @@ async fn scan(objects: usize, json: bool) -> Result<(), CliError> {
 
 async fn ask(stack: &Stack, keys: &Keys, method: &str, path: &str, body: &Value) -> Result<Value, CliError> {
     let method = method.parse().unwrap_or(reqwest::Method::GET);
-    let mut request = http()?.request(method, format!("{}{path}", stack.url));
+    // made once: what takes time is to be the answer
+    static CLIENT: OnceLock<Option<reqwest::Client>> = OnceLock::new();
+    let client = CLIENT.get_or_init(|| http().ok());
+    let client = client.as_ref().ok_or_else(|| CliError::Other("no HTTP client can be made".to_owned()))?;
+    let mut request = client.request(method, format!("{}{path}", stack.url));
     if !body.is_null() {
         request = request.json(body);
     }

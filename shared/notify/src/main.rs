@@ -83,7 +83,7 @@ enum Command {
     DeadLetters(dead_letters::Args),
     /// Bring dead letters back to their queue
     Redrive(redrive::Args),
-    /// Measure: init, warm invocations and sizes of the functions; the cost of a scan
+    /// Measure: init, warm invocations and sizes of the functions; the cost of a scan; latencies of inboxes and sockets
     #[command(subcommand)]
     Bench(bench::Command),
     /// Print completions for a shell

@@ -1,7 +1,8 @@
-//! The due index: deliveries that wait longer than a queue can delay them (15 minutes).
+//! The due index: what waits longer than a queue can delay it (15 minutes).
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::id::sha256_hex;
+use domain::inbox::Entry;
 use domain::order::Delivery;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -12,17 +13,34 @@ use crate::{Attributes, Range, Row, Table, TableError, codec};
 /// Slots are five minutes long.
 const SLOT_MS: i64 = 300_000;
 
-/// A delivery that falls due at a time, in milliseconds.
+/// What falls due at a time, in milliseconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Due {
     pub at: i64,
-    pub delivery: Delivery,
+    #[serde(flatten)]
+    pub what: DueWork,
+}
+
+/// What falls due.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DueWork {
+    /// The next attempt to deliver.
+    Delivery(Box<Delivery>),
+    /// A notification expires.
+    Expire(Entry),
+    /// The webhooks are told, if it is still unread.
+    Escalate(Entry),
 }
 
 impl Due {
-    /// The same delivery and attempt is the same row: twice is once.
+    /// The same work is the same row: twice is once.
     fn row(&self) -> Row {
-        let name = format!("{}|{}|{}", self.delivery.channel, self.delivery.notification.id, self.delivery.attempt);
+        let name = match &self.what {
+            DueWork::Delivery(it) => format!("{}|{}|{}", it.channel, it.notification.id, it.attempt),
+            DueWork::Expire(it) => format!("expire|{}|{}", it.app, it.id),
+            DueWork::Escalate(it) => format!("escalate|{}|{}", it.app, it.id),
+        };
         let hash = sha256_hex(name.as_bytes());
         let shard = hash.bytes().next().unwrap_or(0) % SHARDS;
         Row::Due(slot(self.at), shard, self.at, hash)
@@ -35,13 +53,13 @@ pub(crate) fn slot(ms: i64) -> u64 {
 }
 
 impl Table {
-    /// Stores a delivery until it is due.
+    /// Stores work until it is due.
     pub async fn put_due(&self, due: &Due) -> Result<(), TableError> {
         let extra = [("due".to_owned(), AttributeValue::N(due.at.to_string()))].into();
         self.put(&due.row(), due, extra).await
     }
 
-    /// Deliveries of a slot that fall due up to `until`, at most 500 a shard.
+    /// What of a slot falls due up to `until`, at most 500 a shard.
     pub async fn due(&self, slot: u64, until: OffsetDateTime) -> Result<Vec<Due>, TableError> {
         let mut all = Vec::new();
         for shard in 0..SHARDS {
@@ -53,7 +71,7 @@ impl Table {
         Ok(all)
     }
 
-    /// Removes a delivery that is on its queue again.
+    /// Removes work that was done, or is on its queue again.
     pub async fn delete_due(&self, due: &Due) -> Result<(), TableError> {
         self.delete(&due.row()).await.map(|_| ())
     }

@@ -27,6 +27,10 @@
 //! | who may open a socket with a ticket | ticket | `TICKET#{sha256}` | `TICKET` |
 //! | a SignalR connection; its records that are not acknowledged | hub, record | `HUB#{sha256 of its token}` | `HUB`, `{number:020}` |
 //! | how far a device has come | acked | `ACKED#{app}#{user}` | `{device}` |
+//! | what a user wants | preferences | `PREFERENCES#{app}#{user}` | `PREFERENCES` |
+//! | what became of an escalation | escalation | `ESCALATION#{app}#{notification}` | `ESCALATION` |
+//! | the newest notification of a collapse key | collapse | `COLLAPSE#{app}#{user}#{sha256 of the key}` | `COLLAPSE` |
+//! | a type of notification; all of an application | type | `APP#{app}` | `TYPE#{type}` |
 //! | how far the sweep has come | mark | `SWEEP` | `MARK` |
 //!
 //! One sparse index, `open` (`open`, `open_at`), holds what `sweep` has to look at: active buckets (`BUCKETS`),
@@ -75,6 +79,10 @@ pub enum Row {
     Hub(String),
     HubRecord(String, u64),
     Acked(AppId, String, String),
+    Preferences(AppId, String),
+    Escalation(AppId, NotificationId),
+    Collapse(AppId, String, String),
+    Type(AppId, String),
 }
 
 impl Row {
@@ -118,6 +126,10 @@ impl Row {
             Self::Hub(_) => "hub",
             Self::HubRecord(..) => "hub-record",
             Self::Acked(..) => "acked",
+            Self::Preferences(..) => "preferences",
+            Self::Escalation(..) => "escalation",
+            Self::Collapse(..) => "collapse",
+            Self::Type(..) => "type",
         }
     }
 
@@ -156,6 +168,12 @@ impl Row {
             Self::Ticket(hash) => (format!("TICKET#{}", text(hash)), "TICKET".to_owned()),
             Self::Hub(hash) => (hub(hash), "HUB".to_owned()),
             Self::HubRecord(hash, sequence) => (hub(hash), number(*sequence)),
+            Self::Preferences(app, user) => (format!("PREFERENCES#{app}#{}", text(user)), "PREFERENCES".to_owned()),
+            Self::Escalation(app, id) => (format!("ESCALATION#{app}#{id}"), "ESCALATION".to_owned()),
+            Self::Collapse(app, user, hash) => {
+                (format!("COLLAPSE#{app}#{}#{}", text(user), text(hash)), "COLLAPSE".to_owned())
+            }
+            Self::Type(app, kind) => (application(*app), format!("TYPE#{}", text(kind))),
             Self::Acked(app, user, device) => (format!("ACKED#{app}#{}", text(user)), text(device)),
         }
     }

@@ -101,11 +101,7 @@ impl Table {
 
     /// Until when an application has sockets, in milliseconds; 0 if it has none.
     pub async fn sockets_until(&self, app: AppId) -> Result<i64, TableError> {
-        let (pk, sk) = Row::Presence(app).key();
-        let get = self.client.get_item().table_name(&self.name).return_consumed_capacity(COUNTED);
-        let get = get.key("PK", AttributeValue::S(pk)).key("SK", AttributeValue::S(sk));
-        let answer = get.send().await.map_err(|it| TableError::read(&Row::Presence(app), it))?;
-        let there: Option<Presence> = answer.item.map(|it| codec::decode("presence", it)).transpose()?;
+        let there: Option<Presence> = self.get_soon(&Row::Presence(app)).await?;
         Ok(there.map_or(0, |it| it.until))
     }
 

@@ -1,0 +1,72 @@
+//! What a user wants of which type: in the inbox or not, and who is told if it stays unread.
+
+use axum::Json;
+use axum::extract::{Path, State as Shared};
+use domain::inbox::{Preferences, Rule};
+use entry::http::{Body, Problem};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::dto::is_type;
+use crate::reader::Reader;
+use crate::{State, stream};
+
+/// Rules of one user at most, and the longest wait of an escalation: four weeks.
+const MOST: usize = 50;
+const MOST_MINUTES: u32 = 28 * 24 * 60;
+
+/// Rules; of those that fit a type the one that says most about it holds.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PreferencesBody {
+    #[schema(value_type = Vec<RuleBody>)]
+    rules: Vec<Rule>,
+}
+
+/// A rule. Describes [`Rule`], whose crate knows no descriptions.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RuleBody {
+    /// `message.received`, `message.*` or `*`
+    r#type: String,
+    /// Whether it goes to the inbox at all
+    in_app: bool,
+    /// After so many minutes unread, `notification.escalated` goes to the application's webhooks; reading it before cancels
+    /// that
+    escalate_after_minutes: Option<u32>,
+}
+
+/// What a user wants.
+#[utoipa::path(get, path = "/api/v1/Inbox/{user}/Preferences", tag = "Inbox", security(("keys" = []), ("user" = [])),
+    params(("user" = String, Path)), responses((status = 200, body = PreferencesBody)))]
+pub(crate) async fn get(
+    Shared(state): Shared<State>,
+    Reader(app): Reader,
+    Path(user): Path<String>,
+) -> Result<Json<PreferencesBody>, Problem> {
+    stream(&user)?;
+    Ok(Json(PreferencesBody { rules: state.table.preferences(app, &user).await?.rules }))
+}
+
+/// Replaces what a user wants, for what is sent from now on.
+#[utoipa::path(put, path = "/api/v1/Inbox/{user}/Preferences", tag = "Inbox", security(("keys" = []), ("user" = [])),
+    params(("user" = String, Path)), request_body = PreferencesBody,
+    responses((status = 200, body = PreferencesBody), (status = 422, body = Problem)))]
+pub(crate) async fn put(
+    Shared(state): Shared<State>,
+    Reader(app): Reader,
+    Path(user): Path<String>,
+    Body(it): Body<PreferencesBody>,
+) -> Result<Json<PreferencesBody>, Problem> {
+    stream(&user)?;
+    let fits = |it: &Rule| {
+        let plain = it.kind == "*" || is_type(it.kind.strip_suffix(".*").unwrap_or(&it.kind));
+        plain && it.escalate_after_minutes.is_none_or(|it| it <= MOST_MINUTES)
+    };
+    if it.rules.len() > MOST || !it.rules.iter().all(fits) {
+        let title = format!("at most {MOST}, each of a type, `type.*` or `*`, with 0 to {MOST_MINUTES} minutes");
+        return Err(Problem::invalid("rules", title));
+    }
+    state.table.put_preferences(app, &user, &Preferences { rules: it.rules.clone() }).await?;
+    Ok(Json(it))
+}

@@ -1,0 +1,66 @@
+//! Changing a notification after it was sent, and taking it back.
+
+use axum::Json;
+use axum::extract::{Path, State as Shared};
+use axum::http::StatusCode;
+use domain::AppId;
+use domain::notification::NotificationId;
+use entry::clock;
+use entry::http::caller::Caller;
+use entry::http::{Body, Problem};
+use inbox::NotificationOut;
+use serde_json::Value;
+use table::Revised;
+
+use crate::dto::NotificationIn;
+use crate::{State, stream};
+
+/// Replaces what a notification says. Open sockets, and whoever catches up, are told by a `notification.updated` that names
+/// it in `updates`; its id, number and marks stay.
+#[utoipa::path(put, path = "/api/v1/Inbox/{user}/Notifications/{id}", tag = "Inbox", security(("keys" = [])),
+    params(("user" = String, Path), ("id" = String, Path)), request_body = NotificationIn,
+    responses((status = 200, body = NotificationOut), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn update(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Path((user, id)): Path<(String, String)>,
+    Body(it): Body<NotificationIn>,
+) -> Result<Json<NotificationOut>, Problem> {
+    let news = it.news(clock::now())?;
+    state.types.check(&state.table, app, it.kind(), &it.data()).await?;
+    let revised = revise(&state, app, &user, &id, Some(&news.data)).await?;
+    let marks = state.table.marks(app, &user).await?;
+    Ok(Json(NotificationOut::new(app, &revised, &marks)))
+}
+
+/// Takes a notification back: it is in no list and no count any more, and what it said is erased. Open sockets, and whoever
+/// catches up, are told by a `notification.retracted` that names it in `retracts`.
+#[utoipa::path(delete, path = "/api/v1/Inbox/{user}/Notifications/{id}", tag = "Inbox", security(("keys" = [])),
+    params(("user" = String, Path), ("id" = String, Path)),
+    responses((status = 204), (status = 404, body = Problem)))]
+pub(crate) async fn retract(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Path((user, id)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    revise(&state, app, &user, &id, None).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn revise(
+    state: &State,
+    app: AppId,
+    user: &str,
+    id: &str,
+    data: Option<&Value>,
+) -> Result<domain::notification::Notification, Problem> {
+    let missing = || Problem::new(StatusCode::NOT_FOUND, "no-such-notification", "there is no notification of that id");
+    let id: NotificationId = id.parse().map_err(|()| missing())?;
+    if id.stream != stream(user)? {
+        return Err(missing()); // another user's
+    }
+    match state.table.revise(app, user, &id, data, clock::now()).await? {
+        Revised::Done(it) => Ok(*it),
+        Revised::Missing => Err(missing()),
+    }
+}

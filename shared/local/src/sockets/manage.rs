@@ -1,0 +1,75 @@
+//! `@connections`: post, look, close.
+
+use std::sync::atomic::Ordering;
+
+use axum::body::{Body, Bytes};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, Response, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::{MOST_MESSAGE, Out, Sockets, lock};
+use crate::http_event::decoded;
+
+impl Sockets {
+    /// The connection that a request to `@connections` names: the last part of the raw path, decoded once.
+    pub(crate) fn managed(&self, parts: &Parts) -> Option<String> {
+        let id = parts.uri.path().strip_prefix(&format!("/{}/@connections/", self.api.stage))?;
+        Some(decoded(id))
+    }
+
+    /// `@connections`: post, look, close.
+    pub(crate) fn manage(&self, method: &Method, id: &str, body: &Bytes) -> Response<Body> {
+        let gone = || error(StatusCode::GONE, "GoneException");
+        match *method {
+            Method::POST if body.len() > MOST_MESSAGE => {
+                error(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLargeException")
+            }
+            Method::POST => {
+                if self.post(id, String::from_utf8_lossy(body).into_owned()) {
+                    Response::new(Body::empty())
+                } else {
+                    gone()
+                }
+            }
+            Method::GET => match lock(&self.open).get(id) {
+                Some(it) => json_response(
+                    StatusCode::OK,
+                    &json!({
+                        "connectedAt": rfc3339(it.since), "identity": { "sourceIp": "127.0.0.1", "userAgent": it.agent },
+                        "lastActiveAt": rfc3339(it.active.load(Ordering::Relaxed)),
+                    }),
+                ),
+                None => gone(),
+            },
+            Method::DELETE => match lock(&self.open).get(id) {
+                Some(it) => {
+                    if it.out.try_send(Out::Close).is_err() {
+                        it.cut.send_replace(true);
+                    }
+                    let mut response = Response::new(Body::empty());
+                    *response.status_mut() = StatusCode::NO_CONTENT;
+                    response
+                }
+                None => gone(),
+            },
+            _ => error(StatusCode::METHOD_NOT_ALLOWED, "UnknownOperationException"),
+        }
+    }
+}
+
+pub(super) fn json_response(status: StatusCode, body: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn error(status: StatusCode, kind: &'static str) -> Response<Body> {
+    let mut response = json_response(status, &json!({ "message": null }));
+    response.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static(kind));
+    response
+}
+
+fn rfc3339(ms: i64) -> Option<String> {
+    chrono::DateTime::from_timestamp_millis(ms).map(|it| it.format("%Y-%m-%dT%H:%M:%SZ").to_string())
+}

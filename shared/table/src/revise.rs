@@ -1,0 +1,196 @@
+//! Changing a notification after it was sent: the row, and what is told of it, in one transaction.
+
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::{AttributeValue, Put as PutRow, TransactWriteItem};
+use domain::AppId;
+use domain::inbox::{Entry, Escalation, Preferences, RETRACTED, UPDATED};
+use domain::notification::{News, Notification, NotificationId, next};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use crate::inbox::MarksRow;
+use crate::streams::{RETENTION, TRIES, read_batch, stream_row, yield_to_others};
+use crate::{Attributes, COUNTED, Range, Row, Table, TableError, codec, keys};
+
+/// What became of a change.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Revised {
+    Done(Box<Notification>),
+    /// There is no such notification, or it was taken back.
+    Missing,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Outcome {
+    state: Escalation,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Newest {
+    sequence: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TypeRow {
+    name: String,
+    /// JSON Schema, as text: DynamoDB knows no empty keys.
+    schema: String,
+}
+
+impl Table {
+    /// Replaces what a notification says, or, without `data`, takes it back. Its stream is told of it under the next
+    /// number, which counts as nothing.
+    pub async fn revise(
+        &self,
+        app: AppId,
+        user: &str,
+        id: &NotificationId,
+        data: Option<&Value>,
+        now: OffsetDateTime,
+    ) -> Result<Revised, TableError> {
+        let stream = &id.stream;
+        for attempt in 0..TRIES {
+            let to = keys::number(id.sequence);
+            let partition = keys::partition(app, stream);
+            let ask = Range { partition: &partition, from: "0", to: &to, forward: false, consistent: true, limit: 1 };
+            let Some(row) = self.range(ask).await?.pop() else { return Ok(Revised::Missing) };
+            let mut notifications = read_batch(row.clone())?.notifications;
+            let marks = self.marks(app, user).await?;
+            let found = notifications.iter_mut().find(|it| it.id == *id && !marks.deleted.contains(id.sequence));
+            let Some(found) = found else { return Ok(Revised::Missing) };
+            found.data = data.cloned().unwrap_or_else(|| json!({ "retracted": true }));
+            let revised = found.clone();
+            let mut told = revised.data.clone();
+            let (kind, member) = if data.is_some() { (UPDATED, "updates") } else { (RETRACTED, "retracts") };
+            told[member] = json!(id);
+            let place = next(now, self.head(app, stream).await?);
+            let (event, body, extra) = stream_row(app, stream, place, &[News::new(kind, told)], now)?;
+            let mut marked = marks.clone();
+            marked.deleted.insert(place.sequence, place.sequence);
+            if data.is_none() {
+                marked.deleted.insert(id.sequence, id.sequence);
+            }
+            marked.revision += 1;
+            let news: Vec<News> = notifications.into_iter().map(|it| News { kind: it.kind, data: it.data }).collect();
+            let rows = [
+                self.rewritten(row, &news)?,
+                self.put_row(&event, &body, extra, "attribute_not_exists(PK)")?,
+                self.marks_row(app, user, marked)?,
+            ];
+            let rows = rows.into_iter().map(|it| TransactWriteItem::builder().put(it).build()).collect();
+            let write =
+                self.client.transact_write_items().set_transact_items(Some(rows)).return_consumed_capacity(COUNTED);
+            match write.send().await.map_err(|it| it.into_service_error()) {
+                Ok(_) => return Ok(Revised::Done(Box::new(revised))),
+                Err(TransactWriteItemsError::TransactionCanceledException(_)) => yield_to_others(attempt).await,
+                Err(source) => return Err(TableError::write(&event, source)),
+            }
+        }
+        Err(TableError::conflict(&Row::Notification(app, stream.clone(), id.sequence)))
+    }
+
+    /// A stream's row with other news, if nobody has changed it meanwhile.
+    fn rewritten(&self, mut row: Attributes, news: &[News]) -> Result<PutRow, TableError> {
+        let here = Row::Mark; // names the error alone
+        match news {
+            [one] => {
+                let text = serde_json::to_string(one).map_err(|it| TableError::write(&here, it))?;
+                row.insert("news".into(), AttributeValue::S(text));
+            }
+            many => {
+                let packed = codec::pack(&many).map_err(|it| TableError::write(&here, it))?;
+                row.insert("packed".into(), AttributeValue::B(Blob::new(packed)));
+            }
+        }
+        row.remove("redriven"); // or it would be told again
+        let edits: Option<u64> = row.get("edits").and_then(|it| it.as_n().ok()?.parse().ok());
+        row.insert("edits".into(), AttributeValue::N((edits.unwrap_or(0) + 1).to_string()));
+        let put = PutRow::builder().table_name(&self.name).set_item(Some(row));
+        let put = match edits {
+            None => put.condition_expression("attribute_exists(PK) AND attribute_not_exists(edits)"),
+            Some(edits) => put
+                .condition_expression("edits = :edits")
+                .expression_attribute_values(":edits", AttributeValue::N(edits.to_string())),
+        };
+        put.build().map_err(|it| TableError::write(&here, it))
+    }
+
+    fn marks_row(&self, app: AppId, user: &str, marks: domain::inbox::Marks) -> Result<PutRow, TableError> {
+        let row = Row::Marks(app, user.to_owned());
+        let before = AttributeValue::N((marks.revision - 1).to_string());
+        let body = MarksRow { app, user: user.to_owned(), marks };
+        let put = PutRow::builder().table_name(&self.name);
+        let put = put
+            .set_item(Some(codec::encode(&row, &body, Attributes::new())?))
+            .condition_expression("attribute_not_exists(PK) OR revision = :before")
+            .expression_attribute_values(":before", before);
+        put.build().map_err(|it| TableError::write(&row, it))
+    }
+
+    /// What a user wants. A read that may be a moment old, at half the price: it comes with every notification.
+    pub async fn preferences(&self, app: AppId, user: &str) -> Result<Preferences, TableError> {
+        let row = Row::Preferences(app, user.to_owned());
+        Ok(self.get_soon(&row).await?.unwrap_or_default())
+    }
+
+    pub async fn put_preferences(&self, app: AppId, user: &str, it: &Preferences) -> Result<(), TableError> {
+        self.put(&Row::Preferences(app, user.to_owned()), it, Attributes::new()).await
+    }
+
+    /// What became of an escalation; `None` if it is not due yet.
+    pub async fn escalated(&self, it: &Entry) -> Result<Option<Escalation>, TableError> {
+        let there: Option<Outcome> = self.get(&Row::Escalation(it.app, it.id.clone())).await?;
+        Ok(there.map(|it| it.state))
+    }
+
+    pub async fn put_escalated(&self, it: &Entry, state: Escalation, now: OffsetDateTime) -> Result<(), TableError> {
+        let row = Row::Escalation(it.app, it.id.clone());
+        self.put(&row, &Outcome { state }, codec::ttl((now + RETENTION).unix_timestamp())).await
+    }
+
+    /// The newest number of a collapse key, which a later one replaces. Answers the one before it.
+    pub async fn collapse(
+        &self,
+        app: AppId,
+        user: &str,
+        key: &str,
+        sequence: u64,
+        now: OffsetDateTime,
+    ) -> Result<Option<u64>, TableError> {
+        let hash = domain::id::sha256_hex(key.as_bytes());
+        let row = Row::Collapse(app, user.to_owned(), hash);
+        let before: Option<Newest> = self.get(&row).await?;
+        if before.as_ref().is_none_or(|it| it.sequence < sequence) {
+            self.put(&row, &Newest { sequence }, codec::ttl((now + RETENTION).unix_timestamp())).await?;
+        }
+        Ok(before.map(|it| it.sequence))
+    }
+
+    /// The JSON Schema of a type, as text.
+    pub async fn type_schema(&self, app: AppId, kind: &str) -> Result<Option<String>, TableError> {
+        let there: Option<TypeRow> = self.get_soon(&Row::Type(app, kind.to_owned())).await?;
+        Ok(there.map(|it| it.schema))
+    }
+
+    pub async fn put_type(&self, app: AppId, kind: &str, schema: &str) -> Result<(), TableError> {
+        let body = TypeRow { name: kind.to_owned(), schema: schema.to_owned() };
+        self.put(&Row::Type(app, kind.to_owned()), &body, Attributes::new()).await
+    }
+
+    /// `false` if there was none.
+    pub async fn delete_type(&self, app: AppId, kind: &str) -> Result<bool, TableError> {
+        self.delete(&Row::Type(app, kind.to_owned())).await
+    }
+
+    /// An application's types with their schemas, by name, at most 200.
+    pub async fn types(&self, app: AppId) -> Result<Vec<(String, String)>, TableError> {
+        let partition = keys::application(app);
+        let ask =
+            Range { partition: &partition, from: "TYPE#", to: "TYPE#~", forward: true, consistent: true, limit: 200 };
+        let rows = self.range(ask).await?;
+        let read = |it: Attributes| codec::decode::<TypeRow>("type", it).map(|it| (it.name, it.schema));
+        rows.into_iter().map(read).collect()
+    }
+}
