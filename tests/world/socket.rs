@@ -131,7 +131,8 @@ impl Socket {
                     return it;
                 }
             }
-            self.items.extend(self.wait("notifications").await["items"].as_array().expect("items").clone());
+            let frame = self.wait("notifications").await;
+            self.items.extend(frame["items"].as_array().expect("items").clone());
         }
     }
 
