@@ -12,6 +12,7 @@ mod gateway;
 mod iconik;
 mod inbox;
 mod kills;
+mod listen;
 mod meter;
 mod scans;
 mod signalr;

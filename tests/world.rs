@@ -327,7 +327,7 @@ pub fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
 }
 
-fn binaries() -> PathBuf {
+pub fn binaries() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a program");
     test.parent().and_then(Path::parent).expect("target/debug/deps").to_owned()
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -83,6 +84,12 @@ impl Talker {
     pub async fn line(&mut self) -> Option<String> {
         let next = tokio::time::timeout(PATIENCE, self.lines.next_line()).await;
         next.expect("a line comes in four minutes").expect("its output is read")
+    }
+
+    /// The next line, if one comes within two seconds.
+    pub async fn soon(&mut self) -> Option<String> {
+        let next = tokio::time::timeout(Duration::from_secs(2), self.lines.next_line()).await.ok()?;
+        next.expect("its output is read")
     }
 
     /// Waits for a line with a text in it.

@@ -30,7 +30,7 @@ const ATTEMPTS: u32 = 30;
 #[derive(Args)]
 #[command(after_help = "Example:\n  notify listen --user 123 --protocol signalr")]
 pub(crate) struct Listen {
-    #[arg(long)]
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     user: String,
     #[arg(long, value_enum, default_value = "native")]
     protocol: Protocol,
