@@ -3,12 +3,12 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
-use std::sync::{Mutex, PoisonError};
 
 use domain::notification::{Notification, Stream};
 use domain::order::{Push, PushOrder};
 use domain::socket::{SHARDS, shard};
 use domain::{AppId, millis};
+use entry::Remembered;
 use table::{Batch, Marked, Table, TableError};
 use time::{Duration, OffsetDateTime};
 
@@ -17,21 +17,26 @@ use crate::handler::Parts;
 /// Notifications of one order, in bytes of JSON: a queue takes a message of 1 MiB.
 const MOST: usize = 200_000;
 /// How long it is remembered that an application has sockets. That it has none is asked each time.
-const REMEMBERED_MS: i64 = 300_000;
+const REMEMBERED: std::time::Duration = std::time::Duration::from_secs(300);
+const MOST_REMEMBERED: usize = 1_000;
 
-/// Which applications have sockets, until when that need not be asked again.
-#[derive(Default)]
-pub(crate) struct Presence(Mutex<HashMap<AppId, i64>>);
+/// Which applications have sockets.
+pub(crate) struct Presence(Remembered<AppId, ()>);
+
+impl Default for Presence {
+    fn default() -> Self {
+        Self(Remembered::new(MOST_REMEMBERED))
+    }
+}
 
 impl Presence {
     async fn has_sockets(&self, table: &Table, app: AppId, now: i64) -> Result<bool, TableError> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&app).copied();
-        if known.is_some_and(|it| it > now) {
+        if self.0.get(&app).is_some() {
             return Ok(true);
         }
         let until = table.sockets_until(app).await?;
         if until > now {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(app, until.min(now + REMEMBERED_MS));
+            self.0.put(app, (), REMEMBERED);
         }
         Ok(until > now)
     }

@@ -1,16 +1,14 @@
 //! Whose webhooks these are: by the secret in their header.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::id::sha256_hex;
-use entry::clock;
 use entry::http::Problem;
+use entry::{Remembered, clock};
 use table::{Hook, Table, TableError};
 
 use crate::State;
@@ -22,34 +20,26 @@ const KNOWN: Duration = Duration::from_secs(60);
 const UNKNOWN: Duration = Duration::from_secs(5);
 const MOST: usize = 1_000;
 
-/// Rows of secrets by their hashes, each until when it is remembered.
+/// Rows of secrets by their hashes.
 pub(crate) struct Hooks {
     table: Table,
-    kept: Mutex<HashMap<String, (Instant, Option<Hook>)>>,
+    kept: Remembered<String, Option<Hook>>,
 }
 
 impl Hooks {
     pub(crate) fn new(table: Table) -> Self {
-        Self { table, kept: Mutex::default() }
+        Self { table, kept: Remembered::new(MOST) }
     }
 
     /// Found by the secret's hash: nothing is compared, so that nothing is told by the time that it takes.
     async fn find(&self, secret: &str) -> Result<Option<Hook>, TableError> {
         let hash = sha256_hex(secret.as_bytes());
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned();
-        if let Some((until, hook)) = kept
-            && Instant::now() < until
-        {
+        if let Some(hook) = self.kept.get(&hash) {
             return Ok(hook);
         }
         let hook = self.table.hook(&hash).await?;
         let hook = hook.filter(|it| it.until.is_none_or(|it| it > domain::millis(clock::now())));
-        let until = Instant::now() + if hook.is_some() { KNOWN } else { UNKNOWN };
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= MOST {
-            kept.clear();
-        }
-        kept.insert(hash, (until, hook.clone()));
+        self.kept.put(hash, hook.clone(), if hook.is_some() { KNOWN } else { UNKNOWN });
         Ok(hook)
     }
 }

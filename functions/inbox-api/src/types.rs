@@ -1,13 +1,13 @@
 //! Types of notifications with a JSON Schema for their `data`: what does not fit is not sent.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State as Shared};
 use axum::http::StatusCode;
 use domain::AppId;
+use entry::Remembered;
 use entry::http::caller::Caller;
 use entry::http::{Body, Problem};
 use jsonschema::Validator;
@@ -25,11 +25,18 @@ const MOST: usize = 32 * 1024;
 const KEPT: Duration = Duration::from_secs(10);
 const MOST_KEPT: usize = 500;
 
-type Known = HashMap<(AppId, String), (Instant, Option<Arc<Validator>>)>;
+/// A type's schema; `None` if it has none.
+type Schema = Option<Arc<Validator>>;
 
-/// Schemas of types, remembered for a moment; also that a type has none.
-#[derive(Clone, Default)]
-pub struct Types(Arc<Mutex<Known>>);
+/// Schemas of types, remembered for a moment.
+#[derive(Clone)]
+pub struct Types(Arc<Remembered<(AppId, String), Schema>>);
+
+impl Default for Types {
+    fn default() -> Self {
+        Self(Arc::new(Remembered::new(MOST_KEPT)))
+    }
+}
 
 impl Types {
     /// Holds the data of a notification against the schema of its type, if there is one.
@@ -44,22 +51,15 @@ impl Types {
         }
     }
 
-    async fn of(&self, table: &Table, app: AppId, kind: &str) -> Result<Option<Arc<Validator>>, Problem> {
+    async fn of(&self, table: &Table, app: AppId, kind: &str) -> Result<Schema, Problem> {
         let key = (app, kind.to_owned());
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        if let Some((at, it)) = kept
-            && at.elapsed() < KEPT
-        {
+        if let Some(it) = self.0.get(&key) {
             return Ok(it);
         }
         let schema = table.type_schema(app, kind).await?;
         let schema: Option<Value> = schema.map(|it| serde_json::from_str(&it)).transpose()?;
         let made = schema.map(|it| compiled(&it)).transpose()?.map(Arc::new);
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= MOST_KEPT {
-            all.clear();
-        }
-        all.insert(key, (Instant::now(), made.clone()));
+        self.0.put(key, made.clone(), KEPT);
         Ok(made)
     }
 }

@@ -32,29 +32,39 @@ pub(crate) async fn take(
         Ok(it) => it,
         Err(why) => return end(parts, connection, &hub::close(&why.to_string())).await,
     };
-    let mut fresh = records.iter().filter(|it| it.counts()).count() as u64;
+    let counted = records.iter().filter(|it| it.counts()).count() as u64;
     let takes_up = records.iter().any(|it| matches!(it, Record::Sequence(_)));
-    if let Some(hash) = connection.hub.as_deref().filter(|_| fresh > 0) {
+    let hub = connection.hub.as_deref().filter(|_| counted > 0);
+    let mut fresh = counted;
+    if let Some(hash) = hub {
         if !takes_up {
             resumed(parts, hash, connection).await?;
         }
-        let mut new = 0;
         let count = |it: &mut Hub| {
-            new = it.receive(fresh);
+            fresh = it.receive(counted);
             true
         };
-        let Some(it) = parts.lines.change(hash, count).await? else { return Ok(()) };
-        // also a repeat is acknowledged: without that the client's buffer fills up
-        parts.lines.post(&connection.id, &[hub::ack(it.received)]).await;
-        fresh = new;
+        if parts.lines.change(hash, count).await?.is_none() {
+            return Ok(());
+        }
     }
-    let mut repeats = records.iter().filter(|it| it.counts()).count() as u64 - fresh;
+    let mut repeats = counted - fresh;
     for record in records {
         if record.counts() && repeats > 0 {
             repeats -= 1;
             continue;
         }
         one(parts, now, connection, record).await?;
+    }
+    if let Some(hash) = hub {
+        let handled = |it: &mut Hub| {
+            it.handled += fresh;
+            true
+        };
+        if let Some(it) = parts.lines.change(hash, handled).await? {
+            // only now: what is acknowledged never comes again. Also a repeat is, or the client's buffer would fill up
+            parts.lines.post(&connection.id, &[hub::ack(it.handled)]).await;
+        }
     }
     Ok(())
 }
@@ -120,9 +130,9 @@ async fn shake(
     if let Some(error) = error {
         return end(parts, connection, &hub::handshake(Some(&error))).await;
     }
-    parts.table.put_receiver(connection, now).await?;
-    // the answer goes first: before it the client takes nothing
+    // the answer goes first: before it the client takes nothing, so nobody may tell it anything yet
     parts.lines.post(&connection.id, &[hub::handshake(None)]).await;
+    parts.table.put_receiver(connection, now).await?;
     if let Some(hash) = &connection.hub {
         let shaken = |it: &mut Hub| {
             it.shaken = true;

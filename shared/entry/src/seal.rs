@@ -3,9 +3,7 @@
 //! AES-256-GCM with a random 96-bit nonce; what a secret belongs to (application and field) is authenticated with it,
 //! so that a row's secret does not open in another row.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_sdk_kms::Client;
 use aws_sdk_kms::primitives::Blob;
@@ -17,7 +15,7 @@ use domain::bucket::Sealed;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hkdf::{HKDF_SHA256, Salt};
 
-use crate::clock;
+use crate::{Remembered, clock};
 
 /// How long an unwrapped data key stays in memory.
 const KEPT: Duration = Duration::from_secs(600);
@@ -28,7 +26,7 @@ const MOST: usize = 1_000;
 pub struct Seal {
     kms: Client,
     master: String,
-    keys: Mutex<HashMap<AppId, (Instant, [u8; 32])>>,
+    keys: Remembered<AppId, [u8; 32]>,
 }
 
 /// A secret could not be sealed or opened.
@@ -42,7 +40,7 @@ pub enum SealError {
 
 impl Seal {
     pub(crate) fn new(kms: Client, master: String) -> Self {
-        Self { kms, master, keys: Mutex::default() }
+        Self { kms, master, keys: Remembered::new(MOST) }
     }
 
     /// A new data key for an application, wrapped; base64.
@@ -98,11 +96,7 @@ impl Seal {
     }
 
     async fn data_key(&self, app: AppId, wrapped: &str) -> Result<[u8; 32], SealError> {
-        let now = Instant::now();
-        let kept = self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(&app).copied();
-        if let Some((at, key)) = kept
-            && now.duration_since(at) < KEPT
-        {
+        if let Some(key) = self.keys.get(&app) {
             return Ok(key);
         }
         let broken = || SealError::Broken("data key".to_owned());
@@ -115,11 +109,7 @@ impl Seal {
             .encryption_context("application", app.to_string());
         let answer = ask.send().await.map_err(|it| SealError::Kms(it.into()))?;
         let key: [u8; 32] = answer.plaintext.and_then(|it| it.into_inner().try_into().ok()).ok_or_else(broken)?;
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if keys.len() >= MOST {
-            keys.clear();
-        }
-        keys.insert(app, (now, key));
+        self.keys.put(app, key, KEPT);
         Ok(key)
     }
 }

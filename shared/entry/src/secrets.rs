@@ -1,25 +1,25 @@
 //! Sealed secrets of applications, opened.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use domain::AppId;
 use domain::application::Application;
 use domain::bucket::Sealed;
 use table::{Table, TableError};
 
-use crate::Seal;
 use crate::seal::SealError;
+use crate::{Remembered, Seal};
 
 /// How long an application's row is remembered.
 const KEPT: Duration = Duration::from_secs(60);
+const MOST: usize = 1_000;
 
 /// Opens what was sealed, by application.
 pub struct Secrets {
     table: Table,
     seal: Arc<Seal>,
-    applications: Mutex<HashMap<AppId, (Instant, Application)>>,
+    applications: Remembered<AppId, Application>,
 }
 
 /// Why a secret could not be had.
@@ -37,22 +37,15 @@ pub enum SecretError {
 
 impl Secrets {
     pub fn new(table: Table, seal: Arc<Seal>) -> Self {
-        Self { table, seal, applications: Mutex::default() }
+        Self { table, seal, applications: Remembered::new(MOST) }
     }
 
     pub async fn application(&self, app: AppId) -> Result<Application, SecretError> {
-        let kept = self.applications.lock().unwrap_or_else(PoisonError::into_inner).get(&app).cloned();
-        if let Some((at, it)) = kept
-            && at.elapsed() < KEPT
-        {
+        if let Some(it) = self.applications.get(&app) {
             return Ok(it);
         }
         let it = self.table.application(app).await?.ok_or(SecretError::NoApplication(app))?;
-        let mut all = self.applications.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= 1_000 {
-            all.clear();
-        }
-        all.insert(app, (Instant::now(), it.clone()));
+        self.applications.put(app, it.clone(), KEPT);
         Ok(it)
     }
 

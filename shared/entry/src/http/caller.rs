@@ -1,8 +1,7 @@
 //! Who calls: a key pair, with or without a token (channel API, section 2).
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
@@ -16,22 +15,20 @@ use table::{Table, TableError};
 
 use super::token::Claims;
 use super::{Problem, token};
-use crate::{Seal, clock};
+use crate::{Remembered, Seal, clock};
 
 /// How long a key's row is remembered when it is there, and when it is not.
 const KNOWN: Duration = Duration::from_secs(60);
 const UNKNOWN: Duration = Duration::from_secs(5);
 const MOST: usize = 1_000;
 
-/// Rows of keys by their ids, each until when it is remembered; `None` is a key that nobody has.
-type Remembered = HashMap<String, (Instant, Option<ApiKey>)>;
-
 /// Checks callers' credentials.
 #[derive(Clone)]
 pub struct Callers {
     table: Table,
     seal: Arc<Seal>,
-    keys: Arc<Mutex<Remembered>>,
+    /// Rows of keys by their ids; `None` is a key that nobody has.
+    keys: Arc<Remembered<String, Option<ApiKey>>>,
 }
 
 /// Why a caller is refused. What exactly was wrong is nobody's business.
@@ -45,7 +42,7 @@ pub enum Unknown {
 
 impl Callers {
     pub fn new(table: Table, seal: Arc<Seal>) -> Self {
-        Self { table, seal, keys: Arc::default() }
+        Self { table, seal, keys: Arc::new(Remembered::new(MOST)) }
     }
 
     /// The application that a request may act for: a machine with its key pair, or a user with a token beside it.
@@ -97,19 +94,11 @@ impl Callers {
 
     async fn key(&self, api_key: &str) -> Result<Option<ApiKey>, Unknown> {
         let Some(id) = domain::application::key_id(api_key) else { return Ok(None) };
-        let kept = self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
-        if let Some((until, key)) = kept
-            && Instant::now() < until
-        {
+        if let Some(key) = self.keys.get(id) {
             return Ok(key);
         }
         let key = self.table.api_key(api_key).await.map_err(internal)?;
-        let until = Instant::now() + if key.is_some() { KNOWN } else { UNKNOWN };
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if keys.len() >= MOST {
-            keys.clear();
-        }
-        keys.insert(id.to_owned(), (until, key.clone()));
+        self.keys.put(id.to_owned(), key.clone(), if key.is_some() { KNOWN } else { UNKNOWN });
         Ok(key)
     }
 }
