@@ -68,11 +68,10 @@ impl Function {
 
     async fn run(&self, mut process: Process, payload: Bytes) -> Outcome {
         let id = crate::sqs::random_id();
-        let pid = process.pid();
-        lock(&self.busy).extend(pid);
+        let busy = Busy::new(self, process.pid());
         let began = Instant::now();
         let outcome = process.invoke(id.clone(), payload, self.it.timeout).await;
-        lock(&self.busy).retain(|it| Some(*it) != pid);
+        drop(busy);
         let problem = match &outcome {
             Outcome::Answered(_) => None,
             Outcome::Failed(why) => Some(why.clone()),
@@ -131,6 +130,25 @@ impl Function {
         let pid = lock(&self.busy).first().copied();
         let kill = |pid: u32| std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
         pid.is_some_and(|it| kill(it).is_ok_and(|it| it.success()))
+    }
+}
+
+/// A process that works; also if its caller stops waiting it is one no more.
+struct Busy<'a> {
+    function: &'a Function,
+    pid: Option<u32>,
+}
+
+impl<'a> Busy<'a> {
+    fn new(function: &'a Function, pid: Option<u32>) -> Self {
+        lock(&function.busy).extend(pid);
+        Self { function, pid }
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        lock(&self.function.busy).retain(|it| Some(*it) != self.pid);
     }
 }
 
