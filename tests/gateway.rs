@@ -58,7 +58,13 @@ fn idle_old_and_lost_sockets_end_and_nothing_is_lost_with_them() {
             stack.sockets.limit(limits);
             let mut socket = world.listen("jane", None).await;
             let (_, cursor) = socket.caught_up().await;
-            assert_eq!(socket.next().await, Err(End::Closed(1001)), "{what}");
+            let end = loop {
+                // a push that was under way while the socket opened may come again
+                if let Err(end) = socket.next().await {
+                    break end;
+                }
+            };
+            assert_eq!(end, End::Closed(1001), "{what}");
             stack.sockets.limit(Limits::default());
             let sent = world.send("jane", what).await;
             let mut socket = world.listen("jane", Some(&cursor)).await;

@@ -21,8 +21,10 @@ use time::{Duration, OffsetDateTime};
 /// Receivers of one invocation: an order for more goes on where it stopped.
 const PAGE: i32 = 500;
 /// Posts of one order, and orders, under way at once (AWS, 2.6: 64 posts).
-const AT_ONCE: usize = 32;
-const ORDERS_AT_ONCE: usize = 10;
+const AT_ONCE: usize = 16;
+const ORDERS_AT_ONCE: usize = 4;
+/// News that goes out together, in bytes of JSON: what is left over of it must fit into a message of 1 MiB.
+const MOST: usize = 600_000;
 /// Attempts for a receiver that is slow: 1, 2, 4 and 8 seconds later.
 const ATTEMPTS: u32 = 5;
 /// Unread notifications that a seed's socket is told when it opens.
@@ -65,7 +67,8 @@ fn merged(orders: &[Result<PushOrder, Failure>]) -> (Vec<PushOrder>, Vec<Option<
             let news = |it: &PushOrder| matches!(it.what, Push::News { .. });
             (it.app, &it.channel) == (order.app, &order.channel) && [it, order].iter().all(|it| first(it) && news(it))
         };
-        let place = work.iter().position(joins);
+        let size = |it: &PushOrder| serde_json::to_string(&it.what).map_or(MOST, |it| it.len());
+        let place = work.iter().position(joins).filter(|it| size(&work[*it]) + size(order) < MOST);
         match (place, &order.what) {
             (Some(at), Push::News { notifications: more }) => {
                 if let Push::News { notifications } = &mut work[at].what {
@@ -93,7 +96,18 @@ async fn push(parts: &Parts, now: OffsetDateTime, order: PushOrder) -> Result<()
     }
     let texts = texts(parts, &order, &receivers).await?;
     let none = Vec::new();
-    let told = receivers.iter().map(|it| tell(parts, now, &order, it, texts.get(&it.protocol).unwrap_or(&none)));
+    let told = receivers.iter().map(async |it| {
+        let told = tell(parts, now, &order, it, texts.get(&it.protocol).unwrap_or(&none)).await;
+        match told {
+            // one that fails is told again alone: the others, and the pages behind them, have nothing to do with it
+            Err(failure) if order.only.is_none() => {
+                tracing::warn!("a socket is told again: {failure:?}");
+                let (next, wait) = again(&order, it);
+                Ok(parts.queue.send(&next, wait).await?)
+            }
+            other => other,
+        }
+    });
     let outcomes: Vec<Result<(), Failure>> = stream::iter(told).buffer_unordered(AT_ONCE).collect().await;
     outcomes.into_iter().collect()
 }
@@ -140,6 +154,13 @@ async fn texts(
     Ok(texts)
 }
 
+/// The order for one receiver that was not reached, and how long it waits.
+fn again(order: &PushOrder, receiver: &Receiver) -> (PushOrder, Duration) {
+    let only = Some(receiver.key().to_owned());
+    let next = PushOrder { only, after: None, attempt: order.attempt + 1, ..order.clone() };
+    (next, Duration::seconds(1 << (order.attempt - 1).min(4)))
+}
+
 async fn tell(
     parts: &Parts,
     now: OffsetDateTime,
@@ -150,17 +171,11 @@ async fn tell(
     if texts.is_empty() {
         return Ok(());
     }
-    let again = || {
-        let only = Some(receiver.key().to_owned());
-        let next = PushOrder { only, after: None, attempt: order.attempt + 1, ..order.clone() };
-        let wait = Duration::seconds(1 << (order.attempt - 1).min(4));
-        (next, wait)
-    };
     match parts.lines.tell(receiver, texts, &clock::word(20), now).await? {
         Sent::Done => Ok(()),
         // its `$connect` may not have been answered yet
         Sent::Gone if receiver.is_young(millis(now)) && order.attempt < ATTEMPTS => {
-            let (next, wait) = again();
+            let (next, wait) = again(order, receiver);
             Ok(parts.queue.send(&next, wait).await?)
         }
         Sent::Gone => {
@@ -172,7 +187,7 @@ async fn tell(
         }
         Sent::Busy(why) if order.attempt < ATTEMPTS => {
             tracing::info!("a socket is slow, and is told again: {why}");
-            let (next, wait) = again();
+            let (next, wait) = again(order, receiver);
             Ok(parts.queue.send(&next, wait).await?)
         }
         Sent::Busy(why) => {

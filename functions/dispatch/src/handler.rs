@@ -43,9 +43,9 @@ pub(crate) async fn handle(parts: &Parts, now: OffsetDateTime, records: Vec<Even
         }
     }
     items::order(parts, &changed).await.map_err(|it| failed(&it, &sequence))?;
-    inboxes::follow(parts, now, &told).await.map_err(|it| failed(it.as_ref(), &sequence))?;
     pushes::order(parts, now, &told, marked).await.map_err(|it| failed(it.as_ref(), &sequence))?;
     notifications::list(parts, &told, at, &sequence).await.map_err(|it| failed(&it, &sequence))?;
+    inboxes::follow(parts, now, &told).await.map_err(|it| failed(it.as_ref(), &sequence))?;
     notifications::deliver(parts, told).await.map_err(|it| failed(it.as_ref(), &sequence))?;
     items::count(parts, &changed, at, &sequence).await.map_err(|it| failed(&it, &sequence))
 }

@@ -1,11 +1,13 @@
 //! What follows from a notification in an inbox: it replaces the one before it of the same key, it will expire, it will be
 //! escalated. Most have none of that, and cost nothing here.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 
-use domain::inbox::{Change, Entry, is_change};
-use domain::notification::{Notification, Stream};
+use domain::inbox::{Change, Entry, UPDATED, is_change};
+use domain::notification::{Notification, Place, Stream};
 use domain::{AppId, millis};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use inbox::marking;
 use serde_json::Value;
 use table::{Batch, Due, DueWork};
@@ -14,17 +16,21 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::handler::Parts;
 
+/// Inboxes that are looked after at once.
+const AT_ONCE: usize = 16;
+
+/// Looks after the inboxes of a batch, each once.
 pub(crate) async fn follow(parts: &Parts, now: OffsetDateTime, told: &[Batch]) -> Result<(), Box<dyn Error>> {
+    let mut inboxes: BTreeMap<(AppId, &str), Vec<&Notification>> = BTreeMap::new();
     for batch in told {
         for it in &batch.notifications {
-            if let Stream::User(user) = &it.id.stream
-                && !is_change(&it.kind)
-            {
-                one(parts, now, batch.app, user, it).await?;
+            if let Stream::User(user) = &it.id.stream {
+                inboxes.entry((batch.app, user)).or_default().push(it);
             }
         }
     }
-    Ok(())
+    let work = inboxes.iter().map(|((app, user), all)| one(parts, now, *app, user, all));
+    stream::iter(work).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await.map(drop)
 }
 
 async fn one(
@@ -32,26 +38,65 @@ async fn one(
     now: OffsetDateTime,
     app: AppId,
     user: &str,
-    it: &Notification,
+    all: &[&Notification],
 ) -> Result<(), Box<dyn Error>> {
-    let entry = || Entry { app, user: user.to_owned(), id: it.id.clone() };
-    if let Some(key) = it.data.get("collapseKey").and_then(Value::as_str) {
-        let number = it.id.sequence;
-        let before = parts.table.collapse(app, user, key, number, now).await?;
-        // of two that come in another order the older one goes
-        if let Some(older) = before.filter(|it| *it != number).map(|it| it.min(number)) {
-            let marked = marking::apply(&parts.table, app, user, Change::Delete, &[(older, older)]).await?;
+    for it in all {
+        due(parts, now, app, user, it).await?;
+    }
+    // of one key the newest stays; what it replaces goes first, so that a repeat finds what is left to do
+    let mut newest: BTreeMap<&str, Place> = BTreeMap::new();
+    let mut gone: Vec<(u64, u64)> = Vec::new();
+    for it in all.iter().filter(|it| !is_change(&it.kind)) {
+        let Some(key) = it.data.get("collapseKey").and_then(Value::as_str) else { continue };
+        let place = Place { epoch: it.id.epoch, sequence: it.id.sequence };
+        let before = match newest.get(key) {
+            Some(before) => Some(*before),
+            None => parts.table.collapsed(app, user, key).await?.filter(|it| it.epoch == place.epoch),
+        };
+        if let Some(before) = before.filter(|it| it.sequence != place.sequence) {
+            let older = before.sequence.min(place.sequence);
+            gone.push((older, older));
+        }
+        newest.insert(key, before.map_or(place, |it| it.max(place)));
+    }
+    if !gone.is_empty() {
+        let marked = marking::apply(&parts.table, app, user, Change::Delete, &gone).await?;
+        marked.ok_or("an inbox is changing all the time")?;
+    }
+    for (key, place) in newest {
+        if !parts.table.put_collapsed(app, user, key, place, now).await? {
+            // a newer one came another way: this one is replaced by it
+            let old = [(place.sequence, place.sequence)];
+            let marked = marking::apply(&parts.table, app, user, Change::Delete, &old).await?;
             marked.ok_or("an inbox is changing all the time")?;
         }
     }
+    Ok(())
+}
+
+/// Notes when it expires and is escalated. A change may give a notification another time to expire.
+async fn due(
+    parts: &Parts,
+    now: OffsetDateTime,
+    app: AppId,
+    user: &str,
+    it: &Notification,
+) -> Result<(), Box<dyn Error>> {
+    let id = if it.kind == UPDATED {
+        it.data.get("updates").and_then(Value::as_str).and_then(|it| it.parse().ok())
+    } else {
+        (!is_change(&it.kind)).then(|| it.id.clone())
+    };
+    let Some(id) = id else { return Ok(()) };
     for (at, what) in [
         (it.data.get("expiresAt"), DueWork::Expire as fn(Entry) -> DueWork),
         (it.data.pointer("/escalation/at"), DueWork::Escalate),
     ] {
         let at = at.and_then(Value::as_str).and_then(|it| OffsetDateTime::parse(it, &Rfc3339).ok());
         if let Some(at) = at {
+            let entry = Entry { app, user: user.to_owned(), id: id.clone() };
             // what fell due while the stream waited is done with the next run of the sweep
-            parts.table.put_due(&Due { at: millis(at.max(now)), what: what(entry()) }).await?;
+            parts.table.put_due(&Due { at: millis(at.max(now)), what: what(entry) }).await?;
         }
     }
     Ok(())

@@ -69,6 +69,15 @@ impl NotificationIn {
         Self { kind, title, description, identifier, data, links, priority, expires_at, collapse_key }
     }
 
+    pub(crate) fn names_type(&self) -> bool {
+        self.kind.is_some()
+    }
+
+    /// What only an inbox can do: the sockets of a group have no lists and counts to take it from.
+    pub(crate) fn for_inboxes(&self) -> bool {
+        self.expires_at.is_some() || self.collapse_key.is_some()
+    }
+
     pub(crate) fn kind(&self) -> &str {
         self.kind.as_deref().unwrap_or("notification")
     }

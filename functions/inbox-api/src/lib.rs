@@ -74,6 +74,8 @@ pub fn router(state: State) -> axum::Router {
     list::list,
     list::of_group,
     list::of_everyone,
+    list::get_of_group,
+    list::get_of_everyone,
     revise::update,
     revise::retract,
     preferences::get,
@@ -105,6 +107,8 @@ fn routes() -> OpenApiRouter<State> {
         .routes(routes!(send::to_many))
         .routes(routes!(send::to_group, list::of_group))
         .routes(routes!(send::to_everyone, list::of_everyone))
+        .routes(routes!(list::get_of_group))
+        .routes(routes!(list::get_of_everyone))
         .routes(routes!(passes::ticket))
         .routes(routes!(passes::token))
         .routes(routes!(negotiate::negotiate))

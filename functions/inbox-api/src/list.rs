@@ -230,6 +230,36 @@ pub(crate) async fn get(
     Ok(Json(NotificationOut::new(app, &found, &marks)))
 }
 
+/// One notification of a group.
+#[utoipa::path(get, path = "/api/v1/Groups/{group}/Notifications/{id}", tag = "Groups", security(("keys" = []), ("user" = [])),
+    params(("group" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = NotificationOut), (status = 404, body = Problem)))]
+pub(crate) async fn get_of_group(
+    Shared(state): Shared<State>,
+    Reader(app): Reader,
+    Path((name, id)): Path<(String, String)>,
+) -> Result<Json<NotificationOut>, Problem> {
+    unmarked(&state, app, &group(&name)?, &id).await
+}
+
+/// One notification for everyone.
+#[utoipa::path(get, path = "/api/v1/Everyone/Notifications/{id}", tag = "Groups", security(("keys" = []), ("user" = [])),
+    params(("id" = String, Path)), responses((status = 200, body = NotificationOut), (status = 404, body = Problem)))]
+pub(crate) async fn get_of_everyone(
+    Shared(state): Shared<State>,
+    Reader(app): Reader,
+    Path(id): Path<String>,
+) -> Result<Json<NotificationOut>, Problem> {
+    unmarked(&state, app, &Stream::Everyone, &id).await
+}
+
+async fn unmarked(state: &State, app: AppId, stream: &Stream, id: &str) -> Result<Json<NotificationOut>, Problem> {
+    let missing = || Problem::new(StatusCode::NOT_FOUND, "no-such-notification", "there is no notification of that id");
+    let id: NotificationId = id.parse().ok().filter(|it: &NotificationId| it.stream == *stream).ok_or_else(missing)?;
+    let found = state.table.notification(app, &id).await?.ok_or_else(missing)?;
+    Ok(Json(NotificationOut::new(app, &found, &Marks::default())))
+}
+
 /// Counts of a user's inbox: exact, and versioned.
 #[utoipa::path(get, path = "/api/v1/Inbox/{user}/Counts", tag = "Inbox", security(("keys" = []), ("user" = [])), params(("user" = String, Path)),
     responses((status = 200, body = CountsOut)))]

@@ -16,6 +16,8 @@ use utoipa::ToSchema;
 
 use crate::{State, stream};
 
+/// A token that is longer is not read (and does not fit into a header of 10 KB beside others).
+const MOST_TOKEN: usize = 4_096;
 /// The longest life of a user's token, in minutes.
 const MOST_MINUTES: u32 = 24 * 60;
 
@@ -85,6 +87,9 @@ pub(crate) async fn token(
     let lifetime = Duration::minutes(minutes.into());
     let member = member(app, &user, it.groups)?;
     let token = state.callers.token_for(member, lifetime).await.map_err(refused)?;
+    if token.len() >= MOST_TOKEN {
+        return Err(Problem::invalid("groups", "the names of the groups make the token too long"));
+    }
     let expires_at = rfc3339(clock::now() + lifetime);
     Ok((StatusCode::CREATED, Json(PassOut { ticket: None, token: Some(token), expires_at })))
 }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State as Shared};
 use axum::http::StatusCode;
 use domain::AppId;
-use domain::notification::NotificationId;
+use domain::notification::{Notification, NotificationId};
 use entry::clock;
 use entry::http::caller::Caller;
 use entry::http::{Body, Problem};
@@ -27,7 +27,11 @@ pub(crate) async fn update(
     Body(it): Body<NotificationIn>,
 ) -> Result<Json<NotificationOut>, Problem> {
     let news = it.news(clock::now())?;
-    state.types.check(&state.table, app, it.kind(), &it.data()).await?;
+    let there = known(&state, app, &user, &id).await?;
+    if it.names_type() && it.kind() != there.kind {
+        return Err(Problem::invalid("type", format!("the notification is a {}, and stays one", there.kind)));
+    }
+    state.types.check(&state.table, app, &there.kind, &it.data()).await?;
     let revised = revise(&state, app, &user, &id, Some(&news.data)).await?;
     let marks = state.table.marks(app, &user).await?;
     Ok(Json(NotificationOut::new(app, &revised, &marks)))
@@ -47,14 +51,25 @@ pub(crate) async fn retract(
     Ok(StatusCode::NO_CONTENT)
 }
 
+async fn known(state: &State, app: AppId, user: &str, id: &str) -> Result<Notification, Problem> {
+    let id: NotificationId = id.parse().map_err(|()| missing())?;
+    if id.stream != stream(user)? {
+        return Err(missing()); // another user's
+    }
+    state.table.notification(app, &id).await?.ok_or_else(missing)
+}
+
+fn missing() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no-such-notification", "there is no notification of that id")
+}
+
 async fn revise(
     state: &State,
     app: AppId,
     user: &str,
     id: &str,
     data: Option<&Value>,
-) -> Result<domain::notification::Notification, Problem> {
-    let missing = || Problem::new(StatusCode::NOT_FOUND, "no-such-notification", "there is no notification of that id");
+) -> Result<Notification, Problem> {
     let id: NotificationId = id.parse().map_err(|()| missing())?;
     if id.stream != stream(user)? {
         return Err(missing()); // another user's

@@ -83,7 +83,11 @@ async fn several(
     };
     let mut read: Vec<Result<Option<News>, Problem>> = Vec::with_capacity(entries.len());
     for it in entries {
-        read.push(checked(state, app, it, now).await.map(|news| wanted(news, &preferences, now)));
+        read.push(
+            checked(state, app, it, now, matches!(stream, Stream::User(_)))
+                .await
+                .map(|news| wanted(news, &preferences, now)),
+        );
     }
     if read.iter().all(Result::is_err) {
         // nothing to store, and so nothing to repeat
@@ -106,8 +110,11 @@ async fn several(
 }
 
 /// Reads a notification, and holds its data against the schema of its type, if the application has given one.
-async fn checked(state: &State, app: AppId, it: Value, now: OffsetDateTime) -> Result<News, Problem> {
+async fn checked(state: &State, app: AppId, it: Value, now: OffsetDateTime, for_a_user: bool) -> Result<News, Problem> {
     let it: NotificationIn = serde_json::from_value(it).map_err(|why| Problem::invalid("", why.to_string()))?;
+    if it.for_inboxes() && !for_a_user {
+        return Err(Problem::invalid("expiresAt, collapseKey", "these are for the inbox of a user"));
+    }
     let news = it.news(now)?;
     state.types.check(&state.table, app, it.kind(), &it.data()).await?;
     Ok(news)
@@ -148,7 +155,7 @@ pub(crate) async fn to_many(
         return Err(Problem::invalid("users", format!("1 to {BATCH} users")));
     }
     let now = clock::now();
-    let news = checked(&state, app, many.notification, now).await?;
+    let news = checked(&state, app, many.notification, now, true).await?;
     let keyed = match once::begin(&state.table, app, &headers, "send many", &body.to_string()).await? {
         Ok(keyed) => keyed,
         Err(answer) => return Ok(answer),

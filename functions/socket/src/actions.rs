@@ -4,7 +4,7 @@ use domain::inbox::{Change, Marks};
 use domain::notification::{NotificationId, Place, Stream};
 use domain::socket::Connection;
 use inbox::frame::Frame;
-use inbox::reading::{Later, later};
+use inbox::reading::{Later, bounds, later};
 use inbox::sending::Sent;
 use inbox::shown::path;
 use inbox::{CountsOut, Cursor, marking};
@@ -114,6 +114,13 @@ pub(crate) async fn resume(
         if more {
             break; // not live before it has caught up
         }
+    }
+    if !more {
+        // what was done on other devices meanwhile
+        let user = &connection.member.user;
+        let stream = Stream::User(user.clone());
+        let (marks, (floor, head)) = (parts.table.marks(app, user).await?, bounds(&parts.table, app, &stream).await?);
+        tell(Frame::marks(user, &marks, marks.counts(floor, head))).await?;
     }
     let cursors = places.iter().filter_map(|(stream, it)| it.map(|it| Cursor::at(app, stream, it))).collect();
     Ok(Frame::Resumed { cursors, more })

@@ -5,7 +5,7 @@ use domain::socket::{Connection, Protocol};
 use entry::http::{Callers, Unknown};
 use entry::queue::NotQueued;
 use entry::socket::{Door, Happened};
-use entry::{AppSettings, Queue};
+use entry::{AppSettings, Queue, Remembered};
 use inbox::sending::Lines;
 use table::{Table, TableError};
 use time::OffsetDateTime;
@@ -19,6 +19,8 @@ pub(crate) struct Parts {
     pub(crate) settings: AppSettings,
     pub(crate) lines: Lines,
     pub(crate) pushes: Queue,
+    /// Connections that were told a while ago where their streams stand.
+    pub(crate) looked: Remembered<String, ()>,
     /// Whether the seed's sockets need no credentials (`INBOX_AUTH=open`).
     pub(crate) open: bool,
 }

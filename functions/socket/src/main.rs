@@ -19,7 +19,8 @@ async fn main() -> Result<(), entry::Error> {
     let parts = handler::Parts {
         callers: entry::http::Callers::new(table.clone(), seal),
         settings: entry::AppSettings::new(table.clone()),
-        lines: Lines { table: table.clone(), posts },
+        lines: Lines { table: table.clone(), posts, clock: entry::clock::now, word: entry::clock::word },
+        looked: entry::Remembered::new(10_000),
         pushes: start.queue("PUSH_QUEUE"),
         open: start.text("INBOX_AUTH") == "open",
         table,

@@ -17,8 +17,9 @@ use crate::handler::{Parts, Trouble};
 use crate::native::DEVICE;
 
 /// A ping says where the streams stand once in this time: a client pings every 15 seconds, and a look costs.
-const LOOK_MS: i64 = 300_000;
-const PING_MS: i64 = 15_000;
+const LOOK: Duration = Duration::from_secs(300);
+/// Records of one message: a client sends a few.
+const MOST_RECORDS: usize = 100;
 /// How long a message on a new socket waits for the Sequence record before it.
 const LOOKS: u32 = 60;
 
@@ -29,41 +30,51 @@ pub(crate) async fn take(
     text: &str,
 ) -> Result<(), Trouble> {
     let records = match hub::read(text) {
-        Ok(it) => it,
+        Ok(it) if it.len() <= MOST_RECORDS => it,
+        Ok(_) => return end(parts, connection, &hub::close("too many records in one message")).await,
         Err(why) => return end(parts, connection, &hub::close(&why.to_string())).await,
     };
     let counted = records.iter().filter(|it| it.counts()).count() as u64;
-    let takes_up = records.iter().any(|it| matches!(it, Record::Sequence(_)));
-    let hub = connection.hub.as_deref().filter(|_| counted > 0);
-    let mut fresh = counted;
-    if let Some(hash) = hub {
-        if !takes_up {
-            resumed(parts, hash, connection).await?;
-        }
-        let count = |it: &mut Hub| {
-            fresh = it.receive(counted);
-            true
-        };
-        if parts.lines.change(hash, count).await?.is_none() {
-            return Ok(());
-        }
+    let Some(hash) = connection.hub.as_deref().filter(|_| counted > 0) else {
+        return all(parts, now, connection, records).await;
+    };
+    if !records.iter().any(|it| matches!(it, Record::Sequence(_))) {
+        resumed(parts, hash, connection).await?;
     }
-    let mut repeats = counted - fresh;
+    let received = |it: &mut Hub| {
+        let ours = it.is_on(&connection.id);
+        it.received += counted;
+        ours
+    };
+    let mut up_to = None;
+    let handled = |it: &mut Hub| {
+        let ours = it.is_on(&connection.id);
+        up_to = it.done(counted);
+        ours
+    };
+    let done = async {
+        let known = parts.lines.change(hash, received).await?.is_some();
+        if known {
+            all(parts, now, connection, records).await?;
+        }
+        Ok::<bool, Trouble>(known && parts.lines.change(hash, handled).await?.is_some())
+    };
+    let done = done.await;
+    match (&done, up_to) {
+        (Ok(true), Some(number)) => drop(parts.lines.post(&connection.id, &[hub::ack(number)]).await),
+        (Ok(true), None) => {} // an earlier one is still under way, and acknowledges this one too
+        // not acknowledged: on its next socket, where it may be already, the client sends them again
+        _ => parts.lines.posts.close(&connection.id).await,
+    }
+    done.map(drop)
+}
+
+async fn all(parts: &Parts, now: OffsetDateTime, connection: &Connection, records: Vec<Record>) -> Result<(), Trouble> {
+    let mut pinged = false;
     for record in records {
-        if record.counts() && repeats > 0 {
-            repeats -= 1;
-            continue;
-        }
-        one(parts, now, connection, record).await?;
-    }
-    if let Some(hash) = hub {
-        let handled = |it: &mut Hub| {
-            it.handled += fresh;
-            true
-        };
-        if let Some(it) = parts.lines.change(hash, handled).await? {
-            // only now: what is acknowledged never comes again. Also a repeat is, or the client's buffer would fill up
-            parts.lines.post(&connection.id, &[hub::ack(it.handled)]).await;
+        // one answer is as good as many, and each is to be paid for
+        if !matches!(record, Record::Ping) || !std::mem::replace(&mut pinged, true) {
+            one(parts, now, connection, record).await?;
         }
     }
     Ok(())
@@ -88,6 +99,7 @@ async fn one(parts: &Parts, now: OffsetDateTime, connection: &Connection, record
         Record::Invocation { id, target, arguments } => {
             let outcome = call(parts, now, connection, &target, &arguments).await?;
             if let Err(why) = &outcome {
+                let target: String = target.chars().take(60).collect();
                 tracing::info!(target, "a call was refused: {why}");
             }
             match id {
@@ -139,7 +151,7 @@ async fn shake(
             true
         };
         parts.lines.change(hash, shaken).await?;
-        parts.lines.pump(hash, &clock::word(20), now).await?;
+        parts.lines.pump(hash, &clock::word(20)).await?;
     }
     Ok(())
 }
@@ -156,7 +168,11 @@ async fn take_up(parts: &Parts, now: OffsetDateTime, connection: &Connection, ne
         return Ok(());
     }
     // before anything else can be sent on the new socket: the client ignores all that comes earlier
-    parts.lines.post(&connection.id, &[hub::sequence(hub.acked + 1)]).await;
+    if parts.lines.post(&connection.id, &[hub::sequence(hub.acked + 1)]).await != Sent::Done {
+        // without it the client ignores all that follows; on another socket it tries again
+        parts.lines.posts.close(&connection.id).await;
+        return Ok(());
+    }
     let resume = |it: &mut Hub| {
         let ours = it.connection.as_ref() == Some(&connection.id) && it.resuming;
         if ours {
@@ -166,17 +182,18 @@ async fn take_up(parts: &Parts, now: OffsetDateTime, connection: &Connection, ne
     };
     parts.lines.change(hash, resume).await?;
     parts.table.put_receiver(connection, now).await?;
-    parts.lines.pump(hash, &clock::word(20), now).await?;
+    parts.lines.pump(hash, &clock::word(20)).await?;
     Ok(())
 }
 
 async fn ping(parts: &Parts, now: OffsetDateTime, connection: &Connection) -> Result<(), Trouble> {
     parts.lines.post(&connection.id, &[hub::ping()]).await;
     if let Some(hash) = &connection.hub {
-        parts.lines.pump(hash, &clock::word(20), now).await?; // what a sender that died has left
+        parts.lines.pump(hash, &clock::word(20)).await?; // what a sender that died has left
     }
     let age = millis(now) - connection.since;
-    if age % LOOK_MS < PING_MS && age >= LOOK_MS {
+    if u128::try_from(age).is_ok_and(|it| it > LOOK.as_millis()) && parts.looked.get(&connection.id).is_none() {
+        parts.looked.put(connection.id.clone(), (), LOOK);
         let heads = Frame::pong(actions::heads(parts, connection).await?, now);
         tell(parts, now, connection, &heads.texts(Protocol::SignalR)).await?;
     }

@@ -2,36 +2,57 @@
 
 use domain::inbox::{Change, Entry};
 use domain::order::Delivery;
-use entry::Queue;
+use entry::{Chain, Queue};
+use futures_util::{StreamExt, stream};
 use inbox::{escalation, marking};
+use serde_json::Value;
 use table::{Due, DueWork, Table};
+use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
 use crate::SweepError;
 
+/// Inboxes that one run looks after, and how many of them at once: the rest waits for the next run.
+const MOST: usize = 500;
+const AT_ONCE: usize = 16;
+
 /// Does what falls due before the next run, and answers how far it has come. Done first, removed afterwards.
 pub(crate) async fn run(table: &Table, queue: &Queue, since: i64, now: OffsetDateTime) -> Result<i64, SweepError> {
-    let (at, until) = (domain::millis(now), now + Duration::seconds(90));
+    let (at, until, mut done) = (domain::millis(now), now + Duration::seconds(90), 0);
     for slot in Table::due_slots(since, domain::millis(until)) {
-        let mut due = table.due(slot, until).await?;
-        // a queue can hold a delivery back until its time; for the others the next run is soon enough
-        due.retain(|it| matches!(it.what, DueWork::Delivery(_)) || it.at <= at);
-        let orders: Vec<(&Delivery, Duration)> = due.iter().filter_map(|it| delivery(it, at)).collect();
+        let due = table.due(slot, until).await?;
+        let (deliveries, others): (Vec<Due>, Vec<Due>) =
+            due.into_iter().partition(|it| matches!(it.what, DueWork::Delivery(_)));
+        let orders: Vec<(&Delivery, Duration)> = deliveries.iter().filter_map(|it| delivery(it, at)).collect();
         queue.send_all(&orders).await?;
-        for it in &due {
-            match &it.what {
-                DueWork::Delivery(_) => {}
-                DueWork::Expire(entry) => expire(table, entry).await?,
-                DueWork::Escalate(entry) => escalation::run(table, entry, it.at, now).await?,
-            }
+        for it in &deliveries {
             table.delete_due(it).await?;
         }
-        if !due.is_empty() {
-            tracing::info!(count = due.len(), "{} things fall due", due.len());
+        if !deliveries.is_empty() {
+            tracing::info!(count = deliveries.len(), "{} deliveries fall due", deliveries.len());
         }
+        // a queue can hold a delivery back until its time; for the others the next run is soon enough
+        let ready = others.iter().filter(|it| it.at <= at).take(MOST.saturating_sub(done));
+        let work = ready.map(|it| inbox_work(table, it, now));
+        let outcomes: Vec<bool> = stream::iter(work).buffer_unordered(AT_ONCE).collect().await;
+        done += outcomes.len();
     }
     // a slot is looked at until it is over: what is put into it meanwhile is found
     Ok(at - 300_000)
+}
+
+/// Ends or escalates one; what fails stays for the next run, and holds nobody else up.
+async fn inbox_work(table: &Table, it: &Due, now: OffsetDateTime) -> bool {
+    let worked = match &it.what {
+        DueWork::Delivery(_) => Ok(()),
+        DueWork::Expire(entry) => expire(table, entry, now).await,
+        DueWork::Escalate(entry) => escalation::run(table, entry, it.at, now).await.map_err(SweepError::from),
+    };
+    let done = match worked {
+        Ok(()) => table.delete_due(it).await.map_err(SweepError::from),
+        Err(error) => Err(error),
+    };
+    done.inspect_err(|it| tracing::warn!(error = %Chain(it), "what fell due waits for the next run")).is_ok()
 }
 
 fn delivery(it: &Due, at: i64) -> Option<(&Delivery, Duration)> {
@@ -39,9 +60,15 @@ fn delivery(it: &Due, at: i64) -> Option<(&Delivery, Duration)> {
     Some((delivery, Duration::milliseconds((it.at - at).max(0))))
 }
 
-/// What has expired is deleted: it counts no more, on no device.
-async fn expire(table: &Table, it: &Entry) -> Result<(), SweepError> {
+/// What has expired is deleted: it counts no more, on no device. A change may have given it more time.
+async fn expire(table: &Table, it: &Entry, now: OffsetDateTime) -> Result<(), SweepError> {
     let number = it.id.sequence;
+    let Some(found) = table.notification(it.app, &it.id).await? else { return Ok(()) };
+    let at = found.data.get("expiresAt").and_then(Value::as_str);
+    let at = at.and_then(|it| OffsetDateTime::parse(it, &Rfc3339).ok());
+    if at.is_none_or(|it| it > now) {
+        return Ok(());
+    }
     let marked = marking::apply(table, it.app, &it.user, Change::Delete, &[(number, number)]).await?;
     marked.map(drop).ok_or(SweepError::Busy)
 }

@@ -9,8 +9,9 @@ use domain::socket::{Connection, Hub, Protocol, RESUMABLE_MS, Receiver};
 use table::{Table, TableError};
 use time::OffsetDateTime;
 
-/// Whoever sends the records of a connection holds it for so long, in milliseconds: a little more than a post may take.
+/// Whoever sends the records of a connection holds it for so long, in milliseconds, and stops in time.
 const HELD_MS: i64 = 15_000;
+const STOP_MS: i64 = 8_000;
 /// Rounds of sending what came meanwhile.
 const ROUNDS: usize = 20;
 
@@ -30,6 +31,9 @@ pub enum Sent {
 pub struct Lines {
     pub table: Table,
     pub posts: Posts,
+    pub clock: fn() -> OffsetDateTime,
+    /// Random text of a length.
+    pub word: fn(usize) -> String,
 }
 
 impl Lines {
@@ -41,11 +45,13 @@ impl Lines {
         write_id: &str,
         now: OffsetDateTime,
     ) -> Result<Sent, TableError> {
-        let Some(hub) = &receiver.hub else { return Ok(self.post(&receiver.connection, texts).await) };
+        let Some(hash) = &receiver.hub else { return Ok(self.post(&receiver.connection, texts).await) };
+        let Some(hub) = self.table.hub(hash).await? else { return Ok(Sent::Gone) };
         for (index, text) in texts.iter().enumerate() {
-            self.table.append_record(hub, text, &format!("{write_id}.{index}"), now).await?;
+            // records expire, and their numbers go on
+            self.table.append_record(hash, text, hub.sent, &format!("{write_id}.{index}"), now).await?;
         }
-        self.pump(hub, write_id, now).await
+        self.pump(hash, write_id).await
     }
 
     /// Posts messages to a socket, in order.
@@ -62,10 +68,11 @@ impl Lines {
     }
 
     /// Sends the records of a SignalR connection that were not sent on its socket yet. One at a time does, so that they
-    /// stay in order; who does looks again at the end for what came meanwhile.
-    pub async fn pump(&self, hash: &str, who: &str, now: OffsetDateTime) -> Result<Sent, TableError> {
-        let now = millis(now);
+    /// stay in order; who does looks again at the end for what came meanwhile. Where it is not sure what has arrived, it
+    /// closes the socket: the client counts what it gets, and says on the next one how far it is.
+    pub async fn pump(&self, hash: &str, who: &str) -> Result<Sent, TableError> {
         for _ in 0..ROUNDS {
+            let now = millis((self.clock)());
             let Some(mut hub) = self.table.hub(hash).await? else { return Ok(Sent::Gone) };
             let Some(socket) = hub.connection.clone().filter(|_| hub.shaken && !hub.resuming) else {
                 let lost = hub.connection.is_none() && now - hub.at > RESUMABLE_MS;
@@ -75,9 +82,11 @@ impl Lines {
             if records.is_empty() {
                 return Ok(Sent::Done);
             }
-            match &hub.sending {
-                Some((other, until)) if other != who && *until > now => return Ok(Sent::Done),
-                _ => {}
+            if let Some((_, until)) = hub.sending {
+                if until <= now {
+                    self.renew(hash, &socket).await?; // whoever sent has died, nobody knows how far it came
+                }
+                return Ok(Sent::Done);
             }
             hub.sending = Some((who.to_owned(), now + HELD_MS));
             if !self.put(hash, &mut hub).await? {
@@ -85,44 +94,49 @@ impl Lines {
             }
             let (mut sent, mut outcome) = (hub.sent, Sent::Done);
             for (number, text) in records {
+                if millis((self.clock)()) > now + STOP_MS {
+                    break;
+                }
                 outcome = self.post(&socket, &[text]).await;
                 if outcome != Sent::Done {
                     break;
                 }
                 sent = number;
             }
-            self.let_go(hash, &socket, who, sent, outcome == Sent::Gone, now).await?;
-            match outcome {
-                Sent::Done => {}
-                Sent::Gone => return Ok(Sent::Done), // kept for the next socket
-                busy @ Sent::Busy(_) => return Ok(busy),
+            if outcome != Sent::Done {
+                self.renew(hash, &socket).await?; // all is kept for the next socket
+                return Ok(Sent::Done);
             }
+            self.let_go(hash, &socket, who, sent).await?;
         }
-        Ok(Sent::Busy("a connection changes too fast".to_owned()))
+        Ok(Sent::Done) // what is left goes out with the next record, or with the next ping
     }
 
-    async fn let_go(
-        &self,
-        hash: &str,
-        socket: &str,
-        who: &str,
-        sent: u64,
-        gone: bool,
-        now: i64,
-    ) -> Result<(), TableError> {
-        self.change(hash, |hub| {
+    /// Ends a socket, so that the client takes up its connection on another.
+    async fn renew(&self, hash: &str, socket: &str) -> Result<(), TableError> {
+        let now = millis((self.clock)());
+        let ours = |hub: &mut Hub| {
+            let ours = hub.connection.as_deref() == Some(socket);
+            if ours {
+                hub.detach(now);
+            }
+            ours
+        };
+        self.change(hash, ours).await?;
+        self.posts.close(socket).await;
+        Ok(())
+    }
+
+    async fn let_go(&self, hash: &str, socket: &str, who: &str, sent: u64) -> Result<(), TableError> {
+        let ours = |hub: &mut Hub| {
             let ours = hub.sending.as_ref().is_some_and(|it| it.0 == who);
             if !ours || hub.connection.as_deref() != Some(socket) {
                 return false; // a new socket begins anew
             }
             (hub.sending, hub.sent) = (None, hub.sent.max(sent));
-            if gone {
-                hub.detach(now);
-            }
             true
-        })
-        .await
-        .map(drop)
+        };
+        self.change(hash, ours).await.map(drop)
     }
 
     /// Changes a SignalR connection, again if others were faster; `None` if it is not there, or `change` refused.
@@ -146,6 +160,7 @@ impl Lines {
 
     async fn put(&self, hash: &str, hub: &mut Hub) -> Result<bool, TableError> {
         hub.revision += 1;
+        hub.writer = (self.word)(8);
         self.table.put_hub(hash, hub).await
     }
 

@@ -1,7 +1,7 @@
 //! What a notification and counts look like.
 
 use domain::inbox::{Counts, Marks, is_change};
-use domain::notification::{Notification, Place, Stream};
+use domain::notification::{Notification, NotificationId, Place, Stream};
 use domain::{AppId, rfc3339};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -56,7 +56,10 @@ impl NotificationOut {
     /// To whoever catches up: what was deleted says so and no more, since numbers have no gaps.
     pub fn told(app: AppId, it: &Notification, marks: &Marks) -> Self {
         let shown = Self::new(app, it, marks);
-        let gone = marks.deleted.contains(it.id.sequence) && !is_change(&it.kind);
+        // a change stands under a number that counts as deleted; it goes with what it changed
+        let of = it.data.get("updates").and_then(Value::as_str).and_then(|it| it.parse::<NotificationId>().ok());
+        let number = if is_change(&it.kind) { of.map(|it| it.sequence) } else { Some(it.id.sequence) };
+        let gone = number.is_some_and(|it| marks.deleted.contains(it));
         if gone { Self { data: json!({ "deleted": true }), ..shown } } else { shown }
     }
 

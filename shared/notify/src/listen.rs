@@ -1,7 +1,7 @@
 //! `notify listen`: a user's notifications as they come, over any of the three socket protocols; after a drop it goes on
 //! where it stopped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -69,6 +69,8 @@ struct Listener {
     json: bool,
     /// By stream. Numbers have no gaps, so what is missing is seen.
     places: BTreeMap<String, Place>,
+    /// Numbers that were shown, in the seed's protocol.
+    seen: BTreeSet<u64>,
     shown: u64,
 }
 
@@ -82,7 +84,7 @@ pub(crate) async fn run(it: Listen, data: &Path, json: bool) -> Result<(), CliEr
     let client = Client::open(it.target.clone(), data)?;
     let first = Place { sequence: None, cursor: it.after.clone() };
     let places = [(format!("user:{}", it.user), first)].into();
-    let mut listener = Listener { client, it, json, places, shown: 0 };
+    let mut listener = Listener { client, it, json, places, seen: BTreeSet::new(), shown: 0 };
     let mut failures = 0;
     loop {
         match listener.connect().await {
@@ -218,12 +220,9 @@ impl Listener {
         if let Value::Array(items) = message {
             let fresh = items.iter().filter_map(|it| self.number_of_seed(it).map(|number| (it.clone(), number)));
             for (it, number) in fresh.collect::<Vec<_>>() {
-                let place = self.places.entry(format!("user:{}", self.it.user)).or_default();
-                if place.sequence.is_none_or(|last| number > last) {
-                    place.sequence = Some(number);
-                    if self.show("", &it) {
-                        return Ok(Taken::Enough);
-                    }
+                // in this protocol nothing says in which order they come
+                if self.seen.insert(number) && self.show("", &it) {
+                    return Ok(Taken::Enough);
                 }
             }
             return Ok(Taken::Fine);

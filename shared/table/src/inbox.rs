@@ -15,6 +15,8 @@ use crate::{Attributes, COUNTED, Put, Range, Row, Table, TableError, codec, keys
 const MOST_IN_A_ROW: u64 = domain::BATCH as u64;
 /// How long a key makes a request safe to repeat (realtime, D-13), and how long one may be under way.
 const KEY_KEPT: Duration = Duration::hours(24);
+/// What a row of the list of everything holds at most, in bytes before they are packed.
+const MOST_BYTES: usize = 300_000;
 /// How long the list of everything is kept.
 const LISTED: i64 = 30 * 86_400;
 
@@ -28,6 +30,23 @@ pub struct Once {
     pub answer: Option<String>,
     /// When it began, in milliseconds.
     pub at: i64,
+}
+
+/// Notifications as rows hold them: at most 100, and small enough for a row (400 KB) even if nothing can be packed.
+fn in_rows(all: &[Notification]) -> Vec<&[Notification]> {
+    let (mut rows, mut from, mut length) = (Vec::new(), 0, 0);
+    for (at, it) in all.iter().enumerate() {
+        let size = it.data.to_string().len() + 500;
+        if at > from && (length + size > MOST_BYTES || at - from == domain::BATCH) {
+            rows.push(&all[from..at]);
+            (from, length) = (at, 0);
+        }
+        length += size;
+    }
+    if from < all.len() {
+        rows.push(&all[from..]);
+    }
+    rows
 }
 
 /// A row of marks: whose they are, beside them.
@@ -64,13 +83,20 @@ impl Table {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Notification>, TableError> {
-        let from = keys::number((after + 1).saturating_sub(MOST_IN_A_ROW - 1));
+        let mut from = (after + 1).saturating_sub(MOST_IN_A_ROW - 1);
         // rows before the first that counts come along, at most all but one of a whole row's length
         let most = limit + MOST_IN_A_ROW as usize;
-        let mut found = self.read(app, stream, &from, "~", true, most).await?;
-        found.retain(|it| it.id.sequence > after);
-        found.truncate(limit);
-        Ok(found)
+        loop {
+            let mut found = self.read(app, stream, &keys::number(from), "~", true, most).await?;
+            let Some(last) = found.last().map(|it| it.id.sequence) else { return Ok(found) };
+            found.retain(|it| it.id.sequence > after);
+            if !found.is_empty() {
+                found.truncate(limit);
+                return Ok(found);
+            }
+            // large rows fill a page of 1 MB before the first that counts
+            from = last + 1;
+        }
     }
 
     /// Notifications with numbers up to `to`, newest first.
@@ -162,7 +188,7 @@ impl Table {
     /// Lists inbox notifications of one batch of the stream, for the view of everything. The same batch again replaces
     /// its row.
     pub async fn list_told(&self, app: AppId, told: &[Notification], at: i64, batch: &str) -> Result<(), TableError> {
-        for (index, some) in told.chunks(domain::BATCH).enumerate() {
+        for (index, some) in in_rows(told).into_iter().enumerate() {
             let row = Row::Told(app, at, format!("{batch}.{index}"));
             let packed = codec::pack(&some).map_err(|it| TableError::write(&row, it))?;
             let mut extra = codec::ttl(at / 1_000 + LISTED);

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, Put as PutRow, TransactWriteItem};
 use domain::AppId;
 use domain::inbox::{Entry, Escalation, Preferences, RETRACTED, UPDATED};
-use domain::notification::{News, Notification, NotificationId, next};
+use domain::notification::{News, Notification, NotificationId, Place, next};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -29,7 +29,8 @@ struct Outcome {
 
 #[derive(Serialize, Deserialize)]
 struct Newest {
-    sequence: u64,
+    #[serde(flatten)]
+    place: Place,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -150,22 +151,38 @@ impl Table {
         self.put(&row, &Outcome { state }, codec::ttl((now + RETENTION).unix_timestamp())).await
     }
 
-    /// The newest number of a collapse key, which a later one replaces. Answers the one before it.
-    pub async fn collapse(
+    /// The newest notification of a collapse key, as far as is known.
+    pub async fn collapsed(&self, app: AppId, user: &str, key: &str) -> Result<Option<Place>, TableError> {
+        let there: Option<Newest> = self.get(&collapse_row(app, user, key)).await?;
+        Ok(there.map(|it| it.place))
+    }
+
+    /// Notes the newest notification of a collapse key; `false` if a newer one is known by now.
+    pub async fn put_collapsed(
         &self,
         app: AppId,
         user: &str,
         key: &str,
-        sequence: u64,
+        place: Place,
         now: OffsetDateTime,
-    ) -> Result<Option<u64>, TableError> {
-        let hash = domain::id::sha256_hex(key.as_bytes());
-        let row = Row::Collapse(app, user.to_owned(), hash);
-        let before: Option<Newest> = self.get(&row).await?;
-        if before.as_ref().is_none_or(|it| it.sequence < sequence) {
-            self.put(&row, &Newest { sequence }, codec::ttl((now + RETENTION).unix_timestamp())).await?;
+    ) -> Result<bool, TableError> {
+        let row = collapse_row(app, user, key);
+        let ttl = codec::ttl((now + RETENTION).unix_timestamp());
+        let number = |it: String| AttributeValue::N(it);
+        let put = self.client.put_item().table_name(&self.name).return_consumed_capacity(COUNTED);
+        let put = put
+            .set_item(Some(codec::encode(&row, &Newest { place }, ttl)?))
+            .condition_expression(
+                "attribute_not_exists(PK) OR epoch < :epoch OR (epoch = :epoch AND #sequence <= :sequence)",
+            )
+            .expression_attribute_names("#sequence", "sequence")
+            .expression_attribute_values(":epoch", number(place.epoch.to_string()))
+            .expression_attribute_values(":sequence", number(place.sequence.to_string()));
+        match put.send().await.map_err(|it| it.into_service_error()) {
+            Ok(_) => Ok(true),
+            Err(it) if it.is_conditional_check_failed_exception() => Ok(false),
+            Err(source) => Err(TableError::write(&row, source)),
         }
-        Ok(before.map(|it| it.sequence))
     }
 
     /// The JSON Schema of a type, as text.
@@ -193,4 +210,8 @@ impl Table {
         let read = |it: Attributes| codec::decode::<TypeRow>("type", it).map(|it| (it.name, it.schema));
         rows.into_iter().map(read).collect()
     }
+}
+
+fn collapse_row(app: AppId, user: &str, key: &str) -> Row {
+    Row::Collapse(app, user.to_owned(), domain::id::sha256_hex(key.as_bytes()))
 }

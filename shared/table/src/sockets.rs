@@ -155,16 +155,17 @@ impl Table {
         self.delete(&Row::Hub(hash.to_owned())).await.map(drop)
     }
 
-    /// Keeps a record for a SignalR client until it is acknowledged, under the next number.
+    /// Keeps a record for a SignalR client until it is acknowledged, under the next number behind `sent`.
     pub async fn append_record(
         &self,
         hash: &str,
         text: &str,
+        sent: u64,
         write_id: &str,
         now: OffsetDateTime,
     ) -> Result<u64, TableError> {
         for attempt in 0..crate::streams::TRIES {
-            let number = self.last_record(hash).await? + 1;
+            let number = self.last_record(hash).await?.max(sent) + 1;
             let row = Row::HubRecord(hash.to_owned(), number);
             let record = Record { number, text: text.to_owned() };
             let ttl = codec::ttl(now.unix_timestamp() + KEPT);

@@ -62,7 +62,15 @@ impl Table {
     ) -> Result<Place, TableError> {
         for attempt in 0..TRIES {
             // the first look may be a moment old, at half the price: a number that is taken by then is not given again
-            let place = next(now, self.newest(app, stream, attempt > 0).await?);
+            let mut head = self.newest(app, stream, attempt > 0).await?;
+            if head.is_none() {
+                head = self.head(app, stream).await?;
+                if let (None, Stream::User(user)) = (head, stream) {
+                    // all has expired, or nothing was ever told: numbers begin anew, and old marks must not fit them
+                    self.delete(&Row::Marks(app, user.clone())).await?;
+                }
+            }
+            let place = next(now, head);
             let (row, body, extra) = stream_row(app, stream, place, news, now)?;
             if self.put_new(&row, &body, write_id, extra).await? == Put::Stored {
                 return Ok(place);
