@@ -268,7 +268,8 @@ fn one_cursor_over_changing_transports_misses_nothing_whatever_dies() {
                 if world.stack.function(name).is_some_and(|it| it.kill()) {
                     count(&tally.kills);
                 }
-                if dice.roll(20) == 0 {
+                // all at once: the more there are, the longer they need to come back
+                if dice.roll(20 + sockets) == 0 {
                     tally.cuts.fetch_add(world.stack.sockets.cut_all() as u64, Ordering::Relaxed);
                 }
                 for _ in 0..6 + dice.roll(10) {
