@@ -1,9 +1,12 @@
 //! The SignalR hub, with the official client, an independent one, and by hand where neither can go.
 
+use std::time::Duration;
+
+use local::sockets::Limits;
 use serde_json::{Value, json};
 use system_tests::socket::{End, Socket};
 use system_tests::tools::{Talker, node, python};
-use system_tests::{World, project, text};
+use system_tests::{World, own_stack, project, text};
 
 fn client(name: &str) -> String {
     project().join("tests/clients").join(name).to_string_lossy().into_owned()
@@ -43,6 +46,33 @@ fn the_official_client_passes_the_conformance_suite() {
         }
         assert!(failed.is_empty(), "{failed:#?}");
         assert_eq!(passed.len(), 15, "every case ran");
+    });
+}
+
+#[test]
+fn the_official_client_outlives_its_sockets() {
+    World::alone(async || {
+        let folder = tempfile::tempdir().unwrap();
+        let stack = own_stack(folder.path(), &[]).await;
+        let world = &World::open(&stack).await;
+        let (modules, token) = (node().await.to_string_lossy().into_owned(), world.token("jane", &[]).await);
+        // two hours at API Gateway
+        stack.sockets.limit(Limits { age: Duration::from_secs(3), ..Limits::default() });
+        let environment = [
+            ("URL", stack.url.as_str()),
+            ("TOKEN", &token),
+            ("KEY", &world.keys.api_key),
+            ("SECRET", &world.keys.api_secret),
+            ("USER_ID", "jane"),
+            ("MODULES", &modules),
+        ];
+        let mut suite = Talker::start("node", &[&client("signalr.mjs"), "lifetime"], &environment);
+        let mut said = Vec::new();
+        while let Some(line) = suite.line().await {
+            println!("{line}");
+            said.push(line);
+        }
+        assert!(said.len() == 2 && said.iter().all(|it| it.starts_with("ok lifetime")), "{said:#?}");
     });
 }
 

@@ -236,8 +236,41 @@ const cases = {
   },
 };
 
+// Only where connections live for seconds: `lifetime`.
+const short = {
+  'lifetime, stateful: one connection over many sockets': async () => {
+    const it = connection(base, {}, (builder) => builder.withStatefulReconnect().withKeepAliveInterval(500));
+    let closed = false;
+    it.onclose(() => { closed = true; });
+    await it.start();
+    const id = it.connectionId;
+    for (let round = 0; round < 8; round++) {
+      await send(`life ${round}`);
+      await until('it comes', () => titles(it).includes(`life ${round}`));
+      await new Promise((done) => setTimeout(done, 1000));
+    }
+    equal([closed, it.connectionId === id], [false, true], 'the same connection');
+    await it.stop();
+  },
+  'lifetime, not stateful: it connects again and resumes by its cursor': async () => {
+    const it = connection(base, {}, (builder) => builder.withAutomaticReconnect([0, 100, 500, 1000]));
+    let again = 0;
+    it.onreconnected(async () => { again += 1; await it.invoke('Resume', it.seen.at(-1)?.cursor ?? null); });
+    await it.start();
+    await send('again 0');
+    await until('it comes', () => titles(it).includes('again 0'));
+    for (let round = 1; round < 8; round++) {
+      await send(`again ${round}`);
+      await until('it comes', () => titles(it).includes(`again ${round}`));
+      await new Promise((done) => setTimeout(done, 1000));
+    }
+    if (again === 0) throw new Error('its socket never ended');
+    await it.stop();
+  },
+};
+
 const wanted = process.argv[2];
-for (const [name, run] of Object.entries(cases)) {
+for (const [name, run] of Object.entries(wanted === 'lifetime' ? short : cases)) {
   if (wanted && !name.includes(wanted)) continue;
   try {
     await run();
