@@ -67,14 +67,14 @@ fn what_keeps_the_stack_from_starting_is_said() {
         let broken = tempfile::tempdir().unwrap();
         std::fs::write(
             broken.path().join("template.yaml"),
-            "Parameters:\n  OperatorKeyHash: { Type: String }\nResources:\n  X:\n    Type: AWS::SNS::Topic\n",
+            "Parameters:\n  OperatorKeyHash: { Type: String }\n  SocketEndpoint: { Type: String }\nResources:\n  X:\n    Type: AWS::SNS::Topic\n",
         )
         .unwrap();
         let fresh = tempfile::tempdir().unwrap();
         assert!(
             start(fresh.path(), 0, broken.path().to_owned())
                 .await
-                .contains("template.yaml, line 5: the local stack does not know resources of type AWS::SNS::Topic")
+                .contains("template.yaml, line 6: the local stack does not know resources of type AWS::SNS::Topic")
         );
     });
 }
@@ -92,7 +92,7 @@ fn the_program_explains_itself() {
             "{text}"
         );
         let (good, text) = world.notify(&["redrive", "nothing"]).await;
-        assert!(!good && text.contains("those there are: faces, iconik, scan, stream, webhook"), "{text}");
+        assert!(!good && text.contains("those there are: faces, iconik, push, scan, stream, webhook"), "{text}");
         let (good, text) = world.notify(&["completions", "bash"]).await;
         assert!(good && text.contains("dead-letters"));
     });
