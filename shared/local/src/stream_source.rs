@@ -68,11 +68,17 @@ impl Mapping {
         let Some(last) = records.last().map(sequence) else { return Ok(false) };
         let wanted: Vec<Value> = records.into_iter().map(localised(&self.table)).filter(|it| self.wants(it)).collect();
         if !wanted.is_empty() {
-            self.handle(wanted).await;
+            self.handle(wanted).await?;
         }
-        crate::stack::write_private(&self.checkpoint, last.as_bytes())
-            .map_err(|it| StackError::Unwritable { path: self.checkpoint.clone(), source: it.into() })?;
+        self.mark(&last)?;
         Ok(true)
+    }
+
+    /// Everything up to a record was handled. Kept after each part of a batch, as Lambda does: after a kill a part that was
+    /// handled must not come again as part of another one, or what functions name by a batch would be there twice.
+    fn mark(&self, sequence: &str) -> Result<(), StackError> {
+        crate::stack::write_private(&self.checkpoint, sequence.as_bytes())
+            .map_err(|it| StackError::Unwritable { path: self.checkpoint.clone(), source: it.into() })
     }
 
     async fn iterator(&self) -> Result<String, StackError> {
@@ -93,15 +99,18 @@ impl Mapping {
         self.source.filters.is_empty() || self.source.filters.iter().any(|it| stream_filter::fits(it, record))
     }
 
-    async fn handle(&self, records: Vec<Value>) {
+    async fn handle(&self, records: Vec<Value>) -> Result<(), StackError> {
         let mut batches = VecDeque::from([Batch { records, tries: 0 }]);
         while let Some(mut batch) = batches.pop_front() {
-            let Some(slot) = self.function.slot().await else { return };
+            let Some(slot) = self.function.slot().await else { return Ok(()) };
             let payload = Bytes::from(json!({ "Records": batch.records }).to_string());
             let failed_at = match self.function.invoke(slot, payload).await {
                 Outcome::Answered(body) => self.first_failure(&body, &batch.records),
                 _ => Some(0),
             };
+            if let Some(last) = batch.records[..failed_at.unwrap_or(batch.records.len())].last() {
+                self.mark(&sequence(last))?;
+            }
             let Some(at) = failed_at else { continue };
             let whole = at == 0;
             batch.records.drain(..at);
@@ -120,6 +129,7 @@ impl Mapping {
                 batches.push_front(batch);
             }
         }
+        Ok(())
     }
 
     /// Where a batch failed first; `None` if all went well.
