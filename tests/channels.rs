@@ -24,54 +24,146 @@ async fn ask(
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
+/// What a caller gets as text: the order of members counts.
+async fn text_of(
+    world: &World<'_>,
+    method: Method,
+    path: &str,
+    query: &[(&str, &str)],
+    form: Option<&[(&str, &str)]>,
+) -> (u16, String) {
+    let request = world.http.request(method, format!("{}{path}", world.stack.url)).query(query);
+    let request = request.header("x-api-key", &world.keys.api_key).header("x-api-secret", &world.keys.api_secret);
+    let answer = match form {
+        Some(form) => request.form(form),
+        None => request,
+    };
+    let answer = answer.send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+/// The published samples, in and out, byte for byte but for ids, times and what is masked (channel API, 3.2 to 3.8).
 #[test]
-fn configurations_have_the_published_shape() {
+fn each_endpoint_answers_the_published_sample() {
     World::run(async |world| {
         let app = world.keys.application_id.as_str();
-        let form =
-            [("webHookUrl", "https://webhook.example.com/hook?token=abc"), ("retryCount", "3"), ("IsActive", "true")];
-        let (status, made) =
-            ask(world, Method::POST, &format!("{PATH}/WebHook"), &[("applicationId", app)], Some(&form)).await;
-        assert_eq!(status, 200, "{made}");
-        let members: Vec<&String> = made.as_object().unwrap().keys().collect();
-        assert_eq!(
-            members,
-            [
-                "applicationId",
-                "channel",
-                "createdAt",
-                "id",
-                "includeImageData",
-                "isActive",
-                "notificationChannelConfigurationJSON",
-                "updatedAt"
-            ]
+        let query = [("applicationId", app)];
+        // 3.6, sent as the page says: form-data
+        let boundary = "----sample";
+        let rabbit = [
+            ("isActive", "true"),
+            ("password", "securePassword123"),
+            ("queueName", "TaskQueue"),
+            ("username", "admin"),
+            ("url", "amqp://localhost/Test"),
+            ("includeImageData", "true"),
+        ];
+        let part = |(name, value): &(&str, &str)| {
+            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        let body = rabbit.iter().map(part).collect::<String>() + &format!("--{boundary}--\r\n");
+        let request = world.http.post(format!("{}{PATH}/RabbitMQ", world.stack.url)).query(&query);
+        let request = request.header("x-api-key", &world.keys.api_key).header("x-api-secret", &world.keys.api_secret);
+        let request = request.header("content-type", format!("multipart/form-data; boundary={boundary}")).body(body);
+        let made = request.send().await.unwrap().text().await.unwrap();
+        let it: Value = serde_json::from_str(&made).unwrap();
+        let (id, created, updated) = (text(&it["id"]), text(&it["createdAt"]), text(&it["updatedAt"]));
+        assert_eq!(created, updated, "on create both are the same");
+        let json = r#"{\"Url\":\"amqp://localhost/Test\",\"Username\":\"admin\",\"Password\":\"********\",\"QueueName\":\"TaskQueue\"}"#;
+        let front = format!(
+            r#"{{"id":"{id}","applicationId":"{app}","channel":2,"notificationChannelConfigurationJSON":"{json}""#
         );
-        let settings = r#"{"WebHookUrl":"https://webhook.example.com/hook?token=********","RetryCount":3,"ExponentialBackoffFactor":2.0}"#;
-        assert_eq!(made["notificationChannelConfigurationJSON"], settings);
-        let id = text(&made["id"]);
+        let end = |updated: &str| {
+            format!(r#","isActive":true,"includeImageData":true,"createdAt":"{created}","updatedAt":"{updated}"}}"#)
+        };
+        assert_eq!(made, format!("{front}{}", end(&updated)));
+
+        // 3.7, with the mask that was read: the password stays
         let one = [("applicationId", app), ("configurationId", id.as_str())];
-        let (_, read) = ask(world, Method::GET, PATH, &one, None).await;
+        let mut masked = rabbit;
+        masked[1].1 = "********";
+        let (status, changed) = text_of(world, Method::PUT, &format!("{PATH}/RabbitMQ"), &one, Some(&masked)).await;
+        let it: Value = serde_json::from_str(&changed).unwrap();
+        assert_eq!((status, changed), (200, format!("{front}{}", end(&text(&it["updatedAt"])))));
+
+        // 3.4 and 3.2: with the part that only GET has
+        let short =
+            r#","notificationChannelConfiguration":{"isActive":true,"includeImageData":true,"notificationChannel":2}"#;
+        let whole = format!("{front}{short}{}", end(&text(&it["updatedAt"])));
+        assert_eq!(text_of(world, Method::GET, PATH, &one, None).await, (200, whole.clone()));
         assert_eq!(
-            read["notificationChannelConfiguration"],
-            json!({ "isActive": true, "includeImageData": false, "notificationChannel": 0 })
+            text_of(world, Method::GET, &format!("{PATH}/All"), &query, None).await,
+            (200, format!("[{whole}]"))
         );
-        let (_, all) = ask(world, Method::GET, &format!("{PATH}/All"), &one[..1], None).await;
-        let (_, active) = ask(world, Method::GET, &format!("{PATH}/Active"), &one[..1], None).await;
-        assert_eq!(
-            (all.as_array().unwrap().len(), &active["$id"], &active["$values"][0]["id"]),
-            (1, &json!("1"), &json!(id))
-        );
-        let (status, gone) = ask(world, Method::DELETE, PATH, &one, None).await;
-        assert_eq!((status, gone), (200, json!(true)));
+        // 3.3
+        let wrapped = format!(r#"{{"$id":"1","$values":[{whole}]}}"#);
+        assert_eq!(text_of(world, Method::GET, &format!("{PATH}/Active"), &query, None).await, (200, wrapped.clone()));
+        let other = [("applicationId", app), ("references", "none")];
+        assert_eq!(text_of(world, Method::GET, &format!("{PATH}/Active"), &other, None).await.1, format!("[{whole}]"));
+        let other = [("applicationId", app), ("references", "preserve")];
+        assert_eq!(text_of(world, Method::GET, &format!("{PATH}/All"), &other, None).await.1, wrapped);
+
+        // a webhook's endpoint does not know it
+        let hook = [
+            ("isActive", "true"),
+            ("retryCount", "5"),
+            ("webHookUrl", "https://webhook.site/example"),
+            ("exponentialBackoffFactor", "2.0"),
+            ("includeImageData", "true"),
+        ];
+        let (status, gone) = ask(world, Method::PUT, &format!("{PATH}/WebHook"), &one, Some(&hook)).await;
+        assert_eq!(status, 404);
+        assert!(gone["errors"]["engine: Update"][0].as_str().unwrap().contains(&id));
+
+        // 3.5: the bare value, then a 404
+        assert_eq!(text_of(world, Method::DELETE, PATH, &one, None).await, (200, "true".to_owned()));
         let (status, gone) = ask(world, Method::DELETE, PATH, &one, None).await;
         assert_eq!(status, 404);
         assert_eq!(
             gone["errors"]["engine: Delete"][0],
             format!("Notification channel configuration {id} not found for Application {app}.")
         );
-        let (status, none) = ask(world, Method::GET, &format!("{PATH}/Active"), &one[..1], None).await;
-        assert_eq!((status, &none["type"]), (404, &json!("https://tools.ietf.org/html/rfc7231#section-6.5.1")));
+
+        // 3.3, none active: the full form, in its order of members
+        let (status, none) = text_of(world, Method::GET, &format!("{PATH}/Active"), &query, None).await;
+        let it: Value = serde_json::from_str(&none).unwrap();
+        let trace = text(&it["extensions"]["traceId"]);
+        let want = format!(
+            r#"{{"errors":{{"engine: Active":["No active notification channel configurations found for Application {app}."],"business: Active":["Error getting active notification channel configurations for Application: {app}"]}},"type":"https://tools.ietf.org/html/rfc7231#section-6.5.1","title":"One or more errors occurred.","status":404,"detail":null,"instance":null,"extensions":{{"traceId":"{trace}"}}}}"#
+        );
+        assert_eq!((status, none), (404, want));
+        assert_eq!(text_of(world, Method::GET, &format!("{PATH}/All"), &query, None).await, (200, "[]".to_owned()));
+
+        // 3.8
+        let (status, made) = text_of(world, Method::POST, &format!("{PATH}/WebHook"), &query, Some(&hook)).await;
+        let it: Value = serde_json::from_str(&made).unwrap();
+        let (id, created) = (text(&it["id"]), text(&it["createdAt"]));
+        let json =
+            r#"{\"WebHookUrl\":\"https://webhook.site/example\",\"RetryCount\":5,\"ExponentialBackoffFactor\":2.0}"#;
+        let want = format!(
+            r#"{{"id":"{id}","applicationId":"{app}","channel":0,"notificationChannelConfigurationJSON":"{json}","isActive":true,"includeImageData":true,"createdAt":"{created}","updatedAt":"{created}"}}"#
+        );
+        assert_eq!((status, made), (200, want));
+
+        // 3.9 and 8.1: ours
+        let hub = [("hubUrl", "https://hub.example.com/hub"), ("accessToken", "secret")];
+        let (status, made) = ask(world, Method::POST, &format!("{PATH}/SignalR"), &query, Some(&hub)).await;
+        let json =
+            r#"{"HubUrl":"https://hub.example.com/hub","HubMethod":"ReceiveNotification","AccessToken":"********"}"#;
+        assert_eq!(
+            (status, &made["channel"], &made["notificationChannelConfigurationJSON"]),
+            (200, &json!(1), &json!(json))
+        );
+        let one = [("applicationId", app), ("configurationId", made["id"].as_str().unwrap())];
+        let changed = [("hubUrl", "https://hub.example.com/hub"), ("hubMethod", "Take"), ("isActive", "FALSE")];
+        let (_, changed) = ask(world, Method::PUT, &format!("{PATH}/SignalR"), &one, Some(&changed)).await;
+        let json = r#"{"HubUrl":"https://hub.example.com/hub","HubMethod":"Take","AccessToken":"********"}"#;
+        assert_eq!(
+            (&changed["isActive"], &changed["notificationChannelConfigurationJSON"]),
+            (&json!(false), &json!(json))
+        );
+        let (_, all) = ask(world, Method::GET, &format!("{PATH}/All"), &query, None).await;
+        assert_eq!(all.as_array().unwrap().len(), 2);
     });
 }
 
@@ -91,6 +183,10 @@ fn wrong_fields_and_addresses_are_refused_by_name() {
                 "ExponentialBackoffFactor",
             ),
             (&[("webHookUrl", "https://example.com/"), ("signingSecret", "whsec_AA==")], "SigningSecret"),
+            (&[("webHookUrl", "https://example.com/"), ("types", "item.*.x")], "Types"),
+            (&[("webHookUrl", "https://example.com/"), ("filter", "{\"type\":[]}")], "Filter"),
+            (&[("webHookUrl", "https://example.com/"), ("format", "xml")], "Format"),
+            (&[("webHookUrl", "https://example.com/"), ("maxPerSecond", "5000")], "MaxPerSecond"),
         ] {
             let (status, envelope) =
                 ask(world, Method::POST, &format!("{PATH}/WebHook"), &[("applicationId", app)], Some(form)).await;
@@ -101,6 +197,30 @@ fn wrong_fields_and_addresses_are_refused_by_name() {
             );
             assert!(envelope["errors"][field].is_array(), "{field}: {envelope}");
         }
+        let rabbit = |url: &'static str, queue: &'static str| {
+            [("url", url), ("username", "admin"), ("password", "p"), ("queueName", queue)]
+        };
+        for (form, field) in [
+            (&rabbit("amqp://mq.example.com/", "q")[..], "Url"),
+            (&rabbit("amqps://admin:p@mq.example.com/", "q"), "Url"),
+            (&rabbit("amqps://10.0.0.1/", "q"), "Url"),
+            (&rabbit("amqps://mq.example.com/", "amq.topic"), "QueueName"),
+            (&rabbit("amqps://mq.example.com/", "q")[..2], "Password"),
+        ] {
+            let (status, envelope) =
+                ask(world, Method::POST, &format!("{PATH}/RabbitMQ"), &[("applicationId", app)], Some(form)).await;
+            assert!(status == 400 && envelope["errors"][field].is_array(), "{field}: {envelope}");
+        }
+        for (form, field) in [
+            (&[("hubUrl", "http://hub.example.com/")][..], "HubUrl"),
+            (&[("hubUrl", "https://hub.example.com/"), ("hubMethod", "1st")], "HubMethod"),
+        ] {
+            let (status, envelope) =
+                ask(world, Method::POST, &format!("{PATH}/SignalR"), &[("applicationId", app)], Some(form)).await;
+            assert!(status == 400 && envelope["errors"][field].is_array(), "{field}: {envelope}");
+        }
+        let version = [("applicationId", app), ("x-api-version", "9.0")];
+        assert_eq!(ask(world, Method::GET, &format!("{PATH}/All"), &version, None).await.0, 400);
         let other = "d5eabbb8-c0f6-4640-94fd-3566edad499f";
         let (status, _) = ask(world, Method::GET, &format!("{PATH}/All"), &[("applicationId", other)], None).await;
         assert_eq!(status, 403);
@@ -181,7 +301,8 @@ fn a_refused_delivery_is_tried_again_under_the_same_id() {
                 let (_, deliveries) = ask(world, Method::GET, "/api/v1/Notification/Deliveries", &query, None).await;
                 let all = deliveries.as_array().unwrap();
                 let attempts: usize = all.iter().map(|it| it["attempts"].as_array().unwrap().len()).sum();
-                (all.len() == 2 && attempts == 5 && all.iter().all(|it| it["state"] == "delivered")).then_some(())
+                // with the challenge
+                (all.len() == 3 && attempts == 6 && all.iter().all(|it| it["state"] == "delivered")).then_some(())
             })
             .await;
     });

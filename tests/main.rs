@@ -14,6 +14,7 @@ mod inbox;
 mod kills;
 mod listen;
 mod meter;
+mod rabbit;
 mod scans;
 mod signalr;
 mod sockets;

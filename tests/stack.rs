@@ -92,7 +92,10 @@ fn the_program_explains_itself() {
             "{text}"
         );
         let (good, text) = world.notify(&["redrive", "nothing"]).await;
-        assert!(!good && text.contains("those there are: faces, iconik, push, scan, stream, webhook"), "{text}");
+        assert!(
+            !good && text.contains("those there are: amqp, faces, iconik, push, scan, signalr, stream, webhook"),
+            "{text}"
+        );
         let (good, text) = world.notify(&["completions", "bash"]).await;
         assert!(good && text.contains("dead-letters"));
     });

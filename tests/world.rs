@@ -163,13 +163,30 @@ impl World<'_> {
         let receiver = Receiver::start().await;
         let channel = self.channel(&receiver.url, more).await;
         receiver.knows(&text(&channel["signingSecret"]));
-        *receiver.channel.lock().expect("not poisoned") = text(&channel["id"]);
+        let id = text(&channel["id"]);
+        receiver.channel.lock().expect("not poisoned").clone_from(&id);
+        if channel["status"] == "unconfirmed" {
+            self.until("the receiver has answered its challenge", async || {
+                (self.configuration(&id).await["status"] == "active").then_some(())
+            })
+            .await;
+        }
         receiver
     }
 
+    /// A channel as it is, with what the published shape does not have.
+    pub async fn configuration(&self, id: &str) -> Value {
+        let path = format!("{}/api/v1/Notification/ChannelConfiguration", self.stack.url);
+        let query = [("applicationId", self.keys.application_id.as_str()), ("configurationId", id)];
+        let request = self.http.get(path).query(&query).header("x-extended", "true");
+        let request = request.header("x-api-key", &self.keys.api_key).header("x-api-secret", &self.keys.api_secret);
+        request.send().await.expect("the API answers").json().await.expect("a channel")
+    }
+
+    /// A webhook; of every type, if `more` does not say otherwise.
     pub async fn channel(&self, url: &str, more: &[(&str, &str)]) -> Value {
-        let mut form = vec![("webHookUrl", url)];
-        form.extend_from_slice(more);
+        let mut form = more.to_vec();
+        form.extend([("webHookUrl", url), ("format", "native")]);
         let path = format!("{}/api/v1/Notification/ChannelConfiguration/WebHook", self.stack.url);
         let request =
             self.http.post(path).query(&[("applicationId", &self.keys.application_id)]).header("x-extended", "true");

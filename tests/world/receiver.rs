@@ -1,6 +1,7 @@
 //! A webhook receiver as a customer would write it, with the official library; and as one would not.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -37,6 +38,8 @@ struct Inner {
     forged: Mutex<Vec<String>>,
     /// Answers to give before the usual 204.
     answers: Mutex<VecDeque<Answer>>,
+    /// Whether it repeats challenges.
+    willing: AtomicBool,
 }
 
 /// A running receiver.
@@ -49,12 +52,17 @@ pub struct Receiver {
 
 impl Receiver {
     pub async fn start() -> Self {
-        let inner = Arc::<Inner>::default();
+        let inner = Arc::new(Inner { willing: true.into(), ..Inner::default() });
         let router = Router::new().fallback(post(take)).with_state(inner.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { url, channel: Arc::default(), inner }
+    }
+
+    /// It wants not to be called.
+    pub fn unwilling(&self) {
+        self.inner.willing.store(false, Ordering::Relaxed);
     }
 
     pub fn knows(&self, secret: &str) {
@@ -93,7 +101,10 @@ async fn take(State(it): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) -> 
         return status(401, &[]);
     }
     let id = headers["webhook-id"].to_str().expect("an id").to_owned();
-    let body = serde_json::from_slice(&body).expect("a JSON body");
+    let body: Value = serde_json::from_slice(&body).expect("a JSON body");
+    if body["type"] == "channel.challenge" && it.willing.load(Ordering::Relaxed) {
+        return Response::new(Body::from(body["data"]["challenge"].as_str().unwrap_or_default().to_owned()));
+    }
     it.messages.lock().expect("not poisoned").push(Message { id, body });
     let answer = it.answers.lock().expect("not poisoned").pop_front();
     match answer {

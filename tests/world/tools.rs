@@ -63,6 +63,95 @@ pub async fn chromium() {
         .await;
 }
 
+static RABBIT: OnceCell<()> = OnceCell::const_new();
+
+/// A RabbitMQ of a test's own, which it may stop and start again; Debian's package.
+pub struct Rabbit {
+    folder: tempfile::TempDir,
+    port: u16,
+    child: Option<Child>,
+}
+
+const RABBIT_HOME: &str = "/usr/lib/rabbitmq/bin";
+
+impl Rabbit {
+    pub async fn start() -> Self {
+        RABBIT
+            .get_or_init(async || {
+                if !std::path::Path::new(RABBIT_HOME).is_dir() {
+                    // without a policy Debian would start a broker of its own
+                    let install = ["install", "-y", "--no-install-recommends", "rabbitmq-server"];
+                    let done = runs("apt-get", &["update"]).await && runs("apt-get", &install).await;
+                    assert!(done, "the tests need RabbitMQ: apt-get install rabbitmq-server");
+                }
+            })
+            .await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let port = free_port();
+        let mut rabbit = Self { folder, port, child: None };
+        rabbit.run().await;
+        rabbit
+    }
+
+    /// The URL of the broker, without credentials (`guest`, `guest`).
+    pub fn url(&self) -> String {
+        format!("amqp://127.0.0.1:{}", self.port)
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let folder = self.folder.path();
+        let mut command = Command::new(format!("{RABBIT_HOME}/{program}"));
+        command.env("HOME", folder).env("RABBITMQ_NODENAME", format!("test{}@localhost", self.port));
+        command.env("RABBITMQ_NODE_PORT", self.port.to_string()).env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1");
+        command.env("RABBITMQ_DIST_PORT", (self.port + 1).to_string());
+        command.env("RABBITMQ_MNESIA_BASE", folder.join("data")).env("RABBITMQ_LOG_BASE", folder.join("log"));
+        command.env("RABBITMQ_ENABLED_PLUGINS_FILE", folder.join("plugins")).env("RABBITMQ_LOGS", "-");
+        command.env("RABBITMQ_SERVER_START_ARGS", "-kernel inet_dist_use_interface {127,0,0,1}");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        command
+    }
+
+    /// Starts the broker again, with what it kept.
+    pub async fn run(&mut self) {
+        self.child = Some(self.command("rabbitmq-server").spawn().expect("RabbitMQ starts"));
+        let port = self.port;
+        crate::until("RabbitMQ listens", async || {
+            tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok().then_some(())
+        })
+        .await;
+        self.control(&["await_startup"]).await;
+    }
+
+    /// Stops the broker, as an operator does.
+    pub async fn stop(&mut self) {
+        self.control(&["stop"]).await;
+        if let Some(mut child) = self.child.take() {
+            child.wait().await.expect("it ends");
+        }
+    }
+
+    /// Runs `rabbitmqctl`.
+    pub async fn control(&self, arguments: &[&str]) {
+        let mut command = self.command("rabbitmqctl");
+        command.args(arguments);
+        assert!(command.status().await.expect("rabbitmqctl runs").success(), "rabbitmqctl {arguments:?}");
+    }
+}
+
+impl Drop for Rabbit {
+    fn drop(&mut self) {
+        // its server is a child of the script that was started
+        let mut stop = std::process::Command::new("pkill");
+        drop(stop.args(["-f", &format!("test{}@localhost", self.port)]).status());
+    }
+}
+
+/// A port that was free a moment ago, and the next one most likely.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").port()
+}
+
 /// A program that talks by lines.
 pub struct Talker {
     lines: Lines<BufReader<ChildStdout>>,

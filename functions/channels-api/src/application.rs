@@ -1,11 +1,11 @@
 //! `POST /api/v1/Applications`: a new tenant and its keys, for whoever holds the operator's key.
 
 use axum::Json;
-use axum::extract::State as Shared;
+use axum::extract::{Path, State as Shared};
 use axum::http::{HeaderMap, StatusCode};
-use domain::AppId;
-use domain::application::{ApiKey, Application, Consent};
+use domain::application::{Application, Consent, Scope};
 use domain::id::{hex, sha256_hex};
+use domain::{AppId, from_millis, rfc3339};
 use entry::clock;
 use entry::http::caller::matches;
 use entry::http::{Body, Problem};
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::State;
+use crate::keys::{Made, OverlapIn, manages, note};
 
 /// A tenant to make.
 #[derive(Deserialize, ToSchema)]
@@ -52,10 +53,7 @@ pub(crate) async fn create(
     headers: HeaderMap,
     Body(it): Body<ApplicationIn>,
 ) -> Result<(StatusCode, Json<ApplicationOut>), Problem> {
-    let key = headers.get("x-operator-key").and_then(|it| it.to_str().ok()).unwrap_or_default();
-    if state.operator_key_hash.is_empty() || !matches(key, &state.operator_key_hash) {
-        return Err(Problem::new(StatusCode::UNAUTHORIZED, "credentials", "send the operator's key as x-operator-key"));
-    }
+    is_operator(&state, &headers)?;
     if it.name.trim().is_empty() || it.name.len() > 100 {
         return Err(Problem::invalid("name", "1 to 100 characters"));
     }
@@ -63,27 +61,88 @@ pub(crate) async fn create(
         return Err(Problem::invalid("requestedBy", "say who switches facial recognition on"));
     }
     let (id, now) = (AppId::random(clock::random()), clock::now());
-    let key_id = clock::word(10);
-    // the checksum lets a secret scanner tell a key of ours from other text; 43 letters of 62 are 256 bits
-    let body = format!("nk_live_{key_id}_{}", clock::word(43));
-    let api_key = format!("{body}_{}", &sha256_hex(body.as_bytes())[..8]);
-    let (api_secret, private_key) = (clock::word(43), hex(&clock::random::<64>()));
+    let private_key = hex(&clock::random::<64>());
     let consent = it.facial_recognition.then(|| Consent { by: it.requested_by.clone(), at: now });
     let application = Application {
         id,
         name: it.name,
         wrapped_key: state.seal.new_key(id).await?,
         jwt_private_key_hash: sha256_hex(private_key.as_bytes()),
+        previous_jwt_private_key: None,
         facial_recognition: consent,
         created_at: now,
     };
-    let hashes =
-        ApiKey { app: id, key_hash: sha256_hex(api_key.as_bytes()), secret_hash: sha256_hex(api_secret.as_bytes()) };
-    state.table.put_application(&application, &key_id, &hashes).await?;
+    let made = Made::new(id, "first", Scope::usual(), now);
+    state.table.put_application(&application, &made.stored).await?;
     if it.open_inbox {
         state.table.put_open_inbox(id).await?;
     }
     tracing::info!(application.id = %id, "application {id} is made");
+    let Made { api_key, api_secret, .. } = made;
     let keys = ApplicationOut { application_id: id.to_string(), api_key, api_secret, jwt_private_key: private_key };
     Ok((StatusCode::CREATED, Json(keys)))
+}
+
+/// An application in the list of all.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ListedOut {
+    application_id: String,
+    name: String,
+    created_at: String,
+}
+
+/// All applications, for whoever holds the operator's key.
+#[utoipa::path(get, path = "/api/v1/Applications", tag = "Applications", params(("x-operator-key" = String, Header)),
+    responses((status = 200, body = Vec<ListedOut>), (status = 401, body = Problem)))]
+pub(crate) async fn list(Shared(state): Shared<State>, headers: HeaderMap) -> Result<Json<Vec<ListedOut>>, Problem> {
+    is_operator(&state, &headers)?;
+    let all = state.table.applications().await?;
+    let shown = all.into_iter().map(|it| ListedOut {
+        application_id: it.app.to_string(),
+        name: it.name,
+        created_at: rfc3339(from_millis(it.created_at)),
+    });
+    Ok(Json(shown.collect()))
+}
+
+/// A new JWT private key, shown this once.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct JwtKeyOut {
+    jwt_private_key: String,
+    /// Until when the one before is good as well.
+    overlap_until: String,
+}
+
+/// Replaces the key that tokens are asked for with; the old one stays good for a while. Tokens that were issued stay good
+/// until they expire.
+#[utoipa::path(post, path = "/api/v1/Applications/{id}/JwtKey/rotate", tag = "Applications", security(("keys" = [])), request_body = OverlapIn,
+    params(("id" = String, Path), ("x-operator-key" = Option<String>, Header)),
+    responses((status = 200, body = JwtKeyOut), (status = 401, body = Problem), (status = 404, body = Problem)))]
+pub(crate) async fn rotate(
+    Shared(state): Shared<State>,
+    Path(app): Path<String>,
+    headers: HeaderMap,
+    Body(it): Body<OverlapIn>,
+) -> Result<Json<JwtKeyOut>, Problem> {
+    let app = manages(&state, &headers, &app).await?;
+    let until = clock::now() + it.seconds()?;
+    let missing = || Problem::new(StatusCode::NOT_FOUND, "no-such-application", "there is no such application");
+    let mut application = state.table.application(app).await?.ok_or_else(missing)?;
+    let private_key = hex(&clock::random::<64>());
+    let old = std::mem::replace(&mut application.jwt_private_key_hash, sha256_hex(private_key.as_bytes()));
+    application.previous_jwt_private_key = Some((old, domain::millis(until)));
+    state.table.replace_application(&application).await?;
+    note(&state, app, "JWT key replaced", "").await?;
+    Ok(Json(JwtKeyOut { jwt_private_key: private_key, overlap_until: rfc3339(until) }))
+}
+
+/// Whether the caller holds the operator's key.
+pub(crate) fn is_operator(state: &State, headers: &HeaderMap) -> Result<(), Problem> {
+    let key = headers.get("x-operator-key").and_then(|it| it.to_str().ok()).unwrap_or_default();
+    if state.operator_key_hash.is_empty() || !matches(key, &state.operator_key_hash) {
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "credentials", "send the operator's key as x-operator-key"));
+    }
+    Ok(())
 }

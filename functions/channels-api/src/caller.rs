@@ -2,6 +2,8 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Uri};
+use domain::application::Scope;
 use domain::{AppId, ChannelId};
 use entry::http::Unknown;
 
@@ -11,14 +13,22 @@ use crate::envelope::Refusal;
 /// The caller's application, which the query parameter `applicationId` names as well.
 pub(crate) struct Caller {
     pub(crate) app: AppId,
+    /// The key that was presented; a token alone has none.
+    pub(crate) key_id: Option<String>,
+    pub(crate) scopes: Vec<Scope>,
     query: Vec<(String, String)>,
 }
 
 impl Caller {
     /// The query parameter `configurationId`.
     pub(crate) fn configuration(&self) -> Result<ChannelId, Refusal> {
-        let text = parameter(&self.query, "configurationId").ok_or_else(|| required("configurationId"))?;
+        let text = self.parameter("configurationId").ok_or_else(|| required("configurationId"))?;
         text.parse().map_err(|_| not_valid("configurationId", text))
+    }
+
+    /// A query parameter, whatever the case of its name; an empty one is not there.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+        parameter(&self.query, name)
     }
 }
 
@@ -26,29 +36,65 @@ impl FromRequestParts<State> for Caller {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Refusal> {
-        let app = state.callers.check(&parts.headers).await.map_err(|it| match it {
-            Unknown::Credentials => Refusal::Credentials,
-            other => Refusal::internal(other),
-        })?;
-        let query: Vec<(String, String)> =
-            form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+        let query = query(&parts.uri);
+        // a token of another issuer may leave it to the request to name the application
+        let named: Option<AppId> = parameter(&query, "applicationId").and_then(|it| it.parse().ok());
+        if let Some(value) = named.and_then(|it| it.to_string().parse().ok()) {
+            parts.headers.entry("x-application-id").or_insert(value);
+        }
+        let granted = state.callers.check(&parts.headers).await.map_err(refused)?;
+        version(&parts.headers, &query)?;
         let text = parameter(&query, "applicationId").ok_or_else(|| required("applicationId"))?;
         let named: AppId = text.parse().map_err(|_| not_valid("applicationId", text))?;
-        if named != app {
+        if named != granted.app {
             return Err(Refusal::OtherApplication(named.to_string()));
         }
-        Ok(Self { app, query })
+        Ok(Self { app: granted.app, key_id: granted.key_id, scopes: granted.scopes, query })
     }
+}
+
+pub(crate) fn refused(why: Unknown) -> Refusal {
+    match why {
+        Unknown::Credentials => Refusal::Credentials,
+        Unknown::Scope(scope) => Refusal::Scope(scope.name()),
+        Unknown::TooMany => Refusal::TooMany,
+        other => Refusal::internal(other),
+    }
+}
+
+/// The one version of this API, wherever it stands: header, query or a parameter of the media type (section 2.6).
+fn version(headers: &HeaderMap, query: &[(String, String)]) -> Result<(), Refusal> {
+    let header = |name: &str| headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
+    let inside = header("content-type").split(';').find_map(|it| it.trim().strip_prefix("x-api-version="));
+    let beside = Some(header("x-api-version")).filter(|it| !it.is_empty());
+    match inside.or(beside).or_else(|| parameter(query, "x-api-version")) {
+        None | Some("1.0" | "1") => Ok(()),
+        Some(other) => Err(Refusal::Field(
+            "x-api-version",
+            format!("The version '{}' is not supported.", other.chars().take(20).collect::<String>()),
+        )),
+    }
+}
+
+/// The application that a request names which needs no credentials.
+pub(crate) fn application_id(uri: &Uri) -> Result<AppId, Refusal> {
+    let query = query(uri);
+    let text = parameter(&query, "applicationId").ok_or_else(|| required("applicationId"))?;
+    text.parse().map_err(|_| not_valid("applicationId", text))
+}
+
+fn query(uri: &Uri) -> Vec<(String, String)> {
+    form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect()
 }
 
 fn parameter<'a>(query: &'a [(String, String)], name: &str) -> Option<&'a str> {
     query.iter().find(|it| it.0.eq_ignore_ascii_case(name)).map(|it| it.1.as_str()).filter(|it| !it.is_empty())
 }
 
-fn required(name: &'static str) -> Refusal {
+pub(crate) fn required(name: &'static str) -> Refusal {
     Refusal::Field(name, format!("The {name} field is required."))
 }
 
-fn not_valid(name: &'static str, text: &str) -> Refusal {
+pub(crate) fn not_valid(name: &'static str, text: &str) -> Refusal {
     Refusal::Field(name, format!("The value '{}' is not valid.", text.chars().take(64).collect::<String>()))
 }

@@ -3,26 +3,34 @@
 use axum::Json;
 use axum::extract::State as Shared;
 use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use domain::application::Scope;
+use domain::channel::{Channel, Kind, Target};
+use entry::clock;
+use entry::secrets::channel_field;
+use serde_json::{Value, json};
 
 use crate::State;
 use crate::caller::Caller;
-use crate::dto::{Configuration, Values};
+use crate::dto::{Configuration, Revealed, Values};
 use crate::envelope::{Envelope, Refusal, Verb};
-use crate::webhook::extended;
+use crate::write::{extended, is_true, key_id};
 
-/// One channel configuration.
+/// One channel configuration. With the header `X-Reveal-Secrets: true` its secrets are in clear, where the deployment
+/// allows it (parameter `CompatRevealSecrets`) and the key has the scope `channels:reveal`; that is noted.
 #[utoipa::path(get, path = "/api/v1/Notification/ChannelConfiguration", tag = "Channels", security(("keys" = [])),
-    params(("applicationId" = String, Query), ("configurationId" = String, Query)),
-    responses((status = 200, body = Configuration), (status = 404, body = Envelope)))]
-pub(crate) async fn get(
-    Shared(state): Shared<State>,
-    caller: Caller,
-    headers: HeaderMap,
-) -> Result<Json<Configuration>, Refusal> {
+    params(("applicationId" = String, Query), ("configurationId" = String, Query), ("X-Extended" = Option<bool>, Header),
+        ("X-Reveal-Secrets" = Option<bool>, Header)),
+    responses((status = 200, body = Configuration), (status = 403, body = Envelope), (status = 404, body = Envelope)))]
+pub(crate) async fn get(Shared(state): Shared<State>, caller: Caller, headers: HeaderMap) -> Result<Response, Refusal> {
     let id = caller.configuration()?;
     let channel = state.table.channel(caller.app, id).await.map_err(Refusal::internal)?;
     let channel = channel.ok_or_else(|| Refusal::no_channel(caller.app, id, Verb::Get))?;
-    Ok(Json(Configuration::whole(&channel, extended(&headers))))
+    let mut shown = whole(&state, &channel, extended(&headers)).await?;
+    if is_true(&headers, "x-reveal-secrets") {
+        shown = shown.revealed(&channel, &revealed(&state, &caller, &channel).await?);
+    }
+    Ok(referenced(&caller, false, json!(shown), shown))
 }
 
 /// Removes a channel configuration. What is under way to it is dropped.
@@ -32,31 +40,101 @@ pub(crate) async fn get(
 pub(crate) async fn remove(Shared(state): Shared<State>, caller: Caller) -> Result<Json<bool>, Refusal> {
     let id = caller.configuration()?;
     let was_there = state.table.delete_channel(caller.app, id).await.map_err(Refusal::internal)?;
-    if was_there { Ok(Json(true)) } else { Err(Refusal::no_channel(caller.app, id, Verb::Delete)) }
+    if !was_there {
+        return Err(Refusal::no_channel(caller.app, id, Verb::Delete));
+    }
+    state.table.delete_health(caller.app, id).await.map_err(Refusal::internal)?;
+    Ok(Json(true))
 }
 
-/// All channel configurations of the application.
+/// All channel configurations of the application. `references=preserve` wraps them as `/Active` does.
 #[utoipa::path(get, path = "/api/v1/Notification/ChannelConfiguration/All", tag = "Channels", security(("keys" = [])),
-    params(("applicationId" = String, Query)), responses((status = 200, body = Vec<Configuration>), (status = 401, body = Envelope)))]
-pub(crate) async fn all(
-    Shared(state): Shared<State>,
-    caller: Caller,
-    headers: HeaderMap,
-) -> Result<Json<Vec<Configuration>>, Refusal> {
+    params(("applicationId" = String, Query), ("references" = Option<String>, Query)),
+    responses((status = 200, body = Vec<Configuration>), (status = 401, body = Envelope)))]
+pub(crate) async fn all(Shared(state): Shared<State>, caller: Caller, headers: HeaderMap) -> Result<Response, Refusal> {
     let channels = state.table.channels(caller.app).await.map_err(Refusal::internal)?;
-    Ok(Json(channels.iter().map(|it| Configuration::whole(it, extended(&headers))).collect()))
+    let values = each(&state, &channels, extended(&headers)).await?;
+    Ok(list(&caller, false, values))
 }
 
-/// The active channel configurations of the application; 404 if there is none.
+/// The active channel configurations of the application; 404 if there is none. `references=none` answers a bare list.
 #[utoipa::path(get, path = "/api/v1/Notification/ChannelConfiguration/Active", tag = "Channels", security(("keys" = [])),
-    params(("applicationId" = String, Query)), responses((status = 200, body = Values), (status = 404, body = Envelope)))]
+    params(("applicationId" = String, Query), ("references" = Option<String>, Query)),
+    responses((status = 200, body = Values), (status = 404, body = Envelope)))]
 pub(crate) async fn active(
     Shared(state): Shared<State>,
     caller: Caller,
     headers: HeaderMap,
-) -> Result<Json<Values>, Refusal> {
-    let channels = state.table.channels(caller.app).await.map_err(Refusal::internal)?;
-    let active = channels.iter().filter(|it| it.active).map(|it| Configuration::whole(it, extended(&headers)));
-    let values: Vec<Configuration> = active.collect();
-    if values.is_empty() { Err(Refusal::NoneActive(caller.app)) } else { Ok(Json(Values { id: "1", values })) }
+) -> Result<Response, Refusal> {
+    let mut channels = state.table.channels(caller.app).await.map_err(Refusal::internal)?;
+    channels.retain(|it| it.active);
+    if channels.is_empty() {
+        return Err(Refusal::NoneActive(caller.app));
+    }
+    let values = each(&state, &channels, extended(&headers)).await?;
+    Ok(list(&caller, true, values))
+}
+
+/// A list as it was published at its endpoint, or as the caller asks for it (channel API, section 6.2).
+fn list(caller: &Caller, usual: bool, values: Vec<Configuration>) -> Response {
+    if preserved(caller, usual) {
+        Json(Values { id: "1", values }).into_response()
+    } else {
+        Json(values).into_response()
+    }
+}
+
+fn referenced(caller: &Caller, usual: bool, mut wrapped: Value, plain: Configuration) -> Response {
+    if !preserved(caller, usual) {
+        return Json(plain).into_response();
+    }
+    if let Some(members) = wrapped.as_object_mut() {
+        members.insert("$id".to_owned(), json!("1"));
+    }
+    Json(wrapped).into_response()
+}
+
+fn preserved(caller: &Caller, usual: bool) -> bool {
+    match caller.parameter("references") {
+        Some("preserve") => true,
+        Some("none") => false,
+        _ => usual,
+    }
+}
+
+async fn each(state: &State, channels: &[Channel], extended: bool) -> Result<Vec<Configuration>, Refusal> {
+    let mut all = Vec::with_capacity(channels.len());
+    for it in channels {
+        all.push(whole(state, it, extended).await?);
+    }
+    Ok(all)
+}
+
+async fn whole(state: &State, it: &Channel, extended: bool) -> Result<Configuration, Refusal> {
+    let shown = Configuration::whole(it);
+    if !extended {
+        return Ok(shown);
+    }
+    let health = state.table.health(it.app, it.id).await.map_err(Refusal::internal)?;
+    let shown = shown.extended(it, &health, domain::millis(clock::now()));
+    Ok(if it.target.kind() == Kind::Webhook { shown.with_key_id(key_id(state, it).await?) } else { shown })
+}
+
+/// The secrets of a channel, if the caller may see them. Who looks is on record before anything is shown.
+async fn revealed(state: &State, caller: &Caller, channel: &Channel) -> Result<Revealed, Refusal> {
+    if state.reveal_secrets != "owner" || !caller.scopes.contains(&Scope::ChannelsReveal) {
+        return Err(Refusal::Scope(Scope::ChannelsReveal.name()));
+    }
+    let now = clock::now();
+    let what = json!({ "what": "secrets revealed", "channel": channel.id, "key": caller.key_id });
+    state.table.put_audit(caller.app, &what, &clock::word(10), now).await.map_err(Refusal::internal)?;
+    tracing::warn!(application.id = %caller.app, channel.id = %channel.id, "the secrets of channel {} are shown", channel.id);
+    let sealed = match &channel.target {
+        Target::Webhook(_) => return Ok(Revealed { secret: Some(String::new()) }),
+        Target::RabbitMq(it) => Some(&it.password),
+        Target::SignalR(it) => it.token.as_ref(),
+    };
+    let Some(sealed) = sealed else { return Ok(Revealed { secret: Some(String::new()) }) };
+    let secret = state.secrets.open_text(caller.app, &channel_field(channel.id), sealed).await;
+    Ok(Revealed { secret: Some(secret.map_err(Refusal::internal)?) })
 }

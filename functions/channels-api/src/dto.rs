@@ -1,9 +1,15 @@
 //! Channel configurations in the published shape (channel API, section 6): member order included.
 
-use domain::channel::{Channel, Target, Webhook};
+use domain::channel::{Channel, Format, Target};
+use domain::delivery::Schedule;
+use domain::health::{Breaker, Health};
 use domain::rfc3339;
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
+
+/// What a secret is shown as (channel API, section 7.1).
+pub(crate) const MASK: &str = "********";
 
 /// A configuration. `notificationChannelConfiguration` stands in answers to GET alone.
 #[derive(Serialize, ToSchema)]
@@ -22,12 +28,33 @@ pub(crate) struct Configuration {
     include_image_data: bool,
     created_at: String,
     updated_at: String,
-    /// With the header `X-Extended: true`, when a webhook is made: the signing secret, shown this once.
+    #[serde(flatten)]
+    extended: Option<Extended>,
+}
+
+/// What the published shape does not have: with the header `X-Extended: true` alone (channel API, section 7.5).
+#[derive(Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Extended {
+    secrets_masked: bool,
+    /// active, inactive, unconfirmed, disabled, failing (the breaker is open), recovering
+    status: String,
+    consecutive_failures: u32,
+    disabled_reason: Option<String>,
+    /// Which of the public keys at `/Jwks` signs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) signing_secret: Option<String>,
-    /// With the header `X-Extended: true`: why the system switched it off.
+    signing_key_id: Option<String>,
+    /// When a webhook is made or its secret replaced: the signing secret, shown this once.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) disabled_reason: Option<String>,
+    signing_secret: Option<String>,
+    /// `adcreative` or `native`
+    format: &'static str,
+    types: Vec<String>,
+    #[schema(value_type = Object)]
+    filter: Option<Value>,
+    max_per_second: Option<u32>,
+    /// `exponential` or `standard`
+    schedule: &'static str,
 }
 
 /// The part that GET repeats.
@@ -48,46 +75,138 @@ pub(crate) struct Values {
     pub(crate) values: Vec<Configuration>,
 }
 
+/// The secrets of a channel in clear, for whoever may see them.
+#[derive(Default)]
+pub(crate) struct Revealed {
+    pub(crate) secret: Option<String>,
+}
+
 impl Configuration {
-    /// As create answers.
+    /// As create and update answer.
     pub(crate) fn new(it: &Channel) -> Self {
-        let Target::Webhook(webhook) = &it.target;
         Self {
             id: it.id.to_string(),
             application_id: it.app.to_string(),
-            channel: 0,
-            configuration_json: settings(webhook),
+            channel: it.target.number(),
+            configuration_json: settings(&it.target, &Revealed::default()),
             notification_channel_configuration: None,
             is_active: it.active,
             include_image_data: it.include_image_data,
             created_at: rfc3339(it.created_at),
             updated_at: rfc3339(it.updated_at),
-            signing_secret: None,
-            disabled_reason: None,
+            extended: None,
         }
     }
 
     /// As GET answers.
-    pub(crate) fn whole(it: &Channel, extended: bool) -> Self {
-        let short = Short { is_active: it.active, include_image_data: it.include_image_data, notification_channel: 0 };
-        let disabled_reason = it.disabled_reason.clone().filter(|_| extended);
-        Self { notification_channel_configuration: Some(short), disabled_reason, ..Self::new(it) }
+    pub(crate) fn whole(it: &Channel) -> Self {
+        let short = Short {
+            is_active: it.active,
+            include_image_data: it.include_image_data,
+            notification_channel: it.target.number(),
+        };
+        Self { notification_channel_configuration: Some(short), ..Self::new(it) }
+    }
+
+    /// With what the published shape does not have.
+    pub(crate) fn extended(mut self, it: &Channel, health: &Health, now: i64) -> Self {
+        let status = match health.breaker {
+            _ if it.disabled_reason.is_some() => "disabled",
+            _ if !it.active => "inactive",
+            _ if it.unconfirmed => "unconfirmed",
+            Breaker::Open { .. } | Breaker::HalfOpen { .. } => "failing",
+            Breaker::Closed if health.ramp(now).is_some() => "recovering",
+            Breaker::Closed => "active",
+        };
+        let schedule = match it.target.schedule() {
+            Schedule::Exponential { .. } => "exponential",
+            Schedule::Standard => "standard",
+        };
+        self.extended = Some(Extended {
+            secrets_masked: true,
+            status: status.to_owned(),
+            consecutive_failures: health.failures,
+            disabled_reason: it.disabled_reason.clone(),
+            format: format_name(it.format),
+            types: it.types.clone(),
+            filter: it.filter.clone().map(Value::from),
+            max_per_second: it.per_second,
+            schedule,
+            ..Extended::default()
+        });
+        self
+    }
+
+    /// With the signing secret in clear, which is shown once.
+    pub(crate) fn with_signing_secret(mut self, secret: String) -> Self {
+        if let Some(extended) = &mut self.extended {
+            extended.signing_secret = Some(secret);
+        }
+        self
+    }
+
+    pub(crate) fn with_key_id(mut self, id: String) -> Self {
+        if let Some(extended) = &mut self.extended {
+            extended.signing_key_id = Some(id);
+        }
+        self
+    }
+
+    /// With its secrets in clear (channel API, section 7.3).
+    pub(crate) fn revealed(mut self, it: &Channel, secrets: &Revealed) -> Self {
+        self.configuration_json = settings(&it.target, secrets);
+        if let Some(extended) = &mut self.extended {
+            extended.secrets_masked = false;
+        }
+        self
     }
 }
 
-fn settings(it: &Webhook) -> String {
-    let url = serde_json::to_string(&masked(&it.url)).unwrap_or_default();
-    // always with a decimal, as published
-    format!("{{\"WebHookUrl\":{url},\"RetryCount\":{},\"ExponentialBackoffFactor\":{:?}}}", it.retries, it.factor)
+pub(crate) fn format_name(it: Format) -> &'static str {
+    match it {
+        Format::AdCreative => "adcreative",
+        Format::Native => "native",
+    }
+}
+
+/// The inner JSON, in the published order of members.
+fn settings(it: &Target, revealed: &Revealed) -> String {
+    let json = |it: &str| serde_json::to_string(it).unwrap_or_default();
+    let secret = revealed.secret.as_deref().unwrap_or(MASK);
+    let shown = |url: &str| json(&if revealed.secret.is_some() { url.to_owned() } else { masked(url) });
+    match it {
+        Target::Webhook(it) => {
+            let (retries, factor) = match it.schedule {
+                Schedule::Exponential { retries, factor } => (retries, factor),
+                standard @ Schedule::Standard => (standard.retries(), 2.0),
+            };
+            // always with a decimal, as published
+            format!(
+                r#"{{"WebHookUrl":{},"RetryCount":{retries},"ExponentialBackoffFactor":{factor:?}}}"#,
+                shown(&it.url)
+            )
+        }
+        Target::RabbitMq(it) => format!(
+            r#"{{"Url":{},"Username":{},"Password":{},"QueueName":{}}}"#,
+            json(&it.url),
+            json(&it.username),
+            json(secret),
+            json(&it.queue)
+        ),
+        Target::SignalR(it) => {
+            let token = if it.token.is_some() { json(secret) } else { "null".to_owned() };
+            format!(r#"{{"HubUrl":{},"HubMethod":{},"AccessToken":{token}}}"#, shown(&it.url), json(&it.method))
+        }
+    }
 }
 
 /// Query values whose key speaks of a secret are masked (section 7.1).
-fn masked(url: &str) -> String {
+pub(crate) fn masked(url: &str) -> String {
     let Some((front, query)) = url.split_once('?') else { return url.to_owned() };
     let secret =
         |key: &str| ["token", "key", "secret", "sig", "code"].iter().any(|it| key.to_ascii_lowercase().contains(it));
     let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-        Some((key, _)) if secret(key) => format!("{key}=********"),
+        Some((key, _)) if secret(key) => format!("{key}={MASK}"),
         _ => pair.to_owned(),
     });
     format!("{front}?{}", pairs.collect::<Vec<_>>().join("&"))
@@ -95,20 +214,57 @@ fn masked(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use domain::bucket::Sealed;
+    use domain::channel::{RabbitMq, SignalR, Webhook};
+
     use super::*;
 
     #[test]
     fn settings_print_as_published_and_hide_secrets() {
-        let webhook = |url: &str, factor: f64| Webhook {
-            url: url.into(),
-            retries: 5,
-            factor,
-            secret: domain::bucket::Sealed(String::new()),
+        let schedule = Schedule::default();
+        let webhook =
+            Target::Webhook(Webhook { url: "https://example.com/webhook".into(), schedule, keys: Vec::new() });
+        let rabbit = Target::RabbitMq(RabbitMq {
+            url: "amqp://localhost/Test".into(),
+            username: "admin".into(),
+            password: Sealed("x".into()),
+            queue: "TaskQueue".into(),
+            schedule,
+        });
+        let hub = |token: Option<Sealed>| {
+            let (url, method) = ("https://hub.example.com/hub".into(), "ReceiveNotification".into());
+            Target::SignalR(SignalR { url, method, token, schedule })
         };
-        assert_eq!(
-            settings(&webhook("https://example.com/webhook", 2.0)),
-            r#"{"WebHookUrl":"https://example.com/webhook","RetryCount":5,"ExponentialBackoffFactor":2.0}"#
-        );
+        let clear = Revealed { secret: Some("securePassword123".into()) };
+        for (target, revealed, want) in [
+            (
+                &webhook,
+                &Revealed::default(),
+                r#"{"WebHookUrl":"https://example.com/webhook","RetryCount":5,"ExponentialBackoffFactor":2.0}"#,
+            ),
+            (
+                &rabbit,
+                &Revealed::default(),
+                r#"{"Url":"amqp://localhost/Test","Username":"admin","Password":"********","QueueName":"TaskQueue"}"#,
+            ),
+            (
+                &rabbit,
+                &clear,
+                r#"{"Url":"amqp://localhost/Test","Username":"admin","Password":"securePassword123","QueueName":"TaskQueue"}"#,
+            ),
+            (
+                &hub(Some(Sealed("x".into()))),
+                &Revealed::default(),
+                r#"{"HubUrl":"https://hub.example.com/hub","HubMethod":"ReceiveNotification","AccessToken":"********"}"#,
+            ),
+            (
+                &hub(None),
+                &Revealed::default(),
+                r#"{"HubUrl":"https://hub.example.com/hub","HubMethod":"ReceiveNotification","AccessToken":null}"#,
+            ),
+        ] {
+            assert_eq!(settings(target, revealed), want);
+        }
         assert_eq!(
             masked("https://a.example/?x=1&access_token=abc&Sig=d"),
             "https://a.example/?x=1&access_token=********&Sig=********"

@@ -5,8 +5,8 @@ use axum::response::{IntoResponse, Response};
 use domain::id::hex;
 use domain::{AppId, ChannelId};
 use entry::{Chain, clock};
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 /// Everything that can go wrong at these endpoints.
@@ -22,6 +22,18 @@ pub(crate) enum Refusal {
     NoneActive(AppId),
     #[error("{1}")]
     Field(&'static str, String),
+    /// The caller's key may not do this.
+    #[error("The key lacks the scope {0}.")]
+    Scope(&'static str),
+    #[error("{0}")]
+    NotThere(String),
+    #[error("{0}")]
+    Conflict(String),
+    /// What was asked for is not held any more (realtime, R-2): never a part of it.
+    #[error("{0}")]
+    Gap(String),
+    #[error("Too many wrong credentials from this address.")]
+    TooMany,
     #[error("{0}")]
     MediaType(String),
     #[error("the body has more than 64 KB")]
@@ -31,9 +43,10 @@ pub(crate) enum Refusal {
 }
 
 /// What was asked for; part of the published texts.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verb {
     Get,
+    Update,
     Delete,
 }
 
@@ -42,7 +55,7 @@ pub(crate) enum Verb {
 pub(crate) struct Envelope {
     /// By layer, or by field.
     #[schema(value_type = Object)]
-    errors: Map<String, Value>,
+    errors: Errors,
     r#type: &'static str,
     title: &'static str,
     status: u16,
@@ -50,6 +63,15 @@ pub(crate) struct Envelope {
     instance: Option<String>,
     #[schema(value_type = Object)]
     extensions: Value,
+}
+
+/// Texts under their tags, in the published order.
+struct Errors(Vec<(String, String)>);
+
+impl Serialize for Errors {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.0.iter().map(|(tag, text)| (tag, [text])))
+    }
 }
 
 impl Refusal {
@@ -64,8 +86,11 @@ impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
             Self::Credentials => StatusCode::UNAUTHORIZED,
-            Self::OtherApplication(_) => StatusCode::FORBIDDEN,
-            Self::NoChannel(..) | Self::NoneActive(_) => StatusCode::NOT_FOUND,
+            Self::OtherApplication(_) | Self::Scope(_) => StatusCode::FORBIDDEN,
+            Self::NoChannel(..) | Self::NoneActive(_) | Self::NotThere(_) => StatusCode::NOT_FOUND,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Gap(_) => StatusCode::GONE,
+            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::Field(..) => StatusCode::BAD_REQUEST,
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -73,29 +98,32 @@ impl Refusal {
         }
     }
 
-    fn errors(&self) -> Map<String, Value> {
+    fn errors(&self) -> Errors {
         let text = self.to_string();
-        let errors = match self {
+        let pair = |tag: &str, engine: String, business: String| {
+            Errors(vec![(format!("engine: {tag}"), engine), (format!("business: {tag}"), business)])
+        };
+        match self {
             Self::NoChannel(app, id, verb) => {
                 let (tag, doing) = match verb {
                     Verb::Get => ("Get", "getting"),
+                    Verb::Update => ("Update", "updating"),
                     Verb::Delete => ("Delete", "deleting"),
                 };
-                json!({
-                    format!("engine: {tag}"): [format!("Notification channel configuration {id} not found for Application {app}.")],
-                    format!("business: {tag}"): [format!("Error {doing} notification channel configuration {id} for Application: {app}")],
-                })
+                pair(
+                    tag,
+                    format!("Notification channel configuration {id} not found for Application {app}."),
+                    format!("Error {doing} notification channel configuration {id} for Application: {app}"),
+                )
             }
-            Self::NoneActive(app) => json!({
-                "engine: Active": [text],
-                "business: Active": [format!("Error getting active notification channel configurations for Application: {app}")],
-            }),
-            Self::Field(field, why) => json!({ *field: [why] }),
-            Self::Credentials | Self::OtherApplication(_) | Self::MediaType(_) | Self::TooLarge | Self::Internal(_) => {
-                json!({ "business:": [text] })
-            }
-        };
-        if let Value::Object(it) = errors { it } else { Map::new() }
+            Self::NoneActive(app) => pair(
+                "Active",
+                text,
+                format!("Error getting active notification channel configurations for Application: {app}"),
+            ),
+            Self::Field(field, why) => Errors(vec![((*field).to_owned(), why.clone())]),
+            _ => Errors(vec![("business:".to_owned(), text)]),
+        }
     }
 }
 
@@ -117,6 +145,10 @@ impl IntoResponse for Refusal {
             extensions: json!({ "traceId": trace }),
         };
         let body = serde_json::to_string(&envelope).unwrap_or_default();
-        (status, [(header::CONTENT_TYPE, "application/problem+json; charset=utf-8")], body).into_response()
+        let kind = (header::CONTENT_TYPE, "application/problem+json; charset=utf-8");
+        match status {
+            StatusCode::TOO_MANY_REQUESTS => (status, [kind, (header::RETRY_AFTER, "60")], body).into_response(),
+            _ => (status, [kind], body).into_response(),
+        }
     }
 }

@@ -6,15 +6,20 @@ mod configuration;
 mod deliveries;
 mod dto;
 mod envelope;
+mod explain;
+mod fields;
 mod form;
+mod keys;
+mod replay;
+mod signing;
 mod token;
-mod webhook;
+mod write;
 
 use std::sync::Arc;
 
 use domain::address::Allowed;
 use entry::http::Callers;
-use entry::{Seal, Secrets};
+use entry::{Outlets, Seal, Secrets};
 use table::Table;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -30,6 +35,10 @@ pub struct State {
     /// SHA-256 of the operator's key, in hex; empty means that nobody has it.
     pub operator_key_hash: String,
     pub allowed: Allowed,
+    /// Where retries and replays are queued.
+    pub outlets: Outlets,
+    /// Whether owners may see secrets in clear: `never` or `owner`.
+    pub reveal_secrets: String,
 }
 
 /// The routes, to serve.
@@ -42,13 +51,31 @@ pub fn router(state: State) -> axum::Router {
 #[derive(OpenApi)]
 #[openapi(paths(
     application::create,
+    application::list,
+    application::rotate,
+    keys::list,
+    keys::create,
+    keys::rotate,
+    keys::revoke,
     token::generate,
-    webhook::create,
+    token::refresh,
+    write::create_webhook,
+    write::update_webhook,
+    write::create_rabbit,
+    write::update_rabbit,
+    write::create_signal_r,
+    write::update_signal_r,
+    signing::rotate,
+    signing::jwks,
     configuration::get,
     configuration::remove,
     configuration::all,
     configuration::active,
-    deliveries::list
+    explain::test,
+    explain::explain,
+    deliveries::list,
+    deliveries::retry,
+    replay::replay
 ))]
 struct Description;
 
@@ -59,13 +86,26 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 fn routes() -> OpenApiRouter<State> {
     OpenApiRouter::new()
-        .routes(routes!(application::create))
+        .routes(routes!(application::create, application::list))
+        .routes(routes!(application::rotate))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(keys::revoke))
         .routes(routes!(token::generate))
-        .routes(routes!(webhook::create))
+        .routes(routes!(token::refresh))
+        .routes(routes!(write::create_webhook, write::update_webhook))
+        .routes(routes!(write::create_rabbit, write::update_rabbit))
+        .routes(routes!(write::create_signal_r, write::update_signal_r))
+        .routes(routes!(signing::rotate))
+        .routes(routes!(signing::jwks))
         .routes(routes!(configuration::get, configuration::remove))
         .routes(routes!(configuration::all))
         .routes(routes!(configuration::active))
+        .routes(routes!(explain::test))
+        .routes(routes!(explain::explain))
         .routes(routes!(deliveries::list))
+        .routes(routes!(deliveries::retry))
+        .routes(routes!(replay::replay))
 }
 
 #[cfg(test)]

@@ -3,16 +3,20 @@
 use std::sync::Arc;
 
 use channels_api::{State, router};
+use domain::application::Scope;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let (table, seal) = (start.table(), Arc::new(start.seal()));
+    let allowed = start.allowed_networks();
     let state = State {
-        callers: entry::http::Callers::new(table.clone(), seal.clone()),
+        callers: entry::http::Callers::new(table.clone(), seal.clone(), &allowed, Scope::Channels),
         secrets: Arc::new(entry::Secrets::new(table.clone(), seal.clone())),
         operator_key_hash: start.text("OPERATOR_KEY_HASH"),
-        allowed: start.allowed_networks(),
+        allowed,
+        outlets: start.outlets(),
+        reveal_secrets: start.text("REVEAL_SECRETS"),
         table,
         seal,
     };

@@ -1,19 +1,30 @@
-//! `POST /api/v1/Authorization/GenerateJwtToken` (channel API, section 2.1).
+//! `POST /api/v1/Authorization/GenerateJwtToken` and `RefreshJwtToken` (channel API, sections 2.1, 2.2 and 2.7).
 
 use axum::Json;
 use axum::extract::State as Shared;
+use axum::http::HeaderMap;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use domain::application::Application;
+use domain::id::sha256_hex;
 use domain::{AppId, rfc3339};
 use entry::clock;
 use entry::http::caller::matches;
 use entry::http::token::{LIFETIME, PURPOSE, write};
 use serde::Serialize;
+use table::{Refresh, Refreshed};
+use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
 use crate::State;
+use crate::caller::refused;
 use crate::envelope::{Envelope, Refusal};
 use crate::form::Form;
 
-/// An access token, good for 24 hours.
+/// A refresh token is good for so long after its access token, as in the published sample.
+const REFRESH: Duration = Duration::days(7);
+
+/// An access token, good for 24 hours, and a refresh token, good once.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TokenOut {
@@ -22,27 +33,87 @@ pub(crate) struct TokenOut {
     application_id: String,
     access_token: String,
     access_token_expiration: String,
+    /// 32 bytes in base64
+    refresh_token: String,
+    refresh_token_expiration: String,
 }
 
 /// Issues a token. Fields: `applicationId` (also as `urn:uuid:…`) and `jwtPrivateKey`.
 #[utoipa::path(post, path = "/api/v1/Authorization/GenerateJwtToken", tag = "Applications",
     request_body(content_type = "application/json", content = Object, description = "applicationId, jwtPrivateKey"),
     responses((status = 200, body = TokenOut), (status = 401, body = Envelope)))]
-pub(crate) async fn generate(Shared(state): Shared<State>, form: Form) -> Result<Json<TokenOut>, Refusal> {
-    let app: AppId = form.required("applicationId")?.parse().map_err(|_| Refusal::Credentials)?;
-    let application = state.callers.application(app).await.map_err(|it| match it {
-        entry::http::Unknown::Credentials => Refusal::Credentials,
-        other => Refusal::internal(other),
-    })?;
-    if !matches(form.required("jwtPrivateKey")?, &application.jwt_private_key_hash) {
+pub(crate) async fn generate(
+    Shared(state): Shared<State>,
+    headers: HeaderMap,
+    form: Form,
+) -> Result<Json<TokenOut>, Refusal> {
+    let (application, now) = (application(&state, &headers, &form).await?, clock::now());
+    let presented = form.required("jwtPrivateKey")?;
+    let current = matches(presented, &application.jwt_private_key_hash);
+    let before = application.previous_jwt_private_key.as_ref();
+    let before = before.is_some_and(|(hash, until)| *until > domain::millis(now) && matches(presented, hash));
+    if !(current || before) {
+        state.callers.failed(&headers);
         return Err(Refusal::Credentials);
     }
+    issue(&state, &application, clock::word(22), now).await
+}
+
+/// Issues a new token for a refresh token, and a new refresh token with it. Each is good once: if one is presented a
+/// second time, somebody has a copy, and all that came of it are void. Fields: `applicationId` and `refreshToken`.
+#[utoipa::path(post, path = "/api/v1/Authorization/RefreshJwtToken", tag = "Applications",
+    request_body(content_type = "application/json", content = Object, description = "applicationId, refreshToken"),
+    responses((status = 200, body = TokenOut), (status = 401, body = Envelope)))]
+pub(crate) async fn refresh(
+    Shared(state): Shared<State>,
+    headers: HeaderMap,
+    form: Form,
+) -> Result<Json<TokenOut>, Refusal> {
+    let (application, now) = (application(&state, &headers, &form).await?, clock::now());
+    let hash = sha256_hex(form.required("refreshToken")?.as_bytes());
+    match state.table.take_refresh(&hash, now).await.map_err(Refusal::internal)? {
+        Refreshed::Good(it) if it.app == application.id => issue(&state, &application, it.family, now).await,
+        Refreshed::Reused => {
+            tracing::warn!(application.id = %application.id, "a refresh token came twice: its family is void");
+            Err(Refusal::Credentials)
+        }
+        Refreshed::Good(_) | Refreshed::Unknown => {
+            state.callers.failed(&headers);
+            Err(Refusal::Credentials)
+        }
+    }
+}
+
+async fn application(state: &State, headers: &HeaderMap, form: &Form) -> Result<Application, Refusal> {
+    let app: AppId = form.required("applicationId")?.parse().map_err(|_| Refusal::Credentials)?;
+    state.callers.guess(headers).map_err(refused)?;
+    match state.table.application(app).await.map_err(Refusal::internal)? {
+        Some(it) => Ok(it),
+        None => {
+            state.callers.failed(headers);
+            Err(Refusal::Credentials)
+        }
+    }
+}
+
+async fn issue(
+    state: &State,
+    application: &Application,
+    family: String,
+    now: OffsetDateTime,
+) -> Result<Json<TokenOut>, Refusal> {
+    let app = application.id;
     let key = state.seal.derived(app, &application.wrapped_key, PURPOSE).await.map_err(Refusal::internal)?;
-    let now = clock::now();
+    let refresh_token = STANDARD.encode(clock::random::<32>());
+    let until = now + LIFETIME + REFRESH;
+    let stored = Refresh { app, family, expires: until.unix_timestamp() };
+    state.table.put_refresh(&sha256_hex(refresh_token.as_bytes()), &stored).await.map_err(Refusal::internal)?;
     Ok(Json(TokenOut {
         id: "1",
         application_id: app.to_string(),
         access_token: write(app, &key, now),
         access_token_expiration: rfc3339(now + LIFETIME),
+        refresh_token,
+        refresh_token_expiration: rfc3339(until),
     }))
 }

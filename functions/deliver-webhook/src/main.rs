@@ -1,20 +1,14 @@
-//! `deliver-webhook`: one attempt per message, its outcome, its retry.
+//! `deliver-webhook`: one attempt per message to call a webhook, its outcome, its retry.
 
-mod handler;
-mod settle;
+mod sender;
 
-use std::sync::Arc;
+use delivery::Parts;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
-    let (table, allowed) = (start.table(), start.allowed_networks());
-    let parts = handler::Parts {
-        secrets: entry::Secrets::new(table.clone(), Arc::new(start.seal())),
-        table,
-        queue: start.queue("WEBHOOK_QUEUE"),
-        client: guard::client(&allowed, Some(guard::TOTAL))?,
-        allowed,
-    };
-    start.batches(async |now, messages| handler::handle(&parts, now, messages).await).await
+    let allowed = start.allowed_networks();
+    let sender = sender::Webhooks::new(allowed)?;
+    let parts = Parts::new(&mut start, "WEBHOOK_QUEUE");
+    delivery::run(start, parts, sender).await
 }

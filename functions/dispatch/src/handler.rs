@@ -1,7 +1,7 @@
 //! A batch of the stream: read, order, deliver, count.
 
 use aws_lambda_events::event::dynamodb::EventRecord;
-use entry::{Chain, Queue};
+use entry::{Chain, Outlets, Queue};
 use table::{Batch, Changed, Marked, Record, Table, read_record};
 use time::OffsetDateTime;
 
@@ -13,7 +13,7 @@ pub(crate) struct Parts {
     pub(crate) table: Table,
     pub(crate) faces: Queue,
     pub(crate) faces_urgent: Queue,
-    pub(crate) webhooks: Queue,
+    pub(crate) outlets: Outlets,
     pub(crate) pushes: Queue,
     /// Which applications have sockets.
     pub(crate) presence: Presence,
@@ -46,7 +46,7 @@ pub(crate) async fn handle(parts: &Parts, now: OffsetDateTime, records: Vec<Even
     pushes::order(parts, now, &told, marked).await.map_err(|it| failed(it.as_ref(), &sequence))?;
     notifications::list(parts, &told, at, &sequence).await.map_err(|it| failed(&it, &sequence))?;
     inboxes::follow(parts, now, &told).await.map_err(|it| failed(it.as_ref(), &sequence))?;
-    notifications::deliver(parts, told).await.map_err(|it| failed(it.as_ref(), &sequence))?;
+    notifications::deliver(parts, told, now).await.map_err(|it| failed(it.as_ref(), &sequence))?;
     items::count(parts, &changed, at, &sequence).await.map_err(|it| failed(&it, &sequence))
 }
 

@@ -13,7 +13,7 @@ async fn main() -> Result<(), entry::Error> {
         table: start.table(),
         faces: start.queue("FACES_QUEUE"),
         faces_urgent: start.queue("FACES_URGENT_QUEUE"),
-        webhooks: start.queue("WEBHOOK_QUEUE"),
+        outlets: start.outlets(),
         pushes: start.queue("PUSH_QUEUE"),
         presence: pushes::Presence::default(),
         dead: start.queue("DEAD_LETTERS"),

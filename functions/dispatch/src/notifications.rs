@@ -5,39 +5,42 @@ use std::collections::hash_map::Entry;
 use std::error::Error;
 
 use domain::AppId;
-use domain::channel::{Channel, Target};
-use domain::notification::{Notification, Stream};
+use domain::channel::Channel;
+use domain::notification::{Notification, Place, Stream};
 use domain::order::Delivery;
+use serde_json::Value;
 use table::{Batch, TableError};
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
 use crate::handler::Parts;
 
-/// Queues a delivery for each active channel of each notification's application, which is read once per batch.
-pub(crate) async fn deliver(parts: &Parts, told: Vec<Batch>) -> Result<(), Box<dyn Error>> {
+/// Queues a delivery for each channel of the notification's application that wants it. The channels are read once per
+/// application and batch.
+pub(crate) async fn deliver(parts: &Parts, told: Vec<Batch>, now: OffsetDateTime) -> Result<(), Box<dyn Error>> {
     let mut channels: HashMap<AppId, Vec<Channel>> = HashMap::new();
-    let mut deliveries: Vec<(Delivery, Duration)> = Vec::new();
+    let mut deliveries: Vec<Delivery> = Vec::new();
     for batch in told.into_iter().filter(|it| it.stream() == Some(&Stream::App)) {
         let known = match channels.entry(batch.app) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => {
-                let all = parts.table.channels(batch.app).await?;
-                unknown.insert(all.into_iter().filter(|it| it.active).collect())
-            }
+            Entry::Vacant(unknown) => unknown.insert(parts.table.channels(batch.app).await?),
         };
         for notification in batch.notifications {
-            for channel in known.iter() {
-                match channel.target {
-                    Target::Webhook(_) => {
-                        let notification = notification.clone();
-                        let delivery = Delivery { v: 1, app: batch.app, channel: channel.id, attempt: 1, notification };
-                        deliveries.push((delivery, Duration::ZERO));
-                    }
-                }
-            }
+            collapse(parts, batch.app, &notification, now).await?;
+            let wanting = known.iter().filter(|it| it.wants(&notification).is_ok());
+            deliveries.extend(wanting.map(|it| Delivery::new(it, notification.clone())));
         }
     }
-    Ok(parts.webhooks.send_all(&deliveries).await?)
+    let orders: Vec<(&Delivery, Duration)> = deliveries.iter().map(|it| (it, Duration::ZERO)).collect();
+    Ok(parts.outlets.send(&orders).await?)
+}
+
+/// Notes the newest notification of a collapse key: a pending retry of an older one is given up then.
+async fn collapse(parts: &Parts, app: AppId, it: &Notification, now: OffsetDateTime) -> Result<(), TableError> {
+    if let Some(key) = it.data.get("collapseKey").and_then(Value::as_str) {
+        let place = Place { epoch: it.id.epoch, sequence: it.id.sequence };
+        parts.table.put_collapsed(app, "", key, place, now).await?;
+    }
+    Ok(())
 }
 
 /// Lists what was told to users, one row per application and batch, for the view of everything.

@@ -2,13 +2,13 @@
 
 use axum::Json;
 use axum::extract::{Query, State as Shared};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use domain::id::sha256_hex;
 use domain::millis;
 use domain::notification::is_name;
 use domain::socket::{Hub, Member};
 use entry::clock;
-use entry::http::{Problem, TICKET, refused};
+use entry::http::{Problem, refused};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -75,15 +75,10 @@ pub(crate) async fn negotiate(
 }
 
 async fn member(state: &State, headers: &HeaderMap, user: Option<String>) -> Result<Member, Problem> {
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok()?.strip_prefix("Bearer "));
-    if let Some(ticket) = bearer.map(str::trim).filter(|it| it.starts_with(TICKET)) {
-        let taken = state.table.take_ticket(&sha256_hex(ticket.as_bytes()), clock::now()).await?;
-        return taken.ok_or_else(|| refused(entry::http::Unknown::Credentials));
-    }
     if let Some(member) = reader::member(&state.callers, headers).await? {
         return Ok(member);
     }
-    let app = state.callers.check(headers).await.map_err(refused)?;
+    let app = state.callers.check(headers).await.map_err(refused)?.app;
     let user = user.filter(|it| is_name(it));
     let user = user.ok_or_else(|| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "say which `user`"))?;
     Ok(Member { app, user, groups: Vec::new() })

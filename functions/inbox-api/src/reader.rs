@@ -2,11 +2,11 @@
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use domain::AppId;
 use domain::socket::Member;
 use entry::http::caller::Caller;
-use entry::http::{Callers, Problem, refused};
+use entry::http::{Callers, Problem, TICKET, bearer, named, refused};
 
 use crate::State;
 
@@ -17,7 +17,10 @@ impl FromRequestParts<State> for Reader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
-        let Some(member) = member(&state.callers, &parts.headers).await? else {
+        // a ticket opens a socket, and nothing else
+        let ticket = bearer(&parts.headers).map_err(refused)?.is_some_and(|it| it.starts_with(TICKET));
+        let member = if ticket { None } else { member(&state.callers, &parts.headers).await? };
+        let Some(member) = member else {
             return Caller::from_request_parts(parts, state).await.map(|it| Self(it.0));
         };
         let named = RawPathParams::from_request_parts(parts, state).await.map_err(|it| Problem::internal(&it))?;
@@ -34,14 +37,13 @@ impl FromRequestParts<State> for Reader {
     }
 }
 
-/// The user whose token a request carries, if it comes without a key pair.
+/// The user whose token, or ticket, a request carries, if it comes without a key pair.
 pub(crate) async fn member(callers: &Callers, headers: &HeaderMap) -> Result<Option<Member>, Problem> {
     if headers.contains_key("x-api-key") {
         return Ok(None);
     }
-    let token = headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok()?.strip_prefix("Bearer "));
-    match token {
-        Some(token) => callers.member(token.trim()).await.map(Some).map_err(refused),
+    match bearer(headers).map_err(refused)? {
+        Some(pass) => callers.member(pass, named(headers)).await.map(Some).map_err(refused),
         None => Ok(None),
     }
 }

@@ -3,6 +3,7 @@
 mod bucket;
 mod dto;
 mod iconik;
+mod issuer;
 mod item;
 mod settings;
 

@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::State;
+use crate::issuer::{IssuerBody, checked};
 
 /// What a secret is shown as; sent back, it leaves the secret as it is.
 const MASK: &str = "********";
@@ -77,6 +78,8 @@ pub(crate) struct SettingsBody {
     /// Pages that may open sockets, at most 50; none means all
     #[schema(example = json!(["https://news.example.com"]))]
     allowed_origins: Vec<String>,
+    /// OpenID Connect issuers whose tokens are taken, at most 10
+    oidc_issuers: Vec<IssuerBody>,
 }
 
 impl SettingsBody {
@@ -113,6 +116,7 @@ impl SettingsBody {
             items_per_day: Some(it.items_per_day),
             bytes_per_day: Some(it.bytes_per_day),
             allowed_origins: it.allowed_origins.clone(),
+            oidc_issuers: it.oidc_issuers.iter().map(IssuerBody::shown).collect(),
         }
     }
 
@@ -217,6 +221,7 @@ impl SettingsBody {
             items_per_day: self.items_per_day.unwrap_or(0),
             bytes_per_day: self.bytes_per_day.unwrap_or(0),
             allowed_origins: self.allowed_origins.clone(),
+            oidc_issuers: checked(&self.oidc_issuers, allowed)?,
             iconik_access_token: before.iconik_access_token.clone(),
             iconik_webhook_secret: before.iconik_webhook_secret.clone(),
             aws_access_key: before.aws_access_key.clone(),

@@ -65,7 +65,7 @@ pub(crate) async fn connect(
             Some(found) => found,
             None => return Ok(NOT_FOUND),
         },
-        None => match member(parts, now, headers, query, named).await? {
+        None => match member(parts, headers, query, named).await? {
             Some(member) => (member, None),
             None => return Ok(UNAUTHORIZED),
         },

@@ -5,11 +5,9 @@ use std::collections::HashMap;
 use axum::http::{HeaderMap, header};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::id::sha256_hex;
 use domain::notification::is_name;
 use domain::socket::Member;
 use entry::http::Unknown;
-use time::OffsetDateTime;
 
 use crate::handler::{Parts, Trouble};
 
@@ -19,23 +17,19 @@ pub(crate) const BEARER: &str = "bearer.";
 /// The member that a request proves to be; `None` if it proves nothing. `named` is the user that its path names.
 pub(crate) async fn member(
     parts: &Parts,
-    now: OffsetDateTime,
     headers: &HeaderMap,
     query: &HashMap<String, String>,
     named: Option<&str>,
 ) -> Result<Option<Member>, Trouble> {
-    let found = if let Some(ticket) = query.get("ticket") {
-        parts.table.take_ticket(&sha256_hex(ticket.as_bytes()), now).await?
-    } else if let Some(token) = token(headers, query).filter(|_| !headers.contains_key("x-api-key")) {
-        if token.starts_with(entry::http::TICKET) {
-            parts.table.take_ticket(&sha256_hex(token.as_bytes()), now).await?
-        } else {
-            known(parts.callers.member(&token).await)?
-        }
+    let pass = query.get("ticket").cloned();
+    let pass = pass.or_else(|| token(headers, query).filter(|_| !headers.contains_key("x-api-key")));
+    let found = if let Some(pass) = pass {
+        let app = query.get("applicationId").and_then(|it| it.parse().ok());
+        known(parts.callers.member(&pass, app.or_else(|| entry::http::named(headers))).await)?
     } else if headers.contains_key("x-api-key") {
         let user = named.or_else(|| query.get("user").map(String::as_str)).filter(|it| is_name(it));
         let app = known(parts.callers.check(headers).await)?;
-        app.zip(user).map(|(app, user)| Member { app, user: user.to_owned(), groups: Vec::new() })
+        app.zip(user).map(|(it, user)| Member { app: it.app, user: user.to_owned(), groups: Vec::new() })
     } else if let Some(user) = named.filter(|it| parts.open && is_name(it)) {
         let app = parts.table.open_inbox().await?;
         app.map(|app| Member { app, user: user.to_owned(), groups: Vec::new() })
@@ -49,17 +43,17 @@ pub(crate) async fn member(
 fn known<T>(checked: Result<T, Unknown>) -> Result<Option<T>, Unknown> {
     match checked {
         Ok(it) => Ok(Some(it)),
-        Err(Unknown::Credentials) => Ok(None),
+        Err(Unknown::Credentials | Unknown::Scope(_) | Unknown::TooMany) => Ok(None),
         Err(it) => Err(it),
     }
 }
 
 /// The token of a request: in the header, in the query as browsers' SignalR clients send it, or beside the subprotocol.
 fn token(headers: &HeaderMap, query: &HashMap<String, String>) -> Option<String> {
-    let header = headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok()?.strip_prefix("Bearer "));
+    let header = entry::http::bearer(headers).ok().flatten();
     let offered = || offered(headers).find_map(|it| it.strip_prefix(BEARER).map(str::to_owned));
     let beside = || offered().and_then(|it| String::from_utf8(URL_SAFE_NO_PAD.decode(it).ok()?).ok());
-    header.map(|it| it.trim().to_owned()).or_else(|| query.get("access_token").cloned()).or_else(beside)
+    header.map(str::to_owned).or_else(|| query.get("access_token").cloned()).or_else(beside)
 }
 
 /// The subprotocols that a client offers, best first.

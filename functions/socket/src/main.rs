@@ -10,6 +10,7 @@ mod signalr;
 use std::sync::Arc;
 
 use channels::socket::Posts;
+use domain::application::Scope;
 use inbox::sending::Lines;
 
 #[tokio::main(flavor = "current_thread")]
@@ -17,7 +18,7 @@ async fn main() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let (table, seal, posts) = (start.table(), Arc::new(start.seal()), Posts::new(start.sockets()));
     let parts = handler::Parts {
-        callers: entry::http::Callers::new(table.clone(), seal),
+        callers: entry::http::Callers::new(table.clone(), seal, &start.allowed_networks(), Scope::Inbox),
         settings: entry::AppSettings::new(table.clone()),
         lines: Lines { table: table.clone(), posts, clock: entry::clock::now, word: entry::clock::word },
         looked: entry::Remembered::new(10_000),

@@ -2,7 +2,7 @@
 
 use domain::inbox::{Change, Entry};
 use domain::order::Delivery;
-use entry::{Chain, Queue};
+use entry::{Chain, Outlets};
 use futures_util::{StreamExt, stream};
 use inbox::{escalation, marking};
 use serde_json::Value;
@@ -17,14 +17,14 @@ const MOST: usize = 500;
 const AT_ONCE: usize = 16;
 
 /// Does what falls due before the next run, and answers how far it has come. Done first, removed afterwards.
-pub(crate) async fn run(table: &Table, queue: &Queue, since: i64, now: OffsetDateTime) -> Result<i64, SweepError> {
+pub(crate) async fn run(table: &Table, outlets: &Outlets, since: i64, now: OffsetDateTime) -> Result<i64, SweepError> {
     let (at, until, mut done) = (domain::millis(now), now + Duration::seconds(90), 0);
     for slot in Table::due_slots(since, domain::millis(until)) {
         let due = table.due(slot, until).await?;
         let (deliveries, others): (Vec<Due>, Vec<Due>) =
             due.into_iter().partition(|it| matches!(it.what, DueWork::Delivery(_)));
         let orders: Vec<(&Delivery, Duration)> = deliveries.iter().filter_map(|it| delivery(it, at)).collect();
-        queue.send_all(&orders).await?;
+        outlets.send(&orders).await?;
         for it in &deliveries {
             table.delete_due(it).await?;
         }

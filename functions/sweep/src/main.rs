@@ -24,7 +24,7 @@ pub(crate) enum SweepError {
 async fn main() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let table = start.table();
-    let (scan_queue, webhook_queue) = (start.queue("SCAN_QUEUE"), start.queue("WEBHOOK_QUEUE"));
+    let (scan_queue, outlets) = (start.queue("SCAN_QUEUE"), start.outlets());
     let iconik_queue = start.queue("ICONIK_QUEUE");
     start
         .schedule::<SweepError>(async |now| {
@@ -33,7 +33,7 @@ async fn main() -> Result<(), entry::Error> {
             leases::run(&table, &iconik_queue, now).await?;
             scans::run(&table, &scan_queue, mark.scans, now).await?;
             managers::run(&table, &iconik_queue, now).await?;
-            let due = due::run(&table, &webhook_queue, mark.due, now).await?;
+            let due = due::run(&table, &outlets, mark.due, now).await?;
             // last: what was queued twice is harmless, what was forgotten is not
             Ok(table.put_mark(&Mark { scans: domain::millis(now), due }).await?)
         })

@@ -4,83 +4,79 @@ use std::error::Error;
 
 use domain::address::{Allowed, judge};
 use domain::delivery::Outcome;
-use domain::notification::Notification;
 use guard::Forbidden;
 use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
-use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::Sender;
-use crate::sign::sign;
+use crate::message::{Message, Sent};
+use crate::sign::{Pair, sign};
 
 /// So much of an answer's body is read, and no more (realtime, H-2).
 const MOST_BODY: usize = 16 << 10;
 
+/// Calls webhooks.
+pub struct Webhooks {
+    pub client: reqwest::Client,
+    pub allowed: Allowed,
+}
+
 /// A receiver.
-pub struct Webhook<'a> {
-    pub client: &'a reqwest::Client,
-    pub allowed: &'a Allowed,
-    pub url: &'a str,
-    /// The signing secret's bytes.
-    pub key: &'a [u8],
+pub struct Receiver {
+    pub url: String,
+    /// The signing secrets' bytes, all that are good now.
+    pub keys: Vec<Vec<u8>>,
+    pub pair: Pair,
 }
 
-/// The body: what happened, when, and where it stands in its stream, all of it under the signature. A receiver sees
-/// from `sequence` that it missed one.
-pub fn body(it: &Notification) -> Vec<u8> {
-    let body = json!({
-        "type": it.kind, "timestamp": domain::rfc3339(it.timestamp), "data": it.data,
-        "id": it.id, "stream": it.id.stream.to_string(), "epoch": it.id.epoch, "sequence": it.id.sequence,
-    });
-    body.to_string().into_bytes()
-}
-
-impl Sender for Webhook<'_> {
-    async fn send(&self, notification: &Notification, sent_at: OffsetDateTime) -> Outcome {
+impl Webhooks {
+    /// One attempt.
+    pub async fn send(&self, to: &Receiver, message: &Message, sent_at: OffsetDateTime) -> Sent {
         // literal addresses never meet the resolver: they are judged before each attempt
-        let url = match judge(self.url, self.allowed) {
+        let url = match judge(&to.url, &self.allowed) {
             Ok(url) => url,
-            Err(why) => return Outcome::Forbidden { why: why.to_string() },
+            Err(why) => return Outcome::Forbidden { why: why.to_string() }.into(),
         };
-        let (id, timestamp, body) = (notification.id.to_string(), sent_at.unix_timestamp(), body(notification));
+        let timestamp = sent_at.unix_timestamp();
         let request = self.client.post(url).header(CONTENT_TYPE, "application/json");
         let request = request
-            .header("webhook-id", &id)
+            .header("webhook-id", &message.id)
             .header("webhook-timestamp", timestamp)
-            .header("webhook-signature", sign(self.key, &id, timestamp, &body));
+            .header("webhook-signature", sign(&to.keys, Some(&to.pair), &message.id, timestamp, &message.body));
         // the client's own deadline ends with the headers of an endless answer; this one covers the body too
-        match tokio::time::timeout(guard::TOTAL, attempt(request.body(body), sent_at)).await {
-            Ok(outcome) => outcome,
+        let whole = attempt(request.body(message.body.clone()), sent_at);
+        match tokio::time::timeout(guard::TOTAL, whole).await {
+            Ok(sent) => sent,
             Err(_) => {
-                Outcome::Unreachable { why: format!("no whole answer within {} seconds", guard::TOTAL.as_secs()) }
+                let why = format!("no whole answer within {} seconds", guard::TOTAL.as_secs());
+                Outcome::Unreachable { why }.into()
             }
         }
     }
 }
 
-async fn attempt(request: reqwest::RequestBuilder, now: OffsetDateTime) -> Outcome {
+async fn attempt(request: reqwest::RequestBuilder, now: OffsetDateTime) -> Sent {
     let mut answer = match request.send().await {
         Ok(answer) => answer,
-        Err(error) => return unreachable(&error),
+        Err(error) => return unreachable(&error).into(),
     };
     let outcome = judged(answer.status().as_u16(), answer.headers(), now);
-    if let Err(error) = drain(&mut answer).await {
-        return unreachable(&error);
+    match drain(&mut answer).await {
+        Ok(body) => Sent::answered(outcome, &body),
+        Err(error) => unreachable(&error).into(),
     }
-    outcome
 }
 
 /// Reads the body up to its cap, so that the connection can be used again; what is longer is cut off.
-async fn drain(answer: &mut Response) -> reqwest::Result<()> {
-    let mut read = 0;
+async fn drain(answer: &mut Response) -> reqwest::Result<Vec<u8>> {
+    let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await? {
-        read += chunk.len();
-        if read > MOST_BODY {
+        body.extend_from_slice(&chunk[..chunk.len().min(MOST_BODY - body.len())]);
+        if body.len() == MOST_BODY {
             break;
         }
     }
-    Ok(())
+    Ok(body)
 }
 
 fn judged(status: u16, headers: &HeaderMap, now: OffsetDateTime) -> Outcome {
@@ -102,7 +98,7 @@ fn seconds(text: &str, now: OffsetDateTime) -> Option<u64> {
     u64::try_from((date - now).whole_seconds().max(0)).ok()
 }
 
-fn unreachable(error: &reqwest::Error) -> Outcome {
+pub(crate) fn unreachable(error: &reqwest::Error) -> Outcome {
     let mut cause: Option<&dyn Error> = Some(error);
     let mut last = String::new();
     while let Some(it) = cause {

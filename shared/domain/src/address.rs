@@ -15,14 +15,18 @@ pub struct Allowed(Vec<IpNet>);
 pub enum Refused {
     #[error("the address is not a URL")]
     NotAUrl,
-    #[error("the address must begin with https://")]
-    Scheme,
+    #[error("the address must begin with {0}://")]
+    Scheme(&'static str),
     #[error("the address must not hold a user name, a password or a fragment")]
     Surplus,
+    #[error("put credentials in username/password")]
+    Credentials,
+    #[error("the virtual host is longer than 255 bytes")]
+    VirtualHost,
     #[error("the address is longer than 2048 characters")]
     TooLong,
-    #[error("port {0} is not among 443, 8443, 80 and 8080")]
-    Port(u16),
+    #[error("port {0} is not among {1:?}")]
+    Port(u16, &'static [u16]),
     #[error("`{0}` is not a public host name")]
     Host(String),
     #[error("`{0}` is not a public address")]
@@ -55,6 +59,10 @@ impl Allowed {
     }
 }
 
+/// Ports of webhooks and hubs, and of brokers.
+const WEB: &[u16] = &[443, 8443, 80, 8080];
+const AMQP: &[u16] = &[5671, 5672];
+
 /// Judges a stranger's URL by its text: when it is saved, and before each use, since a literal address never meets a
 /// resolver. Names are judged again by what they resolve to.
 ///
@@ -68,8 +76,69 @@ pub fn judge(text: &str, allowed: &Allowed) -> Result<Url, Refused> {
         return Err(Refused::Surplus);
     }
     if !matches!(url.scheme(), "https" | "http") {
-        return Err(Refused::Scheme);
+        return Err(Refused::Scheme("https"));
     }
+    if host(&url, allowed)? {
+        return Ok(url);
+    }
+    if url.scheme() != "https" {
+        return Err(Refused::Scheme("https"));
+    }
+    match url.port_or_known_default() {
+        Some(port) if WEB.contains(&port) => Ok(url),
+        port => Err(Refused::Port(port.unwrap_or_default(), WEB)),
+    }
+}
+
+/// A message broker's address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broker {
+    pub host: String,
+    pub port: u16,
+    pub tls: bool,
+    pub virtual_host: String,
+}
+
+/// Judges a broker's URL, `amqps://host[:port][/virtual host]`, as [`judge`] does; plain `amqp` is for allowed networks
+/// only. A slash at the end counts for nothing, and no virtual host is `/`.
+pub fn judge_broker(text: &str, allowed: &Allowed) -> Result<Broker, Refused> {
+    if text.len() > 2048 {
+        return Err(Refused::TooLong);
+    }
+    let (scheme, rest) = text.split_once("://").ok_or(Refused::NotAUrl)?;
+    let tls = match scheme.to_ascii_lowercase().as_str() {
+        "amqps" => true,
+        "amqp" => false,
+        _ => return Err(Refused::Scheme("amqps")),
+    };
+    // hosts of schemes that the URL standard does not know are not parsed; of ftp they are, and no port of ours is its own
+    let url = Url::parse(&format!("ftp://{rest}")).map_err(|_| Refused::NotAUrl)?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Refused::Credentials);
+    }
+    if url.fragment().is_some() || url.query().is_some() {
+        return Err(Refused::Surplus);
+    }
+    let inside = host(&url, allowed)?;
+    if !tls && !inside {
+        return Err(Refused::Scheme("amqps"));
+    }
+    let port = url.port().unwrap_or(if tls { 5671 } else { 5672 });
+    if !inside && !AMQP.contains(&port) {
+        return Err(Refused::Port(port, AMQP));
+    }
+    let path = url.path().trim_matches('/');
+    let decoded = percent_encoding::percent_decode_str(path).decode_utf8().map_err(|_| Refused::NotAUrl)?;
+    let virtual_host = if decoded.is_empty() { "/".to_owned() } else { decoded.into_owned() };
+    if virtual_host.len() > 255 {
+        return Err(Refused::VirtualHost);
+    }
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    Ok(Broker { host, port, tls, virtual_host })
+}
+
+/// Judges a URL's host; `true` if it lies in an allowed network.
+fn host(url: &Url, allowed: &Allowed) -> Result<bool, Refused> {
     let literal = match url.host() {
         None => return Err(Refused::NotAUrl),
         Some(Host::Ipv4(it)) => Some(IpAddr::V4(it)),
@@ -83,16 +152,9 @@ pub fn judge(text: &str, allowed: &Allowed) -> Result<Url, Refused> {
         }
     };
     match literal {
-        Some(address) if allowed.holds(address) => return Ok(url),
-        Some(address) if !public(address) => return Err(Refused::Address(address)),
-        _ => {}
-    }
-    if url.scheme() != "https" {
-        return Err(Refused::Scheme);
-    }
-    match url.port_or_known_default() {
-        Some(443 | 8443 | 80 | 8080) => Ok(url),
-        port => Err(Refused::Port(port.unwrap_or_default())),
+        Some(address) if allowed.holds(address) => Ok(true),
+        Some(address) if !public(address) => Err(Refused::Address(address)),
+        _ => Ok(false),
     }
 }
 
@@ -180,11 +242,11 @@ mod tests {
     #[test]
     fn urls_are_judged_before_anything_is_resolved() {
         assert!(judge("https://example.com:8443/hook?x=1", &Allowed::default()).is_ok());
-        assert_eq!(refused("http://example.com/"), Refused::Scheme);
-        assert_eq!(refused("ftp://example.com/"), Refused::Scheme);
+        assert_eq!(refused("http://example.com/"), Refused::Scheme("https"));
+        assert_eq!(refused("ftp://example.com/"), Refused::Scheme("https"));
         assert_eq!(refused("https://user@example.com/"), Refused::Surplus);
         assert_eq!(refused("https://example.com/#top"), Refused::Surplus);
-        assert_eq!(refused("https://example.com:22/"), Refused::Port(22));
+        assert_eq!(refused("https://example.com:22/"), Refused::Port(22, WEB));
         for name in [
             "https://metadata/",
             "https://printer.local/",
@@ -205,6 +267,35 @@ mod tests {
             "https://[fd00:ec2::254]/",
         ] {
             assert!(matches!(refused(literal), Refused::Address(_)), "{literal}");
+        }
+    }
+
+    #[test]
+    fn brokers_are_judged_by_the_same_rules() {
+        let (local, nothing): (Allowed, Allowed) = ("127.0.0.0/8".parse().unwrap(), Allowed::default());
+        let broker = |host: &str, port: u16, tls: bool, virtual_host: &str| {
+            Ok(Broker { host: host.into(), port, tls, virtual_host: virtual_host.into() })
+        };
+        assert_eq!(judge_broker("amqps://mq.example.com", &nothing), broker("mq.example.com", 5671, true, "/"));
+        assert_eq!(
+            judge_broker("amqps://mq.example.com/Te%2Fst/", &nothing),
+            broker("mq.example.com", 5671, true, "Te/st")
+        );
+        assert_eq!(judge_broker("amqp://localhost/Test/", &local), broker("localhost", 5672, false, "Test"));
+        assert_eq!(judge_broker("amqp://127.0.0.1:21/", &local), broker("127.0.0.1", 5672, false, "/"));
+        for (bad, why) in [
+            ("amqp://mq.example.com/", Refused::Scheme("amqps")),
+            ("https://mq.example.com/", Refused::Scheme("amqps")),
+            ("amqps://guest:guest@mq.example.com/", Refused::Credentials),
+            ("amqps://mq.example.com:22/", Refused::Port(22, AMQP)),
+            ("amqps://mq.example.com/?heartbeat=1", Refused::Surplus),
+            ("amqps:mq.example.com", Refused::NotAUrl),
+            ("amqps:///", Refused::NotAUrl),
+        ] {
+            assert_eq!(judge_broker(bad, &nothing), Err(why), "{bad}");
+        }
+        for inner in ["amqps://0x7f.1/", "amqps://[::1]/", "amqps://169.254.169.254/"] {
+            assert!(matches!(judge_broker(inner, &nothing), Err(Refused::Address(_))), "{inner}");
         }
     }
 

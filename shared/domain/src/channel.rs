@@ -1,10 +1,13 @@
-//! A channel: where an application wants to be told.
+//! A channel: where an application wants to be told, and of what.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::bucket::Sealed;
-use crate::{AppId, ChannelId};
+use crate::delivery::Schedule;
+use crate::filter::Filter;
+use crate::notification::Notification;
+use crate::{AppId, ChannelId, adcreative};
 
 /// A channel configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,6 +17,20 @@ pub struct Channel {
     pub target: Target,
     pub active: bool,
     pub include_image_data: bool,
+    #[serde(default)]
+    pub format: Format,
+    /// Types that it wants, such as `item.completed` or `item.*`; none means all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub types: Vec<String>,
+    /// What a notification has to be like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
+    /// Deliveries per second at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_second: Option<u32>,
+    /// It has not shown yet that it wants to be called: nothing but the challenge is sent (realtime, H-9).
+    #[serde(default)]
+    pub unconfirmed: bool,
     /// Why the system switched it off, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled_reason: Option<String>,
@@ -23,21 +40,248 @@ pub struct Channel {
     pub updated_at: OffsetDateTime,
 }
 
+/// What a message looks like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// The published messages and no others: their receivers answer 400 to a type that they do not know (channel API,
+    /// section 9.5).
+    #[default]
+    AdCreative,
+    /// Every type, as `type`, `timestamp` and `data` (realtime, section 2.5).
+    Native,
+}
+
 /// The kinds of channel and what each needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Target {
     Webhook(Webhook),
+    SignalR(SignalR),
+    RabbitMq(RabbitMq),
+}
+
+/// The kinds of channel by name; each has a queue and a function of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    #[default]
+    Webhook,
+    SignalR,
+    RabbitMq,
 }
 
 /// A webhook (channel API, section 3.8).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Webhook {
     pub url: String,
-    /// Attempts after the first, 0 to 20.
-    pub retries: u32,
-    /// The n-th retry waits `factor^n` seconds, 1.0 to 10.0.
-    pub factor: f64,
-    /// The signing secret's bytes, sealed.
+    pub schedule: Schedule,
+    /// The signing secrets' bytes, sealed; the newest first. The others are good until their time.
+    pub keys: Vec<SigningKey>,
+}
+
+/// One signing secret.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SigningKey {
     pub secret: Sealed,
+    /// Milliseconds; without it the key is the current one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
+}
+
+/// A hub of the customer's (channel API, section 8).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SignalR {
+    pub url: String,
+    /// The hub's method that is called.
+    pub method: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Sealed>,
+    pub schedule: Schedule,
+}
+
+/// A queue of the customer's (channel API, sections 3.6 and 9.6).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RabbitMq {
+    pub url: String,
+    pub username: String,
+    pub password: Sealed,
+    pub queue: String,
+    pub schedule: Schedule,
+}
+
+/// So many signing secrets are kept beside the current one (realtime, W-2).
+pub const MOST_KEYS: usize = 10;
+
+/// The type of the message that asks a receiver whether it wants to be called.
+pub const CHALLENGE: &str = "channel.challenge";
+/// The type of the message that its owner asked for, to see it arrive.
+pub const TEST: &str = "channel.test";
+
+/// Why a channel is not told something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unwanted {
+    #[error("the channel is inactive")]
+    Inactive,
+    #[error("the channel has not answered its challenge yet")]
+    Unconfirmed,
+    #[error("the notification is for another channel, or tells of this one")]
+    NotForIt,
+    #[error("the channel takes the published AdCreative messages only")]
+    Format,
+    #[error("the channel does not want this type")]
+    Type,
+    #[error("the channel's filter does not match")]
+    Filter,
+}
+
+impl Target {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Webhook(_) => Kind::Webhook,
+            Self::SignalR(_) => Kind::SignalR,
+            Self::RabbitMq(_) => Kind::RabbitMq,
+        }
+    }
+
+    /// The integer of the published enumeration (channel API, section 1.4).
+    pub fn number(&self) -> u8 {
+        self.kind() as u8
+    }
+
+    pub fn schedule(&self) -> Schedule {
+        match self {
+            Self::Webhook(it) => it.schedule,
+            Self::SignalR(it) => it.schedule,
+            Self::RabbitMq(it) => it.schedule,
+        }
+    }
+}
+
+impl Channel {
+    /// Whether it is to be told this, as it is now.
+    pub fn wants(&self, it: &Notification) -> Result<(), Unwanted> {
+        if !self.active {
+            return Err(Unwanted::Inactive);
+        }
+        let named = it.data.pointer("/channel/id").and_then(|it| it.as_str()) == Some(&self.id.to_string());
+        match it.kind.as_str() {
+            CHALLENGE => return if named && self.unconfirmed { Ok(()) } else { Err(Unwanted::NotForIt) },
+            _ if self.unconfirmed => return Err(Unwanted::Unconfirmed),
+            TEST => return if named { Ok(()) } else { Err(Unwanted::NotForIt) },
+            // what went wrong with a channel is told to the others
+            kind if named && is_about_delivery(kind) => return Err(Unwanted::NotForIt),
+            _ => {}
+        }
+        if self.format == Format::AdCreative && !adcreative::speaks_of(&it.kind) {
+            return Err(Unwanted::Format);
+        }
+        if !self.types.is_empty() && !self.types.iter().any(|pattern| fits(pattern, &it.kind)) {
+            return Err(Unwanted::Type);
+        }
+        match &self.filter {
+            Some(filter) if !filter.matches(it) => Err(Unwanted::Filter),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether a type tells of deliveries themselves: a failure to deliver such a one is not told again.
+pub fn is_about_delivery(kind: &str) -> bool {
+    kind.starts_with("channel.") || kind.starts_with("delivery.")
+}
+
+/// Whether a pattern fits a type: the type itself, `*`, or `item.*` for all that begin with `item.`.
+fn fits(pattern: &str, kind: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(front) => kind.starts_with(front),
+        None => pattern == kind,
+    }
+}
+
+/// Whether a text is a pattern for types: segments of letters, digits and `_`, joined by dots, the last may be `*`.
+pub fn is_pattern(text: &str) -> bool {
+    let name = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_');
+    let front = text.strip_suffix(".*").unwrap_or(text);
+    text.len() <= 128 && (text == "*" || front.split('.').all(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::notification::{NotificationId, Stream};
+
+    fn channel() -> Channel {
+        Channel {
+            id: ChannelId::random([1; 16]),
+            app: AppId::random([2; 16]),
+            target: Target::Webhook(Webhook {
+                url: "https://a.example/".into(),
+                schedule: Schedule::Standard,
+                keys: Vec::new(),
+            }),
+            active: true,
+            include_image_data: false,
+            format: Format::Native,
+            types: Vec::new(),
+            filter: None,
+            per_second: None,
+            unconfirmed: false,
+            disabled_reason: None,
+            created_at: OffsetDateTime::UNIX_EPOCH,
+            updated_at: OffsetDateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn told(kind: &str, data: Value) -> Notification {
+        let id = NotificationId { stream: Stream::App, epoch: 1, sequence: 1 };
+        Notification { id, kind: kind.into(), timestamp: OffsetDateTime::UNIX_EPOCH, data }
+    }
+
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut Channel), it: &Notification, want: Result<(), Unwanted>) {
+        let mut channel = channel();
+        change(&mut channel);
+        assert_eq!(channel.wants(it), want);
+    }
+
+    #[test]
+    fn a_channel_says_why_it_does_not_want_something() {
+        let item = told("item.completed", json!({ "item": { "key": "a.jpg" } }));
+        check(|_| {}, &item, Ok(()));
+        check(|it| it.active = false, &item, Err(Unwanted::Inactive));
+        check(|it| it.unconfirmed = true, &item, Err(Unwanted::Unconfirmed));
+        check(|it| it.format = Format::AdCreative, &item, Err(Unwanted::Format));
+        check(|it| it.format = Format::AdCreative, &told("task.completed", json!({})), Ok(()));
+        check(|it| it.types = vec!["scan.*".into()], &item, Err(Unwanted::Type));
+        check(|it| it.types = vec!["scan.*".into(), "item.completed".into()], &item, Ok(()));
+        let filter = |it: Value| Filter::try_from(it).unwrap();
+        let other = filter(json!({ "data": { "item": { "key": ["b.jpg"] } } }));
+        check(|it| it.filter = Some(other), &item, Err(Unwanted::Filter));
+    }
+
+    #[test]
+    fn tests_and_challenges_reach_the_one_channel_that_they_name_and_failures_the_others() {
+        let (own, other) = (channel().id.to_string(), ChannelId::random([9; 16]).to_string());
+        let of = |kind: &str, id: &str| told(kind, json!({ "channel": { "id": id } }));
+        let narrow = |it: &mut Channel| it.types = vec!["scan.*".into()];
+        check(narrow, &of(TEST, &own), Ok(()));
+        check(|_| {}, &of(TEST, &other), Err(Unwanted::NotForIt));
+        check(|it| it.unconfirmed = true, &of(CHALLENGE, &own), Ok(()));
+        check(|_| {}, &of(CHALLENGE, &own), Err(Unwanted::NotForIt));
+        check(|_| {}, &of("delivery.exhausted", &own), Err(Unwanted::NotForIt));
+        check(|_| {}, &of("delivery.exhausted", &other), Ok(()));
+    }
+
+    #[test]
+    fn patterns_are_types_with_a_star_at_their_end() {
+        for good in ["*", "item.*", "item.completed", "task_1"] {
+            assert!(is_pattern(good), "{good}");
+        }
+        for bad in ["", ".", "item.", "*.completed", "item*", "a b", "item.*.x"] {
+            assert!(!is_pattern(bad), "{bad}");
+        }
+    }
 }

@@ -6,6 +6,9 @@ use time::Duration;
 /// The longest delay between two attempts, and the most that a receiver's `Retry-After` can ask for.
 pub const LONGEST: Duration = Duration::DAY;
 
+/// The delays, in seconds, of the standard schedule: ten attempts over more than three days (realtime, section 2.7).
+pub const STANDARD: [i64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
+
 /// What happened to one attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
@@ -13,10 +16,16 @@ pub enum Outcome {
     Delivered {
         status: u16,
     },
+    /// A broker confirmed it, or a hub completed the call.
+    Confirmed,
     /// An answer that is no success; `retry_after` in seconds, if the receiver gave one.
     Refused {
         status: u16,
         retry_after: Option<u64>,
+    },
+    /// A broker returned it or did not take it, or a hub answered with an error.
+    Rejected {
+        why: String,
     },
     /// No whole answer: DNS, connection, TLS, deadline.
     Unreachable {
@@ -30,16 +39,32 @@ pub enum Outcome {
     Gone,
     /// The header `webhook-delivery: abort-message`: send this one no more.
     Aborted,
+    /// A newer notification of the same collapse key was told meanwhile: this one is not worth a retry.
+    Superseded,
+}
+
+impl Outcome {
+    /// Whether the receiver has it.
+    pub fn is_good(&self) -> bool {
+        matches!(self, Self::Delivered { .. } | Self::Confirmed)
+    }
+
+    /// Whether it says something bad about the receiver's health.
+    pub fn is_bad(&self) -> bool {
+        !self.is_good() && !matches!(self, Self::Aborted | Self::Superseded)
+    }
 }
 
 impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Delivered { status } => write!(f, "delivered ({status})"),
+            Self::Confirmed => f.write_str("delivered (confirmed)"),
             Self::Refused { status, .. } => write!(f, "the receiver answered {status}"),
-            Self::Unreachable { why } | Self::Forbidden { why } => f.write_str(why),
+            Self::Unreachable { why } | Self::Forbidden { why } | Self::Rejected { why } => f.write_str(why),
             Self::Gone => f.write_str("the receiver wants no more of this channel"),
             Self::Aborted => f.write_str("the receiver does not want this message"),
+            Self::Superseded => f.write_str("a newer notification has taken its place"),
         }
     }
 }
@@ -53,27 +78,54 @@ pub enum Next {
     DisableChannel,
 }
 
-/// A channel's schedule (channel API, section 4.3): the n-th retry waits `factor^n` seconds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Policy {
-    pub retries: u32,
-    pub factor: f64,
+/// A channel's schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "schedule", rename_all = "snake_case")]
+pub enum Schedule {
+    /// The n-th retry waits `factor^n` seconds (channel API, section 4.3); 0 to 20 retries, factor 1.0 to 10.0.
+    Exponential { retries: u32, factor: f64 },
+    /// The delays of [`STANDARD`].
+    Standard,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self::Exponential { retries: 5, factor: 2.0 }
+    }
+}
+
+impl Schedule {
+    /// Retries after the first attempt.
+    pub fn retries(self) -> u32 {
+        match self {
+            Self::Exponential { retries, .. } => retries,
+            Self::Standard => STANDARD.len() as u32,
+        }
+    }
+
+    /// Seconds before the n-th retry, without jitter; `None` if there is no such retry.
+    pub fn delay(self, retry: u32) -> Option<f64> {
+        match self {
+            Self::Exponential { retries, factor } if retry <= retries => {
+                Some(factor.powf(f64::from(retry)).clamp(1.0, LONGEST.as_seconds_f64()))
+            }
+            Self::Standard => STANDARD.get(retry.saturating_sub(1) as usize).map(|it| *it as f64),
+            Self::Exponential { .. } => None,
+        }
+    }
 }
 
 /// What follows attempt number `attempt` (from 1). `jitter` is random, 0 to 1: it only ever adds (realtime, D-2).
-pub fn next(policy: Policy, attempt: u32, outcome: &Outcome, jitter: f64) -> Next {
+pub fn next(schedule: Schedule, attempt: u32, outcome: &Outcome, jitter: f64) -> Next {
     let (asked, least) = match outcome {
-        Outcome::Delivered { .. } | Outcome::Aborted => return Next::Done,
+        Outcome::Delivered { .. } | Outcome::Confirmed | Outcome::Aborted | Outcome::Superseded => return Next::Done,
         Outcome::Gone => return Next::DisableChannel,
         // 2.5: these throttle; Svix's floor after them is 60 s, ours is the schedule's own or 5 s
         Outcome::Refused { status: 429 | 502 | 504, retry_after } => (*retry_after, 5),
         Outcome::Refused { retry_after, .. } => (*retry_after, 0),
-        Outcome::Unreachable { .. } | Outcome::Forbidden { .. } => (None, 0),
+        Outcome::Unreachable { .. } | Outcome::Forbidden { .. } | Outcome::Rejected { .. } => (None, 0),
     };
-    if attempt > policy.retries {
-        return Next::GiveUp;
-    }
-    let planned = policy.factor.powf(f64::from(attempt)).clamp(1.0, LONGEST.as_seconds_f64());
+    let Some(planned) = schedule.delay(attempt) else { return Next::GiveUp };
     let asked = asked.map_or(0.0, |it| (it as f64).min(LONGEST.as_seconds_f64())); // upward only
     let base = planned.max(asked).max(f64::from(least));
     let spread = (base / 10.0).clamp(2.0, 900.0) * jitter.clamp(0.0, 1.0);
@@ -84,11 +136,11 @@ pub fn next(policy: Policy, attempt: u32, outcome: &Outcome, jitter: f64) -> Nex
 mod tests {
     use super::*;
 
-    const USUAL: Policy = Policy { retries: 5, factor: 2.0 };
+    const USUAL: Schedule = Schedule::Exponential { retries: 5, factor: 2.0 };
 
     #[track_caller]
-    fn check(policy: Policy, attempt: u32, outcome: Outcome, want: Next) {
-        assert_eq!(next(policy, attempt, &outcome, 0.0), want);
+    fn check(schedule: Schedule, attempt: u32, outcome: Outcome, want: Next) {
+        assert_eq!(next(schedule, attempt, &outcome, 0.0), want);
     }
 
     fn refused(status: u16, retry_after: Option<u64>) -> Outcome {
@@ -102,6 +154,7 @@ mod tests {
     #[test]
     fn follows_the_table() {
         check(USUAL, 1, Outcome::Delivered { status: 204 }, Next::Done);
+        check(USUAL, 1, Outcome::Confirmed, Next::Done);
         check(USUAL, 1, Outcome::Aborted, Next::Done);
         check(USUAL, 3, Outcome::Gone, Next::DisableChannel);
         check(USUAL, 1, refused(500, None), retry(2));
@@ -109,7 +162,20 @@ mod tests {
         check(USUAL, 6, refused(500, None), Next::GiveUp);
         check(USUAL, 1, refused(301, None), retry(2));
         check(USUAL, 1, Outcome::Unreachable { why: "connection refused".into() }, retry(2));
-        check(Policy { retries: 0, factor: 2.0 }, 1, refused(500, None), Next::GiveUp);
+        check(USUAL, 1, Outcome::Rejected { why: "312 NO_ROUTE".into() }, retry(2));
+        check(Schedule::Exponential { retries: 0, factor: 2.0 }, 1, refused(500, None), Next::GiveUp);
+    }
+
+    /// The whole published table (realtime, 2.7), in virtual time.
+    #[test]
+    fn the_standard_schedule_makes_ten_attempts_over_three_days() {
+        let (mut attempt, mut at, mut times) = (1, 0, vec![0]);
+        while let Next::Retry { after } = next(Schedule::Standard, attempt, &refused(500, None), 0.0) {
+            (attempt, at) = (attempt + 1, at + after.whole_seconds());
+            times.push(at);
+        }
+        assert_eq!(times, [0, 5, 305, 2_105, 9_305, 27_305, 63_305, 113_705, 185_705, 272_105]);
+        assert_eq!(next(Schedule::Standard, 10, &refused(500, None), 1.0), Next::GiveUp);
     }
 
     #[test]
@@ -122,11 +188,11 @@ mod tests {
 
     #[test]
     fn twenty_retries_span_more_than_eight_days_and_jitter_only_adds() {
-        let policy = Policy { retries: 20, factor: 10.0 };
+        let schedule = Schedule::Exponential { retries: 20, factor: 10.0 };
         let mut span = Duration::ZERO;
         for attempt in 1..=20 {
-            let Next::Retry { after } = next(policy, attempt, &refused(500, None), 0.0) else { panic!("{attempt}") };
-            let Next::Retry { after: late } = next(policy, attempt, &refused(500, None), 1.0) else {
+            let Next::Retry { after } = next(schedule, attempt, &refused(500, None), 0.0) else { panic!("{attempt}") };
+            let Next::Retry { after: late } = next(schedule, attempt, &refused(500, None), 1.0) else {
                 panic!("{attempt}")
             };
             assert!(late >= after + Duration::seconds(2) && late <= after + Duration::minutes(15), "{after} {late}");

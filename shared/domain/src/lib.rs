@@ -2,13 +2,17 @@
 //!
 //! A decision takes `now`, the stored state and what happened, and returns data; whoever calls it does the work.
 
+pub mod adcreative;
 pub mod address;
 pub mod application;
 pub mod bucket;
 pub mod channel;
 pub mod cursor;
 pub mod delivery;
+pub mod filter;
+pub mod health;
 pub mod id;
+pub mod image;
 pub mod inbox;
 pub mod item;
 pub mod manager;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::channel::{Channel, Kind};
 use crate::inbox::Marks;
 use crate::notification::Notification;
 use crate::{AppId, BucketId, ChannelId, ItemId};
@@ -52,9 +53,41 @@ pub struct Delivery {
     pub v: u8,
     pub app: AppId,
     pub channel: ChannelId,
+    /// The channel's kind, which is the queue's.
+    #[serde(default)]
+    pub kind: Kind,
     /// Starts at 1.
     pub attempt: u32,
+    /// When somebody asked for it again, in milliseconds: attempts of another round count anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<i64>,
+    /// One attempt and no retry: somebody looks at it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub once: bool,
+    /// Its turn was taken, where deliveries have to take turns.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub in_turn: bool,
     pub notification: Notification,
+}
+
+impl Delivery {
+    /// A first attempt.
+    pub fn new(to: &Channel, notification: Notification) -> Self {
+        let (app, channel, kind) = (to.app, to.id, to.target.kind());
+        Self { v: 1, app, channel, kind, attempt: 1, round: None, once: false, in_turn: false, notification }
+    }
+
+    /// The name of this attempt among all of the delivery.
+    pub fn number(&self) -> String {
+        match self.round {
+            Some(round) => format!("{round}.{}", self.attempt),
+            None => self.attempt.to_string(),
+        }
+    }
+}
+
+fn is_false(it: &bool) -> bool {
+    !it
 }
 
 /// Tell the sockets of a channel (see [`crate::socket::Connection::channels`]).

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::application::Scope;
 use crate::bucket::{ProcessorKind, Sealed, System};
 
 /// How many requests per second an Iconik application makes by default: well under the 50 that Iconik grants all
@@ -60,6 +61,20 @@ pub struct Settings {
     pub bytes_per_day: u64,
     /// Pages that may open sockets, such as `https://news.example.com`; none means all.
     pub allowed_origins: Vec<String>,
+    /// Whose tokens are taken beside our own.
+    pub oidc_issuers: Vec<OidcIssuer>,
+}
+
+/// An OpenID Connect issuer whose tokens are taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OidcIssuer {
+    /// The `iss` of its tokens, where its configuration is found as well.
+    pub issuer: String,
+    /// The `aud` that tokens for us have.
+    pub audience: String,
+    /// The scopes that its tokens may bring; with none of them a token is for its user's own inbox alone.
+    #[serde(default)]
+    pub scopes: Vec<Scope>,
 }
 
 impl Default for Settings {
@@ -95,6 +110,7 @@ impl Default for Settings {
             items_per_day: 0,
             bytes_per_day: 0,
             allowed_origins: Vec::new(),
+            oidc_issuers: Vec::new(),
         }
     }
 }

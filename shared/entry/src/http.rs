@@ -1,7 +1,9 @@
 //! The HTTP edge: a router behind API Gateway, its problems and its callers.
 
+mod attackers;
 pub mod caller;
 pub mod json;
+mod oidc;
 pub mod problem;
 pub mod token;
 
@@ -15,7 +17,7 @@ use crate::{Error, Start};
 /// What tickets begin with, so that they are told from tokens.
 pub const TICKET: &str = "tkt_";
 
-pub use caller::{Callers, Unknown, refused};
+pub use caller::{Callers, Granted, Unknown, bearer, named, refused};
 pub use json::Body;
 pub use problem::Problem;
 

@@ -26,7 +26,7 @@ use domain::address::Allowed;
 pub use app_settings::AppSettings;
 pub use chain::Chain;
 pub use meter::Meter;
-pub use queue::Queue;
+pub use queue::{Outlets, Queue};
 pub use remembered::Remembered;
 pub use seal::Seal;
 pub use secrets::Secrets;
@@ -81,6 +81,18 @@ impl Start {
     /// The queue whose URL a setting holds.
     pub fn queue(&mut self, name: &'static str) -> Queue {
         Queue::new(self.sqs_client(), self.text(name))
+    }
+
+    /// The queue whose URL a setting holds, if it holds one.
+    pub fn optional_queue(&mut self, name: &'static str) -> Option<Queue> {
+        let url = self.settings.peek(name).filter(|it| !it.is_empty())?.to_owned();
+        Some(Queue::new(self.sqs_client(), url))
+    }
+
+    /// The queues of deliveries (settings `WEBHOOK_QUEUE`, `AMQP_QUEUE`, `SIGNALR_QUEUE`).
+    pub fn outlets(&mut self) -> Outlets {
+        let [webhook, amqp, signalr] = ["WEBHOOK_QUEUE", "AMQP_QUEUE", "SIGNALR_QUEUE"].map(|it| self.queue(it));
+        Outlets::new(webhook, amqp, signalr)
     }
 
     /// A bucket of our own, whose name a setting holds.

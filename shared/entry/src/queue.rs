@@ -2,6 +2,8 @@
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
+use domain::channel::Kind;
+use domain::order::Delivery;
 use serde::Serialize;
 use time::Duration;
 
@@ -16,6 +18,31 @@ const BATCH_BYTES: usize = 1_000_000;
 pub struct Queue {
     client: Client,
     url: String,
+}
+
+/// The queues of deliveries, one for each kind of channel.
+#[derive(Clone)]
+pub struct Outlets {
+    webhook: Queue,
+    amqp: Queue,
+    signalr: Queue,
+}
+
+impl Outlets {
+    pub(crate) fn new(webhook: Queue, amqp: Queue, signalr: Queue) -> Self {
+        Self { webhook, amqp, signalr }
+    }
+
+    /// Queues deliveries, each for the function that makes it.
+    pub async fn send(&self, orders: &[(&Delivery, Duration)]) -> Result<(), NotQueued> {
+        for (kind, queue) in
+            [(Kind::Webhook, &self.webhook), (Kind::RabbitMq, &self.amqp), (Kind::SignalR, &self.signalr)]
+        {
+            let own: Vec<(&Delivery, Duration)> = orders.iter().filter(|it| it.0.kind == kind).copied().collect();
+            queue.send_deliveries(&own).await?;
+        }
+        Ok(())
+    }
 }
 
 /// A queue did not take a message.
@@ -36,8 +63,22 @@ impl Queue {
         self.send_all(&[(order, delay)]).await
     }
 
+    /// Queues deliveries, ten per request, each in the group of its application: SQS serves groups fairly, so that one with
+    /// many orders does not hold up the others.
+    pub async fn send_deliveries(&self, orders: &[(&Delivery, Duration)]) -> Result<(), NotQueued> {
+        self.send_grouped(orders, |it| Some(it.app.to_string())).await
+    }
+
     /// Queues orders, ten per request. After an error some of them may be queued; orders can be repeated.
     pub async fn send_all<T: Serialize>(&self, orders: &[(T, Duration)]) -> Result<(), NotQueued> {
+        self.send_grouped(orders, |_| None).await
+    }
+
+    async fn send_grouped<T: Serialize>(
+        &self,
+        orders: &[(T, Duration)],
+        group: impl Fn(&T) -> Option<String>,
+    ) -> Result<(), NotQueued> {
         let failed = |count: usize, source: Box<dyn std::error::Error + Send + Sync>| NotQueued { count, source };
         let (mut batch, mut bytes) = (Vec::new(), 0);
         for (order, delay) in orders {
@@ -52,7 +93,8 @@ impl Queue {
             let entry = SendMessageBatchRequestEntry::builder()
                 .id(batch.len().to_string())
                 .message_body(body)
-                .delay_seconds(seconds);
+                .delay_seconds(seconds)
+                .set_message_group_id(group(order));
             batch.push(entry.build().map_err(|it| failed(1, it.into()))?);
         }
         if batch.is_empty() { Ok(()) } else { self.send_batch(batch).await }

@@ -61,6 +61,17 @@ impl Secrets {
         Ok(self.seal.open(app, &wrapped, field, sealed).await?)
     }
 
+    /// Opens a secret that is text.
+    pub async fn open_text(&self, app: AppId, field: &str, sealed: &Sealed) -> Result<String, SecretError> {
+        String::from_utf8(self.open(app, field, sealed).await?).map_err(|_| SecretError::Broken("secret"))
+    }
+
+    /// A key of an application's own, for one purpose.
+    pub async fn derived(&self, app: AppId, purpose: &str) -> Result<[u8; 32], SecretError> {
+        let wrapped = self.application(app).await?.wrapped_key;
+        Ok(self.seal.derived(app, &wrapped, purpose).await?)
+    }
+
     /// The settings' token, for a bucket at the settings' own endpoint.
     async fn usual(&self, bucket: &domain::bucket::Bucket) -> Result<Option<Sealed>, SecretError> {
         if bucket.system != domain::bucket::System::DataCore {
@@ -80,8 +91,7 @@ impl Secrets {
                 None => return Ok(None),
             },
         };
-        let bytes = self.open(bucket.app, &field, &sealed).await?;
-        let text = String::from_utf8(bytes).map_err(|_| SecretError::Broken("bucket's credentials"))?;
+        let text = self.open_text(bucket.app, &field, &sealed).await?;
         let (key, secret) = text.split_once(':').ok_or(SecretError::Broken("bucket's credentials"))?;
         Ok(Some((key.to_owned(), secret.to_owned())))
     }
@@ -99,7 +109,7 @@ pub fn bucket_field(bucket: &domain::bucket::Bucket) -> String {
     format!("bucket|{}", bucket.id)
 }
 
-/// What the signing secret of a channel is sealed for.
+/// What the secrets of a channel are sealed for: signing secret, password or token.
 pub fn channel_field(channel: domain::ChannelId) -> String {
     format!("channel|{channel}")
 }

@@ -8,8 +8,9 @@ pub(crate) fn init(level: Option<&str>) {
         all if all == "all" => "trace".to_owned(),
         level => level,
     };
-    // a library's chatter is a warning's worth
-    let filter = EnvFilter::try_new(format!("{level},aws=warn,hyper=warn,lambda_runtime=warn,rustls=warn,h2=warn"));
+    // a library's chatter is a warning's worth; lapin would log whole messages that come back
+    let filter =
+        EnvFilter::try_new(format!("{level},aws=warn,hyper=warn,lambda_runtime=warn,rustls=warn,h2=warn,lapin=off"));
     let filter = filter.unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt().json().flatten_event(true).with_target(false).with_current_span(false);
     // a second start in one process (a test) keeps the first subscriber

@@ -1,12 +1,15 @@
 //! The guard: every connection to a stranger's address goes to one that was judged, and to that very one.
 
 pub mod aws;
+mod wire;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use domain::address::Allowed;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+pub use wire::{Shutter, Wire, WireError, connect};
 
 /// A client that connects to judged addresses alone, and a request of it.
 pub use reqwest::{Client, RequestBuilder as Request};

@@ -45,7 +45,8 @@ pub(crate) async fn run(args: Args, data: &Path, json: bool) -> Result<(), CliEr
     let path = "/api/v1/Notification/ChannelConfiguration";
     let application = [("applicationId", client.application_id.clone())];
     let add = client.request(Method::POST, &format!("{path}/WebHook")).query(&application).header("x-extended", "true");
-    let channel = client.ask("adding the channel", add.form(&[("webHookUrl", &url)])).await?;
+    let channel =
+        client.ask("adding the channel", add.form(&[("webHookUrl", url.as_str()), ("format", "native")])).await?;
     let (id, secret) =
         (channel["id"].as_str().unwrap_or_default().to_owned(), channel["signingSecret"].as_str().unwrap_or_default());
     let webhook =
@@ -69,19 +70,23 @@ pub(crate) async fn run(args: Args, data: &Path, json: bool) -> Result<(), CliEr
 }
 
 /// Verifies before it believes (realtime, 2.8): what is not signed by us is refused.
-async fn take(State(it): State<Arc<Receiver>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+async fn take(State(it): State<Arc<Receiver>>, headers: HeaderMap, body: Bytes) -> (StatusCode, String) {
     if let Err(why) = it.webhook.verify(&body, &headers) {
         print::bad(&format!("refused: {why}"));
-        return StatusCode::UNAUTHORIZED;
+        return (StatusCode::UNAUTHORIZED, String::new());
     }
     let message: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if message["type"] == "channel.challenge" {
+        // whoever repeats it wants to be called
+        return (StatusCode::OK, message["data"]["challenge"].as_str().unwrap_or_default().to_owned());
+    }
     if it.json {
         let id = headers.get("webhook-id").and_then(|it| it.to_str().ok()).unwrap_or_default();
         println!("{}", json!({ "webhook-id": id, "body": message }));
     } else {
         print::good(&line(&message));
     }
-    StatusCode::NO_CONTENT
+    (StatusCode::NO_CONTENT, String::new())
 }
 
 fn line(message: &Value) -> String {

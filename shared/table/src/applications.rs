@@ -1,29 +1,90 @@
-//! Applications and their API keys.
+//! Applications, their API keys and refresh tokens, and what was noted of them.
 
-use aws_sdk_dynamodb::types::TransactWriteItem;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use domain::AppId;
 use domain::application::{ApiKey, Application};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
 
-use crate::{Attributes, COUNTED, Row, Table, TableError};
+use crate::{Attributes, COUNTED, Put, Range, Row, Table, TableError, codec, keys};
+
+/// How long audit records are kept, in seconds: a year.
+const AUDIT_KEPT: i64 = 365 * 86_400;
+
+/// A refresh token as it is stored, under its hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refresh {
+    pub app: AppId,
+    /// The same for all tokens that came of one another.
+    pub family: String,
+    /// Seconds since 1970.
+    pub expires: i64,
+}
+
+/// What became of a refresh token that was presented.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refreshed {
+    /// It is good, and used up now.
+    Good(Refresh),
+    /// It was used before: somebody has a copy. Its whole family is void.
+    Reused,
+    /// Nobody has such a token, or not any more.
+    Unknown,
+}
+
+/// An application in the list of all.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Listed {
+    pub app: AppId,
+    pub name: String,
+    /// Milliseconds.
+    pub created_at: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Family {
+    expires: i64,
+}
+
+#[derive(Serialize)]
+struct Audit {
+    what: String,
+    at: i64,
+}
+
+const NEW: &str = "attribute_not_exists(PK)";
+const THERE: &str = "attribute_exists(PK)";
 
 impl Table {
     /// Stores an application with its first key, together.
-    pub async fn put_application(&self, app: &Application, key_id: &str, key: &ApiKey) -> Result<(), TableError> {
-        let row = Row::Application(app.id);
-        let new = "attribute_not_exists(PK)";
-        let rows = [
-            self.put_row(&row, app, Attributes::new(), new)?,
-            self.put_row(&Row::Key(key_id.to_owned()), key, Attributes::new(), new)?,
-        ];
-        let rows = rows.map(|it| TransactWriteItem::builder().put(it).build());
-        let write = self.client.transact_write_items().set_transact_items(Some(rows.into()));
-        write.return_consumed_capacity(COUNTED).send().await.map_err(|it| TableError::write(&row, it))?;
-        Ok(())
+    pub async fn put_application(&self, app: &Application, key: &ApiKey) -> Result<(), TableError> {
+        let listed = Listed { app: app.id, name: app.name.clone(), created_at: domain::millis(app.created_at) };
+        self.transact(
+            &Row::Application(app.id),
+            vec![
+                self.put_row(&Row::Application(app.id), app, Attributes::new(), NEW)?,
+                self.put_row(&Row::Listed(app.id), &listed, Attributes::new(), NEW)?,
+                self.put_row(&Row::Key(key.id.clone()), key, Attributes::new(), NEW)?,
+                self.put_row(&Row::KeyOf(app.id, key.id.clone()), key, Attributes::new(), NEW)?,
+            ],
+        )
+        .await
+    }
+
+    pub async fn replace_application(&self, app: &Application) -> Result<bool, TableError> {
+        self.replace(&Row::Application(app.id), app, Attributes::new()).await
     }
 
     /// An application, if there is one of that id.
     pub async fn application(&self, app: AppId) -> Result<Option<Application>, TableError> {
         self.get(&Row::Application(app)).await
+    }
+
+    /// All applications, by id, at most 1,000.
+    pub async fn applications(&self) -> Result<Vec<Listed>, TableError> {
+        let ask = Range { partition: keys::ALL, from: "0", to: "~", forward: true, consistent: true, limit: 1_000 };
+        self.range(ask).await?.into_iter().map(|it| codec::decode("listed", it)).collect()
     }
 
     /// What is stored for an API key; `None` for a text that is no key, or a key that nobody has.
@@ -32,5 +93,79 @@ impl Table {
             Some(row) => self.get(&row).await,
             None => Ok(None),
         }
+    }
+
+    /// The keys of an application, by id.
+    pub async fn api_keys(&self, app: AppId) -> Result<Vec<ApiKey>, TableError> {
+        self.all_of(app, "KEY", "key").await
+    }
+
+    /// Stores a new key and, where it replaces one, that one's end: together.
+    pub async fn put_api_key(&self, key: &ApiKey, replaced: Option<&ApiKey>) -> Result<(), TableError> {
+        let mut rows = Vec::new();
+        for (key, condition) in [(Some(key), NEW), (replaced, THERE)] {
+            let Some(key) = key else { continue };
+            // DynamoDB clears away what has ended long ago
+            let ttl = || key.expires_at.map(|it| codec::ttl(it / 1_000 + 86_400)).unwrap_or_default();
+            rows.push(self.put_row(&Row::Key(key.id.clone()), key, ttl(), condition)?);
+            rows.push(self.put_row(&Row::KeyOf(key.app, key.id.clone()), key, ttl(), condition)?);
+        }
+        self.transact(&Row::Key(key.id.clone()), rows).await
+    }
+
+    /// Ends a key now; `false` if the application has none of that id.
+    pub async fn delete_api_key(&self, app: AppId, id: &str) -> Result<bool, TableError> {
+        // the list is the application's own: what is not in it is not its key
+        if !self.api_keys(app).await?.iter().any(|it| it.id == id) {
+            return Ok(false);
+        }
+        self.delete(&Row::Key(id.to_owned())).await?;
+        self.delete(&Row::KeyOf(app, id.to_owned())).await
+    }
+
+    pub async fn put_refresh(&self, hash: &str, token: &Refresh) -> Result<Put, TableError> {
+        let row = Row::Refresh(hash.to_owned());
+        self.put_new(&row, token, hash, codec::ttl(token.expires)).await
+    }
+
+    /// Uses a refresh token: once. With a second use its family ends.
+    pub async fn take_refresh(&self, hash: &str, now: OffsetDateTime) -> Result<Refreshed, TableError> {
+        let row = Row::Refresh(hash.to_owned());
+        let Some(token) = self.get::<Refresh>(&row).await? else { return Ok(Refreshed::Unknown) };
+        if token.expires <= now.unix_timestamp() {
+            return Ok(Refreshed::Unknown);
+        }
+        let (pk, sk) = row.key();
+        let update = self.client.update_item().table_name(&self.name).return_consumed_capacity(COUNTED);
+        let update = update
+            .key("PK", AttributeValue::S(pk))
+            .key("SK", AttributeValue::S(sk))
+            .update_expression("SET used = :yes")
+            .condition_expression("attribute_exists(PK) AND attribute_not_exists(used)")
+            .expression_attribute_values(":yes", AttributeValue::Bool(true));
+        match update.send().await.map_err(|it| it.into_service_error()) {
+            Ok(_) => {}
+            Err(it) if it.is_conditional_check_failed_exception() => {
+                let family = Row::Family(token.family.clone());
+                self.put(&family, &Family { expires: token.expires }, codec::ttl(token.expires + 8 * 86_400)).await?;
+                return Ok(Refreshed::Reused);
+            }
+            Err(source) => return Err(TableError::write(&row, source)),
+        }
+        let void: Option<Family> = self.get(&Row::Family(token.family.clone())).await?;
+        Ok(if void.is_some() { Refreshed::Unknown } else { Refreshed::Good(token) })
+    }
+
+    /// Notes what somebody did, for a year.
+    pub async fn put_audit(&self, app: AppId, what: &Value, id: &str, now: OffsetDateTime) -> Result<(), TableError> {
+        let at = domain::millis(now);
+        let row = Row::Audit(app, at, id.to_owned());
+        self.put(&row, &Audit { what: what.to_string(), at }, codec::ttl(at / 1_000 + AUDIT_KEPT)).await
+    }
+
+    async fn transact(&self, row: &Row, rows: Vec<aws_sdk_dynamodb::types::Put>) -> Result<(), TableError> {
+        let rows = rows.into_iter().map(|it| TransactWriteItem::builder().put(it).build()).collect();
+        let write = self.client.transact_write_items().set_transact_items(Some(rows));
+        write.return_consumed_capacity(COUNTED).send().await.map(drop).map_err(|it| TableError::write(row, it))
     }
 }

@@ -2,10 +2,11 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::channel::Channel;
+use domain::health::Health;
 use domain::{AppId, ChannelId};
 use time::OffsetDateTime;
 
-use crate::{Attributes, COUNTED, Put, Row, Table, TableError};
+use crate::{Attributes, COUNTED, Put, Row, Table, TableError, codec};
 
 impl Table {
     pub async fn put_channel(&self, channel: &Channel) -> Result<Put, TableError> {
@@ -23,6 +24,54 @@ impl Table {
 
     pub async fn delete_channel(&self, app: AppId, id: ChannelId) -> Result<bool, TableError> {
         self.delete(&Row::Channel(app, id)).await
+    }
+
+    /// Replaces a channel; `false` if it is gone.
+    pub async fn replace_channel(&self, channel: &Channel) -> Result<bool, TableError> {
+        self.replace(&Row::Channel(channel.app, channel.id), channel, Attributes::new()).await
+    }
+
+    /// What is known of a channel's receiver; a healthy one has no row.
+    pub async fn health(&self, app: AppId, id: ChannelId) -> Result<Health, TableError> {
+        Ok(self.get_soon(&Row::Health(app, id)).await?.unwrap_or_default())
+    }
+
+    /// Stores what is known of a receiver, if it is still what it was made from; `false` if it is not.
+    pub async fn put_health(&self, app: AppId, id: ChannelId, health: &Health) -> Result<bool, TableError> {
+        let row = Row::Health(app, id);
+        let put = self.client.put_item().table_name(&self.name).return_consumed_capacity(COUNTED);
+        let put = put
+            .set_item(Some(codec::encode(&row, health, Attributes::new())?))
+            .condition_expression("attribute_not_exists(PK) OR revision = :before")
+            .expression_attribute_values(":before", AttributeValue::N(health.revision.saturating_sub(1).to_string()));
+        match put.send().await.map_err(|it| it.into_service_error()) {
+            Ok(_) => Ok(true),
+            Err(it) if it.is_conditional_check_failed_exception() => Ok(false),
+            Err(source) => Err(TableError::write(&row, source)),
+        }
+    }
+
+    /// Forgets what was known of a receiver.
+    pub async fn delete_health(&self, app: AppId, id: ChannelId) -> Result<(), TableError> {
+        self.delete(&Row::Health(app, id)).await.map(drop)
+    }
+
+    /// A receiver has answered its challenge; `false` if the channel is gone.
+    pub async fn confirm_channel(&self, app: AppId, id: ChannelId) -> Result<bool, TableError> {
+        let row = Row::Channel(app, id);
+        let (pk, sk) = row.key();
+        let update = self.client.update_item().table_name(&self.name).return_consumed_capacity(COUNTED);
+        let update = update
+            .key("PK", AttributeValue::S(pk))
+            .key("SK", AttributeValue::S(sk))
+            .update_expression("SET unconfirmed = :no")
+            .condition_expression("attribute_exists(PK)")
+            .expression_attribute_values(":no", AttributeValue::Bool(false));
+        match update.send().await.map_err(|it| it.into_service_error()) {
+            Ok(_) => Ok(true),
+            Err(it) if it.is_conditional_check_failed_exception() => Ok(false),
+            Err(source) => Err(TableError::write(&row, source)),
+        }
     }
 
     /// Switches a channel off and says why; `false` if it was off already or is gone.

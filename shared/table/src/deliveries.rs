@@ -20,10 +20,16 @@ pub struct Attempt {
     pub channel: ChannelId,
     pub notification: NotificationId,
     pub attempt: u32,
+    /// When somebody asked for it again, if somebody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<i64>,
     pub at: i64,
     pub took_ms: u64,
     #[serde(flatten)]
     pub outcome: Outcome,
+    /// The first KB of what the receiver answered.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub answer: String,
 }
 
 /// A delivery that did not go well at once: its attempts by number, and where it stands.
@@ -31,8 +37,12 @@ pub struct Attempt {
 pub struct FailedDelivery {
     pub channel: ChannelId,
     pub notification: NotificationId,
-    /// `retrying`, `delivered`, `dead` or `disabled`.
+    /// `retrying`, `delivered`, `dead`, `disabled` or `dropped`.
     pub state: String,
+    /// When the next attempt is due, in milliseconds, while it is retrying.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<i64>,
+    /// By [`Delivery::number`](domain::order::Delivery::number).
     pub attempts: HashMap<String, Attempt>,
 }
 
@@ -55,14 +65,23 @@ impl Table {
     }
 
     /// Adds an attempt to the record of a delivery that did not go well at once. Written twice, it is there once.
-    pub async fn put_attempt(&self, app: AppId, attempt: &Attempt, state: &str) -> Result<(), TableError> {
+    pub async fn put_attempt(
+        &self,
+        app: AppId,
+        number: &str,
+        attempt: &Attempt,
+        state: &str,
+        next_at: Option<i64>,
+    ) -> Result<(), TableError> {
         let row = Row::FailedDelivery(app, attempt.channel, attempt.notification.clone());
         let before: Option<FailedDelivery> = self.get(&row).await?;
         let (channel, notification) = (attempt.channel, attempt.notification.clone());
-        let empty = || FailedDelivery { channel, notification, state: String::new(), attempts: HashMap::new() };
+        let empty =
+            || FailedDelivery { channel, notification, state: String::new(), next_at, attempts: HashMap::new() };
         let mut record = before.unwrap_or_else(empty);
         state.clone_into(&mut record.state);
-        record.attempts.insert(attempt.attempt.to_string(), attempt.clone());
+        record.next_at = next_at;
+        record.attempts.insert(number.to_owned(), attempt.clone());
         self.put(&row, &record, codec::ttl(attempt.at / 1_000 + KEPT)).await
     }
 
@@ -76,10 +95,12 @@ impl Table {
         self.get(&Row::FailedDelivery(app, channel, id.clone())).await
     }
 
-    /// The outcomes of deliveries that went well at the first attempt, newest first: the last `rows` batches.
-    pub async fn delivered(&self, app: AppId, rows: i32) -> Result<Vec<Attempt>, TableError> {
+    /// The outcomes of deliveries that went well at the first attempt, newest first: the last `rows` batches before a
+    /// time, or the first ones after `since` (both in milliseconds), oldest first.
+    pub async fn delivered(&self, app: AppId, since: Option<i64>, rows: i32) -> Result<Vec<Attempt>, TableError> {
         let partition = keys::segment(app);
-        let ask = Range { partition: &partition, from: "0", to: "~", forward: false, consistent: false, limit: rows };
+        let (from, forward) = (since.map_or("0".to_owned(), |it| keys::timed(it, "")), since.is_some());
+        let ask = Range { partition: &partition, from: &from, to: "~", forward, consistent: false, limit: rows };
         let mut all = Vec::new();
         for mut row in self.range(ask).await? {
             if let Some(AttributeValue::B(packed)) = row.remove("packed") {

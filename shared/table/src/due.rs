@@ -37,7 +37,7 @@ impl Due {
     /// The same work is the same row: twice is once.
     fn row(&self) -> Row {
         let name = match &self.what {
-            DueWork::Delivery(it) => format!("{}|{}|{}", it.channel, it.notification.id, it.attempt),
+            DueWork::Delivery(it) => format!("{}|{}|{}", it.channel, it.notification.id, it.number()),
             DueWork::Expire(it) => format!("expire|{}|{}", it.app, it.id),
             DueWork::Escalate(it) => format!("escalate|{}|{}", it.app, it.id),
         };

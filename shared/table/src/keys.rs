@@ -3,6 +3,9 @@
 //! | who asks for what | row | PK | SK |
 //! |---|---|---|---|
 //! | a caller's credentials | key | `KEY#{key id}` | `KEY` |
+//! | an application's keys; all applications | key, listed | `APP#{app}`; `APPLICATIONS` | `KEY#{key id}`; `{app}` |
+//! | who may have a new token; a family that ended | refresh, family | `REFRESH#{sha256}`, `FAMILY#{family}` | `REFRESH`, `FAMILY` |
+//! | what was done with secrets | audit | `AUDIT#{app}` | `{ms:013}#{id}` |
 //! | an application; all its buckets, scans, channels | application, bucket, scan, channel | `APP#{app}` | `APP`, `BUCKET#…`, `SCAN#…`, `CHANNEL#…` |
 //! | an item by its id | item | `ITEM#{item}` | `ITEM` |
 //! | an application's items, newest first | found: ids of up to 100 items | `FOUND#{app}` | `{ms:013}#{batch}` |
@@ -11,6 +14,7 @@
 //! | a stream from a cursor on, and its head | notification, one or a batch of up to 100 | `STREAM#{app}#{stream}` | `{first sequence:020}` |
 //! | the deliveries that went well, newest first | segment of up to 100 | `SEGMENT#{app}#deliveries` | `{ms:013}#{batch}` |
 //! | the attempts of a delivery that did not | failed | `DELIVERY#{app}#{channel}` | `{notification}` |
+//! | how a channel's receiver is doing | health | `HEALTH#{app}#{channel}` | `HEALTH` |
 //! | retries beyond 15 minutes | due | `DUE#{slot}#{shard}` | `{ms:013}#{id}` |
 //! | an application's settings; the state of its asset manager; what it used on a day | settings, manager, usage | `APP#{app}` | `SETTINGS`, `MANAGER`, `USAGE#{day}` |
 //! | whose webhooks come with a secret | hook | `HOOK#{sha256 of the secret}` | `HOOK` |
@@ -43,14 +47,23 @@ use domain::{AppId, BucketId, ChannelId, ItemId};
 /// Due rows are spread over so many partitions.
 pub(crate) const SHARDS: u8 = 4;
 
+/// Where all applications are listed.
+pub(crate) const ALL: &str = "APPLICATIONS";
+
 /// A row of the table. A new kind of row does not compile until it has a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Row {
     Key(String),
+    KeyOf(AppId, String),
+    Listed(AppId),
+    Refresh(String),
+    Family(String),
+    Audit(AppId, i64, String),
     Application(AppId),
     Bucket(AppId, BucketId),
     Scan(AppId, BucketId),
     Channel(AppId, ChannelId),
+    Health(AppId, ChannelId),
     Item(ItemId),
     Found(AppId, i64, String),
     Content(AppId, String),
@@ -94,11 +107,16 @@ impl Row {
     /// The value of the attribute `kind`, which stream filters look at.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Key(_) => "key",
+            Self::Key(_) | Self::KeyOf(..) => "key",
+            Self::Listed(_) => "listed",
+            Self::Refresh(_) => "refresh",
+            Self::Family(_) => "family",
+            Self::Audit(..) => "audit",
             Self::Application(_) => "application",
             Self::Bucket(..) => "bucket",
             Self::Scan(..) => "scan",
             Self::Channel(..) => "channel",
+            Self::Health(..) => "health",
             Self::Item(_) => "item",
             Self::Found(..) => "found",
             Self::Content(..) => "content",
@@ -137,10 +155,16 @@ impl Row {
     pub fn key(&self) -> (String, String) {
         match self {
             Self::Key(id) => (format!("KEY#{}", text(id)), "KEY".to_owned()),
+            Self::KeyOf(app, id) => (application(*app), format!("KEY#{}", text(id))),
+            Self::Listed(app) => (ALL.to_owned(), app.to_string()),
+            Self::Refresh(hash) => (format!("REFRESH#{}", text(hash)), "REFRESH".to_owned()),
+            Self::Family(id) => (format!("FAMILY#{}", text(id)), "FAMILY".to_owned()),
+            Self::Audit(app, ms, id) => (format!("AUDIT#{app}"), timed(*ms, id)),
             Self::Application(app) => (application(*app), "APP".to_owned()),
             Self::Bucket(app, id) => (application(*app), format!("BUCKET#{id}")),
             Self::Scan(app, id) => (application(*app), format!("SCAN#{id}")),
             Self::Channel(app, id) => (application(*app), format!("CHANNEL#{id}")),
+            Self::Health(app, id) => (format!("HEALTH#{app}#{id}"), "HEALTH".to_owned()),
             Self::Item(id) => (format!("ITEM#{id}"), "ITEM".to_owned()),
             Self::Found(app, ms, batch) => (found(*app), timed(*ms, batch)),
             Self::Content(app, hash) => (format!("CONTENT#{app}#{}", text(hash)), "CONTENT".to_owned()),

@@ -29,6 +29,7 @@ use aws_sdk_dynamodb::types::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use applications::{Listed, Refresh, Refreshed};
 pub use codec::Attributes;
 pub use commit::Committed;
 pub use deliveries::{Attempt, FailedDelivery};

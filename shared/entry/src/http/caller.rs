@@ -1,4 +1,4 @@
-//! Who calls: a key pair, with or without a token (channel API, section 2).
+//! Who calls: a key pair, with or without a token, or another issuer's token (channel API, section 2).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,14 +7,17 @@ use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use domain::AppId;
-use domain::application::{ApiKey, Application};
+use domain::address::Allowed;
+use domain::application::{ApiKey, Application, Scope};
 use domain::id::sha256_hex;
 use domain::socket::Member;
 use subtle::ConstantTimeEq;
 use table::{Table, TableError};
 
+use super::attackers::Attackers;
+use super::oidc::Oidc;
 use super::token::Claims;
-use super::{Problem, token};
+use super::{Problem, TICKET, token};
 use crate::{Remembered, Seal, clock};
 
 /// How long a key's row is remembered when it is there, and when it is not.
@@ -27,8 +30,23 @@ const MOST: usize = 1_000;
 pub struct Callers {
     table: Table,
     seal: Arc<Seal>,
+    /// What callers of this function need.
+    scope: Scope,
+    oidc: Arc<Oidc>,
+    attackers: Arc<Attackers>,
     /// Rows of keys by their ids; `None` is a key that nobody has.
     keys: Arc<Remembered<String, Option<ApiKey>>>,
+    /// Rows of applications; `None` is one that there is not.
+    applications: Arc<Remembered<AppId, Option<Application>>>,
+}
+
+/// What a caller may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Granted {
+    pub app: AppId,
+    /// The key that was presented, by its id; a token alone has none.
+    pub key_id: Option<String>,
+    pub scopes: Vec<Scope>,
 }
 
 /// Why a caller is refused. What exactly was wrong is nobody's business.
@@ -36,38 +54,97 @@ pub struct Callers {
 pub enum Unknown {
     #[error("the credentials are missing or wrong")]
     Credentials,
+    #[error("the key lacks the scope {}", .0.name())]
+    Scope(Scope),
+    #[error("too many wrong credentials came from this address")]
+    TooMany,
     #[error("could not check the credentials")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Callers {
-    pub fn new(table: Table, seal: Arc<Seal>) -> Self {
-        Self { table, seal, keys: Arc::new(Remembered::new(MOST)) }
+    /// Checks callers of a function that need a scope.
+    pub fn new(table: Table, seal: Arc<Seal>, allowed: &Allowed, scope: Scope) -> Self {
+        Self {
+            oidc: Arc::new(Oidc::new(table.clone(), allowed.clone())),
+            table,
+            seal,
+            scope,
+            attackers: Arc::default(),
+            keys: Arc::new(Remembered::new(MOST)),
+            applications: Arc::new(Remembered::new(MOST)),
+        }
     }
 
-    /// The application that a request may act for: a machine with its key pair, or a user with a token beside it.
-    pub async fn check(&self, headers: &HeaderMap) -> Result<AppId, Unknown> {
+    /// The application that a request may act for, with the scope that this function needs.
+    pub async fn check(&self, headers: &HeaderMap) -> Result<Granted, Unknown> {
+        self.check_for(headers, self.scope).await
+    }
+
+    /// The application that a request may act for, with a scope: a machine with its key pair, a user with a token beside
+    /// it, or whoever has a token of an issuer that the application trusts.
+    ///
+    /// Wrong credentials cost next to nothing: a key is told from other text by its checksum, unknown ones are
+    /// remembered, and an address that keeps guessing is not listened to for a while.
+    pub async fn check_for(&self, headers: &HeaderMap, scope: Scope) -> Result<Granted, Unknown> {
+        let from = source(headers);
+        let granted = match self.granted(headers, &from).await {
+            Err(Unknown::Credentials) => {
+                self.attackers.failed(&from);
+                return Err(Unknown::Credentials);
+            }
+            other => other?,
+        };
+        if granted.scopes.contains(&scope) { Ok(granted) } else { Err(Unknown::Scope(scope)) }
+    }
+
+    async fn granted(&self, headers: &HeaderMap, from: &str) -> Result<Granted, Unknown> {
         let header = |name: &str| headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
-        let stored = self.key(header("x-api-key")).await?.ok_or(Unknown::Credentials)?;
-        let key = matches(header("x-api-key"), &stored.key_hash);
+        let token = bearer(headers)?;
+        let presented = header("x-api-key");
+        if presented.is_empty() {
+            let Some(token) = token.filter(|it| !token::is_ours(it)) else { return Err(Unknown::Credentials) };
+            self.attackers.check(from)?;
+            let identity = self.oidc.read(token, named(headers)).await?;
+            return Ok(Granted { app: identity.member.app, key_id: None, scopes: identity.scopes });
+        }
+        let stored = self.key(presented, from).await?.ok_or(Unknown::Credentials)?;
+        let key = matches(presented, &stored.key_hash);
         let secret = matches(header("x-api-secret"), &stored.secret_hash);
-        if !(key && secret) {
+        let over = stored.expires_at.is_some_and(|it| it <= domain::millis(clock::now()));
+        if !(key && secret) || over {
             return Err(Unknown::Credentials);
         }
-        if let Some(value) = headers.get(header::AUTHORIZATION) {
-            let token = value.to_str().ok().and_then(|it| it.strip_prefix("Bearer ")).ok_or(Unknown::Credentials)?;
-            self.token(stored.app, token.trim()).await?;
+        match token {
+            Some(token) if token::is_ours(token) => drop(self.token(stored.app, token).await?),
+            Some(token) => drop(self.oidc.read(token, Some(stored.app)).await?),
+            None => {}
         }
-        Ok(stored.app)
+        Ok(Granted { app: stored.app, key_id: Some(stored.id), scopes: stored.scopes })
+    }
+
+    /// Whether the address of a request may try credentials that are checked elsewhere.
+    pub fn guess(&self, headers: &HeaderMap) -> Result<(), Unknown> {
+        self.attackers.check(&source(headers))
+    }
+
+    /// The credentials of a request were wrong.
+    pub fn failed(&self, headers: &HeaderMap) {
+        self.attackers.failed(&source(headers));
     }
 
     /// An application's row.
     pub async fn application(&self, app: AppId) -> Result<Application, Unknown> {
-        self.table.application(app).await.map_err(internal)?.ok_or(Unknown::Credentials)
+        if let Some(it) = self.applications.get(&app) {
+            return it.ok_or(Unknown::Credentials);
+        }
+        let it = self.table.application(app).await.map_err(internal)?;
+        self.applications.put(app, it.clone(), if it.is_some() { KNOWN } else { UNKNOWN });
+        it.ok_or(Unknown::Credentials)
     }
 
     async fn token(&self, app: AppId, token: &str) -> Result<Claims, Unknown> {
-        if token::claimed(token) != Some(app) {
+        if token::claimed(token, clock::now()) != Some(app) {
             return Err(Unknown::Credentials);
         }
         token::read(token, &self.token_key(app).await?, clock::now()).ok_or(Unknown::Credentials)
@@ -78,10 +155,18 @@ impl Callers {
         self.seal.derived(app, &wrapped, token::PURPOSE).await.map_err(|it| Unknown::Internal(Box::new(it)))
     }
 
-    /// The user that a token is for, with no key pair beside it. An application's own token is for none.
-    pub async fn member(&self, token: &str) -> Result<Member, Unknown> {
-        let app = token::claimed(token).ok_or(Unknown::Credentials)?;
-        let claims = self.token(app, token).await?;
+    /// The user that a ticket or a token is for, with no key pair beside it. An application's own token is for none.
+    /// `named` is the application that the request names, for another issuer's token that names none itself.
+    pub async fn member(&self, pass: &str, named: Option<AppId>) -> Result<Member, Unknown> {
+        if pass.starts_with(TICKET) {
+            let taken = self.table.take_ticket(&sha256_hex(pass.as_bytes()), clock::now()).await;
+            return taken.map_err(internal)?.ok_or(Unknown::Credentials);
+        }
+        if !token::is_ours(pass) {
+            return Ok(self.oidc.read(pass, named).await?.member);
+        }
+        let app = token::claimed(pass, clock::now()).ok_or(Unknown::Credentials)?;
+        let claims = self.token(app, pass).await?;
         let user = claims.sub.ok_or(Unknown::Credentials)?;
         Ok(Member { app, user, groups: claims.groups })
     }
@@ -92,11 +177,12 @@ impl Callers {
         Ok(token::write_for(member, lifetime, &key, clock::now()))
     }
 
-    async fn key(&self, api_key: &str) -> Result<Option<ApiKey>, Unknown> {
+    async fn key(&self, api_key: &str, from: &str) -> Result<Option<ApiKey>, Unknown> {
         let Some(id) = domain::application::key_id(api_key) else { return Ok(None) };
         if let Some(key) = self.keys.get(id) {
             return Ok(key);
         }
+        self.attackers.check(from)?;
         let key = self.table.api_key(api_key).await.map_err(internal)?;
         self.keys.put(id.to_owned(), key.clone(), if key.is_some() { KNOWN } else { UNKNOWN });
         Ok(key)
@@ -105,6 +191,24 @@ impl Callers {
 
 fn internal(it: TableError) -> Unknown {
     Unknown::Internal(Box::new(it))
+}
+
+/// The token that a request bears, if it bears one; `Credentials` if the header has another form.
+pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Unknown> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
+    let token = value.to_str().ok().and_then(|it| it.strip_prefix("Bearer ")).map(str::trim);
+    token.map(Some).ok_or(Unknown::Credentials)
+}
+
+/// The application that a request names beside its token.
+pub fn named(headers: &HeaderMap) -> Option<AppId> {
+    headers.get("x-application-id")?.to_str().ok()?.parse().ok()
+}
+
+/// Where a request comes from: API Gateway adds the address that it saw to the end of this header.
+fn source(headers: &HeaderMap) -> String {
+    let all = headers.get("x-forwarded-for").and_then(|it| it.to_str().ok()).unwrap_or_default();
+    all.rsplit(',').next().unwrap_or_default().trim().to_owned()
 }
 
 /// Compares with a stored SHA-256 in constant time.
@@ -122,7 +226,7 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Callers::from_ref(state).check(&parts.headers).await.map(Self).map_err(refused)
+        Callers::from_ref(state).check(&parts.headers).await.map(|it| Self(it.app)).map_err(refused)
     }
 }
 
@@ -133,6 +237,8 @@ pub fn refused(why: Unknown) -> Problem {
             let title = "send x-api-key and x-api-secret of your application";
             Problem::new(StatusCode::UNAUTHORIZED, "credentials", title)
         }
+        Unknown::Scope(_) => Problem::new(StatusCode::FORBIDDEN, "scope", why.to_string()),
+        Unknown::TooMany => Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many", why.to_string()),
         it => Problem::internal(&it),
     }
 }

@@ -30,6 +30,9 @@ fn the_real_template_is_understood_whole() {
             "socket",
             "deliver-push",
             "deliver-webhook",
+            "deliver-webhook",
+            "deliver-amqp",
+            "deliver-signalr",
             "iconik-webhook",
             "iconik-ingest"
         ]

@@ -1,0 +1,242 @@
+//! From the fields of a form to a channel (channel API, section 4.2). What a PUT leaves out of our own additions, and
+//! every secret that it leaves out or masks, stays as it was.
+
+use channels::secret;
+use domain::address::{judge, judge_broker};
+use domain::bucket::Sealed;
+use domain::channel::{Channel, Format, Kind, RabbitMq, SignalR, SigningKey, Target, Webhook, is_pattern};
+use domain::delivery::Schedule;
+use domain::filter::Filter;
+use domain::{AppId, ChannelId};
+use entry::clock;
+use entry::secrets::channel_field;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::State;
+use crate::dto::MASK;
+use crate::envelope::Refusal;
+use crate::form::Form;
+
+/// A channel as it is to be stored, and the signing secret if one was made or given.
+pub(crate) struct Read {
+    pub(crate) channel: Channel,
+    pub(crate) signing_secret: Option<String>,
+}
+
+/// Reads a channel of a kind; `before` is the one that it replaces.
+pub(crate) async fn read(
+    state: &State,
+    app: AppId,
+    kind: Kind,
+    form: &Form,
+    before: Option<Channel>,
+    now: OffsetDateTime,
+) -> Result<Read, Refusal> {
+    let id = before.as_ref().map_or_else(|| ChannelId::random(clock::random()), |it| it.id);
+    let target = before.as_ref().map(|it| &it.target);
+    let format = match form.text("format").map(str::to_ascii_lowercase).as_deref() {
+        None => before.as_ref().map(|it| it.format).unwrap_or_default(),
+        Some("adcreative") => Format::AdCreative,
+        Some("native") => Format::Native,
+        Some(other) => {
+            return Err(wrong("Format", format!("The value '{}' is neither adcreative nor native.", shortened(other))));
+        }
+    };
+    let sealing = Sealing { state, app, field: channel_field(id) };
+    let (target, signing_secret) = match kind {
+        Kind::Webhook => webhook(&sealing, form, target).await?,
+        Kind::RabbitMq => (rabbit(&sealing, form, target).await?, None),
+        Kind::SignalR => (signal_r(&sealing, form, target).await?, None),
+    };
+    let same_place = before.as_ref().is_some_and(|it| place(&it.target) == place(&target));
+    let confirmed = before.as_ref().is_some_and(|it| !it.unconfirmed) && same_place;
+    let active = form.flag("IsActive", true)?;
+    let kept = before.as_ref();
+    let channel = Channel {
+        id,
+        app,
+        active,
+        include_image_data: form.flag("IncludeImageData", false)?,
+        format,
+        types: match form.text("types") {
+            None => kept.map(|it| it.types.clone()).unwrap_or_default(),
+            Some(text) => types(text)?,
+        },
+        filter: match form.text("filter") {
+            None => kept.and_then(|it| it.filter.clone()),
+            Some(text) => filter(text)?,
+        },
+        per_second: match form.text("maxPerSecond") {
+            None => kept.and_then(|it| it.per_second),
+            Some("0") => None,
+            Some(_) => Some(form.number("MaxPerSecond", 1, 1, 1_000)?),
+        },
+        unconfirmed: kind == Kind::Webhook && format == Format::Native && !confirmed,
+        disabled_reason: kept.and_then(|it| it.disabled_reason.clone()).filter(|_| !active),
+        created_at: kept.map_or(now, |it| it.created_at),
+        updated_at: now,
+        target,
+    };
+    Ok(Read { channel, signing_secret })
+}
+
+/// Where a channel leads.
+fn place(it: &Target) -> &str {
+    match it {
+        Target::Webhook(it) => &it.url,
+        Target::SignalR(it) => &it.url,
+        Target::RabbitMq(it) => &it.url,
+    }
+}
+
+struct Sealing<'a> {
+    state: &'a State,
+    app: AppId,
+    field: String,
+}
+
+impl Sealing<'_> {
+    async fn seal(&self, secret: &[u8]) -> Result<Sealed, Refusal> {
+        self.state.secrets.seal(self.app, &self.field, secret).await.map_err(Refusal::internal)
+    }
+
+    /// A secret that is given, or the one that was there if it is empty, absent or masked.
+    async fn secret(&self, form: &Form, name: &str, before: Option<&Sealed>) -> Result<Option<Sealed>, Refusal> {
+        match form.text(name).filter(|it| *it != MASK) {
+            Some(text) => Ok(Some(self.seal(text.as_bytes()).await?)),
+            None => Ok(before.cloned()),
+        }
+    }
+}
+
+async fn webhook(
+    sealing: &Sealing<'_>,
+    form: &Form,
+    before: Option<&Target>,
+) -> Result<(Target, Option<String>), Refusal> {
+    let before = before.and_then(|it| if let Target::Webhook(it) = it { Some(it) } else { None });
+    let url = url(form, "WebHookUrl", before.map(|it| it.url.as_str()), &sealing.state.allowed)?;
+    let schedule = schedule(form, before.map(|it| it.schedule))?;
+    let given = match form.text("signingSecret").filter(|it| *it != MASK) {
+        Some(text) => Some(secret::read(text).map_err(|why| wrong("SigningSecret", why.to_string()))?),
+        None if before.is_none() => Some(clock::random::<32>().to_vec()),
+        None => None,
+    };
+    let (keys, shown) = match given {
+        Some(key) => {
+            let current = SigningKey { secret: sealing.seal(&key).await?, until: None };
+            (vec![current], Some(secret::show(&key)))
+        }
+        None => (before.map(|it| it.keys.clone()).unwrap_or_default(), None),
+    };
+    Ok((Target::Webhook(Webhook { url, schedule, keys }), shown))
+}
+
+async fn rabbit(sealing: &Sealing<'_>, form: &Form, before: Option<&Target>) -> Result<Target, Refusal> {
+    let before = before.and_then(|it| if let Target::RabbitMq(it) = it { Some(it) } else { None });
+    let url = form.required("Url")?;
+    judge_broker(url, &sealing.state.allowed).map_err(|why| wrong("Url", format!("The Url is refused: {why}.")))?;
+    let username = bounded(form, "Username")?;
+    let password = sealing.secret(form, "Password", before.map(|it| &it.password)).await?;
+    let password = password.ok_or_else(|| wrong("Password", "The Password field is required.".to_owned()))?;
+    if form.text("Password").is_some_and(|it| it.chars().count() > 255) {
+        return Err(too_long("Password"));
+    }
+    let queue = bounded(form, "QueueName")?;
+    if queue.len() > 255 || queue.starts_with("amq.") {
+        return Err(wrong("QueueName", "The QueueName has at most 255 bytes and does not begin with amq.".to_owned()));
+    }
+    let schedule = schedule(form, before.map(|it| it.schedule))?;
+    Ok(Target::RabbitMq(RabbitMq { url: url.to_owned(), username, password, queue, schedule }))
+}
+
+async fn signal_r(sealing: &Sealing<'_>, form: &Form, before: Option<&Target>) -> Result<Target, Refusal> {
+    let before = before.and_then(|it| if let Target::SignalR(it) = it { Some(it) } else { None });
+    let url = url(form, "HubUrl", before.map(|it| it.url.as_str()), &sealing.state.allowed)?;
+    let method = form.text("HubMethod").unwrap_or("ReceiveNotification");
+    let mut letters = method.bytes();
+    let name = letters.next().is_some_and(|it| it.is_ascii_alphabetic())
+        && letters.all(|it| it.is_ascii_alphanumeric() || it == b'_')
+        && method.len() <= 64;
+    if !name {
+        return Err(wrong("HubMethod", format!("The value '{}' is not valid for HubMethod.", shortened(method))));
+    }
+    let token = sealing.secret(form, "AccessToken", before.and_then(|it| it.token.as_ref())).await?;
+    let schedule = schedule(form, before.map(|it| it.schedule))?;
+    Ok(Target::SignalR(SignalR { url, method: method.to_owned(), token, schedule }))
+}
+
+/// A web address. One with masked values, as we show them, is the one that was there.
+fn url(
+    form: &Form,
+    name: &'static str,
+    before: Option<&str>,
+    allowed: &domain::address::Allowed,
+) -> Result<String, Refusal> {
+    let url = form.required(name)?;
+    if let Some(before) = before.filter(|it| url.contains(MASK) && crate::dto::masked(it) == url) {
+        return Ok(before.to_owned());
+    }
+    judge(url, allowed).map_err(|why| wrong(name, format!("The {name} is refused: {why}.")))?;
+    Ok(url.to_owned())
+}
+
+/// The published schedule, or the standard one for whoever asks for it. A PUT that speaks of none leaves it.
+fn schedule(form: &Form, before: Option<Schedule>) -> Result<Schedule, Refusal> {
+    let named = ["retryCount", "exponentialBackoffFactor"].iter().any(|it| form.text(it).is_some());
+    match form.text("schedule").map(str::to_ascii_lowercase).as_deref() {
+        Some("standard") => Ok(Schedule::Standard),
+        None if !named && before.is_some() => Ok(before.unwrap_or_default()),
+        // shown as ten attempts: the numbers come back with a form that was read before
+        None if before == Some(Schedule::Standard) => Ok(Schedule::Standard),
+        None | Some("exponential") => Ok(Schedule::Exponential {
+            retries: form.number("RetryCount", 5, 0, 20)?,
+            factor: form.number("ExponentialBackoffFactor", 2.0, 1.0, 10.0)?,
+        }),
+        Some(other) => {
+            Err(wrong("Schedule", format!("The value '{}' is neither standard nor exponential.", shortened(other))))
+        }
+    }
+}
+
+fn types(text: &str) -> Result<Vec<String>, Refusal> {
+    let all: Vec<String> = text.split(',').map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).collect();
+    if all.iter().any(|it| it == "*") {
+        return Ok(Vec::new());
+    }
+    match all.iter().find(|it| !is_pattern(it)) {
+        Some(bad) => {
+            Err(wrong("Types", format!("The value '{}' is no type such as item.completed or item.*.", shortened(bad))))
+        }
+        None if all.len() > 50 => Err(wrong("Types", "There are at most 50 types.".to_owned())),
+        None => Ok(all),
+    }
+}
+
+/// A filter as JSON; `{}` or `null` takes it away.
+fn filter(text: &str) -> Result<Option<Filter>, Refusal> {
+    let value: Value =
+        serde_json::from_str(text).map_err(|it| wrong("Filter", format!("The Filter is not JSON: {it}.")))?;
+    if value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty) {
+        return Ok(None);
+    }
+    Filter::try_from(value).map(Some).map_err(|why| wrong("Filter", format!("The Filter is refused: {why}.")))
+}
+
+fn bounded(form: &Form, name: &'static str) -> Result<String, Refusal> {
+    let text = form.required(name)?;
+    if text.chars().count() > 255 { Err(too_long(name)) } else { Ok(text.to_owned()) }
+}
+
+fn too_long(name: &'static str) -> Refusal {
+    wrong(name, format!("The field {name} must be a string with a maximum length of 255."))
+}
+
+fn wrong(name: &'static str, why: String) -> Refusal {
+    Refusal::Field(name, why)
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(64).collect()
+}

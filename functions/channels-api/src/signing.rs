@@ -1,0 +1,86 @@
+//! Signing keys: the public ones of an application, and a new secret for a webhook with an overlap.
+
+use axum::Json;
+use axum::extract::State as Shared;
+use channels::secret;
+use channels::sign::{PURPOSE, Pair};
+use domain::channel::{MOST_KEYS, SigningKey, Target};
+use domain::{AppId, rfc3339};
+use entry::clock;
+use entry::secrets::{SecretError, channel_field};
+use serde::Serialize;
+use serde_json::{Value, json};
+use time::Duration;
+use utoipa::ToSchema;
+
+use crate::State;
+use crate::caller::{Caller, application_id};
+use crate::envelope::{Envelope, Refusal, Verb};
+use crate::form::Form;
+
+/// A new signing secret, shown this once.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SecretOut {
+    signing_secret: String,
+    /// Until when the one before signs as well.
+    overlap_until: Option<String>,
+}
+
+/// The public keys that verify `v1a` signatures of an application's webhooks, as a JSON Web Key Set. No credentials are
+/// needed: a receiver keeps these keys and never takes one from a message.
+#[utoipa::path(get, path = "/api/v1/Notification/Jwks", tag = "Channels", params(("applicationId" = String, Query)),
+    responses((status = 200, body = Object), (status = 404, body = Envelope)))]
+pub(crate) async fn jwks(Shared(state): Shared<State>, uri: axum::http::Uri) -> Result<Json<Value>, Refusal> {
+    let app: AppId = application_id(&uri)?;
+    let seed = state.secrets.derived(app, PURPOSE).await.map_err(|it| match it {
+        SecretError::NoApplication(_) => Refusal::NotThere(format!("There is no Application {app}.")),
+        it => Refusal::internal(it),
+    })?;
+    Ok(Json(json!({ "keys": [Pair::new(&seed).jwk()] })))
+}
+
+/// Gives a webhook a new signing secret. The one before signs as well for `overlapSeconds` (0 to 604800, by default
+/// 86400); 0 ends all others at once, after a leak. While an overlap is open, only `force=true` begins another one.
+#[utoipa::path(post, path = "/api/v1/Notification/ChannelConfiguration/WebHook/RotateSecret", tag = "Channels", security(("keys" = [])),
+    params(("applicationId" = String, Query), ("configurationId" = String, Query)),
+    request_body(content_type = "application/json", content = Object, description = "overlapSeconds, force, signingSecret"),
+    responses((status = 200, body = SecretOut), (status = 404, body = Envelope), (status = 409, body = Envelope)))]
+pub(crate) async fn rotate(
+    Shared(state): Shared<State>,
+    caller: Caller,
+    form: Form,
+) -> Result<Json<SecretOut>, Refusal> {
+    let (id, now) = (caller.configuration()?, clock::now());
+    let missing = || Refusal::no_channel(caller.app, id, Verb::Update);
+    let channel = state.table.channel(caller.app, id).await.map_err(Refusal::internal)?;
+    let mut channel = channel.ok_or_else(missing)?;
+    let Target::Webhook(webhook) = &mut channel.target else { return Err(missing()) };
+    let overlap: i64 = form.number("OverlapSeconds", 86_400, 0, 604_800)?;
+    let at = domain::millis(now);
+    webhook.keys.retain(|it| it.until.is_none_or(|until| until > at));
+    if webhook.keys.len() > 1 && overlap > 0 && !form.flag("Force", false)? {
+        return Err(Refusal::Conflict("The signing secret before the current one is still good.".to_owned()));
+    }
+    let key = match form.text("signingSecret") {
+        Some(text) => secret::read(text).map_err(|why| Refusal::Field("SigningSecret", why.to_string()))?,
+        None => clock::random::<32>().to_vec(),
+    };
+    let until = (overlap > 0).then(|| now + Duration::seconds(overlap));
+    match until {
+        None => webhook.keys.clear(),
+        Some(until) => {
+            for it in webhook.keys.iter_mut().filter(|it| it.until.is_none()) {
+                it.until = Some(domain::millis(until));
+            }
+        }
+    }
+    let secret = state.secrets.seal(caller.app, &channel_field(id), &key).await.map_err(Refusal::internal)?;
+    webhook.keys.insert(0, SigningKey { secret, until: None });
+    webhook.keys.truncate(MOST_KEYS + 1);
+    channel.updated_at = now;
+    if !state.table.replace_channel(&channel).await.map_err(Refusal::internal)? {
+        return Err(missing());
+    }
+    Ok(Json(SecretOut { signing_secret: secret::show(&key), overlap_until: until.map(rfc3339) }))
+}

@@ -1,0 +1,188 @@
+//! Making and changing channels: `POST` and `PUT /api/v1/Notification/ChannelConfiguration/{WebHook,RabbitMQ,SignalR}`.
+
+use axum::Json;
+use axum::extract::State as Shared;
+use axum::http::HeaderMap;
+use channels::sign::{PURPOSE, Pair};
+use domain::channel::{CHALLENGE, Channel, Kind};
+use domain::health::Health;
+use domain::notification::{News, Stream};
+use entry::clock;
+use serde_json::json;
+use time::OffsetDateTime;
+
+use crate::State;
+use crate::caller::Caller;
+use crate::dto::Configuration;
+use crate::envelope::{Envelope, Refusal, Verb};
+use crate::fields;
+use crate::form::Form;
+
+/// Adds a webhook. Fields: `webHookUrl` (required), `retryCount` (0 to 20, by default 5), `exponentialBackoffFactor`
+/// (1.0 to 10.0, by default 2.0), `isActive`, `includeImageData`. Our additions: `format` (`adcreative`, or `native` for
+/// every type, after the receiver has answered its challenge), `types` (`item.*,scan.failed`), `filter` (an EventBridge
+/// pattern as JSON), `maxPerSecond` (1 to 1000), `schedule` (`standard` for ten attempts over three days),
+/// `signingSecret` (`whsec_…`; made if absent). With the header `X-Extended: true` the answer shows that secret, this once.
+#[utoipa::path(post, path = "/api/v1/Notification/ChannelConfiguration/WebHook", tag = "Channels", security(("keys" = [])),
+    params(("applicationId" = String, Query), ("X-Extended" = Option<bool>, Header)),
+    request_body(content_type = "multipart/form-data", content = Object, description = "webHookUrl, retryCount, exponentialBackoffFactor, isActive, includeImageData, format, types, filter, maxPerSecond, schedule, signingSecret"),
+    responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 401, body = Envelope)))]
+pub(crate) async fn create_webhook(
+    Shared(state): Shared<State>,
+    caller: Caller,
+    headers: HeaderMap,
+    form: Form,
+) -> Result<Json<Configuration>, Refusal> {
+    create(&state, &caller, Kind::Webhook, &headers, &form).await
+}
+
+/// Replaces a webhook's configuration. A signing secret that is not given stays; the same goes for our additions.
+#[utoipa::path(put, path = "/api/v1/Notification/ChannelConfiguration/WebHook", tag = "Channels", security(("keys" = [])),
+    params(("applicationId" = String, Query), ("configurationId" = String, Query)),
+    request_body(content_type = "multipart/form-data", content = Object, description = "as for POST"),
+    responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 404, body = Envelope)))]
+pub(crate) async fn update_webhook(
+    Shared(state): Shared<State>,
+    caller: Caller,
+    headers: HeaderMap,
+    form: Form,
+) -> Result<Json<Configuration>, Refusal> {
+    update(&state, &caller, Kind::Webhook, &headers, &form).await
+}
+
+/// Adds a RabbitMQ queue. Fields: `url` (`amqps://host/vhost`), `username`, `password`, `queueName` (all required),
+/// `isActive`, `includeImageData`; our additions as for webhooks.
+#[utoipa::path(post, path = "/api/v1/Notification/ChannelConfiguration/RabbitMQ", tag = "Channels", security(("keys" = [])),
+    params(("applicationId" = String, Query)),
+    request_body(content_type = "multipart/form-data", content = Object, description = "url, username, password, queueName, isActive, includeImageData, format, types, filter, maxPerSecond, schedule, retryCount, exponentialBackoffFactor"),
+    responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 401, body = Envelope)))]
+pub(crate) async fn create_rabbit(
+    Shared(state): Shared<State>,
+    caller: Caller,
+    headers: HeaderMap,
+    form: Form,
+) -> Result<Json<Configuration>, Refusal> {
+    create(&state, &caller, Kind::RabbitMq, &headers, &form).await
+}
+
+/// Replaces a RabbitMQ configuration. A password that is empty, absent or masked stays as it was.
+#[utoipa::path(put, path = "/api/v1/Notification/ChannelConfiguration/RabbitMQ", tag = "Channels", security(("keys" = [])),
+    params(("applicationId" = String, Query), ("configurationId" = String, Query)),
+    request_body(content_type = "multipart/form-data", content = Object, description = "as for POST"),
+    responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 404, body = Envelope)))]
+pub(crate) async fn update_rabbit(
+    Shared(state): Shared<State>,
+    caller: Caller,
+    headers: HeaderMap,
+    form: Form,
+) -> Result<Json<Configuration>, Refusal> {
+    update(&state, &caller, Kind::RabbitMq, &headers, &form).await
+}
+
+/// Adds a SignalR hub of yours, whose method is called. Fields: `hubUrl` (required), `hubMethod` (by default
+/// `ReceiveNotification`), `accessToken`, `isActive`, `includeImageData`; our additions as for webhooks.
+#[utoipa::path(post, path = "/api/v1/Notification/ChannelConfiguration/SignalR", tag = "Channels", security(("keys" = [])),
+    params(("applicationId" = String, Query)),
+    request_body(content_type = "multipart/form-data", content = Object, description = "hubUrl, hubMethod, accessToken, isActive, includeImageData, format, types, filter, maxPerSecond, schedule, retryCount, exponentialBackoffFactor"),
+    responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 401, body = Envelope)))]
+pub(crate) async fn create_signal_r(
+    Shared(state): Shared<State>,
+    caller: Caller,
+    headers: HeaderMap,
+    form: Form,
+) -> Result<Json<Configuration>, Refusal> {
+    create(&state, &caller, Kind::SignalR, &headers, &form).await
+}
+
+/// Replaces a SignalR configuration. A token that is empty, absent or masked stays as it was.
+#[utoipa::path(put, path = "/api/v1/Notification/ChannelConfiguration/SignalR", tag = "Channels", security(("keys" = [])),
+    params(("applicationId" = String, Query), ("configurationId" = String, Query)),
+    request_body(content_type = "multipart/form-data", content = Object, description = "as for POST"),
+    responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 404, body = Envelope)))]
+pub(crate) async fn update_signal_r(
+    Shared(state): Shared<State>,
+    caller: Caller,
+    headers: HeaderMap,
+    form: Form,
+) -> Result<Json<Configuration>, Refusal> {
+    update(&state, &caller, Kind::SignalR, &headers, &form).await
+}
+
+async fn create(
+    state: &State,
+    caller: &Caller,
+    kind: Kind,
+    headers: &HeaderMap,
+    form: &Form,
+) -> Result<Json<Configuration>, Refusal> {
+    let now = clock::now();
+    let read = fields::read(state, caller.app, kind, form, None, now).await?;
+    state.table.put_channel(&read.channel).await.map_err(Refusal::internal)?;
+    answer(state, read, headers, now).await
+}
+
+async fn update(
+    state: &State,
+    caller: &Caller,
+    kind: Kind,
+    headers: &HeaderMap,
+    form: &Form,
+) -> Result<Json<Configuration>, Refusal> {
+    let (id, now) = (caller.configuration()?, clock::now());
+    let missing = || Refusal::no_channel(caller.app, id, Verb::Update);
+    let before = state.table.channel(caller.app, id).await.map_err(Refusal::internal)?;
+    let before = before.filter(|it| it.target.kind() == kind).ok_or_else(missing)?;
+    let read = fields::read(state, caller.app, kind, form, Some(before), now).await?;
+    if !state.table.replace_channel(&read.channel).await.map_err(Refusal::internal)? {
+        return Err(missing());
+    }
+    // whoever changes a channel gives it another chance
+    state.table.delete_health(caller.app, id).await.map_err(Refusal::internal)?;
+    answer(state, read, headers, now).await
+}
+
+async fn answer(
+    state: &State,
+    read: fields::Read,
+    headers: &HeaderMap,
+    now: OffsetDateTime,
+) -> Result<Json<Configuration>, Refusal> {
+    let channel = &read.channel;
+    if channel.unconfirmed && channel.active {
+        challenge(state, channel, now).await?;
+    }
+    let mut answer = Configuration::new(channel);
+    if extended(headers) {
+        answer = answer.extended(channel, &Health::default(), domain::millis(now));
+        if let Some(secret) = read.signing_secret {
+            answer = answer.with_signing_secret(secret);
+        }
+        if channel.target.kind() == Kind::Webhook {
+            answer = answer.with_key_id(key_id(state, channel).await?);
+        }
+    }
+    Ok(Json(answer))
+}
+
+/// Asks the receiver whether it wants to be called (realtime, H-9): the message goes the way of all others.
+async fn challenge(state: &State, channel: &Channel, now: OffsetDateTime) -> Result<(), Refusal> {
+    let word = clock::word(32);
+    let data = json!({ "channel": { "id": channel.id }, "challenge": word });
+    let told = [News::new(CHALLENGE, data)];
+    state.table.append(channel.app, &Stream::App, &told, &word, now).await.map(drop).map_err(Refusal::internal)
+}
+
+/// The `kid` of the application's `v1a` key.
+pub(crate) async fn key_id(state: &State, channel: &Channel) -> Result<String, Refusal> {
+    let seed = state.secrets.derived(channel.app, PURPOSE).await.map_err(Refusal::internal)?;
+    Ok(Pair::new(&seed).jwk()["kid"].as_str().unwrap_or_default().to_owned())
+}
+
+/// Whether the caller asks for members that the published shape does not have.
+pub(crate) fn extended(headers: &HeaderMap) -> bool {
+    is_true(headers, "x-extended")
+}
+
+pub(crate) fn is_true(headers: &HeaderMap, name: &str) -> bool {
+    headers.get(name).is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"true"))
+}

@@ -1,0 +1,44 @@
+//! Queues of RabbitMQ.
+
+use channels::amqp::{self, Receiver};
+use channels::{Message, Sent};
+use delivery::Sender;
+use domain::channel::{Channel, Target};
+use entry::Secrets;
+use entry::secrets::{SecretError, channel_field};
+use time::OffsetDateTime;
+
+/// Publishes to brokers.
+pub(crate) struct Brokers(pub(crate) amqp::Brokers);
+
+impl Sender for Brokers {
+    type Receiver = Receiver;
+
+    async fn receiver(
+        &self,
+        secrets: &Secrets,
+        channel: &Channel,
+        _: OffsetDateTime,
+    ) -> Result<Option<Receiver>, SecretError> {
+        let Target::RabbitMq(it) = &channel.target else { return Ok(None) };
+        let password = secrets.open_text(channel.app, &channel_field(channel.id), &it.password).await?;
+        let (url, username, queue) = (it.url.clone(), it.username.clone(), it.queue.clone());
+        Ok(Some(Receiver { url, username, password, queue }))
+    }
+
+    async fn send(&self, to: &Receiver, message: &Message, sent_at: OffsetDateTime) -> Sent {
+        self.0.send(to, message, sent_at).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn its_events_decode() {
+        let event = include_str!("../../../events/deliver-amqp.retry.json");
+        let event: serde_json::Value = serde_json::from_str(event).unwrap();
+        let order: domain::order::Delivery =
+            serde_json::from_str(event["Records"][0]["body"].as_str().unwrap()).unwrap();
+        assert_eq!((order.attempt, order.kind), (2, domain::channel::Kind::RabbitMq));
+    }
+}

@@ -1,0 +1,56 @@
+//! Webhooks, signed by every key that is good.
+
+use channels::sign::{PURPOSE, Pair};
+use channels::webhook::{self, Receiver};
+use channels::{Message, Sent};
+use delivery::Sender;
+use domain::address::Allowed;
+use domain::channel::{Channel, Target};
+use entry::Secrets;
+use entry::secrets::{SecretError, channel_field};
+use time::OffsetDateTime;
+
+/// Calls webhooks.
+pub(crate) struct Webhooks(webhook::Webhooks);
+
+impl Webhooks {
+    pub(crate) fn new(allowed: Allowed) -> Result<Self, entry::Error> {
+        let client = guard::client(&allowed, Some(guard::TOTAL))?;
+        Ok(Self(webhook::Webhooks { client, allowed }))
+    }
+}
+
+impl Sender for Webhooks {
+    type Receiver = Receiver;
+
+    async fn receiver(
+        &self,
+        secrets: &Secrets,
+        channel: &Channel,
+        now: OffsetDateTime,
+    ) -> Result<Option<Receiver>, SecretError> {
+        let Target::Webhook(it) = &channel.target else { return Ok(None) };
+        let mut keys = Vec::new();
+        for key in it.keys.iter().filter(|it| it.until.is_none_or(|until| until > domain::millis(now))) {
+            keys.push(secrets.open(channel.app, &channel_field(channel.id), &key.secret).await?);
+        }
+        let pair = Pair::new(&secrets.derived(channel.app, PURPOSE).await?);
+        Ok(Some(Receiver { url: it.url.clone(), keys, pair }))
+    }
+
+    async fn send(&self, to: &Receiver, message: &Message, sent_at: OffsetDateTime) -> Sent {
+        self.0.send(to, message, sent_at).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn its_events_decode() {
+        let event = include_str!("../../../events/deliver-webhook.first-attempt.json");
+        let event: serde_json::Value = serde_json::from_str(event).unwrap();
+        let order: domain::order::Delivery =
+            serde_json::from_str(event["Records"][0]["body"].as_str().unwrap()).unwrap();
+        assert_eq!((order.attempt, order.notification.kind.as_str()), (1, "item.completed"));
+    }
+}

@@ -1,0 +1,47 @@
+//! OpenID Connect issuers among an application's settings.
+
+use domain::address::{Allowed, judge};
+use domain::settings::OidcIssuer;
+use entry::http::Problem;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Checks all issuers.
+pub(crate) fn checked(all: &[IssuerBody], allowed: &Allowed) -> Result<Vec<OidcIssuer>, Problem> {
+    if all.len() > 10 {
+        return Err(Problem::invalid("oidc_issuers", "at most 10"));
+    }
+    all.iter().map(|it| it.checked(allowed)).collect()
+}
+
+/// An OpenID Connect issuer.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IssuerBody {
+    /// The `iss` of its tokens; its configuration is at `{issuer}/.well-known/openid-configuration`
+    #[schema(example = "https://login.example.com")]
+    issuer: String,
+    /// The `aud` of tokens for this API
+    audience: String,
+    /// Scopes that its tokens may bring (`media`, `channels`, `inbox`, `images`, `keys`); without them a token is for its
+    /// user's own inbox
+    #[serde(default)]
+    scopes: Vec<String>,
+}
+
+impl IssuerBody {
+    pub(crate) fn shown(it: &OidcIssuer) -> Self {
+        let scopes = it.scopes.iter().map(|it| it.name().to_owned()).collect();
+        Self { issuer: it.issuer.clone(), audience: it.audience.clone(), scopes }
+    }
+
+    fn checked(&self, allowed: &Allowed) -> Result<OidcIssuer, Problem> {
+        judge(&self.issuer, allowed).map_err(|why| Problem::invalid("oidc_issuers", why.to_string()))?;
+        if self.audience.is_empty() || self.audience.len() > 255 {
+            return Err(Problem::invalid("oidc_issuers", "an audience has 1 to 255 characters"));
+        }
+        let scopes = self.scopes.iter().map(|it| it.parse()).collect::<Result<_, ()>>();
+        let scopes = scopes.map_err(|()| Problem::invalid("oidc_issuers", "a scope is not known"))?;
+        Ok(OidcIssuer { issuer: self.issuer.clone(), audience: self.audience.clone(), scopes })
+    }
+}

@@ -1,0 +1,227 @@
+//! One connection to a broker, with the one channel that publishes.
+
+use std::collections::HashSet;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use async_compat::Compat;
+use async_rs::traits::Reactor;
+use async_rs::util::{DummyIO, RuntimeParts};
+use async_rs::{Runtime, Tokio};
+use domain::address::{Allowed, Broker};
+use domain::delivery::Outcome;
+use domain::id::sha256_hex;
+use futures_core::Stream;
+use guard::{Shutter, Wire, WireError};
+use lapin::options::{
+    BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+};
+use lapin::tcp::AsyncTcpStream;
+use lapin::types::{FieldTable, ShortString};
+use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ErrorKind, ExchangeKind};
+use time::OffsetDateTime;
+use tokio::sync::Mutex;
+
+use super::{EXCHANGE, ROUTING_KEY, Receiver};
+use crate::message::Message;
+
+/// Seconds between signs of life.
+const HEARTBEAT: u16 = 30;
+/// Frames of 16 KB: the client's buffers are 64 of them, and a message takes as many as it needs.
+const FRAME: u32 = 16_384;
+
+type Bytes = Compat<Wire>;
+
+/// A connection that was vetted and made before the client sees it: the client itself can open none.
+#[derive(Clone, Debug)]
+struct Vetted(Tokio);
+
+impl Reactor for Vetted {
+    type TcpStream = Bytes;
+    type Sleep = <Tokio as Reactor>::Sleep;
+
+    fn register<H: io::Read + io::Write + Send + 'static>(
+        &self,
+        _: H,
+    ) -> io::Result<impl futures_io::AsyncRead + futures_io::AsyncWrite + Send + Unpin + 'static> {
+        Err::<DummyIO, io::Error>(io::ErrorKind::Unsupported.into())
+    }
+
+    fn sleep(&self, time: Duration) -> Self::Sleep {
+        self.0.sleep(time)
+    }
+
+    fn interval(&self, time: Duration) -> impl Stream<Item = Instant> + Send + 'static {
+        self.0.interval(time)
+    }
+
+    fn tcp_connect_addr(&self, _: SocketAddr) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
+        std::future::ready(Err::<Bytes, io::Error>(io::ErrorKind::Unsupported.into()))
+    }
+}
+
+/// A connection and its channel. One message is under way at a time: what the broker returns names no other.
+pub(super) struct Link {
+    connection: Connection,
+    publishing: Mutex<Publishing>,
+    /// Ends the client's own thread, whatever it waits for.
+    _shutter: Shutter,
+}
+
+struct Publishing {
+    channel: Channel,
+    /// Queues that are there and bound, as far as is known.
+    bound: HashSet<String>,
+}
+
+/// An attempt that did not come to an answer.
+pub(super) struct Lost {
+    pub(super) why: Why,
+    /// The connection was dead: a new one may help at once.
+    pub(super) connection: bool,
+}
+
+pub(super) enum Why {
+    Wire(WireError),
+    /// What the broker said.
+    Broker(String),
+    Connection(String),
+}
+
+impl From<WireError> for Lost {
+    fn from(it: WireError) -> Self {
+        Self { why: Why::Wire(it), connection: false }
+    }
+}
+
+impl From<lapin::Error> for Lost {
+    fn from(error: lapin::Error) -> Self {
+        match error.kind() {
+            // the broker goes, or could not go on with this connection
+            ErrorKind::ProtocolError(it) => {
+                let connection = matches!(it.get_id(), 320 | 501..=506 | 541);
+                Self { why: Why::Broker(format!("{} {}", it.get_id(), it.get_message())), connection }
+            }
+            ErrorKind::IOError(it) => Self { why: Why::Connection(format!("no connection: {it}")), connection: true },
+            ErrorKind::MissingHeartbeatError => {
+                Self { why: Why::Connection("the broker is silent".to_owned()), connection: true }
+            }
+            ErrorKind::InvalidConnectionState(_)
+            | ErrorKind::InvalidChannelState(..)
+            | ErrorKind::InvalidChannel(_) => {
+                Self { why: Why::Connection("the connection was closed".to_owned()), connection: true }
+            }
+            _ => Self { why: Why::Connection(error.to_string()), connection: false },
+        }
+    }
+}
+
+impl Link {
+    pub(super) async fn open(broker: &Broker, to: &Receiver, allowed: &Allowed) -> Result<Self, Lost> {
+        let (wire, shutter) = guard::connect(&broker.host, broker.port, broker.tls, allowed).await?;
+        let slot = std::sync::Mutex::new(Some(Compat::new(wire)));
+        let uri = AMQPUri {
+            scheme: if broker.tls { AMQPScheme::AMQPS } else { AMQPScheme::AMQP },
+            authority: AMQPAuthority {
+                userinfo: AMQPUserInfo { username: to.username.clone(), password: to.password.clone() },
+                host: broker.host.clone(),
+                port: broker.port,
+            },
+            vhost: broker.virtual_host.clone(),
+            query: AMQPQueryString { heartbeat: Some(HEARTBEAT), frame_max: Some(FRAME), ..AMQPQueryString::default() },
+        };
+        let runtime = Runtime::new(RuntimeParts::new(Tokio::current(), Vetted(Tokio::current())));
+        let connect = async move |_: AMQPUri, _: Runtime<RuntimeParts<Tokio, Vetted>>| {
+            let wire = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+            wire.map(AsyncTcpStream::Plain)
+                .ok_or_else(|| lapin::Error::from(io::Error::from(io::ErrorKind::NotConnected)))
+        };
+        let properties = ConnectionProperties::default().with_connection_name("notifications-api".into());
+        let connection = Connection::connector(uri, runtime, connect, properties).await?;
+        let channel = confirming(&connection).await?;
+        let publishing = Mutex::new(Publishing { channel, bound: HashSet::new() });
+        Ok(Self { connection, publishing, _shutter: shutter })
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.connection.status().connected()
+    }
+
+    /// Publishes and waits for the confirm. What the broker does not take is an outcome; a dead connection is lost.
+    pub(super) async fn publish(
+        &self,
+        to: &Receiver,
+        message: &Message,
+        sent_at: OffsetDateTime,
+    ) -> Result<Outcome, Lost> {
+        let mut it = self.publishing.lock().await;
+        if !it.channel.status().connected() {
+            it.channel = confirming(&self.connection).await?;
+            it.bound.clear();
+        }
+        if !it.bound.contains(&to.queue) {
+            self.bind(&mut it, &to.queue).await?;
+        }
+        let properties = BasicProperties::default()
+            .with_delivery_mode(2)
+            .with_content_type("application/json".into())
+            .with_message_id(short(&message.id)?)
+            .with_type(short(&message.kind)?)
+            .with_app_id(short(&message.app.to_string())?)
+            .with_timestamp(u64::try_from(sent_at.unix_timestamp()).unwrap_or_default());
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let key = key(&to.queue)?;
+        let confirm = it.channel.basic_publish(EXCHANGE.into(), key, options, &message.body, properties).await?;
+        Ok(match confirm.await? {
+            Confirmation::Ack(None) => Outcome::Confirmed,
+            Confirmation::Ack(Some(back)) | Confirmation::Nack(Some(back)) => {
+                it.bound.remove(&to.queue); // the next attempt looks whether the queue is there
+                Outcome::Rejected { why: format!("returned: {} {}", back.reply_code, back.reply_text) }
+            }
+            Confirmation::Nack(None) => Outcome::Rejected { why: "the broker did not take it (nack)".to_owned() },
+            Confirmation::NotRequested => Outcome::Rejected { why: "the broker confirms nothing".to_owned() },
+        })
+    }
+
+    /// Makes exchange and queue, if they are not there, and binds them. A queue that is there stays as it is.
+    async fn bind(&self, it: &mut Publishing, queue: &str) -> Result<(), Lost> {
+        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        if let Err(error) = it.channel.queue_declare(short(queue)?, passive, FieldTable::default()).await {
+            let missing = matches!(error.kind(), ErrorKind::ProtocolError(it) if it.get_id() == 404);
+            if !missing {
+                return Err(error.into());
+            }
+            it.channel = confirming(&self.connection).await?; // the question has closed it
+            let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+            it.channel.queue_declare(short(queue)?, durable, FieldTable::default()).await?;
+        }
+        let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        it.channel.exchange_declare(EXCHANGE.into(), ExchangeKind::Topic, durable, FieldTable::default()).await?;
+        let key = key(queue)?;
+        let bind = QueueBindOptions::default();
+        it.channel.queue_bind(short(queue)?, EXCHANGE.into(), key, bind, FieldTable::default()).await?;
+        it.bound.insert(queue.to_owned());
+        Ok(())
+    }
+}
+
+async fn confirming(connection: &Connection) -> Result<Channel, lapin::Error> {
+    let channel = connection.create_channel().await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    Ok(channel)
+}
+
+/// What a queue is bound by.
+fn key(queue: &str) -> Result<ShortString, Lost> {
+    let own = format!("{ROUTING_KEY}.{queue}");
+    if own.len() <= 255 { short(&own) } else { short(&format!("{ROUTING_KEY}.{}", sha256_hex(queue.as_bytes()))) }
+}
+
+/// A text of at most 255 bytes, as AMQP has them.
+fn short(text: &str) -> Result<ShortString, Lost> {
+    let long = || Lost { why: Why::Broker("a name has more than 255 bytes".to_owned()), connection: false };
+    ShortString::try_new(text).map_err(|_| long())
+}

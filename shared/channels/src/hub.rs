@@ -1,0 +1,267 @@
+//! A customer's SignalR hub is called: negotiate, one WebSocket, handshake, invocation, completion (channel API,
+//! section 8.2). The connection is kept for the next calls while it is fresh.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use domain::address::{Allowed, judge};
+use domain::delivery::Outcome;
+use futures_util::{SinkExt, StreamExt};
+use guard::{Shutter, Wire, WireError};
+use reqwest::header::AUTHORIZATION;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error as SocketError, Message as Frame};
+use url::Url;
+
+use crate::message::{Message, Sent};
+
+/// The end of a record.
+const END: char = '\u{1e}';
+/// A server closes after 15 to 30 seconds of silence: a link that was idle for longer than this is made anew.
+const FRESH: Duration = Duration::from_secs(10);
+const MOST_LINKS: usize = 50;
+/// What a hub may send us in one message, and how much of a negotiation is read.
+const MOST_BYTES: usize = 256 << 10;
+/// A negotiation may point to another server, which may point to another one; so often.
+const REDIRECTS: usize = 3;
+
+/// Calls hubs.
+pub struct Hubs {
+    client: reqwest::Client,
+    allowed: Allowed,
+    links: Mutex<HashMap<String, Arc<Mutex<Link>>>>,
+}
+
+/// A hub's method.
+pub struct Receiver {
+    pub url: String,
+    pub method: String,
+    pub token: Option<String>,
+}
+
+/// An open connection.
+struct Link {
+    socket: WebSocketStream<Wire>,
+    /// What came behind the last record that was read.
+    rest: String,
+    calls: u64,
+    used: Instant,
+    _shutter: Shutter,
+}
+
+impl Hubs {
+    pub fn new(client: reqwest::Client, allowed: Allowed) -> Self {
+        Self { client, allowed, links: Mutex::default() }
+    }
+
+    /// One attempt. A connection that has died meanwhile is made anew, once.
+    pub async fn send(&self, to: &Receiver, message: &Message) -> Sent {
+        match tokio::time::timeout(guard::TOTAL, self.attempt(to, message)).await {
+            Ok(sent) => sent,
+            Err(_) => {
+                self.forget(to).await;
+                let why = format!("no completion within {} seconds", guard::TOTAL.as_secs());
+                Outcome::Unreachable { why }.into()
+            }
+        }
+    }
+
+    async fn attempt(&self, to: &Receiver, message: &Message) -> Sent {
+        for kept in [true, false] {
+            let link = match self.link(to, kept).await {
+                Ok(Some(it)) => it,
+                Ok(None) => continue,
+                Err(outcome) => return outcome.into(),
+            };
+            match link.lock().await.call(to, message).await {
+                Ok(sent) => return sent,
+                Err(error) => {
+                    self.forget(to).await;
+                    if !kept {
+                        return unreachable(format!("the connection broke: {error}")).into();
+                    }
+                }
+            }
+        }
+        unreachable("no connection".to_owned()).into()
+    }
+
+    /// A link that is there and fresh, or a new one.
+    async fn link(&self, to: &Receiver, kept: bool) -> Result<Option<Arc<Mutex<Link>>>, Outcome> {
+        let mut links = self.links.lock().await;
+        if kept {
+            let there = links.get(&name(to)).cloned();
+            let fresh = match &there {
+                Some(it) => it.lock().await.used.elapsed() < FRESH,
+                None => false,
+            };
+            return Ok(there.filter(|_| fresh));
+        }
+        let link = Arc::new(Mutex::new(self.open(to).await?));
+        if links.len() >= MOST_LINKS {
+            links.clear();
+        }
+        links.insert(name(to), link.clone());
+        Ok(Some(link))
+    }
+
+    async fn forget(&self, to: &Receiver) {
+        self.links.lock().await.remove(&name(to));
+    }
+
+    async fn open(&self, to: &Receiver) -> Result<Link, Outcome> {
+        let (url, token) = self.negotiated(to).await?;
+        let tls = url.scheme() == "https";
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let port = url.port_or_known_default().unwrap_or(443);
+        let (wire, shutter) = guard::connect(&host, port, tls, &self.allowed).await.map_err(|it| match it {
+            WireError::Forbidden(it) => Outcome::Forbidden { why: it.to_string() },
+            it => unreachable(it.to_string()),
+        })?;
+        let address = url.as_str().replacen("http", "ws", 1);
+        let mut request = address.into_client_request().map_err(|it| unreachable(it.to_string()))?;
+        if let Some(value) = token.and_then(|it| format!("Bearer {it}").parse().ok()) {
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
+        let limits = WebSocketConfig::default().max_message_size(Some(MOST_BYTES)).max_frame_size(Some(MOST_BYTES));
+        let opened = tokio_tungstenite::client_async_with_config(request, wire, Some(limits)).await;
+        let (socket, _) = opened.map_err(|it| match it {
+            SocketError::Http(answer) => Outcome::Refused { status: answer.status().as_u16(), retry_after: None },
+            it => unreachable(format!("no WebSocket: {it}")),
+        })?;
+        let mut link = Link { socket, rest: String::new(), calls: 0, used: Instant::now(), _shutter: shutter };
+        let hello = json!({ "protocol": "json", "version": 1 }).to_string();
+        let broken = |it: Broken| unreachable(format!("no handshake: {it}"));
+        link.write(&hello).await.map_err(broken)?;
+        let answer = link.record().await.map_err(broken)?;
+        match answer["error"].as_str() {
+            Some(error) => Err(Outcome::Rejected { why: format!("handshake: {}", shortened(error)) }),
+            None => Ok(link),
+        }
+    }
+
+    /// Where the WebSocket is, and with which token, as the hub says it.
+    async fn negotiated(&self, to: &Receiver) -> Result<(Url, Option<String>), Outcome> {
+        let (mut hub, mut token) = (to.url.clone(), to.token.clone());
+        for _ in 0..REDIRECTS {
+            let url = judge(&hub, &self.allowed).map_err(|it| Outcome::Forbidden { why: it.to_string() })?;
+            let mut negotiate = url.clone();
+            negotiate.set_path(&format!("{}/negotiate", url.path().trim_end_matches('/')));
+            negotiate.query_pairs_mut().append_pair("negotiateVersion", "1");
+            let mut request = self.client.post(negotiate).header("content-length", "0");
+            if let Some(token) = &token {
+                request = request.bearer_auth(token);
+            }
+            let mut answer = request.send().await.map_err(|it| crate::webhook::unreachable(&it))?;
+            let status = answer.status().as_u16();
+            if status != 200 {
+                return Err(Outcome::Refused { status, retry_after: None });
+            }
+            let mut body = Vec::new();
+            while let Some(chunk) = answer.chunk().await.map_err(|it| crate::webhook::unreachable(&it))? {
+                body.extend_from_slice(&chunk);
+                if body.len() > MOST_BYTES {
+                    return Err(unreachable("the negotiation is too large".to_owned()));
+                }
+            }
+            let answer: Value =
+                serde_json::from_slice(&body).map_err(|_| unreachable("the negotiation is no JSON".to_owned()))?;
+            if let Some(error) = answer["error"].as_str() {
+                return Err(Outcome::Rejected { why: format!("negotiation: {}", shortened(error)) });
+            }
+            if let Some(next) = answer["url"].as_str() {
+                hub = next.to_owned();
+                token = answer["accessToken"].as_str().map(str::to_owned).or(token);
+                continue;
+            }
+            let id = answer["connectionToken"].as_str().or_else(|| answer["connectionId"].as_str());
+            let id = id.ok_or_else(|| unreachable("the negotiation names no connection".to_owned()))?;
+            let mut socket = url;
+            socket.query_pairs_mut().append_pair("id", id);
+            return Ok((socket, token));
+        }
+        Err(unreachable(format!("the hub points to another one more than {REDIRECTS} times")))
+    }
+}
+
+/// A link that is of no more use.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error("{0}")]
+    Socket(#[from] Box<SocketError>),
+    #[error("it was closed")]
+    Closed,
+    #[error("it sent something that is no record")]
+    NoRecord,
+}
+
+impl Link {
+    /// Calls the method and waits for its completion.
+    async fn call(&mut self, to: &Receiver, message: &Message) -> Result<Sent, Broken> {
+        self.calls += 1;
+        let id = self.calls.to_string();
+        // the message is JSON already, and stays as it is
+        let body = String::from_utf8_lossy(&message.body);
+        let target = Value::from(to.method.as_str());
+        self.write(&format!(r#"{{"type":1,"invocationId":"{id}","target":{target},"arguments":[{body}]}}"#)).await?;
+        loop {
+            let record = self.record().await?;
+            match record["type"].as_u64() {
+                Some(3) if record["invocationId"] == id.as_str() => {
+                    self.used = Instant::now();
+                    let outcome = match record["error"].as_str() {
+                        Some(error) => Outcome::Rejected { why: format!("the hub answered: {}", shortened(error)) },
+                        None => Outcome::Confirmed,
+                    };
+                    let result = record.get("result").map(Value::to_string).unwrap_or_default();
+                    return Ok(Sent::answered(outcome, result.as_bytes()));
+                }
+                Some(7) => return Err(Broken::Closed),
+                _ => {} // pings, and calls that are not for us
+            }
+        }
+    }
+
+    async fn write(&mut self, record: &str) -> Result<(), Broken> {
+        let frame = Frame::text(format!("{record}{END}"));
+        self.socket.send(frame).await.map_err(|it| Broken::Socket(Box::new(it)))
+    }
+
+    /// The next record; one can be spread over frames, and one frame can hold many.
+    async fn record(&mut self) -> Result<Value, Broken> {
+        loop {
+            if let Some((record, rest)) = self.rest.split_once(END) {
+                let record = serde_json::from_str(record).map_err(|_| Broken::NoRecord)?;
+                self.rest = rest.to_owned();
+                return Ok(record);
+            }
+            match self.socket.next().await {
+                Some(Ok(Frame::Text(text))) => self.rest.push_str(&text),
+                Some(Ok(Frame::Close(_))) | None => return Err(Broken::Closed),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(Broken::Socket(Box::new(error))),
+            }
+            if self.rest.len() > MOST_BYTES {
+                return Err(Broken::NoRecord);
+            }
+        }
+    }
+}
+
+/// One connection per hub and token.
+fn name(to: &Receiver) -> String {
+    domain::id::sha256_hex(format!("{}\n{}", to.url, to.token.as_deref().unwrap_or_default()).as_bytes())
+}
+
+fn unreachable(why: String) -> Outcome {
+    Outcome::Unreachable { why }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(200).collect()
+}

@@ -1,0 +1,71 @@
+//! What is sent, whatever the protocol: built once, and signed as it is.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use domain::channel::{Channel, Format};
+use domain::delivery::Outcome;
+use domain::notification::Notification;
+use domain::{AppId, adcreative};
+use serde_json::{Value, json};
+
+/// So much of a receiver's answer is kept.
+const KEPT: usize = 1_024;
+
+/// A message to one receiver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The notification's id: the same with every attempt.
+    pub id: String,
+    /// The notification's type.
+    pub kind: String,
+    pub app: AppId,
+    /// JSON
+    pub body: Vec<u8>,
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    pub outcome: Outcome,
+    /// The beginning of what the receiver answered.
+    pub answer: String,
+}
+
+impl From<Outcome> for Sent {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, answer: String::new() }
+    }
+}
+
+impl Sent {
+    /// With what the receiver said, as far as it is kept.
+    pub fn answered(outcome: Outcome, bytes: &[u8]) -> Self {
+        let mut answer = String::from_utf8_lossy(&bytes[..bytes.len().min(KEPT)]).into_owned();
+        answer.retain(|it| !it.is_control() || it == '\n' || it == '\t');
+        Self { outcome, answer }
+    }
+}
+
+impl Message {
+    /// A notification in a channel's format; `image` is the picture that it tells of.
+    pub fn new(channel: &Channel, it: &Notification, image: Option<&[u8]>) -> Self {
+        let body = match channel.format {
+            Format::AdCreative => adcreative::message(channel.app, it, image),
+            Format::Native => native(it, image),
+        };
+        Self { id: it.id.to_string(), kind: it.kind.clone(), app: channel.app, body }
+    }
+}
+
+/// What happened, when, and where it stands in its stream, all of it under the signature. A receiver of everything sees
+/// from `sequence` that it missed one.
+fn native(it: &Notification, image: Option<&[u8]>) -> Vec<u8> {
+    let mut body = json!({
+        "type": it.kind, "timestamp": domain::rfc3339(it.timestamp), "data": it.data,
+        "id": it.id, "stream": it.id.stream.to_string(), "epoch": it.id.epoch, "sequence": it.id.sequence,
+    });
+    if let Some(image) = image {
+        body["data"]["image"]["content"] = Value::String(STANDARD.encode(image));
+    }
+    body.to_string().into_bytes()
+}

@@ -1,0 +1,71 @@
+//! Deliveries, whatever the protocol: a batch of orders becomes attempts, side by side, and every attempt has a successor
+//! or an end before it is acknowledged.
+
+mod attempt;
+mod batch;
+mod health;
+mod receivers;
+mod settle;
+
+use std::sync::Arc;
+
+use channels::{Message, Sent};
+use domain::channel::Channel;
+use entry::secrets::SecretError;
+use entry::{Error, Queue, Secrets, Start};
+use table::Table;
+use time::OffsetDateTime;
+
+/// One way to reach receivers.
+pub trait Sender {
+    /// What it needs to know of a channel, its secrets opened.
+    type Receiver;
+
+    /// Opens a channel's secrets; `None` if the channel is of another kind.
+    fn receiver(
+        &self,
+        secrets: &Secrets,
+        channel: &Channel,
+        now: OffsetDateTime,
+    ) -> impl Future<Output = Result<Option<Self::Receiver>, SecretError>>;
+
+    /// One attempt. What happened is an outcome, not an error.
+    fn send(&self, to: &Self::Receiver, message: &Message, sent_at: OffsetDateTime) -> impl Future<Output = Sent>;
+}
+
+/// What deliveries need.
+pub struct Parts {
+    pub table: Table,
+    pub secrets: Secrets,
+    /// Where the function's own orders come from, and retries go to.
+    pub queue: Queue,
+    /// Where orders for slow receivers go; without it this function has the patience itself.
+    pub slow: Option<Queue>,
+    /// Pictures that messages tell of.
+    pub results: Pictures,
+}
+
+/// The bucket with the pictures of image tasks.
+pub struct Pictures {
+    pub s3: aws_sdk_s3::Client,
+    pub bucket: String,
+}
+
+impl Parts {
+    /// What a function has whose own queue a setting names.
+    pub fn new(start: &mut Start, queue: &'static str) -> Self {
+        let table = start.table();
+        Self {
+            secrets: Secrets::new(table.clone(), Arc::new(start.seal())),
+            table,
+            queue: start.queue(queue),
+            slow: start.optional_queue("SLOW_QUEUE"),
+            results: Pictures { s3: start.s3(), bucket: start.text("RESULTS") },
+        }
+    }
+}
+
+/// Runs a function that delivers by one way.
+pub async fn run<S: Sender>(start: Start, parts: Parts, sender: S) -> Result<(), Error> {
+    start.batches(async |now, messages| batch::handle(&parts, &sender, now, messages).await).await
+}

@@ -1,0 +1,78 @@
+//! The receivers of a batch: each channel is read once, as it is now, with how its receiver is doing.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+
+use domain::channel::Channel;
+use domain::health::{Gate, Health, PROBE_MS, Seen};
+use domain::order::Delivery;
+use domain::{AppId, ChannelId};
+use time::OffsetDateTime;
+use tokio::sync::Semaphore;
+
+use crate::{Parts, Sender};
+
+/// Attempts that are under way to one receiver at once (aws, section 2.3).
+const PER_RECEIVER: usize = 10;
+
+/// A receiver, and what this batch sees of it.
+pub(crate) struct Known<R> {
+    pub(crate) channel: Channel,
+    pub(crate) receiver: R,
+    pub(crate) health: Health,
+    pub(crate) gate: Gate,
+    /// Whether somebody of this batch makes the one attempt that a half-open breaker allows.
+    pub(crate) probed: AtomicBool,
+    pub(crate) places: Semaphore,
+    pub(crate) seen: Mutex<Seen>,
+}
+
+impl<R> Known<R> {
+    pub(crate) fn note(&self, note: impl FnOnce(&mut Seen)) {
+        note(&mut self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    }
+}
+
+/// By application and channel; `None` for those that are gone or switched off.
+pub(crate) type Receivers<R> = HashMap<(AppId, ChannelId), Option<Known<R>>>;
+
+/// Reads the channels of a batch.
+pub(crate) async fn read<S: Sender>(
+    parts: &Parts,
+    sender: &S,
+    orders: impl Iterator<Item = &Delivery>,
+    now: OffsetDateTime,
+) -> Result<Receivers<S::Receiver>, Box<dyn std::error::Error>> {
+    let mut receivers = Receivers::new();
+    for order in orders {
+        let name = (order.app, order.channel);
+        if let Entry::Vacant(unknown) = receivers.entry(name) {
+            unknown.insert(known(parts, sender, name, now).await?);
+        }
+    }
+    Ok(receivers)
+}
+
+async fn known<S: Sender>(
+    parts: &Parts,
+    sender: &S,
+    (app, id): (AppId, ChannelId),
+    now: OffsetDateTime,
+) -> Result<Option<Known<S::Receiver>>, Box<dyn std::error::Error>> {
+    let Some(channel) = parts.table.channel(app, id).await?.filter(|it| it.active) else { return Ok(None) };
+    let Some(receiver) = sender.receiver(&parts.secrets, &channel, now).await? else { return Ok(None) };
+    let (mut health, at) = (parts.table.health(app, id).await?, domain::millis(now));
+    let mut gate = health.gate(at);
+    if gate == Gate::Probe {
+        let probing = health.probing(at);
+        if parts.table.put_health(app, id, &probing).await? {
+            health = probing;
+        } else {
+            gate = Gate::Wait(at + PROBE_MS); // somebody else probes
+        }
+    }
+    let places = Semaphore::new(PER_RECEIVER);
+    Ok(Some(Known { channel, receiver, health, gate, probed: AtomicBool::new(false), places, seen: Mutex::default() }))
+}

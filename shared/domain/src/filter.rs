@@ -1,0 +1,218 @@
+//! Filters on what a notification says, as EventBridge writes its event patterns: names as in the notification, at the
+//! leaves a list of what is accepted. `{"type":[{"prefix":"item."}],"data":{"item":{"size":[{"numeric":[">",1000]}]}}}`
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::notification::Notification;
+
+/// A filter's text at most, in bytes, and its depth.
+const MOST_BYTES: usize = 4_096;
+const MOST_DEPTH: usize = 8;
+
+/// A pattern that was checked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Value", into = "Value")]
+pub struct Filter(Map<String, Value>);
+
+/// Why a value is no filter.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotAFilter {
+    #[error("a filter is an object of objects, with a list at each leaf")]
+    Shape,
+    #[error("a filter has at most 4096 bytes and 8 levels")]
+    TooLarge,
+    #[error("the list of `{0}` is empty: it would match nothing")]
+    Empty(String),
+    #[error(
+        "a list holds texts, numbers, flags, null, or one of {{\"prefix\"}}, {{\"suffix\"}}, {{\"anything-but\"}}, {{\"exists\"}}, {{\"numeric\"}}"
+    )]
+    Leaf,
+}
+
+impl TryFrom<Value> for Filter {
+    type Error = NotAFilter;
+    fn try_from(it: Value) -> Result<Self, NotAFilter> {
+        if it.to_string().len() > MOST_BYTES {
+            return Err(NotAFilter::TooLarge);
+        }
+        let Value::Object(pattern) = it else { return Err(NotAFilter::Shape) };
+        check(&pattern, 0)?;
+        Ok(Self(pattern))
+    }
+}
+
+impl From<Filter> for Value {
+    fn from(it: Filter) -> Self {
+        Self::Object(it.0)
+    }
+}
+
+impl Filter {
+    /// Whether a notification is like that. Every name of the pattern has to fit.
+    pub fn matches(&self, it: &Notification) -> bool {
+        let whole = json!({ "id": it.id, "type": it.kind, "data": it.data });
+        object(&self.0, &whole)
+    }
+}
+
+fn check(pattern: &Map<String, Value>, depth: usize) -> Result<(), NotAFilter> {
+    if depth == MOST_DEPTH {
+        return Err(NotAFilter::TooLarge);
+    }
+    for (name, it) in pattern {
+        match it {
+            Value::Object(inner) => check(inner, depth + 1)?,
+            Value::Array(all) if all.is_empty() => return Err(NotAFilter::Empty(name.clone())),
+            Value::Array(all) => all.iter().try_for_each(leaf)?,
+            _ => return Err(NotAFilter::Shape),
+        }
+    }
+    Ok(())
+}
+
+fn leaf(it: &Value) -> Result<(), NotAFilter> {
+    let Value::Object(test) = it else {
+        return if it.is_array() { Err(NotAFilter::Leaf) } else { Ok(()) };
+    };
+    let mut parts = test.iter();
+    let good = match (parts.next(), parts.next()) {
+        (Some((name, value)), None) => match name.as_str() {
+            "prefix" | "suffix" => value.is_string(),
+            "anything-but" => !value.is_object() && value.as_array().is_none_or(|it| it.iter().all(is_plain)),
+            "exists" => value.is_boolean(),
+            "numeric" => value.as_array().is_some_and(|it| comparisons(it).is_some()),
+            _ => false,
+        },
+        _ => false,
+    };
+    if good { Ok(()) } else { Err(NotAFilter::Leaf) }
+}
+
+fn is_plain(it: &Value) -> bool {
+    !it.is_object() && !it.is_array()
+}
+
+/// `[">", 1, "<=", 5]` as pairs.
+fn comparisons(all: &[Value]) -> Option<Vec<(&str, f64)>> {
+    let pairs = all.chunks(2).map(|it| match it {
+        [Value::String(sign), number] if matches!(sign.as_str(), "<" | "<=" | "=" | ">=" | ">") => {
+            Some((sign.as_str(), number.as_f64()?))
+        }
+        _ => None,
+    });
+    pairs.collect::<Option<Vec<_>>>().filter(|it| !it.is_empty())
+}
+
+fn object(pattern: &Map<String, Value>, it: &Value) -> bool {
+    pattern.iter().all(|(name, wanted)| {
+        let found = it.get(name);
+        match wanted {
+            Value::Object(inner) => object(inner, found.unwrap_or(&Value::Null)),
+            Value::Array(all) => all.iter().any(|test| accepted(test, found)),
+            _ => false,
+        }
+    })
+}
+
+/// Whether a value is accepted. Of a list, one element is enough, as in EventBridge.
+fn accepted(test: &Value, found: Option<&Value>) -> bool {
+    if let Some(exists) = test.get("exists") {
+        return exists.as_bool() == Some(found.is_some());
+    }
+    match found {
+        None => false,
+        Some(Value::Array(all)) => all.iter().any(|it| one(test, it)),
+        Some(it) => one(test, it),
+    }
+}
+
+fn one(test: &Value, it: &Value) -> bool {
+    let Value::Object(test) = test else { return test == it };
+    let text = it.as_str();
+    test.iter().all(|(name, wanted)| match name.as_str() {
+        "prefix" => text.zip(wanted.as_str()).is_some_and(|(it, front)| it.starts_with(front)),
+        "suffix" => text.zip(wanted.as_str()).is_some_and(|(it, end)| it.ends_with(end)),
+        "anything-but" => wanted.as_array().map_or(wanted != it, |all| !all.contains(it)),
+        "numeric" => it.as_f64().is_some_and(|it| {
+            comparisons(wanted.as_array().map_or(&[], Vec::as_slice)).is_some_and(|all| {
+                all.into_iter().all(|(sign, number)| match sign {
+                    "<" => it < number,
+                    "<=" => it <= number,
+                    ">" => it > number,
+                    ">=" => it >= number,
+                    _ => it == number,
+                })
+            })
+        }),
+        _ => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::notification::{NotificationId, Stream};
+
+    fn told() -> Notification {
+        Notification {
+            id: NotificationId { stream: Stream::App, epoch: 1, sequence: 1 },
+            kind: "item.completed".into(),
+            timestamp: time::OffsetDateTime::UNIX_EPOCH,
+            data: json!({ "item": { "key": "news/a.jpg", "size": 1200, "tags": ["a", "b"] }, "error": null }),
+        }
+    }
+
+    #[track_caller]
+    fn check(pattern: Value, want: bool) {
+        assert_eq!(Filter::try_from(pattern.clone()).unwrap().matches(&told()), want, "{pattern}");
+    }
+
+    #[test]
+    fn follows_the_table() {
+        check(json!({}), true);
+        check(json!({ "type": ["item.completed"] }), true);
+        check(json!({ "type": ["scan.completed", { "prefix": "item." }] }), true);
+        check(json!({ "type": [{ "anything-but": ["item.completed", "item.found"] }] }), false);
+        check(json!({ "data": { "item": { "key": [{ "suffix": ".jpg" }] } } }), true);
+        check(json!({ "data": { "item": { "size": [{ "numeric": [">", 1000, "<=", 1200] }] } } }), true);
+        check(json!({ "data": { "item": { "size": [{ "numeric": ["<", 1200] }] } } }), false);
+        check(json!({ "data": { "item": { "tags": ["b"] } } }), true);
+        check(json!({ "data": { "item": { "tags": ["c"] } } }), false);
+        check(json!({ "data": { "error": [null] } }), true);
+        check(json!({ "data": { "other": [{ "exists": false }] } }), true);
+        check(json!({ "data": { "other": { "deep": [1] } } }), false);
+        check(json!({ "type": ["item.completed"], "data": { "item": { "size": [1] } } }), false);
+    }
+
+    #[test]
+    fn what_is_no_filter_says_why() {
+        let deep = (0..9).fold(json!(["x"]), |it, _| json!({ "a": it }));
+        for (bad, why) in [
+            (json!([]), NotAFilter::Shape),
+            (json!({ "type": "item" }), NotAFilter::Shape),
+            (json!({ "type": [] }), NotAFilter::Empty("type".into())),
+            (json!({ "type": [["x"]] }), NotAFilter::Leaf),
+            (json!({ "type": [{ "regex": "x" }] }), NotAFilter::Leaf),
+            (json!({ "type": [{ "prefix": "a", "suffix": "b" }] }), NotAFilter::Leaf),
+            (json!({ "size": [{ "numeric": [">"] }] }), NotAFilter::Leaf),
+            (deep, NotAFilter::TooLarge),
+            (json!({ "a": ["x".repeat(5_000)] }), NotAFilter::TooLarge),
+        ] {
+            assert_eq!(Filter::try_from(bad.clone()), Err(why), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_strangers_filter_never_panics(text in "[\\[\\]{}\",:a-z0-9<>=-]{0,80}") {
+            if let Ok(value) = serde_json::from_str::<Value>(&text)
+                && let Ok(filter) = Filter::try_from(value)
+            {
+                filter.matches(&told());
+            }
+        }
+    }
+}
