@@ -4,12 +4,18 @@
 
 mod changes;
 mod channels;
+mod credentials;
+mod deliveries;
 mod docs;
 mod everything;
+mod fairness;
 mod front_door;
 mod garbage;
 mod gateway;
+mod hostile;
+mod hub;
 mod iconik;
+mod images;
 mod inbox;
 mod kills;
 mod listen;

@@ -6,10 +6,9 @@ use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties};
 use reqwest::Method;
 use serde_json::{Value, json};
+use system_tests::client::{CHANNELS, outcomes};
 use system_tests::tools::Rabbit;
 use system_tests::{World, text};
-
-const PATH: &str = "/api/v1/Notification/ChannelConfiguration";
 
 /// A message as its consumer sees it.
 #[derive(Debug, Clone)]
@@ -53,37 +52,11 @@ async fn take(rabbit: &Rabbit, queue: &str, count: usize) -> Vec<Taken> {
 
 async fn channel(world: &World<'_>, rabbit: &Rabbit, queue: &str, more: &[(&str, &str)]) -> String {
     let url = rabbit.url();
-    let mut form = vec![("url", url.as_str()), ("username", "guest"), ("password", "guest"), ("queueName", queue)];
-    form.extend_from_slice(more);
-    let path = format!("{}{PATH}/RabbitMQ", world.stack.url);
-    let request = world.http.request(Method::POST, path).query(&[("applicationId", &world.keys.application_id)]);
-    let request = request.header("x-api-key", &world.keys.api_key).header("x-api-secret", &world.keys.api_secret);
-    let made: Value = request.form(&form).send().await.unwrap().json().await.unwrap();
+    let mut form = more.to_vec();
+    form.extend([("url", url.as_str()), ("username", "guest"), ("password", "guest"), ("queueName", queue)]);
+    let (_, made) = world.channels(Method::POST, &format!("{CHANNELS}/RabbitMQ"), &[], Some(&form)).await;
     assert!(made["id"].is_string(), "{made}");
     text(&made["id"])
-}
-
-/// Sends a test message; answers its id.
-async fn tell(world: &World<'_>, channel: &str) -> String {
-    let app = &world.keys.application_id;
-    let path = format!("{PATH}/Test?applicationId={app}&configurationId={channel}");
-    let (status, told) = world.ask("POST", &path, None).await;
-    assert_eq!(status, 202, "{told}");
-    text(&told["notification"])
-}
-
-/// The record of a delivery, once it is in a state.
-async fn ended(world: &World<'_>, channel: &str, notification: &str, state: &str) -> Value {
-    let app = &world.keys.application_id;
-    let path = format!(
-        "/api/v1/Notification/Deliveries?applicationId={app}&configurationId={channel}&notification={notification}"
-    );
-    world
-        .until(&format!("the delivery is {state}"), async || {
-            let all = world.get(&path).await;
-            (all[0]["state"] == state).then(|| all[0].clone())
-        })
-        .await
 }
 
 #[test]
@@ -93,8 +66,8 @@ fn messages_are_confirmed_persistent_and_tried_again_when_they_cannot_be_routed(
         let every = [("format", "native"), ("exponentialBackoffFactor", "1.0")];
         let id = channel(world, &rabbit, "news", &every).await;
         // the queue is not there: it is made
-        let first = tell(world, &id).await;
-        let delivery = ended(world, &id, &first, "delivered").await;
+        let first = world.tell(&id).await;
+        let delivery = world.delivery(&id, &first, "delivered").await;
         assert_eq!(delivery["attempts"][0]["outcome"], "delivered (confirmed)");
         let taken = take(&rabbit, "news", 1).await.remove(0);
         assert_eq!((taken.id.as_str(), taken.persistent, taken.kind.as_str()), (first.as_str(), true, "channel.test"));
@@ -104,24 +77,22 @@ fn messages_are_confirmed_persistent_and_tried_again_when_they_cannot_be_routed(
         let connection = connect(&rabbit).await;
         let own = connection.create_channel().await.unwrap();
         own.queue_delete("news".into(), QueueDeleteOptions::default()).await.unwrap();
-        let second = tell(world, &id).await;
-        let delivery = ended(world, &id, &second, "delivered").await;
-        let outcomes: Vec<&str> =
-            delivery["attempts"].as_array().unwrap().iter().map(|it| it["outcome"].as_str().unwrap()).collect();
-        assert_eq!(outcomes, ["returned: 312 NO_ROUTE", "delivered (confirmed)"]);
+        let second = world.tell(&id).await;
+        let delivery = world.delivery(&id, &second, "delivered").await;
+        assert_eq!(outcomes(&delivery), ["returned: 312 NO_ROUTE", "delivered (confirmed)"]);
         assert_eq!(take(&rabbit, "news", 1).await[0].id, second);
 
         // our connection is cut: a new one is made, without an attempt that fails
         rabbit.control(&["close_all_connections", "--vhost", "/", "test"]).await;
-        let third = tell(world, &id).await;
-        let delivery = ended(world, &id, &third, "delivered").await;
+        let third = world.tell(&id).await;
+        let delivery = world.delivery(&id, &third, "delivered").await;
         assert_eq!(delivery["attempts"].as_array().unwrap().len(), 1, "{delivery}");
         assert_eq!(take(&rabbit, "news", 1).await[0].id, third);
 
         // a published channel gets the published message
         let published = channel(world, &rabbit, "published", &[]).await;
-        let fourth = tell(world, &published).await;
-        ended(world, &published, &fourth, "delivered").await;
+        let fourth = world.tell(&published).await;
+        world.delivery(&published, &fourth, "delivered").await;
         let taken = take(&rabbit, "published", 1).await.remove(0);
         assert_eq!((&taken.body["MessageType"], taken.id), (&json!("ImageGenerationProgress"), fourth));
     });
@@ -135,30 +106,16 @@ fn a_broker_that_refuses_or_is_gone_is_on_record_and_what_waits_arrives_when_it_
             [("format", "native"), ("password", "wrong"), ("retryCount", "1"), ("exponentialBackoffFactor", "1.0")];
         let stranger = {
             let _letters = world.letters().await;
-            let mut form = vec![("username", "guest"), ("queueName", "news")];
-            form.extend(wrong);
-            let url = rabbit.url();
-            form.push(("url", &url));
-            let path = format!("{}{PATH}/RabbitMQ", world.stack.url);
-            let request = world.http.post(path).query(&[("applicationId", &world.keys.application_id)]);
-            let request =
-                request.header("x-api-key", &world.keys.api_key).header("x-api-secret", &world.keys.api_secret);
-            let made: Value = request.form(&form).send().await.unwrap().json().await.unwrap();
-            let id = text(&made["id"]);
-            let told = tell(world, &id).await;
-            let dead = ended(world, &id, &told, "dead").await;
+            let id = channel(world, &rabbit, "news", &wrong).await;
+            let told = world.tell(&id).await;
+            let dead = world.delivery(&id, &told, "dead").await;
             let why = dead["attempts"][0]["outcome"].as_str().unwrap();
             assert!(why.starts_with("403 ACCESS_REFUSED") && !why.contains("wrong"), "{why}");
             // brought back, it gets one attempt more, to a channel that knows the password now
-            let path = format!("{PATH}/RabbitMQ?applicationId={}&configurationId={id}", world.keys.application_id);
-            let put = world.http.put(format!("{}{path}", world.stack.url)).form(&[
-                ("url", url.as_str()),
-                ("username", "guest"),
-                ("password", "guest"),
-                ("queueName", "news"),
-            ]);
-            let put = put.header("x-api-key", &world.keys.api_key).header("x-api-secret", &world.keys.api_secret);
-            assert_eq!(put.send().await.unwrap().status(), 200);
+            let url = rabbit.url();
+            let form = [("url", url.as_str()), ("username", "guest"), ("password", "guest"), ("queueName", "news")];
+            let path = format!("{CHANNELS}/RabbitMQ");
+            assert_eq!(world.channels(Method::PUT, &path, &[("configurationId", &id)], Some(&form)).await.0, 200);
             world
                 .until("the letter is redriven", async || {
                     let (good, text) = world.notify(&["redrive", "amqp"]).await;
@@ -166,26 +123,26 @@ fn a_broker_that_refuses_or_is_gone_is_on_record_and_what_waits_arrives_when_it_
                     world.leftovers().is_empty().then_some(())
                 })
                 .await;
-            ended(world, &id, &told, "delivered").await;
+            world.delivery(&id, &told, "delivered").await;
             id
         };
         assert_eq!(take(&rabbit, "news", 1).await.len(), 1);
-        let ready = tell(world, &stranger).await;
-        ended(world, &stranger, &ready, "delivered").await;
+        let ready = world.tell(&stranger).await;
+        world.delivery(&stranger, &ready, "delivered").await;
         // the broker is stopped mid-run; what is told meanwhile waits
         rabbit.stop().await;
         let every = [("format", "native"), ("retryCount", "20"), ("exponentialBackoffFactor", "1.0")];
         let id = channel(world, &rabbit, "news", &every).await;
         let mut told = Vec::new();
         for _ in 0..5 {
-            told.push(tell(world, &id).await);
+            told.push(world.tell(&id).await);
         }
-        let waiting = ended(world, &id, &told[4], "retrying").await;
+        let waiting = world.delivery(&id, &told[4], "retrying").await;
         let why = waiting["attempts"][0]["outcome"].as_str().unwrap();
         assert!(why.starts_with("no connection"), "{why}");
         rabbit.run().await;
         for it in &told {
-            ended(world, &id, it, "delivered").await;
+            world.delivery(&id, it, "delivered").await;
         }
         // persistent: what was confirmed before the broker stopped is there as well
         let mut ids: Vec<String> = take(&rabbit, "news", 6).await.into_iter().map(|it| it.id).collect();

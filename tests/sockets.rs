@@ -1,5 +1,7 @@
 //! Sockets: the seed's, our own protocol, who may open one, and what is told to whom.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use system_tests::socket::{End, Socket};
 use system_tests::tools::{Talker, chromium, node, python};
@@ -194,7 +196,7 @@ fn only_who_proves_it_opens_a_socket_and_a_ticket_opens_one() {
         let bearer = format!("Bearer {token}");
         assert!(Socket::open(&url, &[("authorization", &bearer)]).await.is_ok());
         assert!(Socket::open(&format!("{url}?access_token={token}"), &[]).await.is_ok());
-        let beside = format!("notifications.v1, bearer.{}", base64_url(&token));
+        let beside = format!("notifications.v1, bearer.{}", URL_SAFE_NO_PAD.encode(&token));
         let socket = Socket::open(&url, &[("sec-websocket-protocol", &beside)]).await.unwrap();
         assert_eq!(socket.protocol.as_deref(), Some("notifications.v1"));
         // a machine with its key pair says for whom
@@ -225,16 +227,6 @@ fn only_who_proves_it_opens_a_socket_and_a_ticket_opens_one() {
         let good = [("authorization", bearer.as_str()), ("origin", "https://news.example.com")];
         assert!(Socket::open(&url, &good).await.is_ok());
     });
-}
-
-fn base64_url(text: &str) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut out = String::new();
-    for three in text.as_bytes().chunks(3) {
-        let bits = three.iter().fold(0_u32, |sum, it| sum << 8 | u32::from(*it)) << (8 * (3 - three.len()));
-        (0..=three.len()).for_each(|it| out.push(char::from(LETTERS[(bits >> (18 - 6 * it) & 63) as usize])));
-    }
-    out
 }
 
 #[test]

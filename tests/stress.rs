@@ -3,12 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::join_all;
 use local::demo::Keys;
 use serde_json::{Value, json};
 use system_tests::socket::Socket;
 use system_tests::{Dice, World, look_again, own_stack, setting, text};
+use tokio::sync::Semaphore;
 
 /// What all clients have counted together.
 #[derive(Default)]
@@ -35,6 +39,21 @@ struct Client<'a> {
     /// Numbers that came before the one in front of them.
     early: BTreeMap<u64, String>,
     tally: &'a Tally,
+    crowd: &'a Crowd,
+}
+
+/// How many clients there are: whoever gives up and asks again too soon makes it worse for all.
+struct Crowd {
+    /// How long a client waits before it asks again.
+    patience: Duration,
+    /// Sockets that are being opened at once.
+    doors: Semaphore,
+}
+
+impl Crowd {
+    fn of(sockets: u64) -> Self {
+        Self { patience: Duration::from_secs(2 + sockets / 20), doors: Semaphore::new(40) }
+    }
 }
 
 impl Client<'_> {
@@ -66,7 +85,11 @@ impl Client<'_> {
                 let hub = kind == 2;
                 let path = if hub { "/hubs/notifications" } else { "/api/v1/Inbox/Socket" };
                 let url = format!("{}{path}?access_token={}", self.world.stack.url, self.token);
-                let Ok(mut socket) = Socket::open(&url, &[]).await else { return };
+                let opened = {
+                    let _door = self.crowd.doors.acquire().await;
+                    Socket::open(&url, &[]).await
+                };
+                let Ok(mut socket) = opened else { return };
                 if hub && !socket.try_records(&[json!({ "protocol": "json", "version": 1 })]).await {
                     return;
                 }
@@ -83,7 +106,7 @@ impl Client<'_> {
             return;
         }
         while self.last < until.min(all) {
-            match socket.soon().await {
+            match socket.within(self.crowd.patience).await {
                 Some(Ok(it)) => {
                     let frame = if it["type"] == 1 { &it["arguments"][0] } else { &it };
                     let items = frame.as_array().or_else(|| frame["items"].as_array());
@@ -141,8 +164,9 @@ async fn steadily(world: &World<'_>, method: &str, path: &str, body: &Value) -> 
 }
 
 /// Where a user's stream stands before a client has seen anything.
-async fn first_cursor(world: &World<'_>, token: &str) -> String {
+async fn first_cursor(world: &World<'_>, token: &str, crowd: &Crowd) -> String {
     loop {
+        let _door = crowd.doors.acquire().await;
         let url = format!("{}/api/v1/Inbox/Socket?access_token={token}", world.stack.url);
         if let Ok(mut socket) = Socket::open(&url, &[]).await
             && socket.try_say(&json!({ "action": "resume" })).await
@@ -230,14 +254,14 @@ fn one_cursor_over_changing_transports_misses_nothing_whatever_dies() {
         let users = setting("WORLD_USERS").unwrap_or(8);
         let sockets = setting("WORLD_SOCKETS").unwrap_or(40);
         let all = setting("WORLD_NOTIFICATIONS").unwrap_or(40);
-        let (tally, done) = (Tally::default(), AtomicBool::new(false));
+        let (tally, done, crowd) = (Tally::default(), AtomicBool::new(false), &Crowd::of(sockets));
         let clients = (0..sockets).map(async |index| {
             let mut dice = Dice(seed ^ (index + 1) << 20);
             let user = format!("u{}", index % users);
             let token = steadily(world, "POST", &format!("/api/v1/Inbox/{user}/Tokens"), &json!({})).await;
             let token = text(&token["token"]);
-            let cursor = first_cursor(world, &token).await;
-            let mut it = Client { world, user, token, cursor, last: 0, early: BTreeMap::new(), tally: &tally };
+            let cursor = first_cursor(world, &token, crowd).await;
+            let mut it = Client { world, user, token, cursor, last: 0, early: BTreeMap::new(), tally: &tally, crowd };
             // a cursor of an empty inbox, or of the notifications that were there already
             it.last = number_of(&it.cursor);
             let began = it.last;
@@ -302,17 +326,6 @@ fn shown(it: &Tally) -> BTreeMap<&'static str, u64> {
 
 /// The number in a cursor. A client need not know it; this one checks.
 fn number_of(cursor: &str) -> u64 {
-    let letters = |it: u8| match it {
-        b'A'..=b'Z' => it - b'A',
-        b'a'..=b'z' => it - b'a' + 26,
-        b'0'..=b'9' => it - b'0' + 52,
-        b'-' => 62,
-        _ => 63,
-    };
-    let mut bytes = Vec::new();
-    for four in cursor.as_bytes().chunks(4) {
-        let bits = four.iter().fold(0_u32, |sum, it| sum << 6 | u32::from(letters(*it))) << (6 * (4 - four.len()));
-        (0..four.len().saturating_sub(1)).for_each(|it| bytes.push((bits >> (16 - 8 * it) & 255) as u8));
-    }
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).unwrap();
     serde_json::from_slice::<Value>(&bytes).unwrap()["sequence"].as_u64().unwrap()
 }

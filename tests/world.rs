@@ -1,6 +1,12 @@
 //! The world that a system test runs in: the one running stack, an application of the test's own, and a look for
 //! leftovers at the end.
 
+#[path = "world/client.rs"]
+pub mod client;
+#[path = "world/hub.rs"]
+pub mod hub;
+#[path = "world/issuer.rs"]
+pub mod issuer;
 #[path = "world/manager.rs"]
 pub mod manager;
 #[path = "world/receiver.rs"]
@@ -363,6 +369,13 @@ pub fn http() -> reqwest::Client {
 pub fn in_seconds(seconds: i64) -> String {
     let at = time::OffsetDateTime::now_utc() + time::Duration::seconds(seconds);
     at.format(&time::format_description::well_known::Rfc3339).expect("a time")
+}
+
+/// How long ago a time of RFC 3339 was; nothing for what is none, or is to come.
+#[expect(clippy::disallowed_methods, reason = "how long something took")]
+pub fn since(text: &str) -> Duration {
+    let at = time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339);
+    at.ok().and_then(|it| (time::OffsetDateTime::now_utc() - it).try_into().ok()).unwrap_or_default()
 }
 
 /// A number from the environment: how large a test is to be.

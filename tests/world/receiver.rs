@@ -9,6 +9,9 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Response};
 use axum::routing::post;
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use ring::signature::{ED25519, UnparsedPublicKey};
 use serde_json::Value;
 use standardwebhooks::Webhook;
 
@@ -17,6 +20,10 @@ use standardwebhooks::Webhook;
 pub struct Message {
     pub id: String,
     pub body: Value,
+    /// How long ago it was told when it came.
+    pub took: std::time::Duration,
+    /// Whether it was answered as the receiver always does.
+    pub well: bool,
 }
 
 /// An answer that the receiver is told to give.
@@ -29,6 +36,8 @@ pub enum Answer {
     Flood,
     /// Nothing at all.
     Silence,
+    /// 204, after a while.
+    Late(std::time::Duration),
 }
 
 #[derive(Default)]
@@ -38,8 +47,12 @@ struct Inner {
     forged: Mutex<Vec<String>>,
     /// Answers to give before the usual 204.
     answers: Mutex<VecDeque<Answer>>,
+    /// What it answers to everything, if not 204.
+    always: Mutex<Option<Answer>>,
     /// Whether it repeats challenges.
     willing: AtomicBool,
+    /// What the last message was signed over, and its signatures.
+    signed: Mutex<Option<(Vec<u8>, String)>>,
 }
 
 /// A running receiver.
@@ -87,6 +100,46 @@ impl Receiver {
         self.of(kind).into_iter().next()
     }
 
+    /// What to answer to everything from now on.
+    pub fn always(&self, answer: Answer) {
+        *self.inner.always.lock().expect("not poisoned") = Some(answer);
+    }
+
+    /// Back to 204.
+    pub fn sometimes(&self) {
+        *self.inner.always.lock().expect("not poisoned") = None;
+    }
+
+    /// The ids of what was answered with 204.
+    pub fn well_since(&self) -> Vec<String> {
+        self.messages().into_iter().filter(|it| it.well).map(|it| it.id).collect()
+    }
+
+    /// As if nothing had come yet.
+    pub fn forget(&self) {
+        self.inner.messages.lock().expect("not poisoned").clear();
+    }
+
+    /// How long messages of a type took, since they were told.
+    pub fn times(&self, kind: &str) -> Vec<std::time::Duration> {
+        self.of(kind).into_iter().map(|it| it.took).collect()
+    }
+
+    /// No more bad answers.
+    pub fn well(&self) {
+        self.inner.answers.lock().expect("not poisoned").clear();
+    }
+
+    /// Whether the `v1a` signature of the last message holds by a public key, a JSON Web Key (RFC 8037).
+    pub fn verified_by(&self, key: &Value) -> bool {
+        let last = self.inner.signed.lock().expect("not poisoned").clone();
+        let Some((signed, header)) = last else { return false };
+        let public = URL_SAFE_NO_PAD.decode(key["x"].as_str().unwrap_or_default()).expect("a key in base64url");
+        let key = UnparsedPublicKey::new(&ED25519, public);
+        let tags = header.split(' ').filter_map(|it| STANDARD.decode(it.strip_prefix("v1a,")?).ok());
+        tags.into_iter().any(|tag| key.verify(&signed, &tag).is_ok())
+    }
+
     /// What came without a good signature.
     pub fn forged(&self) -> Vec<String> {
         self.inner.forged.lock().expect("not poisoned").clone()
@@ -101,13 +154,22 @@ async fn take(State(it): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) -> 
         return status(401, &[]);
     }
     let id = headers["webhook-id"].to_str().expect("an id").to_owned();
+    let header = |name: &str| headers[name].to_str().expect("a text").to_owned();
+    let signed = [format!("{id}.{}.", header("webhook-timestamp")).as_bytes(), &body].concat();
+    *it.signed.lock().expect("not poisoned") = Some((signed, header("webhook-signature")));
     let body: Value = serde_json::from_slice(&body).expect("a JSON body");
     if body["type"] == "channel.challenge" && it.willing.load(Ordering::Relaxed) {
         return Response::new(Body::from(body["data"]["challenge"].as_str().unwrap_or_default().to_owned()));
     }
-    it.messages.lock().expect("not poisoned").push(Message { id, body });
     let answer = it.answers.lock().expect("not poisoned").pop_front();
+    let answer = answer.or_else(|| it.always.lock().expect("not poisoned").clone());
+    let took = crate::since(body["timestamp"].as_str().unwrap_or_default());
+    it.messages.lock().expect("not poisoned").push(Message { id, body, took, well: answer.is_none() });
     match answer {
+        Some(Answer::Late(pause)) => {
+            drip(pause).await;
+            status(204, &[])
+        }
         None => status(204, &[]),
         Some(Answer::Status(code, headers)) => status(code, &headers),
         Some(Answer::Silence) => std::future::pending().await,

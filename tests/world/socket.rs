@@ -80,7 +80,12 @@ impl Socket {
 
     /// The next message, if one comes within two seconds.
     pub async fn soon(&mut self) -> Option<Result<Value, End>> {
-        tokio::time::timeout(Duration::from_secs(2), self.next()).await.ok()
+        self.within(Duration::from_secs(2)).await
+    }
+
+    /// The next message, if one comes within a time.
+    pub async fn within(&mut self, patience: Duration) -> Option<Result<Value, End>> {
+        tokio::time::timeout(patience, self.next()).await.ok()
     }
 
     /// The next message, or the next record of one.

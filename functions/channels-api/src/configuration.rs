@@ -11,10 +11,10 @@ use entry::secrets::channel_field;
 use serde_json::{Value, json};
 
 use crate::State;
-use crate::caller::Caller;
 use crate::dto::{Configuration, Revealed, Values};
-use crate::envelope::{Envelope, Refusal, Verb};
 use crate::write::{extended, is_true, key_id};
+use published::Caller;
+use published::{Envelope, Refusal, Verb};
 
 /// One channel configuration. With the header `X-Reveal-Secrets: true` its secrets are in clear, where the deployment
 /// allows it (parameter `CompatRevealSecrets`) and the key has the scope `channels:reveal`; that is noted.

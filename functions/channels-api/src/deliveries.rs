@@ -14,8 +14,9 @@ use time::Duration;
 use utoipa::ToSchema;
 
 use crate::State;
-use crate::caller::{Caller, not_valid, required};
-use crate::envelope::{Envelope, Refusal, Verb};
+use published::Caller;
+use published::caller::{not_valid, required};
+use published::{Envelope, Refusal, Verb};
 
 /// Batches of good deliveries that are looked through.
 const BATCHES: i32 = 50;

@@ -53,6 +53,7 @@ pub(crate) struct Extended {
     #[schema(value_type = Object)]
     filter: Option<Value>,
     max_per_second: Option<u32>,
+    every_progress: bool,
     /// `exponential` or `standard`
     schedule: &'static str,
 }
@@ -131,6 +132,7 @@ impl Configuration {
             types: it.types.clone(),
             filter: it.filter.clone().map(Value::from),
             max_per_second: it.per_second,
+            every_progress: it.every_progress,
             schedule,
             ..Extended::default()
         });

@@ -14,9 +14,10 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::State;
-use crate::caller::{Caller, required};
 use crate::deliveries::{DeliveryOut, channel, notification_id, of};
-use crate::envelope::{Envelope, Refusal};
+use published::Caller;
+use published::caller::required;
+use published::{Envelope, Refusal};
 
 /// What stands between a notification and a channel.
 #[derive(Serialize, ToSchema)]

@@ -15,8 +15,8 @@ use time::OffsetDateTime;
 
 use crate::State;
 use crate::dto::MASK;
-use crate::envelope::Refusal;
-use crate::form::Form;
+use published::Form;
+use published::Refusal;
 
 /// A channel as it is to be stored, and the signing secret if one was made or given.
 pub(crate) struct Read {
@@ -72,6 +72,7 @@ pub(crate) async fn read(
             Some("0") => None,
             Some(_) => Some(form.number("MaxPerSecond", 1, 1, 1_000)?),
         },
+        every_progress: form.flag("EveryProgress", kept.is_some_and(|it| it.every_progress))?,
         unconfirmed: kind == Kind::Webhook && format == Format::Native && !confirmed,
         disabled_reason: kept.and_then(|it| it.disabled_reason.clone()).filter(|_| !active),
         created_at: kept.map_or(now, |it| it.created_at),

@@ -1,14 +1,11 @@
 //! The routes of applications, tokens and channels. A library beside its program, so that `docs-api` can describe them.
 
 mod application;
-mod caller;
 mod configuration;
 mod deliveries;
 mod dto;
-mod envelope;
 mod explain;
 mod fields;
-mod form;
 mod keys;
 mod replay;
 mod signing;
@@ -17,6 +14,7 @@ mod write;
 
 use std::sync::Arc;
 
+use axum::extract::FromRef;
 use domain::address::Allowed;
 use entry::http::Callers;
 use entry::{Outlets, Seal, Secrets};
@@ -39,6 +37,12 @@ pub struct State {
     pub outlets: Outlets,
     /// Whether owners may see secrets in clear: `never` or `owner`.
     pub reveal_secrets: String,
+}
+
+impl FromRef<State> for Callers {
+    fn from_ref(state: &State) -> Self {
+        state.callers.clone()
+    }
 }
 
 /// The routes, to serve.

@@ -14,10 +14,10 @@ use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
 use crate::State;
-use crate::caller::Caller;
 use crate::deliveries::channel;
-use crate::envelope::{Envelope, Refusal};
-use crate::form::Form;
+use published::Caller;
+use published::Form;
+use published::{Envelope, Refusal};
 
 /// Notifications that one request looks through.
 const MOST: usize = 1_000;

@@ -14,9 +14,10 @@ use time::Duration;
 use utoipa::ToSchema;
 
 use crate::State;
-use crate::caller::{Caller, application_id};
-use crate::envelope::{Envelope, Refusal, Verb};
-use crate::form::Form;
+use published::Caller;
+use published::Form;
+use published::caller::application_id;
+use published::{Envelope, Refusal, Verb};
 
 /// A new signing secret, shown this once.
 #[derive(Serialize, ToSchema)]

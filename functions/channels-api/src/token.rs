@@ -17,9 +17,9 @@ use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
 use crate::State;
-use crate::caller::refused;
-use crate::envelope::{Envelope, Refusal};
-use crate::form::Form;
+use published::Form;
+use published::caller::refused;
+use published::{Envelope, Refusal};
 
 /// A refresh token is good for so long after its access token, as in the published sample.
 const REFRESH: Duration = Duration::days(7);

@@ -12,20 +12,20 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use crate::State;
-use crate::caller::Caller;
 use crate::dto::Configuration;
-use crate::envelope::{Envelope, Refusal, Verb};
 use crate::fields;
-use crate::form::Form;
+use published::Caller;
+use published::Form;
+use published::{Envelope, Refusal, Verb};
 
 /// Adds a webhook. Fields: `webHookUrl` (required), `retryCount` (0 to 20, by default 5), `exponentialBackoffFactor`
 /// (1.0 to 10.0, by default 2.0), `isActive`, `includeImageData`. Our additions: `format` (`adcreative`, or `native` for
 /// every type, after the receiver has answered its challenge), `types` (`item.*,scan.failed`), `filter` (an EventBridge
-/// pattern as JSON), `maxPerSecond` (1 to 1000), `schedule` (`standard` for ten attempts over three days),
+/// pattern as JSON), `maxPerSecond` (1 to 1000), `everyProgress` (also before all tasks are done), `schedule` (`standard` for ten attempts over three days),
 /// `signingSecret` (`whsec_…`; made if absent). With the header `X-Extended: true` the answer shows that secret, this once.
 #[utoipa::path(post, path = "/api/v1/Notification/ChannelConfiguration/WebHook", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query), ("X-Extended" = Option<bool>, Header)),
-    request_body(content_type = "multipart/form-data", content = Object, description = "webHookUrl, retryCount, exponentialBackoffFactor, isActive, includeImageData, format, types, filter, maxPerSecond, schedule, signingSecret"),
+    request_body(content_type = "multipart/form-data", content = Object, description = "webHookUrl, retryCount, exponentialBackoffFactor, isActive, includeImageData, format, types, filter, maxPerSecond, everyProgress, schedule, signingSecret"),
     responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 401, body = Envelope)))]
 pub(crate) async fn create_webhook(
     Shared(state): Shared<State>,
@@ -54,7 +54,7 @@ pub(crate) async fn update_webhook(
 /// `isActive`, `includeImageData`; our additions as for webhooks.
 #[utoipa::path(post, path = "/api/v1/Notification/ChannelConfiguration/RabbitMQ", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query)),
-    request_body(content_type = "multipart/form-data", content = Object, description = "url, username, password, queueName, isActive, includeImageData, format, types, filter, maxPerSecond, schedule, retryCount, exponentialBackoffFactor"),
+    request_body(content_type = "multipart/form-data", content = Object, description = "url, username, password, queueName, isActive, includeImageData, format, types, filter, maxPerSecond, everyProgress, schedule, retryCount, exponentialBackoffFactor"),
     responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 401, body = Envelope)))]
 pub(crate) async fn create_rabbit(
     Shared(state): Shared<State>,
@@ -83,7 +83,7 @@ pub(crate) async fn update_rabbit(
 /// `ReceiveNotification`), `accessToken`, `isActive`, `includeImageData`; our additions as for webhooks.
 #[utoipa::path(post, path = "/api/v1/Notification/ChannelConfiguration/SignalR", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query)),
-    request_body(content_type = "multipart/form-data", content = Object, description = "hubUrl, hubMethod, accessToken, isActive, includeImageData, format, types, filter, maxPerSecond, schedule, retryCount, exponentialBackoffFactor"),
+    request_body(content_type = "multipart/form-data", content = Object, description = "hubUrl, hubMethod, accessToken, isActive, includeImageData, format, types, filter, maxPerSecond, everyProgress, schedule, retryCount, exponentialBackoffFactor"),
     responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 401, body = Envelope)))]
 pub(crate) async fn create_signal_r(
     Shared(state): Shared<State>,

@@ -137,8 +137,8 @@ async fn texts(
             Frame::marks(user, marks, marks.counts(floor, head))
         }
         Push::Greet => {
-            if let Some(Ok(stream @ Stream::User(_))) = order.channel.parse::<Stream>().ok().map(Ok::<_, ()>) {
-                let Stream::User(user) = &stream else { return Ok(texts) };
+            let stream: Stream = order.channel.parse().unwrap_or(Stream::App);
+            if let Stream::User(user) = &stream {
                 let marks = parts.table.marks(order.app, user).await?;
                 let all = unread(&parts.table, order.app, &stream, &marks, false, MOST_UNREAD).await?;
                 texts.insert(Protocol::Seed, frame::seed(&all, &marks));

@@ -9,10 +9,7 @@ use inbox::sending::Lines;
 async fn main() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let (table, posts) = (start.table(), Posts::new(start.sockets()));
-    let parts = handler::Parts {
-        lines: Lines { table: table.clone(), posts, clock: entry::clock::now, word: entry::clock::word },
-        table,
-        queue: start.queue("PUSH_QUEUE"),
-    };
+    let parts =
+        handler::Parts { lines: Lines { table: table.clone(), posts }, table, queue: start.queue("PUSH_QUEUE") };
     start.batches(async |now, messages| handler::handle(&parts, now, messages).await).await
 }

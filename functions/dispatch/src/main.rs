@@ -15,6 +15,7 @@ async fn main() -> Result<(), entry::Error> {
         faces_urgent: start.queue("FACES_URGENT_QUEUE"),
         outlets: start.outlets(),
         pushes: start.queue("PUSH_QUEUE"),
+        renders: start.queue("RENDER_QUEUE"),
         presence: pushes::Presence::default(),
         dead: start.queue("DEAD_LETTERS"),
     };

@@ -88,19 +88,7 @@ pub(crate) async fn order(
 
 /// Notifications in parts that fit into a message each.
 fn parts_of(all: &[Notification]) -> Vec<&[Notification]> {
-    let (mut parts, mut from, mut length) = (Vec::new(), 0, 0);
-    for (at, it) in all.iter().enumerate() {
-        let size = it.data.to_string().len() + 500;
-        if length + size > MOST && at > from {
-            parts.push(&all[from..at]);
-            (from, length) = (at, 0);
-        }
-        length += size;
-    }
-    if from < all.len() {
-        parts.push(&all[from..]);
-    }
-    parts
+    domain::parts(all, MOST, usize::MAX, |it| it.data.to_string().len() + 500)
 }
 
 #[cfg(test)]

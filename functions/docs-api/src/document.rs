@@ -14,6 +14,7 @@ pub(crate) fn document() -> utoipa::openapi::OpenApi {
     api.merge(channels_api::openapi());
     api.merge(iconik_webhook::openapi());
     api.merge(inbox_api::openapi());
+    api.merge(images_api::openapi());
     let components = api.components.get_or_insert_default();
     // one scheme stands for the pair: `x-api-secret` goes beside it
     let key = ApiKey::Header(ApiKeyValue::with_description("x-api-key", "with x-api-secret beside it"));

@@ -3,13 +3,12 @@
 use axum::Json;
 use axum::extract::{Path, State as Shared};
 use domain::inbox::Change;
-use domain::notification::NotificationId;
 use entry::http::{Body, Problem};
+use inbox::marking::NotMarked;
 use inbox::{CountsOut, marking};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::dto::place;
 use crate::reader::Reader;
 use crate::{State, busy, stream};
 
@@ -38,18 +37,11 @@ pub(crate) async fn mark(
     Body(it): Body<Mark>,
 ) -> Result<Json<CountsOut>, Problem> {
     let stream = stream(&user)?;
-    let ranges: Vec<(u64, u64)> = match (&it.up_to, it.ids.len()) {
-        (Some(cursor), 0) => vec![(1, place("upTo", cursor, app, &stream)?.sequence)],
-        (None, 1..=100) => {
-            let number = |it: &String| {
-                let id: Option<NotificationId> = it.parse().ok().filter(|it: &NotificationId| it.stream == stream);
-                id.map(|it| (it.sequence, it.sequence))
-                    .ok_or_else(|| Problem::invalid("ids", "an id is none of this inbox"))
-            };
-            it.ids.iter().map(number).collect::<Result<_, Problem>>()?
-        }
-        _ => return Err(Problem::invalid("ids", "1 to 100 ids, or `upTo`")),
+    let wrong = |why: NotMarked| {
+        let field = if matches!(why, NotMarked::Cursor(_)) { "upTo" } else { "ids" };
+        Problem::invalid(field, why.to_string())
     };
+    let ranges = marking::ranges(app, &stream, &it.ids, it.up_to.as_deref()).map_err(wrong)?;
     let counts = marking::apply(&state.table, app, &user, it.change, &ranges).await?;
     Ok(Json(counts.ok_or_else(busy)?.into()))
 }

@@ -27,7 +27,8 @@ pub(crate) async fn update(
     Body(it): Body<NotificationIn>,
 ) -> Result<Json<NotificationOut>, Problem> {
     let news = it.news(clock::now())?;
-    let there = known(&state, app, &user, &id).await?;
+    let id = own(&user, &id)?;
+    let there = state.table.notification(app, &id).await?.ok_or_else(missing)?;
     if it.names_type() && it.kind() != there.kind {
         return Err(Problem::invalid("type", format!("the notification is a {}, and stays one", there.kind)));
     }
@@ -47,16 +48,14 @@ pub(crate) async fn retract(
     Caller(app): Caller,
     Path((user, id)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    revise(&state, app, &user, &id, None).await?;
+    revise(&state, app, &user, &own(&user, &id)?, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn known(state: &State, app: AppId, user: &str, id: &str) -> Result<Notification, Problem> {
+/// The id that a path names, of a notification in the user's own stream.
+fn own(user: &str, id: &str) -> Result<NotificationId, Problem> {
     let id: NotificationId = id.parse().map_err(|()| missing())?;
-    if id.stream != stream(user)? {
-        return Err(missing()); // another user's
-    }
-    state.table.notification(app, &id).await?.ok_or_else(missing)
+    if id.stream == stream(user)? { Ok(id) } else { Err(missing()) }
 }
 
 fn missing() -> Problem {
@@ -67,14 +66,10 @@ async fn revise(
     state: &State,
     app: AppId,
     user: &str,
-    id: &str,
+    id: &NotificationId,
     data: Option<&Value>,
 ) -> Result<Notification, Problem> {
-    let id: NotificationId = id.parse().map_err(|()| missing())?;
-    if id.stream != stream(user)? {
-        return Err(missing()); // another user's
-    }
-    match state.table.revise(app, user, &id, data, clock::now()).await? {
+    match state.table.revise(app, user, id, data, clock::now()).await? {
         Revised::Done(it) => Ok(*it),
         Revised::Missing => Err(missing()),
     }

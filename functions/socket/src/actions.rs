@@ -1,7 +1,7 @@
 //! What a user does on a socket, in whatever protocol: resume, acknowledge, mark.
 
 use domain::inbox::{Change, Marks};
-use domain::notification::{NotificationId, Place, Stream};
+use domain::notification::{Place, Stream};
 use domain::socket::Connection;
 use inbox::frame::Frame;
 use inbox::reading::{Later, bounds, later};
@@ -157,22 +157,10 @@ pub(crate) async fn mark(
 ) -> Result<Result<CountsOut, Refused>, Trouble> {
     let member = &connection.member;
     let stream = Stream::User(member.user.clone());
-    let mut ranges = Vec::new();
-    match (up_to, ids.len()) {
-        (Some(token), 0) => match Cursor::read(token, member.app, &stream) {
-            Ok(place) => ranges.push((1, place.sequence)),
-            Err(why) => return Ok(Err(why.to_string())),
-        },
-        (None, 1..=100) => {
-            for id in ids {
-                match id.parse::<NotificationId>() {
-                    Ok(id) if id.stream == stream => ranges.push((id.sequence, id.sequence)),
-                    _ => return Ok(Err("an id is none of this inbox".to_owned())),
-                }
-            }
-        }
-        _ => return Ok(Err("1 to 100 ids, or a cursor up to which".to_owned())),
-    }
+    let ranges = match marking::ranges(member.app, &stream, ids, up_to) {
+        Ok(ranges) => ranges,
+        Err(why) => return Ok(Err(why.to_string())),
+    };
     let counts = marking::apply(&parts.table, member.app, &member.user, change, &ranges).await?;
     Ok(counts.map(CountsOut::from).ok_or_else(|| "the inbox is changing; try again".to_owned()))
 }

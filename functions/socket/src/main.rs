@@ -20,7 +20,7 @@ async fn main() -> Result<(), entry::Error> {
     let parts = handler::Parts {
         callers: entry::http::Callers::new(table.clone(), seal, &start.allowed_networks(), Scope::Inbox),
         settings: entry::AppSettings::new(table.clone()),
-        lines: Lines { table: table.clone(), posts, clock: entry::clock::now, word: entry::clock::word },
+        lines: Lines { table: table.clone(), posts },
         looked: entry::Remembered::new(10_000),
         pushes: start.queue("PUSH_QUEUE"),
         open: start.text("INBOX_AUTH") == "open",

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use channels::{Message, Sent};
 use domain::channel::CHALLENGE;
 use domain::delivery::Outcome;
-use domain::health::SLOW_MS;
+use domain::health::{PATIENCE_MS, SLOW_MS};
 use domain::notification::Place;
 use domain::order::Delivery;
 use domain::{AppId, adcreative, image};
@@ -35,6 +35,11 @@ pub(crate) async fn make<S: Sender>(
     } else {
         let message = message(parts, known, &order).await?;
         let _place = known.places.acquire().await?;
+        // while this one waited for its place, another one may have found out that the receiver is slow
+        if let Some(slow) = parts.slow.as_ref().filter(|_| known.is_slow()) {
+            slow.send_deliveries(&[(&order, time::Duration::ZERO)]).await?;
+            return Ok(None);
+        }
         let began = Instant::now();
         let Some(sent) = sent(parts, sender, known, &message).await else {
             known.note(|it| it.slow = true);
@@ -79,7 +84,7 @@ async fn sent<S: Sender>(parts: &Parts, sender: &S, known: &Known<S::Receiver>, 
     let send = sender.send(&known.receiver, message, clock::now());
     match parts.slow {
         None => Some(send.await),
-        Some(_) => tokio::time::timeout(Duration::from_millis(SLOW_MS), send).await.ok(),
+        Some(_) => tokio::time::timeout(Duration::from_millis(PATIENCE_MS), send).await.ok(),
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) async fn note<R>(parts: &Parts, receivers: &Receivers<R>, now: Offset
 
 async fn change<R>(parts: &Parts, known: &Known<R>, now: OffsetDateTime) -> Result<(), TableError> {
     let (app, id) = (known.channel.app, known.channel.id);
-    let seen = *known.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let seen = known.seen();
     let mut health = known.health.clone();
     for _ in 0..5 {
         let Some((next, turn)) = health.after(seen, domain::millis(now)) else { return Ok(()) };

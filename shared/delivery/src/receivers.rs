@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
 
 use domain::channel::Channel;
 use domain::health::{Gate, Health, PROBE_MS, Seen};
@@ -26,12 +26,22 @@ pub(crate) struct Known<R> {
     /// Whether somebody of this batch makes the one attempt that a half-open breaker allows.
     pub(crate) probed: AtomicBool,
     pub(crate) places: Semaphore,
-    pub(crate) seen: Mutex<Seen>,
+    seen: Mutex<Seen>,
 }
 
 impl<R> Known<R> {
     pub(crate) fn note(&self, note: impl FnOnce(&mut Seen)) {
-        note(&mut self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        note(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// What this batch has seen of it so far.
+    pub(crate) fn seen(&self) -> Seen {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this batch has found it slow.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.seen().slow
     }
 }
 

@@ -1,6 +1,6 @@
 //! What follows an attempt that did not simply go well: its successor is stored before it is acknowledged.
 
-use domain::channel::{Channel, is_about_delivery};
+use domain::channel::{CHALLENGE, Channel, is_about_delivery};
 use domain::delivery::{Next, Outcome, next};
 use domain::notification::{News, Stream};
 use domain::order::Delivery;
@@ -18,7 +18,7 @@ pub(crate) async fn made(parts: &Parts, order: &Delivery) -> Result<Option<Resul
     let Some(record) = record else { return Ok(None) };
     let Some(attempt) = record.attempts.get(&order.number()) else { return Ok(None) };
     // it may have died before its letter was written
-    let last = record.state == "dead" && record.attempts.values().all(|it| it.at <= attempt.at);
+    let last = record.state == "dead" && has_letter(order) && record.attempts.values().all(|it| it.at <= attempt.at);
     Ok(Some(if last { Err(letter(order, &attempt.outcome)?) } else { Ok(()) }))
 }
 
@@ -56,7 +56,12 @@ pub(crate) async fn settle(
         }
     };
     parts.table.put_attempt(order.app, &order.number(), &attempt, state, next_at).await?;
-    if state == "dead" && !order.once { Err(letter(&order, &attempt.outcome)?) } else { Ok(()) }
+    if state == "dead" && has_letter(&order) { Err(letter(&order, &attempt.outcome)?) } else { Ok(()) }
+}
+
+/// Whether somebody would bring it back: not a challenge, which is put anew, nor an attempt that somebody looked at.
+fn has_letter(order: &Delivery) -> bool {
+    !order.once && order.notification.kind != CHALLENGE
 }
 
 /// The dead letter of a delivery. Whoever redrives it gets one attempt more, not the one that is on record.

@@ -28,6 +28,9 @@ pub struct Channel {
     /// Deliveries per second at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_second: Option<u32>,
+    /// Whether it is told how far image tasks are before they are all done.
+    #[serde(default)]
+    pub every_progress: bool,
     /// It has not shown yet that it wants to be called: nothing but the challenge is sent (realtime, H-9).
     #[serde(default)]
     pub unconfirmed: bool,
@@ -127,6 +130,8 @@ pub enum Unwanted {
     Unconfirmed,
     #[error("the notification is for another channel, or tells of this one")]
     NotForIt,
+    #[error("the channel is told of progress at the end alone")]
+    Underway,
     #[error("the channel takes the published AdCreative messages only")]
     Format,
     #[error("the channel does not want this type")]
@@ -172,6 +177,10 @@ impl Channel {
             // what went wrong with a channel is told to the others
             kind if named && is_about_delivery(kind) => return Err(Unwanted::NotForIt),
             _ => {}
+        }
+        let underway = it.kind == adcreative::TASKS_PROGRESS && it.data.get("progress") != Some(&100.into());
+        if underway && !self.every_progress {
+            return Err(Unwanted::Underway);
         }
         if self.format == Format::AdCreative && !adcreative::speaks_of(&it.kind) {
             return Err(Unwanted::Format);
@@ -228,6 +237,7 @@ mod tests {
             types: Vec::new(),
             filter: None,
             per_second: None,
+            every_progress: false,
             unconfirmed: false,
             disabled_reason: None,
             created_at: OffsetDateTime::UNIX_EPOCH,
@@ -255,6 +265,10 @@ mod tests {
         check(|it| it.unconfirmed = true, &item, Err(Unwanted::Unconfirmed));
         check(|it| it.format = Format::AdCreative, &item, Err(Unwanted::Format));
         check(|it| it.format = Format::AdCreative, &told("task.completed", json!({})), Ok(()));
+        let half = told("tasks.progress", json!({ "progress": 50 }));
+        check(|_| {}, &half, Err(Unwanted::Underway));
+        check(|it| it.every_progress = true, &half, Ok(()));
+        check(|_| {}, &told("tasks.progress", json!({ "progress": 100 })), Ok(()));
         check(|it| it.types = vec!["scan.*".into()], &item, Err(Unwanted::Type));
         check(|it| it.types = vec!["scan.*".into(), "item.completed".into()], &item, Ok(()));
         let filter = |it: Value| Filter::try_from(it).unwrap();

@@ -18,7 +18,9 @@ const LONGEST_PROBE_MINUTES: i64 = 60;
 const FAILING_MS: i64 = 5 * 86_400_000;
 const EXHAUSTED: u32 = 100;
 /// An answer that takes longer than this makes a channel slow, for so long.
-pub const SLOW_MS: u64 = 3_000;
+pub const SLOW_MS: u64 = 1_000;
+/// The quick lane waits so long for an answer, and leaves it to the slow one then.
+pub const PATIENCE_MS: u64 = 3_000;
 const SLOW_FOR_MS: i64 = 600_000;
 /// After an outage deliveries ramp up: 1, 2, 4 … per second, doubled every ten seconds, for a minute.
 const RAMP_STEP_MS: i64 = 10_000;

@@ -32,6 +32,24 @@ pub use id::{AppId, BucketId, ChannelId, ItemId};
 /// `BatchGetItem` and `TransactWriteItems` limit).
 pub const BATCH: usize = 100;
 
+/// A list in parts of at most so many entries, each small enough: `size` is an entry's own, in bytes. One that is too
+/// large by itself is a part alone.
+pub fn parts<T>(all: &[T], most_bytes: usize, most: usize, size: impl Fn(&T) -> usize) -> Vec<&[T]> {
+    let (mut parts, mut from, mut length) = (Vec::new(), 0, 0);
+    for (at, it) in all.iter().enumerate() {
+        let size = size(it);
+        if at > from && (length + size > most_bytes || at - from == most) {
+            parts.push(&all[from..at]);
+            (from, length) = (at, 0);
+        }
+        length += size;
+    }
+    if from < all.len() {
+        parts.push(&all[from..]);
+    }
+    parts
+}
+
 /// Prints a time as RFC 3339 in UTC with microseconds at most, trailing zeros dropped: `2026-11-21T09:41:37.5Z`.
 pub fn rfc3339(at: time::OffsetDateTime) -> String {
     let at = at.to_offset(time::UtcOffset::UTC);

@@ -45,6 +45,16 @@ pub struct ProcessOrder {
     pub item: ItemId,
 }
 
+/// Make one rendition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenderOrder {
+    pub v: u8,
+    pub app: AppId,
+    pub process: String,
+    pub task: String,
+}
+
 /// One notification for one receiver. The attempt number travels here, not in the receive count: that one counts our
 /// own failures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

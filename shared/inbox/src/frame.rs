@@ -66,24 +66,13 @@ impl Frame {
             _ if protocol == Protocol::Seed => Vec::new(), // see `seed`
             Self::Notifications { stream, items } => {
                 let stream: Stream = stream.parse().unwrap_or(Stream::App);
-                let (mut texts, mut part, mut length) = (Vec::new(), Vec::new(), 0);
-                for it in items {
-                    let mut value = json!(it);
-                    if value.to_string().len() > MOST_ONE {
-                        value = json!(it.reference(&stream));
-                    }
-                    let size = value.to_string().len() + 1;
-                    if length + size > MOST && !part.is_empty() {
-                        texts.push(notifications(protocol, &stream, std::mem::take(&mut part)));
-                        length = 0;
-                    }
-                    length += size;
-                    part.push(value);
-                }
-                if !part.is_empty() {
-                    texts.push(notifications(protocol, &stream, part));
-                }
-                texts
+                let whole = |it: &NotificationOut| {
+                    let value = json!(it);
+                    if value.to_string().len() > MOST_ONE { json!(it.reference(&stream)) } else { value }
+                };
+                let values: Vec<Value> = items.iter().map(whole).collect();
+                let parts = domain::parts(&values, MOST, usize::MAX, length);
+                parts.into_iter().map(|it| notifications(protocol, &stream, it.to_vec())).collect()
             }
             other if protocol == Protocol::SignalR => {
                 let mut value = json!(other);
@@ -113,19 +102,16 @@ pub fn seed(all: &[Notification], marks: &Marks) -> Vec<String> {
     // its clients know no changes
     let all = all.iter().filter(|it| !is_change(&it.kind));
     let shown: Vec<Value> = all.map(|it| json!(SeedOut::new(it, marks, SEED_SOCKET_TIME))).collect();
-    let (mut texts, mut part, mut length) = (Vec::new(), Vec::new(), 0);
-    for it in shown {
-        let size = it.to_string().len() + 1;
-        if length + size > 4 * MOST && !part.is_empty() {
-            texts.push(Value::Array(std::mem::take(&mut part)).to_string());
-            length = 0;
-        }
-        length += size;
-        part.push(it);
+    if shown.is_empty() {
+        return vec!["[]".to_owned()]; // the seed's clients wait for a first message
     }
-    // also an empty array: the seed's clients wait for a first message
-    texts.push(Value::Array(part).to_string());
-    texts
+    let parts = domain::parts(&shown, 4 * MOST, usize::MAX, length);
+    parts.into_iter().map(|it| Value::Array(it.to_vec()).to_string()).collect()
+}
+
+/// An entry of a list, with its comma.
+fn length(it: &Value) -> usize {
+    it.to_string().len() + 1
 }
 
 #[cfg(test)]

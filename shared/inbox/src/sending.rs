@@ -6,6 +6,7 @@ use std::time::Duration;
 use channels::socket::{Posted, Posts};
 use domain::millis;
 use domain::socket::{Connection, Hub, Protocol, RESUMABLE_MS, Receiver};
+use entry::clock;
 use table::{Table, TableError};
 use time::OffsetDateTime;
 
@@ -31,9 +32,6 @@ pub enum Sent {
 pub struct Lines {
     pub table: Table,
     pub posts: Posts,
-    pub clock: fn() -> OffsetDateTime,
-    /// Random text of a length.
-    pub word: fn(usize) -> String,
 }
 
 impl Lines {
@@ -72,7 +70,7 @@ impl Lines {
     /// closes the socket: the client counts what it gets, and says on the next one how far it is.
     pub async fn pump(&self, hash: &str, who: &str) -> Result<Sent, TableError> {
         for _ in 0..ROUNDS {
-            let now = millis((self.clock)());
+            let now = millis(clock::now());
             let Some(mut hub) = self.table.hub(hash).await? else { return Ok(Sent::Gone) };
             let Some(socket) = hub.connection.clone().filter(|_| hub.shaken && !hub.resuming) else {
                 let lost = hub.connection.is_none() && now - hub.at > RESUMABLE_MS;
@@ -94,7 +92,7 @@ impl Lines {
             }
             let (mut sent, mut outcome) = (hub.sent, Sent::Done);
             for (number, text) in records {
-                if millis((self.clock)()) > now + STOP_MS {
+                if millis(clock::now()) > now + STOP_MS {
                     break;
                 }
                 outcome = self.post(&socket, &[text]).await;
@@ -114,7 +112,7 @@ impl Lines {
 
     /// Ends a socket, so that the client takes up its connection on another.
     async fn renew(&self, hash: &str, socket: &str) -> Result<(), TableError> {
-        let now = millis((self.clock)());
+        let now = millis(clock::now());
         let ours = |hub: &mut Hub| {
             let ours = hub.connection.as_deref() == Some(socket);
             if ours {
@@ -160,7 +158,7 @@ impl Lines {
 
     async fn put(&self, hash: &str, hub: &mut Hub) -> Result<bool, TableError> {
         hub.revision += 1;
-        hub.writer = (self.word)(8);
+        hub.writer = clock::word(8);
         self.table.put_hub(hash, hub).await
     }
 

@@ -1,4 +1,5 @@
 //! Media: where it comes from and what looks at it. No decisions about items.
 
 pub mod objects;
+pub mod picture;
 pub mod processor;

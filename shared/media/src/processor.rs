@@ -1,9 +1,9 @@
 //! Processors: what looks at media. The embedded backend runs here, on a file that was fetched before.
 
 mod draw;
-mod faces;
-mod still;
-mod video;
+pub(crate) mod faces;
+pub(crate) mod still;
+pub(crate) mod video;
 
 use std::path::Path;
 
@@ -36,6 +36,13 @@ pub enum Trouble {
     Again(Problem),
 }
 
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::Skip(it) | Self::Fail(it) | Self::Again(it)) = self;
+        f.write_str(&it.message)
+    }
+}
+
 /// Analyses a file with the processor and the backend that the settings choose.
 pub async fn run(
     kind: ProcessorKind,
@@ -48,6 +55,6 @@ pub async fn run(
     }
 }
 
-fn unreadable(why: impl std::fmt::Display) -> Trouble {
+pub(crate) fn unreadable(why: impl std::fmt::Display) -> Trouble {
     Trouble::Fail(Problem::new("media_unreadable", why.to_string()))
 }

@@ -2,12 +2,14 @@
 
 mod app;
 mod bench;
+mod channel;
 mod client;
 mod config;
 mod dead_letters;
 mod error;
 mod iconik;
 mod inbox;
+mod key;
 mod listen;
 mod print;
 mod queues;
@@ -45,6 +47,9 @@ const EXAMPLES: &str = "Examples:
   notify scan datacore-demo            scan the demo bucket now and show what it finds
   notify receive --port 9000           be a webhook receiver: add itself, verify, print
   notify app create newsroom --faces   make an application and show its keys, once
+  notify key create player --scope inbox
+                                       a key that is good for inboxes alone
+  notify channel test 0f8fad5b-…       send a test message to a channel and show what became of it
   notify config import --config config.json --env .env
                                        take an existing configuration over
   notify iconik ensure-webhook         make or repair our webhooks at Iconik
@@ -67,6 +72,12 @@ enum Command {
     /// Applications
     #[command(subcommand)]
     App(app::Command),
+    /// An application's keys
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Channels: where an application is told, and what became of it
+    #[command(subcommand)]
+    Channel(channel::Command),
     /// The application's settings
     #[command(subcommand)]
     Config(config::Command),
@@ -101,6 +112,8 @@ async fn main() -> ExitCode {
         Some(Command::Scan(args)) => scan::run(args, data, json).await,
         Some(Command::Receive(args)) => receive::run(args, data, json).await,
         Some(Command::App(command)) => app::run(command, data, json).await,
+        Some(Command::Key(command)) => key::run(command, data, json).await,
+        Some(Command::Channel(command)) => channel::run(command, data, json).await,
         Some(Command::Config(command)) => config::run(command, data, json).await,
         Some(Command::Iconik(command)) => iconik::run(command, data, json).await,
         Some(Command::Send(args)) => inbox::send(args, data, json).await,

@@ -34,19 +34,7 @@ pub struct Once {
 
 /// Notifications as rows hold them: at most 100, and small enough for a row (400 KB) even if nothing can be packed.
 fn in_rows(all: &[Notification]) -> Vec<&[Notification]> {
-    let (mut rows, mut from, mut length) = (Vec::new(), 0, 0);
-    for (at, it) in all.iter().enumerate() {
-        let size = it.data.to_string().len() + 500;
-        if at > from && (length + size > MOST_BYTES || at - from == domain::BATCH) {
-            rows.push(&all[from..at]);
-            (from, length) = (at, 0);
-        }
-        length += size;
-    }
-    if from < all.len() {
-        rows.push(&all[from..]);
-    }
-    rows
+    domain::parts(all, MOST_BYTES, domain::BATCH, |it| it.data.to_string().len() + 500)
 }
 
 /// A row of marks: whose they are, beside them.

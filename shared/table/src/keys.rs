@@ -35,6 +35,7 @@
 //! | what became of an escalation | escalation | `ESCALATION#{app}#{notification}` | `ESCALATION` |
 //! | the newest notification of a collapse key | collapse | `COLLAPSE#{app}#{user}#{sha256 of the key}` | `COLLAPSE` |
 //! | a type of notification; all of an application | type | `APP#{app}` | `TYPE#{type}` |
+//! | an application's image processes | process | `PROCESS#{app}` | `{process}` |
 //! | how far the sweep has come | mark | `SWEEP` | `MARK` |
 //!
 //! One sparse index, `open` (`open`, `open_at`), holds what `sweep` has to look at: active buckets (`BUCKETS`),
@@ -96,6 +97,7 @@ pub enum Row {
     Escalation(AppId, NotificationId),
     Collapse(AppId, String, String),
     Type(AppId, String),
+    Process(AppId, String),
 }
 
 impl Row {
@@ -148,6 +150,7 @@ impl Row {
             Self::Escalation(..) => "escalation",
             Self::Collapse(..) => "collapse",
             Self::Type(..) => "type",
+            Self::Process(..) => "process",
         }
     }
 
@@ -197,6 +200,7 @@ impl Row {
             Self::Collapse(app, user, hash) => {
                 (format!("COLLAPSE#{app}#{}#{}", text(user), text(hash)), "COLLAPSE".to_owned())
             }
+            Self::Process(app, id) => (processes(*app), text(id)),
             Self::Type(app, kind) => (application(*app), format!("TYPE#{}", text(kind))),
             Self::Acked(app, user, device) => (format!("ACKED#{app}#{}", text(user)), text(device)),
         }
@@ -237,6 +241,10 @@ pub(crate) fn domain(name: &str) -> String {
 
 pub(crate) fn told(app: AppId) -> String {
     format!("TOLD#{app}")
+}
+
+pub(crate) fn processes(app: AppId) -> String {
+    format!("PROCESS#{app}")
 }
 
 pub(crate) fn receivers(app: AppId, channel: &str) -> String {

@@ -12,6 +12,7 @@ mod inbox;
 mod items;
 mod keys;
 mod manager;
+mod processes;
 mod records;
 mod revise;
 mod settings;

@@ -6,6 +6,7 @@ use aws_lambda_events::dynamodb::EventRecord;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::AppId;
+use domain::image::Process;
 use domain::inbox::Marks;
 use domain::item::{Item, Status};
 use serde::Deserialize;
@@ -20,6 +21,8 @@ pub enum Record {
     Item(Box<Changed>),
     Told(Batch),
     Marked(Box<Marked>),
+    /// Image tasks that were asked for.
+    Asked(Box<Process>),
     /// A row that nobody has to hear of.
     Other,
 }
@@ -65,6 +68,7 @@ pub fn read(record: EventRecord) -> Result<Record, TableError> {
             let MarksRow { app, user, marks } = codec::decode("marks", image)?;
             Ok(Record::Marked(Box::new(Marked { app, user, marks })))
         }
+        Some("process") => Ok(Record::Asked(Box::new(codec::decode("process", image)?))),
         _ => Ok(Record::Other),
     }
 }

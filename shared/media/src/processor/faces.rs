@@ -10,7 +10,7 @@ use domain::tracks::{Detection, of_still, of_video};
 use image::GrayImage;
 use rustface::ImageData;
 
-use super::video::Video;
+use super::video::{SIDE, Video};
 use super::{Analysis, Trouble, draw, still, unreadable};
 
 /// Scores below are mostly no faces: false hits were seen up to 1.2, true ones from 4.0 on (section 6.2).
@@ -74,16 +74,22 @@ async fn of_clip(file: &Path, settings: &ProcessorSettings, asked: Asked, ffmpeg
     for track in tracks.iter().take(draw::MOST_FRAMES) {
         let best = track.samples.iter().max_by(|a, b| a.confidence.total_cmp(&b.confidence));
         if let Some(best) = best {
-            pictures.push((video.picture(best.t_ms).await?, best.area));
+            pictures.push((video.picture(best.t_ms, SIDE).await?, best.area));
         }
     }
     if pictures.is_empty() {
-        pictures.push((video.picture(0).await?, Area { x: 0.0, y: 0.0, w: 0.0, h: 0.0 }));
+        pictures.push((video.picture(0, SIDE).await?, Area { x: 0.0, y: 0.0, w: 0.0, h: 0.0 }));
     }
     let preview = blocking(move || draw::sheet(&pictures)).await?.map_err(unreadable)?;
     let (width, height) = (Some(frames.width), Some(frames.height));
     let media = Media { duration_ms: video.duration_ms, width, height, sample_fps: Some(fps) };
     Ok(analysis(media, tracks, warnings, preview))
+}
+
+/// The faces in a picture, as fractions of it.
+pub(crate) fn find(picture: &image::DynamicImage) -> Result<Vec<Area>, Trouble> {
+    let grey = still::scaled(picture, still::LONG_SIDE).into_luma8();
+    Ok(detect(&grey, Asked { min_face: MIN_STILL, threshold: THRESHOLD })?.iter().map(|it| it.area).collect())
 }
 
 fn analysis(media: Media, tracks: Vec<domain::result::Track>, warnings: Vec<Warning>, preview: Vec<u8>) -> Analysis {
@@ -115,7 +121,7 @@ fn detect(grey: &GrayImage, asked: Asked) -> Result<Vec<Detection>, Trouble> {
 }
 
 /// Runs what needs the processor for long beside the event loop, which goes on extending the lease.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Trouble> {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Trouble> {
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|_| Trouble::Again(Problem::new("internal", "the analysis stopped without a result")))

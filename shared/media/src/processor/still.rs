@@ -10,14 +10,14 @@ use image::{DynamicImage, ImageDecoder, ImageReader};
 use super::{Trouble, unreadable};
 
 /// Pictures are scaled down to this before faces are looked for.
-pub(super) const LONG_SIDE: u32 = 1_920;
+pub(crate) const LONG_SIDE: u32 = 1_920;
 /// Larger pictures are refused by their header, before a byte is decoded.
 const MOST_SIDE: u32 = 20_000;
 const MOST_PIXELS: u64 = 100_000_000;
 const MOST_MEMORY: u64 = 512 << 20;
 
 /// Reads a picture, turned as its Exif data say. An animated one is its first frame.
-pub(super) fn read(file: &Path) -> Result<DynamicImage, Trouble> {
+pub(crate) fn read(file: &Path) -> Result<DynamicImage, Trouble> {
     let open = || ImageReader::open(file).and_then(ImageReader::with_guessed_format).map_err(unreadable);
     let (width, height) = open()?.into_dimensions().map_err(unreadable)?;
     if width > MOST_SIDE || height > MOST_SIDE || u64::from(width) * u64::from(height) > MOST_PIXELS {
@@ -54,7 +54,7 @@ fn cut_off(file: &Path) -> std::io::Result<bool> {
 }
 
 /// The picture, no longer than `side` on its long side. Never enlarged.
-pub(super) fn scaled(picture: &DynamicImage, side: u32) -> DynamicImage {
+pub(crate) fn scaled(picture: &DynamicImage, side: u32) -> DynamicImage {
     let long = picture.width().max(picture.height());
     if long <= side {
         return picture.clone();

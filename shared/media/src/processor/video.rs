@@ -17,13 +17,15 @@ use super::{Trouble, unreadable};
 /// How long one run of the program may take.
 const DEADLINE: Duration = Duration::from_secs(840);
 /// A frame is scaled to fit this square.
-const SIDE: u32 = 640;
+pub(crate) const SIDE: u32 = 640;
+/// A frame that a rendition is made of.
+pub(crate) const FULL_SIDE: u32 = 2_560;
 
 /// A video file.
-pub(super) struct Video<'a> {
+pub(crate) struct Video<'a> {
     ffmpeg: &'a str,
     file: PathBuf,
-    pub(super) duration_ms: Option<u64>,
+    pub(crate) duration_ms: Option<u64>,
 }
 
 /// What was found in the frames, in order, and their size.
@@ -35,7 +37,7 @@ pub(super) struct Frames {
 
 impl<'a> Video<'a> {
     /// Asks the program what the file is.
-    pub(super) async fn open(ffmpeg: &'a str, file: &Path) -> Result<Self, Trouble> {
+    pub(crate) async fn open(ffmpeg: &'a str, file: &Path) -> Result<Self, Trouble> {
         let mut video = Self { ffmpeg, file: file.to_owned(), duration_ms: None };
         // without an output the exit status is 1, and the banner tells what we ask for
         let mut command = Command::new(ffmpeg);
@@ -68,10 +70,10 @@ impl<'a> Video<'a> {
         outcome.map_err(|_| Trouble::Fail(Problem::new("too_long", "the video could not be decoded in time")))?
     }
 
-    /// The frame at a time, in colour.
-    pub(super) async fn picture(&self, at_ms: u64) -> Result<DynamicImage, Trouble> {
+    /// The frame at a time, in colour, within a square of this side.
+    pub(crate) async fn picture(&self, at_ms: u64, side: u32) -> Result<DynamicImage, Trouble> {
         let mut command = self.command(Some(at_ms));
-        let scale = format!("scale={SIDE}:{SIDE}:force_original_aspect_ratio=decrease");
+        let scale = format!("scale='min({side},iw)':'min({side},ih)':force_original_aspect_ratio=decrease");
         command.args([
             "-an",
             "-frames:v",

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 /// Everything that can go wrong at these endpoints.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     #[error("Token is missing, invalid or ApplicationId is not found in the token.")]
     Credentials,
     #[error("Application {0} is not accessible with the presented token.")]
@@ -44,7 +44,7 @@ pub(crate) enum Refusal {
 
 /// What was asked for; part of the published texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verb {
+pub enum Verb {
     Get,
     Update,
     Delete,
@@ -52,7 +52,7 @@ pub(crate) enum Verb {
 
 /// The published envelope.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct Envelope {
+pub struct Envelope {
     /// By layer, or by field.
     #[schema(value_type = Object)]
     errors: Errors,
@@ -75,11 +75,11 @@ impl Serialize for Errors {
 }
 
 impl Refusal {
-    pub(crate) fn internal(it: impl std::error::Error + Send + Sync + 'static) -> Self {
+    pub fn internal(it: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Internal(Box::new(it))
     }
 
-    pub(crate) fn no_channel(app: AppId, id: ChannelId, verb: Verb) -> Self {
+    pub fn no_channel(app: AppId, id: ChannelId, verb: Verb) -> Self {
         Self::NoChannel(app, id.to_string(), verb)
     }
 

@@ -1,48 +1,50 @@
 //! Who calls, and for which application: credentials first, then `applicationId` (channel API, section 2.5).
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri};
 use domain::application::Scope;
 use domain::{AppId, ChannelId};
-use entry::http::Unknown;
+use entry::http::{Callers, Unknown};
 
-use crate::State;
 use crate::envelope::Refusal;
 
 /// The caller's application, which the query parameter `applicationId` names as well.
-pub(crate) struct Caller {
-    pub(crate) app: AppId,
+pub struct Caller {
+    pub app: AppId,
     /// The key that was presented; a token alone has none.
-    pub(crate) key_id: Option<String>,
-    pub(crate) scopes: Vec<Scope>,
+    pub key_id: Option<String>,
+    pub scopes: Vec<Scope>,
     query: Vec<(String, String)>,
 }
 
 impl Caller {
     /// The query parameter `configurationId`.
-    pub(crate) fn configuration(&self) -> Result<ChannelId, Refusal> {
+    pub fn configuration(&self) -> Result<ChannelId, Refusal> {
         let text = self.parameter("configurationId").ok_or_else(|| required("configurationId"))?;
         text.parse().map_err(|_| not_valid("configurationId", text))
     }
 
     /// A query parameter, whatever the case of its name; an empty one is not there.
-    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+    pub fn parameter(&self, name: &str) -> Option<&str> {
         parameter(&self.query, name)
     }
 }
 
-impl FromRequestParts<State> for Caller {
+impl<S: Send + Sync> FromRequestParts<S> for Caller
+where
+    Callers: FromRef<S>,
+{
     type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
         let query = query(&parts.uri);
         // a token of another issuer may leave it to the request to name the application
         let named: Option<AppId> = parameter(&query, "applicationId").and_then(|it| it.parse().ok());
         if let Some(value) = named.and_then(|it| it.to_string().parse().ok()) {
             parts.headers.entry("x-application-id").or_insert(value);
         }
-        let granted = state.callers.check(&parts.headers).await.map_err(refused)?;
+        let granted = Callers::from_ref(state).check(&parts.headers).await.map_err(refused)?;
         version(&parts.headers, &query)?;
         let text = parameter(&query, "applicationId").ok_or_else(|| required("applicationId"))?;
         let named: AppId = text.parse().map_err(|_| not_valid("applicationId", text))?;
@@ -53,7 +55,8 @@ impl FromRequestParts<State> for Caller {
     }
 }
 
-pub(crate) fn refused(why: Unknown) -> Refusal {
+/// How a caller is refused here.
+pub fn refused(why: Unknown) -> Refusal {
     match why {
         Unknown::Credentials => Refusal::Credentials,
         Unknown::Scope(scope) => Refusal::Scope(scope.name()),
@@ -77,7 +80,7 @@ fn version(headers: &HeaderMap, query: &[(String, String)]) -> Result<(), Refusa
 }
 
 /// The application that a request names which needs no credentials.
-pub(crate) fn application_id(uri: &Uri) -> Result<AppId, Refusal> {
+pub fn application_id(uri: &Uri) -> Result<AppId, Refusal> {
     let query = query(uri);
     let text = parameter(&query, "applicationId").ok_or_else(|| required("applicationId"))?;
     text.parse().map_err(|_| not_valid("applicationId", text))
@@ -91,10 +94,12 @@ fn parameter<'a>(query: &'a [(String, String)], name: &str) -> Option<&'a str> {
     query.iter().find(|it| it.0.eq_ignore_ascii_case(name)).map(|it| it.1.as_str()).filter(|it| !it.is_empty())
 }
 
-pub(crate) fn required(name: &'static str) -> Refusal {
+/// A parameter that is missing.
+pub fn required(name: &'static str) -> Refusal {
     Refusal::Field(name, format!("The {name} field is required."))
 }
 
-pub(crate) fn not_valid(name: &'static str, text: &str) -> Refusal {
+/// A parameter that cannot be.
+pub fn not_valid(name: &'static str, text: &str) -> Refusal {
     Refusal::Field(name, format!("The value '{}' is not valid.", text.chars().take(64).collect::<String>()))
 }

@@ -15,18 +15,26 @@ const MOST_PARTS: usize = 20;
 
 /// Fields by their name in lower case. Of a field that is given twice, the first counts; an empty one is not there.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Form(BTreeMap<String, String>);
+pub struct Form(BTreeMap<String, String>);
 
 impl Form {
-    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+    /// Fields that were read elsewhere, by their names in lower case.
+    pub fn of(fields: BTreeMap<String, String>) -> Self {
+        Self(fields.into_iter().filter(|it| !it.1.is_empty()).collect())
+    }
+
+    /// A field, whatever the case of its name.
+    pub fn text(&self, name: &str) -> Option<&str> {
         self.0.get(&name.to_ascii_lowercase()).map(String::as_str)
     }
 
-    pub(crate) fn required(&self, name: &'static str) -> Result<&str, Refusal> {
+    /// A field that must be there.
+    pub fn required(&self, name: &'static str) -> Result<&str, Refusal> {
         self.text(name).ok_or_else(|| Refusal::Field(name, format!("The {name} field is required.")))
     }
 
-    pub(crate) fn flag(&self, name: &'static str, default: bool) -> Result<bool, Refusal> {
+    /// `true` or `false`, in any case.
+    pub fn flag(&self, name: &'static str, default: bool) -> Result<bool, Refusal> {
         match self.text(name).map(str::to_ascii_lowercase).as_deref() {
             None => Ok(default),
             Some("true") => Ok(true),
@@ -36,7 +44,7 @@ impl Form {
     }
 
     /// A number within bounds.
-    pub(crate) fn number<T: std::str::FromStr + PartialOrd + std::fmt::Display>(
+    pub fn number<T: std::str::FromStr + PartialOrd + std::fmt::Display>(
         &self,
         name: &'static str,
         default: T,

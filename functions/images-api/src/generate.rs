@@ -1,0 +1,141 @@
+//! `POST /api/v1/Image/Generation/AdCreativesByKind`: a process, with one task per rendition.
+
+use aws_sdk_s3::primitives::ByteStream;
+use axum::Json;
+use axum::extract::State as Shared;
+use domain::ItemId;
+use domain::address::judge;
+use domain::image::{Format, KINDS, OPEN, Process, Source, Task, render_kinds, upload_key};
+use domain::item::Status;
+use domain::notification::is_name;
+use entry::clock;
+use published::{Caller, Envelope, Form, Refusal};
+
+use crate::State;
+use crate::fields::Fields;
+use crate::look::ProcessOut;
+
+/// Processes of one application that are under way at once.
+const MOST_OPEN: usize = 100;
+
+/// Starts a process: one picture in the renditions of `renderKind` (a sum of flags, or names such as `Post,Story`, `Social`,
+/// `Display`). The picture is `uploadedImage` (a file of at most 4 MB), `productImageUrl` (`https`), or `itemId` (an item
+/// of ours; of a video a still is taken). It is cropped towards the faces in it (`crop=center` takes the middle), and
+/// `mainHeadline` is drawn over it in `color1Hex`. `format`: 0 PNG, 1 JPEG (`quality` 1 to 100); `userId`: whose it is.
+/// Each task ends in a `…TaskCompleted` message, all of them in `…Progress`. Without an active channel: 404.
+#[utoipa::path(post, path = "/api/v1/Image/Generation/AdCreativesByKind", tag = "Images", security(("keys" = [])),
+    params(("applicationId" = String, Query)),
+    request_body(content_type = "multipart/form-data", content = Object, description = "renderKind, userId, uploadedImage | productImageUrl | itemId, mainHeadline, color1Hex, crop, format, quality"),
+    responses((status = 200, body = ProcessOut), (status = 400, body = Envelope), (status = 404, body = Envelope)))]
+pub(crate) async fn generate(
+    Shared(state): Shared<State>,
+    caller: Caller,
+    Fields { form, upload }: Fields,
+) -> Result<Json<ProcessOut>, Refusal> {
+    let channels = state.table.channels(caller.app).await.map_err(Refusal::internal)?;
+    if !channels.iter().any(|it| it.active) {
+        return Err(Refusal::NoneActive(caller.app));
+    }
+    let kinds = form.required("RenderKind")?;
+    let kinds = render_kinds(kinds).ok_or_else(|| not_valid("RenderKind", kinds))?;
+    let source = source(&state, &caller, &form, upload.as_deref()).await?;
+    let user = form.text("UserId").unwrap_or_default();
+    if !user.is_empty() && !is_name(user) {
+        return Err(not_valid("UserId", user));
+    }
+    let headline = form.text("MainHeadline").map(str::to_owned);
+    if headline.as_ref().is_some_and(|it| it.chars().count() > 300) {
+        let why = "The field MainHeadline must be a string with a maximum length of 300.";
+        return Err(Refusal::Field("MainHeadline", why.to_owned()));
+    }
+    let open = state.table.processes(caller.app).await.map_err(Refusal::internal)?;
+    if open.iter().filter(|it| it.progress() < 100).count() >= MOST_OPEN {
+        return Err(Refusal::Conflict(format!("Application {} has {MOST_OPEN} processes under way.", caller.app)));
+    }
+    let id = || uuid::Builder::from_random_bytes(clock::random()).into_uuid().to_string();
+    let task = |kind: u32| Task { id: id(), kind, state: OPEN, error: None, size: None };
+    let process = Process {
+        id: id(),
+        app: caller.app,
+        user: user.to_owned(),
+        operation: "ImageGeneration".to_owned(),
+        source,
+        headline,
+        colour: form.text("Color1Hex").map(|it| colour(it).ok_or_else(|| not_valid("Color1Hex", it))).transpose()?,
+        subject: match form.text("Crop").map(str::to_ascii_lowercase).as_deref() {
+            None | Some("subject") => true,
+            Some("center" | "centre") => false,
+            Some(other) => return Err(not_valid("Crop", other)),
+        },
+        format: if form.number("Format", 0, 0, 1)? == 0 { Format::Png } else { Format::Jpeg },
+        quality: form.number("Quality", 82, 1, 100)?,
+        tasks: KINDS.iter().filter(|it| kinds & it.1 != 0).map(|it| task(it.1)).collect(),
+        created_at: clock::now(),
+        revision: 0,
+    };
+    if let Some(bytes) = upload {
+        let put = state.s3.put_object().bucket(&state.results).key(upload_key(caller.app, &process.id));
+        put.body(ByteStream::from(bytes)).send().await.map_err(Refusal::internal)?;
+    }
+    // from here on it is done, whatever dies: its row is the order
+    state.table.put_process(&process).await.map_err(Refusal::internal)?;
+    tracing::info!(process.id = %process.id, "process {} has {} tasks", process.id, process.tasks.len());
+    Ok(Json(ProcessOut::new(&process)))
+}
+
+/// Exactly one source, checked as far as it can be now.
+async fn source(state: &State, caller: &Caller, form: &Form, upload: Option<&[u8]>) -> Result<Source, Refusal> {
+    let (url, item) = (form.text("ProductImageUrl"), form.text("ItemId"));
+    match (upload, url, item) {
+        (Some(bytes), None, None) => match infer::get(bytes).map(|it| it.matcher_type()) {
+            Some(infer::MatcherType::Image) => Ok(Source::Upload),
+            _ => Err(Refusal::Field("UploadedImage", "The UploadedImage is no picture.".to_owned())),
+        },
+        (None, Some(url), None) => {
+            let refused = |why| Refusal::Field("ProductImageUrl", format!("The ProductImageUrl is refused: {why}."));
+            judge(url, &state.allowed).map_err(refused)?;
+            Ok(Source::Url { url: url.to_owned() })
+        }
+        (None, None, Some(text)) => {
+            let id: ItemId = text.parse().map_err(|_| not_valid("ItemId", text))?;
+            let found = state.table.item(id).await.map_err(Refusal::internal)?;
+            let ours = found.filter(|it| it.app == caller.app && it.status != Status::Skipped);
+            ours.map(|it| Source::Item { item: it.id })
+                .ok_or_else(|| Refusal::NotThere(format!("Item {id} not found for Application {}.", caller.app)))
+        }
+        (None, None, None) => {
+            let why = "One of UploadedImage, ProductImageUrl and ItemId is required.";
+            Err(Refusal::Field("UploadedImage", why.to_owned()))
+        }
+        _ => {
+            let why = "Send one of UploadedImage, ProductImageUrl and ItemId, not several.";
+            Err(Refusal::Field("UploadedImage", why.to_owned()))
+        }
+    }
+}
+
+/// `#RRGGBB`, with or without its sign.
+fn colour(text: &str) -> Option<[u8; 3]> {
+    let digits = text.trim_start_matches('#');
+    let number = u32::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 6)?;
+    let [_, red, green, blue] = number.to_be_bytes();
+    Some([red, green, blue])
+}
+
+fn not_valid(name: &'static str, text: &str) -> Refusal {
+    let shown: String = text.chars().take(64).collect();
+    Refusal::Field(name, format!("The value '{shown}' is not valid for {name}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_six_digits() {
+        assert_eq!((colour("#FFD600"), colour("10a0ff")), (Some([255, 214, 0]), Some([16, 160, 255])));
+        for bad in ["", "#fff", "red", "#12345g", "+12345"] {
+            assert_eq!(colour(bad), None, "{bad}");
+        }
+    }
+}

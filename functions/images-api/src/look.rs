@@ -1,0 +1,132 @@
+//! How far processes are, and their pictures.
+
+use axum::Json;
+use axum::extract::State as Shared;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use domain::image::{Format, Process, key};
+use domain::rfc3339;
+use published::caller::{not_valid, required};
+use published::{Caller, Envelope, Refusal};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::State;
+
+/// A process.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ProcessOut {
+    image_render_process_id: String,
+    application_id: String,
+    user_id: String,
+    /// 0 to 100; complete when it is 100 and every task has `renderState` 5
+    progress: u64,
+    created_at: String,
+    tasks: Vec<TaskOut>,
+}
+
+/// A rendition.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TaskOut {
+    task_id: String,
+    render_kind: u32,
+    render_kind_name: &'static str,
+    width: u32,
+    height: u32,
+    /// 1 under way, 5 ended
+    render_state: u8,
+    is_successful: bool,
+    error_message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+}
+
+impl ProcessOut {
+    pub(crate) fn new(it: &Process) -> Self {
+        let task = |it: &domain::image::Task| {
+            let (render_kind_name, width, height) = it.rendition();
+            TaskOut {
+                task_id: it.id.clone(),
+                render_kind: it.kind,
+                render_kind_name,
+                width,
+                height,
+                render_state: it.state,
+                is_successful: it.size.is_some(),
+                error_message: it.error.clone().unwrap_or_default(),
+                size: it.size,
+            }
+        };
+        Self {
+            image_render_process_id: it.id.clone(),
+            application_id: it.app.to_string(),
+            user_id: it.user.clone(),
+            progress: it.progress(),
+            created_at: rfc3339(it.created_at),
+            tasks: it.tasks.iter().map(task).collect(),
+        }
+    }
+}
+
+/// A user's processes, newest first; with `imageRenderProcessId`, that one.
+#[utoipa::path(get, path = "/api/v1/Image/Generation/CheckUserProgress", tag = "Images", security(("keys" = [])),
+    params(("applicationId" = String, Query), ("userId" = Option<String>, Query), ("imageRenderProcessId" = Option<String>, Query)),
+    responses((status = 200, body = Vec<ProcessOut>), (status = 404, body = Envelope)))]
+pub(crate) async fn of_user(Shared(state): Shared<State>, caller: Caller) -> Result<Json<Vec<ProcessOut>>, Refusal> {
+    if let Some(id) = caller.parameter("imageRenderProcessId") {
+        return Ok(Json(vec![ProcessOut::new(&process(&state, &caller, id).await?)]));
+    }
+    let user = caller.parameter("userId").ok_or_else(|| required("userId"))?;
+    let all = state.table.processes(caller.app).await.map_err(Refusal::internal)?;
+    Ok(Json(all.iter().filter(|it| it.user == user).map(ProcessOut::new).collect()))
+}
+
+/// All processes of the application of the last 30 days, newest first, at most 200.
+#[utoipa::path(get, path = "/api/v1/Image/Generation/CheckApplicationAllProgresses", tag = "Images", security(("keys" = [])),
+    params(("applicationId" = String, Query)), responses((status = 200, body = Vec<ProcessOut>)))]
+pub(crate) async fn all(Shared(state): Shared<State>, caller: Caller) -> Result<Json<Vec<ProcessOut>>, Refusal> {
+    let all = state.table.processes(caller.app).await.map_err(Refusal::internal)?;
+    Ok(Json(all.iter().map(ProcessOut::new).collect()))
+}
+
+/// The finished picture of a task: as it was made, or in `format` (0 PNG, 1 JPEG), or at a quarter of its length
+/// (`lowResolution=true`). PDF (2) is not made here.
+#[utoipa::path(get, path = "/api/v1/Image/Generation/Download", tag = "Images", security(("keys" = [])),
+    params(("applicationId" = String, Query), ("imageRenderProcessId" = String, Query), ("taskId" = String, Query),
+        ("lowResolution" = Option<bool>, Query), ("format" = Option<u8>, Query)),
+    responses((status = 200, content_type = "image/png", body = Vec<u8>), (status = 404, body = Envelope)))]
+pub(crate) async fn download(Shared(state): Shared<State>, caller: Caller) -> Result<Response, Refusal> {
+    let id = caller.parameter("imageRenderProcessId").ok_or_else(|| required("imageRenderProcessId"))?;
+    let task = caller.parameter("taskId").ok_or_else(|| required("taskId"))?;
+    let process = process(&state, &caller, id).await?;
+    let missing = || Refusal::NotThere(format!("Task {} has no picture.", task.chars().take(64).collect::<String>()));
+    process.tasks.iter().find(|it| it.id == task && it.size.is_some()).ok_or_else(missing)?;
+    let format = match caller.parameter("format") {
+        None => process.format,
+        Some("0") => Format::Png,
+        Some("1") => Format::Jpeg,
+        Some("2") => return Err(Refusal::Field("format", "PDF is not made; ask for 0 (PNG) or 1 (JPEG).".to_owned())),
+        Some(other) => return Err(not_valid("format", other)),
+    };
+    let small = caller.parameter("lowResolution").is_some_and(|it| it.eq_ignore_ascii_case("true"));
+    let get = state.s3.get_object().bucket(&state.results).key(key(caller.app, id, task)).send().await;
+    let picture = match get {
+        Ok(it) => it.body.collect().await.map_err(Refusal::internal)?.into_bytes(),
+        Err(it) if it.as_service_error().is_some_and(|it| it.is_no_such_key()) => return Err(missing()),
+        Err(it) => return Err(Refusal::internal(it)),
+    };
+    let bytes = if small || format != process.format {
+        render::convert(&picture, format, small).map_err(Refusal::internal)?
+    } else {
+        picture.to_vec()
+    };
+    Ok(([(header::CONTENT_TYPE, format.media_type())], bytes).into_response())
+}
+
+async fn process(state: &State, caller: &Caller, id: &str) -> Result<Process, Refusal> {
+    let found = state.table.process(caller.app, id).await.map_err(Refusal::internal)?;
+    let shown: String = id.chars().take(64).collect();
+    found.ok_or_else(|| Refusal::NotThere(format!("Process {shown} not found for Application {}.", caller.app)))
+}

@@ -1,0 +1,16 @@
+//! `images-api`: image tasks over HTTP: asked for, looked at, and their pictures.
+
+use std::sync::Arc;
+
+use domain::application::Scope;
+use images_api::{State, router};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), entry::Error> {
+    let mut start = entry::start().await;
+    let (table, seal) = (start.table(), Arc::new(start.seal()));
+    let allowed = start.allowed_networks();
+    let callers = entry::http::Callers::new(table.clone(), seal, &allowed, Scope::Images);
+    let state = State { callers, s3: start.s3(), results: start.text("RESULTS"), allowed, table };
+    start.http(router(state)).await
+}

@@ -1,0 +1,26 @@
+//! `render-image`: makes one rendition of a picture, and tells that it is done.
+
+mod handler;
+mod source;
+
+use std::sync::Arc;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), entry::Error> {
+    let mut start = entry::start().await;
+    let (table, allowed, meter) = (start.table(), start.allowed_networks(), start.meter());
+    let secrets = Arc::new(entry::Secrets::new(table.clone(), Arc::new(start.seal())));
+    let parts = handler::Parts {
+        settings: entry::AppSettings::new(table.clone()),
+        connections: iconik::Connections::new(table.clone(), secrets.clone(), allowed.clone(), meter.clone()),
+        secrets,
+        table,
+        s3: start.s3(),
+        results: start.text("RESULTS"),
+        ffmpeg: start.text("FFMPEG"),
+        client: guard::client(&allowed, Some(std::time::Duration::from_secs(60)))?,
+        allowed,
+        meter,
+    };
+    start.sqs(1, async |now, message| handler::handle(&parts, now, message).await).await
+}

@@ -1,0 +1,98 @@
+//! Renditions: a picture is cropped towards its subject, scaled, written over and encoded.
+
+mod crop;
+mod headline;
+
+use std::io::Cursor;
+
+use domain::image::Format;
+use domain::result::Box as Area;
+use fast_image_resize::{IntoImageView, ResizeOptions, Resizer, images::Image};
+use image::codecs::jpeg::JpegEncoder;
+use image::{DynamicImage, ImageFormat, RgbImage};
+
+/// What is wanted of a picture.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    pub width: u32,
+    pub height: u32,
+    pub headline: Option<&'a str>,
+    /// The headline's colour, RGB.
+    pub colour: [u8; 3],
+    pub format: Format,
+    /// Of JPEG, 1 to 100.
+    pub quality: u8,
+}
+
+/// Why there is no rendition.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    #[error("the picture could not be scaled: {0}")]
+    Scale(String),
+    #[error("the picture could not be written: {0}")]
+    Encode(#[from] image::ImageError),
+}
+
+/// Makes a rendition of exactly the wanted size. `faces` are what must stay in the picture, as fractions of it.
+pub fn render(picture: &DynamicImage, faces: &[Area], wanted: Wanted<'_>) -> Result<Vec<u8>, RenderError> {
+    let window = crop::window((picture.width(), picture.height()), (wanted.width, wanted.height), faces);
+    let mut canvas = scaled(picture, window, wanted)?;
+    if let Some(text) = wanted.headline {
+        headline::draw(&mut canvas, text, wanted.colour);
+    }
+    encode(&DynamicImage::ImageRgb8(canvas), wanted.format, wanted.quality)
+}
+
+/// Encodes a picture. No metadata of the source is in it: it may hold a place.
+pub fn encode(picture: &DynamicImage, format: Format, quality: u8) -> Result<Vec<u8>, RenderError> {
+    let mut bytes = Cursor::new(Vec::new());
+    match format {
+        Format::Png => picture.write_to(&mut bytes, ImageFormat::Png)?,
+        Format::Jpeg => JpegEncoder::new_with_quality(&mut bytes, quality).encode_image(&picture.to_rgb8())?,
+    }
+    Ok(bytes.into_inner())
+}
+
+/// A finished picture in another format, or at a quarter of its length.
+pub fn convert(bytes: &[u8], format: Format, small: bool) -> Result<Vec<u8>, RenderError> {
+    let picture = image::load_from_memory(bytes)?;
+    let (width, height) = (picture.width(), picture.height());
+    let small = if small { picture.thumbnail((width / 4).max(1), (height / 4).max(1)) } else { picture };
+    encode(&small, format, 82)
+}
+
+fn scaled(picture: &DynamicImage, window: crop::Window, wanted: Wanted<'_>) -> Result<RgbImage, RenderError> {
+    let source = DynamicImage::ImageRgb8(picture.to_rgb8());
+    let failed = |it: String| RenderError::Scale(it);
+    let kind = source.pixel_type().ok_or_else(|| failed("its pixels are of an unknown kind".to_owned()))?;
+    let mut target = Image::new(wanted.width, wanted.height, kind);
+    let options = ResizeOptions::new().crop(window.x, window.y, window.width, window.height);
+    Resizer::new().resize(&source, &mut target, &options).map_err(|it| failed(it.to_string()))?;
+    RgbImage::from_raw(wanted.width, wanted.height, target.into_vec())
+        .ok_or_else(|| failed("it has a strange size".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(headline: Option<&'static str>, format: Format) -> Wanted<'static> {
+        Wanted { width: 300, height: 250, headline, colour: [255, 255, 255], format, quality: 82 }
+    }
+
+    #[test]
+    fn a_rendition_has_its_size_and_format_and_its_text_changes_it() {
+        let picture = DynamicImage::ImageRgb8(RgbImage::from_pixel(640, 360, image::Rgb([90, 60, 30])));
+        let plain = render(&picture, &[], wanted(None, Format::Png)).unwrap();
+        let text = render(&picture, &[], wanted(Some("Fußgänger über 40 – heute"), Format::Png)).unwrap();
+        let (plain, text) = (image::load_from_memory(&plain).unwrap(), image::load_from_memory(&text).unwrap());
+        assert_eq!((plain.width(), plain.height()), (300, 250));
+        let white = |it: &DynamicImage| it.to_rgb8().pixels().filter(|it| it.0 == [255, 255, 255]).count();
+        assert_eq!(white(&plain), 0);
+        assert!(white(&text) > 100, "letters are there: {}", white(&text));
+        let jpeg = render(&picture, &[], wanted(None, Format::Jpeg)).unwrap();
+        assert_eq!(image::guess_format(&jpeg).unwrap(), ImageFormat::Jpeg);
+        let small = convert(&jpeg, Format::Png, true).unwrap();
+        assert_eq!(image::load_from_memory(&small).unwrap().width(), 75);
+    }
+}

@@ -1,0 +1,126 @@
+//! One slow, one hanging, one failing and one closed receiver beside a healthy one: the healthy one does not notice.
+//! `WORLD_NOTIFICATIONS=10000` makes it large.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use system_tests::client::CHANNELS;
+use system_tests::receiver::{Answer, Receiver};
+use system_tests::swarm::Swarm;
+use system_tests::{World, own_stack, setting, text};
+
+/// How long each notification took to the receiver, in milliseconds, sorted.
+fn latencies(hook: &Receiver) -> Vec<u64> {
+    let mut all: Vec<u64> = hook.times("item.skipped").into_iter().map(|it| it.as_millis() as u64).collect();
+    all.sort_unstable();
+    all
+}
+
+fn share(all: &[u64], part: f64) -> u64 {
+    all[((all.len() - 1) as f64 * part) as usize]
+}
+
+async fn scan(world: &World<'_>, swarm: &Swarm, name: &str, count: usize) {
+    for index in 0..count {
+        swarm.put(&format!("{index:06}.txt"), "e", b"x".to_vec());
+    }
+    let bucket = world.bucket_at(&swarm.url, name, json!({})).await;
+    world.scan(&bucket).await;
+}
+
+#[test]
+fn a_healthy_receiver_does_not_notice_the_others_and_nothing_is_lost() {
+    World::alone(async || {
+        let data = tempfile::tempdir().unwrap();
+        let stack = own_stack(data.path(), &[]).await;
+        let world = World::open(&stack).await;
+        let count = setting("WORLD_NOTIFICATIONS").unwrap_or(300) as usize;
+        let only = [("types", "item.*")];
+        let healthy = world.webhook(&only).await;
+        // the same load first, beside four that are as healthy
+        let mut others = Vec::new();
+        for _ in 0..4 {
+            others.push(world.webhook(&only).await);
+        }
+        scan(&world, &Swarm::start().await, "alone", count).await;
+        world.until("all came", async || (healthy.of("item.skipped").len() == count).then_some(())).await;
+        let alone = latencies(&healthy);
+        for it in others {
+            world.until("the others have all", async || (it.of("item.skipped").len() == count).then_some(())).await;
+            let id = it.channel.lock().unwrap().clone();
+            assert_eq!(world.channels(Method::DELETE, CHANNELS, &[("configurationId", &id)], None).await.0, 200);
+        }
+
+        let (slow, hanging) = (world.webhook(&only).await, world.webhook(&only).await);
+        let (failing, gone) = (world.webhook(&only).await, world.webhook(&only).await);
+        slow.always(Answer::Late(Duration::from_millis(1_500)));
+        hanging.always(Answer::Silence);
+        failing.always(Answer::Status(500, vec![]));
+        gone.always(Answer::Status(410, vec![]));
+        healthy.forget();
+        scan(&world, &Swarm::start().await, "beside", count).await;
+        world
+            .until("all came beside the others", async || (healthy.of("item.skipped").len() == count).then_some(()))
+            .await;
+        let beside = latencies(&healthy);
+        println!("| accept to webhook, {count} notifications | p50, ms | p99, ms |\n|---|---|---|");
+        println!("| beside four healthy ones | {} | {} |", share(&alone, 0.5), share(&alone, 0.99));
+        println!(
+            "| beside one hanging, one at 1.5 s, one answering 500, one 410 | {} | {} |",
+            share(&beside, 0.5),
+            share(&beside, 0.99)
+        );
+        println!(
+            "p99 beside those is {:.2} times that beside healthy ones",
+            share(&beside, 0.99) as f64 / share(&alone, 0.99).max(1) as f64
+        );
+        let ids: BTreeSet<String> = healthy.of("item.skipped").into_iter().map(|it| it.id).collect();
+        assert_eq!(ids.len(), count, "each once");
+
+        // 410: switched off; nothing is lost for the others: it came, or its next attempt is stored, or it is a dead letter
+        let id = |it: &Receiver| it.channel.lock().unwrap().clone();
+        world
+            .until("the closed one is switched off", async || {
+                (world.configuration(&id(&gone)).await["status"] == "disabled").then_some(())
+            })
+            .await;
+        for hook in [&slow, &hanging, &failing] {
+            let channel = id(hook);
+            world
+                .until("each is delivered or has a successor", async || {
+                    let mut left: BTreeSet<String> = ids.clone();
+                    let query = [("configurationId", channel.as_str())];
+                    for queue in world.stack.sqs.names() {
+                        for body in world.stack.sqs.bodies(queue).expect("the queue is read") {
+                            let order: Value = serde_json::from_str(&body).unwrap_or_default();
+                            if order["channel"] == json!(channel) {
+                                left.remove(order["notification"]["id"].as_str().unwrap_or_default());
+                            }
+                        }
+                    }
+                    let (_, done) = world.channels(Method::GET, "/api/v1/Notification/Deliveries", &query, None).await;
+                    for it in done.as_array().into_iter().flatten().filter(|it| it["state"] == "delivered") {
+                        left.remove(&text(&it["notification"]));
+                    }
+                    let came: BTreeSet<String> = hook.messages().into_iter().map(|it| it.id).collect();
+                    if left.iter().all(|it| came.contains(it) && channel == id(&slow)) { Some(()) } else { None }
+                })
+                .await;
+        }
+        // the failing one is well again: it gets everything, at its own pace
+        failing.sometimes();
+        hanging.sometimes();
+        for hook in [&failing, &hanging] {
+            world
+                .until("it gets everything", async || {
+                    let came: BTreeSet<String> = hook.well_since().into_iter().collect();
+                    ids.is_subset(&came).then_some(())
+                })
+                .await;
+        }
+        let (_, all) = world.channels(Method::GET, &format!("{CHANNELS}/All"), &[], None).await;
+        assert_eq!(all.as_array().unwrap().iter().filter(|it| it["isActive"] == true).count(), 4);
+    });
+}

@@ -1,0 +1,192 @@
+//! The hostile-receiver contract (realtime, 4.3): whatever a receiver does, it costs one attempt, and says why.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use system_tests::client::{CHANNELS, outcomes};
+use system_tests::receiver::Answer;
+use system_tests::{World, text};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// What a receiver does that does not speak HTTP as it should.
+#[derive(Clone, Copy)]
+enum Bad {
+    /// Closes before it has read anything.
+    Shut,
+    /// Closes in the middle of the request.
+    Reset,
+    /// Half a status line, then the end.
+    Half,
+    /// Ten megabytes of headers.
+    Headers,
+    /// A body that is cut off.
+    Short,
+}
+
+/// A receiver of that kind; answers its URL.
+async fn bad(kind: Bad) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut buffer = [0; 4_096];
+                let most = match kind {
+                    Bad::Shut => 0,
+                    Bad::Reset => 10,
+                    _ => buffer.len(),
+                };
+                drop(socket.read(&mut buffer[..most]).await); // whatever there is
+                let answer: Vec<u8> = match kind {
+                    Bad::Shut | Bad::Reset => return,
+                    Bad::Half => b"HTTP/1.1 20".to_vec(),
+                    Bad::Headers => {
+                        let mut all = b"HTTP/1.1 200 OK\r\n".to_vec();
+                        (0..10_000).for_each(|it| all.extend(format!("x-{it}: {}\r\n", "y".repeat(1_000)).bytes()));
+                        all
+                    }
+                    Bad::Short => b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf".to_vec(),
+                };
+                drop(socket.write_all(&answer).await);
+            });
+        }
+    });
+    url
+}
+
+/// A channel that is not asked whether it wants to be called, since it gets published messages alone.
+async fn published(world: &World<'_>, url: &str) -> String {
+    let form = [("webHookUrl", url), ("retryCount", "1"), ("exponentialBackoffFactor", "1.0")];
+    let (status, made) = world.channels(Method::POST, &format!("{CHANNELS}/WebHook"), &[], Some(&form)).await;
+    assert_eq!(status, 200, "{made}");
+    text(&made["id"])
+}
+
+/// Tells a channel and waits for its first attempt; then the channel is removed.
+async fn first_outcome(world: &World<'_>, url: &str) -> String {
+    let id = published(world, url).await;
+    let told = world.tell(&id).await;
+    let delivery = world.delivery(&id, &told, "retrying").await;
+    assert_eq!(world.channels(Method::DELETE, CHANNELS, &[("configurationId", &id)], None).await.0, 200);
+    outcomes(&delivery)[0].clone()
+}
+
+#[test]
+fn receivers_that_break_the_protocol_cost_one_attempt_each() {
+    World::run(async |world| {
+        for (kind, why) in [
+            (Bad::Shut, "no whole answer"),
+            (Bad::Reset, "no whole answer"),
+            (Bad::Half, "no whole answer"),
+            (Bad::Headers, "no whole answer"),
+            (Bad::Short, "no whole answer"),
+        ] {
+            let url = bad(kind).await;
+            let outcome = first_outcome(world, &url).await;
+            assert!(outcome.starts_with(why), "{outcome}");
+        }
+        // nobody listens; TLS is spoken to who knows none; the name is nobody's
+        let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let plain = bad(Bad::Half).await.replace("http://", "https://");
+        for url in [format!("http://{gone}/"), plain, "https://nobody.invalid/hook".to_owned()] {
+            let outcome = first_outcome(world, &url).await;
+            assert!(outcome.starts_with("no connection: "), "{url}: {outcome}");
+        }
+    });
+}
+
+#[test]
+fn what_a_receiver_answers_is_on_record_as_far_as_it_is_kept() {
+    World::run(async |world| {
+        let hook = world.webhook(&[("exponentialBackoffFactor", "1.0")]).await;
+        let id = hook.channel.lock().unwrap().clone();
+        hook.answers([Answer::Flood]);
+        let told = world.tell(&id).await;
+        let delivery = world.delivery(&id, &told, "delivered").await;
+        let answer = text(&delivery["attempts"][0]["answer"]);
+        assert_eq!(
+            (answer.len(), delivery["attempts"][0]["status"].as_u64()),
+            (1_024, Some(200)),
+            "cut off, and taken for what it says"
+        );
+        // the headers that take a message, or the channel, away
+        hook.answers([Answer::Status(500, vec![("webhook-delivery".into(), "abort-message".into())])]);
+        let told = world.tell(&id).await;
+        let delivery = world.delivery(&id, &told, "dropped").await;
+        assert_eq!(outcomes(&delivery), ["the receiver does not want this message"]);
+        hook.answers([Answer::Status(200, vec![("webhook-delivery".into(), "disable".into())])]);
+        let told = world.tell(&id).await;
+        world.delivery(&id, &told, "disabled").await;
+        let why = world.explain(&id, &told).await;
+        assert_eq!((&why["verdict"], &why["reasons"][0]), (&json!("disabled"), &json!("the channel is inactive")));
+        let shown = world.configuration(&id).await;
+        assert_eq!(
+            (&shown["status"], &shown["disabledReason"]),
+            (&json!("disabled"), &json!("the receiver wants no more of this channel"))
+        );
+        // whoever puts it to active gives it another chance
+        let form = [("webHookUrl", hook.url.as_str()), ("isActive", "true")];
+        let one = [("configurationId", id.as_str())];
+        let (_, again) = world.channels(Method::PUT, &format!("{CHANNELS}/WebHook"), &one, Some(&form)).await;
+        assert_eq!(
+            (&again["isActive"], &again["disabledReason"], &again["status"]),
+            (&json!(true), &Value::Null, &json!("active"))
+        );
+        let told = world.tell(&id).await;
+        world.delivery(&id, &told, "delivered").await;
+    });
+}
+
+/// Nothing is sent to whoever does not want it, and the signature holds for whoever does (realtime, H-9 and W-2).
+#[test]
+fn a_receiver_is_asked_first_and_its_secret_can_be_replaced() {
+    World::run(async |world| {
+        let hook = system_tests::receiver::Receiver::start().await;
+        hook.unwilling();
+        let made = world.channel(&hook.url, &[("retryCount", "2"), ("exponentialBackoffFactor", "1.0")]).await;
+        hook.knows(&text(&made["signingSecret"]));
+        let id = text(&made["id"]);
+        assert_eq!(made["status"], "unconfirmed");
+        world.until("it is asked", async || (!hook.of("channel.challenge").is_empty()).then_some(())).await;
+        let one = [("configurationId", id.as_str())];
+        let (status, refused) = world.channels(Method::POST, &format!("{CHANNELS}/Test"), &one, None).await;
+        assert_eq!(status, 409, "{refused}");
+        let other = world.webhook(&[]).await;
+        let bucket = world.bucket().await;
+        std::fs::write(bucket.folder.join("a.txt"), "a").unwrap();
+        world.scan(&bucket.id).await;
+        world.until("the other one is told", async || other.first("scan.completed")).await;
+        let news = other.first("scan.completed").unwrap().id;
+        let why = world.explain(&id, &news).await;
+        assert_eq!(
+            (&why["verdict"], &why["reasons"][0]),
+            (&json!("unwanted"), &json!("the channel has not answered its challenge yet"))
+        );
+        assert!(hook.messages().iter().all(|it| it.body["type"] == "channel.challenge"), "nothing else is sent");
+
+        // the second receiver gets a new secret; for a day both sign
+        let id = other.channel.lock().unwrap().clone();
+        let one = [("configurationId", id.as_str())];
+        let path = format!("{CHANNELS}/WebHook/RotateSecret");
+        let (status, rotated) = world.channels(Method::POST, &path, &one, Some(&[("overlapSeconds", "60")])).await;
+        assert_eq!(status, 200, "{rotated}");
+        let told = world.tell(&id).await;
+        world.delivery(&id, &told, "delivered").await;
+        assert_eq!(world.channels(Method::POST, &path, &one, Some(&[("overlapSeconds", "60")])).await.0, 409);
+        other.knows(&text(&rotated["signingSecret"]));
+        let told = world.tell(&id).await;
+        world.delivery(&id, &told, "delivered").await;
+        // an emergency: the old one ends at once
+        let (_, last) = world.channels(Method::POST, &path, &one, Some(&[("overlapSeconds", "0")])).await;
+        other.knows(&text(&last["signingSecret"]));
+        let told = world.tell(&id).await;
+        world.delivery(&id, &told, "delivered").await;
+        assert!(other.forged().is_empty());
+
+        // the public key of `v1a`, for everybody, verifies what came
+        let keys = world.http.get(format!("{}/api/v1/Notification/Jwks", world.stack.url));
+        let keys: Value =
+            keys.query(&[("applicationId", &world.keys.application_id)]).send().await.unwrap().json().await.unwrap();
+        assert_eq!(keys["keys"][0]["kid"], world.configuration(&id).await["signingKeyId"]);
+        assert!(other.verified_by(&keys["keys"][0]), "v1a holds");
+    });
+}

@@ -1,0 +1,104 @@
+//! SignalR channels: a customer's hub is called.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use system_tests::client::{CHANNELS, outcomes};
+use system_tests::hub::Hub;
+use system_tests::{World, text};
+
+async fn channel(world: &World<'_>, url: &str, token: &str, more: &[(&str, &str)]) -> String {
+    let mut form = more.to_vec();
+    form.extend([("hubUrl", url), ("accessToken", token), ("exponentialBackoffFactor", "1.0")]);
+    let (_, made) = world.channels(Method::POST, &format!("{CHANNELS}/SignalR"), &[], Some(&form)).await;
+    assert!(made["id"].is_string(), "{made}");
+    text(&made["id"])
+}
+
+#[test]
+fn a_hub_is_called_over_one_connection_and_again_when_it_fails() {
+    World::run(async |world| {
+        let hub = Hub::start("secret").await;
+        let id = channel(world, &hub.url, "secret", &[("hubMethod", "Take"), ("format", "native")]).await;
+        let first = world.tell(&id).await;
+        let delivery = world.delivery(&id, &first, "delivered").await;
+        assert_eq!(
+            (outcomes(&delivery)[0].as_str(), &delivery["attempts"][0]["answer"]),
+            ("delivered (confirmed)", &json!("\"taken\""))
+        );
+        let (method, message) = hub.calls().remove(0);
+        assert_eq!(
+            (method.as_str(), &message["id"], &message["type"]),
+            ("Take", &json!(first), &json!("channel.test"))
+        );
+
+        hub.fail("The room is full.");
+        let second = world.tell(&id).await;
+        let delivery = world.delivery(&id, &second, "delivered").await;
+        assert_eq!(outcomes(&delivery), ["the hub answered: The room is full.", "delivered (confirmed)"]);
+
+        // the connection dies while the call is under way: once more, on a new one
+        hub.cut();
+        let third = world.tell(&id).await;
+        world.delivery(&id, &third, "delivered").await;
+        let ids: Vec<Value> = hub.calls().into_iter().map(|it| it.1["id"].clone()).collect();
+        assert_eq!(ids, [json!(first), json!(second), json!(third)]);
+
+        // the published message, to a hub that the first one points to
+        let other = Hub::start("other").await;
+        let front = Hub::start("secret").await;
+        front.point_to(&other.url, "other");
+        let published = channel(world, &front.url, "secret", &[]).await;
+        let fourth = world.tell(&published).await;
+        world.delivery(&published, &fourth, "delivered").await;
+        let (method, message) = other.calls().remove(0);
+        assert_eq!(
+            (method.as_str(), &message["MessageType"]),
+            ("ReceiveNotification", &json!("ImageGenerationProgress"))
+        );
+    });
+}
+
+#[test]
+fn a_hub_that_refuses_us_or_leads_inside_is_on_record() {
+    World::run(async |world| {
+        let hub = Hub::start("secret").await;
+        let wrong = channel(world, &hub.url, "guessed", &[]).await;
+        let told = world.tell(&wrong).await;
+        let delivery = world.delivery(&wrong, &told, "retrying").await;
+        assert_eq!(
+            (outcomes(&delivery)[0].as_str(), &delivery["attempts"][0]["status"]),
+            ("the receiver answered 401", &json!(401))
+        );
+        assert!(!delivery.to_string().contains("guessed"), "no token in a record: {delivery}");
+        hub.point_to("http://10.0.0.1/hub", "x");
+        let inside = channel(world, &hub.url, "secret", &[]).await;
+        let told = world.tell(&inside).await;
+        let delivery = world.delivery(&inside, &told, "retrying").await;
+        assert_eq!(outcomes(&delivery)[0], "`10.0.0.1` is not a public address");
+        for id in [wrong, inside] {
+            assert_eq!(world.channels(Method::DELETE, CHANNELS, &[("configurationId", &id)], None).await.0, 200);
+        }
+    });
+}
+
+/// Our own hub, which the official client has found in order, takes us for a client as well.
+#[test]
+fn our_own_hub_takes_the_handshake() {
+    World::run(async |world| {
+        let (_, pass) = world.ask("POST", "/api/v1/Inbox/jane/Tokens", Some(json!({}))).await;
+        let url = format!("{}/hubs/notifications", world.stack.url);
+        let id = channel(world, &url, &text(&pass["token"]), &[("hubMethod", "Nothing"), ("retryCount", "0")]).await;
+        let _letters = world.letters().await;
+        let told = world.tell(&id).await;
+        let delivery = world.delivery(&id, &told, "dead").await;
+        assert!(outcomes(&delivery)[0].starts_with("the hub answered: "), "it has no such method: {delivery}");
+        assert_eq!(world.channels(Method::DELETE, CHANNELS, &[("configurationId", &id)], None).await.0, 200);
+        world
+            .until("the letter is redriven, to nobody", async || {
+                let (good, text) = world.notify(&["redrive", "signalr"]).await;
+                assert!(good, "{text}");
+                world.leftovers().is_empty().then_some(())
+            })
+            .await;
+    });
+}

@@ -1,0 +1,64 @@
+//! The channel API, as a customer's program calls it.
+
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::{World, text};
+
+/// Where channel configurations are.
+pub const CHANNELS: &str = "/api/v1/Notification/ChannelConfiguration";
+
+impl World<'_> {
+    /// Asks the channel API; every path gets the application's id. Answers status and body.
+    pub async fn channels(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        form: Option<&[(&str, &str)]>,
+    ) -> (u16, Value) {
+        let request = self.http.request(method, format!("{}{path}", self.stack.url));
+        let request = request.query(&[("applicationId", &self.keys.application_id)]).query(query);
+        let request = request.header("x-api-key", &self.keys.api_key).header("x-api-secret", &self.keys.api_secret);
+        let request = request.header("x-extended", "true");
+        let answer = match form {
+            Some(form) => request.form(form),
+            None => request,
+        };
+        let answer = answer.send().await.expect("the API answers");
+        let (status, body) = (answer.status().as_u16(), answer.text().await.expect("a body"));
+        (status, serde_json::from_str(&body).unwrap_or(Value::String(body)))
+    }
+
+    /// Sends a test message to a channel; answers the notification's id.
+    pub async fn tell(&self, channel: &str) -> String {
+        let path = format!("{CHANNELS}/Test");
+        let (status, told) = self.channels(Method::POST, &path, &[("configurationId", channel)], None).await;
+        assert_eq!(status, 202, "{told}");
+        text(&told["notification"])
+    }
+
+    /// The record of a delivery, once it is in a state.
+    pub async fn delivery(&self, channel: &str, notification: &str, state: &str) -> Value {
+        let query = [("configurationId", channel), ("notification", notification)];
+        self.until(&format!("the delivery is {state}"), async || {
+            let (_, all) = self.channels(Method::GET, "/api/v1/Notification/Deliveries", &query, None).await;
+            (all[0]["state"] == state).then(|| all[0].clone())
+        })
+        .await
+    }
+
+    /// Why a notification did or did not reach a channel.
+    pub async fn explain(&self, channel: &str, notification: &str) -> Value {
+        let query = [("configurationId", channel), ("notification", notification)];
+        let (status, why) = self.channels(Method::GET, "/api/v1/Notification/Explain", &query, None).await;
+        assert_eq!(status, 200, "{why}");
+        why
+    }
+}
+
+/// The outcomes of a delivery's attempts, in order.
+pub fn outcomes(delivery: &Value) -> Vec<String> {
+    let attempts = delivery["attempts"].as_array().cloned().unwrap_or_default();
+    attempts.iter().map(|it| text(&it["outcome"])).collect()
+}
