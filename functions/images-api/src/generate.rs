@@ -117,6 +117,9 @@ async fn source(state: &State, caller: &Caller, form: &Form, upload: Option<&[u8
 /// `#RRGGBB`, with or without its sign.
 fn colour(text: &str) -> Option<[u8; 3]> {
     let digits = text.trim_start_matches('#');
+    if !digits.bytes().all(|it| it.is_ascii_hexdigit()) {
+        return None;
+    }
     let number = u32::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 6)?;
     let [_, red, green, blue] = number.to_be_bytes();
     Some([red, green, blue])

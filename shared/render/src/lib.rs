@@ -57,7 +57,7 @@ pub fn encode(picture: &DynamicImage, format: Format, quality: u8) -> Result<Vec
 pub fn convert(bytes: &[u8], format: Format, small: bool) -> Result<Vec<u8>, RenderError> {
     let picture = image::load_from_memory(bytes)?;
     let (width, height) = (picture.width(), picture.height());
-    let small = if small { picture.thumbnail((width / 4).max(1), (height / 4).max(1)) } else { picture };
+    let small = if small { picture.thumbnail_exact((width / 4).max(1), (height / 4).max(1)) } else { picture };
     encode(&small, format, 82)
 }
 
