@@ -18,12 +18,13 @@ fn every_route_is_described_and_the_viewer_is_our_own() {
                 routes.push((method.to_uppercase(), path.clone()));
             }
         }
-        assert_eq!(routes.len(), 53, "{routes:?}");
+        assert_eq!(routes.len(), 75, "{routes:?}");
         // each described route is there: none answers as an unknown route or method would
         for (method, path) in routes {
             let path = path
                 .replace("{id}", "itm_00000000000000000000000000000001")
                 .replace("{user}", "u")
+                .replace("{key}", "AbCdEfGhIj")
                 .replace("{group}", "g")
                 .replace("{type}", "t")
                 .replace("{action}", "process");

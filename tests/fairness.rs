@@ -36,7 +36,7 @@ fn a_healthy_receiver_does_not_notice_the_others_and_nothing_is_lost() {
         let data = tempfile::tempdir().unwrap();
         let stack = own_stack(data.path(), &[]).await;
         let world = World::open(&stack).await;
-        let count = setting("WORLD_NOTIFICATIONS").unwrap_or(300) as usize;
+        let count = setting("WORLD_NOTIFICATIONS").unwrap_or(200) as usize;
         let only = [("types", "item.*")];
         let healthy = world.webhook(&only).await;
         // the same load first, beside four that are as healthy
@@ -109,7 +109,9 @@ fn a_healthy_receiver_does_not_notice_the_others_and_nothing_is_lost() {
                 })
                 .await;
         }
-        // the failing one is well again: it gets everything, at its own pace
+        if setting("WORLD_NOTIFICATIONS").is_none() {
+            return; // how the breaker lets everything through again has a test of its own
+        }
         failing.sometimes();
         hanging.sometimes();
         for hook in [&failing, &hanging] {

@@ -4,7 +4,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use system_tests::client::{CHANNELS, outcomes};
 use system_tests::receiver::Answer;
-use system_tests::{World, text};
+use system_tests::tools::{node, piped, python};
+use system_tests::{World, project, text};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// What a receiver does that does not speak HTTP as it should.
@@ -188,5 +189,17 @@ fn a_receiver_is_asked_first_and_its_secret_can_be_replaced() {
             keys.query(&[("applicationId", &world.keys.application_id)]).send().await.unwrap().json().await.unwrap();
         assert_eq!(keys["keys"][0]["kid"], world.configuration(&id).await["signingKeyId"]);
         assert!(other.verified_by(&keys["keys"][0]), "v1a holds");
+
+        // the official libraries of other languages agree
+        let (python, node) = (python().await.to_string_lossy(), node().await.to_string_lossy());
+        let (clients, last) = (project().join("tests/clients"), other.last());
+        let script = |name: &str| clients.join(name).to_string_lossy().into_owned();
+        for (program, script) in [(&*python, script("verify.py")), ("node", script("verify.mjs"))] {
+            let (good, said) = piped(program, &[&script], &[("MODULES", &node)], &last.to_string()).await;
+            assert!(good && said.contains(&format!("verified {told}")), "{said}");
+            let mut forged = last.clone();
+            forged["body"] = json!(text(&last["body"]).replace("channel.test", "channel.best"));
+            assert!(!piped(program, &[&script], &[("MODULES", &node)], &forged.to_string()).await.0, "{program}");
+        }
     });
 }

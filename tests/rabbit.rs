@@ -1,5 +1,8 @@
 //! RabbitMQ channels on a real broker: confirmed, persistent, mandatory; and whatever can happen to a broker.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use futures_util::StreamExt;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
@@ -9,6 +12,7 @@ use serde_json::{Value, json};
 use system_tests::client::{CHANNELS, outcomes};
 use system_tests::tools::Rabbit;
 use system_tests::{World, text};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A message as its consumer sees it.
 #[derive(Debug, Clone)]
@@ -95,6 +99,77 @@ fn messages_are_confirmed_persistent_and_tried_again_when_they_cannot_be_routed(
         world.delivery(&published, &fourth, "delivered").await;
         let taken = take(&rabbit, "published", 1).await.remove(0);
         assert_eq!((&taken.body["MessageType"], taken.id), (&json!("ImageGenerationProgress"), fourth));
+    });
+}
+
+/// Stands between us and the broker. While it is told to, it lets what we say pass and cuts the line before the answer.
+struct Between {
+    url: String,
+    cut: Arc<AtomicU32>,
+}
+
+async fn between(rabbit: &Rabbit) -> Between {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("amqp://{}", listener.local_addr().unwrap());
+    let (to, cut) = (rabbit.url().replace("amqp://", ""), Arc::new(AtomicU32::new(0)));
+    let cuts = cut.clone();
+    tokio::spawn(async move {
+        while let Ok((ours, _)) = listener.accept().await {
+            let (to, cuts) = (to.clone(), cuts.clone());
+            tokio::spawn(async move {
+                let Ok(theirs) = tokio::net::TcpStream::connect(to).await else { return };
+                let ((mut ours_in, mut ours_out), (mut theirs_in, mut theirs_out)) =
+                    (ours.into_split(), theirs.into_split());
+                let up = async {
+                    let mut buffer = vec![0; 65_536];
+                    loop {
+                        let read = ours_in.read(&mut buffer).await.unwrap_or(0);
+                        if read == 0 || theirs_out.write_all(&buffer[..read]).await.is_err() {
+                            return;
+                        }
+                        // our message, which is longer than a sign of life, has passed
+                        if read > 100 && cuts.load(Ordering::Relaxed) > 0 {
+                            cuts.fetch_sub(1, Ordering::Relaxed);
+                            return;
+                        }
+                    }
+                };
+                let down = async { drop(tokio::io::copy(&mut theirs_in, &mut ours_out).await) };
+                tokio::select! {
+                    () = up => {}
+                    () = down => {}
+                }
+            });
+        }
+    });
+    Between { url, cut }
+}
+
+#[test]
+fn a_confirm_that_is_lost_costs_a_second_copy_and_never_the_message() {
+    World::run(async |world| {
+        let rabbit = Rabbit::start().await;
+        let between = between(&rabbit).await;
+        let form = [
+            ("url", between.url.as_str()),
+            ("username", "guest"),
+            ("password", "guest"),
+            ("queueName", "news"),
+            ("exponentialBackoffFactor", "1.0"),
+        ];
+        let (_, made) = world.channels(Method::POST, &format!("{CHANNELS}/RabbitMQ"), &[], Some(&form)).await;
+        let id = text(&made["id"]);
+        let first = world.tell(&id).await;
+        world.delivery(&id, &first, "delivered").await;
+        // the kept connection, and the new one that is made at once: then it is an attempt that failed, and a retry
+        between.cut.store(2, Ordering::Relaxed);
+        let second = world.tell(&id).await;
+        let delivery = world.delivery(&id, &second, "delivered").await;
+        let outcomes = outcomes(&delivery);
+        assert_eq!((outcomes.len(), outcomes[1].as_str()), (2, "delivered (confirmed)"), "{outcomes:?}");
+        let ids: Vec<String> = take(&rabbit, "news", 3).await.into_iter().map(|it| it.id).collect();
+        assert_eq!(ids[0], first);
+        assert!(ids[1..].iter().all(|it| *it == second), "copies under one id: {ids:?}");
     });
 }
 

@@ -1,6 +1,6 @@
 //! A webhook receiver as a customer would write it, with the official library; and as one would not.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -53,6 +53,8 @@ struct Inner {
     willing: AtomicBool,
     /// What the last message was signed over, and its signatures.
     signed: Mutex<Option<(Vec<u8>, String)>>,
+    /// Its headers and body.
+    last: Mutex<Option<(BTreeMap<String, String>, String)>>,
 }
 
 /// A running receiver.
@@ -115,6 +117,13 @@ impl Receiver {
         self.messages().into_iter().filter(|it| it.well).map(|it| it.id).collect()
     }
 
+    /// The last message as it came: headers and body, and the secret that it is verified with.
+    pub fn last(&self) -> Value {
+        let secret = self.inner.secret.lock().expect("not poisoned").clone();
+        let (headers, body) = self.inner.last.lock().expect("not poisoned").clone().unwrap_or_default();
+        serde_json::json!({ "secret": secret, "headers": headers, "body": body })
+    }
+
     /// As if nothing had come yet.
     pub fn forget(&self) {
         self.inner.messages.lock().expect("not poisoned").clear();
@@ -157,6 +166,9 @@ async fn take(State(it): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) -> 
     let header = |name: &str| headers[name].to_str().expect("a text").to_owned();
     let signed = [format!("{id}.{}.", header("webhook-timestamp")).as_bytes(), &body].concat();
     *it.signed.lock().expect("not poisoned") = Some((signed, header("webhook-signature")));
+    let named = headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()));
+    let plain = String::from_utf8(body.to_vec()).expect("a body of text");
+    *it.last.lock().expect("not poisoned") = Some((named.collect(), plain));
     let body: Value = serde_json::from_slice(&body).expect("a JSON body");
     if body["type"] == "channel.challenge" && it.willing.load(Ordering::Relaxed) {
         return Response::new(Body::from(body["data"]["challenge"].as_str().unwrap_or_default().to_owned()));

@@ -18,11 +18,11 @@ static CHROMIUM: OnceCell<()> = OnceCell::const_new();
 pub async fn node() -> &'static PathBuf {
     NODE.get_or_init(async || {
         let folder = project().join("target/test-tools/node");
-        let there = folder.join("node_modules/@microsoft/signalr").is_dir();
+        let there = folder.join("node_modules/standardwebhooks").is_dir();
         std::fs::create_dir_all(&folder).expect("a folder");
         let prefix = folder.to_string_lossy().into_owned();
         let install = ["install", "--no-audit", "--no-fund", "--no-package-lock", "--prefix", &prefix];
-        let packages = ["@microsoft/signalr@10.0.11", "playwright-core@1.64.1"];
+        let packages = ["@microsoft/signalr@10.0.11", "playwright-core@1.64.1", "standardwebhooks@1.1.1"];
         let done = there || runs("npm", &[&install[..], &packages].concat()).await;
         assert!(done, "the tests need Node.js 20 and npm: apt-get install nodejs npm");
         folder
@@ -36,14 +36,14 @@ pub async fn python() -> &'static PathBuf {
         .get_or_init(async || {
             let folder = project().join("target/test-tools/python");
             let python = folder.join("bin/python");
-            if !folder.join("installed").is_file() {
+            if !folder.join("installed-2").is_file() {
                 let path = folder.to_string_lossy().into_owned();
                 let made = runs("python3", &["-m", "venv", &path]).await;
-                let packages = ["websockets==15.0.1", "signalrcore==1.0.2"];
+                let packages = ["websockets==15.0.1", "signalrcore==1.0.2", "standardwebhooks==1.1.0"];
                 let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
                 let done = made && runs(&python.to_string_lossy(), &[&install[..], &packages].concat()).await;
                 assert!(done, "the tests need Python 3 with venv and pip: apt-get install python3-venv");
-                std::fs::write(folder.join("installed"), "").expect("a file");
+                std::fs::write(folder.join("installed-2"), "").expect("a file");
             }
             python
         })
@@ -150,6 +150,19 @@ impl Drop for Rabbit {
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address").port()
+}
+
+/// Runs a program to its end with this input; answers what it printed, or what it complained of.
+pub async fn piped(program: &str, arguments: &[&str], environment: &[(&str, &str)], input: &str) -> (bool, String) {
+    let mut command = Command::new(program);
+    command.args(arguments).envs(environment.iter().copied()).kill_on_drop(true);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program starts");
+    let mut stdin = child.stdin.take().expect("its input");
+    stdin.write_all(input.as_bytes()).await.expect("it listens");
+    drop(stdin);
+    let output = child.wait_with_output().await.expect("it ends");
+    (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
 
 /// A program that talks by lines.

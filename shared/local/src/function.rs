@@ -14,6 +14,9 @@ use crate::{pause, template};
 /// An idle process ends after this time.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// How long a caller waits for a free process.
+const MOMENT: Duration = Duration::from_secs(3);
+
 /// A function that can be invoked.
 pub struct Function {
     pub it: template::Function,
@@ -45,11 +48,12 @@ impl Function {
         self.slots.clone().acquire_owned().await.ok()
     }
 
-    /// Invokes if a process is free, as a caller does who cannot wait.
+    /// Invokes for a caller who cannot wait long. Lambda starts another environment where this machine has a few processes,
+    /// so a moment's wait stands for that; whoever finds none free then is throttled.
     pub(crate) async fn invoke_now(&self, payload: Bytes) -> Outcome {
-        match self.slots.clone().try_acquire_owned() {
-            Ok(slot) => self.invoke(slot, payload).await,
-            Err(_) => Outcome::Throttled,
+        match tokio::time::timeout(MOMENT, self.slot()).await {
+            Ok(Some(slot)) => self.invoke(slot, payload).await,
+            _ => Outcome::Throttled,
         }
     }
 
