@@ -83,8 +83,20 @@ fn messages_are_confirmed_persistent_and_tried_again_when_they_cannot_be_routed(
         own.queue_delete("news".into(), QueueDeleteOptions::default()).await.unwrap();
         let second = world.tell(&id).await;
         let delivery = world.delivery(&id, &second, "delivered").await;
-        assert_eq!(outcomes(&delivery), ["returned: 312 NO_ROUTE", "delivered (confirmed)"]);
+        let both = outcomes(&delivery);
+        assert!(both[0].starts_with("404 NOT_FOUND") && both[1..] == ["delivered (confirmed)"], "{both:?}");
         assert_eq!(take(&rabbit, "news", 1).await[0].id, second);
+
+        // it is unbound: the broker cannot route the message and gives it back
+        let own = connection.create_channel().await.unwrap();
+        let key = "task.completed.news";
+        own.queue_unbind("news".into(), "image-render.notifications".into(), key.into(), FieldTable::default())
+            .await
+            .unwrap();
+        let unbound = world.tell(&id).await;
+        let delivery = world.delivery(&id, &unbound, "delivered").await;
+        assert_eq!(outcomes(&delivery), ["returned: 312 NO_ROUTE", "delivered (confirmed)"]);
+        assert_eq!(take(&rabbit, "news", 1).await[0].id, unbound);
 
         // our connection is cut: a new one is made, without an attempt that fails
         rabbit.control(&["close_all_connections", "--vhost", "/", "test"]).await;

@@ -3,12 +3,18 @@
 
 #[path = "world/client.rs"]
 pub mod client;
+#[path = "world/clock.rs"]
+mod clock;
+#[path = "world/dice.rs"]
+mod dice;
 #[path = "world/hub.rs"]
 pub mod hub;
 #[path = "world/issuer.rs"]
 pub mod issuer;
 #[path = "world/manager.rs"]
 pub mod manager;
+#[path = "world/pictures.rs"]
+mod pictures;
 #[path = "world/receiver.rs"]
 pub mod receiver;
 #[path = "world/socket.rs"]
@@ -25,8 +31,11 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+pub use clock::{in_seconds, since};
+pub use dice::Dice;
 use local::demo::{Keys, application};
 use local::{Options, Stack};
+pub use pictures::{jpeg, media, side_by_side};
 use receiver::Receiver;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -364,20 +373,6 @@ pub fn http() -> reqwest::Client {
         .expect("a client")
 }
 
-/// A time so many seconds from now, as APIs take it.
-#[expect(clippy::disallowed_methods, reason = "what expires needs a time")]
-pub fn in_seconds(seconds: i64) -> String {
-    let at = time::OffsetDateTime::now_utc() + time::Duration::seconds(seconds);
-    at.format(&time::format_description::well_known::Rfc3339).expect("a time")
-}
-
-/// How long ago a time of RFC 3339 was; nothing for what is none, or is to come.
-#[expect(clippy::disallowed_methods, reason = "how long something took")]
-pub fn since(text: &str) -> Duration {
-    let at = time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339);
-    at.ok().and_then(|it| (time::OffsetDateTime::now_utc() - it).try_into().ok()).unwrap_or_default()
-}
-
 /// A number from the environment: how large a test is to be.
 #[expect(clippy::disallowed_methods, reason = "a test's size comes from outside")]
 pub fn setting(name: &str) -> Option<u64> {
@@ -393,38 +388,4 @@ fn seed() -> u64 {
 
 pub fn text(it: &Value) -> String {
     it.as_str().unwrap_or_default().to_owned()
-}
-
-/// A file of the test media.
-pub fn media(name: &str) -> Vec<u8> {
-    std::fs::read(project().join("tests/media").join(name)).expect("a test file")
-}
-
-/// The same picture `count` times, side by side.
-pub fn side_by_side(name: &str, count: u32) -> Vec<u8> {
-    let one = image::load_from_memory(&media(name)).expect("a picture").into_rgb8();
-    let mut all = image::RgbImage::new(one.width() * count, one.height());
-    for index in 0..count {
-        image::imageops::replace(&mut all, &one, i64::from(index * one.width()), 0);
-    }
-    jpeg(&image::DynamicImage::ImageRgb8(all))
-}
-
-pub fn jpeg(picture: &image::DynamicImage) -> Vec<u8> {
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, image::ImageFormat::Jpeg).expect("a JPEG");
-    bytes.into_inner()
-}
-
-/// A small generator for tests: the same seed gives the same numbers (SplitMix64).
-pub struct Dice(pub u64);
-
-impl Dice {
-    pub fn roll(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut it = self.0;
-        it = (it ^ (it >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        it = (it ^ (it >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (it ^ (it >> 31)) % below
-    }
 }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State as Shared};
 use axum::http::StatusCode;
 use domain::channel::Channel;
-use domain::notification::NotificationId;
+use domain::notification::{NotificationId, Stream};
 use domain::order::Delivery;
 use domain::{ChannelId, from_millis, millis, rfc3339};
 use entry::clock;
@@ -170,9 +170,9 @@ pub(crate) async fn retry(
     let notification: NotificationId = notification.parse().map_err(|()| missing())?;
     let channel = state.table.channel(caller.app, channel).await.map_err(Refusal::internal)?.ok_or_else(missing)?;
     let told = state.table.notification(caller.app, &notification).await.map_err(Refusal::internal)?;
-    let told = told.ok_or_else(missing)?;
-    if !channel.active {
-        return Err(Refusal::Conflict(format!("Channel {} is inactive.", channel.id)));
+    let told = told.filter(|it| it.id.stream == Stream::App).ok_or_else(missing)?;
+    if let Err(why) = channel.wants(&told) {
+        return Err(Refusal::Conflict(format!("Channel {} does not get this: {why}.", channel.id)));
     }
     let order = Delivery { round: Some(millis(clock::now())), once: true, ..Delivery::new(&channel, told) };
     state.outlets.send(&[(&order, Duration::ZERO)]).await.map_err(Refusal::internal)?;

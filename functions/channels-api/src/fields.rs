@@ -49,8 +49,9 @@ pub(crate) async fn read(
         Kind::RabbitMq => (rabbit(&sealing, form, target).await?, None),
         Kind::SignalR => (signal_r(&sealing, form, target).await?, None),
     };
-    let same_place = before.as_ref().is_some_and(|it| place(&it.target) == place(&target));
-    let confirmed = before.as_ref().is_some_and(|it| !it.unconfirmed) && same_place;
+    let same_place = before.as_ref().is_some_and(|it| it.target.url() == target.url());
+    // one of the published format was never asked
+    let confirmed = before.as_ref().is_some_and(|it| it.format == Format::Native && !it.unconfirmed) && same_place;
     let active = form.flag("IsActive", true)?;
     let kept = before.as_ref();
     let channel = Channel {
@@ -80,15 +81,6 @@ pub(crate) async fn read(
         target,
     };
     Ok(Read { channel, signing_secret })
-}
-
-/// Where a channel leads.
-fn place(it: &Target) -> &str {
-    match it {
-        Target::Webhook(it) => &it.url,
-        Target::SignalR(it) => &it.url,
-        Target::RabbitMq(it) => &it.url,
-    }
 }
 
 struct Sealing<'a> {
@@ -137,7 +129,14 @@ async fn webhook(
 async fn rabbit(sealing: &Sealing<'_>, form: &Form, before: Option<&Target>) -> Result<Target, Refusal> {
     let before = before.and_then(|it| if let Target::RabbitMq(it) = it { Some(it) } else { None });
     let url = form.required("Url")?;
-    judge_broker(url, &sealing.state.allowed).map_err(|why| wrong("Url", format!("The Url is refused: {why}.")))?;
+    let refused = |why| wrong("Url", format!("The Url is refused: {why}."));
+    let broker = judge_broker(url, &sealing.state.allowed).map_err(refused)?;
+    // or a caller could have a stored password sent to an address of its choice
+    let moved = |it: &RabbitMq| {
+        let before = judge_broker(&it.url, &sealing.state.allowed);
+        before.map_or(true, |it| (it.host, it.port, it.tls) != (broker.host.clone(), broker.port, broker.tls))
+    };
+    let before = before.filter(|it| !moved(it));
     let username = bounded(form, "Username")?;
     let password = sealing.secret(form, "Password", before.map(|it| &it.password)).await?;
     let password = password.ok_or_else(|| wrong("Password", "The Password field is required.".to_owned()))?;
@@ -163,9 +162,16 @@ async fn signal_r(sealing: &Sealing<'_>, form: &Form, before: Option<&Target>) -
     if !name {
         return Err(wrong("HubMethod", format!("The value '{}' is not valid for HubMethod.", shortened(method))));
     }
-    let token = sealing.secret(form, "AccessToken", before.and_then(|it| it.token.as_ref())).await?;
+    // or a caller could have a stored token sent to an address of its choice
+    let same = |it: &&SignalR| origin(&it.url) == origin(&url);
+    let kept = before.filter(same).and_then(|it| it.token.as_ref());
+    let token = sealing.secret(form, "AccessToken", kept).await?;
     let schedule = schedule(form, before.map(|it| it.schedule))?;
     Ok(Target::SignalR(SignalR { url, method: method.to_owned(), token, schedule }))
+}
+
+fn origin(url: &str) -> Option<String> {
+    url::Url::parse(url).ok().map(|it| it.origin().ascii_serialization())
 }
 
 /// A web address. One with masked values, as we show them, is the one that was there.

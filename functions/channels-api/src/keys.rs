@@ -112,14 +112,21 @@ impl Made {
 
 /// Whether the caller manages this application: the operator, or a key of it with the scope `keys`.
 pub(crate) async fn manages(state: &State, headers: &HeaderMap, app: &str) -> Result<AppId, Problem> {
+    manager(state, headers, app).await.map(|it| it.0)
+}
+
+/// The application that the caller manages, and the scopes that it may give away: its own, or the operator's, which are
+/// all.
+async fn manager(state: &State, headers: &HeaderMap, app: &str) -> Result<(AppId, Vec<Scope>), Problem> {
     let missing = || Problem::new(StatusCode::NOT_FOUND, "no-such-application", "there is no such application");
     let app: AppId = app.parse().map_err(|_| missing())?;
     if headers.contains_key("x-operator-key") {
         is_operator(state, headers)?;
-        return state.table.application(app).await?.map(|it| it.id).ok_or_else(missing);
+        let there = state.table.application(app).await?.ok_or_else(missing)?;
+        return Ok((there.id, Scope::ALL.to_vec()));
     }
     let granted = state.callers.check_for(headers, Scope::Keys).await.map_err(refused)?;
-    if granted.app == app { Ok(app) } else { Err(missing()) }
+    if granted.app == app { Ok((app, granted.scopes)) } else { Err(missing()) }
 }
 
 /// The application's keys, without their secret parts.
@@ -147,7 +154,7 @@ pub(crate) async fn create(
     headers: HeaderMap,
     Body(it): Body<KeyIn>,
 ) -> Result<(StatusCode, Json<KeyOut>), Problem> {
-    let app = manages(&state, &headers, &app).await?;
+    let (app, own) = manager(&state, &headers, &app).await?;
     if it.name.trim().is_empty() || it.name.len() > 100 {
         return Err(Problem::invalid("name", "1 to 100 characters"));
     }
@@ -161,6 +168,11 @@ pub(crate) async fn create(
             })?
         }
     };
+    // nobody gives away what he does not have
+    if let Some(more) = scopes.iter().find(|it| !own.contains(it)) {
+        let title = format!("the key lacks the scope {}, and cannot give it to another", more.name());
+        return Err(Problem::new(StatusCode::FORBIDDEN, "scope", title));
+    }
     if state.table.api_keys(app).await?.len() >= MOST {
         return Err(Problem::invalid("name", format!("an application has at most {MOST} keys")));
     }

@@ -2,9 +2,9 @@
 
 use axum::Json;
 use axum::extract::State as Shared;
-use domain::AppId;
 use domain::notification::{Notification, NotificationId, Place, Stream};
 use domain::order::Delivery;
+use domain::{AppId, rfc3339};
 use entry::clock;
 use inbox::cursor::Cursor;
 use serde::Serialize;
@@ -38,8 +38,8 @@ pub(crate) struct ReplayOut {
 
 /// Queues deliveries of what was told since a time, or after a cursor, to one channel, as far as the channel wants them.
 /// Fields: `after` (a cursor, or the id of
-/// a notification) or `since` (RFC 3339), `until` (RFC 3339, by default now), `failed` (`true`: only what the
-/// channel did not get). One request handles up to 1,000 notifications and answers `next`, to go on with. The ids are
+/// a notification) or `since` (RFC 3339), `until` (RFC 3339, by default now), `failed` (`true`: only what was
+/// attempted in vain). One request handles up to 1,000 notifications and answers `next`, to go on with. The ids are
 /// those of the first time. What is not held any more is refused with 410: a replay is whole or it is not done.
 #[utoipa::path(post, path = "/api/v1/Notification/Replay", tag = "Deliveries", security(("keys" = [])),
     params(("applicationId" = String, Query), ("configurationId" = String, Query)),
@@ -70,7 +70,9 @@ pub(crate) async fn replay(
         for it in page.into_iter().filter(|it| channel.wants(it).is_ok()) {
             if failed_only {
                 let record = state.table.failed_delivery(caller.app, channel.id, &it.id).await;
-                let failed = record.map_err(Refusal::internal)?.is_some_and(|it| it.state != "delivered");
+                let failed = record
+                    .map_err(Refusal::internal)?
+                    .is_some_and(|it| !matches!(it.state.as_str(), "delivered" | "retrying"));
                 if !failed {
                     continue;
                 }
@@ -90,18 +92,29 @@ pub(crate) async fn replay(
 /// The place behind which a replay begins.
 async fn start(table: &Table, app: AppId, form: &Form) -> Result<Place, Refusal> {
     let floor = table.floor(app, &Stream::App).await.map_err(Refusal::internal)?;
+    let empty = floor.is_none();
     let floor = floor.unwrap_or(Place { epoch: 0, sequence: 1 });
     match (form.text("after"), time_of(form, "since")?) {
         (Some(text), None) => {
             let place = read(app, text)?;
-            if place.sequence + 1 >= floor.sequence && place.epoch >= floor.epoch {
+            if !empty && place.sequence + 1 >= floor.sequence && place.epoch >= floor.epoch {
                 return Ok(place);
             }
             let oldest = Place { sequence: floor.sequence.saturating_sub(1), ..floor };
             let oldest = Cursor::at(app, &Stream::App, oldest);
             Err(Refusal::Gap(format!("What follows is not held any more; the history begins after {oldest}.")))
         }
-        (None, Some(since)) => before(table, app, floor, since).await,
+        (None, Some(since)) => {
+            // with number 1 the whole history is there
+            let first = table.later(app, &Stream::App, floor.sequence - 1, 1).await.map_err(Refusal::internal)?;
+            match first.first() {
+                Some(it) if it.id.sequence > 1 && it.timestamp > since => Err(Refusal::Gap(format!(
+                    "What was told then is not held any more; the history begins at {}.",
+                    rfc3339(it.timestamp)
+                ))),
+                _ => before(table, app, floor, since).await,
+            }
+        }
         (None, None) => Err(Refusal::Field("After", "The After or the Since field is required.".to_owned())),
         (Some(_), Some(_)) => Err(Refusal::Field("After", "Send After or Since, not both.".to_owned())),
     }

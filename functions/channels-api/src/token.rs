@@ -71,13 +71,14 @@ pub(crate) async fn refresh(
 ) -> Result<Json<TokenOut>, Refusal> {
     let (application, now) = (application(&state, &headers, &form).await?, clock::now());
     let hash = sha256_hex(form.required("refreshToken")?.as_bytes());
-    match state.table.take_refresh(&hash, now).await.map_err(Refusal::internal)? {
-        Refreshed::Good(it) if it.app == application.id => issue(&state, &application, it.family, now).await,
+    match state.table.take_refresh(application.id, &hash, &clock::word(20), now).await.map_err(Refusal::internal)? {
+        Refreshed::Good(it) => issue(&state, &application, it.family, now).await,
         Refreshed::Reused => {
+            state.callers.failed(&headers);
             tracing::warn!(application.id = %application.id, "a refresh token came twice: its family is void");
             Err(Refusal::Credentials)
         }
-        Refreshed::Good(_) | Refreshed::Unknown => {
+        Refreshed::Unknown => {
             state.callers.failed(&headers);
             Err(Refusal::Credentials)
         }

@@ -52,7 +52,10 @@ pub(crate) async fn generate(
     if open.iter().filter(|it| it.progress() < 100).count() >= MOST_OPEN {
         return Err(Refusal::Conflict(format!("Application {} has {MOST_OPEN} processes under way.", caller.app)));
     }
-    let id = || uuid::Builder::from_random_bytes(clock::random()).into_uuid().to_string();
+    let now = clock::now();
+    let millis = u64::try_from(domain::millis(now)).unwrap_or_default();
+    // they grow with time, so that the newest is found first
+    let id = || uuid::Builder::from_unix_timestamp_millis(millis, &clock::random()).into_uuid().to_string();
     let task = |kind: u32| Task { id: id(), kind, state: OPEN, error: None, size: None };
     let process = Process {
         id: id(),
@@ -70,7 +73,7 @@ pub(crate) async fn generate(
         format: if form.number("Format", 0, 0, 1)? == 0 { Format::Png } else { Format::Jpeg },
         quality: form.number("Quality", 82, 1, 100)?,
         tasks: KINDS.iter().filter(|it| kinds & it.1 != 0).map(|it| task(it.1)).collect(),
-        created_at: clock::now(),
+        created_at: now,
         revision: 0,
     };
     if let Some(bytes) = upload {

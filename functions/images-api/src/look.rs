@@ -1,8 +1,11 @@
 //! How far processes are, and their pictures.
 
+use std::time::Duration;
+
+use aws_sdk_s3::presigning::PresigningConfig;
 use axum::Json;
 use axum::extract::State as Shared;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::image::{Format, Process, key};
 use domain::rfc3339;
@@ -12,6 +15,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::State;
+
+/// An answer holds 6 MB (Lambda), in which a picture stands in base64: a larger one is fetched by a link.
+const MOST_BYTES: u64 = 4_000_000;
+/// How long a link is good.
+const LINK: Duration = Duration::from_secs(300);
 
 /// A process.
 #[derive(Serialize, ToSchema)]
@@ -92,7 +100,7 @@ pub(crate) async fn all(Shared(state): Shared<State>, caller: Caller) -> Result<
 }
 
 /// The finished picture of a task: as it was made, or in `format` (0 PNG, 1 JPEG), or at a quarter of its length
-/// (`lowResolution=true`). PDF (2) is not made here.
+/// (`lowResolution=true`). One of more than 4 MB is answered with a link that is good for five minutes (302). PDF (2) is not made here.
 #[utoipa::path(get, path = "/api/v1/Image/Generation/Download", tag = "Images", security(("keys" = [])),
     params(("applicationId" = String, Query), ("imageRenderProcessId" = String, Query), ("taskId" = String, Query),
         ("lowResolution" = Option<bool>, Query), ("format" = Option<u8>, Query)),
@@ -111,7 +119,14 @@ pub(crate) async fn download(Shared(state): Shared<State>, caller: Caller) -> Re
         Some(other) => return Err(not_valid("format", other)),
     };
     let small = caller.parameter("lowResolution").is_some_and(|it| it.eq_ignore_ascii_case("true"));
-    let get = state.s3.get_object().bucket(&state.results).key(key(caller.app, id, task)).send().await;
+    let get = state.s3.get_object().bucket(&state.results).key(key(caller.app, id, task));
+    let size = process.tasks.iter().find(|it| it.id == task).and_then(|it| it.size).unwrap_or_default();
+    if size > MOST_BYTES && !small && format == process.format {
+        let minutes = PresigningConfig::expires_in(LINK).map_err(Refusal::internal)?;
+        let link = get.presigned(minutes).await.map_err(Refusal::internal)?;
+        return Ok((StatusCode::FOUND, [(header::LOCATION, link.uri().to_owned())]).into_response());
+    }
+    let get = get.send().await;
     let picture = match get {
         Ok(it) => it.body.collect().await.map_err(Refusal::internal)?.into_bytes(),
         Err(it) if it.as_service_error().is_some_and(|it| it.is_no_such_key()) => return Err(missing()),

@@ -2,15 +2,17 @@
 
 use axum::Json;
 use axum::extract::State as Shared;
+use axum::http::HeaderMap;
 use domain::AppId;
 use domain::address::{Allowed, judge};
+use domain::application::Scope;
 use domain::bucket::{ProcessorKind, Sealed, System};
 use domain::id::{hex, sha256_hex};
 use domain::order::{Ingest, IngestOrder};
 use domain::settings::{Settings, iconik_host, tidied};
 use entry::clock;
 use entry::http::caller::Caller;
-use entry::http::{Body, Problem};
+use entry::http::{Body, Problem, refused};
 use entry::secrets::{AWS_ACCESS_KEY, AWS_SECRET_KEY, DATACORE_TOKEN, ICONIK_SECRET, ICONIK_TOKEN};
 use serde::{Deserialize, Serialize};
 use table::Hook;
@@ -245,10 +247,15 @@ pub(crate) async fn get(Shared(state): Shared<State>, Caller(app): Caller) -> Re
 pub(crate) async fn put(
     Shared(state): Shared<State>,
     Caller(app): Caller,
+    headers: HeaderMap,
     Body(it): Body<SettingsBody>,
 ) -> Result<Json<SettingsBody>, Problem> {
     let before = state.table.settings(app).await?;
     let mut next = it.checked(&before, &state.allowed)?;
+    if next.oidc_issuers != before.oidc_issuers {
+        // whoever says whose tokens are taken, and for what, gives keys away
+        state.callers.check_for(&headers, Scope::Keys).await.map_err(refused)?;
+    }
     // or a caller could have a stored secret sent to an address of its choice
     for (field, moved, sent, stored) in [
         (

@@ -1,6 +1,7 @@
 //! An order: the picture, its faces, the rendition; then the process is moved on and the news told, together.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_s3::primitives::ByteStream;
 use domain::address::Allowed;
@@ -30,6 +31,8 @@ pub(crate) struct Parts {
     pub(crate) results: String,
     pub(crate) ffmpeg: String,
     pub(crate) client: guard::Client,
+    /// Shorter than the function's own: it ends in a word, not in silence.
+    pub(crate) deadline: Duration,
     pub(crate) allowed: Allowed,
     pub(crate) meter: Meter,
 }
@@ -41,10 +44,15 @@ pub(crate) async fn handle(parts: &Parts, now: OffsetDateTime, message: Message)
     let Some(task) = process.tasks.iter().find(|it| it.id == order.task && it.state != domain::image::ENDED) else {
         return Ok(());
     };
-    let outcome = match rendition(parts, &process, task).await {
+    let made = tokio::time::timeout(parts.deadline, rendition(parts, &process, task)).await;
+    let outcome = match made.unwrap_or_else(|_| Err(Trouble::Again("it took too long".to_owned()))) {
         Ok(size) => Ok(size),
         Err(Trouble::Never(why)) => Err(why),
-        Err(Trouble::Again(why)) if message.receives >= LAST => Err(why),
+        Err(Trouble::Again(why)) if message.receives >= LAST => {
+            // our own causes are nobody's business
+            tracing::error!(process.id = %process.id, "given up after {} tries: {why}", message.receives);
+            Err(format!("the picture could not be fetched or made in {} tries", message.receives))
+        }
         Err(Trouble::Again(why)) => return Err(Failure::Again(why.into())),
     };
     let (name, ..) = task.rendition();

@@ -79,7 +79,9 @@ async fn allowed(parts: &Parts, process: &Process) -> Result<bool, Trouble> {
 
 async fn download(parts: &Parts, url: &str, to: &Path) -> Result<(), Trouble> {
     let url = domain::address::judge(url, &parts.allowed).map_err(|it| Trouble::Never(it.to_string()))?;
-    let unreachable = |it| Trouble::Again(format!("the picture's address does not answer: {}", Chain(&it)));
+    let unreachable = |it: reqwest::Error| {
+        Trouble::Again(format!("the picture's address does not answer: {}", Chain(&it.without_url())))
+    };
     let mut answer = parts.client.get(url).send().await.map_err(unreachable)?;
     match answer.status().as_u16() {
         200 => {}

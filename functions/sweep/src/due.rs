@@ -3,7 +3,7 @@
 use domain::inbox::{Change, Entry};
 use domain::order::Delivery;
 use entry::{Chain, Outlets};
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use inbox::{escalation, marking};
 use serde_json::Value;
 use table::{Due, DueWork, Table};
@@ -15,30 +15,43 @@ use crate::SweepError;
 /// Inboxes that one run looks after, and how many of them at once: the rest waits for the next run.
 const MOST: usize = 500;
 const AT_ONCE: usize = 16;
+/// Pages of deliveries, of up to 2,000, that one run takes from a slot.
+const MOST_PAGES: u32 = 20;
 
-/// Does what falls due before the next run, and answers how far it has come. Done first, removed afterwards.
+/// Does what falls due before the next run, and answers how far it has come: not past anything that is left. Done first,
+/// removed afterwards.
 pub(crate) async fn run(table: &Table, outlets: &Outlets, since: i64, now: OffsetDateTime) -> Result<i64, SweepError> {
     let (at, until, mut done) = (domain::millis(now), now + Duration::seconds(90), 0);
-    for slot in Table::due_slots(since, domain::millis(until)) {
-        let due = table.due(slot, until).await?;
-        let (deliveries, others): (Vec<Due>, Vec<Due>) =
-            due.into_iter().partition(|it| matches!(it.what, DueWork::Delivery(_)));
-        let orders: Vec<(&Delivery, Duration)> = deliveries.iter().filter_map(|it| delivery(it, at)).collect();
-        outlets.send(&orders).await?;
-        for it in &deliveries {
-            table.delete_due(it).await?;
-        }
-        if !deliveries.is_empty() {
-            tracing::info!(count = deliveries.len(), "{} deliveries fall due", deliveries.len());
-        }
-        // a queue can hold a delivery back until its time; for the others the next run is soon enough
-        let ready = others.iter().filter(|it| it.at <= at).take(MOST.saturating_sub(done));
-        let work = ready.map(|it| inbox_work(table, it, now));
-        let outcomes: Vec<bool> = stream::iter(work).buffer_unordered(AT_ONCE).collect().await;
-        done += outcomes.len();
-    }
     // a slot is looked at until it is over: what is put into it meanwhile is found
-    Ok(at - 300_000)
+    let mut come = at - 300_000;
+    for slot in Table::due_slots(since, domain::millis(until)) {
+        let mut pages = 0;
+        let others = loop {
+            let due = table.due(slot, until).await?;
+            let (deliveries, others): (Vec<Due>, Vec<Due>) =
+                due.into_iter().partition(|it| matches!(it.what, DueWork::Delivery(_)));
+            if deliveries.is_empty() || pages == MOST_PAGES {
+                come = come.min(deliveries.iter().map(|it| it.at - 1).min().unwrap_or(come));
+                break others;
+            }
+            pages += 1;
+            let orders: Vec<(&Delivery, Duration)> = deliveries.iter().filter_map(|it| delivery(it, at)).collect();
+            outlets.send(&orders).await?;
+            let removed = stream::iter(deliveries.iter().map(|it| table.delete_due(it)));
+            removed.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+            tracing::info!(count = deliveries.len(), "{} deliveries fall due", deliveries.len());
+        };
+        // a queue can hold a delivery back until its time; for the others the next run is soon enough
+        let ready: Vec<Due> = others.into_iter().filter(|it| it.at <= at).collect();
+        let work = ready.iter().take(MOST.saturating_sub(done)).map(|it| inbox_work(table, it, now));
+        let outcomes: Vec<bool> = stream::iter(work).buffered(AT_ONCE).collect().await;
+        done += outcomes.len();
+        let left = ready.iter().enumerate().filter(|(index, _)| outcomes.get(*index) != Some(&true));
+        // what fails for an hour is not looked for any more: it would hold up what is to come
+        let left = left.map(|(_, it)| it.at - 1).filter(|it| *it > at - 3_600_000);
+        come = come.min(left.min().unwrap_or(come));
+    }
+    Ok(come)
 }
 
 /// Ends or escalates one; what fails stays for the next run, and holds nobody else up.

@@ -2,20 +2,17 @@
 //!
 //! Messages go to the durable topic exchange `image-render.notifications` under `task.completed.<queue>`, which the
 //! channel's queue is bound by: whoever else binds `task.completed.#` sees them all. An exchange or queue that is not
-//! there is made. The connection is kept while the environment is warm.
+//! there when a connection first needs it is made. The connection is kept while the environment is warm.
 
 mod link;
-
-use std::collections::HashMap;
-use std::sync::Arc;
 
 use domain::address::{Allowed, judge_broker};
 use domain::delivery::Outcome;
 use guard::WireError;
 use link::{Link, Lost};
 use time::OffsetDateTime;
-use tokio::sync::Mutex;
 
+use crate::kept::{Kept, Slot};
 use crate::message::{Message, Sent};
 
 /// The published exchange.
@@ -23,13 +20,10 @@ pub const EXCHANGE: &str = "image-render.notifications";
 /// What the published routing key begins with.
 pub const ROUTING_KEY: &str = "task.completed";
 
-/// Connections that are kept.
-const MOST_LINKS: usize = 50;
-
 /// Publishes to brokers.
 pub struct Brokers {
     allowed: Allowed,
-    links: Mutex<HashMap<String, Arc<Link>>>,
+    links: Kept<Link>,
 }
 
 /// A queue, and how to get to it.
@@ -42,65 +36,41 @@ pub struct Receiver {
 
 impl Brokers {
     pub fn new(allowed: Allowed) -> Self {
-        Self { allowed, links: Mutex::default() }
+        Self { allowed, links: Kept::default() }
     }
 
     /// One attempt. A connection that has died meanwhile is made anew, once.
     pub async fn send(&self, to: &Receiver, message: &Message, sent_at: OffsetDateTime) -> Sent {
-        let whole = async {
-            let (link, kept) = match self.link(to).await {
-                Ok(it) => it,
-                Err(outcome) => return outcome,
-            };
-            match link.publish(to, message, sent_at).await {
-                Ok(outcome) => outcome,
-                Err(lost) => {
-                    self.forget(to).await;
-                    if !(kept && lost.connection) {
-                        return lost.outcome();
+        let call = async |slot: &mut Slot<Link>| -> Sent {
+            if let Some(link) = slot.link.as_ref().filter(|it| it.is_open()) {
+                match link.publish(to, message, sent_at).await {
+                    Ok(outcome) => return outcome.into(),
+                    Err(lost) if !lost.connection => {
+                        slot.link = None;
+                        return lost.outcome().into();
                     }
-                    match self.link(to).await {
-                        Err(outcome) => outcome,
-                        Ok((link, _)) => match link.publish(to, message, sent_at).await {
-                            Ok(outcome) => outcome,
-                            Err(lost) => {
-                                self.forget(to).await;
-                                lost.outcome()
-                            }
-                        },
-                    }
+                    Err(_) => {}
                 }
             }
-        };
-        match tokio::time::timeout(guard::TOTAL, whole).await {
-            Ok(outcome) => outcome.into(),
-            Err(_) => {
-                self.forget(to).await; // whatever it waits for, nobody waits for it any more
-                let why = format!("no confirm within {} seconds", guard::TOTAL.as_secs());
-                Outcome::Unreachable { why }.into()
+            slot.link = None;
+            // the address is judged before each use: networks that are allowed can change, and names can move
+            let broker = match judge_broker(&to.url, &self.allowed) {
+                Ok(broker) => broker,
+                Err(why) => return Outcome::Forbidden { why: why.to_string() }.into(),
+            };
+            let link = match Link::open(&broker, to, &self.allowed).await {
+                Ok(link) => link,
+                Err(lost) => return lost.outcome().into(),
+            };
+            match link.publish(to, message, sent_at).await {
+                Ok(outcome) => {
+                    slot.link = Some(link);
+                    outcome.into()
+                }
+                Err(lost) => lost.outcome().into(),
             }
-        }
-    }
-
-    /// The connection to a broker, and whether it was there before.
-    async fn link(&self, to: &Receiver) -> Result<(Arc<Link>, bool), Outcome> {
-        // the address is judged before each use: networks that are allowed can change, and names can move
-        let broker = judge_broker(&to.url, &self.allowed).map_err(|it| Outcome::Forbidden { why: it.to_string() })?;
-        let mut links = self.links.lock().await;
-        if let Some(link) = links.get(&name(to)).filter(|it| it.is_open()) {
-            return Ok((link.clone(), true));
-        }
-        let link = Link::open(&broker, to, &self.allowed).await.map_err(|it| it.outcome())?;
-        if links.len() >= MOST_LINKS {
-            links.clear();
-        }
-        let link = Arc::new(link);
-        links.insert(name(to), link.clone());
-        Ok((link, false))
-    }
-
-    async fn forget(&self, to: &Receiver) {
-        self.links.lock().await.remove(&name(to));
+        };
+        self.links.call(name(to), "confirm", call).await
     }
 }
 

@@ -1,8 +1,6 @@
 //! A customer's SignalR hub is called: negotiate, one WebSocket, handshake, invocation, completion (channel API,
 //! section 8.2). The connection is kept for the next calls while it is fresh.
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::address::{Allowed, judge};
@@ -11,20 +9,19 @@ use futures_util::{SinkExt, StreamExt};
 use guard::{Shutter, Wire, WireError};
 use reqwest::header::AUTHORIZATION;
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message as Frame};
 use url::Url;
 
+use crate::kept::{Kept, Slot};
 use crate::message::{Message, Sent};
 
 /// The end of a record.
 const END: char = '\u{1e}';
 /// A server closes after 15 to 30 seconds of silence: a link that was idle for longer than this is made anew.
 const FRESH: Duration = Duration::from_secs(10);
-const MOST_LINKS: usize = 50;
 /// What a hub may send us in one message, and how much of a negotiation is read.
 const MOST_BYTES: usize = 256 << 10;
 /// A negotiation may point to another server, which may point to another one; so often.
@@ -34,7 +31,7 @@ const REDIRECTS: usize = 3;
 pub struct Hubs {
     client: reqwest::Client,
     allowed: Allowed,
-    links: Mutex<HashMap<String, Arc<Mutex<Link>>>>,
+    links: Kept<Link>,
 }
 
 /// A hub's method.
@@ -56,62 +53,31 @@ struct Link {
 
 impl Hubs {
     pub fn new(client: reqwest::Client, allowed: Allowed) -> Self {
-        Self { client, allowed, links: Mutex::default() }
+        Self { client, allowed, links: Kept::default() }
     }
 
     /// One attempt. A connection that has died meanwhile is made anew, once.
     pub async fn send(&self, to: &Receiver, message: &Message) -> Sent {
-        match tokio::time::timeout(guard::TOTAL, self.attempt(to, message)).await {
-            Ok(sent) => sent,
-            Err(_) => {
-                self.forget(to).await;
-                let why = format!("no completion within {} seconds", guard::TOTAL.as_secs());
-                Outcome::Unreachable { why }.into()
+        let call = async |slot: &mut Slot<Link>| -> Sent {
+            if let Some(mut link) = slot.link.take().filter(|it| it.used.elapsed() < FRESH)
+                && let Ok(sent) = link.call(to, message).await
+            {
+                slot.link = Some(link);
+                return sent;
             }
-        }
-    }
-
-    async fn attempt(&self, to: &Receiver, message: &Message) -> Sent {
-        for kept in [true, false] {
-            let link = match self.link(to, kept).await {
-                Ok(Some(it)) => it,
-                Ok(None) => continue,
+            let mut link = match self.open(to).await {
+                Ok(link) => link,
                 Err(outcome) => return outcome.into(),
             };
-            match link.lock().await.call(to, message).await {
-                Ok(sent) => return sent,
-                Err(error) => {
-                    self.forget(to).await;
-                    if !kept {
-                        return unreachable(format!("the connection broke: {error}")).into();
-                    }
+            match link.call(to, message).await {
+                Ok(sent) => {
+                    slot.link = Some(link);
+                    sent
                 }
+                Err(error) => unreachable(format!("the connection broke: {error}")).into(),
             }
-        }
-        unreachable("no connection".to_owned()).into()
-    }
-
-    /// A link that is there and fresh, or a new one.
-    async fn link(&self, to: &Receiver, kept: bool) -> Result<Option<Arc<Mutex<Link>>>, Outcome> {
-        let mut links = self.links.lock().await;
-        if kept {
-            let there = links.get(&name(to)).cloned();
-            let fresh = match &there {
-                Some(it) => it.lock().await.used.elapsed() < FRESH,
-                None => false,
-            };
-            return Ok(there.filter(|_| fresh));
-        }
-        let link = Arc::new(Mutex::new(self.open(to).await?));
-        if links.len() >= MOST_LINKS {
-            links.clear();
-        }
-        links.insert(name(to), link.clone());
-        Ok(Some(link))
-    }
-
-    async fn forget(&self, to: &Receiver) {
-        self.links.lock().await.remove(&name(to));
+        };
+        self.links.call(name(to), "completion", call).await
     }
 
     async fn open(&self, to: &Receiver) -> Result<Link, Outcome> {

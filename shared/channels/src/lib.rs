@@ -2,6 +2,7 @@
 
 pub mod amqp;
 pub mod hub;
+mod kept;
 pub mod message;
 pub mod secret;
 pub mod sign;

@@ -25,7 +25,7 @@ pub(crate) async fn make<S: Sender>(
     now: OffsetDateTime,
     order: Delivery,
 ) -> Result<Option<(AppId, Attempt)>, Failure> {
-    let Some(Some(known)) = receivers.get(&(order.app, order.channel)) else { return Ok(None) };
+    let Some(Ok(Some(known))) = receivers.get(&(order.app, order.channel)) else { return Ok(None) };
     let first = order.attempt == 1 && order.round.is_none();
     if !first && let Some(end) = settle::made(parts, &order).await? {
         return end.map(|()| None); // the queue gave us this attempt twice
@@ -33,13 +33,13 @@ pub(crate) async fn make<S: Sender>(
     let (sent, took_ms) = if !first && superseded(parts, &order).await? {
         (Outcome::Superseded.into(), 0)
     } else {
-        let message = message(parts, known, &order).await?;
         let _place = known.places.acquire().await?;
         // while this one waited for its place, another one may have found out that the receiver is slow
         if let Some(slow) = parts.slow.as_ref().filter(|_| known.is_slow()) {
             slow.send_deliveries(&[(&order, time::Duration::ZERO)]).await?;
             return Ok(None);
         }
+        let message = message(parts, known, &order).await?;
         let began = Instant::now();
         let Some(sent) = sent(parts, sender, known, &message).await else {
             known.note(|it| it.slow = true);
@@ -50,7 +50,7 @@ pub(crate) async fn make<S: Sender>(
         };
         (sent, u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX))
     };
-    let sent = if order.notification.kind == CHALLENGE { challenged(parts, &order, sent).await? } else { sent };
+    let sent = if order.notification.kind == CHALLENGE { challenged(parts, known, &order, sent).await? } else { sent };
     let (id, kind, at) = (&order.notification.id, &order.notification.kind, domain::millis(now));
     tracing::info!(notification.id = %id, channel.id = %order.channel, attempt = order.attempt, took_ms, "{kind} {id}: {}", sent.outcome);
     let (good, bad) = (sent.outcome.is_good(), sent.outcome.is_bad());
@@ -97,6 +97,8 @@ async fn message<R>(parts: &Parts, known: &Known<R>, order: &Delivery) -> Result
     let picture = match (text("/process/id"), text("/task/id")) {
         (Some(process), Some(task)) if wanted => {
             let key = image::key(order.app, process, task);
+            // a picture stands in memory several times while it is sent
+            let _few = parts.results.few.acquire().await?;
             match parts.results.s3.get_object().bucket(&parts.results.bucket).key(key).send().await {
                 Ok(it) => Some(it.body.collect().await?.into_bytes()),
                 // its time is over; that the task was completed is still worth telling
@@ -118,13 +120,14 @@ async fn superseded(parts: &Parts, order: &Delivery) -> Result<bool, TableError>
 }
 
 /// A receiver that repeats the challenge wants to be called (realtime, H-9).
-async fn challenged(parts: &Parts, order: &Delivery, sent: Sent) -> Result<Sent, TableError> {
+async fn challenged<R>(parts: &Parts, known: &Known<R>, order: &Delivery, sent: Sent) -> Result<Sent, TableError> {
     let challenge = order.notification.data.get("challenge").and_then(Value::as_str).unwrap_or_default();
     if !sent.outcome.is_good() {
         return Ok(sent);
     }
     if !challenge.is_empty() && sent.answer.contains(challenge) {
-        parts.table.confirm_channel(order.app, order.channel).await?;
+        // only where it was asked: the channel may lead elsewhere by now
+        parts.table.confirm_channel(&known.channel).await?;
         return Ok(sent);
     }
     let why = "the answer does not repeat the challenge".to_owned();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering;
 
-use domain::health::Gate;
+use domain::health::{Gate, RAMP_STEP_MS};
 use domain::order::Delivery;
 use domain::{AppId, ChannelId};
 use entry::{Chain, Failure, Message};
@@ -25,6 +25,8 @@ enum Way {
     Slow,
     /// Not before this time, in milliseconds.
     Later(i64),
+    /// Its channel could not be read.
+    Broken(String),
 }
 
 /// Handles a batch: one result per message, in order.
@@ -34,24 +36,18 @@ pub(crate) async fn handle<S: Sender>(
     now: OffsetDateTime,
     messages: Vec<Message>,
 ) -> Vec<Result<(), Failure>> {
-    let orders: Vec<Result<Delivery, Failure>> = messages.iter().map(|it| it.order("delivery")).collect();
+    let mut orders: Vec<Result<Delivery, Failure>> = messages.iter().map(|it| it.order("delivery")).collect();
     let again = |error: &dyn std::error::Error| Failure::Again(error.to_string().into());
-    let receivers = match receivers::read(parts, sender, orders.iter().flatten(), now).await {
-        Ok(it) => it,
-        Err(error) => return orders.into_iter().map(|it| it.and_then(|_| Err(again(error.as_ref())))).collect(),
-    };
+    let receivers = receivers::read(parts, sender, orders.iter().flatten(), now).await;
     let mut turns = match turns(parts, &receivers, &orders, now).await {
         Ok(it) => it,
         Err(error) => return orders.into_iter().map(|it| it.and_then(|_| Err(again(&error)))).collect(),
     };
-    let mut ways: Vec<Way> = Vec::with_capacity(orders.len());
-    let mut orders: Vec<Result<Delivery, Failure>> = orders;
-    for order in &mut orders {
-        ways.push(match order {
-            Ok(order) => way(parts, &receivers, &mut turns, order, now),
-            Err(_) => Way::Nowhere,
-        });
-    }
+    let mut choose = |order: &mut Result<Delivery, Failure>| match order {
+        Ok(order) => way(&receivers, &mut turns, order, now),
+        Err(_) => Way::Nowhere,
+    };
+    let ways: Vec<Way> = orders.iter_mut().map(&mut choose).collect();
     if let Err(error) = put_aside(parts, &orders, &ways, now).await {
         // nothing was attempted yet: the whole batch comes again
         return orders.into_iter().map(|it| it.and_then(|_| Err(again(error.as_ref())))).collect();
@@ -59,6 +55,7 @@ pub(crate) async fn handle<S: Sender>(
     let receivers = &receivers;
     let attempts = orders.into_iter().zip(ways).map(async |(order, way)| match (order?, way) {
         (order, Way::Now) => attempt::make(parts, sender, receivers, now, order).await,
+        (_, Way::Broken(why)) => Err(Failure::Again(why.into())),
         _ => Ok(None),
     });
     let outcomes: Vec<Result<Option<(AppId, Attempt)>, Failure>> =
@@ -69,15 +66,21 @@ pub(crate) async fn handle<S: Sender>(
 }
 
 fn way<R>(
-    parts: &Parts,
     receivers: &Receivers<R>,
     turns: &mut HashMap<(AppId, ChannelId), Turns>,
     order: &mut Delivery,
     now: OffsetDateTime,
 ) -> Way {
-    let Some(Some(known)) = receivers.get(&(order.app, order.channel)) else { return Way::Nowhere };
-    if !order.once && known.channel.wants(&order.notification).is_err() {
+    let known = match receivers.get(&(order.app, order.channel)) {
+        Some(Ok(Some(known))) => known,
+        Some(Err(why)) => return Way::Broken(why.clone()),
+        Some(Ok(None)) | None => return Way::Nowhere,
+    };
+    if known.channel.wants(&order.notification).is_err() {
         return Way::Nowhere;
+    }
+    if known.slow {
+        return Way::Slow;
     }
     let at = domain::millis(now);
     match known.gate {
@@ -92,30 +95,36 @@ fn way<R>(
         && !order.once
         && let Some(turns) = turns.get_mut(&(order.app, order.channel))
     {
-        let when = turns.next();
-        order.in_turn = turns.granted;
+        let (when, granted) = turns.next();
+        order.in_turn = granted;
         // a queue's shortest delay is a second
         if when >= at + 1_000 {
             return Way::Later(when);
         }
     }
     order.in_turn = false;
-    if parts.slow.is_some() && known.health.is_slow(at) { Way::Slow } else { Way::Now }
+    Way::Now
 }
 
 /// The turns of a batch's orders, where deliveries have to take turns.
 struct Turns {
     next: i64,
     step: i64,
-    /// Whether they were taken, or are only the time at which to ask again.
-    granted: bool,
+    /// How many were taken.
+    taken: usize,
+    /// When whoever got none asks again.
+    later: i64,
 }
 
 impl Turns {
-    fn next(&mut self) -> i64 {
+    /// When the next order goes, and whether that is its turn or only the time at which to ask again.
+    fn next(&mut self) -> (i64, bool) {
+        if self.taken == 0 {
+            return (self.later, false);
+        }
         let it = self.next;
-        self.next += self.step;
-        it
+        (self.next, self.taken) = (self.next + self.step, self.taken - 1);
+        (it, true)
     }
 }
 
@@ -128,21 +137,25 @@ async fn turns<R>(
 ) -> Result<HashMap<(AppId, ChannelId), Turns>, TableError> {
     let (mut all, at) = (HashMap::new(), domain::millis(now));
     for (name, known) in receivers {
-        let Some(known) = known else { continue };
+        let Ok(Some(known)) = known else { continue };
         let Some(rate) = rate(known, at) else { continue };
         let mine = |it: &&Delivery| (it.app, it.channel) == *name && !it.in_turn && !it.once;
         let count = orders.iter().flatten().filter(mine).count();
-        if count == 0 || known.gate != Gate::Go {
+        if count == 0 || known.slow || known.gate != Gate::Go {
             continue;
         }
+        // a line is no longer than a step of the ramp: behind it there may be more turns to have
         let step = 1_000 / i64::from(rate.max(1));
-        let cost = Duration::milliseconds(step.saturating_mul(count as i64));
+        let fit = count.min(usize::try_from(RAMP_STEP_MS / step.max(1)).unwrap_or(1)).max(1);
+        let cost = Duration::milliseconds(step.max(1) * fit as i64);
         let key = format!("channel|{}", name.1);
-        let turns = match parts.table.take_pace(&key, cost, Duration::minutes(10), now).await? {
+        let later = at + RAMP_STEP_MS;
+        let longest = Duration::milliseconds(RAMP_STEP_MS);
+        let turns = match parts.table.take_pace(&key, cost, longest, now).await? {
             Pace::After(wait) => {
-                Turns { next: at + wait.whole_milliseconds() as i64, step: step.max(1), granted: true }
+                Turns { next: at + wait.whole_milliseconds() as i64, step: step.max(1), taken: fit, later }
             }
-            Pace::Busy(wait) => Turns { next: at + wait.whole_milliseconds() as i64, step: 0, granted: false },
+            Pace::Busy(_) => Turns { next: later, step: 0, taken: 0, later },
         };
         all.insert(*name, turns);
     }

@@ -11,7 +11,7 @@ use crate::{Parts, settle};
 
 /// Notes what the batch saw. Its deliveries are settled already: what cannot be noted now is seen again with the next.
 pub(crate) async fn note<R>(parts: &Parts, receivers: &Receivers<R>, now: OffsetDateTime) {
-    for known in receivers.values().flatten() {
+    for known in receivers.values().flatten().flatten() {
         if let Err(error) = change(parts, known, now).await {
             tracing::warn!(error = %Chain(&error), channel.id = %known.channel.id, "the receiver's health was not noted");
         }

@@ -15,6 +15,7 @@ use entry::secrets::SecretError;
 use entry::{Error, Queue, Secrets, Start};
 use table::Table;
 use time::OffsetDateTime;
+use tokio::sync::Semaphore;
 
 /// One way to reach receivers.
 pub trait Sender {
@@ -49,6 +50,8 @@ pub struct Parts {
 pub struct Pictures {
     pub s3: aws_sdk_s3::Client,
     pub bucket: String,
+    /// Pictures that are fetched at once.
+    pub few: Semaphore,
 }
 
 impl Parts {
@@ -60,7 +63,7 @@ impl Parts {
             table,
             queue: start.queue(queue),
             slow: start.optional_queue("SLOW_QUEUE"),
-            results: Pictures { s3: start.s3(), bucket: start.text("RESULTS") },
+            results: Pictures { s3: start.s3(), bucket: start.text("RESULTS"), few: Semaphore::new(2) },
         }
     }
 }

@@ -9,6 +9,7 @@ use domain::channel::Channel;
 use domain::health::{Gate, Health, PROBE_MS, Seen};
 use domain::order::Delivery;
 use domain::{AppId, ChannelId};
+use entry::Chain;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
@@ -22,6 +23,8 @@ pub(crate) struct Known<R> {
     pub(crate) channel: Channel,
     pub(crate) receiver: R,
     pub(crate) health: Health,
+    /// Its deliveries belong into the slow lane, and this is not it.
+    pub(crate) slow: bool,
     pub(crate) gate: Gate,
     /// Whether somebody of this batch makes the one attempt that a half-open breaker allows.
     pub(crate) probed: AtomicBool,
@@ -45,8 +48,9 @@ impl<R> Known<R> {
     }
 }
 
-/// By application and channel; `None` for those that are gone or switched off.
-pub(crate) type Receivers<R> = HashMap<(AppId, ChannelId), Option<Known<R>>>;
+/// By application and channel; `None` for those that are gone or switched off, `Err` with why one could not be read: that
+/// is between it and its own orders.
+pub(crate) type Receivers<R> = HashMap<(AppId, ChannelId), Result<Option<Known<R>>, String>>;
 
 /// Reads the channels of a batch.
 pub(crate) async fn read<S: Sender>(
@@ -54,15 +58,16 @@ pub(crate) async fn read<S: Sender>(
     sender: &S,
     orders: impl Iterator<Item = &Delivery>,
     now: OffsetDateTime,
-) -> Result<Receivers<S::Receiver>, Box<dyn std::error::Error>> {
+) -> Receivers<S::Receiver> {
     let mut receivers = Receivers::new();
     for order in orders {
         let name = (order.app, order.channel);
         if let Entry::Vacant(unknown) = receivers.entry(name) {
-            unknown.insert(known(parts, sender, name, now).await?);
+            let known = known(parts, sender, name, now).await;
+            unknown.insert(known.map_err(|it| format!("the channel could not be read: {}", Chain(it.as_ref()))));
         }
     }
-    Ok(receivers)
+    receivers
 }
 
 async fn known<S: Sender>(
@@ -74,7 +79,9 @@ async fn known<S: Sender>(
     let Some(channel) = parts.table.channel(app, id).await?.filter(|it| it.active) else { return Ok(None) };
     let Some(receiver) = sender.receiver(&parts.secrets, &channel, now).await? else { return Ok(None) };
     let (mut health, at) = (parts.table.health(app, id).await?, domain::millis(now));
-    let mut gate = health.gate(at);
+    // a slow one is the slow lane's: that one has the patience to probe as well
+    let slow = parts.slow.is_some() && health.is_slow(at);
+    let mut gate = if slow { Gate::Go } else { health.gate(at) };
     if gate == Gate::Probe {
         let probing = health.probing(at);
         if parts.table.put_health(app, id, &probing).await? {
@@ -84,5 +91,14 @@ async fn known<S: Sender>(
         }
     }
     let places = Semaphore::new(PER_RECEIVER);
-    Ok(Some(Known { channel, receiver, health, gate, probed: AtomicBool::new(false), places, seen: Mutex::default() }))
+    Ok(Some(Known {
+        channel,
+        receiver,
+        health,
+        slow,
+        gate,
+        probed: AtomicBool::new(false),
+        places,
+        seen: Mutex::default(),
+    }))
 }

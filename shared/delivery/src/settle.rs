@@ -16,6 +16,9 @@ use crate::Parts;
 pub(crate) async fn made(parts: &Parts, order: &Delivery) -> Result<Option<Result<(), Failure>>, Failure> {
     let record = parts.table.failed_delivery(order.app, order.channel, &order.notification.id).await?;
     let Some(record) = record else { return Ok(None) };
+    if order.round.is_none() && record.state == "delivered" {
+        return Ok(Some(Ok(()))); // somebody had it made once more meanwhile
+    }
     let Some(attempt) = record.attempts.get(&order.number()) else { return Ok(None) };
     // it may have died before its letter was written
     let last = record.state == "dead" && has_letter(order) && record.attempts.values().all(|it| it.at <= attempt.at);
@@ -35,10 +38,14 @@ pub(crate) async fn settle(
         Next::Done if attempt.outcome.is_good() => "delivered",
         Next::Done => "dropped",
         Next::DisableChannel => {
-            disable(parts, channel, &attempt.outcome.to_string(), now).await?;
-            "disabled"
+            // first the record: once the channel is off, nobody comes back to this order
+            parts.table.put_attempt(order.app, &order.number(), &attempt, Some("disabled"), None).await?;
+            return Ok(disable(parts, channel, &attempt.outcome.to_string(), now).await?);
         }
-        Next::Retry { .. } | Next::GiveUp if order.once => "dead",
+        // the attempts that follow by themselves go on
+        Next::Retry { .. } | Next::GiveUp if order.once => {
+            return Ok(parts.table.put_attempt(order.app, &order.number(), &attempt, None, None).await?);
+        }
         Next::Retry { after } => {
             let delivery = Delivery { attempt: order.attempt + 1, ..order.clone() };
             next_at = Some(domain::millis(now + after));
@@ -55,7 +62,7 @@ pub(crate) async fn settle(
             "dead"
         }
     };
-    parts.table.put_attempt(order.app, &order.number(), &attempt, state, next_at).await?;
+    parts.table.put_attempt(order.app, &order.number(), &attempt, Some(state), next_at).await?;
     if state == "dead" && has_letter(&order) { Err(letter(&order, &attempt.outcome)?) } else { Ok(()) }
 }
 
@@ -98,11 +105,10 @@ pub(crate) async fn disable(
     why: &str,
     now: OffsetDateTime,
 ) -> Result<(), TableError> {
-    if parts.table.disable_channel(channel.app, channel.id, why, now).await? {
+    let data = json!({ "channel": { "id": channel.id }, "reason": why });
+    let news = News::new("channel.disabled", data);
+    if parts.table.disable_channel(channel.app, channel.id, why, &news, now).await? {
         tracing::warn!(channel.id = %channel.id, "channel {} is disabled: {why}", channel.id);
-        let data = json!({ "channel": { "id": channel.id }, "reason": why });
-        let write_id = format!("{}.disabled.{}", channel.id, domain::millis(now));
-        tell(parts, channel, "channel.disabled", data, &write_id, now).await?;
     }
     Ok(())
 }

@@ -154,6 +154,15 @@ impl Target {
         self.kind() as u8
     }
 
+    /// Where it leads.
+    pub fn url(&self) -> &str {
+        match self {
+            Self::Webhook(it) => &it.url,
+            Self::SignalR(it) => &it.url,
+            Self::RabbitMq(it) => &it.url,
+        }
+    }
+
     pub fn schedule(&self) -> Schedule {
         match self {
             Self::Webhook(it) => it.schedule,

@@ -23,7 +23,7 @@ pub const SLOW_MS: u64 = 1_000;
 pub const PATIENCE_MS: u64 = 3_000;
 const SLOW_FOR_MS: i64 = 600_000;
 /// After an outage deliveries ramp up: 1, 2, 4 … per second, doubled every ten seconds, for a minute.
-const RAMP_STEP_MS: i64 = 10_000;
+pub const RAMP_STEP_MS: i64 = 10_000;
 const RAMP_STEPS: i64 = 6;
 
 /// What is known of a receiver. Times are milliseconds.

@@ -129,20 +129,27 @@ impl Table {
     }
 
     /// Uses a refresh token: once. With a second use its family ends.
-    pub async fn take_refresh(&self, hash: &str, now: OffsetDateTime) -> Result<Refreshed, TableError> {
+    /// `nonce` tells this use from another one.
+    pub async fn take_refresh(
+        &self,
+        app: AppId,
+        hash: &str,
+        nonce: &str,
+        now: OffsetDateTime,
+    ) -> Result<Refreshed, TableError> {
         let row = Row::Refresh(hash.to_owned());
-        let Some(token) = self.get::<Refresh>(&row).await? else { return Ok(Refreshed::Unknown) };
-        if token.expires <= now.unix_timestamp() {
-            return Ok(Refreshed::Unknown);
-        }
+        let token = self.get::<Refresh>(&row).await?;
+        let token = token.filter(|it| it.app == app && it.expires > now.unix_timestamp());
+        let Some(token) = token else { return Ok(Refreshed::Unknown) };
         let (pk, sk) = row.key();
         let update = self.client.update_item().table_name(&self.name).return_consumed_capacity(COUNTED);
         let update = update
             .key("PK", AttributeValue::S(pk))
             .key("SK", AttributeValue::S(sk))
-            .update_expression("SET used = :yes")
-            .condition_expression("attribute_exists(PK) AND attribute_not_exists(used)")
-            .expression_attribute_values(":yes", AttributeValue::Bool(true));
+            .update_expression("SET used = :nonce")
+            // the SDK tries again when an answer is lost: what we have used ourselves is ours
+            .condition_expression("attribute_exists(PK) AND (attribute_not_exists(used) OR used = :nonce)")
+            .expression_attribute_values(":nonce", AttributeValue::S(nonce.to_owned()));
         match update.send().await.map_err(|it| it.into_service_error()) {
             Ok(_) => {}
             Err(it) if it.is_conditional_check_failed_exception() => {

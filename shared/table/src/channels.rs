@@ -1,12 +1,13 @@
 //! Channels.
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use domain::channel::Channel;
 use domain::health::Health;
+use domain::notification::News;
 use domain::{AppId, ChannelId};
 use time::OffsetDateTime;
 
-use crate::{Attributes, COUNTED, Put, Row, Table, TableError, codec};
+use crate::{Attributes, COUNTED, Committed, Put, Row, Table, TableError, codec};
 
 impl Table {
     pub async fn put_channel(&self, channel: &Channel) -> Result<Put, TableError> {
@@ -56,16 +57,19 @@ impl Table {
         self.delete(&Row::Health(app, id)).await.map(drop)
     }
 
-    /// A receiver has answered its challenge; `false` if the channel is gone.
-    pub async fn confirm_channel(&self, app: AppId, id: ChannelId) -> Result<bool, TableError> {
-        let row = Row::Channel(app, id);
+    /// A receiver has answered its challenge; `false` if the channel is gone, or leads elsewhere by now.
+    pub async fn confirm_channel(&self, channel: &Channel) -> Result<bool, TableError> {
+        let row = Row::Channel(channel.app, channel.id);
         let (pk, sk) = row.key();
         let update = self.client.update_item().table_name(&self.name).return_consumed_capacity(COUNTED);
         let update = update
             .key("PK", AttributeValue::S(pk))
             .key("SK", AttributeValue::S(sk))
             .update_expression("SET unconfirmed = :no")
-            .condition_expression("attribute_exists(PK)")
+            .condition_expression("attribute_exists(PK) AND #target.#url = :url")
+            .expression_attribute_names("#target", "target")
+            .expression_attribute_names("#url", "url")
+            .expression_attribute_values(":url", AttributeValue::S(channel.target.url().to_owned()))
             .expression_attribute_values(":no", AttributeValue::Bool(false));
         match update.send().await.map_err(|it| it.into_service_error()) {
             Ok(_) => Ok(true),
@@ -74,29 +78,29 @@ impl Table {
         }
     }
 
-    /// Switches a channel off and says why; `false` if it was off already or is gone.
+    /// Switches a channel off, says why, and tells that, together; `false` if it was off already or is gone.
     pub async fn disable_channel(
         &self,
         app: AppId,
         id: ChannelId,
         why: &str,
+        news: &News,
         now: OffsetDateTime,
     ) -> Result<bool, TableError> {
         let row = Row::Channel(app, id);
         let (pk, sk) = row.key();
-        let update = self.client.update_item().table_name(&self.name).return_consumed_capacity(COUNTED);
-        let update = update.key("PK", AttributeValue::S(pk)).key("SK", AttributeValue::S(sk));
-        let update = update
+        let update = Update::builder()
+            .table_name(&self.name)
+            .key("PK", AttributeValue::S(pk))
+            .key("SK", AttributeValue::S(sk))
             .update_expression("SET active = :off, disabled_reason = :why, updated_at = :now")
             .condition_expression("active = :on")
             .expression_attribute_values(":off", AttributeValue::Bool(false))
             .expression_attribute_values(":on", AttributeValue::Bool(true))
             .expression_attribute_values(":why", AttributeValue::S(why.to_owned()))
             .expression_attribute_values(":now", AttributeValue::S(domain::rfc3339(now)));
-        match update.send().await.map_err(|it| it.into_service_error()) {
-            Ok(_) => Ok(true),
-            Err(it) if it.is_conditional_check_failed_exception() => Ok(false),
-            Err(source) => Err(TableError::write(&row, source)),
-        }
+        let update = update.build().map_err(|it| TableError::write(&row, it))?;
+        let write = TransactWriteItem::builder().update(update).build();
+        Ok(self.write_and_tell(&row, app, write, std::slice::from_ref(news), now).await? == Committed::Done)
     }
 }

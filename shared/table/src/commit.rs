@@ -2,10 +2,11 @@
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, TransactWriteItem};
-use domain::ItemId;
+use domain::id::sha256_hex;
 use domain::item::Item;
-use domain::notification::{Stream, next};
+use domain::notification::{News, Stream, next};
 use domain::processing::Plan;
+use domain::{AppId, ItemId};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -67,6 +68,40 @@ impl Table {
             }
         }
         Err(TableError::conflict(&Row::Item(plan.item.id)))
+    }
+
+    /// Writes a row under a condition and tells news of it in the application's stream, together. `Overtaken` if the
+    /// condition does not hold.
+    pub(crate) async fn write_and_tell(
+        &self,
+        row: &Row,
+        app: AppId,
+        write: TransactWriteItem,
+        news: &[News],
+        now: OffsetDateTime,
+    ) -> Result<Committed, TableError> {
+        for attempt in 0..TRIES {
+            let place = next(now, self.head(app, &Stream::App).await?);
+            let (told, body, extra) = stream_row(app, &Stream::App, place, news, now)?;
+            let told = self.put_row(&told, &body, extra, "attribute_not_exists(PK)")?;
+            let writes = vec![write.clone(), TransactWriteItem::builder().put(told).build()];
+            // the same writes have the same token: the SDK's own repeats are absorbed for ten minutes
+            let token = sha256_hex(format!("{writes:?}").as_bytes());
+            let all = self.client.transact_write_items().set_transact_items(Some(writes));
+            let all = all.client_request_token(&token[..36]).return_consumed_capacity(COUNTED);
+            match all.send().await.map_err(|it| it.into_service_error()) {
+                Ok(_) => return Ok(Committed::Done),
+                Err(TransactWriteItemsError::TransactionCanceledException(why)) => {
+                    let first = why.cancellation_reasons().first().and_then(CancellationReason::code);
+                    if first == Some("ConditionalCheckFailed") {
+                        return Ok(Committed::Overtaken);
+                    }
+                    yield_to_others(attempt).await; // another writer took the number
+                }
+                Err(source) => return Err(TableError::write(row, source)),
+            }
+        }
+        Err(TableError::conflict(row))
     }
 
     /// The item that was last completed for the key of this one, if its bytes were the same.

@@ -65,22 +65,25 @@ impl Table {
     }
 
     /// Adds an attempt to the record of a delivery that did not go well at once. Written twice, it is there once.
+    /// Without a state the delivery stays as it stood: somebody had it made once more, in vain.
     pub async fn put_attempt(
         &self,
         app: AppId,
         number: &str,
         attempt: &Attempt,
-        state: &str,
+        state: Option<&str>,
         next_at: Option<i64>,
     ) -> Result<(), TableError> {
         let row = Row::FailedDelivery(app, attempt.channel, attempt.notification.clone());
         let before: Option<FailedDelivery> = self.get(&row).await?;
         let (channel, notification) = (attempt.channel, attempt.notification.clone());
         let empty =
-            || FailedDelivery { channel, notification, state: String::new(), next_at, attempts: HashMap::new() };
+            || FailedDelivery { channel, notification, state: "dead".to_owned(), next_at, attempts: HashMap::new() };
         let mut record = before.unwrap_or_else(empty);
-        state.clone_into(&mut record.state);
-        record.next_at = next_at;
+        if let Some(state) = state {
+            state.clone_into(&mut record.state);
+            record.next_at = next_at;
+        }
         record.attempts.insert(number.to_owned(), attempt.clone());
         self.put(&row, &record, codec::ttl(attempt.at / 1_000 + KEPT)).await
     }

@@ -1,14 +1,12 @@
 //! Image processes.
 
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use domain::AppId;
 use domain::image::Process;
-use domain::notification::{News, Stream, next};
+use domain::notification::News;
 use time::OffsetDateTime;
 
-use crate::streams::{TRIES, stream_row, yield_to_others};
-use crate::{COUNTED, Committed, Put, Range, Row, Table, TableError, codec, keys};
+use crate::{Committed, Put, Range, Row, Table, TableError, codec, keys};
 
 /// How long a process is kept, in seconds: 30 days.
 const KEPT: i64 = 30 * 86_400;
@@ -24,14 +22,11 @@ impl Table {
         self.get(&Row::Process(app, id.to_owned())).await
     }
 
-    /// An application's processes, newest first, of the last 30 days, at most 200.
+    /// An application's processes, newest first (their ids grow with time), of the last 30 days, at most 200.
     pub async fn processes(&self, app: AppId) -> Result<Vec<Process>, TableError> {
         let partition = keys::processes(app);
-        let ask = Range { partition: &partition, from: "!", to: "~", forward: true, consistent: true, limit: 200 };
-        let rows = self.range(ask).await?.into_iter();
-        let mut all = rows.map(|it| codec::decode::<Process>("process", it)).collect::<Result<Vec<_>, _>>()?;
-        all.sort_by_key(|it| std::cmp::Reverse(it.created_at));
-        Ok(all)
+        let ask = Range { partition: &partition, from: "!", to: "~", forward: false, consistent: true, limit: 200 };
+        self.range(ask).await?.into_iter().map(|it| codec::decode("process", it)).collect()
     }
 
     /// Stores a process in its next state and tells the news of it, together.
@@ -43,35 +38,12 @@ impl Table {
     ) -> Result<Committed, TableError> {
         let row = Row::Process(it.app, it.id.clone());
         let ttl = codec::ttl(it.created_at.unix_timestamp() + KEPT);
-        for attempt in 0..TRIES {
-            let place = next(now, self.head(it.app, &Stream::App).await?);
-            let (told, body, extra) = stream_row(it.app, &Stream::App, place, news, now)?;
-            let process = aws_sdk_dynamodb::types::Put::builder()
-                .table_name(&self.name)
-                .set_item(Some(codec::encode(&row, it, ttl.clone())?))
-                .condition_expression("revision = :before")
-                .expression_attribute_values(":before", AttributeValue::N(it.revision.saturating_sub(1).to_string()));
-            let rows = [
-                process.build().map_err(|it| TableError::write(&row, it))?,
-                self.put_row(&told, &body, extra, "attribute_not_exists(PK)")?,
-            ];
-            let rows = rows.map(|it| TransactWriteItem::builder().put(it).build());
-            let write = self.client.transact_write_items().set_transact_items(Some(rows.into()));
-            // a token per try of a place: the SDK's own repeats are absorbed for ten minutes
-            let token = format!("{}-{}", &it.id[..it.id.len().min(20)], place.sequence % 1_000_000_000);
-            let write = write.client_request_token(token).return_consumed_capacity(COUNTED);
-            match write.send().await.map_err(|it| it.into_service_error()) {
-                Ok(_) => return Ok(Committed::Done),
-                Err(TransactWriteItemsError::TransactionCanceledException(why)) => {
-                    let first = why.cancellation_reasons().first().and_then(CancellationReason::code);
-                    if first == Some("ConditionalCheckFailed") {
-                        return Ok(Committed::Overtaken);
-                    }
-                    yield_to_others(attempt).await; // another writer took the number
-                }
-                Err(source) => return Err(TableError::write(&row, source)),
-            }
-        }
-        Err(TableError::conflict(&row))
+        let process = aws_sdk_dynamodb::types::Put::builder()
+            .table_name(&self.name)
+            .set_item(Some(codec::encode(&row, it, ttl)?))
+            .condition_expression("revision = :before")
+            .expression_attribute_values(":before", AttributeValue::N(it.revision.saturating_sub(1).to_string()));
+        let process = process.build().map_err(|it| TableError::write(&row, it))?;
+        self.write_and_tell(&row, it.app, TransactWriteItem::builder().put(process).build(), news, now).await
     }
 }

@@ -162,7 +162,14 @@ impl Link {
             it.channel = confirming(&self.connection).await?;
             it.bound.clear();
         }
-        if !it.bound.contains(&to.queue) {
+        if it.bound.contains(&to.queue) {
+            // others may be bound to the exchange as well: that the broker could route it says nothing about this queue
+            let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+            if let Err(error) = it.channel.queue_declare(short(&to.queue)?, passive, FieldTable::default()).await {
+                it.bound.remove(&to.queue);
+                return Err(error.into());
+            }
+        } else {
             self.bind(&mut it, &to.queue).await?;
         }
         let properties = BasicProperties::default()
@@ -198,8 +205,13 @@ impl Link {
             let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
             it.channel.queue_declare(short(queue)?, durable, FieldTable::default()).await?;
         }
-        let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-        it.channel.exchange_declare(EXCHANGE.into(), ExchangeKind::Topic, durable, FieldTable::default()).await?;
+        let topic = ExchangeKind::Topic;
+        let passive = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
+        if it.channel.exchange_declare(EXCHANGE.into(), topic.clone(), passive, FieldTable::default()).await.is_err() {
+            it.channel = confirming(&self.connection).await?;
+            let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+            it.channel.exchange_declare(EXCHANGE.into(), topic, durable, FieldTable::default()).await?;
+        }
         let key = key(queue)?;
         let bind = QueueBindOptions::default();
         it.channel.queue_bind(short(queue)?, EXCHANGE.into(), key, bind, FieldTable::default()).await?;

@@ -1,0 +1,57 @@
+//! Connections that are kept while an environment is warm: one per receiver, one call at a time, and nobody waits for
+//! another receiver's.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use domain::delivery::Outcome;
+use tokio::sync::Mutex as Turn;
+
+/// Connections at most; with one more all are forgotten.
+const MOST: usize = 50;
+
+/// Connections by name.
+pub(crate) struct Kept<L>(Mutex<HashMap<String, Arc<Turn<Slot<L>>>>>);
+
+/// A connection, if there is one, and when a call last had no answer.
+pub(crate) struct Slot<L> {
+    pub(crate) link: Option<L>,
+    silent: Option<Instant>,
+}
+
+impl<L> Default for Kept<L> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<L> Kept<L> {
+    /// Makes a call when it is its turn, with the whole deadline from then on. If the receiver went silent on a call that
+    /// this one waited for, it is not tried: all of a batch would wait one after the other.
+    pub(crate) async fn call<T: From<Outcome>>(
+        &self,
+        name: String,
+        what: &str,
+        call: impl AsyncFnOnce(&mut Slot<L>) -> T,
+    ) -> T {
+        let slot = {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if all.len() >= MOST && !all.contains_key(&name) {
+                all.clear();
+            }
+            all.entry(name).or_insert_with(|| Arc::new(Turn::new(Slot { link: None, silent: None }))).clone()
+        };
+        let asked = Instant::now();
+        let mut slot = slot.lock().await;
+        if slot.silent.is_some_and(|it| it > asked) {
+            return Outcome::Unreachable { why: "no answer to the message before this one".to_owned() }.into();
+        }
+        let called = tokio::time::timeout(guard::TOTAL, call(&mut slot)).await;
+        called.unwrap_or_else(|_| {
+            // whatever it waits for, nobody waits for it any more
+            (slot.link, slot.silent) = (None, Some(Instant::now()));
+            Outcome::Unreachable { why: format!("no {what} within {} seconds", guard::TOTAL.as_secs()) }.into()
+        })
+    }
+}

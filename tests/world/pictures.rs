@@ -1,0 +1,24 @@
+//! The test media.
+
+use crate::project;
+
+/// A file of the test media.
+pub fn media(name: &str) -> Vec<u8> {
+    std::fs::read(project().join("tests/media").join(name)).expect("a test file")
+}
+
+/// The same picture `count` times, side by side.
+pub fn side_by_side(name: &str, count: u32) -> Vec<u8> {
+    let one = image::load_from_memory(&media(name)).expect("a picture").into_rgb8();
+    let mut all = image::RgbImage::new(one.width() * count, one.height());
+    for index in 0..count {
+        image::imageops::replace(&mut all, &one, i64::from(index * one.width()), 0);
+    }
+    jpeg(&image::DynamicImage::ImageRgb8(all))
+}
+
+pub fn jpeg(picture: &image::DynamicImage) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, image::ImageFormat::Jpeg).expect("a JPEG");
+    bytes.into_inner()
+}
