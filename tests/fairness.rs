@@ -126,3 +126,33 @@ fn a_healthy_receiver_does_not_notice_the_others_and_nothing_is_lost() {
         assert_eq!(all.as_array().unwrap().iter().filter(|it| it["isActive"] == true).count(), 4);
     });
 }
+
+/// All endpoints of one application hang; another application's are as quick as ever (realtime, 4.3, case 8).
+#[test]
+fn an_application_whose_receivers_all_hang_holds_up_no_other() {
+    World::alone(async || {
+        let data = tempfile::tempdir().unwrap();
+        let stack = own_stack(data.path(), &[]).await;
+        let (ours, theirs) = (World::open(&stack).await, World::open(&stack).await);
+        let only = [("types", "item.*")];
+        let healthy = ours.webhook(&only).await;
+        let mut hanging = Vec::new();
+        for _ in 0..3 {
+            hanging.push(theirs.webhook(&only).await);
+        }
+        let mut rows = Vec::new();
+        for (name, silent) in [("answer", false), ("hang", true)] {
+            hanging.iter().filter(|_| silent).for_each(|it| it.always(Answer::Silence));
+            healthy.forget();
+            let (a, b) = (Swarm::start().await, Swarm::start().await);
+            tokio::join!(scan(&ours, &a, name, 100), scan(&theirs, &b, name, 100));
+            ours.until("all of ours came", async || (healthy.of("item.skipped").len() == 100).then_some(())).await;
+            let all = latencies(&healthy);
+            println!("| another application's three receivers {name} | {} | {} |", share(&all, 0.5), share(&all, 0.99));
+            rows.push(share(&all, 0.99));
+        }
+        println!("p99 beside them is {:.2} times that before", rows[1] as f64 / rows[0].max(1) as f64);
+        let ids: BTreeSet<String> = healthy.of("item.skipped").into_iter().map(|it| it.id).collect();
+        assert_eq!(ids.len(), 100, "each once");
+    });
+}

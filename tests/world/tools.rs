@@ -101,7 +101,11 @@ impl Rabbit {
     fn command(&self, program: &str) -> Command {
         let folder = self.folder.path();
         let mut command = Command::new(format!("{RABBIT_HOME}/{program}"));
-        command.env("HOME", folder).env("RABBITMQ_NODENAME", format!("test{}@localhost", self.port));
+        // what it leaves behind when it is stopped in the middle, it leaves there
+        command
+            .current_dir(folder)
+            .env("HOME", folder)
+            .env("RABBITMQ_NODENAME", format!("test{}@localhost", self.port));
         command.env("RABBITMQ_NODE_PORT", self.port.to_string()).env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1");
         command.env("RABBITMQ_DIST_PORT", (self.port + 1).to_string());
         command.env("RABBITMQ_MNESIA_BASE", folder.join("data")).env("RABBITMQ_LOG_BASE", folder.join("log"));
