@@ -4,7 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
-use system_tests::receiver::Message;
+use system_tests::client::outcomes;
+use system_tests::receiver::{Answer, Message};
 use system_tests::{World, media, text};
 
 const GENERATE: &str = "/api/v1/Image/Generation/AdCreativesByKind";
@@ -169,5 +170,30 @@ fn a_video_item_gives_a_still_and_what_cannot_be_made_is_told_as_failed() {
             let (status, refused) = generate(world, fields, file).await;
             assert!(status == 400 && refused["errors"][field].is_array(), "{field}: {refused}");
         }
+    });
+}
+
+/// A newer progress takes the place of an older one that waits for its retry (realtime, D-17).
+#[test]
+fn a_progress_that_is_overtaken_is_not_delivered_any_more() {
+    World::run(async |world| {
+        let hook = world
+            .webhook(&[("types", "tasks.*"), ("everyProgress", "true"), ("exponentialBackoffFactor", "10.0")])
+            .await;
+        let id = hook.channel.lock().unwrap().clone();
+        hook.answers([Answer::Status(500, vec![])]);
+        let fields = [("renderKind", "MediumBanner,HalfPage,LeaderBoard")];
+        let (status, process) = generate(world, &fields, Some(File("uploadedImage", media("astronaut.jpg")))).await;
+        assert_eq!(status, 200, "{process}");
+        let first = world.until("the first progress was refused", async || hook.messages().into_iter().next()).await;
+        assert!(first.body["data"]["progress"].as_u64() < Some(100), "{first:?}");
+        world
+            .until("the last progress came", async || {
+                hook.messages().into_iter().find(|it| it.body["data"]["progress"] == 100)
+            })
+            .await;
+        let dropped = world.delivery(&id, &first.id, "dropped").await;
+        assert_eq!(outcomes(&dropped), ["the receiver answered 500", "a newer notification has taken its place"]);
+        assert_eq!(hook.messages().iter().filter(|it| it.id == first.id).count(), 1, "it was not sent again");
     });
 }
