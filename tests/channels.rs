@@ -14,14 +14,8 @@ async fn ask(
     query: &[(&str, &str)],
     form: Option<&[(&str, &str)]>,
 ) -> (u16, Value) {
-    let request = world.http.request(method, format!("{}{path}", world.stack.url)).query(query);
-    let request = request.header("x-api-key", &world.keys.api_key).header("x-api-secret", &world.keys.api_secret);
-    let answer = match form {
-        Some(form) => request.form(form),
-        None => request,
-    };
-    let answer = answer.send().await.unwrap();
-    (answer.status().as_u16(), answer.json().await.unwrap())
+    let (status, text) = text_of(world, method, path, query, form).await;
+    (status, serde_json::from_str(&text).unwrap())
 }
 
 /// What a caller gets as text: the order of members counts.

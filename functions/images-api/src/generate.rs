@@ -9,6 +9,7 @@ use domain::image::{Format, KINDS, OPEN, Process, Source, Task, render_kinds, up
 use domain::item::Status;
 use domain::notification::is_name;
 use entry::clock;
+use published::form::not_valid;
 use published::{Caller, Envelope, Form, Refusal};
 
 use crate::State;
@@ -126,11 +127,6 @@ fn colour(text: &str) -> Option<[u8; 3]> {
     let number = u32::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 6)?;
     let [_, red, green, blue] = number.to_be_bytes();
     Some([red, green, blue])
-}
-
-fn not_valid(name: &'static str, text: &str) -> Refusal {
-    let shown: String = text.chars().take(64).collect();
-    Refusal::Field(name, format!("The value '{shown}' is not valid for {name}."))
 }
 
 #[cfg(test)]

@@ -42,23 +42,22 @@ impl Brokers {
     /// One attempt. A connection that has died meanwhile is made anew, once.
     pub async fn send(&self, to: &Receiver, message: &Message, sent_at: OffsetDateTime) -> Sent {
         let call = async |slot: &mut Slot<Link>| -> Sent {
-            if let Some(link) = slot.link.as_ref().filter(|it| it.is_open()) {
+            if let Some(mut link) = slot.link.take().filter(Link::is_open) {
                 match link.publish(to, message, sent_at).await {
-                    Ok(outcome) => return outcome.into(),
-                    Err(lost) if !lost.connection => {
-                        slot.link = None;
-                        return lost.outcome().into();
+                    Ok(outcome) => {
+                        slot.link = Some(link);
+                        return outcome.into();
                     }
+                    Err(lost) if !lost.connection => return lost.outcome().into(),
                     Err(_) => {}
                 }
             }
-            slot.link = None;
             // the address is judged before each use: networks that are allowed can change, and names can move
             let broker = match judge_broker(&to.url, &self.allowed) {
                 Ok(broker) => broker,
                 Err(why) => return Outcome::Forbidden { why: why.to_string() }.into(),
             };
-            let link = match Link::open(&broker, to, &self.allowed).await {
+            let mut link = match Link::open(&broker, to, &self.allowed).await {
                 Ok(link) => link,
                 Err(lost) => return lost.outcome().into(),
             };

@@ -146,7 +146,8 @@ impl<S: Send + Sync> FromRequest<S> for Form {
     }
 }
 
-fn not_valid(name: &'static str, text: &str) -> Refusal {
+/// A field that cannot be.
+pub fn not_valid(name: &'static str, text: &str) -> Refusal {
     Refusal::Field(name, format!("The value '{}' is not valid for {name}.", text.chars().take(64).collect::<String>()))
 }
 

@@ -101,6 +101,6 @@ impl Table {
             .expression_attribute_values(":now", AttributeValue::S(domain::rfc3339(now)));
         let update = update.build().map_err(|it| TableError::write(&row, it))?;
         let write = TransactWriteItem::builder().update(update).build();
-        Ok(self.write_and_tell(&row, app, write, std::slice::from_ref(news), now).await? == Committed::Done)
+        Ok(self.write_and_tell(&row, app, vec![write], std::slice::from_ref(news), now).await? == Committed::Done)
     }
 }

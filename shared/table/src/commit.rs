@@ -32,51 +32,27 @@ impl Table {
     /// Writes a plan. Of two plans from the same state, one is done.
     pub async fn commit(&self, plan: &Plan, now: OffsetDateTime) -> Result<Committed, TableError> {
         let Some(news) = &plan.news else { return self.put_item_from(&plan.item).await };
-        let app = plan.item.app;
-        for attempt in 0..TRIES {
-            let place = next(now, self.head(app, &Stream::App).await?);
-            let (row, body, extra) = stream_row(app, &Stream::App, place, std::slice::from_ref(news), now)?;
-            let mut rows =
-                vec![self.item_row(&plan.item)?, self.put_row(&row, &body, extra, "attribute_not_exists(PK)")?];
-            if let Some(results) = &plan.item.results {
-                let content = Content { item: plan.item.id, sha256: results.sha256.clone() };
-                rows.push(self.put_row(
-                    &content_row(&plan.item),
-                    &content,
-                    Attributes::new(),
-                    "attribute_not_exists(PK) OR attribute_exists(PK)",
-                )?);
-            }
-            let rows = rows.into_iter().map(|it| TransactWriteItem::builder().put(it).build()).collect();
-            let write =
-                self.client.transact_write_items().set_transact_items(Some(rows)).return_consumed_capacity(COUNTED);
-            // a token per try of a place: the SDK's own repeats are absorbed for ten minutes
-            let token =
-                format!("{}-{}-{}", &plan.item.id.to_string()[4..24], plan.item.revision, place.sequence % 1_000_000);
-            match write.client_request_token(token).send().await.map_err(|it| it.into_service_error()) {
-                Ok(_) => return Ok(Committed::Done),
-                Err(TransactWriteItemsError::TransactionCanceledException(it)) => {
-                    let failed = |it: Option<&CancellationReason>| {
-                        it.and_then(CancellationReason::code) == Some("ConditionalCheckFailed")
-                    };
-                    if failed(it.cancellation_reasons().first()) {
-                        return self.overtaken(&plan.item).await;
-                    }
-                    yield_to_others(attempt).await; // another writer took the number
-                }
-                Err(source) => return Err(TableError::write(&Row::Item(plan.item.id), source)),
-            }
+        let mut rows = vec![self.item_row(&plan.item)?];
+        if let Some(results) = &plan.item.results {
+            let content = Content { item: plan.item.id, sha256: results.sha256.clone() };
+            let always = "attribute_not_exists(PK) OR attribute_exists(PK)";
+            rows.push(self.put_row(&content_row(&plan.item), &content, Attributes::new(), always)?);
         }
-        Err(TableError::conflict(&Row::Item(plan.item.id)))
+        let rows = rows.into_iter().map(|it| TransactWriteItem::builder().put(it).build()).collect();
+        let item = &plan.item;
+        match self.write_and_tell(&Row::Item(item.id), item.app, rows, std::slice::from_ref(news), now).await? {
+            Committed::Done => Ok(Committed::Done),
+            Committed::Overtaken => self.overtaken(item).await,
+        }
     }
 
-    /// Writes a row under a condition and tells news of it in the application's stream, together. `Overtaken` if the
-    /// condition does not hold.
+    /// Writes rows, the first under a condition, and tells news of it in the application's stream, together. `Overtaken`
+    /// if the condition does not hold.
     pub(crate) async fn write_and_tell(
         &self,
         row: &Row,
         app: AppId,
-        write: TransactWriteItem,
+        rows: Vec<TransactWriteItem>,
         news: &[News],
         now: OffsetDateTime,
     ) -> Result<Committed, TableError> {
@@ -84,7 +60,8 @@ impl Table {
             let place = next(now, self.head(app, &Stream::App).await?);
             let (told, body, extra) = stream_row(app, &Stream::App, place, news, now)?;
             let told = self.put_row(&told, &body, extra, "attribute_not_exists(PK)")?;
-            let writes = vec![write.clone(), TransactWriteItem::builder().put(told).build()];
+            let mut writes = rows.clone();
+            writes.push(TransactWriteItem::builder().put(told).build());
             // the same writes have the same token: the SDK's own repeats are absorbed for ten minutes
             let token = sha256_hex(format!("{writes:?}").as_bytes());
             let all = self.client.transact_write_items().set_transact_items(Some(writes));

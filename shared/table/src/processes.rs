@@ -44,6 +44,7 @@ impl Table {
             .condition_expression("revision = :before")
             .expression_attribute_values(":before", AttributeValue::N(it.revision.saturating_sub(1).to_string()));
         let process = process.build().map_err(|it| TableError::write(&row, it))?;
-        self.write_and_tell(&row, it.app, TransactWriteItem::builder().put(process).build(), news, now).await
+        let write = TransactWriteItem::builder().put(process).build();
+        self.write_and_tell(&row, it.app, vec![write], news, now).await
     }
 }

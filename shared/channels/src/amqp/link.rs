@@ -23,7 +23,6 @@ use lapin::types::{FieldTable, ShortString};
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ErrorKind, ExchangeKind};
 use time::OffsetDateTime;
-use tokio::sync::Mutex;
 
 use super::{EXCHANGE, ROUTING_KEY, Receiver};
 use crate::message::Message;
@@ -66,15 +65,11 @@ impl Reactor for Vetted {
 /// A connection and its channel. One message is under way at a time: what the broker returns names no other.
 pub(super) struct Link {
     connection: Connection,
-    publishing: Mutex<Publishing>,
-    /// Ends the client's own thread, whatever it waits for.
-    _shutter: Shutter,
-}
-
-struct Publishing {
     channel: Channel,
     /// Queues that are there and bound, as far as is known.
     bound: HashSet<String>,
+    /// Ends the client's own thread, whatever it waits for.
+    _shutter: Shutter,
 }
 
 /// An attempt that did not come to an answer.
@@ -142,8 +137,7 @@ impl Link {
         let properties = ConnectionProperties::default().with_connection_name("notifications-api".into());
         let connection = Connection::connector(uri, runtime, connect, properties).await?;
         let channel = confirming(&connection).await?;
-        let publishing = Mutex::new(Publishing { channel, bound: HashSet::new() });
-        Ok(Self { connection, publishing, _shutter: shutter })
+        Ok(Self { connection, channel, bound: HashSet::new(), _shutter: shutter })
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -152,25 +146,24 @@ impl Link {
 
     /// Publishes and waits for the confirm. What the broker does not take is an outcome; a dead connection is lost.
     pub(super) async fn publish(
-        &self,
+        &mut self,
         to: &Receiver,
         message: &Message,
         sent_at: OffsetDateTime,
     ) -> Result<Outcome, Lost> {
-        let mut it = self.publishing.lock().await;
-        if !it.channel.status().connected() {
-            it.channel = confirming(&self.connection).await?;
-            it.bound.clear();
+        if !self.channel.status().connected() {
+            self.channel = confirming(&self.connection).await?;
+            self.bound.clear();
         }
-        if it.bound.contains(&to.queue) {
+        if self.bound.contains(&to.queue) {
             // others may be bound to the exchange as well: that the broker could route it says nothing about this queue
             let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-            if let Err(error) = it.channel.queue_declare(short(&to.queue)?, passive, FieldTable::default()).await {
-                it.bound.remove(&to.queue);
+            if let Err(error) = self.channel.queue_declare(short(&to.queue)?, passive, FieldTable::default()).await {
+                self.bound.remove(&to.queue);
                 return Err(error.into());
             }
         } else {
-            self.bind(&mut it, &to.queue).await?;
+            self.bind(&to.queue).await?;
         }
         let properties = BasicProperties::default()
             .with_delivery_mode(2)
@@ -181,11 +174,11 @@ impl Link {
             .with_timestamp(u64::try_from(sent_at.unix_timestamp()).unwrap_or_default());
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let key = key(&to.queue)?;
-        let confirm = it.channel.basic_publish(EXCHANGE.into(), key, options, &message.body, properties).await?;
+        let confirm = self.channel.basic_publish(EXCHANGE.into(), key, options, &message.body, properties).await?;
         Ok(match confirm.await? {
             Confirmation::Ack(None) => Outcome::Confirmed,
             Confirmation::Ack(Some(back)) | Confirmation::Nack(Some(back)) => {
-                it.bound.remove(&to.queue); // the next attempt looks whether the queue is there
+                self.bound.remove(&to.queue); // the next attempt looks whether the queue is there
                 Outcome::Rejected { why: format!("returned: {} {}", back.reply_code, back.reply_text) }
             }
             Confirmation::Nack(None) => Outcome::Rejected { why: "the broker did not take it (nack)".to_owned() },
@@ -194,28 +187,29 @@ impl Link {
     }
 
     /// Makes exchange and queue, if they are not there, and binds them. A queue that is there stays as it is.
-    async fn bind(&self, it: &mut Publishing, queue: &str) -> Result<(), Lost> {
+    async fn bind(&mut self, queue: &str) -> Result<(), Lost> {
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        if let Err(error) = it.channel.queue_declare(short(queue)?, passive, FieldTable::default()).await {
+        if let Err(error) = self.channel.queue_declare(short(queue)?, passive, FieldTable::default()).await {
             let missing = matches!(error.kind(), ErrorKind::ProtocolError(it) if it.get_id() == 404);
             if !missing {
                 return Err(error.into());
             }
-            it.channel = confirming(&self.connection).await?; // the question has closed it
+            self.channel = confirming(&self.connection).await?; // the question has closed it
             let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-            it.channel.queue_declare(short(queue)?, durable, FieldTable::default()).await?;
+            self.channel.queue_declare(short(queue)?, durable, FieldTable::default()).await?;
         }
         let topic = ExchangeKind::Topic;
         let passive = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
-        if it.channel.exchange_declare(EXCHANGE.into(), topic.clone(), passive, FieldTable::default()).await.is_err() {
-            it.channel = confirming(&self.connection).await?;
+        if self.channel.exchange_declare(EXCHANGE.into(), topic.clone(), passive, FieldTable::default()).await.is_err()
+        {
+            self.channel = confirming(&self.connection).await?;
             let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-            it.channel.exchange_declare(EXCHANGE.into(), topic, durable, FieldTable::default()).await?;
+            self.channel.exchange_declare(EXCHANGE.into(), topic, durable, FieldTable::default()).await?;
         }
         let key = key(queue)?;
         let bind = QueueBindOptions::default();
-        it.channel.queue_bind(short(queue)?, EXCHANGE.into(), key, bind, FieldTable::default()).await?;
-        it.bound.insert(queue.to_owned());
+        self.channel.queue_bind(short(queue)?, EXCHANGE.into(), key, bind, FieldTable::default()).await?;
+        self.bound.insert(queue.to_owned());
         Ok(())
     }
 }
