@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
+use tokio::time::MissedTickBehavior;
 
 use crate::event::Bus;
 use crate::function::Function;
@@ -14,6 +15,9 @@ use crate::process::Outcome;
 use crate::sqs::{Send, Sqs};
 use crate::template::StreamSource;
 use crate::{ACCOUNT, REGION, StackError, aws_json, now_ms, pause, stream_filter};
+
+/// Lambda polls a shard four times a second (AWS, Lambda with DynamoDB streams).
+const BETWEEN_POLLS: Duration = Duration::from_millis(250);
 
 /// What a mapping works with.
 pub(crate) struct Mapping {
@@ -35,13 +39,15 @@ struct Batch {
 }
 
 impl Mapping {
-    /// Polls for ever, four times a second as Lambda does.
+    /// Polls for ever, four times a second as Lambda does; at once if a batch was full.
     pub(crate) async fn run(self) {
         let mut iterator = None;
+        let mut polls = tokio::time::interval(BETWEEN_POLLS);
+        polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             match self.poll(&mut iterator).await {
                 Ok(true) => {}
-                Ok(false) => pause(Duration::from_millis(200)).await,
+                Ok(false) => drop(polls.tick().await),
                 Err(error) => {
                     iterator = None;
                     self.bus.note(format!("could not read the table's stream: {error}"));
@@ -55,7 +61,7 @@ impl Mapping {
         aws_json::ask(&self.http, &self.dynamodb, &format!("DynamoDBStreams_20120810.{operation}"), body).await
     }
 
-    /// Handles the next records; `false` if there were none.
+    /// Handles the next records; `false` if there were fewer than a batch takes.
     async fn poll(&self, iterator: &mut Option<String>) -> Result<bool, StackError> {
         let at = match iterator.take() {
             Some(it) => it,
@@ -66,12 +72,13 @@ impl Mapping {
         *iterator = answer["NextShardIterator"].as_str().map(str::to_owned);
         let records = answer["Records"].as_array().cloned().unwrap_or_default();
         let Some(last) = records.last().map(sequence) else { return Ok(false) };
+        let full = records.len() >= self.source.batch;
         let wanted: Vec<Value> = records.into_iter().map(localised(&self.table)).filter(|it| self.wants(it)).collect();
         if !wanted.is_empty() {
             self.handle(wanted).await?;
         }
         self.mark(&last)?;
-        Ok(true)
+        Ok(full)
     }
 
     /// Everything up to a record was handled. Kept after each part of a batch, as Lambda does: after a kill a part that was

@@ -39,6 +39,8 @@ pub(super) async fn run(sockets: usize, notifications: usize, json: bool) -> Res
         let mut took = Vec::new();
         for number in 0..TIMED {
             let user = number * 7_919 % open.len();
+            // each at another moment between two polls of the stream: who starts when the last one came waits longest
+            tokio::time::sleep(Duration::from_millis(number as u64 * 97 % 250)).await;
             let began = Instant::now();
             send(&stack, &keys, &format!("u{user}"), &json!({ "title": format!("timed {number}") })).await?;
             heard(&mut open[user], &format!("timed {number}")).await?;
