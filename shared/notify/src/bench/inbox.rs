@@ -39,8 +39,7 @@ pub(super) async fn run(sockets: usize, notifications: usize, json: bool) -> Res
         let mut took = Vec::new();
         for number in 0..TIMED {
             let user = number * 7_919 % open.len();
-            // each at another moment between two polls of the stream: who starts when the last one came waits longest
-            tokio::time::sleep(Duration::from_millis(number as u64 * 97 % 250)).await;
+            somewhere_between_polls(number).await;
             let began = Instant::now();
             send(&stack, &keys, &format!("u{user}"), &json!({ "title": format!("timed {number}") })).await?;
             heard(&mut open[user], &format!("timed {number}")).await?;
@@ -79,6 +78,12 @@ pub(super) async fn run(sockets: usize, notifications: usize, json: bool) -> Res
 
 fn number(it: &Value, name: &str) -> f64 {
     it[name].as_f64().unwrap_or(0.0)
+}
+
+/// Each notification begins at another moment between two polls of the stream: right after one it would wait longest.
+#[expect(clippy::disallowed_methods, reason = "what is measured depends on when it begins")]
+async fn somewhere_between_polls(number: usize) {
+    tokio::time::sleep(Duration::from_millis(number as u64 * 97 % 250)).await;
 }
 
 fn row(what: &str, mut took: Vec<Duration>) -> Value {
