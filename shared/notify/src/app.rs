@@ -64,6 +64,9 @@ pub(crate) struct Create {
     /// Who switches it on
     #[arg(long)]
     by: Option<String>,
+    /// Its inbox takes clients without credentials, where the deployment has `InboxAuth=open`
+    #[arg(long)]
+    open_inbox: bool,
     #[command(flatten)]
     operator: Operator,
 }
@@ -108,7 +111,10 @@ async fn rotate(it: RotateJwtKey, data: &Path, as_json: bool) -> Result<(), CliE
 
 async fn create(it: Create, data: &Path, as_json: bool) -> Result<(), CliError> {
     let (url, key) = it.operator.place(data)?;
-    let body = json!({ "name": it.name, "facialRecognition": it.faces, "requestedBy": it.by.unwrap_or_default() });
+    let body = json!({
+        "name": it.name, "facialRecognition": it.faces, "requestedBy": it.by.unwrap_or_default(),
+        "openInbox": it.open_inbox,
+    });
     let request = http()?.post(format!("{url}/api/v1/Applications")).header("x-operator-key", key).json(&body);
     let keys = settle(&url, "making the application", request).await?;
     if as_json {

@@ -18,6 +18,20 @@ pub(crate) enum Command {
     Import(Import),
     /// Show the application's settings; secrets are masked
     Show(Show),
+    /// Change settings, and leave the others as they are
+    Set(Set),
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  notify config set items_per_day=500\n  notify config set 'allowed_origins=[\"https://player.example.com\"]' reconcile_minutes=30"
+)]
+pub(crate) struct Set {
+    /// JSON, or a text
+    #[arg(required = true, value_name = "NAME=VALUE")]
+    settings: Vec<String>,
+    #[command(flatten)]
+    target: Target,
 }
 
 #[derive(Args)]
@@ -90,7 +104,31 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
             show(&settings, as_json);
             Ok(())
         }
+        Command::Set(it) => set(it, data, as_json).await,
     }
+}
+
+async fn set(it: Set, data: &Path, as_json: bool) -> Result<(), CliError> {
+    let mut given = Map::new();
+    for pair in &it.settings {
+        let pair =
+            pair.split_once('=').ok_or_else(|| CliError::Other("a setting is given as NAME=VALUE".to_owned()))?;
+        let value = serde_json::from_str(pair.1).unwrap_or_else(|_| json!(pair.1));
+        given.insert(pair.0.to_owned(), value);
+    }
+    let settings = store(&Client::open(it.target, data)?, &given).await?;
+    show(&settings, as_json);
+    Ok(())
+}
+
+/// Stores settings, and leaves the others as they are.
+async fn store(client: &Client, given: &Map<String, Value>) -> Result<Value, CliError> {
+    let mut settings = client.get("/api/v1/Media/Settings").await?;
+    for (name, value) in given {
+        settings[name] = value.clone();
+    }
+    let request = client.request(Method::PUT, "/api/v1/Media/Settings").json(&settings);
+    client.ask("storing the settings", request).await
 }
 
 async fn import(it: Import, data: &Path, as_json: bool) -> Result<(), CliError> {
@@ -107,12 +145,7 @@ async fn import(it: Import, data: &Path, as_json: bool) -> Result<(), CliError> 
     }
     let read = read(&config, &variables).map_err(CliError::Other)?;
     let client = Client::open(it.target, data)?;
-    let mut settings = client.get("/api/v1/Media/Settings").await?;
-    for (name, value) in &read.settings {
-        settings[name] = value.clone();
-    }
-    let request = client.request(Method::PUT, "/api/v1/Media/Settings").json(&settings);
-    let settings = client.ask("storing the settings", request).await?;
+    let settings = store(&client, &read.settings).await?;
     show(&settings, as_json);
     if as_json {
         return Ok(());

@@ -16,7 +16,7 @@ use crate::queues::{Letter, Place, Queues};
     after_help = "Examples:\n  notify dead-letters\n  notify dead-letters webhook --json\n  notify dead-letters --stack notifications"
 )]
 pub(crate) struct Args {
-    /// `scan`, `faces`, `webhook`, `iconik` or `stream`; without it, all
+    /// `scan`, `faces`, `webhook`, `amqp`, `signalr`, `push`, `render`, `iconik` or `stream`; without it, all
     kind: Option<String>,
     /// At most so many of each kind
     #[arg(long, default_value_t = 100)]

@@ -2,6 +2,7 @@
 
 mod app;
 mod bench;
+mod bucket;
 mod channel;
 mod client;
 mod config;
@@ -46,12 +47,14 @@ const EXAMPLES: &str = "Examples:
   notify up --port 8080 --fresh        on another port, with empty data
   notify scan datacore-demo            scan the demo bucket now and show what it finds
   notify receive --port 9000           be a webhook receiver: add itself, verify, print
+  notify bucket list                   what is scanned, and how that went
   notify app create newsroom --faces   make an application and show its keys, once
   notify key create player --scope inbox
                                        a key that is good for inboxes alone
   notify channel test 0f8fad5b-…       send a test message to a channel and show what became of it
   notify config import --config config.json --env .env
                                        take an existing configuration over
+  notify config set items_per_day=500  change a setting
   notify iconik ensure-webhook         make or repair our webhooks at Iconik
   notify send --user 123 --title Hello a notification for a user's inbox
   notify listen --user 123             a user's notifications as they come, whatever drops
@@ -69,6 +72,9 @@ enum Command {
     Scan(scan::Args),
     /// Be a webhook receiver: add itself as a channel, verify each signature, print what comes
     Receive(receive::Args),
+    /// Buckets that are scanned
+    #[command(subcommand)]
+    Bucket(bucket::Command),
     /// Applications
     #[command(subcommand)]
     App(app::Command),
@@ -111,6 +117,7 @@ async fn main() -> ExitCode {
         Some(Command::Up(args)) => up::run(args, data, json).await,
         Some(Command::Scan(args)) => scan::run(args, data, json).await,
         Some(Command::Receive(args)) => receive::run(args, data, json).await,
+        Some(Command::Bucket(command)) => bucket::run(command, data, json).await,
         Some(Command::App(command)) => app::run(command, data, json).await,
         Some(Command::Key(command)) => key::run(command, data, json).await,
         Some(Command::Channel(command)) => channel::run(command, data, json).await,

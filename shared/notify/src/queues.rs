@@ -30,7 +30,7 @@ pub(crate) struct Queues {
 
 /// A dead letter.
 pub(crate) struct Letter {
-    /// `scan`, `faces`, `webhook` or `stream`.
+    /// `scan`, `faces`, `webhook`, `amqp`, `signalr`, `push`, `render`, `iconik` or `stream`.
     pub(crate) kind: String,
     pub(crate) queue: String,
     pub(crate) receipt: String,
