@@ -23,6 +23,13 @@ fn a_change_reaches_open_sockets_and_those_who_catch_up() {
         let first = post(world, json!({ "title": "render 40 %", "type": "task.progress" })).await;
         let batch: Vec<Value> = (0..5).map(|it| json!({ "title": format!("of a batch {it}") })).collect();
         let (_, sent) = world.ask("POST", PATH, Some(json!(batch))).await;
+        let wrong = json!([{ "title": "" }, { "title": "x", "priority": 99 }]);
+        let (status, refused) = world.ask("POST", PATH, Some(wrong)).await;
+        assert_eq!(
+            (status, &refused[0]["status"], &refused[1]["status"]),
+            (422, &json!(422), &json!(422)),
+            "{refused}"
+        );
         let mut socket = world.listen("jane", None).await;
         socket.caught_up().await;
         // one in a row of its own, and one in the middle of a batch
@@ -146,7 +153,11 @@ fn what_a_user_does_not_want_is_not_stored_and_what_stays_unread_is_escalated() 
         let answer = world.http.put(&url).bearer_auth(&token).json(&rules).send().await.unwrap();
         assert_eq!(answer.status(), 200, "a user sets them with a token of its own");
         assert_eq!(world.get("/api/v1/Inbox/jane/Preferences").await, rules);
-        for wrong in [json!({ "rules": [{ "type": "a b", "inApp": true }] }), json!({ "rules": [{ "type": "a" }] })] {
+        for wrong in [
+            json!({ "rules": [{ "type": "a b", "inApp": true }] }),
+            json!({ "rules": [{ "type": "a" }] }),
+            json!({ "rules": [{ "type": "a", "inApp": false, "escalateAfterMinutes": 1 }] }),
+        ] {
             assert_eq!(world.ask("PUT", "/api/v1/Inbox/jane/Preferences", Some(wrong.clone())).await.0, 422, "{wrong}");
         }
         let batch = json!([{ "title": "buy", "type": "advert.summer" }, { "title": "hello" }]);
@@ -159,6 +170,10 @@ fn what_a_user_does_not_want_is_not_stored_and_what_stays_unread_is_escalated() 
         assert_eq!(state(&minor["id"]).await, "pending");
         world.ask("POST", "/api/v1/Inbox/jane/Marks", Some(json!({ "change": "read", "ids": [minor["id"]] }))).await;
         assert_eq!(state(&minor["id"]).await, "cancelled", "reading cancels it, and says so");
+        world.ask("POST", "/api/v1/Inbox/jane/Marks", Some(json!({ "change": "unread", "ids": [minor["id"]] }))).await;
+        assert_eq!(state(&minor["id"]).await, "cancelled", "it was looked after, and stays so");
+        let path = format!("{PATH}/{}", text(&alarm["id"]));
+        assert_eq!(world.ask("PUT", &path, Some(json!({ "title": "disk fuller" }))).await.0, 200);
         let told = world
             .until("the webhook hears of it", async || {
                 world.stack.fire("sweep").await;
@@ -167,6 +182,7 @@ fn what_a_user_does_not_want_is_not_stored_and_what_stays_unread_is_escalated() 
             .await;
         let data = &told.body["data"];
         assert_eq!((&data["user"], &data["notification"]["id"]), (&json!("jane"), &alarm["id"]), "{data}");
+        assert_eq!(data["notification"]["data"]["title"], "disk fuller", "a change leaves the escalation as it is");
         world.until("it is noted", async || (state(&alarm["id"]).await == "told").then_some(())).await;
         assert_eq!(hook.of("notification.escalated").len(), 1);
     });

@@ -83,6 +83,8 @@ fn idle_old_and_lost_sockets_end_and_nothing_is_lost_with_them() {
         world.send("john", "one is left").await;
         assert_eq!(socket.wait("notifications").await["items"][0]["title"], "one is left");
         world.until("no push is left over", async || world.leftovers().is_empty().then_some(())).await;
+        let left = world.get("/api/v1/Inbox/john/Connections").await;
+        assert_eq!(left.as_array().unwrap().len(), 1, "the rows of the lost ones are gone: {left}");
         stack.sockets.keep_silent(false);
         // a stack that is killed: the cursor is still good in the next one
         let cursor = text(&world.get("/api/v1/Inbox/john/Notifications?limit=1").await["items"][0]["cursor"]);
@@ -93,5 +95,33 @@ fn idle_old_and_lost_sockets_end_and_nothing_is_lost_with_them() {
         world.send("john", "after the kill").await;
         let mut socket = world.listen("john", Some(&cursor)).await;
         assert_eq!(socket.wait("notifications").await["items"][0]["title"], "after the kill");
+    });
+}
+
+#[test]
+fn what_is_over_the_limit_is_told_again_and_who_never_takes_it_is_closed_and_resumes() {
+    World::alone(async || {
+        let folder = tempfile::tempdir().unwrap();
+        let stack = own_stack(folder.path(), &[]).await;
+        let world = &World::open(&stack).await;
+        let mut socket = world.listen("jane", None).await;
+        let (_, cursor) = socket.caught_up().await;
+        world.until("nothing is under way", async || world.leftovers().is_empty().then_some(())).await;
+        // the SDK tries three times at once; then the queue, later
+        stack.sockets.refuse_posts(4);
+        world.send("jane", "told again").await;
+        assert_eq!(socket.wait("notifications").await["items"][0]["title"], "told again");
+        stack.sockets.refuse_posts(usize::MAX);
+        let missed = world.send("jane", "never taken").await["sequence"].as_u64().unwrap();
+        let end = loop {
+            if let Err(end) = socket.next().await {
+                break end;
+            }
+        };
+        assert_eq!(end, End::Closed(1000), "too slow to follow");
+        stack.sockets.refuse_posts(0);
+        let mut socket = world.listen("jane", Some(&cursor)).await;
+        assert_eq!(socket.caught_up().await.0, [missed - 1, missed]);
+        world.until("no push is left over", async || world.leftovers().is_empty().then_some(())).await;
     });
 }

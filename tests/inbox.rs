@@ -54,6 +54,18 @@ fn the_seeds_clients_find_what_they_know() {
                 (ours == 3).then_some(())
             })
             .await;
+        // each of its own, far apart: the list of everything is no list of the newest few batches
+        for number in 0..25 {
+            let body = json!({ "title": format!("one of many {number}"), "description": "", "identifier": "", "user_id": user });
+            assert_eq!(seed(world, "POST", "/notifications/", Some(body)).await.0, 200);
+            world
+                .until("it is in the list of everything", async || {
+                    let (_, all) = seed(world, "GET", "/notifications/", None).await;
+                    let ours = all.as_array().unwrap().iter().filter(|it| it["user_id"] == user).count();
+                    (ours == 4 + number).then_some(())
+                })
+                .await;
+        }
         for wrong in [
             json!({ "title": "t" }),
             json!({ "title": "", "description": "", "identifier": "", "user_id": 1 }),

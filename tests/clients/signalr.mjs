@@ -55,9 +55,10 @@ const connection = (url, options = {}, more = (it) => it) => {
     accessTokenFactory: () => TOKEN, transport: HttpTransportType.WebSockets, ...options,
   }).configureLogging(LogLevel.None);
   const made = more(builder).build();
-  made.seen = [];
+  made.seen = []; made.raw = [];
   // at least once, and in the order of their numbers: what was under way while the connection opened may come twice
   made.on('Notifications', (items) => {
+    made.raw.push(...items.map((one) => one.title));
     made.seen.push(...items.filter((one) => made.seen.every((it) => it.id !== one.id)));
     made.seen.sort((one, other) => one.sequence - other.sequence);
   });
@@ -130,6 +131,39 @@ const cases = {
     await until('group and everyone come', () => ['for the group', 'for everyone'].every((one) => titles(it).includes(one)));
     await it.stop();
   },
+  'is told alone, put into a group, taken out of it, and closed': async () => {
+    const [it, other] = [connection(base), connection(base, {}, (builder) => builder.withStatefulReconnect())];
+    const words = [];
+    for (const one of [it, other]) one.on('Refresh', (...all) => words.push([one === it, ...all]));
+    const path = `${base}/api/v1/Inbox/${USER_ID}/Connections`;
+    const all = async () => (await (await fetch(path, { headers: keys })).json()).map((one) => one.id);
+    const before = await all();
+    await it.start();
+    let mine;
+    for (let round = 0; !mine && round < 200; round++) mine = (await all()).find((one) => !before.includes(one));
+    await other.start();
+    const one = `${path}/${encodeURIComponent(mine)}`;
+    const say = await fetch(`${one}/Messages`, { method: 'POST', headers: keys, body: JSON.stringify({ target: 'Refresh', arguments: ['list', 7] }) });
+    equal(say.status, 202, 'a word');
+    await until('it comes', () => words.length > 0);
+    equal(words, [[true, 'list', 7]], 'to this connection alone');
+    const group = `${base}/api/v1/Groups/late/Connections/${encodeURIComponent(mine)}`;
+    equal((await fetch(group, { method: 'PUT', headers: keys })).status, 204, 'join');
+    await send('for those who came late', '/api/v1/Groups/late/Notifications');
+    await until('the group comes', () => titles(it).includes('for those who came late'));
+    equal((await fetch(group, { method: 'DELETE', headers: keys })).status, 204, 'leave');
+    await send('for nobody', '/api/v1/Groups/late/Notifications');
+    await send('for the user');
+    await until('both hear the user', () => [it, other].every((one) => titles(one).includes('for the user')));
+    equal([it, other].some((one) => titles(one).includes('for nobody')), false, 'after leaving');
+    let closed = 0;
+    for (const one of [it, other]) one.onclose(() => { closed += 1; });
+    equal((await fetch(one, { method: 'DELETE', headers: keys })).status, 204, 'close');
+    await until('it is closed', () => closed === 1);
+    equal((await fetch(one, { headers: keys })).status, 404, 'gone');
+    equal((await fetch(path, { method: 'DELETE', headers: keys })).status, 204, 'close all');
+    await until('both are closed', () => closed === 2); // a stateful one, too: it cannot be taken up again
+  },
   'catches up from a cursor': async () => {
     const first = await send('seen');
     await send('missed 1'); await send('missed 2');
@@ -185,7 +219,7 @@ const cases = {
     }
     equal([closed, it.connectionId === id], [false, true], 'the same connection');
     const wanted = ['before', 'during 0', 'during 1', 'during 2'];
-    equal(titles(it).filter((one) => wanted.includes(one)), wanted, 'all, in order');
+    equal(it.raw.filter((one) => wanted.includes(one)), wanted, 'all, as they came: in order, and none twice');
     await it.stop();
     between.end();
   },

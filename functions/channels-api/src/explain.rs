@@ -6,7 +6,7 @@ use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use domain::channel::{Channel, TEST};
 use domain::health::Gate;
-use domain::notification::{News, Notification, NotificationId, Place, Stream};
+use domain::notification::{News, Notification, NotificationId, Stream};
 use domain::{AppId, from_millis, millis, rfc3339};
 use entry::clock;
 use serde::Serialize;
@@ -106,7 +106,7 @@ fn why_not(channel: &Channel, told: &Notification) -> Vec<String> {
 async fn superseded(state: &State, app: AppId, it: &Notification) -> Result<bool, Refusal> {
     let Some(key) = it.data.get("collapseKey").and_then(|it| it.as_str()) else { return Ok(false) };
     let newest = state.table.collapsed(app, "", key).await.map_err(Refusal::internal)?;
-    Ok(newest.is_some_and(|newest| newest > Place { epoch: it.id.epoch, sequence: it.id.sequence }))
+    Ok(newest.is_some_and(|newest| newest > it.id.place()))
 }
 
 /// A test that was told.

@@ -65,7 +65,7 @@ pub(crate) async fn replay(
         let Some(last) = page.last() else {
             return Ok(Json(ReplayOut { queued, seen, next: None }));
         };
-        (place, seen) = (Place { epoch: last.id.epoch, sequence: last.id.sequence }, seen + page.len());
+        (place, seen) = (last.id.place(), seen + page.len());
         let mut orders = Vec::new();
         for it in page.into_iter().filter(|it| channel.wants(it).is_ok()) {
             if failed_only {

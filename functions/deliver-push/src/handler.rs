@@ -13,7 +13,7 @@ use domain::socket::{Protocol, Receiver};
 use entry::{Failure, Message, Queue, clock};
 use futures_util::{StreamExt, stream};
 use inbox::frame::{self, Frame};
-use inbox::reading::{bounds, unread};
+use inbox::reading::{state, unread};
 use inbox::sending::{Lines, Sent};
 use table::{Table, TableError};
 use time::{Duration, OffsetDateTime};
@@ -25,7 +25,7 @@ const AT_ONCE: usize = 16;
 const ORDERS_AT_ONCE: usize = 4;
 /// News that goes out together, in bytes of JSON: what is left over of it must fit into a message of 1 MiB.
 const MOST: usize = 600_000;
-/// Attempts for a receiver that is slow: 1, 2, 4 and 8 seconds later.
+/// Attempts for a receiver that is slow: 1, 2, 4 and 8 seconds later, and up to twice that.
 const ATTEMPTS: u32 = 5;
 /// Unread notifications that a seed's socket is told when it opens.
 const MOST_UNREAD: usize = 1_000;
@@ -132,9 +132,12 @@ async fn texts(
             }
             Frame::notifications(order.app, stream, notifications, &Marks::default())
         }
-        Push::Marks { user, marks } => {
-            let (floor, head) = bounds(&parts.table, order.app, &Stream::User(user.clone())).await?;
-            Frame::marks(user, marks, marks.counts(floor, head))
+        Push::Marks { user, revision } => {
+            let (marks, counts) = state(&parts.table, order.app, user).await?;
+            if marks.revision > *revision {
+                return Ok(texts); // the order of that revision tells it
+            }
+            Frame::marks(user, &marks, counts)
         }
         Push::Greet => {
             let stream: Stream = order.channel.parse().unwrap_or(Stream::App);
@@ -154,11 +157,13 @@ async fn texts(
     Ok(texts)
 }
 
-/// The order for one receiver that was not reached, and how long it waits.
+/// The order for one receiver that was not reached, and how long it waits: as long again at most, so that those that were
+/// refused together do not come together.
 fn again(order: &PushOrder, receiver: &Receiver) -> (PushOrder, Duration) {
     let only = Some(receiver.key().to_owned());
     let next = PushOrder { only, after: None, attempt: order.attempt + 1, ..order.clone() };
-    (next, Duration::seconds(1 << (order.attempt - 1).min(4)))
+    let least = f64::from(1_u32 << (order.attempt - 1).min(4));
+    (next, Duration::seconds_f64((least * (1.0 + clock::fraction())).round()))
 }
 
 async fn tell(

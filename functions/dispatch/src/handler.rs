@@ -36,7 +36,7 @@ pub(crate) async fn handle(parts: &Parts, now: OffsetDateTime, records: Vec<Even
         match read_record(record) {
             Ok(Record::Item(it)) => changed.push(*it),
             Ok(Record::Told(it)) => told.push(it),
-            Ok(Record::Marked(it)) => marked.push(*it),
+            Ok(Record::Marked(it)) => marked.push(it),
             Ok(Record::Asked(it)) => asked.extend(renders(&it)),
             Ok(Record::Other) => {}
             Err(error) => {

@@ -8,9 +8,9 @@ use domain::inbox::{Change, Entry, UPDATED, is_change};
 use domain::notification::{Notification, Place, Stream};
 use domain::{AppId, millis};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use inbox::marking;
+use inbox::marking::{self, Span};
 use serde_json::Value;
-use table::{Batch, Due, DueWork};
+use table::{Batch, Due, DueWork, TableError};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -45,33 +45,40 @@ async fn one(
     }
     // of one key the newest stays; what it replaces goes first, so that a repeat finds what is left to do
     let mut newest: BTreeMap<&str, Place> = BTreeMap::new();
-    let mut gone: Vec<(u64, u64)> = Vec::new();
+    let mut gone: Vec<Span> = Vec::new();
     for it in all.iter().filter(|it| !is_change(&it.kind)) {
         let Some(key) = it.data.get("collapseKey").and_then(Value::as_str) else { continue };
-        let place = Place { epoch: it.id.epoch, sequence: it.id.sequence };
+        let place = it.id.place();
         let before = match newest.get(key) {
             Some(before) => Some(*before),
             None => parts.table.collapsed(app, user, key).await?.filter(|it| it.epoch == place.epoch),
         };
         if let Some(before) = before.filter(|it| it.sequence != place.sequence) {
-            let older = before.sequence.min(place.sequence);
-            gone.push((older, older));
+            gone.push(before.min(place).into());
         }
         newest.insert(key, before.map_or(place, |it| it.max(place)));
     }
     if !gone.is_empty() {
-        let marked = marking::apply(&parts.table, app, user, Change::Delete, &gone).await?;
-        marked.ok_or("an inbox is changing all the time")?;
+        delete(parts, app, user, &gone).await?;
     }
     for (key, place) in newest {
         if !parts.table.put_collapsed(app, user, key, place, now).await? {
             // a newer one came another way: this one is replaced by it
-            let old = [(place.sequence, place.sequence)];
-            let marked = marking::apply(&parts.table, app, user, Change::Delete, &old).await?;
-            marked.ok_or("an inbox is changing all the time")?;
+            delete(parts, app, user, &[place.into()]).await?;
         }
     }
     Ok(())
+}
+
+/// Deletes what was replaced. An inbox whose marks are full keeps it: the batch, and all behind it, must not wait for that.
+async fn delete(parts: &Parts, app: AppId, user: &str, spans: &[Span]) -> Result<(), Box<dyn Error>> {
+    match marking::apply(&parts.table, app, user, Change::Delete, spans).await {
+        Err(error @ TableError::Full { .. }) => {
+            tracing::error!(error = %error, "a notification that was replaced stays: {error}");
+            Ok(())
+        }
+        marked => marked?.map(drop).ok_or_else(|| "an inbox is changing all the time".into()),
+    }
 }
 
 /// Notes when it expires and is escalated. A change may give a notification another time to expire.

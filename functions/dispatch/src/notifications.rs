@@ -6,7 +6,7 @@ use std::error::Error;
 
 use domain::AppId;
 use domain::channel::Channel;
-use domain::notification::{Notification, Place, Stream};
+use domain::notification::{Notification, Stream};
 use domain::order::Delivery;
 use serde_json::Value;
 use table::{Batch, TableError};
@@ -37,8 +37,7 @@ pub(crate) async fn deliver(parts: &Parts, told: Vec<Batch>, now: OffsetDateTime
 /// Notes the newest notification of a collapse key: a pending retry of an older one is given up then.
 async fn collapse(parts: &Parts, app: AppId, it: &Notification, now: OffsetDateTime) -> Result<(), TableError> {
     if let Some(key) = it.data.get("collapseKey").and_then(Value::as_str) {
-        let place = Place { epoch: it.id.epoch, sequence: it.id.sequence };
-        parts.table.put_collapsed(app, "", key, place, now).await?;
+        parts.table.put_collapsed(app, "", key, it.id.place(), now).await?;
     }
     Ok(())
 }

@@ -77,11 +77,14 @@ pub(crate) async fn order(
             }
         }
     }
-    for Marked { app, user, marks } in marked {
-        if sockets.get(&app) == Some(&true) {
-            let channel = Stream::User(user.clone()).to_string();
-            orders.push((PushOrder::new(app, channel, Push::Marks { user, marks }), Duration::ZERO));
-        }
+    // of an inbox that was marked many times the last one is told: it holds all
+    let mut newest: BTreeMap<(AppId, String), u64> = BTreeMap::new();
+    for it in marked.into_iter().filter(|it| sockets.get(&it.app) == Some(&true)) {
+        newest.entry((it.app, it.user)).and_modify(|to| *to = it.revision.max(*to)).or_insert(it.revision);
+    }
+    for ((app, user), revision) in newest {
+        let channel = Stream::User(user.clone()).to_string();
+        orders.push((PushOrder::new(app, channel, Push::Marks { user, revision }), Duration::ZERO));
     }
     Ok(parts.pushes.send_all(&orders).await?)
 }

@@ -107,8 +107,10 @@ impl NotificationIn {
         }
         let target =
             |it: &Link| it.href.len() <= 2_048 && (it.href.starts_with("https://") || it.href.starts_with('/'));
-        if self.links.len() > 10 || !self.links.iter().all(target) {
-            return Err(Problem::invalid("links", "at most ten, each to an https address or a path"));
+        let titled = |it: &Link| it.title.as_ref().is_none_or(|it| it.chars().count() <= 200);
+        if self.links.len() > 10 || !self.links.iter().all(|it| target(it) && titled(it)) {
+            let title = "at most ten, each to an https address or a path, with a title of at most 200 characters";
+            return Err(Problem::invalid("links", title));
         }
         if self.priority.is_some_and(|it| !(1..=10).contains(&it)) {
             return Err(Problem::invalid("priority", "1 to 10"));

@@ -1,5 +1,6 @@
 //! The routes of inboxes. A library beside its program, so that `docs-api` can describe them.
 
+mod connections;
 mod dto;
 mod list;
 mod marks;
@@ -17,6 +18,7 @@ use axum::extract::FromRef;
 use axum::http::StatusCode;
 use domain::notification::{Stream, is_name};
 use entry::http::{Callers, Problem};
+use inbox::sending::Lines;
 use table::Table;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -30,6 +32,8 @@ pub struct State {
     /// Whether the seed's routes need no credentials (`INBOX_AUTH=open`).
     pub open: bool,
     pub types: Types,
+    /// Sends to sockets.
+    pub lines: Lines,
 }
 
 pub use types::Types;
@@ -86,6 +90,17 @@ pub fn router(state: State) -> axum::Router {
     passes::ticket,
     passes::token,
     negotiate::negotiate,
+    connections::of_user,
+    connections::of_group,
+    connections::close_user,
+    connections::close_group,
+    connections::get,
+    connections::close,
+    connections::say,
+    connections::join,
+    connections::leave,
+    connections::join_user,
+    connections::leave_user,
     list::get,
     list::counts,
     marks::mark,
@@ -112,6 +127,12 @@ fn routes() -> OpenApiRouter<State> {
         .routes(routes!(passes::ticket))
         .routes(routes!(passes::token))
         .routes(routes!(negotiate::negotiate))
+        .routes(routes!(connections::of_user, connections::close_user))
+        .routes(routes!(connections::get, connections::close))
+        .routes(routes!(connections::say))
+        .routes(routes!(connections::of_group, connections::close_group))
+        .routes(routes!(connections::join, connections::leave))
+        .routes(routes!(connections::join_user, connections::leave_user))
         .routes(routes!(list::get, revise::update, revise::retract))
         .routes(routes!(preferences::get, preferences::put))
         .routes(routes!(types::list))

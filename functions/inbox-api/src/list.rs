@@ -9,7 +9,7 @@ use domain::inbox::{Entry, Marks};
 use domain::notification::{Notification, NotificationId, Place, Stream};
 use entry::http::Problem;
 use inbox::escalation;
-use inbox::reading::{bounds, gap};
+use inbox::reading::{self, gap};
 use inbox::{CountsOut, Cursor, NotificationOut};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -162,7 +162,7 @@ async fn catch_up(
                 let next = Some(Cursor::at(app, stream, at));
                 return Ok(InboxPage { items, next, recovered: Some(true), from: None });
             }
-            at = Place { epoch: it.id.epoch, sequence: it.id.sequence };
+            at = it.id.place();
             if fits(it) {
                 items.push(NotificationOut::told(app, it, marks));
             }
@@ -268,8 +268,6 @@ pub(crate) async fn counts(
     Reader(app): Reader,
     Path(user): Path<String>,
 ) -> Result<Json<CountsOut>, Problem> {
-    let stream = stream(&user)?;
-    let marks = state.table.marks(app, &user).await?;
-    let (floor, head) = bounds(&state.table, app, &stream).await?;
-    Ok(Json(marks.counts(floor, head).into()))
+    stream(&user)?;
+    Ok(Json(reading::state(&state.table, app, &user).await?.1.into()))
 }

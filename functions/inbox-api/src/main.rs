@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use channels::socket::Posts;
 use domain::application::Scope;
+use inbox::sending::Lines;
 use inbox_api::{State, router};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
-    let (table, seal) = (start.table(), Arc::new(start.seal()));
+    let (table, seal, posts) = (start.table(), Arc::new(start.seal()), Posts::new(start.sockets()));
     let callers = entry::http::Callers::new(table.clone(), seal, &start.allowed_networks(), Scope::Inbox);
-    let state = State { callers, open: start.text("INBOX_AUTH") == "open", table, types: inbox_api::Types::default() };
+    let (open, types) = (start.text("INBOX_AUTH") == "open", inbox_api::Types::default());
+    let state = State { callers, open, lines: Lines { table: table.clone(), posts }, table, types };
     start.http(router(state)).await
 }

@@ -2,11 +2,13 @@
 
 use axum::Json;
 use axum::extract::{Path, State as Shared};
+use axum::http::StatusCode;
 use domain::inbox::Change;
 use entry::http::{Body, Problem};
 use inbox::marking::NotMarked;
 use inbox::{CountsOut, marking};
 use serde::Deserialize;
+use table::TableError;
 use utoipa::ToSchema;
 
 use crate::reader::Reader;
@@ -41,7 +43,12 @@ pub(crate) async fn mark(
         let field = if matches!(why, NotMarked::Cursor(_)) { "upTo" } else { "ids" };
         Problem::invalid(field, why.to_string())
     };
-    let ranges = marking::ranges(app, &stream, &it.ids, it.up_to.as_deref()).map_err(wrong)?;
-    let counts = marking::apply(&state.table, app, &user, it.change, &ranges).await?;
-    Ok(Json(counts.ok_or_else(busy)?.into()))
+    let spans = marking::spans(app, &stream, &it.ids, it.up_to.as_deref()).map_err(wrong)?;
+    match marking::apply(&state.table, app, &user, it.change, &spans).await {
+        Err(TableError::Full { .. }) => {
+            let title = "too many separate marks; mark everything up to a cursor";
+            Err(Problem::new(StatusCode::CONFLICT, "full", title))
+        }
+        counts => Ok(Json(counts?.ok_or_else(busy)?.into())),
+    }
 }

@@ -61,10 +61,13 @@ pub(crate) async fn put(
     stream(&user)?;
     let fits = |it: &Rule| {
         let plain = it.kind == "*" || is_type(it.kind.strip_suffix(".*").unwrap_or(&it.kind));
-        plain && it.escalate_after_minutes.is_none_or(|it| it <= MOST_MINUTES)
+        // what is not in the inbox cannot be read, and so not stay unread
+        plain && it.escalate_after_minutes.is_none_or(|minutes| it.in_app && minutes <= MOST_MINUTES)
     };
     if it.rules.len() > MOST || !it.rules.iter().all(fits) {
-        let title = format!("at most {MOST}, each of a type, `type.*` or `*`, with 0 to {MOST_MINUTES} minutes");
+        let title = format!(
+            "at most {MOST}, each of a type, `type.*` or `*`; with `inApp` also 0 to {MOST_MINUTES} minutes to escalate"
+        );
         return Err(Problem::invalid("rules", title));
     }
     state.table.put_preferences(app, &user, &Preferences { rules: it.rules.clone() }).await?;

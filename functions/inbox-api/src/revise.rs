@@ -10,7 +10,7 @@ use entry::http::caller::Caller;
 use entry::http::{Body, Problem};
 use inbox::NotificationOut;
 use serde_json::Value;
-use table::Revised;
+use table::{Revised, TableError};
 
 use crate::dto::NotificationIn;
 use crate::{State, stream};
@@ -33,7 +33,14 @@ pub(crate) async fn update(
         return Err(Problem::invalid("type", format!("the notification is a {}, and stays one", there.kind)));
     }
     state.types.check(&state.table, app, &there.kind, &it.data()).await?;
-    let revised = revise(&state, app, &user, &id, Some(&news.data)).await?;
+    let mut data = news.data;
+    // when it ends, what it replaces and whether it is escalated stay as they are, unless the change says otherwise
+    for member in ["escalation", "expiresAt", "collapseKey"] {
+        if let (None, Some(kept)) = (data.get(member), there.data.get(member)) {
+            data[member] = kept.clone();
+        }
+    }
+    let revised = revise(&state, app, &user, &id, Some(&data)).await?;
     let marks = state.table.marks(app, &user).await?;
     Ok(Json(NotificationOut::new(app, &revised, &marks)))
 }
@@ -69,8 +76,12 @@ async fn revise(
     id: &NotificationId,
     data: Option<&Value>,
 ) -> Result<Notification, Problem> {
-    match state.table.revise(app, user, id, data, clock::now()).await? {
-        Revised::Done(it) => Ok(*it),
-        Revised::Missing => Err(missing()),
+    match state.table.revise(app, user, id, data, clock::now()).await {
+        Ok(Revised::Done(it)) => Ok(*it),
+        Ok(Revised::Missing) => Err(missing()),
+        Err(TableError::Full { .. }) => {
+            Err(Problem::invalid("data", "too much, together with those that were sent in the same request"))
+        }
+        Err(other) => Err(other.into()),
     }
 }

@@ -22,8 +22,8 @@ use utoipa::{IntoParams, ToSchema};
 use crate::dto::NotificationIn;
 use crate::{State, busy, stream};
 
-/// Batches of the list of everything that are read, each of up to 100.
-const BATCHES: i32 = 20;
+/// Notifications of all users that are read.
+const MOST_OF_ALL: usize = 2_000;
 /// Notifications of one user that are read.
 const MOST: usize = 1_000;
 
@@ -58,7 +58,7 @@ pub(crate) struct SeedIn {
     user_id: Value,
 }
 
-/// Stores a notification for a user.
+/// Stores a notification for a user, who gets it whatever the preferences say: the answer is what was stored.
 #[utoipa::path(post, path = "/notifications/", tag = "Inbox, as the seed has it", request_body = SeedIn,
     responses((status = 200, body = SeedOut), (status = 422, body = Problem)))]
 pub(crate) async fn create(
@@ -87,7 +87,7 @@ pub(crate) async fn everything(
     Shared(state): Shared<State>,
     Somebody(app): Somebody,
 ) -> Result<Json<Vec<SeedOut>>, Problem> {
-    let mut all = state.table.everything(app, BATCHES).await?;
+    let mut all = state.table.everything(app, MOST_OF_ALL).await?;
     all.reverse();
     // what was changed later shows as it is now
     let changes = all.iter().filter(|it| it.kind == UPDATED);
@@ -152,7 +152,7 @@ pub(crate) async fn read(
     if state.table.notification(app, &id).await?.is_none() {
         return Ok(unknown);
     }
-    let marked = marking::apply(&state.table, app, user, Change::Read, &[(id.sequence, id.sequence)]).await?;
+    let marked = marking::apply(&state.table, app, user, Change::Read, &[id.place().into()]).await?;
     marked.ok_or_else(busy)?;
     Ok((StatusCode::OK, Json(json!({ "message": "Notification marked as read" }))))
 }

@@ -1,8 +1,9 @@
 //! Sending: to one user one notification or up to a hundred, or one to many users.
 
+use axum::Json;
 use axum::extract::{Path, State as Shared};
-use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use domain::inbox::Preferences;
 use domain::notification::{News, Place, Stream};
 use domain::{AppId, BATCH, rfc3339};
@@ -91,7 +92,11 @@ async fn several(
     }
     if read.iter().all(Result::is_err) {
         // nothing to store, and so nothing to repeat
-        return Err(read.into_iter().find_map(Result::err).unwrap_or_else(crate::busy));
+        let refused: Vec<Sent> = read.iter().filter_map(|it| Some(Sent::refused(name, it.as_ref().err()?))).collect();
+        return match read.into_iter().next() {
+            Some(Err(why)) if !body.is_array() => Err(why),
+            _ => Ok((StatusCode::UNPROCESSABLE_ENTITY, Json(refused)).into_response()),
+        };
     }
     let keyed = match once::begin(&state.table, app, headers, &format!("send {stream}"), &body.to_string()).await? {
         Ok(keyed) => keyed,

@@ -4,11 +4,12 @@ use domain::inbox::{Change, Marks};
 use domain::notification::{Place, Stream};
 use domain::socket::Connection;
 use inbox::frame::Frame;
-use inbox::reading::{Later, bounds, later};
+use inbox::reading::{Later, later, state};
 use inbox::sending::Sent;
 use inbox::shown::path;
 use inbox::{CountsOut, Cursor, marking};
 use serde::Deserialize;
+use table::TableError;
 use time::OffsetDateTime;
 
 use crate::handler::{Parts, Trouble};
@@ -118,9 +119,8 @@ pub(crate) async fn resume(
     if !more {
         // what was done on other devices meanwhile
         let user = &connection.member.user;
-        let stream = Stream::User(user.clone());
-        let (marks, (floor, head)) = (parts.table.marks(app, user).await?, bounds(&parts.table, app, &stream).await?);
-        tell(Frame::marks(user, &marks, marks.counts(floor, head))).await?;
+        let (marks, counts) = state(&parts.table, app, user).await?;
+        tell(Frame::marks(user, &marks, counts)).await?;
     }
     let cursors = places.iter().filter_map(|(stream, it)| it.map(|it| Cursor::at(app, stream, it))).collect();
     Ok(Frame::Resumed { cursors, more })
@@ -157,11 +157,14 @@ pub(crate) async fn mark(
 ) -> Result<Result<CountsOut, Refused>, Trouble> {
     let member = &connection.member;
     let stream = Stream::User(member.user.clone());
-    let ranges = match marking::ranges(member.app, &stream, ids, up_to) {
-        Ok(ranges) => ranges,
+    let spans = match marking::spans(member.app, &stream, ids, up_to) {
+        Ok(spans) => spans,
         Err(why) => return Ok(Err(why.to_string())),
     };
-    let counts = marking::apply(&parts.table, member.app, &member.user, change, &ranges).await?;
+    let counts = match marking::apply(&parts.table, member.app, &member.user, change, &spans).await {
+        Err(TableError::Full { .. }) => return Ok(Err("too many separate marks; mark up to a cursor".to_owned())),
+        counts => counts?,
+    };
     Ok(counts.map(CountsOut::from).ok_or_else(|| "the inbox is changing; try again".to_owned()))
 }
 

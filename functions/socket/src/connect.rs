@@ -7,6 +7,7 @@ use domain::id::sha256_hex;
 use domain::millis;
 use domain::order::{Push, PushOrder};
 use domain::socket::{Connection, Hub, Member, Protocol};
+use entry::http::Unknown;
 use entry::socket::Door;
 use time::{Duration, OffsetDateTime};
 
@@ -16,6 +17,7 @@ use crate::handler::{Parts, Trouble};
 const UNAUTHORIZED: Door = Door::Shut(401);
 const FORBIDDEN: Door = Door::Shut(403);
 const NOT_FOUND: Door = Door::Shut(404);
+const TOO_MANY: Door = Door::Shut(429);
 
 /// Where a client wants to: the path that CloudFront, or the local front door, puts into the query; without one, the
 /// parameter `protocol`.
@@ -65,9 +67,11 @@ pub(crate) async fn connect(
             Some(found) => found,
             None => return Ok(NOT_FOUND),
         },
-        None => match member(parts, headers, query, named).await? {
-            Some(member) => (member, None),
-            None => return Ok(UNAUTHORIZED),
+        None => match member(parts, headers, query, named).await {
+            Ok(Some(member)) => (member, None),
+            Ok(None) => return Ok(UNAUTHORIZED),
+            Err(Trouble::Credentials(Unknown::TooMany)) => return Ok(TOO_MANY),
+            Err(other) => return Err(other),
         },
     };
     if !from_home(parts, &member, headers).await? {

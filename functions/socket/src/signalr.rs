@@ -34,28 +34,31 @@ pub(crate) async fn take(
         Ok(_) => return end(parts, connection, &hub::close("too many records in one message")).await,
         Err(why) => return end(parts, connection, &hub::close(&why.to_string())).await,
     };
-    let counted = records.iter().filter(|it| it.counts()).count() as u64;
-    let Some(hash) = connection.hub.as_deref().filter(|_| counted > 0) else {
+    let digests: Vec<u64> = records.iter().filter(|it| it.counts()).map(Record::digest).collect();
+    let Some(hash) = connection.hub.as_deref().filter(|_| !digests.is_empty()) else {
         return all(parts, now, connection, records).await;
     };
     if !records.iter().any(|it| matches!(it, Record::Sequence(_))) {
         resumed(parts, hash, connection).await?;
     }
-    let received = |it: &mut Hub| {
-        let ours = it.is_on(&connection.id);
-        it.received += counted;
-        ours
-    };
     let mut up_to = None;
     let handled = |it: &mut Hub| {
         let ours = it.is_on(&connection.id);
-        up_to = it.done(counted);
+        up_to = it.done(&digests);
         ours
     };
     let done = async {
+        let mut new = Vec::new();
+        let received = |it: &mut Hub| {
+            let ours = it.is_on(&connection.id);
+            new = it.take(&digests);
+            ours
+        };
         let known = parts.lines.change(hash, received).await?.is_some();
         if known {
-            all(parts, now, connection, records).await?;
+            let mut new = new.into_iter();
+            let fresh = records.into_iter().filter(|it| !it.counts() || new.next() == Some(true)).collect();
+            all(parts, now, connection, fresh).await?;
         }
         Ok::<bool, Trouble>(known && parts.lines.change(hash, handled).await?.is_some())
     };

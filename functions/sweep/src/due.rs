@@ -75,13 +75,12 @@ fn delivery(it: &Due, at: i64) -> Option<(&Delivery, Duration)> {
 
 /// What has expired is deleted: it counts no more, on no device. A change may have given it more time.
 async fn expire(table: &Table, it: &Entry, now: OffsetDateTime) -> Result<(), SweepError> {
-    let number = it.id.sequence;
     let Some(found) = table.notification(it.app, &it.id).await? else { return Ok(()) };
     let at = found.data.get("expiresAt").and_then(Value::as_str);
     let at = at.and_then(|it| OffsetDateTime::parse(it, &Rfc3339).ok());
     if at.is_none_or(|it| it > now) {
         return Ok(());
     }
-    let marked = marking::apply(table, it.app, &it.user, Change::Delete, &[(number, number)]).await?;
+    let marked = marking::apply(table, it.app, &it.user, Change::Delete, &[it.id.place().into()]).await?;
     marked.map(drop).ok_or(SweepError::Busy)
 }

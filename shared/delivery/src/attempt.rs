@@ -6,7 +6,6 @@ use channels::{Message, Sent};
 use domain::channel::CHALLENGE;
 use domain::delivery::Outcome;
 use domain::health::{PATIENCE_MS, SLOW_MS};
-use domain::notification::Place;
 use domain::order::Delivery;
 use domain::{AppId, adcreative, image};
 use entry::{Failure, clock};
@@ -116,7 +115,7 @@ async fn superseded(parts: &Parts, order: &Delivery) -> Result<bool, TableError>
     let Some(key) = order.notification.data.get("collapseKey").and_then(Value::as_str) else { return Ok(false) };
     let newest = parts.table.collapsed(order.app, "", key).await?;
     let id = &order.notification.id;
-    Ok(newest.is_some_and(|it| it > Place { epoch: id.epoch, sequence: id.sequence }))
+    Ok(newest.is_some_and(|it| it > id.place()))
 }
 
 /// A receiver that repeats the challenge wants to be called (realtime, H-9).

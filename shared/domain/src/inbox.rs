@@ -48,16 +48,49 @@ impl Ranges {
         self.0.splice(first..last.max(first), left);
     }
 
+    /// The first number of the range that holds a number, if one does.
+    pub fn start_of(&self, number: u64) -> Option<u64> {
+        let place = self.0.partition_point(|it| it.1 < number);
+        self.0.get(place).map(|it| it.0).filter(|it| *it <= number)
+    }
+
     /// How many numbers of a range are in none of these sets.
     pub fn outside(all: &[&Self], from: u64, to: u64) -> u64 {
         if from > to {
             return 0;
         }
-        let mut union = Self::default();
-        for (low, high) in all.iter().flat_map(|it| &it.0) {
-            union.insert((*low).max(from), (*high).min(to));
+        let mut ranges: Vec<(u64, u64)> = all.iter().flat_map(|it| &it.0).copied().collect();
+        ranges.sort_unstable();
+        let (mut outside, mut next) = (0, from);
+        for (low, high) in ranges {
+            let low = low.min(to + 1);
+            outside += low.saturating_sub(next);
+            next = next.max(high.min(to) + 1);
         }
-        (to - from + 1) - union.0.iter().map(|it| it.1 - it.0 + 1).sum::<u64>()
+        outside + (to + 1).saturating_sub(next)
+    }
+
+    /// The ranges as steps: how far it is to the next one, how long that is, and so on. Small numbers take little room.
+    pub fn steps(&self) -> Vec<u64> {
+        let mut at = 0;
+        let steps = self.0.iter().flat_map(|(low, high)| {
+            let steps = [low - at, high - low];
+            at = *high;
+            steps
+        });
+        steps.collect()
+    }
+
+    /// The ranges that such steps make; what follows from steps that are too long is left out.
+    pub fn from_steps(steps: &[u64]) -> Self {
+        let (mut ranges, mut at) = (Self::default(), 0_u64);
+        for step in steps.chunks_exact(2) {
+            let Some(low) = at.checked_add(step[0]) else { break };
+            let Some(high) = low.checked_add(step[1]) else { break };
+            ranges.insert(low, high);
+            at = high;
+        }
+        ranges
     }
 
     /// How many ranges there are: what a row of them costs.
@@ -99,12 +132,14 @@ pub struct Marks {
     pub read: Ranges,
     pub archived: Ranges,
     pub deleted: Ranges,
+    /// What was ever read, archived or deleted: nothing is escalated of it any more.
+    pub closed: Ranges,
 }
 
 /// Counts of an inbox. A client drops those whose version is not above the ones it has (realtime, I-1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Grows with every notification and every change.
+    /// Grows with every notification, every change, and every notification that expires.
     pub version: u64,
     /// In the inbox: neither archived nor deleted.
     pub total: u64,
@@ -119,6 +154,9 @@ impl Marks {
     pub fn after(&self, change: Change, from: u64, to: u64, floor: u64, head: u64) -> Option<Self> {
         let (from, to) = (from.max(floor), to.min(head));
         let mut next = self.clone();
+        if matches!(change, Change::Read | Change::Archive | Change::Delete) {
+            next.closed.insert(from, to);
+        }
         match change {
             Change::Seen => next.seen.insert(from, to),
             Change::Read => {
@@ -134,7 +172,7 @@ impl Marks {
         if next == *self {
             return None;
         }
-        for it in [&mut next.seen, &mut next.read, &mut next.archived, &mut next.deleted] {
+        for it in [&mut next.seen, &mut next.read, &mut next.archived, &mut next.deleted, &mut next.closed] {
             it.forget(floor);
         }
         next.revision += 1;
@@ -146,7 +184,7 @@ impl Marks {
         let gone = [&self.deleted, &self.archived];
         let first = floor.max(1);
         Counts {
-            version: head + self.revision,
+            version: head + self.revision + floor.saturating_sub(1),
             total: Ranges::outside(&gone, first, head),
             unread: Ranges::outside(&[gone[0], gone[1], &self.read], first, head),
             unseen: Ranges::outside(&[gone[0], gone[1], &self.seen], first, head),
@@ -216,9 +254,9 @@ pub enum Escalation {
 }
 
 impl Marks {
-    /// Whether nobody has looked after a notification yet.
+    /// Whether nobody has looked after a notification yet. One that is unread again was looked after.
     pub fn is_open(&self, number: u64) -> bool {
-        ![&self.read, &self.archived, &self.deleted].into_iter().any(|it| it.contains(number))
+        !self.closed.contains(number) && !self.deleted.contains(number)
     }
 }
 
@@ -257,6 +295,9 @@ mod tests {
                 }
                 prop_assert!(ranges.0.windows(2).all(|it| it[0].1 + 1 < it[1].0), "{:?}", ranges);
                 prop_assert_eq!(Ranges::outside(&[&ranges], 5, 50), (5..=50).filter(|it| !set.contains(it)).count() as u64);
+                prop_assert_eq!(&Ranges::from_steps(&ranges.steps()), &ranges);
+                let start = |number: u64| (1..=number).rev().take_while(|it| set.contains(it)).last();
+                prop_assert!((1..80).all(|it| ranges.start_of(it) == start(it)), "{:?}", ranges);
             }
         }
 
@@ -266,7 +307,7 @@ mod tests {
             #[derive(Default, Clone)]
             struct One { seen: bool, read: bool, archived: bool, deleted: bool }
             let (mut marks, mut model, mut floor): (Marks, Vec<One>, u64) = (Marks::default(), Vec::new(), 1);
-            let mut version = 0;
+            let mut last: Option<Counts> = None;
             for (step, from, length) in steps {
                 let to = from + length;
                 match CHANGES.get(step) {
@@ -294,8 +335,10 @@ mod tests {
                 let unread = kept.iter().filter(|it| !it.read).count() as u64;
                 let unseen = kept.iter().filter(|it| !it.seen).count() as u64;
                 prop_assert_eq!((counts.total, counts.unread, counts.unseen), (kept.len() as u64, unread, unseen));
-                prop_assert!(counts.version >= version);
-                version = counts.version;
+                if let Some(last) = last.filter(|it| *it != counts) {
+                    prop_assert!(counts.version > last.version, "{:?} follows {:?}", counts, last);
+                }
+                last = Some(counts);
             }
         }
     }

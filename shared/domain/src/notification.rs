@@ -110,6 +110,13 @@ pub struct NotificationId {
     pub sequence: u64,
 }
 
+impl NotificationId {
+    /// Where it stands in its stream.
+    pub fn place(&self) -> Place {
+        Place { epoch: self.epoch, sequence: self.sequence }
+    }
+}
+
 impl fmt::Display for NotificationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stream = URL_SAFE_NO_PAD.encode(self.stream.to_string());

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::channel::{Channel, Kind};
-use crate::inbox::Marks;
 use crate::notification::Notification;
 use crate::{AppId, BucketId, ChannelId, ItemId};
 
@@ -124,8 +123,8 @@ pub struct PushOrder {
 pub enum Push {
     /// Notifications of one stream, oldest first.
     News { notifications: Vec<Notification> },
-    /// What was done with the inbox of a user.
-    Marks { user: String, marks: Marks },
+    /// What was done with the inbox of a user, as of a revision of its marks: they are read when it is told.
+    Marks { user: String, revision: u64 },
     /// What is unread, for a socket that cannot ask for it: the seed's.
     Greet,
 }

@@ -18,6 +18,8 @@ pub const RESUMABLE_MS: i64 = 60_000;
 const GOOD_MS: i64 = 86_400_000;
 /// What everyone is told goes to so many partitions.
 pub const SHARDS: u8 = 16;
+/// Records of a SignalR client that are known again: a client waits for us to acknowledge them, which we do at once.
+const MOST_KNOWN: usize = 32;
 /// Groups of one connection.
 pub const MOST_GROUPS: usize = 20;
 
@@ -147,6 +149,12 @@ pub struct Hub {
     pub received: u64,
     #[serde(default)]
     pub handled: u64,
+    /// The last ones that were handled, by their digests, and those of them that may come again on this socket: what was
+    /// handled is passed over then. Not by counting, since messages of one socket are handled side by side.
+    #[serde(default)]
+    pub known: Vec<u64>,
+    #[serde(default)]
+    pub again: Vec<u64>,
     /// Who sends now, until when, in milliseconds: records go out in order.
     #[serde(default)]
     pub sending: Option<(String, i64)>,
@@ -172,6 +180,8 @@ impl Hub {
             acked: 0,
             received: 0,
             handled: 0,
+            known: Vec::new(),
+            again: Vec::new(),
             sending: None,
             revision: 0,
             writer: String::new(),
@@ -204,13 +214,31 @@ impl Hub {
     }
 
     /// The client says which of its records comes next on a new socket: those before it are acknowledged, those from it on
-    /// come again, and are handled again (what a client calls can be repeated). Answers the number of our first record that
-    /// it gets, again if need be.
+    /// come again, and those of them that were handled are passed over. Answers the number of our first record that it
+    /// gets, again if need be.
     pub fn resume(&mut self, next: u64) -> u64 {
         self.resuming = false;
-        (self.received, self.handled) = (next.saturating_sub(1), next.saturating_sub(1));
+        let acked = next.saturating_sub(1);
+        // we acknowledge only when all before was handled: what was handled since is what is not acknowledged
+        let since = usize::try_from(self.handled.saturating_sub(acked)).unwrap_or(usize::MAX);
+        self.again = self.known.split_off(self.known.len().saturating_sub(since));
+        self.known.clear();
+        (self.received, self.handled) = (acked, acked);
         self.sent = self.acked;
         self.acked + 1
+    }
+
+    /// Records of the client have come. Answers which of them are new.
+    pub fn take(&mut self, digests: &[u64]) -> Vec<bool> {
+        self.received += digests.len() as u64;
+        let new = digests.iter().map(|it| match self.again.iter().position(|known| known == it) {
+            Some(place) => {
+                self.again.remove(place);
+                false
+            }
+            None => true,
+        });
+        new.collect()
     }
 
     /// Whether what happens on a socket counts: not on one that another has followed.
@@ -218,10 +246,12 @@ impl Hub {
         self.connection.as_deref() == Some(connection) && !self.resuming
     }
 
-    /// So many of the client's records were handled. Answers up to which number they may be acknowledged: never beyond one
-    /// that came before and is still under way.
-    pub fn done(&mut self, records: u64) -> Option<u64> {
-        self.handled += records;
+    /// Records of the client were handled, now or before. Answers up to which number they may be acknowledged: never beyond
+    /// one that came before and is still under way.
+    pub fn done(&mut self, digests: &[u64]) -> Option<u64> {
+        self.handled += digests.len() as u64;
+        self.known.extend(digests);
+        self.known.drain(..self.known.len().saturating_sub(MOST_KNOWN));
         (self.handled == self.received).then_some(self.handled)
     }
 
@@ -284,36 +314,41 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is lost on the way, or dies half-way: what is acknowledged was handled, and the rest comes again.
+        /// Whatever is lost on the way, dies half-way or comes in another order: what is acknowledged was handled, once, and
+        /// the rest comes again.
         #[test]
-        fn nothing_is_acknowledged_that_was_not_handled(steps in proptest::collection::vec((0_u8..4, 0_u64..5), 1..60)) {
+        fn what_is_acknowledged_was_handled_once(steps in proptest::collection::vec((0_u8..6, 0_u64..5), 1..60)) {
             let mut hub = hub();
             // records by number: how often each was handled
             let (mut handled, mut acked, mut next) = (vec![0_u32], 0_u64, 1_u64);
             for (step, count) in steps {
-                let numbers: Vec<u64> = (next..next + count).collect();
+                let count = if next + count - acked > MOST_KNOWN as u64 { 0 } else { count };
+                let mut numbers: Vec<u64> = (next..next + count).collect();
                 next += count;
                 handled.resize(next as usize, 0);
+                let mut handle = |hub: &mut Hub, numbers: &[u64]| {
+                    let new = hub.take(numbers);
+                    numbers.iter().zip(new).filter(|it| it.1).for_each(|it| handled[*it.0 as usize] += 1);
+                    hub.done(numbers)
+                };
                 match step {
-                    0 | 1 => {
-                        hub.received += count;
-                        numbers.iter().for_each(|it| handled[*it as usize] += 1);
-                        acked = hub.done(count).unwrap_or(acked);
-                    }
-                    2 => hub.received += count, // a function died over them
+                    0 | 1 => acked = handle(&mut hub, &numbers).unwrap_or(acked),
+                    2 => drop(handle(&mut hub, &numbers)), // the acknowledgement is lost
+                    3 => drop(hub.take(&numbers)), // a function died over them
                     _ => {
                         // these never came; on a new socket the client sends all that is not acknowledged
                         hub.detach(0);
                         hub.attach("next", 0);
                         hub.resume(acked + 1);
-                        let again = next - 1 - acked;
-                        hub.received += again;
-                        (acked + 1..next).for_each(|it| handled[it as usize] += 1);
-                        acked = hub.done(again).unwrap_or(acked);
+                        numbers = (acked + 1..next).collect();
+                        if step == 4 {
+                            numbers.reverse();
+                        }
+                        acked = numbers.chunks(2).map(|it| handle(&mut hub, it).unwrap_or(acked)).max().unwrap_or(acked);
                         prop_assert_eq!(acked, next - 1);
                     }
                 }
-                prop_assert!((1..=acked).all(|it| handled[it as usize] > 0), "{} {:?}", acked, handled);
+                prop_assert!((1..=acked).all(|it| handled[it as usize] == 1), "{} {:?}", acked, handled);
             }
         }
 

@@ -29,6 +29,8 @@ pub enum Frame {
     Marks { revision: u64, seen: Ranges, read: Ranges, archived: Ranges, deleted: Ranges, counts: CountsOut },
     /// Marks that are too many to be told: read the list and the counts.
     MarksChanged { revision: u64, counts: CountsOut, href: String },
+    /// A word of the application's to this connection alone, which is in no stream.
+    Message { target: String, arguments: Vec<Value> },
     /// A sign of life. A cursor per stream says how far it is: whoever is behind missed something, and resumes.
     Pong { cursors: Vec<String>, time: String },
     /// Connect again within this time, and resume from the last cursor.
@@ -47,7 +49,7 @@ impl Frame {
     }
 
     pub fn marks(user: &str, marks: &Marks, counts: Counts) -> Self {
-        let Marks { revision, seen, read, archived, deleted } = marks.clone();
+        let Marks { revision, seen, read, archived, deleted, .. } = marks.clone();
         let ranges = seen.len() + read.len() + archived.len() + deleted.len();
         let counts = counts.into();
         if ranges > 500 {
@@ -73,6 +75,9 @@ impl Frame {
                 let values: Vec<Value> = items.iter().map(whole).collect();
                 let parts = domain::parts(&values, MOST, usize::MAX, length);
                 parts.into_iter().map(|it| notifications(protocol, &stream, it.to_vec())).collect()
+            }
+            Self::Message { target, arguments } if protocol == Protocol::SignalR => {
+                vec![hub::call(target, arguments)]
             }
             other if protocol == Protocol::SignalR => {
                 let mut value = json!(other);

@@ -1,5 +1,6 @@
 //! SignalR's JSON hub protocol: records, as the official client reads and writes them (realtime, sections 8.3 to 8.7).
 
+use domain::id::sha256_hex;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -65,6 +66,12 @@ impl Record {
         matches!(self, Self::Invocation { .. } | Self::StreamInvocation { .. } | Self::Counted)
     }
 
+    /// What tells a record from others: one that comes again has the same.
+    pub fn digest(&self) -> u64 {
+        let hash = sha256_hex(format!("{self:?}").as_bytes());
+        u64::from_str_radix(&hash[..16], 16).unwrap_or_default()
+    }
+
     fn read(text: &str) -> Result<Self, BadRecord> {
         let it: Raw = serde_json::from_str(text).map_err(|_| BadRecord::NotJson)?;
         let id = match it.invocation_id {
@@ -108,7 +115,12 @@ fn record(it: &Value) -> String {
 
 /// A call of a method of the client's, which gives no answer.
 pub fn invocation(target: &str, argument: &Value) -> String {
-    record(&json!({ "type": 1, "target": target, "arguments": [argument] }))
+    call(target, std::slice::from_ref(argument))
+}
+
+/// The same, with any arguments.
+pub fn call(target: &str, arguments: &[Value]) -> String {
+    record(&json!({ "type": 1, "target": target, "arguments": arguments }))
 }
 
 /// The answer to a call of the client's.

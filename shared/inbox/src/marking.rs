@@ -1,15 +1,18 @@
 //! Marking: seen, read, unread, archived, deleted.
 
+use std::time::Duration;
+
 use domain::AppId;
 use domain::inbox::{Change, Counts, Marks};
-use domain::notification::{NotificationId, Stream};
+use domain::notification::{NotificationId, Place, Stream};
 use table::{Table, TableError};
 
 use crate::cursor::{Cursor, WrongCursor};
-use crate::reading::bounds;
+use crate::reading::{bounds, state};
+use crate::sending::moment;
 
 /// Tries against others who mark the same inbox.
-const TRIES: usize = 20;
+const TRIES: u64 = 20;
 
 /// Why what is to be marked is none of an inbox.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,44 +25,65 @@ pub enum NotMarked {
     Cursor(#[from] WrongCursor),
 }
 
+/// A range of numbers of one epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    pub epoch: i64,
+    pub from: u64,
+    pub to: u64,
+}
+
+impl From<Place> for Span {
+    /// One notification.
+    fn from(Place { epoch, sequence }: Place) -> Self {
+        Self { epoch, from: sequence, to: sequence }
+    }
+}
+
 /// What ids name, or everything up to a cursor, in a user's stream.
-pub fn ranges(app: AppId, stream: &Stream, ids: &[String], up_to: Option<&str>) -> Result<Vec<(u64, u64)>, NotMarked> {
+pub fn spans(app: AppId, stream: &Stream, ids: &[String], up_to: Option<&str>) -> Result<Vec<Span>, NotMarked> {
     match (up_to, ids.len()) {
-        (Some(token), 0) => Ok(vec![(1, Cursor::read(token, app, stream)?.sequence)]),
+        (Some(token), 0) => {
+            let place = Cursor::read(token, app, stream)?;
+            Ok(vec![Span { from: 1, ..place.into() }])
+        }
         (None, 1..=100) => {
-            let number = |it: &String| {
+            let one = |it: &String| {
                 let id: Option<NotificationId> = it.parse().ok().filter(|it: &NotificationId| it.stream == *stream);
-                id.map(|it| (it.sequence, it.sequence)).ok_or(NotMarked::Foreign)
+                id.map(|it| it.place().into()).ok_or(NotMarked::Foreign)
             };
-            ids.iter().map(number).collect()
+            ids.iter().map(one).collect()
         }
         _ => Err(NotMarked::Nothing),
     }
 }
 
-/// Changes ranges of a user's inbox in one write; answers the counts after it, or `None` if others were always faster.
+/// Changes ranges of a user's inbox in one write; answers the counts after it, or `None` if others were always faster. What
+/// stood there before numbers began anew is marked no more.
 pub async fn apply(
     table: &Table,
     app: AppId,
     user: &str,
     change: Change,
-    ranges: &[(u64, u64)],
+    spans: &[Span],
 ) -> Result<Option<Counts>, TableError> {
     let stream = Stream::User(user.to_owned());
-    for _ in 0..TRIES {
+    for attempt in 0..TRIES {
         let before = table.marks(app, user).await?;
-        let (floor, head) = bounds(table, app, &stream).await?;
         let mut next: Marks = before.clone();
-        for (from, to) in ranges {
-            next = next.after(change, *from, *to, floor, head).unwrap_or(next);
+        if let Some((floor, head)) = bounds(table, app, &stream).await? {
+            for it in spans.iter().filter(|it| it.epoch == floor.epoch || it.epoch == head.epoch) {
+                next = next.after(change, it.from, it.to, floor.sequence, head.sequence).unwrap_or(next);
+            }
         }
         if next == before {
-            return Ok(Some(before.counts(floor, head)));
+            return Ok(Some(state(table, app, user).await?.1));
         }
         next.revision = before.revision + 1;
         if table.put_marks(app, user, &next).await? {
-            return Ok(Some(next.counts(floor, head)));
+            return Ok(Some(state(table, app, user).await?.1));
         }
+        moment(Duration::from_millis(attempt * 7 % 50 + 3)).await;
     }
     Ok(None)
 }

@@ -1,9 +1,15 @@
-//! Reading a stream from a place on: whole, or refused (realtime, R-2).
+//! Reading a stream from a place on: whole, or refused (realtime, R-2); and an inbox as it is at one moment.
 
 use domain::AppId;
-use domain::inbox::Marks;
+use domain::inbox::{Counts, Marks};
 use domain::notification::{Notification, Place, Stream};
+use futures_util::future::try_join;
 use table::{Table, TableError};
+
+/// Looks at an inbox that changes all the time.
+const LOOKS: usize = 5;
+/// Notifications of one look at what is unread.
+const PAGE: usize = 200;
 
 /// What follows a place.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,10 +30,17 @@ pub async fn gap(
     if after.sequence == 0 {
         return Ok(None); // 0 is before everything: whoever asks from there wants all that is kept, and misses nothing that it had
     }
-    let floor = table.floor(app, stream).await?;
-    let whole = floor.is_some_and(|it| it.epoch == after.epoch && after.sequence + 1 >= it.sequence);
-    let before = |it: Place| Place { sequence: it.sequence.saturating_sub(1), ..it };
-    Ok(if whole { None } else { Some(floor.map(before)) })
+    Ok(kept_from(bounds(table, app, stream).await?, after))
+}
+
+/// The decision of `gap`. A place of another epoch, or one that the stream has not come to, is of a stream that is no more
+/// (its rows expired, or the table was restored): numbers like its own are other notifications now.
+fn kept_from(bounds: Option<(Place, Place)>, after: Place) -> Option<Option<Place>> {
+    let Some((floor, head)) = bounds else { return Some(None) };
+    // rows of an epoch that has ended may be there for some days, before those of the new one
+    let known = after.epoch == floor.epoch || after.epoch == head.epoch && after.sequence >= floor.sequence;
+    let whole = known && after.sequence >= floor.sequence.saturating_sub(1) && after.sequence <= head.sequence;
+    if whole { None } else { Some(Some(Place { sequence: floor.sequence.saturating_sub(1), ..floor })) }
 }
 
 /// What follows a place, at most `limit`.
@@ -45,13 +58,14 @@ pub async fn later(
     while all.len() < limit {
         let found = table.later(app, stream, at.sequence, (limit - all.len()).min(100)).await?;
         let Some(last) = found.last() else { return Ok(Later::Whole { found: all, at, more: false }) };
-        at = Place { epoch: last.id.epoch, sequence: last.id.sequence };
+        at = last.id.place();
         all.extend(found);
     }
     Ok(Later::Whole { found: all, at, more: true })
 }
 
-/// A user's unread notifications, oldest first: at most the newest `most`. With `any`, also what was read.
+/// A user's unread notifications, oldest first: at most the newest `most`. With `any`, also what was read. What was read
+/// together is passed over without a look.
 pub async fn unread(
     table: &Table,
     app: AppId,
@@ -60,24 +74,67 @@ pub async fn unread(
     any: bool,
     most: usize,
 ) -> Result<Vec<Notification>, TableError> {
-    let (mut to, mut all) = (u64::MAX, Vec::new());
+    let head = table.head(app, stream).await?.map_or(0, |it| it.last.sequence);
+    let (mut to, mut all) = (head, Vec::new());
     while all.len() < most {
-        let found = table.earlier(app, stream, to, 200).await?;
+        let passed = |it: u64| marks.deleted.start_of(it).or_else(|| marks.read.start_of(it).filter(|_| !any));
+        while let Some(start) = passed(to) {
+            to = start.saturating_sub(1);
+        }
+        let found = if to == 0 { Vec::new() } else { table.earlier(app, stream, to, PAGE).await? };
         let Some(last) = found.last() else { break };
         to = last.id.sequence.saturating_sub(1);
-        let fits = |it: &Notification| {
-            !marks.deleted.contains(it.id.sequence) && (any || !marks.read.contains(it.id.sequence))
-        };
-        all.extend(found.into_iter().filter(fits));
+        all.extend(found.into_iter().filter(|it| passed(it.id.sequence).is_none()));
     }
     all.truncate(most);
     all.reverse();
     Ok(all)
 }
 
-/// The oldest and the newest number of a stream; 0 and 0 if it is empty.
-pub async fn bounds(table: &Table, app: AppId, stream: &Stream) -> Result<(u64, u64), TableError> {
-    let Some(floor) = table.floor(app, stream).await? else { return Ok((0, 0)) };
-    let head = table.head(app, stream).await?.map_or(floor.sequence, |it| it.last.sequence);
-    Ok((floor.sequence, head))
+/// The oldest and the newest place of a stream; `None` if it is empty.
+pub async fn bounds(table: &Table, app: AppId, stream: &Stream) -> Result<Option<(Place, Place)>, TableError> {
+    let (floor, head) = try_join(table.floor(app, stream), table.head(app, stream)).await?;
+    Ok(floor.zip(head.map(|it| it.last)))
+}
+
+/// A user's marks and the counts that follow, as they were together at one moment: two clients that have the same version
+/// have the same counts.
+pub async fn state(table: &Table, app: AppId, user: &str) -> Result<(Marks, Counts), TableError> {
+    let stream = Stream::User(user.to_owned());
+    let mut marks = table.marks(app, user).await?;
+    for look in 1.. {
+        let (floor, head) = bounds(table, app, &stream).await?.map_or((0, 0), |it| (it.0.sequence, it.1.sequence));
+        let now = table.marks(app, user).await?;
+        if now.revision == marks.revision || look == LOOKS {
+            let counts = now.counts(floor, head);
+            return Ok((now, counts));
+        }
+        marks = now;
+    }
+    unreachable!("the last look answers")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_whole_within_what_is_kept_and_nowhere_else() {
+        let at = |(epoch, sequence)| Place { epoch, sequence };
+        let (whole, gap) = (None, Some(Some(at((1, 4)))));
+        for (kept, after, want) in [
+            (((1, 5), (1, 9)), (1, 4), whole),
+            (((1, 5), (1, 9)), (1, 9), whole),
+            (((1, 5), (1, 9)), (1, 3), gap),
+            (((1, 5), (1, 9)), (1, 10), gap),
+            (((1, 5), (1, 9)), (1, u64::MAX), gap),
+            (((1, 5), (1, 9)), (2, 7), gap),
+            // the first rows have expired, and are still there
+            (((1, 5), (2, 9)), (2, 8), whole),
+            (((1, 5), (2, 9)), (2, 3), gap),
+        ] {
+            assert_eq!(kept_from(Some((at(kept.0), at(kept.1))), at(after)), want, "{kept:?} {after:?}");
+        }
+        assert_eq!(kept_from(None, at((1, 3))), Some(None));
+    }
 }

@@ -10,9 +10,12 @@ use entry::clock;
 use table::{Table, TableError};
 use time::OffsetDateTime;
 
-/// Whoever sends the records of a connection holds it for so long, in milliseconds, and stops in time.
+/// Whoever sends the records of a connection holds it for so long, in milliseconds, and stops in time, in all its rounds:
+/// a slow socket must not hold up an invocation.
 const HELD_MS: i64 = 15_000;
 const STOP_MS: i64 = 8_000;
+/// How long a socket that takes up a connection may wait for its client's Sequence record, in milliseconds.
+const SILENT_MS: i64 = 15_000;
 /// Rounds of sending what came meanwhile.
 const ROUNDS: usize = 20;
 
@@ -69,9 +72,18 @@ impl Lines {
     /// stay in order; who does looks again at the end for what came meanwhile. Where it is not sure what has arrived, it
     /// closes the socket: the client counts what it gets, and says on the next one how far it is.
     pub async fn pump(&self, hash: &str, who: &str) -> Result<Sent, TableError> {
+        let until = millis(clock::now()) + STOP_MS;
         for _ in 0..ROUNDS {
             let now = millis(clock::now());
+            if now > until {
+                break;
+            }
             let Some(mut hub) = self.table.hub(hash).await? else { return Ok(Sent::Gone) };
+            if let Some(idle) = hub.connection.as_ref().filter(|_| hub.resuming && now - hub.at > SILENT_MS) {
+                // its client opened it, and never said where it stands: it has given it up (realtime, 8.7)
+                self.renew(hash, idle).await?;
+                continue;
+            }
             let Some(socket) = hub.connection.clone().filter(|_| hub.shaken && !hub.resuming) else {
                 let lost = hub.connection.is_none() && now - hub.at > RESUMABLE_MS;
                 return Ok(if lost { Sent::Gone } else { Sent::Done });
@@ -80,8 +92,8 @@ impl Lines {
             if records.is_empty() {
                 return Ok(Sent::Done);
             }
-            if let Some((_, until)) = hub.sending {
-                if until <= now {
+            if let Some((_, held)) = hub.sending {
+                if held <= now {
                     self.renew(hash, &socket).await?; // whoever sent has died, nobody knows how far it came
                 }
                 return Ok(Sent::Done);
@@ -92,7 +104,7 @@ impl Lines {
             }
             let (mut sent, mut outcome) = (hub.sent, Sent::Done);
             for (number, text) in records {
-                if millis(clock::now()) > now + STOP_MS {
+                if millis(clock::now()) > until {
                     break;
                 }
                 outcome = self.post(&socket, &[text]).await;

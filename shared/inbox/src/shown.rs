@@ -1,7 +1,7 @@
 //! What a notification and counts look like.
 
 use domain::inbox::{Counts, Marks, is_change};
-use domain::notification::{Notification, NotificationId, Place, Stream};
+use domain::notification::{Notification, NotificationId, Stream};
 use domain::{AppId, rfc3339};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ impl NotificationOut {
         Self {
             id: it.id.to_string(),
             sequence: number,
-            cursor: Cursor::at(app, &it.id.stream, Place { epoch: it.id.epoch, sequence: number }),
+            cursor: Cursor::at(app, &it.id.stream, it.id.place()),
             kind: it.kind.clone(),
             created_at: rfc3339(it.timestamp),
             data: it.data.clone(),

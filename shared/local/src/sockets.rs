@@ -58,6 +58,7 @@ pub struct Sockets {
     open: Mutex<HashMap<String, Open>>,
     limits: Mutex<Limits>,
     silent: AtomicBool,
+    refusing: AtomicUsize,
 }
 
 /// A socket, as others see it.
@@ -90,8 +91,8 @@ impl Sockets {
     pub(crate) fn new(api: SocketApi, functions: &[Arc<Function>], host: String) -> Arc<Self> {
         let of = |name: &String| functions.iter().find(|it| it.it.name == *name).cloned();
         let functions = api.routes.iter().filter_map(|(key, name)| Some((key.clone(), of(name)?))).collect();
-        let (open, limits, silent) = Default::default();
-        Arc::new(Self { api, functions, host, open, limits, silent })
+        let (open, limits, silent, refusing) = Default::default();
+        Arc::new(Self { api, functions, host, open, limits, silent, refusing })
     }
 
     /// Shortens what sockets may do, so that a test need not wait for hours.
@@ -102,6 +103,11 @@ impl Sockets {
     /// From now on `$disconnect` is (not) told, as it may happen on AWS.
     pub fn keep_silent(&self, silent: bool) {
         self.silent.store(silent, Ordering::Relaxed);
+    }
+
+    /// The next posts, so many, are refused as over the limit.
+    pub fn refuse_posts(&self, posts: usize) {
+        self.refusing.store(posts, Ordering::Relaxed);
     }
 
     /// Cuts the connections of all sockets, without a word; answers how many.

@@ -13,6 +13,8 @@ pub enum TableError {
     Write { row: String, source: Box<dyn Error + Send + Sync> },
     #[error("{row} was changed by someone else")]
     Conflict { row: String },
+    #[error("{row} is full")]
+    Full { row: String },
     #[error("the {kind} row `{key}` is corrupt")]
     Corrupt { kind: &'static str, key: String, source: Box<dyn Error + Send + Sync> },
 }
@@ -24,6 +26,10 @@ impl TableError {
 
     pub(crate) fn write(row: &Row, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Write { row: shown(row), source: source.into() }
+    }
+
+    pub(crate) fn full(row: &Row) -> Self {
+        Self::Full { row: shown(row) }
     }
 
     pub(crate) fn conflict(row: &Row) -> Self {

@@ -3,13 +3,12 @@
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::AppId;
-use domain::inbox::Marks;
 use domain::notification::{Notification, NotificationId, Place, Stream};
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
 use crate::streams::{StreamRow, read_batch};
-use crate::{Attributes, COUNTED, Put, Range, Row, Table, TableError, codec, keys};
+use crate::{Attributes, Put, Range, Row, Table, TableError, codec, keys};
 
 /// A row of a stream holds so many notifications at most: a page begins so far before its first number.
 const MOST_IN_A_ROW: u64 = domain::BATCH as u64;
@@ -17,6 +16,8 @@ const MOST_IN_A_ROW: u64 = domain::BATCH as u64;
 const KEY_KEPT: Duration = Duration::hours(24);
 /// What a row of the list of everything holds at most, in bytes before they are packed.
 const MOST_BYTES: usize = 300_000;
+/// Rows of the list of everything that are read at once.
+const LISTS: i32 = 200;
 /// How long the list of everything is kept.
 const LISTED: i64 = 30 * 86_400;
 
@@ -35,15 +36,6 @@ pub struct Once {
 /// Notifications as rows hold them: at most 100, and small enough for a row (400 KB) even if nothing can be packed.
 fn in_rows(all: &[Notification]) -> Vec<&[Notification]> {
     domain::parts(all, MOST_BYTES, domain::BATCH, |it| it.data.to_string().len() + 500)
-}
-
-/// A row of marks: whose they are, beside them.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct MarksRow {
-    pub(crate) app: AppId,
-    pub(crate) user: String,
-    #[serde(flatten)]
-    pub(crate) marks: Marks,
 }
 
 /// A notification, with when it was told in a list of everything.
@@ -71,7 +63,7 @@ impl Table {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Notification>, TableError> {
-        let mut from = (after + 1).saturating_sub(MOST_IN_A_ROW - 1);
+        let mut from = after.saturating_sub(MOST_IN_A_ROW - 2);
         // rows before the first that counts come along, at most all but one of a whole row's length
         let most = limit + MOST_IN_A_ROW as usize;
         loop {
@@ -127,31 +119,6 @@ impl Table {
         Ok(found.filter(|it| it.id == *id))
     }
 
-    /// What was done with an inbox.
-    pub async fn marks(&self, app: AppId, user: &str) -> Result<Marks, TableError> {
-        Ok(self.get(&Row::Marks(app, user.to_owned())).await?.unwrap_or_default())
-    }
-
-    /// Stores marks that were made from those of the revision before; `false` if others were faster.
-    pub async fn put_marks(&self, app: AppId, user: &str, marks: &Marks) -> Result<bool, TableError> {
-        let row = Row::Marks(app, user.to_owned());
-        let put = self.client.put_item().table_name(&self.name).return_consumed_capacity(COUNTED);
-        let put = put
-            .set_item(Some(codec::encode(
-                &row,
-                &MarksRow { app, user: user.to_owned(), marks: marks.clone() },
-                Attributes::new(),
-            )?))
-            .condition_expression("attribute_not_exists(PK) OR revision = :before")
-            .expression_attribute_values(":before", AttributeValue::N((marks.revision - 1).to_string()));
-        match put.send().await.map_err(|it| it.into_service_error()) {
-            Ok(_) => Ok(true),
-            // also on our own write, when its answer was lost and the SDK tried again
-            Err(it) if it.is_conditional_check_failed_exception() => Ok(self.marks(app, user).await? == *marks),
-            Err(source) => Err(TableError::write(&row, source)),
-        }
-    }
-
     /// Begins a request with a key; `Some` with what an earlier one with this key has done.
     pub async fn begin_once(
         &self,
@@ -186,19 +153,31 @@ impl Table {
         Ok(())
     }
 
-    /// The newest inbox notifications of an application, of all users: at most `rows` batches, newest first.
-    pub async fn everything(&self, app: AppId, rows: i32) -> Result<Vec<Notification>, TableError> {
+    /// The newest inbox notifications of an application, of all users: at most `most`, newest first.
+    pub async fn everything(&self, app: AppId, most: usize) -> Result<Vec<Notification>, TableError> {
         let partition = keys::told(app);
-        let ask = Range { partition: &partition, from: "0", to: "9~", forward: false, consistent: true, limit: rows };
-        let mut all = Vec::new();
-        for mut row in self.range(ask).await? {
-            let key = row.get("SK").and_then(|it| it.as_s().ok()).cloned().unwrap_or_default();
-            let Some(AttributeValue::B(packed)) = row.remove("packed") else { continue };
-            let corrupt = |it: std::io::Error| TableError::Corrupt { kind: "told", key, source: it.into() };
-            let mut some: Vec<Notification> = codec::unpack(packed.as_ref()).map_err(corrupt)?;
-            some.reverse();
-            all.extend(some);
+        let (mut to, mut all) = ("9~".to_owned(), Vec::new());
+        while all.len() < most {
+            let ask =
+                Range { partition: &partition, from: "0", to: &to, forward: false, consistent: true, limit: LISTS };
+            let before = to.clone();
+            for mut row in self.range(ask).await? {
+                let key = row.get("SK").and_then(|it| it.as_s().ok()).cloned().unwrap_or_default();
+                if key == before {
+                    continue; // the last one of the page before
+                }
+                to.clone_from(&key);
+                let Some(AttributeValue::B(packed)) = row.remove("packed") else { continue };
+                let corrupt = |it: std::io::Error| TableError::Corrupt { kind: "told", key, source: it.into() };
+                let mut some: Vec<Notification> = codec::unpack(packed.as_ref()).map_err(corrupt)?;
+                some.reverse();
+                all.extend(some);
+            }
+            if to == before {
+                break;
+            }
         }
+        all.truncate(most);
         Ok(all)
     }
 

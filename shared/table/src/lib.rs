@@ -12,6 +12,7 @@ mod inbox;
 mod items;
 mod keys;
 mod manager;
+mod marks;
 mod processes;
 mod records;
 mod revise;
@@ -72,11 +73,14 @@ impl Table {
     }
 
     async fn get<T: DeserializeOwned>(&self, row: &Row) -> Result<Option<T>, TableError> {
+        self.get_row(row).await?.map(|it| codec::decode(row.kind(), it)).transpose()
+    }
+
+    async fn get_row(&self, row: &Row) -> Result<Option<Attributes>, TableError> {
         let (pk, sk) = row.key();
         let answer = self.client.get_item().table_name(&self.name).return_consumed_capacity(COUNTED);
         let answer = answer.key("PK", AttributeValue::S(pk)).key("SK", AttributeValue::S(sk)).consistent_read(true);
-        let answer = answer.send().await.map_err(|it| TableError::read(row, it))?;
-        answer.item.map(|it| codec::decode(row.kind(), it)).transpose()
+        Ok(answer.send().await.map_err(|it| TableError::read(row, it))?.item)
     }
 
     /// A row as it was a moment ago at the latest, at half the price.

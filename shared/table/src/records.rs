@@ -7,20 +7,18 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::AppId;
 use domain::image::Process;
-use domain::inbox::Marks;
 use domain::item::{Item, Status};
 use serde::Deserialize;
 
-use crate::inbox::MarksRow;
 use crate::streams::read_batch;
-use crate::{Attributes, Batch, TableError, codec};
+use crate::{Attributes, Batch, TableError, codec, marks};
 
 /// What a record says.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
     Item(Box<Changed>),
     Told(Batch),
-    Marked(Box<Marked>),
+    Marked(Marked),
     /// Image tasks that were asked for.
     Asked(Box<Process>),
     /// A row that nobody has to hear of.
@@ -39,7 +37,7 @@ pub struct Changed {
 pub struct Marked {
     pub app: AppId,
     pub user: String,
-    pub marks: Marks,
+    pub revision: u64,
 }
 
 #[derive(Deserialize)]
@@ -65,8 +63,8 @@ pub fn read(record: EventRecord) -> Result<Record, TableError> {
         }
         Some("notification") => read_batch(image).map(Record::Told),
         Some("marks") => {
-            let MarksRow { app, user, marks } = codec::decode("marks", image)?;
-            Ok(Record::Marked(Box::new(Marked { app, user, marks })))
+            let (app, user, marks) = marks::read(image)?;
+            Ok(Record::Marked(Marked { app, user, revision: marks.revision }))
         }
         Some("process") => Ok(Record::Asked(Box::new(codec::decode("process", image)?))),
         _ => Ok(Record::Other),

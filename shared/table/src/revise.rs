@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::inbox::MarksRow;
 use crate::streams::{RETENTION, TRIES, read_batch, stream_row, yield_to_others};
 use crate::{Attributes, COUNTED, Range, Row, Table, TableError, codec, keys};
+
+/// The most bytes of notifications that were sent together: an item has 400 KB (AWS, DynamoDB's limits).
+const MOST: usize = 390_000;
 
 /// What became of a change.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +45,9 @@ struct TypeRow {
 impl Table {
     /// Replaces what a notification says, or, without `data`, takes it back. Its stream is told of it under the next
     /// number, which counts as nothing.
+    ///
+    /// # Errors
+    /// `Full`, if those that were sent with it leave it no room.
     pub async fn revise(
         &self,
         app: AppId,
@@ -78,7 +83,7 @@ impl Table {
             let rows = [
                 self.rewritten(row, &news)?,
                 self.put_row(&event, &body, extra, "attribute_not_exists(PK)")?,
-                self.marks_row(app, user, marked)?,
+                self.marks_put(app, user, &marked)?,
             ];
             let rows = rows.into_iter().map(|it| TransactWriteItem::builder().put(it).build()).collect();
             let write =
@@ -102,6 +107,9 @@ impl Table {
             }
             many => {
                 let packed = codec::pack(&many).map_err(|it| TableError::write(&here, it))?;
+                if packed.len() > MOST {
+                    return Err(TableError::full(&here));
+                }
                 row.insert("packed".into(), AttributeValue::B(Blob::new(packed)));
             }
         }
@@ -116,18 +124,6 @@ impl Table {
                 .expression_attribute_values(":edits", AttributeValue::N(edits.to_string())),
         };
         put.build().map_err(|it| TableError::write(&here, it))
-    }
-
-    fn marks_row(&self, app: AppId, user: &str, marks: domain::inbox::Marks) -> Result<PutRow, TableError> {
-        let row = Row::Marks(app, user.to_owned());
-        let before = AttributeValue::N((marks.revision - 1).to_string());
-        let body = MarksRow { app, user: user.to_owned(), marks };
-        let put = PutRow::builder().table_name(&self.name);
-        let put = put
-            .set_item(Some(codec::encode(&row, &body, Attributes::new())?))
-            .condition_expression("attribute_not_exists(PK) OR revision = :before")
-            .expression_attribute_values(":before", before);
-        put.build().map_err(|it| TableError::write(&row, it))
     }
 
     /// What a user wants. A read that may be a moment old, at half the price: it comes with every notification.

@@ -67,7 +67,7 @@ impl Table {
                 head = self.head(app, stream).await?;
                 if let (None, Stream::User(user)) = (head, stream) {
                     // all has expired, or nothing was ever told: numbers begin anew, and old marks must not fit them
-                    self.delete(&Row::Marks(app, user.clone())).await?;
+                    self.clear_marks(app, user, now).await?;
                 }
             }
             let place = next(now, head);

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use super::{MOST_MESSAGE, Out, Sockets, lock};
 use crate::http_event::decoded;
 
+const RELAXED: Ordering = Ordering::Relaxed;
+
 impl Sockets {
     /// The connection that a request to `@connections` names: the last part of the raw path, decoded once.
     pub(crate) fn managed(&self, parts: &Parts) -> Option<String> {
@@ -23,6 +25,9 @@ impl Sockets {
         match *method {
             Method::POST if body.len() > MOST_MESSAGE => {
                 error(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLargeException")
+            }
+            Method::POST if self.refusing.fetch_update(RELAXED, RELAXED, |it| it.checked_sub(1)).is_ok() => {
+                error(StatusCode::TOO_MANY_REQUESTS, "LimitExceededException")
             }
             Method::POST => {
                 if self.post(id, String::from_utf8_lossy(body).into_owned()) {

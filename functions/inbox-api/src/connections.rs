@@ -1,0 +1,304 @@
+//! Open connections, as the application may manage them: who is there, a word to one of them, closing, groups (realtime,
+//! section 7.2).
+
+use axum::Json;
+use axum::extract::{Path, State as Shared};
+use axum::http::StatusCode;
+use domain::AppId;
+use domain::notification::Stream;
+use domain::socket::{Connection, MOST_GROUPS, Protocol};
+use entry::clock;
+use entry::http::caller::Caller;
+use entry::http::{Body, Problem};
+use inbox::frame::Frame;
+use inbox::sending::Sent;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use table::TableError;
+use utoipa::ToSchema;
+
+use crate::{State, group, stream};
+
+/// Connections of a channel that are read at once.
+const PAGE: i32 = 500;
+/// The longest word to a connection, in bytes of JSON: a message has at most 128 KB (AWS, 1.4).
+const MOST: usize = 120_000;
+
+/// An open connection.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ConnectionOut {
+    id: String,
+    user: String,
+    groups: Vec<String>,
+    /// `native`, `signalr` or `seed`
+    #[schema(value_type = String)]
+    protocol: Protocol,
+    since: String,
+}
+
+impl From<Connection> for ConnectionOut {
+    fn from(it: Connection) -> Self {
+        let since = domain::rfc3339(domain::from_millis(it.since));
+        Self { id: it.id, user: it.member.user, groups: it.member.groups, protocol: it.protocol, since }
+    }
+}
+
+/// A word to one connection, which is kept nowhere: a call of a method of a SignalR client, or a frame `message`.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Word {
+    /// 1 to 100 characters
+    #[schema(example = "Refresh")]
+    target: String,
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    arguments: Vec<Value>,
+}
+
+/// A user's open connections, at most 500. What is listed may have gone a moment ago.
+#[utoipa::path(get, path = "/api/v1/Inbox/{user}/Connections", tag = "Sockets", security(("keys" = [])), params(("user" = String, Path)),
+    responses((status = 200, body = Vec<ConnectionOut>)))]
+pub(crate) async fn of_user(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Path(user): Path<String>,
+) -> Result<Json<Vec<ConnectionOut>>, Problem> {
+    list(&state, app, &stream(&user)?).await
+}
+
+/// A group's open connections, at most 500.
+#[utoipa::path(get, path = "/api/v1/Groups/{group}/Connections", tag = "Sockets", security(("keys" = [])), params(("group" = String, Path)),
+    responses((status = 200, body = Vec<ConnectionOut>)))]
+pub(crate) async fn of_group(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Path(name): Path<String>,
+) -> Result<Json<Vec<ConnectionOut>>, Problem> {
+    list(&state, app, &group(&name)?).await
+}
+
+/// Closes a user's connections; whoever's token is still good may come back.
+#[utoipa::path(delete, path = "/api/v1/Inbox/{user}/Connections", tag = "Sockets", security(("keys" = [])), params(("user" = String, Path)),
+    responses((status = 204)))]
+pub(crate) async fn close_user(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Path(user): Path<String>,
+) -> Result<StatusCode, Problem> {
+    close_all(&state, app, &stream(&user)?).await
+}
+
+/// Closes a group's connections.
+#[utoipa::path(delete, path = "/api/v1/Groups/{group}/Connections", tag = "Sockets", security(("keys" = [])), params(("group" = String, Path)),
+    responses((status = 204)))]
+pub(crate) async fn close_group(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    close_all(&state, app, &group(&name)?).await
+}
+
+/// One connection, if it is open.
+#[utoipa::path(get, path = "/api/v1/Inbox/{user}/Connections/{id}", tag = "Sockets", security(("keys" = [])),
+    params(("user" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = ConnectionOut), (status = 404, body = Problem)))]
+pub(crate) async fn get(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Path((user, id)): Path<(String, String)>,
+) -> Result<Json<ConnectionOut>, Problem> {
+    Ok(Json(one(&state, app, Some(&user), &id).await?.into()))
+}
+
+/// Closes a connection.
+#[utoipa::path(delete, path = "/api/v1/Inbox/{user}/Connections/{id}", tag = "Sockets", security(("keys" = [])),
+    params(("user" = String, Path), ("id" = String, Path)),
+    responses((status = 204), (status = 404, body = Problem)))]
+pub(crate) async fn close(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Path((user, id)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    let connection = one(&state, app, Some(&user), &id).await?;
+    shut(&state, &connection).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Says a word to a connection, at once: it is in no inbox, and nobody catches up with it.
+#[utoipa::path(post, path = "/api/v1/Inbox/{user}/Connections/{id}/Messages", tag = "Sockets", security(("keys" = [])),
+    params(("user" = String, Path), ("id" = String, Path)), request_body = Word,
+    responses((status = 202), (status = 404, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+pub(crate) async fn say(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Path((user, id)): Path<(String, String)>,
+    Body(it): Body<Word>,
+) -> Result<StatusCode, Problem> {
+    let connection = one(&state, app, Some(&user), &id).await?;
+    if !(1..=100).contains(&it.target.chars().count()) {
+        return Err(Problem::invalid("target", "1 to 100 characters"));
+    }
+    let texts = Frame::Message { target: it.target, arguments: it.arguments }.texts(connection.protocol);
+    let Some(text) = texts.first() else {
+        return Err(Problem::invalid("target", "this connection's protocol knows notifications alone"));
+    };
+    if text.len() > MOST {
+        return Err(Problem::invalid("arguments", format!("at most {MOST} bytes")));
+    }
+    match state.lines.tell(&connection.receiver(), &texts, &clock::word(20), clock::now()).await? {
+        Sent::Done => Ok(StatusCode::ACCEPTED),
+        Sent::Gone => {
+            state.lines.forget(&connection).await?;
+            Err(missing())
+        }
+        Sent::Busy(why) => {
+            tracing::info!("a word to a connection was not taken: {why}");
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "the connection is slow; try again"))
+        }
+    }
+}
+
+/// Puts a connection into a group, until it closes.
+#[utoipa::path(put, path = "/api/v1/Groups/{group}/Connections/{id}", tag = "Sockets", security(("keys" = [])),
+    params(("group" = String, Path), ("id" = String, Path)),
+    responses((status = 204), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn join(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Path((name, id)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    group(&name)?;
+    put_in(&state, one(&state, app, None, &id).await?, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes a connection out of a group.
+#[utoipa::path(delete, path = "/api/v1/Groups/{group}/Connections/{id}", tag = "Sockets", security(("keys" = [])),
+    params(("group" = String, Path), ("id" = String, Path)),
+    responses((status = 204), (status = 404, body = Problem)))]
+pub(crate) async fn leave(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Path((name, id)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    group(&name)?;
+    take_out(&state, one(&state, app, None, &id).await?, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Puts all connections that a user has now into a group. For later ones the ticket or token says it.
+#[utoipa::path(put, path = "/api/v1/Groups/{group}/Users/{user}", tag = "Sockets", security(("keys" = [])),
+    params(("group" = String, Path), ("user" = String, Path)),
+    responses((status = 204), (status = 422, body = Problem)))]
+pub(crate) async fn join_user(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Path((name, user)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    group(&name)?;
+    for it in open(&state, app, &stream(&user)?).await? {
+        put_in(&state, it, &name).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes all connections that a user has now out of a group.
+#[utoipa::path(delete, path = "/api/v1/Groups/{group}/Users/{user}", tag = "Sockets", security(("keys" = [])),
+    params(("group" = String, Path), ("user" = String, Path)), responses((status = 204)))]
+pub(crate) async fn leave_user(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Path((name, user)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    group(&name)?;
+    for it in open(&state, app, &stream(&user)?).await? {
+        take_out(&state, it, &name).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn missing() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no-such-connection", "there is no open connection of that id")
+}
+
+/// A connection of the application, and of the user if one is named.
+async fn one(state: &State, app: AppId, user: Option<&str>, id: &str) -> Result<Connection, Problem> {
+    let found = state.table.connection(id).await?;
+    let own = |it: &Connection| it.member.app == app && user.is_none_or(|user| user == it.member.user);
+    found.filter(own).ok_or_else(missing)
+}
+
+/// The connections that receive on a channel.
+async fn open(state: &State, app: AppId, channel: &Stream) -> Result<Vec<Connection>, TableError> {
+    let mut found = Vec::new();
+    for it in state.table.receivers(app, &channel.to_string(), None, PAGE).await? {
+        // (a SignalR connection between two sockets has none of its own)
+        found.extend(state.table.connection(&it.connection).await?);
+    }
+    Ok(found)
+}
+
+async fn list(state: &State, app: AppId, channel: &Stream) -> Result<Json<Vec<ConnectionOut>>, Problem> {
+    Ok(Json(open(state, app, channel).await?.into_iter().map(ConnectionOut::from).collect()))
+}
+
+async fn close_all(state: &State, app: AppId, channel: &Stream) -> Result<StatusCode, Problem> {
+    loop {
+        let receivers = state.table.receivers(app, &channel.to_string(), None, PAGE).await?;
+        for it in &receivers {
+            match state.lines.connection_of(it).await? {
+                Some(connection) => shut(state, &connection).await?,
+                None => state.table.drop_receiver(app, &channel.to_string(), it.key()).await?,
+            }
+        }
+        if receivers.len() < PAGE as usize {
+            return Ok(StatusCode::NO_CONTENT);
+        }
+    }
+}
+
+/// Closes a connection for good: a SignalR one cannot be taken up again.
+async fn shut(state: &State, it: &Connection) -> Result<(), TableError> {
+    state.lines.forget(it).await?;
+    state.lines.posts.close(&it.id).await;
+    Ok(())
+}
+
+async fn put_in(state: &State, mut it: Connection, name: &str) -> Result<(), Problem> {
+    if it.member.groups.iter().any(|it| it == name) {
+        return Ok(());
+    }
+    if it.member.groups.len() >= MOST_GROUPS {
+        return Err(Problem::invalid("group", format!("a connection is in {MOST_GROUPS} groups at most")));
+    }
+    // whoever has not caught up yet receives nothing so far, and hears the group once it has
+    let (channel, receiver) = (Stream::User(it.member.user.clone()).to_string(), it.receiver());
+    let live = state.table.receiver(it.member.app, &channel, receiver.key()).await?.is_some();
+    it.member.groups.push(name.to_owned());
+    regroup(state, &it).await?;
+    if live {
+        state.table.put_receiver(&it, clock::now()).await?;
+    }
+    Ok(())
+}
+
+async fn take_out(state: &State, mut it: Connection, name: &str) -> Result<(), Problem> {
+    it.member.groups.retain(|it| it != name);
+    regroup(state, &it).await?;
+    let channel = Stream::Group(name.to_owned()).to_string();
+    Ok(state.table.drop_receiver(it.member.app, &channel, it.receiver().key()).await?)
+}
+
+/// Keeps the groups of a connection, and of the SignalR connection that it carries.
+async fn regroup(state: &State, it: &Connection) -> Result<(), TableError> {
+    state.table.put_connection(it).await?;
+    if let Some(hash) = &it.hub {
+        let groups = |hub: &mut domain::socket::Hub| {
+            hub.member.groups.clone_from(&it.member.groups);
+            true
+        };
+        state.lines.change(hash, groups).await?;
+    }
+    Ok(())
+}

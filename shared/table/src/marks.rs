@@ -1,0 +1,128 @@
+//! What was done with an inbox: one row per user, packed, since somebody who reads every second notification makes many
+//! ranges.
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::{AttributeValue, Put};
+use domain::AppId;
+use domain::inbox::{Marks, Ranges};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::{Attributes, COUNTED, Row, Table, TableError, codec};
+
+/// The most bytes of a row of packed marks: an item has 400 KB (AWS, DynamoDB's limits). Some hundred thousand ranges fit.
+const MOST: usize = 350_000;
+
+/// What a row of marks says beside the ranges, which are packed as steps: seen, read, archived, deleted, closed.
+#[derive(Serialize, Deserialize)]
+struct MarksRow {
+    app: AppId,
+    user: String,
+    revision: u64,
+}
+
+/// A row of marks for this state.
+fn encode(row: &Row, app: AppId, user: &str, marks: &Marks) -> Result<Attributes, TableError> {
+    let sets = [&marks.seen, &marks.read, &marks.archived, &marks.deleted, &marks.closed].map(Ranges::steps);
+    let packed = codec::pack(&sets).map_err(|it| TableError::write(row, it))?;
+    if packed.len() > MOST {
+        return Err(TableError::full(row));
+    }
+    let extra = [("packed".to_owned(), AttributeValue::B(Blob::new(packed)))].into();
+    codec::encode(row, &MarksRow { app, user: user.to_owned(), revision: marks.revision }, extra)
+}
+
+/// Whose marks a row holds, and which.
+pub(crate) fn read(mut row: Attributes) -> Result<(AppId, String, Marks), TableError> {
+    let packed = row.remove("packed");
+    let MarksRow { app, user, revision } = codec::decode("marks", row)?;
+    let corrupt = |source: Box<dyn std::error::Error + Send + Sync>| TableError::Corrupt {
+        kind: "marks",
+        key: format!("{app} {user}"),
+        source,
+    };
+    let Some(AttributeValue::B(packed)) = packed else { return Err(corrupt("the row holds no marks".into())) };
+    let sets: [Vec<u64>; 5] = codec::unpack(packed.as_ref()).map_err(|it| corrupt(it.into()))?;
+    let [seen, read, archived, deleted, closed] = sets.map(|it| Ranges::from_steps(&it));
+    Ok((app, user, Marks { revision, seen, read, archived, deleted, closed }))
+}
+
+impl Table {
+    /// What was done with an inbox.
+    pub async fn marks(&self, app: AppId, user: &str) -> Result<Marks, TableError> {
+        let there = self.get_row(&Row::Marks(app, user.to_owned())).await?;
+        Ok(there.map(read).transpose()?.map(|it| it.2).unwrap_or_default())
+    }
+
+    /// Stores marks that were made from those of the revision before; `false` if others were faster.
+    ///
+    /// # Errors
+    /// `Full`, if they are too many for a row.
+    pub async fn put_marks(&self, app: AppId, user: &str, marks: &Marks) -> Result<bool, TableError> {
+        self.put_marks_after(app, user, marks, marks.revision - 1).await
+    }
+
+    async fn put_marks_after(&self, app: AppId, user: &str, marks: &Marks, before: u64) -> Result<bool, TableError> {
+        let row = Row::Marks(app, user.to_owned());
+        let put = self.client.put_item().table_name(&self.name).return_consumed_capacity(COUNTED);
+        let put = put
+            .set_item(Some(encode(&row, app, user, marks)?))
+            .condition_expression(CONDITION)
+            .expression_attribute_values(":before", AttributeValue::N(before.to_string()));
+        match put.send().await.map_err(|it| it.into_service_error()) {
+            Ok(_) => Ok(true),
+            // also on our own write, when its answer was lost and the SDK tried again
+            Err(it) if it.is_conditional_check_failed_exception() => Ok(self.marks(app, user).await? == *marks),
+            Err(source) => Err(TableError::write(&row, source)),
+        }
+    }
+
+    /// The same, as a part of a transaction.
+    pub(crate) fn marks_put(&self, app: AppId, user: &str, marks: &Marks) -> Result<Put, TableError> {
+        let row = Row::Marks(app, user.to_owned());
+        let put = Put::builder().table_name(&self.name).set_item(Some(encode(&row, app, user, marks)?));
+        let before = AttributeValue::N((marks.revision - 1).to_string());
+        let put = put.condition_expression(CONDITION).expression_attribute_values(":before", before);
+        put.build().map_err(|it| TableError::write(&row, it))
+    }
+
+    /// All of an inbox has expired, and its numbers begin anew: old marks must not fit them. The revision goes on, far
+    /// enough that counts keep growing versions although the numbers begin at 1: by the milliseconds since 1970.
+    pub(crate) async fn clear_marks(&self, app: AppId, user: &str, now: OffsetDateTime) -> Result<(), TableError> {
+        let before = self.marks(app, user).await?.revision;
+        if before > 0 {
+            let revision = u64::try_from(domain::millis(now)).unwrap_or_default().max(before + 1);
+            // whoever was faster has cleared them, or has marked what is new
+            self.put_marks_after(app, user, &Marks { revision, ..Marks::default() }, before).await?;
+        }
+        Ok(())
+    }
+}
+
+const CONDITION: &str = "attribute_not_exists(PK) OR revision = :before";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_of_a_hundred_thousand_fit_a_row_and_come_back() {
+        let app = AppId::random([1; 16]);
+        let row = Row::Marks(app, "jane".into());
+        let mut marks = Marks { revision: 7, ..Marks::default() };
+        let mut word = 1_u64;
+        for number in 1..=100_000 {
+            word = word.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            if word >> 63 == 0 {
+                marks.read.insert(number, number);
+                marks.seen.insert(number, number);
+                marks.closed.insert(number, number);
+            }
+        }
+        let encoded = encode(&row, app, "jane", &marks).unwrap();
+        assert_eq!(read(encoded.clone()).unwrap(), (app, "jane".to_owned(), marks.clone()));
+        let Some(AttributeValue::B(packed)) = encoded.get("packed") else { panic!("{encoded:?}") };
+        assert!(packed.as_ref().len() < 60_000, "{} bytes", packed.as_ref().len());
+        assert!(matches!(read(Attributes::new()), Err(TableError::Corrupt { .. })));
+    }
+}
