@@ -119,6 +119,11 @@ fn an_inbox_is_read_from_a_cursor_on_and_is_whole_or_says_that_it_is_not() {
             world.get(&format!("{path}?identifier=SINGLE&limit=100")).await["items"].as_array().unwrap().len(),
             5
         );
+        for (since, left) in [("2020-01-01T00:00:00Z", 100), ("2999-01-01T00:00:00Z", 0)] {
+            let page = world.get(&format!("{path}?since={since}&limit=100")).await;
+            assert_eq!(page["items"].as_array().unwrap().len(), left, "since {since}");
+            assert_eq!(page["next"].is_string(), left > 0, "nothing older is newer: {page}");
+        }
         // a cursor of another inbox, another application or nobody is none
         let theirs = world.ask("POST", "/api/v1/Inbox/joe/Notifications", Some(json!({ "title": "x" }))).await.1;
         for cursor in [text(&theirs[0]["cursor"]), "forged".to_owned(), text(&sent[0]["id"])] {

@@ -12,8 +12,8 @@ use inbox::escalation;
 use inbox::reading::{self, gap};
 use inbox::{CountsOut, Cursor, NotificationOut};
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::dto::place;
@@ -22,6 +22,9 @@ use crate::{State, group, stream};
 
 /// Rounds of reading for one answer, so that it stays bounded whatever is filtered out.
 const ROUNDS: usize = 10;
+
+/// How much clocks of two senders may differ.
+const SKEW: Duration = Duration::minutes(1);
 
 /// What a list is narrowed to.
 #[derive(Deserialize, IntoParams, Default)]
@@ -96,6 +99,15 @@ pub(crate) async fn of_everyone(
     narrowed(&state, app, Stream::Everyone, &Marks::default(), filter).await
 }
 
+/// Whether a notification is wanted.
+#[derive(PartialEq, Eq)]
+enum Fit {
+    Yes,
+    No,
+    /// It is older than anything that is wanted, and so is all before it.
+    Past,
+}
+
 async fn narrowed(
     state: &State,
     app: AppId,
@@ -114,13 +126,18 @@ async fn narrowed(
     // what follows a cursor has no holes: also what was archived comes, and what was deleted says so
     let all = filter.after.is_some();
     let fits = |it: &Notification| {
+        if since.is_some_and(|since| it.timestamp < since) {
+            // (clocks differ a little, so that the next one may be newer by that)
+            let past = since.is_some_and(|since| it.timestamp < since - SKEW);
+            return if past { Fit::Past } else { Fit::No };
+        }
         let number = it.id.sequence;
-        (all || !marks.deleted.contains(number))
+        let fits = (all || !marks.deleted.contains(number))
             && (filter.archived.unwrap_or(all) || !marks.archived.contains(number))
             && filter.read.is_none_or(|read| read == marks.read.contains(number))
             && filter.r#type.as_ref().is_none_or(|kind| *kind == it.kind)
-            && filter.identifier.as_ref().is_none_or(|id| it.data["identifier"] == id.as_str())
-            && since.is_none_or(|since| it.timestamp >= since)
+            && filter.identifier.as_ref().is_none_or(|id| it.data["identifier"] == id.as_str());
+        if fits { Fit::Yes } else { Fit::No }
     };
     match (&filter.after, &filter.before) {
         (Some(_), Some(_)) => Err(Problem::invalid("before", "`after` or `before`, not both")),
@@ -145,7 +162,7 @@ async fn catch_up(
     after: Place,
     limit: usize,
     marks: &Marks,
-    fits: impl Fn(&Notification) -> bool,
+    fits: impl Fn(&Notification) -> Fit,
 ) -> Result<InboxPage, Problem> {
     if let Some(from) = gap(&state.table, app, stream, after).await? {
         let from = from.map(|it| Cursor::at(app, stream, it));
@@ -163,7 +180,7 @@ async fn catch_up(
                 return Ok(InboxPage { items, next, recovered: Some(true), from: None });
             }
             at = it.id.place();
-            if fits(it) {
+            if fits(it) == Fit::Yes {
                 items.push(NotificationOut::told(app, it, marks));
             }
         }
@@ -179,7 +196,7 @@ async fn back(
     mut to: u64,
     limit: usize,
     marks: &Marks,
-    fits: impl Fn(&Notification) -> bool,
+    fits: impl Fn(&Notification) -> Fit,
 ) -> Result<InboxPage, Problem> {
     let mut items: Vec<NotificationOut> = Vec::new();
     let mut epoch = 0;
@@ -190,7 +207,12 @@ async fn back(
         let found = state.table.earlier(app, stream, to, limit.max(20)).await?;
         let Some(last) = found.last() else { break };
         (to, epoch) = (last.id.sequence - 1, last.id.epoch);
-        for it in found.iter().filter(|it| fits(it)) {
+        for it in &found {
+            match fits(it) {
+                Fit::Yes => {}
+                Fit::No => continue,
+                Fit::Past => return Ok(InboxPage { items, next: None, recovered: None, from: None }),
+            }
             if items.len() == limit {
                 let next = items.last().map(|it| Cursor::at(app, stream, Place { epoch, sequence: it.sequence }));
                 return Ok(InboxPage { items, next, recovered: None, from: None });
