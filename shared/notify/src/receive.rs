@@ -92,14 +92,38 @@ async fn take(State(it): State<Arc<Receiver>>, headers: HeaderMap, body: Bytes) 
 fn line(message: &Value) -> String {
     let kind = message["type"].as_str().unwrap_or_default();
     let data = &message["data"];
-    let item = &data["item"];
-    let named = item["title"].as_str().or_else(|| item["key"].as_str());
-    let what = named.or_else(|| data["bucket"]["bucket"].as_str()).unwrap_or_default();
+    // whatever it is about: an item, a bucket, a rendition, a notification of a user's
+    let named = ["/item/title", "/item/key", "/bucket/bucket", "/task/renderKind", "/notification/data/title"];
+    let what = named.iter().find_map(|it| data.pointer(it)?.as_str()).unwrap_or_default();
     let faces =
         data["results"]["FacialRecognition"]["faces"].as_u64().map_or_else(String::new, |it| format!(", faces: {it}"));
-    let why = data["error"]["message"]
-        .as_str()
-        .or_else(|| data["error"].as_str())
-        .map_or_else(String::new, |it| format!(", {it}"));
+    let why = data["error"]["message"].as_str().or_else(|| data["error"].as_str()).filter(|it| !it.is_empty());
+    let why = why.map_or_else(String::new, |it| format!(", {it}"));
     format!("{kind:<16} {what}{faces}{why}  (verified, number {})", message["sequence"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_what_it_is_about() {
+        for (message, want) in [
+            (
+                json!({ "type": "item.completed", "sequence": 4, "data": {
+                    "item": { "key": "a.jpg" }, "results": { "FacialRecognition": { "faces": 2 } } } }),
+                "item.completed   a.jpg, faces: 2  (verified, number 4)",
+            ),
+            (
+                json!({ "type": "task.completed", "sequence": 5, "data": { "task": { "renderKind": "Post" }, "error": "" } }),
+                "task.completed   Post  (verified, number 5)",
+            ),
+            (
+                json!({ "type": "scan.failed", "sequence": 6, "data": { "bucket": { "bucket": "b" }, "error": "no" } }),
+                "scan.failed      b, no  (verified, number 6)",
+            ),
+        ] {
+            assert_eq!(line(&message), want);
+        }
+    }
 }
