@@ -18,8 +18,11 @@ use inbox::sending::{Lines, Sent};
 use table::{Table, TableError};
 use time::{Duration, OffsetDateTime};
 
-/// Receivers of one invocation: an order for more goes on where it stopped.
+/// Receivers that are read at once.
 const PAGE: i32 = 500;
+/// How long an invocation begins further pages: at 500 posts a second, of ten orders each comes to one within Lambda's 30
+/// seconds. What is left goes on with another order.
+const BEGINS: Duration = Duration::seconds(10);
 /// Posts of one order, and orders, under way at once (AWS, 2.6: 64 posts).
 const AT_ONCE: usize = 16;
 const ORDERS_AT_ONCE: usize = 4;
@@ -84,25 +87,35 @@ fn merged(orders: &[Result<PushOrder, Failure>]) -> (Vec<PushOrder>, Vec<Option<
     (work, places)
 }
 
-async fn push(parts: &Parts, now: OffsetDateTime, order: PushOrder) -> Result<(), Failure> {
-    let receivers = match &order.only {
-        Some(key) => parts.table.receiver(order.app, &order.channel, key).await?.into_iter().collect(),
-        None => parts.table.receivers(order.app, &order.channel, order.after.as_deref(), PAGE).await?,
-    };
-    if order.only.is_none() && receivers.len() == PAGE as usize {
-        // first what is left, so that nobody is forgotten if this invocation dies
-        let after = receivers.last().map(|it| it.key().to_owned());
-        parts.queue.send(&PushOrder { after, ..order.clone() }, Duration::ZERO).await?;
+/// Tells the receivers of a channel, page by page. If this invocation dies the order comes again, from its beginning.
+async fn push(parts: &Parts, now: OffsetDateTime, mut order: PushOrder) -> Result<(), Failure> {
+    if let Some(key) = &order.only {
+        let receiver = parts.table.receiver(order.app, &order.channel, key).await?;
+        return page(parts, now, &order, &Vec::from_iter(receiver)).await;
     }
-    let texts = texts(parts, &order, &receivers).await?;
+    loop {
+        let receivers = parts.table.receivers(order.app, &order.channel, order.after.as_deref(), PAGE).await?;
+        page(parts, now, &order, &receivers).await?;
+        if receivers.len() < PAGE as usize {
+            return Ok(());
+        }
+        order.after = receivers.last().map(|it| it.key().to_owned());
+        if clock::now() - now > BEGINS {
+            return Ok(parts.queue.send(&order, Duration::ZERO).await?);
+        }
+    }
+}
+
+async fn page(parts: &Parts, now: OffsetDateTime, order: &PushOrder, receivers: &[Receiver]) -> Result<(), Failure> {
+    let texts = texts(parts, order, receivers).await?;
     let none = Vec::new();
     let told = receivers.iter().map(async |it| {
-        let told = tell(parts, now, &order, it, texts.get(&it.protocol).unwrap_or(&none)).await;
+        let told = tell(parts, now, order, it, texts.get(&it.protocol).unwrap_or(&none)).await;
         match told {
             // one that fails is told again alone: the others, and the pages behind them, have nothing to do with it
             Err(failure) if order.only.is_none() => {
                 tracing::warn!("a socket is told again: {failure:?}");
-                let (next, wait) = again(&order, it);
+                let (next, wait) = again(order, it);
                 Ok(parts.queue.send(&next, wait).await?)
             }
             other => other,

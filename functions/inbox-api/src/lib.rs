@@ -2,6 +2,7 @@
 
 mod connections;
 mod dto;
+mod groups;
 mod list;
 mod marks;
 mod negotiate;
@@ -97,10 +98,10 @@ pub fn router(state: State) -> axum::Router {
     connections::get,
     connections::close,
     connections::say,
-    connections::join,
-    connections::leave,
-    connections::join_user,
-    connections::leave_user,
+    groups::join,
+    groups::leave,
+    groups::join_user,
+    groups::leave_user,
     list::get,
     list::counts,
     marks::mark,
@@ -131,8 +132,8 @@ fn routes() -> OpenApiRouter<State> {
         .routes(routes!(connections::get, connections::close))
         .routes(routes!(connections::say))
         .routes(routes!(connections::of_group, connections::close_group))
-        .routes(routes!(connections::join, connections::leave))
-        .routes(routes!(connections::join_user, connections::leave_user))
+        .routes(routes!(groups::join, groups::leave))
+        .routes(routes!(groups::join_user, groups::leave_user))
         .routes(routes!(list::get, revise::update, revise::retract))
         .routes(routes!(preferences::get, preferences::put))
         .routes(routes!(types::list))

@@ -1,0 +1,110 @@
+//! Groups of open connections, as the application may change them (realtime, section 7.2).
+
+use axum::extract::{Path, State as Shared};
+use axum::http::StatusCode;
+use domain::notification::Stream;
+use domain::socket::{Connection, Hub, MOST_GROUPS};
+use entry::clock;
+use entry::http::Problem;
+use entry::http::caller::Caller;
+use table::TableError;
+
+use crate::connections::{one, open};
+use crate::{State, group, stream};
+
+/// Puts a connection into a group, until it closes.
+#[utoipa::path(put, path = "/api/v1/Groups/{group}/Connections/{id}", tag = "Sockets", security(("keys" = [])),
+    params(("group" = String, Path), ("id" = String, Path)),
+    responses((status = 204), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn join(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Path((name, id)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    group(&name)?;
+    put_in(&state, one(&state, app, None, &id).await?, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes a connection out of a group.
+#[utoipa::path(delete, path = "/api/v1/Groups/{group}/Connections/{id}", tag = "Sockets", security(("keys" = [])),
+    params(("group" = String, Path), ("id" = String, Path)),
+    responses((status = 204), (status = 404, body = Problem)))]
+pub(crate) async fn leave(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Path((name, id)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    group(&name)?;
+    take_out(&state, one(&state, app, None, &id).await?, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Puts all connections that a user has now into a group. For later ones the ticket or token says it.
+#[utoipa::path(put, path = "/api/v1/Groups/{group}/Users/{user}", tag = "Sockets", security(("keys" = [])),
+    params(("group" = String, Path), ("user" = String, Path)),
+    responses((status = 204), (status = 422, body = Problem)))]
+pub(crate) async fn join_user(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Path((name, user)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    group(&name)?;
+    for it in open(&state, app, &stream(&user)?).await? {
+        put_in(&state, it, &name).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes all connections that a user has now out of a group.
+#[utoipa::path(delete, path = "/api/v1/Groups/{group}/Users/{user}", tag = "Sockets", security(("keys" = [])),
+    params(("group" = String, Path), ("user" = String, Path)), responses((status = 204)))]
+pub(crate) async fn leave_user(
+    Shared(state): Shared<State>,
+    Caller(app): Caller,
+    Path((name, user)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    group(&name)?;
+    for it in open(&state, app, &stream(&user)?).await? {
+        take_out(&state, it, &name).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn put_in(state: &State, mut it: Connection, name: &str) -> Result<(), Problem> {
+    if it.member.groups.iter().any(|it| it == name) {
+        return Ok(());
+    }
+    if it.member.groups.len() >= MOST_GROUPS {
+        return Err(Problem::invalid("group", format!("a connection is in {MOST_GROUPS} groups at most")));
+    }
+    // whoever has not caught up yet receives nothing so far, and hears the group once it has
+    let (channel, receiver) = (Stream::User(it.member.user.clone()).to_string(), it.receiver());
+    let live = state.table.receiver(it.member.app, &channel, receiver.key()).await?.is_some();
+    it.member.groups.push(name.to_owned());
+    regroup(state, &it).await?;
+    if live {
+        state.table.put_receiver(&it, clock::now()).await?;
+    }
+    Ok(())
+}
+
+async fn take_out(state: &State, mut it: Connection, name: &str) -> Result<(), Problem> {
+    it.member.groups.retain(|it| it != name);
+    regroup(state, &it).await?;
+    let channel = Stream::Group(name.to_owned()).to_string();
+    Ok(state.table.drop_receiver(it.member.app, &channel, it.receiver().key()).await?)
+}
+
+/// Keeps the groups of a connection, and of the SignalR connection that it carries.
+async fn regroup(state: &State, it: &Connection) -> Result<(), TableError> {
+    state.table.put_connection(it).await?;
+    if let Some(hash) = &it.hub {
+        let groups = |hub: &mut Hub| {
+            hub.member.groups.clone_from(&it.member.groups);
+            true
+        };
+        state.lines.change(hash, groups).await?;
+    }
+    Ok(())
+}
