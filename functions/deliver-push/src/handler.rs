@@ -20,8 +20,7 @@ use time::{Duration, OffsetDateTime};
 
 /// Receivers that are read at once.
 const PAGE: i32 = 500;
-/// How long an invocation begins further pages: at 500 posts a second, of ten orders each comes to one within Lambda's 30
-/// seconds. What is left goes on with another order.
+/// How long an invocation that has one order alone begins further pages. What is left goes on with another order.
 const BEGINS: Duration = Duration::seconds(10);
 /// Posts of one order, and orders, under way at once (AWS, 2.6: 64 posts).
 const AT_ONCE: usize = 16;
@@ -43,7 +42,8 @@ pub(crate) struct Parts {
 pub(crate) async fn handle(parts: &Parts, now: OffsetDateTime, messages: Vec<Message>) -> Vec<Result<(), Failure>> {
     let orders: Vec<Result<PushOrder, Failure>> = messages.iter().map(|it| it.order("push order")).collect();
     let (work, places) = merged(&orders);
-    let told = work.into_iter().map(|it| push(parts, now, it));
+    let alone = work.len() == 1;
+    let told = work.into_iter().map(|it| push(parts, now, it, alone));
     let outcomes: Vec<Result<(), Failure>> = stream::iter(told).buffered(ORDERS_AT_ONCE).collect().await;
     let why: Vec<Option<String>> = outcomes.iter().map(|it| it.as_ref().err().map(|it| format!("{it:?}"))).collect();
     let settled = |(order, place): (Result<PushOrder, Failure>, Option<usize>)| {
@@ -87,21 +87,26 @@ fn merged(orders: &[Result<PushOrder, Failure>]) -> (Vec<PushOrder>, Vec<Option<
     (work, places)
 }
 
-/// Tells the receivers of a channel, page by page. If this invocation dies the order comes again, from its beginning.
-async fn push(parts: &Parts, now: OffsetDateTime, mut order: PushOrder) -> Result<(), Failure> {
+/// Tells the receivers of a channel, page by page. Beside other orders what follows the first page is handed over, so that
+/// the shards of a broadcast go out side by side; alone, a page follows the other, which costs no request of the queue. If
+/// this invocation dies the order comes again.
+async fn push(parts: &Parts, now: OffsetDateTime, mut order: PushOrder, alone: bool) -> Result<(), Failure> {
     if let Some(key) = &order.only {
         let receiver = parts.table.receiver(order.app, &order.channel, key).await?;
         return page(parts, now, &order, &Vec::from_iter(receiver)).await;
     }
     loop {
         let receivers = parts.table.receivers(order.app, &order.channel, order.after.as_deref(), PAGE).await?;
-        page(parts, now, &order, &receivers).await?;
-        if receivers.len() < PAGE as usize {
-            return Ok(());
+        let after = receivers.last().map(|it| it.key().to_owned()).filter(|_| receivers.len() == PAGE as usize);
+        let next = after.map(|after| PushOrder { after: Some(after), ..order.clone() });
+        let hand_over = !alone || clock::now() - now > BEGINS;
+        if let Some(next) = next.as_ref().filter(|_| hand_over) {
+            parts.queue.send(next, Duration::ZERO).await?; // at once: another invocation begins with it meanwhile
         }
-        order.after = receivers.last().map(|it| it.key().to_owned());
-        if clock::now() - now > BEGINS {
-            return Ok(parts.queue.send(&order, Duration::ZERO).await?);
+        page(parts, now, &order, &receivers).await?;
+        match next {
+            Some(next) if !hand_over => order = next,
+            _ => return Ok(()),
         }
     }
 }
