@@ -5,23 +5,14 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, Put};
 use domain::AppId;
 use domain::inbox::{Marks, Ranges};
-use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{Attributes, COUNTED, Row, Table, TableError, codec};
+use crate::{Attributes, COUNTED, Marked, Row, Table, TableError, codec};
 
 /// The most bytes of a row of packed marks: an item has 400 KB (AWS, DynamoDB's limits). Some hundred thousand ranges fit.
 const MOST: usize = 350_000;
 
-/// What a row of marks says beside the ranges, which are packed as steps: seen, read, archived, deleted, closed.
-#[derive(Serialize, Deserialize)]
-struct MarksRow {
-    app: AppId,
-    user: String,
-    revision: u64,
-}
-
-/// A row of marks for this state.
+/// A row of marks for this state. The ranges are packed as steps: seen, read, archived, deleted, closed.
 fn encode(row: &Row, app: AppId, user: &str, marks: &Marks) -> Result<Attributes, TableError> {
     let sets = [&marks.seen, &marks.read, &marks.archived, &marks.deleted, &marks.closed].map(Ranges::steps);
     let packed = codec::pack(&sets).map_err(|it| TableError::write(row, it))?;
@@ -29,13 +20,13 @@ fn encode(row: &Row, app: AppId, user: &str, marks: &Marks) -> Result<Attributes
         return Err(TableError::full(row));
     }
     let extra = [("packed".to_owned(), AttributeValue::B(Blob::new(packed)))].into();
-    codec::encode(row, &MarksRow { app, user: user.to_owned(), revision: marks.revision }, extra)
+    codec::encode(row, &Marked { app, user: user.to_owned(), revision: marks.revision }, extra)
 }
 
-/// Whose marks a row holds, and which.
-pub(crate) fn read(mut row: Attributes) -> Result<(AppId, String, Marks), TableError> {
+/// The marks that a row holds.
+fn read(mut row: Attributes) -> Result<Marks, TableError> {
     let packed = row.remove("packed");
-    let MarksRow { app, user, revision } = codec::decode("marks", row)?;
+    let Marked { app, user, revision } = codec::decode("marks", row)?;
     let corrupt = |source: Box<dyn std::error::Error + Send + Sync>| TableError::Corrupt {
         kind: "marks",
         key: format!("{app} {user}"),
@@ -44,14 +35,14 @@ pub(crate) fn read(mut row: Attributes) -> Result<(AppId, String, Marks), TableE
     let Some(AttributeValue::B(packed)) = packed else { return Err(corrupt("the row holds no marks".into())) };
     let sets: [Vec<u64>; 5] = codec::unpack(packed.as_ref()).map_err(|it| corrupt(it.into()))?;
     let [seen, read, archived, deleted, closed] = sets.map(|it| Ranges::from_steps(&it));
-    Ok((app, user, Marks { revision, seen, read, archived, deleted, closed }))
+    Ok(Marks { revision, seen, read, archived, deleted, closed })
 }
 
 impl Table {
     /// What was done with an inbox.
     pub async fn marks(&self, app: AppId, user: &str) -> Result<Marks, TableError> {
         let there = self.get_row(&Row::Marks(app, user.to_owned())).await?;
-        Ok(there.map(read).transpose()?.map(|it| it.2).unwrap_or_default())
+        Ok(there.map(read).transpose()?.unwrap_or_default())
     }
 
     /// Stores marks that were made from those of the revision before; `false` if others were faster.
@@ -120,7 +111,9 @@ mod tests {
             }
         }
         let encoded = encode(&row, app, "jane", &marks).unwrap();
-        assert_eq!(read(encoded.clone()).unwrap(), (app, "jane".to_owned(), marks.clone()));
+        assert_eq!(read(encoded.clone()).unwrap(), marks);
+        let whose: Marked = codec::decode("marks", encoded.clone()).unwrap();
+        assert_eq!(whose, Marked { app, user: "jane".to_owned(), revision: 7 });
         let Some(AttributeValue::B(packed)) = encoded.get("packed") else { panic!("{encoded:?}") };
         assert!(packed.as_ref().len() < 70_000, "{} bytes", packed.as_ref().len());
         assert!(matches!(read(Attributes::new()), Err(TableError::Corrupt { .. })));

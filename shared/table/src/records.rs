@@ -8,10 +8,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::AppId;
 use domain::image::Process;
 use domain::item::{Item, Status};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::streams::read_batch;
-use crate::{Attributes, Batch, TableError, codec, marks};
+use crate::{Attributes, Batch, TableError, codec};
 
 /// What a record says.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,8 +32,8 @@ pub struct Changed {
     pub before: Option<Status>,
 }
 
-/// What was done with the inbox of a user.
-#[derive(Debug, Clone, PartialEq)]
+/// Something was done with the inbox of a user. A row of marks is this, and the ranges beside it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Marked {
     pub app: AppId,
     pub user: String,
@@ -62,10 +62,8 @@ pub fn read(record: EventRecord) -> Result<Record, TableError> {
             })))
         }
         Some("notification") => read_batch(image).map(Record::Told),
-        Some("marks") => {
-            let (app, user, marks) = marks::read(image)?;
-            Ok(Record::Marked(Marked { app, user, revision: marks.revision }))
-        }
+        // the marks themselves are read when they are told
+        Some("marks") => codec::decode("marks", image).map(Record::Marked),
         Some("process") => Ok(Record::Asked(Box::new(codec::decode("process", image)?))),
         _ => Ok(Record::Other),
     }
