@@ -1,7 +1,7 @@
-//! The description of the API: whole, and shown without anybody's help.
+//! The description of the API and the guide: whole, and shown without anybody's help.
 
 use serde_json::{Value, json};
-use system_tests::{World, text};
+use system_tests::{World, project, text};
 
 #[test]
 fn every_route_is_described_and_the_viewer_is_our_own() {
@@ -98,5 +98,49 @@ fn the_sockets_description_names_every_message_that_comes() {
             }
             wanted.remove(kind.as_str());
         }
+    });
+}
+
+/// The places below `shared`, `functions` and `tests` that a text names.
+fn places(text: &str) -> Vec<&str> {
+    let of_a_path = |it: char| it.is_ascii_alphanumeric() || "/._-".contains(it);
+    let words = text.split(|it: char| !of_a_path(it)).map(|it| it.trim_end_matches('.'));
+    words.filter(|it| ["shared/", "functions/", "tests/"].iter().any(|top| it.starts_with(top))).collect()
+}
+
+#[test]
+fn the_guide_is_served_and_names_what_is_there() {
+    World::run(async |world| {
+        let get =
+            async |path: &str| world.http.get(format!("{}/docs/guide{path}", world.stack.url)).send().await.unwrap();
+        let list = get("").await;
+        assert_eq!(list.status(), 200);
+        let list = list.text().await.unwrap();
+        for file in std::fs::read_dir(project().join("shared/docs")).unwrap() {
+            let file = file.unwrap();
+            let (name, source) = (file.file_name(), std::fs::read_to_string(file.path()).unwrap());
+            let name = name.to_str().unwrap().strip_suffix(".md").expect("a page is Markdown");
+            let answer = get(&format!("/{name}")).await;
+            assert_eq!(answer.status(), 200, "{name} is among the pages of docs-api");
+            assert_eq!(answer.headers()["content-type"], "text/html; charset=utf-8");
+            let policy = answer.headers()["content-security-policy"].to_str().unwrap();
+            assert!(policy.starts_with("default-src 'none'; style-src 'unsafe-inline';"), "{policy}");
+            let (page, title) = (answer.text().await.unwrap(), source.lines().next().unwrap().trim_start_matches("# "));
+            assert!(page.contains(&format!("<h1>{title}</h1>")) && !page.contains("<script"), "{page}");
+            assert!(list.contains(&format!("<a href=\"/docs/guide/{name}\">{title}</a>")), "{list}");
+            for place in places(&source) {
+                assert!(project().join(place).exists(), "shared/docs/{name}.md names {place}, which is not there");
+            }
+        }
+        let security = get("/security").await.text().await.unwrap();
+        assert!(security.contains("<h2>How to report a vulnerability</h2>") && security.contains("<table>"));
+        let missing = get("/nothing").await;
+        assert_eq!(
+            (missing.status().as_u16(), missing.headers()["content-type"].to_str().unwrap()),
+            (404, "application/problem+json")
+        );
+        let missing: Value = missing.json().await.unwrap();
+        assert_eq!(missing["type"], "about:blank#no-such-page");
+        assert_eq!(get("/security/more").await.status(), 404);
     });
 }

@@ -214,8 +214,20 @@ fn a_webhook_that_was_switched_off_is_repaired_and_its_gap_is_caught_up() {
 #[test]
 fn another_systems_queue_is_read_and_its_messages_are_understood() {
     World::run(async |world| {
-        let own = json!({ "iconik_domain_id": world.keys.application_id });
-        let manager = world.iconik(own).await;
+        let own = world.keys.application_id.as_str();
+        let manager = world.iconik(json!({ "iconik_domain_id": own })).await;
+        // what the settings say is a claim: Iconik's word alone makes the common queue's events an application's
+        assert_eq!(world.get("/api/v1/Media/Iconik").await["domain"], DOMAIN);
+        manager.iconik.belong_to(own);
+        world.check_iconik().await;
+        world
+            .until("Iconik has named the domain", async || {
+                (world.get("/api/v1/Media/Iconik").await["domain"] == own).then_some(())
+            })
+            .await;
+        let claimer = World::open(world.stack).await;
+        let claim = json!({ "iconik_domain_id": own });
+        assert_eq!(claimer.ask("PUT", "/api/v1/Media/Settings", Some(claim)).await.0, 200);
         manager.iconik.fail(json!({ "lose": 1_000 }));
         let one = manager.iconik.upload("one.jpg", &media("astronaut.jpg")).await;
         let two = manager.iconik.upload("two.jpg", &media("chelsea.jpg")).await;
@@ -242,7 +254,26 @@ fn another_systems_queue_is_read_and_its_messages_are_understood() {
         world.set_up(&manager, queue).await;
         world.check_iconik().await;
         world.assets_ended(2).await;
+        assert!(claimer.items("").await.is_empty(), "a claim is told nothing");
+        assert!(claimer.leftovers().is_empty());
         world.set_up(&manager, json!({ "system": [] })).await;
+    });
+}
+
+#[test]
+fn a_link_to_media_may_lead_elsewhere_but_not_inside() {
+    World::run(async |world| {
+        let manager = world.iconik(json!({})).await;
+        manager.iconik.fail(json!({ "redirect": manager.iconik.url() }));
+        manager.iconik.upload("one.jpg", &media("astronaut.jpg")).await;
+        let items = world.assets_ended(1).await;
+        assert_eq!(items[0]["status"], "Completed", "{items:?}");
+        manager.iconik.fail(json!({ "redirect": "http://10.0.0.1" }));
+        manager.iconik.upload("two.jpg", &media("chelsea.jpg")).await;
+        let items = world.assets_ended(2).await;
+        let two = items.iter().find(|it| it["title"] == "two.jpg").unwrap();
+        assert_eq!((&two["status"], &two["error"]["code"]), (&json!("Failed"), &json!("access_denied")), "{two}");
+        assert!(two.to_string().contains("10.0.0.1"), "{two}");
     });
 }
 

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that finds something else than it should, fails")]
 
+mod audit;
 mod changes;
 mod channels;
+mod contained;
 mod credentials;
 mod deliveries;
 mod docs;
@@ -12,6 +14,7 @@ mod fairness;
 mod front_door;
 mod garbage;
 mod gateway;
+mod guesses;
 mod hostile;
 mod hub;
 mod iconik;
@@ -19,9 +22,14 @@ mod images;
 mod inbox;
 mod kills;
 mod listen;
+mod logs;
 mod meter;
+mod names;
+mod odd_input;
 mod rabbit;
 mod scans;
+mod schemas;
+mod secrets;
 mod signalr;
 mod sockets;
 mod sources;

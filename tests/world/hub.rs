@@ -23,6 +23,8 @@ struct Inner {
     /// Sockets to close after their next record, without a word.
     cuts: Mutex<u32>,
     opened: Mutex<u32>,
+    /// What came in the header `Authorization` of negotiations.
+    bearers: Mutex<Vec<String>>,
 }
 
 /// A running hub.
@@ -64,7 +66,12 @@ impl Hub {
         *self.inner.cuts.lock().expect("not poisoned") += 1;
     }
 
-    /// Whoever negotiates is sent to another hub, with that one's token.
+    /// What negotiations came with in their header `Authorization`.
+    pub fn bearers(&self) -> Vec<String> {
+        self.inner.bearers.lock().expect("not poisoned").clone()
+    }
+
+    /// Whoever negotiates is sent to another hub, with that one's token; an empty one is not sent.
     pub fn point_to(&self, url: &str, token: &str) {
         *self.inner.elsewhere.lock().expect("not poisoned") = Some((url.to_owned(), token.to_owned()));
     }
@@ -76,10 +83,13 @@ fn known(it: &Inner, headers: &HeaderMap) -> bool {
 }
 
 async fn negotiate(State(it): State<Arc<Inner>>, headers: HeaderMap) -> Response {
+    let bearer = headers.get("authorization").and_then(|it| it.to_str().ok()).unwrap_or_default();
+    it.bearers.lock().expect("not poisoned").push(bearer.to_owned());
     if !known(&it, &headers) {
         return StatusCode::UNAUTHORIZED.into_response();
     }
     if let Some((url, token)) = it.elsewhere.lock().expect("not poisoned").clone() {
+        let token = Some(token).filter(|it| !it.is_empty());
         return Json(json!({ "url": url, "accessToken": token })).into_response();
     }
     let transports = json!([{ "transport": "WebSockets", "transferFormats": ["Text", "Binary"] }]);

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use axum::extract::State;
-use axum::response::IntoResponse;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use base64::Engine;
@@ -18,15 +19,19 @@ pub struct Issuer {
     inner: Arc<Inner>,
 }
 
+#[derive(Default)]
 struct Inner {
     url: Mutex<String>,
     keys: Mutex<Vec<(String, EcdsaKeyPair)>>,
     asked: Mutex<u32>,
+    /// How often its configuration was asked for.
+    visits: Mutex<u32>,
+    broken: Mutex<bool>,
 }
 
 impl Issuer {
     pub async fn start() -> Self {
-        let inner = Arc::new(Inner { url: Mutex::default(), keys: Mutex::default(), asked: Mutex::default() });
+        let inner = Arc::new(Inner::default());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         inner.url.lock().expect("not poisoned").clone_from(&url);
@@ -52,15 +57,35 @@ impl Issuer {
         *self.inner.asked.lock().expect("not poisoned")
     }
 
+    /// How often its configuration was asked for.
+    pub fn visits(&self) -> u32 {
+        *self.inner.visits.lock().expect("not poisoned")
+    }
+
+    /// From now on it answers with an error, or as it should.
+    pub fn fail(&self, broken: bool) {
+        *self.inner.broken.lock().expect("not poisoned") = broken;
+    }
+
     /// A token with these claims; `iss` is ours, if they name none.
     pub fn token(&self, claims: &Value) -> String {
+        self.token_with(json!({}), claims)
+    }
+
+    /// A token with members of its header beside the usual ones; `null` takes one away.
+    pub fn token_with(&self, header: Value, claims: &Value) -> String {
         let mut claims = claims.clone();
         if claims.get("iss").is_none() {
             claims["iss"] = json!(self.url);
         }
         let keys = self.inner.keys.lock().expect("not poisoned");
         let (kid, pair) = &keys[0];
-        let header = json!({ "alg": "ES256", "typ": "JWT", "kid": kid });
+        let mut usual = json!({ "alg": "ES256", "typ": "JWT", "kid": kid });
+        for (name, value) in header.as_object().into_iter().flatten() {
+            usual[name] = value.clone();
+        }
+        let mut header = usual;
+        header.as_object_mut().expect("an object").retain(|_, it| !it.is_null());
         let encode = |it: &Value| URL_SAFE_NO_PAD.encode(it.to_string());
         let signed = format!("{}.{}", encode(&header), encode(&claims));
         let tag = pair.sign(&SystemRandom::new(), signed.as_bytes()).expect("a signature");
@@ -68,9 +93,13 @@ impl Issuer {
     }
 }
 
-async fn configuration(State(it): State<Arc<Inner>>) -> impl IntoResponse {
+async fn configuration(State(it): State<Arc<Inner>>) -> Response {
+    *it.visits.lock().expect("not poisoned") += 1;
+    if *it.broken.lock().expect("not poisoned") {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
     let url = it.url.lock().expect("not poisoned").clone();
-    Json(json!({ "issuer": url, "jwks_uri": format!("{url}/keys") }))
+    Json(json!({ "issuer": url, "jwks_uri": format!("{url}/keys") })).into_response()
 }
 
 async fn keys(State(it): State<Arc<Inner>>) -> impl IntoResponse {

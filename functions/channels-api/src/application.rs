@@ -1,19 +1,19 @@
 //! `POST /api/v1/Applications`: a new tenant and its keys, for whoever holds the operator's key.
 
 use axum::Json;
-use axum::extract::{Path, State as Shared};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::State as Shared;
+use axum::http::StatusCode;
 use domain::application::{Application, Consent, Scope};
 use domain::id::{hex, sha256_hex};
 use domain::{AppId, from_millis, rfc3339};
 use entry::clock;
-use entry::http::caller::matches;
 use entry::http::{Body, Problem};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::State;
-use crate::keys::{Made, OverlapIn, manages, note};
+use crate::keys::{Made, OverlapIn, note};
+use crate::manager::{Manager, Operator};
 
 /// A tenant to make.
 #[derive(Deserialize, ToSchema)]
@@ -50,10 +50,9 @@ pub(crate) struct ApplicationOut {
     responses((status = 201, body = ApplicationOut), (status = 401, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn create(
     Shared(state): Shared<State>,
-    headers: HeaderMap,
+    _: Operator,
     Body(it): Body<ApplicationIn>,
 ) -> Result<(StatusCode, Json<ApplicationOut>), Problem> {
-    is_operator(&state, &headers)?;
     if it.name.trim().is_empty() || it.name.len() > 100 {
         return Err(Problem::invalid("name", "1 to 100 characters"));
     }
@@ -95,8 +94,7 @@ pub(crate) struct ListedOut {
 /// All applications, for whoever holds the operator's key.
 #[utoipa::path(get, path = "/api/v1/Applications", tag = "Applications", params(("x-operator-key" = String, Header)),
     responses((status = 200, body = Vec<ListedOut>), (status = 401, body = Problem)))]
-pub(crate) async fn list(Shared(state): Shared<State>, headers: HeaderMap) -> Result<Json<Vec<ListedOut>>, Problem> {
-    is_operator(&state, &headers)?;
+pub(crate) async fn list(Shared(state): Shared<State>, _: Operator) -> Result<Json<Vec<ListedOut>>, Problem> {
     let all = state.table.applications().await?;
     let shown = all.into_iter().map(|it| ListedOut {
         application_id: it.app.to_string(),
@@ -122,11 +120,9 @@ pub(crate) struct JwtKeyOut {
     responses((status = 200, body = JwtKeyOut), (status = 401, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn rotate(
     Shared(state): Shared<State>,
-    Path(app): Path<String>,
-    headers: HeaderMap,
+    Manager { app, .. }: Manager,
     Body(it): Body<OverlapIn>,
 ) -> Result<Json<JwtKeyOut>, Problem> {
-    let app = manages(&state, &headers, &app).await?;
     let until = clock::now() + it.seconds()?;
     let missing = || Problem::new(StatusCode::NOT_FOUND, "no-such-application", "there is no such application");
     let mut application = state.table.application(app).await?.ok_or_else(missing)?;
@@ -136,13 +132,4 @@ pub(crate) async fn rotate(
     state.table.replace_application(&application).await?;
     note(&state, app, "JWT key replaced", "").await?;
     Ok(Json(JwtKeyOut { jwt_private_key: private_key, overlap_until: rfc3339(until) }))
-}
-
-/// Whether the caller holds the operator's key.
-pub(crate) fn is_operator(state: &State, headers: &HeaderMap) -> Result<(), Problem> {
-    let key = headers.get("x-operator-key").and_then(|it| it.to_str().ok()).unwrap_or_default();
-    if state.operator_key_hash.is_empty() || !matches(key, &state.operator_key_hash) {
-        return Err(Problem::new(StatusCode::UNAUTHORIZED, "credentials", "send the operator's key as x-operator-key"));
-    }
-    Ok(())
 }

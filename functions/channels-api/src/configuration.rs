@@ -130,11 +130,14 @@ async fn revealed(state: &State, caller: &Caller, channel: &Channel) -> Result<R
     state.table.put_audit(caller.app, &what, &clock::word(10), now).await.map_err(Refusal::internal)?;
     tracing::warn!(application.id = %caller.app, channel.id = %channel.id, "the secrets of channel {} are shown", channel.id);
     let sealed = match &channel.target {
-        Target::Webhook(_) => return Ok(Revealed { secret: Some(String::new()) }),
+        Target::Webhook(_) => None,
         Target::RabbitMq(it) => Some(&it.password),
         Target::SignalR(it) => it.token.as_ref(),
     };
-    let Some(sealed) = sealed else { return Ok(Revealed { secret: Some(String::new()) }) };
-    let secret = state.secrets.open_text(caller.app, &channel_field(channel.id), sealed).await;
-    Ok(Revealed { secret: Some(secret.map_err(Refusal::internal)?) })
+    let secret = match sealed {
+        Some(sealed) => state.secrets.open_text(caller.app, &channel_field(channel.id), sealed).await,
+        None => Ok(String::new()),
+    };
+    let url = state.secrets.channel_url(channel).await.map_err(Refusal::internal)?;
+    Ok(Revealed { secret: Some(secret.map_err(Refusal::internal)?), url: Some(url) })
 }

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State as Shared};
 use axum::http::StatusCode;
-use domain::channel::Channel;
+use domain::channel::{Channel, Unwanted};
 use domain::notification::{NotificationId, Stream};
 use domain::order::Delivery;
 use domain::{ChannelId, from_millis, millis, rfc3339};
@@ -171,7 +171,9 @@ pub(crate) async fn retry(
     let channel = state.table.channel(caller.app, channel).await.map_err(Refusal::internal)?.ok_or_else(missing)?;
     let told = state.table.notification(caller.app, &notification).await.map_err(Refusal::internal)?;
     let told = told.filter(|it| it.id.stream == Stream::App).ok_or_else(missing)?;
-    if let Err(why) = channel.wants(&told) {
+    // whoever has not consented is asked once by each channel, and by nobody's hand again
+    let wants = if channel.unconfirmed { Err(Unwanted::Unconfirmed) } else { channel.wants(&told) };
+    if let Err(why) = wants {
         return Err(Refusal::Conflict(format!("Channel {} does not get this: {why}.", channel.id)));
     }
     let order = Delivery { round: Some(millis(clock::now())), once: true, ..Delivery::new(&channel, told) };

@@ -3,13 +3,11 @@
 use domain::channel::{Channel, Format, Target};
 use domain::delivery::Schedule;
 use domain::health::{Breaker, Health};
+use domain::masking::{MASK, masked};
 use domain::rfc3339;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
-
-/// What a secret is shown as (channel API, section 7.1).
-pub(crate) const MASK: &str = "********";
 
 /// A configuration. `notificationChannelConfiguration` stands in answers to GET alone.
 #[derive(Serialize, ToSchema)]
@@ -80,6 +78,8 @@ pub(crate) struct Values {
 #[derive(Default)]
 pub(crate) struct Revealed {
     pub(crate) secret: Option<String>,
+    /// The address with what its query holds.
+    pub(crate) url: Option<String>,
 }
 
 impl Configuration {
@@ -175,7 +175,8 @@ pub(crate) fn format_name(it: Format) -> &'static str {
 fn settings(it: &Target, revealed: &Revealed) -> String {
     let json = |it: &str| serde_json::to_string(it).unwrap_or_default();
     let secret = revealed.secret.as_deref().unwrap_or(MASK);
-    let shown = |url: &str| json(&if revealed.secret.is_some() { url.to_owned() } else { masked(url) });
+    // one that was stored before addresses were sealed is masked here
+    let shown = |url: &str| json(&revealed.url.clone().unwrap_or_else(|| masked(url)));
     match it {
         Target::Webhook(it) => {
             let (retries, factor) = match it.schedule {
@@ -202,18 +203,6 @@ fn settings(it: &Target, revealed: &Revealed) -> String {
     }
 }
 
-/// Query values whose key speaks of a secret are masked (section 7.1).
-pub(crate) fn masked(url: &str) -> String {
-    let Some((front, query)) = url.split_once('?') else { return url.to_owned() };
-    let secret =
-        |key: &str| ["token", "key", "secret", "sig", "code"].iter().any(|it| key.to_ascii_lowercase().contains(it));
-    let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-        Some((key, _)) if secret(key) => format!("{key}={MASK}"),
-        _ => pair.to_owned(),
-    });
-    format!("{front}?{}", pairs.collect::<Vec<_>>().join("&"))
-}
-
 #[cfg(test)]
 mod tests {
     use domain::bucket::Sealed;
@@ -224,8 +213,12 @@ mod tests {
     #[test]
     fn settings_print_as_published_and_hide_secrets() {
         let schedule = Schedule::default();
-        let webhook =
-            Target::Webhook(Webhook { url: "https://example.com/webhook".into(), schedule, keys: Vec::new() });
+        let webhook = Target::Webhook(Webhook {
+            url: "https://example.com/webhook".into(),
+            sealed_url: None,
+            schedule,
+            keys: Vec::new(),
+        });
         let rabbit = Target::RabbitMq(RabbitMq {
             url: "amqp://localhost/Test".into(),
             username: "admin".into(),
@@ -235,9 +228,9 @@ mod tests {
         });
         let hub = |token: Option<Sealed>| {
             let (url, method) = ("https://hub.example.com/hub".into(), "ReceiveNotification".into());
-            Target::SignalR(SignalR { url, method, token, schedule })
+            Target::SignalR(SignalR { url, sealed_url: None, method, token, schedule })
         };
-        let clear = Revealed { secret: Some("securePassword123".into()) };
+        let clear = Revealed { secret: Some("securePassword123".into()), url: None };
         for (target, revealed, want) in [
             (
                 &webhook,
@@ -267,9 +260,5 @@ mod tests {
         ] {
             assert_eq!(settings(target, revealed), want);
         }
-        assert_eq!(
-            masked("https://a.example/?x=1&access_token=abc&Sig=d"),
-            "https://a.example/?x=1&access_token=********&Sig=********"
-        );
     }
 }

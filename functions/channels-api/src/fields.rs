@@ -2,19 +2,19 @@
 //! every secret that it leaves out or masks, stays as it was.
 
 use channels::secret;
-use domain::address::{judge, judge_broker};
+use domain::address::{judge, judge_broker, origin};
 use domain::bucket::Sealed;
 use domain::channel::{Channel, Format, Kind, RabbitMq, SignalR, SigningKey, Target, Webhook, is_pattern};
 use domain::delivery::Schedule;
 use domain::filter::Filter;
+use domain::masking::{MASK, masked};
 use domain::{AppId, ChannelId};
 use entry::clock;
-use entry::secrets::channel_field;
+use entry::secrets::{channel_field, channel_url_field};
 use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::State;
-use crate::dto::MASK;
 use published::Form;
 use published::Refusal;
 
@@ -34,7 +34,6 @@ pub(crate) async fn read(
     now: OffsetDateTime,
 ) -> Result<Read, Refusal> {
     let id = before.as_ref().map_or_else(|| ChannelId::random(clock::random()), |it| it.id);
-    let target = before.as_ref().map(|it| &it.target);
     let format = match form.text("format").map(str::to_ascii_lowercase).as_deref() {
         None => before.as_ref().map(|it| it.format).unwrap_or_default(),
         Some("adcreative") => Format::AdCreative,
@@ -43,13 +42,12 @@ pub(crate) async fn read(
             return Err(wrong("Format", format!("The value '{}' is neither adcreative nor native.", shortened(other))));
         }
     };
-    let sealing = Sealing { state, app, field: channel_field(id) };
-    let (target, signing_secret) = match kind {
-        Kind::Webhook => webhook(&sealing, form, target).await?,
-        Kind::RabbitMq => (rabbit(&sealing, form, target).await?, None),
-        Kind::SignalR => (signal_r(&sealing, form, target).await?, None),
+    let sealing = Sealing { state, app, id, before: before.as_ref() };
+    let (target, signing_secret, same_place) = match kind {
+        Kind::Webhook => webhook(&sealing, form).await?,
+        Kind::RabbitMq => (rabbit(&sealing, form).await?, None, true),
+        Kind::SignalR => (signal_r(&sealing, form).await?, None, true),
     };
-    let same_place = before.as_ref().is_some_and(|it| it.target.url() == target.url());
     // one of the published format was never asked
     let confirmed = before.as_ref().is_some_and(|it| it.format == Format::Native && !it.unconfirmed) && same_place;
     let active = form.flag("IsActive", true)?;
@@ -86,12 +84,25 @@ pub(crate) async fn read(
 struct Sealing<'a> {
     state: &'a State,
     app: AppId,
-    field: String,
+    id: ChannelId,
+    /// The channel that is replaced.
+    before: Option<&'a Channel>,
+}
+
+/// Where a channel leads.
+struct Address {
+    /// As it may be seen.
+    url: String,
+    sealed: Option<Sealed>,
+    /// It is the one that was there.
+    same: bool,
+    /// It is at the origin of the one that was there: what was kept for that one is good for this one.
+    at_home: bool,
 }
 
 impl Sealing<'_> {
     async fn seal(&self, secret: &[u8]) -> Result<Sealed, Refusal> {
-        self.state.secrets.seal(self.app, &self.field, secret).await.map_err(Refusal::internal)
+        self.state.secrets.seal(self.app, &channel_field(self.id), secret).await.map_err(Refusal::internal)
     }
 
     /// A secret that is given, or the one that was there if it is empty, absent or masked.
@@ -101,19 +112,45 @@ impl Sealing<'_> {
             None => Ok(before.cloned()),
         }
     }
+
+    /// A web address, in the form that its parser gives it. One with masked values, as we show them, is the one that was
+    /// there. What its query holds in secret is sealed.
+    async fn address(&self, form: &Form, name: &'static str) -> Result<Address, Refusal> {
+        let text = form.required(name)?;
+        let before = match self.before {
+            Some(channel) => Some(self.state.secrets.channel_url(channel).await.map_err(Refusal::internal)?),
+            None => None,
+        };
+        let shown = before.as_ref().filter(|it| text.contains(MASK) && masked(it) == text);
+        let refused = |why: String| wrong(name, format!("The {name} is refused: {why}."));
+        if shown.is_none() && text.contains(MASK) {
+            return Err(refused("its masked values are not those that were there".to_owned()));
+        }
+        let judged = judge(shown.map_or(text, String::as_str), &self.state.allowed);
+        let whole = judged.map_err(|why| refused(why.to_string()))?.to_string();
+        let url = masked(&whole);
+        let sealed = if url == whole {
+            None
+        } else {
+            let field = channel_url_field(self.id);
+            Some(self.state.secrets.seal(self.app, &field, whole.as_bytes()).await.map_err(Refusal::internal)?)
+        };
+        let parsed = before.as_ref().and_then(|it| url::Url::parse(it).ok());
+        let same = parsed.is_some_and(|it| it.as_str() == whole);
+        Ok(Address { url, sealed, same, at_home: before.is_some_and(|it| origin(&it) == origin(&whole)) })
+    }
 }
 
-async fn webhook(
-    sealing: &Sealing<'_>,
-    form: &Form,
-    before: Option<&Target>,
-) -> Result<(Target, Option<String>), Refusal> {
-    let before = before.and_then(|it| if let Target::Webhook(it) = it { Some(it) } else { None });
-    let url = url(form, "WebHookUrl", before.map(|it| it.url.as_str()), &sealing.state.allowed)?;
+/// A webhook, its signing secret if one was made or given, and whether it leads where it led. One that moves to another
+/// origin gets a new secret: the old receiver could sign for the new one.
+async fn webhook(sealing: &Sealing<'_>, form: &Form) -> Result<(Target, Option<String>, bool), Refusal> {
+    let before = sealing.before.and_then(|it| if let Target::Webhook(it) = &it.target { Some(it) } else { None });
+    let address = sealing.address(form, "WebHookUrl").await?;
     let schedule = schedule(form, before.map(|it| it.schedule))?;
+    let kept = before.filter(|it| address.at_home && !it.keys.is_empty());
     let given = match form.text("signingSecret").filter(|it| *it != MASK) {
         Some(text) => Some(secret::read(text).map_err(|why| wrong("SigningSecret", why.to_string()))?),
-        None if before.is_none() => Some(clock::random::<32>().to_vec()),
+        None if kept.is_none() => Some(clock::random::<32>().to_vec()),
         None => None,
     };
     let (keys, shown) = match given {
@@ -121,13 +158,14 @@ async fn webhook(
             let current = SigningKey { secret: sealing.seal(&key).await?, until: None };
             (vec![current], Some(secret::show(&key)))
         }
-        None => (before.map(|it| it.keys.clone()).unwrap_or_default(), None),
+        None => (kept.map(|it| it.keys.clone()).unwrap_or_default(), None),
     };
-    Ok((Target::Webhook(Webhook { url, schedule, keys }), shown))
+    let Address { url, sealed: sealed_url, same, .. } = address;
+    Ok((Target::Webhook(Webhook { url, sealed_url, schedule, keys }), shown, same))
 }
 
-async fn rabbit(sealing: &Sealing<'_>, form: &Form, before: Option<&Target>) -> Result<Target, Refusal> {
-    let before = before.and_then(|it| if let Target::RabbitMq(it) = it { Some(it) } else { None });
+async fn rabbit(sealing: &Sealing<'_>, form: &Form) -> Result<Target, Refusal> {
+    let before = sealing.before.and_then(|it| if let Target::RabbitMq(it) = &it.target { Some(it) } else { None });
     let url = form.required("Url")?;
     let refused = |why| wrong("Url", format!("The Url is refused: {why}."));
     let broker = judge_broker(url, &sealing.state.allowed).map_err(refused)?;
@@ -151,9 +189,9 @@ async fn rabbit(sealing: &Sealing<'_>, form: &Form, before: Option<&Target>) -> 
     Ok(Target::RabbitMq(RabbitMq { url: url.to_owned(), username, password, queue, schedule }))
 }
 
-async fn signal_r(sealing: &Sealing<'_>, form: &Form, before: Option<&Target>) -> Result<Target, Refusal> {
-    let before = before.and_then(|it| if let Target::SignalR(it) = it { Some(it) } else { None });
-    let url = url(form, "HubUrl", before.map(|it| it.url.as_str()), &sealing.state.allowed)?;
+async fn signal_r(sealing: &Sealing<'_>, form: &Form) -> Result<Target, Refusal> {
+    let before = sealing.before.and_then(|it| if let Target::SignalR(it) = &it.target { Some(it) } else { None });
+    let address = sealing.address(form, "HubUrl").await?;
     let method = form.text("HubMethod").unwrap_or("ReceiveNotification");
     let mut letters = method.bytes();
     let name = letters.next().is_some_and(|it| it.is_ascii_alphabetic())
@@ -163,30 +201,11 @@ async fn signal_r(sealing: &Sealing<'_>, form: &Form, before: Option<&Target>) -
         return Err(wrong("HubMethod", format!("The value '{}' is not valid for HubMethod.", shortened(method))));
     }
     // or a caller could have a stored token sent to an address of its choice
-    let same = |it: &&SignalR| origin(&it.url) == origin(&url);
-    let kept = before.filter(same).and_then(|it| it.token.as_ref());
+    let kept = before.filter(|_| address.at_home).and_then(|it| it.token.as_ref());
     let token = sealing.secret(form, "AccessToken", kept).await?;
     let schedule = schedule(form, before.map(|it| it.schedule))?;
-    Ok(Target::SignalR(SignalR { url, method: method.to_owned(), token, schedule }))
-}
-
-fn origin(url: &str) -> Option<String> {
-    url::Url::parse(url).ok().map(|it| it.origin().ascii_serialization())
-}
-
-/// A web address. One with masked values, as we show them, is the one that was there.
-fn url(
-    form: &Form,
-    name: &'static str,
-    before: Option<&str>,
-    allowed: &domain::address::Allowed,
-) -> Result<String, Refusal> {
-    let url = form.required(name)?;
-    if let Some(before) = before.filter(|it| url.contains(MASK) && crate::dto::masked(it) == url) {
-        return Ok(before.to_owned());
-    }
-    judge(url, allowed).map_err(|why| wrong(name, format!("The {name} is refused: {why}.")))?;
-    Ok(url.to_owned())
+    let Address { url, sealed: sealed_url, .. } = address;
+    Ok(Target::SignalR(SignalR { url, sealed_url, method: method.to_owned(), token, schedule }))
 }
 
 /// The published schedule, or the standard one for whoever asks for it. A PUT that speaks of none leaves it.

@@ -2,19 +2,19 @@
 
 use axum::Json;
 use axum::extract::{Path, State as Shared};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use domain::AppId;
-use domain::application::{ApiKey, Scope, api_key};
+use domain::application::{ApiKey, Gift, Scope, api_key, may_give};
 use domain::id::sha256_hex;
 use domain::{from_millis, millis, rfc3339};
 use entry::clock;
-use entry::http::{Body, Problem, refused};
+use entry::http::{Body, Problem};
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
 use crate::State;
-use crate::application::is_operator;
+use crate::manager::Manager;
 
 /// Keys of an application at most.
 const MOST: usize = 50;
@@ -110,38 +110,17 @@ impl Made {
     }
 }
 
-/// Whether the caller manages this application: the operator, or a key of it with the scope `keys`.
-pub(crate) async fn manages(state: &State, headers: &HeaderMap, app: &str) -> Result<AppId, Problem> {
-    manager(state, headers, app).await.map(|it| it.0)
-}
-
-/// The application that the caller manages, and the scopes that it may give away: its own, or the operator's, which are
-/// all.
-async fn manager(state: &State, headers: &HeaderMap, app: &str) -> Result<(AppId, Vec<Scope>), Problem> {
-    let missing = || Problem::new(StatusCode::NOT_FOUND, "no-such-application", "there is no such application");
-    let app: AppId = app.parse().map_err(|_| missing())?;
-    if headers.contains_key("x-operator-key") {
-        is_operator(state, headers)?;
-        let there = state.table.application(app).await?.ok_or_else(missing)?;
-        return Ok((there.id, Scope::ALL.to_vec()));
-    }
-    let granted = state.callers.check_for(headers, Scope::Keys).await.map_err(refused)?;
-    if granted.app == app { Ok((app, granted.scopes)) } else { Err(missing()) }
-}
-
 /// The application's keys, without their secret parts.
 #[utoipa::path(get, path = "/api/v1/Applications/{id}/Keys", tag = "Applications", security(("keys" = [])),
     params(("id" = String, Path), ("x-operator-key" = Option<String>, Header)),
     responses((status = 200, body = Vec<KeyOut>), (status = 401, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn list(
     Shared(state): Shared<State>,
-    Path(app): Path<String>,
-    headers: HeaderMap,
+    Manager { app, .. }: Manager,
 ) -> Result<Json<Vec<KeyOut>>, Problem> {
-    let app = manages(&state, &headers, &app).await?;
     let now = millis(clock::now());
     let keys = state.table.api_keys(app).await?;
-    Ok(Json(keys.iter().filter(|it| it.expires_at.is_none_or(|it| it > now)).map(KeyOut::new).collect()))
+    Ok(Json(keys.iter().filter(|it| !it.has_ended(now)).map(KeyOut::new).collect()))
 }
 
 /// Makes a key and shows it, this once.
@@ -150,11 +129,9 @@ pub(crate) async fn list(
     responses((status = 201, body = KeyOut), (status = 401, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn create(
     Shared(state): Shared<State>,
-    Path(app): Path<String>,
-    headers: HeaderMap,
+    Manager { app, scopes: own }: Manager,
     Body(it): Body<KeyIn>,
 ) -> Result<(StatusCode, Json<KeyOut>), Problem> {
-    let (app, own) = manager(&state, &headers, &app).await?;
     if it.name.trim().is_empty() || it.name.len() > 100 {
         return Err(Problem::invalid("name", "1 to 100 characters"));
     }
@@ -168,33 +145,35 @@ pub(crate) async fn create(
             })?
         }
     };
-    // nobody gives away what he does not have
-    if let Some(more) = scopes.iter().find(|it| !own.contains(it)) {
-        let title = format!("the key lacks the scope {}, and cannot give it to another", more.name());
-        return Err(Problem::new(StatusCode::FORBIDDEN, "scope", title));
-    }
-    if state.table.api_keys(app).await?.len() >= MOST {
-        return Err(Problem::invalid("name", format!("an application has at most {MOST} keys")));
-    }
-    let made = Made::new(app, &it.name, scopes, clock::now());
+    may_give(&own, Gift::Key(&scopes)).map_err(cannot_give)?;
+    let now = clock::now();
+    room(&state.table.api_keys(app).await?, millis(now))?;
+    let made = Made::new(app, &it.name, scopes, now);
     state.table.put_api_key(&made.stored, None).await?;
     note(&state, app, "key made", &made.stored.id).await?;
     Ok((StatusCode::CREATED, Json(made.shown())))
 }
 
-/// Replaces a key by a new one of the same name and scopes; the old one stays good for a while.
+/// Replaces a key by a new one of the same name and scopes; the old one stays good for a while. A key that has ended
+/// cannot be replaced. The caller's own key must have all scopes of the one that it replaces.
 #[utoipa::path(post, path = "/api/v1/Applications/{id}/Keys/{key}/rotate", tag = "Applications", security(("keys" = [])), request_body = OverlapIn,
     params(("id" = String, Path), ("key" = String, Path), ("x-operator-key" = Option<String>, Header)),
-    responses((status = 201, body = KeyOut), (status = 404, body = Problem)))]
+    responses((status = 201, body = KeyOut), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn rotate(
     Shared(state): Shared<State>,
-    Path((app, key)): Path<(String, String)>,
-    headers: HeaderMap,
+    Manager { app, scopes: own }: Manager,
+    Path((_, key)): Path<(String, String)>,
     Body(it): Body<OverlapIn>,
 ) -> Result<(StatusCode, Json<KeyOut>), Problem> {
-    let app = manages(&state, &headers, &app).await?;
     let (overlap, now) = (it.seconds()?, clock::now());
-    let mut old = known(&state, app, &key).await?;
+    let mut keys = state.table.api_keys(app).await?;
+    let there = keys.iter().position(|it| it.id == key && !it.has_ended(millis(now)));
+    let mut old = keys.swap_remove(there.ok_or_else(no_such_key)?);
+    may_give(&own, Gift::Key(&old.scopes)).map_err(cannot_give)?;
+    if overlap.is_positive() {
+        keys.push(old.clone()); // both are good for a while
+    }
+    room(&keys, millis(now))?;
     let made = Made::new(app, &old.name, old.scopes.clone(), now);
     let end = millis(now + overlap);
     old.expires_at = Some(old.expires_at.map_or(end, |it| it.min(end)));
@@ -209,19 +188,31 @@ pub(crate) async fn rotate(
     responses((status = 204), (status = 404, body = Problem)))]
 pub(crate) async fn revoke(
     Shared(state): Shared<State>,
-    Path((app, key)): Path<(String, String)>,
-    headers: HeaderMap,
+    Manager { app, .. }: Manager,
+    Path((_, key)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    let app = manages(&state, &headers, &app).await?;
-    known(&state, app, &key).await?;
-    state.table.delete_api_key(app, &key).await?;
+    if !state.table.delete_api_key(app, &key).await? {
+        return Err(no_such_key());
+    }
     note(&state, app, "key revoked", &key).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn known(state: &State, app: AppId, id: &str) -> Result<ApiKey, Problem> {
-    let found = state.table.api_keys(app).await?.into_iter().find(|it| it.id == id);
-    found.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "no-such-key", "there is no such key"))
+fn no_such_key() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no-such-key", "there is no such key")
+}
+
+fn cannot_give(lacking: Scope) -> Problem {
+    let title = format!("the key lacks the scope {}, and cannot give it to another", lacking.name());
+    Problem::new(StatusCode::FORBIDDEN, "scope", title)
+}
+
+/// Whether an application may have one key more. Those that have ended are not counted.
+fn room(keys: &[ApiKey], now: i64) -> Result<(), Problem> {
+    if keys.iter().filter(|it| !it.has_ended(now)).count() < MOST {
+        return Ok(());
+    }
+    Err(Problem::invalid("name", format!("an application has at most {MOST} keys")))
 }
 
 pub(crate) async fn note(state: &State, app: AppId, what: &str, key: &str) -> Result<(), Problem> {

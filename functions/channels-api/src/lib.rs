@@ -7,6 +7,7 @@ mod dto;
 mod explain;
 mod fields;
 mod keys;
+mod manager;
 mod replay;
 mod signing;
 mod token;

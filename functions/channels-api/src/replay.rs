@@ -54,6 +54,9 @@ pub(crate) async fn replay(
     if !channel.active {
         return Err(Refusal::Conflict(format!("Channel {} is inactive.", channel.id)));
     }
+    if channel.unconfirmed {
+        return Err(Refusal::Conflict(format!("Channel {} has not answered its challenge yet.", channel.id)));
+    }
     let until = time_of(&form, "until")?.unwrap_or(now);
     let failed_only = form.flag("Failed", false)?;
     let mut place = start(&state.table, caller.app, &form).await?;

@@ -53,8 +53,7 @@ pub(crate) async fn generate(
     let before = application.previous_jwt_private_key.as_ref();
     let before = before.is_some_and(|(hash, until)| *until > domain::millis(now) && matches(presented, hash));
     if !(current || before) {
-        state.callers.failed(&headers);
-        return Err(Refusal::Credentials);
+        return Err(refused(state.callers.failed(&headers)));
     }
     issue(&state, &application, clock::word(22), now).await
 }
@@ -74,27 +73,19 @@ pub(crate) async fn refresh(
     match state.table.take_refresh(application.id, &hash, &clock::word(20), now).await.map_err(Refusal::internal)? {
         Refreshed::Good(it) => issue(&state, &application, it.family, now).await,
         Refreshed::Reused => {
-            state.callers.failed(&headers);
             tracing::warn!(application.id = %application.id, "a refresh token came twice: its family is void");
-            Err(Refusal::Credentials)
+            Err(refused(state.callers.failed(&headers)))
         }
-        Refreshed::Unknown => {
-            state.callers.failed(&headers);
-            Err(Refusal::Credentials)
-        }
+        Refreshed::Unknown => Err(refused(state.callers.failed(&headers))),
     }
 }
 
 async fn application(state: &State, headers: &HeaderMap, form: &Form) -> Result<Application, Refusal> {
-    let app: AppId = form.required("applicationId")?.parse().map_err(|_| Refusal::Credentials)?;
+    let app = form.required("applicationId")?;
     state.callers.guess(headers).map_err(refused)?;
-    match state.table.application(app).await.map_err(Refusal::internal)? {
-        Some(it) => Ok(it),
-        None => {
-            state.callers.failed(headers);
-            Err(Refusal::Credentials)
-        }
-    }
+    let wrong = || refused(state.callers.failed(headers));
+    let app: AppId = app.parse().map_err(|_| wrong())?;
+    state.table.application(app).await.map_err(Refusal::internal)?.ok_or_else(wrong)
 }
 
 async fn issue(

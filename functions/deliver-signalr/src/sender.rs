@@ -33,7 +33,7 @@ impl Sender for Hubs {
             Some(sealed) => Some(secrets.open_text(channel.app, &channel_field(channel.id), sealed).await?),
             None => None,
         };
-        Ok(Some(Receiver { url: it.url.clone(), method: it.method.clone(), token }))
+        Ok(Some(Receiver { url: secrets.channel_url(channel).await?, method: it.method.clone(), token }))
     }
 
     async fn send(&self, to: &Receiver, message: &Message, _: OffsetDateTime) -> Sent {

@@ -35,7 +35,7 @@ impl Sender for Webhooks {
             keys.push(secrets.open(channel.app, &channel_field(channel.id), &key.secret).await?);
         }
         let pair = Pair::new(&secrets.derived(channel.app, PURPOSE).await?);
-        Ok(Some(Receiver { url: it.url.clone(), keys, pair }))
+        Ok(Some(Receiver { url: secrets.channel_url(channel).await?, keys, pair }))
     }
 
     async fn send(&self, to: &Receiver, message: &Message, sent_at: OffsetDateTime) -> Sent {

@@ -5,7 +5,10 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
 
 /// What all routes have in common.
 #[derive(OpenApi)]
-#[openapi(info(title = "Notifications API", description = "New media is found, analysed and announced."))]
+#[openapi(info(
+    title = "Notifications API",
+    description = "New media is found, analysed and announced. Beside this description there is a [guide](/docs/guide)."
+))]
 struct Api;
 
 pub(crate) fn document() -> utoipa::openapi::OpenApi {

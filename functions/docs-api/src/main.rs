@@ -1,6 +1,7 @@
-//! `docs-api`: describes every route that there is, and shows the description. It may touch nothing.
+//! `docs-api`: describes every route that there is, shows the description, and the guide. It may touch nothing.
 
 mod document;
+mod guide;
 
 use axum::Json;
 use axum::extract::Path;
@@ -27,6 +28,8 @@ async fn main() -> Result<(), entry::Error> {
         .route("/docs", get(async || Redirect::permanent("/docs/index.html")))
         .route("/docs/openapi.json", get(async move || Json(document.clone())))
         .route("/docs/asyncapi.json", get(async || ([(header::CONTENT_TYPE, "application/json")], SOCKETS)))
+        .route("/docs/guide", get(guide::list))
+        .route("/docs/guide/{page}", get(guide::show))
         .route("/docs/{*path}", get(viewer));
     entry::start().await.http(router).await
 }

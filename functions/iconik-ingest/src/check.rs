@@ -4,6 +4,7 @@ use domain::AppId;
 use domain::manager::{Health, State, checked};
 use domain::notification::Stream;
 use domain::order::{Ingest, IngestOrder};
+use domain::settings::is_iconiks;
 use entry::Failure;
 use iconik::IconikError;
 use iconik::webhooks::{There, Wanted, wanted};
@@ -17,6 +18,9 @@ use crate::pull;
 pub(crate) async fn run(parts: &Parts, at: &At, app: AppId, now: OffsetDateTime) -> Result<(), Trouble> {
     let (user, domain) = at.iconik.myself().await?;
     learn(parts, at, app, &user, domain.as_deref()).await?;
+    let named =
+        domain.filter(|_| at.settings.iconik_url.as_ref().is_some_and(|it| is_iconiks(it, &parts.iconik_hosts)));
+    belong(parts, at, app, named.as_deref()).await?;
     let secret = match &at.settings.iconik_webhook_secret {
         Some(it) => {
             parts.secrets.open(app, entry::secrets::ICONIK_SECRET, it).await.map_err(|it| Trouble::Ours(it.into()))?
@@ -46,6 +50,7 @@ pub(crate) async fn run(parts: &Parts, at: &At, app: AppId, now: OffsetDateTime)
         plan.next.next_at = plan.next.next_at.min(domain::millis(now + Duration::MINUTE));
         pull::run(parts, at, app, now).await?;
     }
+    plan.next.domain = named;
     if !plan.news.is_empty() {
         let write_id = format!("{app}.check.{}", domain::millis(now));
         parts.table.append(app, &Stream::App, &plan.news, &write_id, now).await?;
@@ -72,9 +77,6 @@ async fn learn(parts: &Parts, at: &At, app: AppId, user: &str, domain: Option<&s
     if at.state.user.as_deref() == Some(user) {
         return Ok(());
     }
-    if let Some(domain) = domain {
-        parts.table.put_domain(domain, app).await?;
-    }
     let Some(sealed) = &at.settings.iconik_webhook_secret else { return Ok(()) };
     let secret =
         parts.secrets.open(app, entry::secrets::ICONIK_SECRET, sealed).await.map_err(|it| Trouble::Ours(it.into()))?;
@@ -83,6 +85,18 @@ async fn learn(parts: &Parts, at: &At, app: AppId, user: &str, domain: Option<&s
         hook.user = Some(user.to_owned());
         hook.domain = domain.map(str::to_owned);
         parts.table.put_hook(&hash, &hook).await?;
+    }
+    Ok(())
+}
+
+/// Keeps which Iconik domain's events on the common queue are for the application: the one that Iconik itself named.
+async fn belong(parts: &Parts, at: &At, app: AppId, named: Option<&str>) -> Result<(), Trouble> {
+    let before = at.state.domain.as_deref();
+    if let Some(old) = before.filter(|it| Some(*it) != named) {
+        parts.table.put_domain(old, app, false).await?;
+    }
+    if let Some(domain) = named.filter(|it| Some(*it) != before) {
+        parts.table.put_domain(domain, app, true).await?;
     }
     Ok(())
 }

@@ -29,6 +29,8 @@ pub(crate) struct Parts {
     pub(crate) meter: Meter,
     /// The first wait of an asset whose media is not there yet; doubled with each.
     pub(crate) wait: Duration,
+    /// Whose word counts for which domain a token belongs to.
+    pub(crate) iconik_hosts: String,
 }
 
 impl Parts {

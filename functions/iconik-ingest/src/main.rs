@@ -23,6 +23,7 @@ async fn main() -> Result<(), entry::Error> {
         queue: start.queue("ICONIK_QUEUE"),
         dead: start.queue("DEAD_LETTERS"),
         wait: Duration::seconds(i64::from(start.number("WAIT_SECONDS"))),
+        iconik_hosts: start.text("ICONIK_HOSTS"),
         table,
         secrets,
         allowed,

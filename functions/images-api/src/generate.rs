@@ -7,8 +7,10 @@ use domain::ItemId;
 use domain::address::judge;
 use domain::image::{Format, KINDS, OPEN, Process, Source, Task, render_kinds, upload_key};
 use domain::item::Status;
+use domain::masking::masked;
 use domain::notification::is_name;
 use entry::clock;
+use entry::secrets::process_url_field;
 use published::form::not_valid;
 use published::{Caller, Envelope, Form, Refusal};
 
@@ -39,7 +41,12 @@ pub(crate) async fn generate(
     }
     let kinds = form.required("RenderKind")?;
     let kinds = render_kinds(kinds).ok_or_else(|| not_valid("RenderKind", kinds))?;
-    let source = source(&state, &caller, &form, upload.as_deref()).await?;
+    let now = clock::now();
+    let millis = u64::try_from(domain::millis(now)).unwrap_or_default();
+    // they grow with time, so that the newest is found first
+    let id = || uuid::Builder::from_unix_timestamp_millis(millis, &clock::random()).into_uuid().to_string();
+    let process = id();
+    let source = source(&state, &caller, &form, upload.as_deref(), &process).await?;
     let user = form.text("UserId").unwrap_or_default();
     if !user.is_empty() && !is_name(user) {
         return Err(not_valid("UserId", user));
@@ -53,13 +60,9 @@ pub(crate) async fn generate(
     if open.iter().filter(|it| it.progress() < 100).count() >= MOST_OPEN {
         return Err(Refusal::Conflict(format!("Application {} has {MOST_OPEN} processes under way.", caller.app)));
     }
-    let now = clock::now();
-    let millis = u64::try_from(domain::millis(now)).unwrap_or_default();
-    // they grow with time, so that the newest is found first
-    let id = || uuid::Builder::from_unix_timestamp_millis(millis, &clock::random()).into_uuid().to_string();
     let task = |kind: u32| Task { id: id(), kind, state: OPEN, error: None, size: None };
     let process = Process {
-        id: id(),
+        id: process,
         app: caller.app,
         user: user.to_owned(),
         operation: "ImageGeneration".to_owned(),
@@ -88,7 +91,13 @@ pub(crate) async fn generate(
 }
 
 /// Exactly one source, checked as far as it can be now.
-async fn source(state: &State, caller: &Caller, form: &Form, upload: Option<&[u8]>) -> Result<Source, Refusal> {
+async fn source(
+    state: &State,
+    caller: &Caller,
+    form: &Form,
+    upload: Option<&[u8]>,
+    process: &str,
+) -> Result<Source, Refusal> {
     let (url, item) = (form.text("ProductImageUrl"), form.text("ItemId"));
     match (upload, url, item) {
         (Some(bytes), None, None) => match infer::get(bytes).map(|it| it.matcher_type()) {
@@ -97,8 +106,13 @@ async fn source(state: &State, caller: &Caller, form: &Form, upload: Option<&[u8
         },
         (None, Some(url), None) => {
             let refused = |why| Refusal::Field("ProductImageUrl", format!("The ProductImageUrl is refused: {why}."));
-            judge(url, &state.allowed).map_err(refused)?;
-            Ok(Source::Url { url: url.to_owned() })
+            let whole = judge(url, &state.allowed).map_err(refused)?.to_string();
+            let url = masked(&whole);
+            if url == whole {
+                return Ok(Source::Url { url, sealed: None });
+            }
+            let sealed = state.secrets.seal(caller.app, &process_url_field(process), whole.as_bytes()).await;
+            Ok(Source::Url { url, sealed: Some(sealed.map_err(Refusal::internal)?) })
         }
         (None, None, Some(text)) => {
             let id: ItemId = text.parse().map_err(|_| not_valid("ItemId", text))?;

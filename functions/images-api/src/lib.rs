@@ -4,8 +4,11 @@ mod fields;
 mod generate;
 mod look;
 
+use std::sync::Arc;
+
 use axum::extract::{DefaultBodyLimit, FromRef};
 use domain::address::Allowed;
+use entry::Secrets;
 use entry::http::Callers;
 use table::Table;
 use utoipa::OpenApi;
@@ -20,6 +23,7 @@ const MOST_BYTES: usize = 6 << 20;
 pub struct State {
     pub table: Table,
     pub callers: Callers,
+    pub secrets: Arc<Secrets>,
     pub s3: aws_sdk_s3::Client,
     /// The bucket of results.
     pub results: String,

@@ -10,7 +10,8 @@ async fn main() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let (table, seal) = (start.table(), Arc::new(start.seal()));
     let allowed = start.allowed_networks();
-    let callers = entry::http::Callers::new(table.clone(), seal, &allowed, Scope::Images);
-    let state = State { callers, s3: start.s3(), results: start.text("RESULTS"), allowed, table };
+    let callers = entry::http::Callers::new(table.clone(), seal.clone(), &allowed, Scope::Images);
+    let secrets = Arc::new(entry::Secrets::new(table.clone(), seal));
+    let state = State { callers, secrets, s3: start.s3(), results: start.text("RESULTS"), allowed, table };
     start.http(router(state)).await
 }

@@ -11,13 +11,17 @@ mod passes;
 mod preferences;
 mod reader;
 mod revise;
+mod schema;
+mod schema_bounds;
+mod schema_time;
+mod schema_work;
 mod seed;
 mod send;
 mod types;
 
 use axum::extract::FromRef;
 use axum::http::StatusCode;
-use domain::notification::{Stream, is_name};
+use domain::notification::{NAME_RULE, Stream, is_name};
 use entry::http::{Callers, Problem};
 use inbox::sending::Lines;
 use table::Table;
@@ -37,7 +41,7 @@ pub struct State {
     pub lines: Lines,
 }
 
-pub use types::Types;
+pub use types::{STACK, Types};
 
 impl FromRef<State> for Callers {
     fn from_ref(state: &State) -> Self {
@@ -47,16 +51,12 @@ impl FromRef<State> for Callers {
 
 /// The stream of the user that a path names.
 pub(crate) fn stream(user: &str) -> Result<Stream, Problem> {
-    if is_name(user) { Ok(Stream::User(user.to_owned())) } else { Err(Problem::invalid("user", "1 to 128 characters")) }
+    if is_name(user) { Ok(Stream::User(user.to_owned())) } else { Err(Problem::invalid("user", NAME_RULE)) }
 }
 
 /// The stream of the group that a path names.
 pub(crate) fn group(name: &str) -> Result<Stream, Problem> {
-    if is_name(name) {
-        Ok(Stream::Group(name.to_owned()))
-    } else {
-        Err(Problem::invalid("group", "1 to 128 characters"))
-    }
+    if is_name(name) { Ok(Stream::Group(name.to_owned())) } else { Err(Problem::invalid("group", NAME_RULE)) }
 }
 
 pub(crate) fn busy() -> Problem {

@@ -28,6 +28,7 @@ const SKEW: Duration = Duration::minutes(1);
 
 /// What a list is narrowed to.
 #[derive(Deserialize, IntoParams, Default)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Filter {
     /// What follows this cursor, oldest first: to catch up. What was deleted comes as `"deleted": true`, so that the numbers

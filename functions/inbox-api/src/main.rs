@@ -5,10 +5,15 @@ use std::sync::Arc;
 use channels::socket::Posts;
 use domain::application::Scope;
 use inbox::sending::Lines;
-use inbox_api::{State, router};
+use inbox_api::{STACK, State, router};
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), entry::Error> {
+fn main() -> Result<(), entry::Error> {
+    // as `#[tokio::main(flavor = "current_thread")]`, which cannot say how large the stacks of other threads are
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().thread_stack_size(STACK).build()?;
+    runtime.block_on(run())
+}
+
+async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let (table, seal, posts) = (start.table(), Arc::new(start.seal()), Posts::new(start.sockets()));
     let callers = entry::http::Callers::new(table.clone(), seal, &start.allowed_networks(), Scope::Inbox);

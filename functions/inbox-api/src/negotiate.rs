@@ -1,11 +1,13 @@
 //! SignalR's negotiation: who wants in is checked, and gets the id of a connection (realtime, section 8.1, form 1).
 
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State as Shared};
 use axum::http::{HeaderMap, StatusCode};
+use domain::AppId;
 use domain::id::sha256_hex;
 use domain::millis;
-use domain::notification::is_name;
+use domain::notification::{NAME_RULE, is_name};
 use domain::socket::{Hub, Member};
 use entry::clock;
 use entry::http::{Problem, refused};
@@ -16,6 +18,7 @@ use crate::{State, reader};
 
 /// What a client asks for.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Ask {
     #[serde(default)]
@@ -53,9 +56,18 @@ pub(crate) struct Transport {
 pub(crate) async fn negotiate(
     Shared(state): Shared<State>,
     headers: HeaderMap,
-    Query(ask): Query<Ask>,
+    ask: Result<Query<Ask>, QueryRejection>,
 ) -> Result<Json<Negotiated>, Problem> {
-    let (member, now) = (member(&state, &headers, ask.user).await?, clock::now());
+    let caller = caller(&state, &headers).await?;
+    let Query(ask) = ask.map_err(|it| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", it.body_text()))?;
+    let now = clock::now();
+    let member = match caller {
+        Caller::User(member) => member,
+        Caller::Application(app) => {
+            let user = ask.user.filter(|it| is_name(it)).ok_or_else(|| Problem::invalid("user", NAME_RULE))?;
+            Member { app, user, groups: Vec::new() }
+        }
+    };
     let stateful = ask.use_stateful_reconnect && ask.negotiate_version > 0;
     let token = clock::word(43); // 256 bits; whoever has it has the connection
     let hub = Hub::new(member, stateful, millis(now));
@@ -74,12 +86,17 @@ pub(crate) async fn negotiate(
     }))
 }
 
-async fn member(state: &State, headers: &HeaderMap, user: Option<String>) -> Result<Member, Problem> {
+/// Who negotiates.
+enum Caller {
+    User(Member),
+    /// An application, which says for whom.
+    Application(AppId),
+}
+
+async fn caller(state: &State, headers: &HeaderMap) -> Result<Caller, Problem> {
     if let Some(member) = reader::member(&state.callers, headers).await? {
-        return Ok(member);
+        return Ok(Caller::User(member));
     }
-    let app = state.callers.check(headers).await.map_err(refused)?.app;
-    let user = user.filter(|it| is_name(it));
-    let user = user.ok_or_else(|| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "say which `user`"))?;
-    Ok(Member { app, user, groups: Vec::new() })
+    let granted = state.callers.check(headers).await.map_err(refused)?;
+    Ok(Caller::Application(granted.app))
 }

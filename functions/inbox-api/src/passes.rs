@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State as Shared};
 use axum::http::StatusCode;
 use domain::id::sha256_hex;
-use domain::notification::is_name;
+use domain::notification::{NAME_RULE, is_name};
 use domain::rfc3339;
 use domain::socket::{MOST_GROUPS, Member};
 use entry::clock;
@@ -47,7 +47,7 @@ pub(crate) struct PassOut {
 fn member(app: domain::AppId, user: &str, groups: Vec<String>) -> Result<Member, Problem> {
     stream(user)?;
     if groups.len() > MOST_GROUPS || !groups.iter().all(|it| is_name(it)) {
-        return Err(Problem::invalid("groups", format!("at most {MOST_GROUPS}, each of 1 to 128 characters")));
+        return Err(Problem::invalid("groups", format!("at most {MOST_GROUPS}, each of {NAME_RULE}")));
     }
     Ok(Member { app, user: user.to_owned(), groups })
 }

@@ -27,7 +27,8 @@ impl FromRequestParts<State> for Reader {
         let own = named.iter().all(|(name, value)| match name {
             "user" => value == member.user,
             "group" => member.groups.iter().any(|it| it == value),
-            _ => true,
+            "id" => true, // of a notification, in the stream that the rest of the path names
+            _ => false,
         });
         if own {
             Ok(Self(member.app))
@@ -43,7 +44,7 @@ pub(crate) async fn member(callers: &Callers, headers: &HeaderMap) -> Result<Opt
         return Ok(None);
     }
     match bearer(headers).map_err(refused)? {
-        Some(pass) => callers.member(pass, named(headers)).await.map(Some).map_err(refused),
+        Some(pass) => callers.member(headers, pass, named(headers)).await.map(Some).map_err(refused),
         None => Ok(None),
     }
 }

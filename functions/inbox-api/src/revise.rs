@@ -19,7 +19,8 @@ use crate::{State, stream};
 /// it in `updates`; its id, number and marks stay.
 #[utoipa::path(put, path = "/api/v1/Inbox/{user}/Notifications/{id}", tag = "Inbox", security(("keys" = [])),
     params(("user" = String, Path), ("id" = String, Path)), request_body = NotificationIn,
-    responses((status = 200, body = NotificationOut), (status = 404, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 200, body = NotificationOut), (status = 404, body = Problem), (status = 422, body = Problem),
+        (status = 429, body = Problem)))]
 pub(crate) async fn update(
     Shared(state): Shared<State>,
     Caller(app): Caller,

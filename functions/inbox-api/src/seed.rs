@@ -116,6 +116,7 @@ pub(crate) async fn everything(
 
 /// What is shown of a user's inbox.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Which {
     /// `any`: also what was read
     #[serde(default)]

@@ -23,7 +23,8 @@ use crate::{State, group, stream};
 /// has its own result. A request with an `Idempotency-Key` is safe to repeat for 24 hours.
 #[utoipa::path(post, path = "/api/v1/Inbox/{user}/Notifications", tag = "Inbox", security(("keys" = [])),
     params(("user" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = NotificationIn,
-    responses((status = 201, body = Vec<Sent>), (status = 409, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 201, body = Vec<Sent>), (status = 409, body = Problem), (status = 422, body = Problem),
+        (status = 429, body = Problem)))]
 pub(crate) async fn to_user(
     Shared(state): Shared<State>,
     Caller(app): Caller,
@@ -37,7 +38,8 @@ pub(crate) async fn to_user(
 /// Sends to all sockets of a group, at once and to each that comes back.
 #[utoipa::path(post, path = "/api/v1/Groups/{group}/Notifications", tag = "Groups", security(("keys" = [])),
     params(("group" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = NotificationIn,
-    responses((status = 201, body = Vec<Sent>), (status = 409, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 201, body = Vec<Sent>), (status = 409, body = Problem), (status = 422, body = Problem),
+        (status = 429, body = Problem)))]
 pub(crate) async fn to_group(
     Shared(state): Shared<State>,
     Caller(app): Caller,
@@ -51,7 +53,8 @@ pub(crate) async fn to_group(
 /// Sends to all sockets of the application, at once and to each that comes back.
 #[utoipa::path(post, path = "/api/v1/Everyone/Notifications", tag = "Groups", security(("keys" = [])),
     params(("Idempotency-Key" = Option<String>, Header)), request_body = NotificationIn,
-    responses((status = 201, body = Vec<Sent>), (status = 409, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 201, body = Vec<Sent>), (status = 409, body = Problem), (status = 422, body = Problem),
+        (status = 429, body = Problem)))]
 pub(crate) async fn to_everyone(
     Shared(state): Shared<State>,
     Caller(app): Caller,
@@ -84,11 +87,11 @@ async fn several(
     };
     let mut read: Vec<Result<Option<News>, Problem>> = Vec::with_capacity(entries.len());
     for it in entries {
-        read.push(
-            checked(state, app, it, now, matches!(stream, Stream::User(_)))
-                .await
-                .map(|news| wanted(news, &preferences, now)),
-        );
+        match checked(state, app, it, now, matches!(stream, Stream::User(_))).await {
+            // not one entry's fault: nothing is stored, and the whole request is good again after a while
+            Err(why) if why.status == StatusCode::TOO_MANY_REQUESTS.as_u16() => return Err(why),
+            it => read.push(it.map(|news| wanted(news, &preferences, now))),
+        }
     }
     if read.iter().all(Result::is_err) {
         // nothing to store, and so nothing to repeat
@@ -148,7 +151,8 @@ pub(crate) struct Many {
 /// Sends one notification to up to 100 users; each has its own result.
 #[utoipa::path(post, path = "/api/v1/Inbox/Notifications", tag = "Inbox", security(("keys" = [])),
     params(("Idempotency-Key" = Option<String>, Header)), request_body = Many,
-    responses((status = 201, body = Vec<Sent>), (status = 409, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 201, body = Vec<Sent>), (status = 409, body = Problem), (status = 422, body = Problem),
+        (status = 429, body = Problem)))]
 pub(crate) async fn to_many(
     Shared(state): Shared<State>,
     Caller(app): Caller,

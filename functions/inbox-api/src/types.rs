@@ -1,7 +1,7 @@
 //! Types of notifications with a JSON Schema for their `data`: what does not fit is not sent.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::{Path, State as Shared};
@@ -10,7 +10,6 @@ use domain::AppId;
 use entry::Remembered;
 use entry::http::caller::Caller;
 use entry::http::{Body, Problem};
-use jsonschema::Validator;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use table::Table;
@@ -18,63 +17,126 @@ use utoipa::ToSchema;
 
 use crate::State;
 use crate::dto::is_type;
+use crate::schema::Schema;
+use crate::schema_time::{MOST, Times};
 
 /// The largest schema, in bytes of JSON.
-const MOST: usize = 32 * 1024;
+const MOST_BYTES: usize = 32 * 1024;
 /// How soon a changed schema is obeyed.
 const KEPT: Duration = Duration::from_secs(10);
-const MOST_KEPT: usize = 500;
+/// Types without schema that are remembered, and those with one. A compiled schema takes up to about 5 MB with the caches
+/// of its patterns, though few kilobytes as a rule; the function has 256 MB.
+const MOST_FREE: usize = 500;
+const MOST_KEPT: usize = 32;
+/// How long compiling a schema, or holding data against it, may take until nobody waits for it any more. With 256 MB this
+/// is 0.3 s of a processor, several times what the bounds and the budget allow (`schema.rs`).
+const DEADLINE: Duration = Duration::from_secs(2);
+/// The stack of the threads on which schemas are compiled and applied, by recursion that the bounds limit: 2,048
+/// subschemas one in another over data (`schema_work.rs`), or 1,000 while compiling, some kilobytes each without
+/// optimisation. Memory is taken as it is used.
+pub const STACK: usize = 32 * 1024 * 1024;
 
-/// A type's schema; `None` if it has none.
-type Schema = Option<Arc<Validator>>;
+/// What is known of a type's schema.
+#[derive(Clone)]
+enum Held {
+    Good(Arc<Schema>),
+    /// It was stored when less was known of what schemas cost.
+    Refused(Arc<str>),
+}
 
 /// Schemas of types, remembered for a moment.
 #[derive(Clone)]
-pub struct Types(Arc<Remembered<(AppId, String), Schema>>);
+pub struct Types {
+    /// Types without schema.
+    free: Arc<Remembered<(AppId, String), ()>>,
+    held: Arc<Remembered<(AppId, String), Held>>,
+    times: Arc<Times>,
+}
 
 impl Default for Types {
     fn default() -> Self {
-        Self(Arc::new(Remembered::new(MOST_KEPT)))
+        let (free, held) = (Remembered::new(MOST_FREE), Remembered::new(MOST_KEPT));
+        Self { free: Arc::new(free), held: Arc::new(held), times: Arc::default() }
     }
 }
 
 impl Types {
     /// Holds the data of a notification against the schema of its type, if there is one.
     pub(crate) async fn check(&self, table: &Table, app: AppId, kind: &str, data: &Value) -> Result<(), Problem> {
-        let Some(schema) = self.of(table, app, kind).await? else { return Ok(()) };
-        match schema.validate(data) {
-            Ok(()) => Ok(()),
-            Err(why) => {
-                let at = format!("data{}", why.instance_path());
-                Err(Problem::invalid(&at, why.to_string().chars().take(300).collect::<String>()))
+        match self.of(table, app, kind).await? {
+            None => Ok(()),
+            Some(Held::Refused(why)) => {
+                let why = format!("the schema of `{kind}` cannot be used any more, give it another one: {why}");
+                Err(Problem::invalid("schema", why))
+            }
+            Some(Held::Good(schema)) => {
+                let data = data.clone();
+                let late = "time: the data could not be held against the schema of its type";
+                self.timed(app, late, move || schema.fits(&data)).await?
             }
         }
     }
 
-    async fn of(&self, table: &Table, app: AppId, kind: &str) -> Result<Schema, Problem> {
+    async fn of(&self, table: &Table, app: AppId, kind: &str) -> Result<Option<Held>, Problem> {
         let key = (app, kind.to_owned());
-        if let Some(it) = self.0.get(&key) {
-            return Ok(it);
+        if self.free.get(&key).is_some() {
+            return Ok(None);
         }
-        let schema = table.type_schema(app, kind).await?;
-        let schema: Option<Value> = schema.map(|it| serde_json::from_str(&it)).transpose()?;
-        let made = schema.map(|it| compiled(&it)).transpose()?.map(Arc::new);
-        self.0.put(key, made.clone(), KEPT);
-        Ok(made)
+        if let Some(it) = self.held.get(&key) {
+            return Ok(Some(it));
+        }
+        let Some(schema) = table.type_schema(app, kind).await? else {
+            self.free.put(key, (), KEPT);
+            return Ok(None);
+        };
+        let held = match self.compile(app, serde_json::from_str(&schema)?).await? {
+            Ok(schema) => Held::Good(Arc::new(schema)),
+            Err(why) => Held::Refused(why.into()),
+        };
+        if !matches!(&held, Held::Good(it) if !it.is_light()) {
+            self.held.put(key, held.clone(), KEPT);
+        }
+        Ok(Some(held))
     }
-}
 
-/// A schema, ready to use. It refers to nothing outside itself.
-fn compiled(schema: &Value) -> Result<Validator, Problem> {
-    jsonschema::validator_for(schema)
-        .map_err(|why| Problem::invalid("schema", why.to_string().chars().take(300).collect::<String>()))
+    /// Compiles a schema, or says why it is refused.
+    async fn compile(&self, app: AppId, schema: Value) -> Result<Result<Schema, String>, Problem> {
+        self.timed(app, "time: the schema could not be compiled", move || Schema::new(&schema)).await
+    }
+
+    /// Does what may take long on a thread of its own, out of the time of the application. The thread cannot be stopped:
+    /// bounds and budgets see to it that it ends.
+    async fn timed<T, F>(&self, app: AppId, late: &str, work: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        if let Err(wait) = self.times.reserve(app, DEADLINE, Instant::now()) {
+            let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+            let most = MOST.as_secs();
+            let title = format!("the schemas of this application took {most} s within a minute; send less at once");
+            return Err(Problem::too_many(title, seconds));
+        }
+        let times = Arc::clone(&self.times);
+        let work = tokio::task::spawn_blocking(move || {
+            let began = Instant::now();
+            let done = work();
+            times.settle(app, DEADLINE, began.elapsed());
+            done
+        });
+        match tokio::time::timeout(DEADLINE, work).await {
+            Ok(done) => Ok(done?),
+            Err(_) => Err(Problem::invalid("schema", format!("{late} within {} s", DEADLINE.as_secs()))),
+        }
+    }
 }
 
 /// A type.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TypeBody {
-    /// JSON Schema of the `data` of notifications of this type, at most 32 KB
+    /// JSON Schema of the `data` of notifications of this type, draft 4 to 2020-12, at most 32 KB. It refers to nothing
+    /// outside itself; its patterns have no look-around and no back-references
     #[schema(value_type = Object, example = json!({ "type": "object", "required": ["sender"], "properties": { "sender": { "type": "string" } } }))]
     schema: Value,
 }
@@ -99,7 +161,8 @@ pub(crate) async fn list(Shared(state): Shared<State>, Caller(app): Caller) -> R
 
 /// Gives a type its schema. What is sent later, or changed, must fit it.
 #[utoipa::path(put, path = "/api/v1/Types/{type}", tag = "Types", security(("keys" = [])), params(("type" = String, Path)),
-    request_body = TypeBody, responses((status = 200, body = TypeBody), (status = 422, body = Problem)))]
+    request_body = TypeBody, responses((status = 200, body = TypeBody), (status = 422, body = Problem),
+        (status = 429, body = Problem)))]
 pub(crate) async fn put(
     Shared(state): Shared<State>,
     Caller(app): Caller,
@@ -110,10 +173,10 @@ pub(crate) async fn put(
         return Err(Problem::invalid("type", "dotted words of letters, digits, underlines and hyphens"));
     }
     let text = it.schema.to_string();
-    if text.len() > MOST {
-        return Err(Problem::invalid("schema", format!("at most {MOST} bytes")));
+    if text.len() > MOST_BYTES {
+        return Err(Problem::invalid("schema", format!("size: at most {MOST_BYTES} bytes")));
     }
-    compiled(&it.schema)?;
+    state.types.compile(app, it.schema.clone()).await?.map_err(|why| Problem::invalid("schema", why))?;
     state.table.put_type(app, &kind, &text).await?;
     Ok(Json(it))
 }

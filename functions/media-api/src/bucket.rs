@@ -125,6 +125,7 @@ pub(crate) struct Ordered {
 
 /// How to scan.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct How {
     /// Only count what would be processed

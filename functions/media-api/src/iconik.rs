@@ -29,6 +29,9 @@ pub(crate) struct IconikOut {
     /// The user that our token stands for
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<String>,
+    /// The domain that Iconik itself named for our token: its events on the common queue are this application's
+    #[serde(skip_serializing_if = "Option::is_none")]
+    domain: Option<String>,
     /// Our webhooks there, as they were seen last
     webhooks: Vec<WebhookOut>,
     /// The last time that all of them were as they should be
@@ -65,6 +68,7 @@ pub(crate) async fn get(Shared(state): Shared<State>, Caller(app): Caller) -> Re
         blocked: it.blocked.as_ref().map(|it| it.1.clone()),
         blocked_since: time(it.blocked.as_ref().map(|it| it.0)),
         user: it.user,
+        domain: it.domain,
         webhooks: it.webhooks.into_iter().map(webhook).collect(),
         well_at: time(it.well_at),
         reconciled_to: time(it.reconciled_to),

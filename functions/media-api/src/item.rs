@@ -15,7 +15,7 @@ use entry::http::Problem;
 use entry::http::caller::Caller;
 use serde::Deserialize;
 use serde_json::Value;
-use table::{Committed, Wanted};
+use table::{Committed, PageCursor, Wanted};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use utoipa::IntoParams;
@@ -35,6 +35,7 @@ async fn find(state: &State, app: AppId, id: &str) -> Result<Item, Problem> {
 
 /// What a list is narrowed to.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Filter {
     /// `datacore`, `objectmatrix` or `iconik`
@@ -102,7 +103,7 @@ pub(crate) async fn list(
     let after = filter
         .cursor
         .as_deref()
-        .map(cursor::read)
+        .map(|it| cursor::read(it).ok().filter(PageCursor::is_plausible).ok_or(cursor::NotACursor))
         .transpose()
         .map_err(|it| Problem::invalid("cursor", it.to_string()))?;
     let page = state.table.items(app, &wanted, after, limit).await?;

@@ -2,18 +2,20 @@
 
 use axum::Json;
 use axum::extract::State as Shared;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use domain::AppId;
 use domain::address::{Allowed, judge};
-use domain::application::Scope;
+use domain::application::{Gift, Scope, may_give};
 use domain::bucket::{ProcessorKind, Sealed, System};
 use domain::id::{hex, sha256_hex};
+use domain::masking::MASK; // sent back, it leaves a secret as it is
 use domain::order::{Ingest, IngestOrder};
 use domain::settings::{Settings, iconik_host, tidied};
+use domain::settings_secret::SettingsSecret;
 use entry::clock;
 use entry::http::caller::Caller;
 use entry::http::{Body, Problem, refused};
-use entry::secrets::{AWS_ACCESS_KEY, AWS_SECRET_KEY, DATACORE_TOKEN, ICONIK_SECRET, ICONIK_TOKEN};
+use entry::secrets::{ICONIK_SECRET, settings_field};
 use serde::{Deserialize, Serialize};
 use table::Hook;
 use time::Duration;
@@ -23,8 +25,6 @@ use uuid::Uuid;
 use crate::State;
 use crate::issuer::{IssuerBody, checked};
 
-/// What a secret is shown as; sent back, it leaves the secret as it is.
-const MASK: &str = "********";
 /// A webhook's secret stays good after it was changed.
 const OVERLAP: Duration = Duration::hours(24);
 
@@ -41,7 +41,7 @@ pub(crate) struct SettingsBody {
     iconik_access_token: Option<String>,
     /// The Iconik domain whose webhooks are taken
     iconik_domain_id: Option<String>,
-    /// Made, if it is absent; at least 16 characters
+    /// Made, if it is absent, or if `system_endpoint` or `iconik_url` moves to another origin; at least 16 characters
     iconik_webhook_secret: Option<String>,
     /// Collections that are watched; none means everything
     iconik_collections: Vec<String>,
@@ -85,6 +85,18 @@ pub(crate) struct SettingsBody {
 }
 
 impl SettingsBody {
+    /// A secret as it was sent.
+    fn sent(&self, secret: SettingsSecret) -> Option<&str> {
+        let sent = match secret {
+            SettingsSecret::IconikAccessToken => &self.iconik_access_token,
+            SettingsSecret::IconikWebhookSecret => &self.iconik_webhook_secret,
+            SettingsSecret::AwsAccessKey => &self.aws_access_key,
+            SettingsSecret::AwsSecretKey => &self.aws_secret_key,
+            SettingsSecret::DatacoreToken => &self.datacore_token,
+        };
+        sent.as_deref()
+    }
+
     fn shown(it: &Settings) -> Self {
         let masked = |it: &Option<Sealed>| it.as_ref().map(|_| MASK.to_owned());
         Self {
@@ -254,47 +266,31 @@ pub(crate) async fn put(
     let mut next = it.checked(&before, &state.allowed)?;
     if next.oidc_issuers != before.oidc_issuers {
         // whoever says whose tokens are taken, and for what, gives keys away
-        state.callers.check_for(&headers, Scope::Keys).await.map_err(refused)?;
-    }
-    // or a caller could have a stored secret sent to an address of its choice
-    for (field, moved, sent, stored) in [
-        (
-            "iconik_access_token",
-            next.iconik_url.is_some() && next.iconik_url != before.iconik_url,
-            &it.iconik_access_token,
-            &mut next.iconik_access_token,
-        ),
-        (
-            "datacore_token",
-            next.datacore_endpoint.is_some() && next.datacore_endpoint != before.datacore_endpoint,
-            &it.datacore_token,
-            &mut next.datacore_token,
-        ),
-        (
-            "aws_secret_key",
-            next.sqs_queue_url.is_some() && next.sqs_queue_url != before.sqs_queue_url,
-            &it.aws_secret_key,
-            &mut next.aws_secret_key,
-        ),
-    ] {
-        if moved && stored.is_some() && !is_new(sent) {
-            return Err(Problem::invalid(field, "what moves to another address needs its secret again"));
+        let granted = state.callers.check_for(&headers, Scope::Keys).await.map_err(refused)?;
+        for issuer in next.oidc_issuers.iter().filter(|it| !before.oidc_issuers.contains(it)) {
+            may_give(&granted.scopes, Gift::Issuer(&issuer.scopes)).map_err(cannot_give)?;
         }
     }
-    for (field, sent, stored) in [
-        (ICONIK_TOKEN, &it.iconik_access_token, &mut next.iconik_access_token),
-        (AWS_ACCESS_KEY, &it.aws_access_key, &mut next.aws_access_key),
-        (AWS_SECRET_KEY, &it.aws_secret_key, &mut next.aws_secret_key),
-        (DATACORE_TOKEN, &it.datacore_token, &mut next.datacore_token),
-    ] {
-        if let Some(secret) = sent.as_ref().filter(|it| *it != MASK) {
-            if secret.is_empty() || secret.len() > 4_096 || !secret.bytes().all(|it| it.is_ascii_graphic()) {
-                return Err(Problem::invalid(field.trim_start_matches("settings|"), "1 to 4096 printable characters"));
+    let mut renew = false;
+    for secret in SettingsSecret::ALL {
+        let sent = it.sent(secret).filter(|it| *it != MASK);
+        // or a caller could have a stored secret sent to an address of its choice
+        let moves = sent.is_none() && secret.moves(&before, &next) && secret.kept(&mut next).is_some();
+        if secret == SettingsSecret::IconikWebhookSecret {
+            renew = moves; // it is ours to make
+            continue;
+        }
+        if moves {
+            return Err(Problem::invalid(secret.name(), "what moves to another address needs its secret again"));
+        }
+        if let Some(text) = sent {
+            if text.is_empty() || text.len() > 4_096 || !text.bytes().all(|it| it.is_ascii_graphic()) {
+                return Err(Problem::invalid(secret.name(), "1 to 4096 printable characters"));
             }
-            *stored = Some(state.secrets.seal(app, field, secret.as_bytes()).await?);
+            *secret.kept(&mut next) = Some(state.secrets.seal(app, settings_field(secret), text.as_bytes()).await?);
         }
     }
-    hook(&state, app, &it, &before, &mut next).await?;
+    hook(&state, app, &it, &before, renew, &mut next).await?;
     state.table.put_settings(app, &next).await?;
     let mut manager = state.table.manager(app).await?;
     if next.uses_iconik() {
@@ -303,22 +299,27 @@ pub(crate) async fn put(
         state.table.put_manager(app, &manager, true).await?;
         state.ingest.send(&IngestOrder::new(app, Ingest::Check, now), Duration::ZERO).await?;
     } else {
+        if let Some(domain) = manager.domain.take() {
+            state.table.put_domain(&domain, app, false).await?;
+        }
         state.table.put_manager(app, &manager, false).await?;
     }
     Ok(Json(SettingsBody::shown(&next)))
 }
 
-fn is_new(sent: &Option<String>) -> bool {
-    sent.as_ref().is_some_and(|it| it != MASK)
+fn cannot_give(lacking: Scope) -> Problem {
+    let title = format!("the key lacks the scope {}, and cannot give it to an issuer's tokens", lacking.name());
+    Problem::new(StatusCode::FORBIDDEN, "scope", title)
 }
 
-/// Keeps the row that finds the application by its webhooks' secret. A secret that is changed stays good for a day, so
-/// that webhooks which carry the old one are not lost until they are put right.
+/// Keeps the row that finds the application by its webhooks' secret; with `renew` a new one is made. A secret that is
+/// changed stays good for a day, so that webhooks which carry the old one are not lost until they are put right.
 async fn hook(
     state: &State,
     app: AppId,
     it: &SettingsBody,
     before: &Settings,
+    renew: bool,
     next: &mut Settings,
 ) -> Result<(), Problem> {
     let stored = match &before.iconik_webhook_secret {
@@ -334,9 +335,9 @@ async fn hook(
             }
             sent.clone()
         }
-        (_, Some(stored)) => stored.clone(),
-        (_, None) if next.uses_iconik() => hex(&clock::random::<32>()),
-        (_, None) => return Ok(()),
+        (_, Some(stored)) if !renew => stored.clone(),
+        (_, stored) if stored.is_some() || next.uses_iconik() => hex(&clock::random::<32>()),
+        _ => return Ok(()),
     };
     let hash = sha256_hex(secret.as_bytes());
     if let Some(other) = state.table.hook(&hash).await?.filter(|it| it.app != app) {
@@ -354,11 +355,5 @@ async fn hook(
     let collections = next.iconik_collections.iter().filter_map(|it| it.parse().ok()).collect();
     let row = Hook { app, domain: next.iconik_domain_id.clone(), user: None, collections, until: None };
     state.table.put_hook(&hash, &row).await?;
-    if let Some(old) = before.iconik_domain_id.as_ref().filter(|it| Some(*it) != next.iconik_domain_id.as_ref()) {
-        state.table.delete_domain(old, app).await?;
-    }
-    if let Some(domain) = &next.iconik_domain_id {
-        state.table.put_domain(domain, app).await?;
-    }
     Ok(())
 }

@@ -9,6 +9,7 @@ use domain::processing::{Plan, claim, complete, fail, postpone, skip};
 use domain::settings::Settings;
 use entry::{AppSettings, Failure, Message, Meter, Queue, Secrets, clock};
 use iconik::Connections;
+use media::program::Program;
 use table::{Committed, Table};
 use time::Duration;
 
@@ -29,7 +30,8 @@ pub(crate) struct Parts {
     /// The bucket of results.
     pub(crate) results: String,
     pub(crate) lease: Duration,
-    pub(crate) ffmpeg: String,
+    /// What decodes videos, and the memory for it.
+    pub(crate) ffmpeg: Program,
     pub(crate) allowed: Allowed,
     pub(crate) meter: Meter,
 }

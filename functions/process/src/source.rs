@@ -113,7 +113,7 @@ fn beside(key: &str) -> String {
 fn ended(error: ObjectsError) -> End {
     let problem = |code: &str| Problem::new(code, error.to_string());
     match error {
-        ObjectsError::NoObject | ObjectsError::NoBucket => End::Fail(problem("media_unreadable")),
+        ObjectsError::NoObject | ObjectsError::NoBucket | ObjectsError::Key => End::Fail(problem("media_unreadable")),
         ObjectsError::Grown => End::Fail(problem("too_large")),
         ObjectsError::Endpoint(_) => End::Fail(problem("access_denied")),
         ObjectsError::Credentials(_) | ObjectsError::Anonymous => End::Again(problem("access_denied")),

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-/// Folders of ours begin so.
-const PREFIX: &str = "notifications-process-";
+/// Folders of ours begin so, and those of the program that decodes videos.
+const PREFIX: &str = media::program::FOLDER;
 /// A folder that is older belongs to a process that was killed: no attempt takes longer.
 const LEFT_BEHIND: Duration = Duration::from_secs(3_600);
 

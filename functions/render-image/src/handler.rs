@@ -9,6 +9,7 @@ use domain::image::{Process, Task, key};
 use domain::order::RenderOrder;
 use entry::{AppSettings, Failure, Message, Meter, Secrets};
 use iconik::Connections;
+use media::program::Program;
 use render::Wanted;
 use table::{Committed, Table};
 use time::OffsetDateTime;
@@ -29,7 +30,8 @@ pub(crate) struct Parts {
     pub(crate) s3: aws_sdk_s3::Client,
     /// The bucket of results.
     pub(crate) results: String,
-    pub(crate) ffmpeg: String,
+    /// What decodes videos, and the memory for it.
+    pub(crate) ffmpeg: Program,
     pub(crate) client: guard::Client,
     /// Shorter than the function's own: it ends in a word, not in silence.
     pub(crate) deadline: Duration,

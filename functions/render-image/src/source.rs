@@ -7,6 +7,7 @@ use domain::image::{Process, Source, upload_key};
 use domain::item::{Item, Problem};
 use domain::result::{Box as Area, Document};
 use entry::Chain;
+use entry::secrets::process_url_field;
 use iconik::choice::{Choice, PATIENT, choose};
 use image::DynamicImage;
 use media::objects::Objects;
@@ -45,7 +46,11 @@ pub(crate) async fn picture(parts: &Parts, process: &Process) -> Result<(Dynamic
             let bytes = get.body.collect().await.map_err(|it| again(&it))?.into_bytes();
             std::fs::write(&file, bytes).map_err(|it| again(&it))?;
         }
-        Source::Url { url } => download(parts, url, &file).await?,
+        Source::Url { url, sealed: None } => download(parts, url, &file).await?,
+        Source::Url { sealed: Some(sealed), .. } => {
+            let url = parts.secrets.open_text(process.app, &process_url_field(&process.id), sealed).await;
+            download(parts, &url.map_err(|it| again(&it))?, &file).await?;
+        }
         Source::Item { item } => {
             let gone = || Trouble::Never("the item is gone".to_owned());
             let item = parts.table.item(*item).await.map_err(|it| again(&it))?.filter(|it| it.app == process.app);
@@ -115,9 +120,9 @@ async fn fetch(parts: &Parts, item: &Item, to: &Path) -> Result<(), Trouble> {
         Ok(objects) => objects.fetch(&item.key, item.size, to).await,
         Err(error) => Err(error),
     };
-    use media::objects::ObjectsError::{NoBucket, NoObject};
+    use media::objects::ObjectsError::{Key, NoBucket, NoObject};
     fetched.map(drop).map_err(|it| match it {
-        NoBucket | NoObject => Trouble::Never(it.to_string()),
+        Key | NoBucket | NoObject => Trouble::Never(it.to_string()),
         it => again(&it),
     })
 }

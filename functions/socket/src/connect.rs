@@ -18,6 +18,7 @@ const UNAUTHORIZED: Door = Door::Shut(401);
 const FORBIDDEN: Door = Door::Shut(403);
 const NOT_FOUND: Door = Door::Shut(404);
 const TOO_MANY: Door = Door::Shut(429);
+const UNAVAILABLE: Door = Door::Shut(503);
 
 /// Where a client wants to: the path that CloudFront, or the local front door, puts into the query; without one, the
 /// parameter `protocol`.
@@ -63,6 +64,7 @@ pub(crate) async fn connect(
     let since = millis(now);
     let (member, hub) = match query.get("id").filter(|_| protocol == Protocol::SignalR) {
         // the id is as good as a ticket: whoever negotiated was checked, and nobody else knows it
+        // one that has ended is no guess: many clients come back with theirs at once
         Some(token) => match attach(parts, &sha256_hex(token.as_bytes()), &id, since).await? {
             Some(found) => found,
             None => return Ok(NOT_FOUND),
@@ -71,6 +73,7 @@ pub(crate) async fn connect(
             Ok(Some(member)) => (member, None),
             Ok(None) => return Ok(UNAUTHORIZED),
             Err(Trouble::Credentials(Unknown::TooMany)) => return Ok(TOO_MANY),
+            Err(Trouble::Credentials(Unknown::Unavailable(_))) => return Ok(UNAVAILABLE),
             Err(other) => return Err(other),
         },
     };

@@ -25,7 +25,7 @@ pub(crate) async fn member(
     let pass = pass.or_else(|| token(headers, query).filter(|_| !headers.contains_key("x-api-key")));
     let found = if let Some(pass) = pass {
         let app = query.get("applicationId").and_then(|it| it.parse().ok());
-        known(parts.callers.member(&pass, app.or_else(|| entry::http::named(headers))).await)?
+        known(parts.callers.member(headers, &pass, app.or_else(|| entry::http::named(headers))).await)?
     } else if headers.contains_key("x-api-key") {
         let user = named.or_else(|| query.get("user").map(String::as_str)).filter(|it| is_name(it));
         let app = known(parts.callers.check(headers).await)?;
@@ -43,7 +43,7 @@ pub(crate) async fn member(
 fn known<T>(checked: Result<T, Unknown>) -> Result<Option<T>, Unknown> {
     match checked {
         Ok(it) => Ok(Some(it)),
-        Err(Unknown::Credentials | Unknown::Scope(_)) => Ok(None),
+        Err(Unknown::Credentials | Unknown::Expired | Unknown::Scope(_)) => Ok(None),
         Err(it) => Err(it),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use domain::address::{Allowed, judge};
+use domain::address::{Allowed, judge, origin};
 use domain::delivery::Outcome;
 use futures_util::{SinkExt, StreamExt};
 use guard::{Shutter, Wire, WireError};
@@ -141,8 +141,10 @@ impl Hubs {
                 return Err(Outcome::Rejected { why: format!("negotiation: {}", shortened(error)) });
             }
             if let Some(next) = answer["url"].as_str() {
+                // the stored token is for the hub that it was given for, and for no other
+                let kept = token.filter(|_| origin(next) == origin(&hub));
+                token = answer["accessToken"].as_str().map(str::to_owned).or(kept);
                 hub = next.to_owned();
-                token = answer["accessToken"].as_str().map(str::to_owned).or(token);
                 continue;
             }
             let id = answer["connectionToken"].as_str().or_else(|| answer["connectionId"].as_str());

@@ -21,8 +21,10 @@ pub enum Refused {
     Surplus,
     #[error("put credentials in username/password")]
     Credentials,
-    #[error("the virtual host is longer than 255 bytes")]
+    #[error("the virtual host is UTF-8 of at most 255 bytes without control characters")]
     VirtualHost,
+    #[error("the address holds blanks or control characters")]
+    Blank,
     #[error("the address is longer than 2048 characters")]
     TooLong,
     #[error("port {0} is not among {1:?}")]
@@ -47,8 +49,16 @@ impl FromStr for Allowed {
     }
 }
 
+/// The origin of an address, `https://example.com:8443` (RFC 6454); `None` if it is no URL or has none. A secret that was
+/// given for one origin is for no other.
+pub fn origin(url: &str) -> Option<String> {
+    let origin = Url::parse(url).ok()?.origin();
+    origin.is_tuple().then(|| origin.ascii_serialization())
+}
+
 impl Allowed {
-    fn holds(&self, address: IpAddr) -> bool {
+    /// Whether an address lies in one of the networks.
+    pub fn holds(&self, address: IpAddr) -> bool {
         self.0.iter().any(|it| it.contains(&address))
     }
 
@@ -68,9 +78,7 @@ const AMQP: &[u16] = &[5671, 5672];
 ///
 /// Plain `http`, any port and `localhost` are for allowed networks only.
 pub fn judge(text: &str, allowed: &Allowed) -> Result<Url, Refused> {
-    if text.len() > 2048 {
-        return Err(Refused::TooLong);
-    }
+    written_plainly(text)?;
     let url = Url::parse(text).map_err(|_| Refused::NotAUrl)?;
     if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
         return Err(Refused::Surplus);
@@ -90,6 +98,15 @@ pub fn judge(text: &str, allowed: &Allowed) -> Result<Url, Refused> {
     }
 }
 
+/// URL parsers pass over line breaks, tabs and blanks around an address, and whoever reads the text does not.
+fn written_plainly(text: &str) -> Result<(), Refused> {
+    match () {
+        () if text.len() > 2048 => Err(Refused::TooLong),
+        () if text.chars().any(|it| it.is_control() || it.is_whitespace()) => Err(Refused::Blank),
+        () => Ok(()),
+    }
+}
+
 /// A message broker's address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broker {
@@ -102,9 +119,7 @@ pub struct Broker {
 /// Judges a broker's URL, `amqps://host[:port][/virtual host]`, as [`judge`] does; plain `amqp` is for allowed networks
 /// only. A slash at the end counts for nothing, and no virtual host is `/`.
 pub fn judge_broker(text: &str, allowed: &Allowed) -> Result<Broker, Refused> {
-    if text.len() > 2048 {
-        return Err(Refused::TooLong);
-    }
+    written_plainly(text)?;
     let (scheme, rest) = text.split_once("://").ok_or(Refused::NotAUrl)?;
     let tls = match scheme.to_ascii_lowercase().as_str() {
         "amqps" => true,
@@ -127,14 +142,22 @@ pub fn judge_broker(text: &str, allowed: &Allowed) -> Result<Broker, Refused> {
     if !inside && !AMQP.contains(&port) {
         return Err(Refused::Port(port, AMQP));
     }
-    let path = url.path().trim_matches('/');
-    let decoded = percent_encoding::percent_decode_str(path).decode_utf8().map_err(|_| Refused::NotAUrl)?;
-    let virtual_host = if decoded.is_empty() { "/".to_owned() } else { decoded.into_owned() };
-    if virtual_host.len() > 255 {
-        return Err(Refused::VirtualHost);
-    }
+    let virtual_host = virtual_host(rest)?;
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     Ok(Broker { host, port, tls, virtual_host })
+}
+
+/// The virtual host that stands behind a broker's host, as it was written and decoded once: a URL parser would take
+/// `%2E%2E` for the way up, and publish elsewhere.
+fn virtual_host(rest: &str) -> Result<String, Refused> {
+    let path = rest.split_once('/').map_or("", |it| it.1);
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let decoded = percent_encoding::percent_decode_str(path).decode_utf8().map_err(|_| Refused::VirtualHost)?;
+    match decoded.as_ref() {
+        "" => Ok("/".to_owned()),
+        it if it.len() > 255 || it.chars().any(char::is_control) => Err(Refused::VirtualHost),
+        it => Ok(it.to_owned()),
+    }
 }
 
 /// Judges a URL's host; `true` if it lies in an allowed network.
@@ -247,6 +270,11 @@ mod tests {
         assert_eq!(refused("https://user@example.com/"), Refused::Surplus);
         assert_eq!(refused("https://example.com/#top"), Refused::Surplus);
         assert_eq!(refused("https://example.com:22/"), Refused::Port(22, WEB));
+        for blank in
+            ["https://example.com/a\nb", "https://exa\tmple.com/", " https://example.com/", "https://example.com/\r"]
+        {
+            assert_eq!(refused(blank), Refused::Blank, "{blank:?}");
+        }
         for name in [
             "https://metadata/",
             "https://printer.local/",
@@ -271,6 +299,12 @@ mod tests {
     }
 
     #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        assert_eq!(origin("https://Example.com:443/x?y").as_deref(), Some("https://example.com"));
+        assert_eq!((origin("nonsense"), origin("data:x")), (None, None));
+    }
+
+    #[test]
     fn brokers_are_judged_by_the_same_rules() {
         let (local, nothing): (Allowed, Allowed) = ("127.0.0.0/8".parse().unwrap(), Allowed::default());
         let broker = |host: &str, port: u16, tls: bool, virtual_host: &str| {
@@ -282,6 +316,24 @@ mod tests {
             broker("mq.example.com", 5671, true, "Te/st")
         );
         assert_eq!(judge_broker("amqp://localhost/Test/", &local), broker("localhost", 5672, false, "Test"));
+        for (path, want) in [
+            ("", "/"),
+            ("/", "/"),
+            ("/%2f", "/"),
+            ("/%2E%2E", ".."),
+            ("/a/../b", "a/../b"),
+            ("/%252F", "%2F"),
+            ("/a%5Cb", "a\\b"),
+            ("/a\\b", "a\\b"),
+        ] {
+            let text = format!("amqps://mq.example.com{path}");
+            assert_eq!(judge_broker(&text, &nothing), broker("mq.example.com", 5671, true, want), "{path}");
+        }
+        assert_eq!(judge_broker("amqps://mq.example.com/a\tb", &nothing), Err(Refused::Blank));
+        for path in ["/a%0Ab", "/%ff"] {
+            let text = format!("amqps://mq.example.com{path}");
+            assert_eq!(judge_broker(&text, &nothing), Err(Refused::VirtualHost), "{path}");
+        }
         assert_eq!(judge_broker("amqp://127.0.0.1:21/", &local), broker("127.0.0.1", 5672, false, "/"));
         for (bad, why) in [
             ("amqp://mq.example.com/", Refused::Scheme("amqps")),

@@ -106,6 +106,32 @@ pub struct ApiKey {
     pub expires_at: Option<i64>,
 }
 
+impl ApiKey {
+    /// Whether the key is good for nothing any more: it was replaced, and its overlap is over.
+    pub fn has_ended(&self, now: i64) -> bool {
+        self.expires_at.is_some_and(|it| it <= now)
+    }
+}
+
+/// What can be given away: each of these ends as somebody's credentials.
+#[derive(Debug, Clone, Copy)]
+pub enum Gift<'a> {
+    /// A new key, or a new one in the place of another, with these scopes.
+    Key(&'a [Scope]),
+    /// Trust in an issuer, whose tokens may bring these scopes. They also open the inbox of every user that they name.
+    Issuer(&'a [Scope]),
+}
+
+/// The one rule for whoever makes credentials, at every door: nobody gives away what he does not have. `Err` with the
+/// first scope that the giver lacks.
+pub fn may_give(own: &[Scope], gift: Gift<'_>) -> Result<(), Scope> {
+    let (scopes, besides) = match gift {
+        Gift::Key(scopes) => (scopes, None),
+        Gift::Issuer(scopes) => (scopes, Some(Scope::Inbox)),
+    };
+    scopes.iter().copied().chain(besides).find(|it| !own.contains(it)).map_or(Ok(()), Err)
+}
+
 /// Writes an API key from its id and its secret part. The checksum tells a key of ours from other text: to a scanner for
 /// leaked secrets, and to us before anything is looked up.
 pub fn api_key(id: &str, secret: &str) -> String {
@@ -127,6 +153,8 @@ pub fn key_id(api_key: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -143,6 +171,78 @@ mod tests {
             &key.replace("nk_", "sk_"),
         ] {
             assert_eq!(key_id(bad), None, "{bad}");
+        }
+    }
+
+    fn scopes() -> impl Strategy<Value = Vec<Scope>> {
+        proptest::sample::subsequence(Scope::ALL.to_vec(), 0..=Scope::ALL.len())
+    }
+
+    /// What somebody does who holds some of an application's keys.
+    #[derive(Debug, Clone)]
+    enum Step {
+        Create(Vec<Scope>),
+        /// Any key of the application, also one of somebody else's.
+        Rotate(usize),
+        Trust(Vec<Scope>),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            scopes().prop_map(Step::Create),
+            (0_usize..8).prop_map(Step::Rotate),
+            scopes().prop_map(Step::Trust)
+        ];
+        proptest::collection::vec(step, 0..20)
+    }
+
+    proptest! {
+        /// No sequence of calls ends with more than it began with.
+        #[test]
+        fn nobody_gives_away_what_he_does_not_have(
+            first in scopes(), others in proptest::collection::vec(scopes(), 1..5), steps in steps(),
+        ) {
+            let mut keys = others;
+            let mut held = vec![first.clone()]; // what the caller holds: keys, and tokens of an issuer of its own
+            for step in steps {
+                let mut gained = Vec::new();
+                for own in &held {
+                    match &step {
+                        Step::Create(wanted) if may_give(own, Gift::Key(wanted)).is_ok() => gained.push(wanted.clone()),
+                        Step::Rotate(at) => {
+                            let old = &keys[at % keys.len()];
+                            if may_give(own, Gift::Key(old)).is_ok() {
+                                gained.push(old.clone());
+                            }
+                        }
+                        Step::Trust(wanted) if may_give(own, Gift::Issuer(wanted)).is_ok() => {
+                            gained.push([&wanted[..], &[Scope::Inbox]].concat());
+                        }
+                        _ => {}
+                    }
+                }
+                keys.extend(gained.iter().cloned());
+                held.extend(gained);
+                held.truncate(50);
+            }
+            for it in held.iter().flatten() {
+                prop_assert!(first.contains(it), "{it:?} was not among {first:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_scope_that_is_lacking_is_named() {
+        use Scope::{Images, Inbox, Keys, Media};
+        for (own, gift, want) in [
+            (&[Keys][..], Gift::Key(&[Media]), Err(Media)),
+            (&[Keys, Media], Gift::Key(&[Media]), Ok(())),
+            (&[Keys, Media], Gift::Key(&[]), Ok(())),
+            (&[Keys], Gift::Issuer(&[]), Err(Inbox)),
+            (&[Keys, Inbox], Gift::Issuer(&[Images]), Err(Images)),
+            (&[Keys, Inbox], Gift::Issuer(&[]), Ok(())),
+        ] {
+            assert_eq!(may_give(own, gift), want, "{own:?} {gift:?}");
         }
     }
 

@@ -77,7 +77,11 @@ pub enum Kind {
 /// A webhook (channel API, section 3.8).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Webhook {
+    /// As it may be seen: secrets in its query are masked ([`crate::masking::masked`]).
     pub url: String,
+    /// The whole address, sealed, if its query holds secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed_url: Option<Sealed>,
     pub schedule: Schedule,
     /// The signing secrets' bytes, sealed; the newest first. The others are good until their time.
     pub keys: Vec<SigningKey>,
@@ -95,7 +99,10 @@ pub struct SigningKey {
 /// A hub of the customer's (channel API, section 8).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SignalR {
+    /// As it may be seen, like a webhook's.
     pub url: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed_url: Option<Sealed>,
     /// The hub's method that is called.
     pub method: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -154,7 +161,7 @@ impl Target {
         self.kind() as u8
     }
 
-    /// Where it leads.
+    /// Where it leads, as it may be seen.
     pub fn url(&self) -> &str {
         match self {
             Self::Webhook(it) => &it.url,
@@ -237,6 +244,7 @@ mod tests {
             app: AppId::random([2; 16]),
             target: Target::Webhook(Webhook {
                 url: "https://a.example/".into(),
+                sealed_url: None,
                 schedule: Schedule::Standard,
                 keys: Vec::new(),
             }),

@@ -2,7 +2,7 @@
 //! leaves a list of what is accepted. `{"type":[{"prefix":"item."}],"data":{"item":{"size":[{"numeric":[">",1000]}]}}}`
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::notification::Notification;
 
@@ -51,8 +51,13 @@ impl From<Filter> for Value {
 impl Filter {
     /// Whether a notification is like that. Every name of the pattern has to fit.
     pub fn matches(&self, it: &Notification) -> bool {
-        let whole = json!({ "id": it.id, "type": it.kind, "data": it.data });
-        object(&self.0, &whole)
+        let (id, kind) = (Value::String(it.id.to_string()), Value::String(it.kind.clone()));
+        object(&self.0, &|name| match name {
+            "id" => Some(&id),
+            "type" => Some(&kind),
+            "data" => Some(&it.data), // not copied: it may be large, and has a filter per channel
+            _ => None,
+        })
     }
 }
 
@@ -104,11 +109,11 @@ fn comparisons(all: &[Value]) -> Option<Vec<(&str, f64)>> {
     pairs.collect::<Option<Vec<_>>>().filter(|it| !it.is_empty())
 }
 
-fn object(pattern: &Map<String, Value>, it: &Value) -> bool {
+fn object<'a>(pattern: &Map<String, Value>, member: &dyn Fn(&str) -> Option<&'a Value>) -> bool {
     pattern.iter().all(|(name, wanted)| {
-        let found = it.get(name);
+        let found = member(name);
         match wanted {
-            Value::Object(inner) => object(inner, found.unwrap_or(&Value::Null)),
+            Value::Object(inner) => object(inner, &|name| found.and_then(|it| it.get(name))),
             Value::Array(all) => all.iter().any(|test| accepted(test, found)),
             _ => false,
         }
@@ -117,41 +122,66 @@ fn object(pattern: &Map<String, Value>, it: &Value) -> bool {
 
 /// Whether a value is accepted. Of a list, one element is enough, as in EventBridge.
 fn accepted(test: &Value, found: Option<&Value>) -> bool {
-    if let Some(exists) = test.get("exists") {
-        return exists.as_bool() == Some(found.is_some());
-    }
-    match found {
-        None => false,
-        Some(Value::Array(all)) => all.iter().any(|it| one(test, it)),
-        Some(it) => one(test, it),
+    let test = Test::read(test);
+    match (&test, found) {
+        (Test::Exists(exists), _) => *exists == found.is_some(),
+        (_, None) => false,
+        (_, Some(Value::Array(all))) => all.iter().any(|it| test.accepts(it)),
+        (_, Some(it)) => test.accepts(it),
     }
 }
 
-fn one(test: &Value, it: &Value) -> bool {
-    let Value::Object(test) = test else { return test == it };
-    let text = it.as_str();
-    test.iter().all(|(name, wanted)| match name.as_str() {
-        "prefix" => text.zip(wanted.as_str()).is_some_and(|(it, front)| it.starts_with(front)),
-        "suffix" => text.zip(wanted.as_str()).is_some_and(|(it, end)| it.ends_with(end)),
-        "anything-but" => wanted.as_array().map_or(wanted != it, |all| !all.contains(it)),
-        "numeric" => it.as_f64().is_some_and(|it| {
-            comparisons(wanted.as_array().map_or(&[], Vec::as_slice)).is_some_and(|all| {
-                all.into_iter().all(|(sign, number)| match sign {
-                    "<" => it < number,
-                    "<=" => it <= number,
-                    ">" => it > number,
-                    ">=" => it >= number,
-                    _ => it == number,
+/// A test of a leaf, read once for all elements of a list.
+enum Test<'a> {
+    Equals(&'a Value),
+    Prefix(&'a str),
+    Suffix(&'a str),
+    AnythingBut(&'a [Value]),
+    Exists(bool),
+    Numeric(Vec<(&'a str, f64)>),
+    /// None that was checked: accepts nothing.
+    Unknown,
+}
+
+impl<'a> Test<'a> {
+    fn read(test: &'a Value) -> Self {
+        let Value::Object(object) = test else { return Self::Equals(test) };
+        let Some((name, wanted)) = object.iter().next() else { return Self::Unknown };
+        match (name.as_str(), wanted) {
+            ("prefix", Value::String(it)) => Self::Prefix(it),
+            ("suffix", Value::String(it)) => Self::Suffix(it),
+            ("anything-but", Value::Array(all)) => Self::AnythingBut(all),
+            ("anything-but", one) => Self::AnythingBut(std::slice::from_ref(one)),
+            ("exists", Value::Bool(it)) => Self::Exists(*it),
+            ("numeric", Value::Array(all)) => comparisons(all).map_or(Self::Unknown, Self::Numeric),
+            _ => Self::Unknown,
+        }
+    }
+
+    fn accepts(&self, it: &Value) -> bool {
+        match self {
+            Self::Equals(wanted) => *wanted == it,
+            Self::Prefix(front) => it.as_str().is_some_and(|it| it.starts_with(front)),
+            Self::Suffix(end) => it.as_str().is_some_and(|it| it.ends_with(end)),
+            Self::AnythingBut(all) => !all.contains(it),
+            Self::Numeric(all) => it.as_f64().is_some_and(|it| {
+                all.iter().all(|(sign, number)| match *sign {
+                    "<" => it < *number,
+                    "<=" => it <= *number,
+                    ">" => it > *number,
+                    ">=" => it >= *number,
+                    _ => it == *number,
                 })
-            })
-        }),
-        _ => false,
-    })
+            }),
+            Self::Exists(_) | Self::Unknown => false,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
     use crate::notification::{NotificationId, Stream};
@@ -181,6 +211,9 @@ mod tests {
         check(json!({ "data": { "item": { "size": [{ "numeric": ["<", 1200] }] } } }), false);
         check(json!({ "data": { "item": { "tags": ["b"] } } }), true);
         check(json!({ "data": { "item": { "tags": ["c"] } } }), false);
+        check(json!({ "data": { "item": { "size": [{ "anything-but": 1200 }] } } }), false);
+        check(json!({ "data": { "item": { "tags": [{ "anything-but": "a" }] } } }), true);
+        check(json!({ "id": [told().id.to_string()], "data": { "item": [{ "exists": true }] } }), true);
         check(json!({ "data": { "error": [null] } }), true);
         check(json!({ "data": { "other": [{ "exists": false }] } }), true);
         check(json!({ "data": { "other": { "deep": [1] } } }), false);

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
+use crate::bucket::Sealed;
 use crate::notification::News;
 use crate::{AppId, ItemId, adcreative};
 
@@ -63,8 +64,16 @@ pub fn upload_key(app: AppId, process: &str) -> String {
 #[serde(tag = "from", rename_all = "snake_case")]
 pub enum Source {
     Upload,
-    Url { url: String },
-    Item { item: ItemId },
+    /// As it may be seen ([`crate::masking::masked`]), and the whole address, sealed, if its query holds secrets, as a
+    /// signed link's does.
+    Url {
+        url: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sealed: Option<Sealed>,
+    },
+    Item {
+        item: ItemId,
+    },
 }
 
 /// The format of finished pictures; the numbers are the published ones.

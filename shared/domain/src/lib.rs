@@ -16,6 +16,7 @@ pub mod image;
 pub mod inbox;
 pub mod item;
 pub mod manager;
+pub mod masking;
 pub mod notification;
 pub mod order;
 pub mod processing;
@@ -23,6 +24,7 @@ pub mod result;
 pub mod scanning;
 pub mod schedule;
 pub mod settings;
+pub mod settings_secret;
 pub mod socket;
 pub mod tracks;
 

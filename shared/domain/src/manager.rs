@@ -21,6 +21,8 @@ pub struct State {
     pub blocked: Option<(i64, String)>,
     /// The user that our token stands for: what it does is our own doing.
     pub user: Option<String>,
+    /// The domain that Iconik itself named for our token: its events on the common queue are for this application.
+    pub domain: Option<String>,
     /// The last time that every webhook was as it should be.
     pub well_at: Option<i64>,
     /// Everything that was made before has been looked at.
@@ -96,6 +98,7 @@ pub fn checked(now: OffsetDateTime, state: &State, user: &str, seen: Vec<Health>
     let next = State {
         blocked: None,
         user: Some(user.to_owned()),
+        domain: state.domain.clone(),
         well_at: if repair.is_empty() { Some(at) } else { state.well_at },
         reconciled_to: if due || state.reconciled_to.is_none() { Some(at) } else { state.reconciled_to },
         next_at: millis(now + if repair.is_empty() { WELL.min(reconcile) } else { UNWELL }),

@@ -24,7 +24,8 @@ pub struct Settings {
     pub iconik_url: Option<String>,
     pub iconik_app_id: Option<String>,
     pub iconik_access_token: Option<Sealed>,
-    /// The Iconik domain whose webhooks are taken; learned with the first check if it is not set.
+    /// The Iconik domain whose webhooks are taken; learned with the first check if it is not set. What it says gives no
+    /// right to a domain's events on the common queue: that is for those whom Iconik itself named.
     pub iconik_domain_id: Option<String>,
     /// The header secret of our webhooks at Iconik.
     pub iconik_webhook_secret: Option<Sealed>,
@@ -180,9 +181,34 @@ pub fn iconik_host(url: &str) -> &str {
     bare.trim_end_matches('/')
 }
 
+/// Whether an address is one of Iconik's own: at one of these hosts, separated by commas, or below it. Such a one alone
+/// can say which Iconik domain a token belongs to; anybody else's host would say what its owner likes.
+pub fn is_iconiks(url: &str, hosts: &str) -> bool {
+    let Some(host) = url::Url::parse(url).ok().and_then(|it| it.host_str().map(str::to_owned)) else { return false };
+    let mut hosts = hosts.split(',').map(str::trim).filter(|it| !it.is_empty());
+    hosts.any(|it| host == it || host.strip_suffix(it).is_some_and(|front| front.ends_with('.')))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn iconiks_hosts_are_told_from_others() {
+        for (url, want) in [
+            ("https://app.iconik.io", true),
+            ("https://iconik.io/API", true),
+            ("https://preview.iconik.cloud", true),
+            ("http://127.0.0.1:4711", true),
+            ("https://iconik.io.example.com", false),
+            ("https://noticonik.io", false),
+            ("https://example.com/iconik.io", false),
+            ("nonsense", false),
+        ] {
+            assert_eq!(is_iconiks(url, "iconik.io, iconik.cloud,127.0.0.1"), want, "{url}");
+        }
+        assert!(!is_iconiks("https://app.iconik.io", ""));
+    }
 
     #[test]
     fn limits_hold_per_day_and_tell_how_far_they_are_used() {

@@ -42,9 +42,12 @@ impl ForeignQueue {
     ) -> Result<Self, String> {
         let parsed = judge(url, allowed).map_err(|why| format!("sqs_queue_url is refused: {why}"))?;
         let host = parsed.host_str().unwrap_or_default().to_owned();
-        let literal = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() || host == "localhost";
+        let inside = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(address) => allowed.holds(address.to_canonical()),
+            Err(_) => host == "localhost", // judged above: it is in an allowed network
+        };
         let aws = [format!("sqs.{region}.amazonaws.com"), format!("sqs.{region}.amazonaws.com.cn")].contains(&host);
-        if !aws && !literal {
+        if !aws && !inside {
             return Err(format!("sqs_queue_url is not in the SQS of {region}"));
         }
         let config = aws_sdk_sqs::Config::builder()

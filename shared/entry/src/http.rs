@@ -2,6 +2,7 @@
 
 mod attackers;
 pub mod caller;
+mod edge;
 pub mod json;
 mod oidc;
 pub mod problem;
@@ -9,7 +10,10 @@ pub mod token;
 
 use axum::Router;
 use axum::http::StatusCode;
-use lambda_http::{Request, service_fn};
+use axum::response::IntoResponse;
+use lambda_http::{Adapter, Request, Service, service_fn};
+use lambda_runtime::LambdaEvent;
+use serde_json::Value;
 use tower::ServiceExt;
 
 use crate::{Error, Start};
@@ -29,9 +33,25 @@ impl Start {
         let method =
             async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "the route does not know this method");
         let (meter, router) = (&self.meter, &router.fallback(missing).method_not_allowed_fallback(method));
-        lambda_http::run(service_fn(async move |request: Request| {
-            meter.invocation(router.clone().oneshot(request)).await
-        }))
-        .await
+        let handle = async |event: LambdaEvent<Value>| {
+            let LambdaEvent { payload, context } = event;
+            let (arrived, mut refused) = match edge::read(payload) {
+                Ok(it) => (it, None),
+                Err(problem) => (edge::nothing(), Some(problem)),
+            };
+            let (mut headers, router) = (Some(arrived.headers), router.clone());
+            let serve = service_fn(move |mut request: Request| {
+                request.headers_mut().extend(headers.take().unwrap_or_default());
+                let (refused, router) = (refused.take(), router.clone());
+                async move {
+                    match refused {
+                        Some(problem) => Ok(problem.into_response()),
+                        None => router.oneshot(request).await,
+                    }
+                }
+            });
+            meter.invocation(Adapter::from(serve).call(LambdaEvent::new(arrived.event, context))).await
+        };
+        lambda_runtime::run(lambda_runtime::service_fn(handle)).await
     }
 }

@@ -66,6 +66,11 @@ impl Start {
         self.settings.number(name)
     }
 
+    /// The memory of the function in MB, as Lambda says it (AWS Lambda, defined runtime environment variables).
+    pub fn memory_mb(&mut self) -> u32 {
+        self.number("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+    }
+
     /// The networks that customers' addresses may lie in although they are not public (setting `ALLOWED_NETWORKS`).
     pub fn allowed_networks(&mut self) -> Allowed {
         self.settings.parsed("ALLOWED_NETWORKS")

@@ -6,6 +6,8 @@ use std::time::Duration;
 use domain::AppId;
 use domain::application::Application;
 use domain::bucket::Sealed;
+use domain::channel::{Channel, Target};
+use domain::settings_secret::SettingsSecret;
 use table::{Table, TableError};
 
 use crate::seal::SealError;
@@ -97,6 +99,21 @@ impl Secrets {
     }
 }
 
+impl Secrets {
+    /// A channel's address, with what its query holds.
+    pub async fn channel_url(&self, channel: &Channel) -> Result<String, SecretError> {
+        let sealed = match &channel.target {
+            Target::Webhook(it) => it.sealed_url.as_ref(),
+            Target::SignalR(it) => it.sealed_url.as_ref(),
+            Target::RabbitMq(_) => None,
+        };
+        match sealed {
+            Some(sealed) => self.open_text(channel.app, &channel_url_field(channel.id), sealed).await,
+            None => Ok(channel.target.url().to_owned()),
+        }
+    }
+}
+
 /// What the secrets among an application's settings are sealed for.
 pub const ICONIK_TOKEN: &str = "settings|iconik_access_token";
 pub const ICONIK_SECRET: &str = "settings|iconik_webhook_secret";
@@ -104,9 +121,30 @@ pub const DATACORE_TOKEN: &str = "settings|datacore_token";
 pub const AWS_ACCESS_KEY: &str = "settings|aws_access_key";
 pub const AWS_SECRET_KEY: &str = "settings|aws_secret_key";
 
+/// What a secret among the settings is sealed for.
+pub fn settings_field(secret: SettingsSecret) -> &'static str {
+    match secret {
+        SettingsSecret::IconikAccessToken => ICONIK_TOKEN,
+        SettingsSecret::IconikWebhookSecret => ICONIK_SECRET,
+        SettingsSecret::AwsAccessKey => AWS_ACCESS_KEY,
+        SettingsSecret::AwsSecretKey => AWS_SECRET_KEY,
+        SettingsSecret::DatacoreToken => DATACORE_TOKEN,
+    }
+}
+
 /// What the credentials of a bucket are sealed for.
 pub fn bucket_field(bucket: &domain::bucket::Bucket) -> String {
     format!("bucket|{}", bucket.id)
+}
+
+/// What a channel's address is sealed for.
+pub fn channel_url_field(channel: domain::ChannelId) -> String {
+    format!("channel-url|{channel}")
+}
+
+/// What the address of a process's picture is sealed for.
+pub fn process_url_field(process: &str) -> String {
+    format!("process-url|{process}")
 }
 
 /// What the secrets of a channel are sealed for: signing secret, password or token.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use domain::address::judge;
 use domain::id::hex;
+use reqwest::header::LOCATION;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
@@ -14,6 +15,9 @@ use crate::{Iconik, IconikError};
 
 /// No bytes for so long means that there are none.
 const SILENCE: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// A link may lead to another one so often: that of a storage behind a gateway does.
+const REDIRECTS: usize = 3;
 
 /// Why the bytes could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -43,8 +47,7 @@ impl Iconik {
             Media::Proxy(id, size) => (self.proxy_link(asset, id).await?, size),
             Media::File(id, size) => (self.file_link(asset, id).await?, size),
         };
-        let url = judge(&link, &self.allowed).map_err(|why| FetchError::Refused(why.to_string()))?;
-        let mut answer = self.http.get(url).send().await.map_err(unreachable)?;
+        let mut answer = self.follow(link).await?;
         let status = answer.status();
         if !status.is_success() {
             let text = "no media for its own link".to_owned();
@@ -68,5 +71,18 @@ impl Iconik {
             return Err(IconikError::Unreachable(format!("{written} of {size} bytes came")).into());
         }
         Ok(hex(&hash.finalize()))
+    }
+
+    /// Gets a link, and where it leads: every address is judged like the first, and none is told our token.
+    async fn follow(&self, mut link: String) -> Result<reqwest::Response, FetchError> {
+        for _ in 0..=REDIRECTS {
+            let url = judge(&link, &self.allowed).map_err(|why| FetchError::Refused(why.to_string()))?;
+            let answer = self.http.get(url.clone()).send().await.map_err(unreachable)?;
+            let location = answer.headers().get(LOCATION).filter(|_| answer.status().is_redirection());
+            let Some(location) = location else { return Ok(answer) };
+            let next = location.to_str().ok().and_then(|it| url.join(it).ok());
+            link = next.ok_or_else(|| FetchError::Refused("it leads to what is no address".to_owned()))?.into();
+        }
+        Err(FetchError::Refused(format!("it leads elsewhere more than {REDIRECTS} times")))
     }
 }

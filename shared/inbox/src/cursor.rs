@@ -1,6 +1,6 @@
 //! Places in streams, as tokens: the same on every transport (realtime, R-1).
 
-use domain::notification::{Place, Stream};
+use domain::notification::{MOST_SEQUENCE, Place, Stream};
 use domain::{AppId, cursor};
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,9 @@ impl Cursor {
     /// Reads a cursor of one of some streams; answers which.
     pub fn among(token: &str, app: AppId, streams: &[Stream]) -> Result<(Stream, Place), WrongCursor> {
         let it: Self = cursor::read(token)?;
+        if it.sequence > MOST_SEQUENCE || it.epoch < 0 {
+            return Err(cursor::NotACursor.into());
+        }
         let stream = streams.iter().find(|stream| it.app == app && stream.to_string() == it.stream);
         let stream = stream.ok_or(WrongCursor::Foreign)?;
         Ok((stream.clone(), Place { epoch: it.epoch, sequence: it.sequence }))
@@ -51,12 +54,14 @@ mod tests {
     proptest! {
         #[test]
         fn a_cursor_is_good_for_its_own_stream_alone(
-            epoch in any::<i64>(), sequence in any::<u64>(), user in "[a-z]{1,5}", other in "[a-z]{1,5}", flip in 0_usize..200, junk in ".{0,80}",
+            epoch in 0..i64::MAX, sequence in 0..=MOST_SEQUENCE, beyond in MOST_SEQUENCE + 1.., user in "[a-z]{1,5}", other in "[a-z]{1,5}", flip in 0_usize..200, junk in ".{0,80}",
         ) {
             let (app, stranger) = (AppId::random([1; 16]), AppId::random([2; 16]));
             let (stream, place) = (Stream::User(user.clone()), Place { epoch, sequence });
             let token = Cursor::at(app, &stream, place);
             prop_assert_eq!(Cursor::read(&token, app, &stream), Ok(place));
+            let never = Cursor::at(app, &stream, Place { epoch, sequence: beyond });
+            prop_assert_eq!(Cursor::read(&never, app, &stream), Err(WrongCursor::NotACursor(cursor::NotACursor)));
             prop_assert_eq!(Cursor::read(&token, stranger, &stream), Err(WrongCursor::Foreign));
             prop_assert_eq!(Cursor::read(&token, app, &Stream::Everyone), Err(WrongCursor::Foreign));
             if other != user {

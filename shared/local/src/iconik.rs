@@ -48,6 +48,7 @@ pub struct Iconik {
 struct Inner {
     url: String,
     token: String,
+    domain: Mutex<String>,
     media: std::path::PathBuf,
     store: Mutex<Store>,
     faults: Mutex<Faults>,
@@ -67,6 +68,7 @@ impl Iconik {
         let inner = Inner {
             url: format!("http://{address}"),
             token: store.token().to_owned(),
+            domain: Mutex::new(DOMAIN.to_owned()),
             media,
             store: Mutex::new(store),
             faults: Mutex::default(),
@@ -91,6 +93,16 @@ impl Iconik {
     /// What the product presents as `Auth-Token`.
     pub fn token(&self) -> &str {
         &self.inner.token
+    }
+
+    /// The domain that its token belongs to.
+    pub fn domain(&self) -> String {
+        self.inner.domain.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets the token belong to another domain.
+    pub fn belong_to(&self, domain: &str) {
+        domain.clone_into(&mut self.inner.domain.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Changes how the stand-in fails: the members of `Faults`, as `POST /faults` takes them.
@@ -138,7 +150,7 @@ impl Iconik {
     /// Calls a custom action as a person does in the menu.
     pub async fn act(&self, url: &str, secret: &str, body: Value) -> u16 {
         let mut full = json!({
-            "user_id": UPLOADER, "system_domain_id": DOMAIN, "action_id": crate::sqs::random_id(), "asset_ids": [],
+            "user_id": UPLOADER, "system_domain_id": self.domain(), "action_id": crate::sqs::random_id(), "asset_ids": [],
             "collection_ids": [], "saved_search_ids": [], "metadata_view_id": null, "metadata_values": null,
             "date_created": now().trim_end_matches("+00:00"), "auth_token": "a-token-that-nobody-may-keep",
         });

@@ -9,10 +9,10 @@ use axum::body::{Body, Bytes};
 use axum::extract::FromRequestParts;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Map, Value, json};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -150,9 +150,10 @@ impl Sockets {
             Ok(it) => it,
             Err(refused) => return refused.into_response(),
         };
-        let (id, since) = (STANDARD.encode(random()), now_ms());
+        let (id, since) = (URL_SAFE.encode(random()), now_ms());
         let agent = text(&parts.headers, "user-agent");
         let mut event = self.event("$connect", "CONNECT", &id, since, &agent);
+        parts.headers.entry("x-forwarded-for").or_insert(HeaderValue::from_static("127.0.0.1")); // as the gateway adds it
         let (single, multiple) = headers(&parts.headers);
         (event["headers"], event["multiValueHeaders"]) = (json!(single), json!(multiple));
         let mut pairs = query_pairs(parts.uri.query().unwrap_or_default());
@@ -273,7 +274,7 @@ impl Sockets {
     async fn hand_over(self: &Arc<Self>, line: &Line, body: Value, binary: bool, slots: &Arc<Semaphore>) {
         let Ok(slot) = slots.clone().acquire_owned().await else { return };
         let mut event = self.event("$default", "MESSAGE", &line.id, line.since, &line.agent);
-        event["requestContext"]["messageId"] = json!(STANDARD.encode(random()));
+        event["requestContext"]["messageId"] = json!(URL_SAFE.encode(random()));
         (event["body"], event["isBase64Encoded"]) = (body, json!(binary));
         let (sockets, id) = (self.clone(), line.id.clone());
         tokio::spawn(async move {
@@ -318,7 +319,7 @@ impl Sockets {
     }
 
     fn event(&self, route: &str, kind: &str, id: &str, since: i64, agent: &str) -> Value {
-        let (now, request) = (now_ms(), STANDARD.encode(random()));
+        let (now, request) = (now_ms(), URL_SAFE.encode(random()));
         let time =
             chrono::DateTime::from_timestamp_millis(now).map(|it| it.format("%d/%b/%Y:%H:%M:%S +0000").to_string());
         json!({

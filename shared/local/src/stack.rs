@@ -281,9 +281,17 @@ fn address(listener: &TcpListener) -> Result<String, StackError> {
         .map_err(|it| StackError::emulator("a port has no address", it))
 }
 
+/// Keys, secrets and media lie in the folder: nobody else on this machine reads them.
+fn private(folder: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+    Ok(())
+}
+
 fn prepare(data: &Path, fresh: bool) -> Result<std::fs::File, StackError> {
     let unwritable = |it: std::io::Error| StackError::Unwritable { path: data.to_owned(), source: it.into() };
     std::fs::create_dir_all(data.join("buckets")).map_err(unwritable)?;
+    private(data).map_err(unwritable)?;
     let lock = std::fs::File::create(data.join("stack.lock")).map_err(unwritable)?;
     lock.try_lock().map_err(|_| StackError::DataTaken(data.to_owned()))?;
     if fresh {

@@ -3,3 +3,4 @@
 pub mod objects;
 pub mod picture;
 pub mod processor;
+pub mod program;

@@ -32,6 +32,8 @@ pub enum ObjectsError {
     NoBucket,
     #[error("there is no such object any more")]
     NoObject,
+    #[error("the key has a segment `.` or `..`, which no URL can carry")]
+    Key,
     #[error("the endpoint answered {0}")]
     Answer(String),
     #[error("the endpoint could not be reached: {0}")]

@@ -8,6 +8,7 @@ use image::DynamicImage;
 
 use crate::processor::video::{FULL_SIDE, Video};
 use crate::processor::{Trouble, faces as detector, still, unreadable};
+use crate::program::Program;
 
 /// A picture, and the faces in it if they are known.
 pub struct Still {
@@ -17,16 +18,16 @@ pub struct Still {
 
 /// Opens a file. Of a video it is the frame with the clearest face, if its result is known; otherwise the one at a tenth
 /// of its length, where the black beginning is over (processors, section 4.5).
-pub async fn open(file: &Path, ffmpeg: &str, known: Option<&Document>) -> Result<Still, Trouble> {
+pub async fn open(file: &Path, program: &Program, known: Option<&Document>) -> Result<Still, Trouble> {
     let kind = infer::get_from_path(file).map_err(unreadable)?;
     let samples = || known.into_iter().flat_map(|it| &it.tracks).flat_map(|it| &it.samples);
     match kind.map(|it| it.matcher_type()) {
         Some(infer::MatcherType::Image) => {
-            let picture = still::read(file)?;
+            let picture = still::read(file, program.share())?;
             Ok(Still { picture, faces: known.map(|_| samples().map(|it| it.area).collect()) })
         }
         Some(infer::MatcherType::Video) => {
-            let video = Video::open(ffmpeg, file).await?;
+            let video = Video::open(program, file).await?;
             let best = samples().max_by(|a, b| a.confidence.total_cmp(&b.confidence));
             let at = best.map_or(video.duration_ms.unwrap_or_default() / 10, |it| it.t_ms);
             let picture = video.picture(at, FULL_SIDE).await?;

@@ -11,6 +11,8 @@ use domain::bucket::{Backend, ProcessorKind, ProcessorSettings};
 use domain::item::Problem;
 use domain::result::{Media, Model, Track, Warning};
 
+use crate::program::Program;
+
 /// What a processor found.
 #[derive(Debug)]
 pub struct Analysis {
@@ -43,15 +45,16 @@ impl std::fmt::Display for Trouble {
     }
 }
 
-/// Analyses a file with the processor and the backend that the settings choose.
+/// Analyses a file with the processor and the backend that the settings choose. Videos are decoded by the program; a
+/// picture is decoded here, within the memory that the program would have.
 pub async fn run(
     kind: ProcessorKind,
     settings: &ProcessorSettings,
     file: &Path,
-    ffmpeg: &str,
+    program: &Program,
 ) -> Result<Analysis, Trouble> {
     match (kind, settings.backend) {
-        (ProcessorKind::FacialRecognition, Backend::Embedded) => faces::run(settings, file, ffmpeg).await,
+        (ProcessorKind::FacialRecognition, Backend::Embedded) => faces::run(settings, file, program).await,
     }
 }
 

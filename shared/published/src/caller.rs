@@ -58,9 +58,10 @@ where
 /// How a caller is refused here.
 pub fn refused(why: Unknown) -> Refusal {
     match why {
-        Unknown::Credentials => Refusal::Credentials,
+        Unknown::Credentials | Unknown::Expired => Refusal::Credentials,
         Unknown::Scope(scope) => Refusal::Scope(scope.name()),
         Unknown::TooMany => Refusal::TooMany,
+        Unknown::Unavailable(after) => Refusal::Unavailable(after),
         other => Refusal::internal(other),
     }
 }

@@ -4,6 +4,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::id::hex;
 use domain::{AppId, ChannelId};
+use entry::http::problem::CHALLENGE;
 use entry::{Chain, clock};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -34,6 +35,9 @@ pub enum Refusal {
     Gap(String),
     #[error("Too many wrong credentials from this address.")]
     TooMany,
+    /// Ask again after so many seconds.
+    #[error("The issuer of the token does not answer.")]
+    Unavailable(u32),
     #[error("{0}")]
     MediaType(String),
     #[error("the body has more than 64 KB")]
@@ -91,6 +95,7 @@ impl Refusal {
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Gap(_) => StatusCode::GONE,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Field(..) => StatusCode::BAD_REQUEST,
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -146,9 +151,18 @@ impl IntoResponse for Refusal {
         };
         let body = serde_json::to_string(&envelope).unwrap_or_default();
         let kind = (header::CONTENT_TYPE, "application/problem+json; charset=utf-8");
-        match status {
-            StatusCode::TOO_MANY_REQUESTS => (status, [kind, (header::RETRY_AFTER, "60")], body).into_response(),
-            _ => (status, [kind], body).into_response(),
+        let mut response = (status, [kind], body).into_response();
+        let after = match self {
+            Self::TooMany => Some(60),
+            Self::Unavailable(seconds) => Some(seconds),
+            _ => None,
+        };
+        if let Some(seconds) = after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, CHALLENGE);
+        }
+        response
     }
 }

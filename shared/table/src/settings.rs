@@ -49,21 +49,31 @@ impl Table {
         self.put(&Row::Hook(hash.to_owned()), hook, extra).await
     }
 
-    /// Notes that an application belongs to an Iconik domain.
-    pub async fn put_domain(&self, domain: &str, app: AppId) -> Result<(), TableError> {
-        self.put(&Row::Domain(domain.to_owned(), app), &Member { app }, Attributes::new()).await
+    /// Notes that an application belongs to an Iconik domain, as Iconik itself said, or does not any more.
+    pub async fn put_domain(&self, domain: &str, app: AppId, named: bool) -> Result<(), TableError> {
+        self.put(&Row::Domain(domain.to_owned(), app), &Member { app, named }, Attributes::new()).await
     }
 
-    pub async fn delete_domain(&self, domain: &str, app: AppId) -> Result<(), TableError> {
-        self.delete(&Row::Domain(domain.to_owned(), app)).await.map(drop)
-    }
-
-    /// The applications of an Iconik domain.
+    /// The applications that Iconik itself named for a domain. Those that claim it are passed over, however many they are.
     pub async fn domain_apps(&self, domain: &str) -> Result<Vec<AppId>, TableError> {
         let partition = keys::domain(domain);
-        let ask = Range { partition: &partition, from: "0", to: "~", forward: true, consistent: true, limit: 100 };
-        let rows = self.range(ask).await?;
-        rows.into_iter().map(|it| codec::decode::<Member>("domain", it).map(|it| it.app)).collect()
+        let (mut from, mut apps) = ("0".to_owned(), Vec::new());
+        loop {
+            let ask =
+                Range { partition: &partition, from: &from, to: "~", forward: true, consistent: true, limit: 100 };
+            let rows = self.range(ask).await?;
+            let whole = rows.len() < 100;
+            for row in rows {
+                let it: Member = codec::decode("domain", row)?;
+                from = format!("{} ", it.app); // behind this one
+                if it.named {
+                    apps.push(it.app);
+                }
+            }
+            if whole {
+                return Ok(apps);
+            }
+        }
     }
 
     /// Counts an item of so many bytes on a day (`2026-11-21`); answers what the day's counts are now.
@@ -168,6 +178,9 @@ impl Table {
 #[derive(Serialize, Deserialize)]
 struct Member {
     app: AppId,
+    /// Iconik named the domain for the application's token; without this the row is a claim, and counts for nothing.
+    #[serde(default)]
+    named: bool,
 }
 
 #[derive(Serialize, Deserialize)]

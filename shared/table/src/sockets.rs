@@ -112,9 +112,12 @@ impl Table {
         self.put(&Row::Ticket(hash.to_owned()), &ticket, codec::ttl(until.unix_timestamp() + 1)).await
     }
 
-    /// Takes a ticket: the first who asks gets it.
+    /// Takes a ticket: the first who asks gets it. A guess is a read, and no write.
     pub async fn take_ticket(&self, hash: &str, now: OffsetDateTime) -> Result<Option<Member>, TableError> {
         let row = Row::Ticket(hash.to_owned());
+        if self.get::<Ticket>(&row).await?.is_none_or(|it| it.until <= domain::millis(now)) {
+            return Ok(None);
+        }
         let (pk, sk) = row.key();
         let delete = self.client.delete_item().table_name(&self.name).return_consumed_capacity(COUNTED);
         let delete = delete.key("PK", AttributeValue::S(pk)).key("SK", AttributeValue::S(sk));

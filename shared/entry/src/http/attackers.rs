@@ -7,7 +7,7 @@ use crate::Remembered;
 
 /// So many wrong credentials within this time, counted per environment.
 const MOST: u32 = 100;
-const WHILE: Duration = Duration::from_secs(60);
+pub(super) const WHILE: Duration = Duration::from_secs(60);
 const ADDRESSES: usize = 10_000;
 
 /// Wrong credentials by address.
@@ -20,17 +20,20 @@ impl Default for Attackers {
 }
 
 impl Attackers {
-    /// Whether something may be looked up for this address. What is remembered needs no look: whoever has good
-    /// credentials that were used a moment ago gets in from the same address.
+    /// Whether tokens and tickets of this address may be looked up. Key pairs are not asked this: a right one is never
+    /// locked out, whoever else guesses at the same address.
     pub(crate) fn check(&self, from: &str) -> Result<(), Unknown> {
         if self.0.get(from).is_some_and(|it| it >= MOST) { Err(Unknown::TooMany) } else { Ok(()) }
     }
 
-    pub(crate) fn failed(&self, from: &str) {
+    /// Counts a wrong guess; answers how it is refused.
+    pub(crate) fn failed(&self, from: &str) -> Unknown {
         let count = self.0.get(from).unwrap_or_default();
-        if count < MOST {
-            self.0.put(from.to_owned(), count + 1, WHILE);
+        if count >= MOST {
+            return Unknown::TooMany;
         }
+        self.0.put(from.to_owned(), count + 1, WHILE);
+        Unknown::Credentials
     }
 }
 
@@ -43,8 +46,9 @@ mod tests {
         let attackers = Attackers::default();
         for _ in 0..MOST {
             assert!(attackers.check("192.0.2.1").is_ok());
-            attackers.failed("192.0.2.1");
+            assert!(matches!(attackers.failed("192.0.2.1"), Unknown::Credentials));
         }
+        assert!(matches!(attackers.failed("192.0.2.1"), Unknown::TooMany));
         assert!(matches!(attackers.check("192.0.2.1"), Err(Unknown::TooMany)));
         assert!(attackers.check("192.0.2.2").is_ok());
     }

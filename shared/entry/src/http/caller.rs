@@ -54,10 +54,16 @@ pub struct Granted {
 pub enum Unknown {
     #[error("the credentials are missing or wrong")]
     Credentials,
+    /// They were good once, by their own word: no guess.
+    #[error("the token has expired")]
+    Expired,
     #[error("the key lacks the scope {}", .0.name())]
     Scope(Scope),
     #[error("too many wrong credentials came from this address")]
     TooMany,
+    /// Who could say whether they are right does not answer; ask again after so many seconds.
+    #[error("the issuer of the token does not answer")]
+    Unavailable(u32),
     #[error("could not check the credentials")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -85,22 +91,19 @@ impl Callers {
     /// it, or whoever has a token of an issuer that the application trusts.
     ///
     /// Wrong credentials cost next to nothing: a key is told from other text by its checksum, unknown ones are
-    /// remembered, and an address that keeps guessing is not listened to for a while.
+    /// remembered, and an address that keeps guessing is told so, its tokens unread, for a while.
     pub async fn check_for(&self, headers: &HeaderMap, scope: Scope) -> Result<Granted, Unknown> {
         let from = source(headers);
-        let granted = match self.granted(headers, &from).await {
-            Err(Unknown::Credentials) => {
-                self.attackers.failed(&from);
-                return Err(Unknown::Credentials);
-            }
-            other => other?,
-        };
+        let granted = self.counted(&from, self.granted(headers, &from).await)?;
         if granted.scopes.contains(&scope) { Ok(granted) } else { Err(Unknown::Scope(scope)) }
     }
 
     async fn granted(&self, headers: &HeaderMap, from: &str) -> Result<Granted, Unknown> {
         let header = |name: &str| headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
         let token = bearer(headers)?;
+        if token.is_some_and(|it| token::is_over(it, clock::now())) {
+            return Err(Unknown::Expired);
+        }
         let presented = header("x-api-key");
         if presented.is_empty() {
             let Some(token) = token.filter(|it| !token::is_ours(it)) else { return Err(Unknown::Credentials) };
@@ -108,17 +111,19 @@ impl Callers {
             let identity = self.oidc.read(token, named(headers)).await?;
             return Ok(Granted { app: identity.member.app, key_id: None, scopes: identity.scopes });
         }
-        let stored = self.key(presented, from).await?.ok_or(Unknown::Credentials)?;
+        let stored = self.key(presented).await?.ok_or(Unknown::Credentials)?;
         let key = matches(presented, &stored.key_hash);
         let secret = matches(header("x-api-secret"), &stored.secret_hash);
-        let over = stored.expires_at.is_some_and(|it| it <= domain::millis(clock::now()));
-        if !(key && secret) || over {
+        if !(key && secret) || stored.has_ended(domain::millis(clock::now())) {
             return Err(Unknown::Credentials);
         }
-        match token {
-            Some(token) if token::is_ours(token) => drop(self.token(stored.app, token).await?),
-            Some(token) => drop(self.oidc.read(token, Some(stored.app)).await?),
-            None => {}
+        let of = match token {
+            Some(token) if token::is_ours(token) => self.token(stored.app, token).await?.application,
+            Some(token) => self.oidc.read(token, Some(stored.app)).await?.member.app,
+            None => stored.app,
+        };
+        if of != stored.app {
+            return Err(Unknown::Credentials); // good, but another application's
         }
         Ok(Granted { app: stored.app, key_id: Some(stored.id), scopes: stored.scopes })
     }
@@ -128,9 +133,13 @@ impl Callers {
         self.attackers.check(&source(headers))
     }
 
-    /// The credentials of a request were wrong.
-    pub fn failed(&self, headers: &HeaderMap) {
-        self.attackers.failed(&source(headers));
+    /// Counts that the credentials of a request were wrong; answers how it is refused.
+    pub fn failed(&self, headers: &HeaderMap) -> Unknown {
+        self.attackers.failed(&source(headers))
+    }
+
+    fn counted<T>(&self, from: &str, checked: Result<T, Unknown>) -> Result<T, Unknown> {
+        checked.map_err(|why| if matches!(why, Unknown::Credentials) { self.attackers.failed(from) } else { why })
     }
 
     /// An application's row.
@@ -156,8 +165,18 @@ impl Callers {
     }
 
     /// The user that a ticket or a token is for, with no key pair beside it. An application's own token is for none.
-    /// `named` is the application that the request names, for another issuer's token that names none itself.
-    pub async fn member(&self, pass: &str, named: Option<AppId>) -> Result<Member, Unknown> {
+    /// `named` is the application that the request names, for another issuer's token that names none itself. Wrong ones
+    /// are counted by the address that `headers` tell.
+    pub async fn member(&self, headers: &HeaderMap, pass: &str, named: Option<AppId>) -> Result<Member, Unknown> {
+        if token::is_over(pass, clock::now()) {
+            return Err(Unknown::Expired);
+        }
+        let from = source(headers);
+        self.attackers.check(&from)?;
+        self.counted(&from, self.read(pass, named).await)
+    }
+
+    async fn read(&self, pass: &str, named: Option<AppId>) -> Result<Member, Unknown> {
         if pass.starts_with(TICKET) {
             let taken = self.table.take_ticket(&sha256_hex(pass.as_bytes()), clock::now()).await;
             return taken.map_err(internal)?.ok_or(Unknown::Credentials);
@@ -177,12 +196,11 @@ impl Callers {
         Ok(token::write_for(member, lifetime, &key, clock::now()))
     }
 
-    async fn key(&self, api_key: &str, from: &str) -> Result<Option<ApiKey>, Unknown> {
+    async fn key(&self, api_key: &str) -> Result<Option<ApiKey>, Unknown> {
         let Some(id) = domain::application::key_id(api_key) else { return Ok(None) };
         if let Some(key) = self.keys.get(id) {
             return Ok(key);
         }
-        self.attackers.check(from)?;
         let key = self.table.api_key(api_key).await.map_err(internal)?;
         self.keys.put(id.to_owned(), key.clone(), if key.is_some() { KNOWN } else { UNKNOWN });
         Ok(key)
@@ -196,8 +214,9 @@ fn internal(it: TableError) -> Unknown {
 /// The token that a request bears, if it bears one; `Credentials` if the header has another form.
 pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Unknown> {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
-    let token = value.to_str().ok().and_then(|it| it.strip_prefix("Bearer ")).map(str::trim);
-    token.map(Some).ok_or(Unknown::Credentials)
+    let (scheme, token) = value.to_str().ok().and_then(|it| it.split_once(' ')).ok_or(Unknown::Credentials)?;
+    // the scheme's case is free (RFC 9110, section 11.1)
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(Some(token.trim())) } else { Err(Unknown::Credentials) }
 }
 
 /// The application that a request names beside its token.
@@ -237,8 +256,13 @@ pub fn refused(why: Unknown) -> Problem {
             let title = "send x-api-key and x-api-secret of your application";
             Problem::new(StatusCode::UNAUTHORIZED, "credentials", title)
         }
+        Unknown::Expired => Problem::new(StatusCode::UNAUTHORIZED, "expired", why.to_string()),
         Unknown::Scope(_) => Problem::new(StatusCode::FORBIDDEN, "scope", why.to_string()),
-        Unknown::TooMany => Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many", why.to_string()),
+        Unknown::TooMany => Problem::too_many(why.to_string(), super::attackers::WHILE.as_secs() as u32),
+        Unknown::Unavailable(after) => Problem {
+            retry_after: Some(after),
+            ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, "issuer", why.to_string())
+        },
         it => Problem::internal(&it),
     }
 }

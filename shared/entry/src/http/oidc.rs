@@ -1,14 +1,15 @@
 //! Tokens of other issuers (OpenID Connect): an application names those that it trusts in its settings.
 //!
-//! Keys are fetched when they are first needed, fresh for ten minutes, good for a day if the issuer does not answer; an
-//! unknown one is asked for once a minute at most (aws, section 2.8).
+//! Keys are fetched when they are first needed, fresh for ten minutes, good for a day if the issuer does not answer. An
+//! issuer is asked once a minute at most, be it for an unknown key or because it did not answer (aws, section 2.8).
 
 mod ring_provider;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::AppId;
 use domain::address::{Allowed, judge};
 use domain::application::Scope;
@@ -23,6 +24,7 @@ use table::Table;
 use tokio::sync::Mutex;
 
 use super::Unknown;
+use super::token::LEEWAY;
 use crate::Remembered;
 
 const FRESH: Duration = Duration::from_secs(600);
@@ -43,14 +45,15 @@ pub(crate) struct Oidc {
     allowed: Allowed,
     client: std::sync::OnceLock<guard::Client>,
     issuers: Remembered<AppId, Arc<Vec<OidcIssuer>>>,
-    keys: Mutex<HashMap<String, Keys>>,
+    keys: Remembered<String, Arc<Mutex<Keys>>>,
 }
 
-/// The keys of an issuer.
+/// What is known of an issuer's keys. Who asks for them holds up those alone who want the same issuer's.
+#[derive(Default)]
 struct Keys {
-    set: Arc<JwkSet>,
-    fetched: Instant,
-    asked: Instant,
+    set: Option<(Instant, Arc<JwkSet>)>,
+    /// When they were asked for last, whatever came of it: a failure is remembered, too.
+    asked: Option<Instant>,
 }
 
 /// Who has a token, and what it is good for.
@@ -62,11 +65,14 @@ pub(crate) struct Identity {
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
+    /// A list, or one name as a text.
     #[serde(default)]
-    groups: Vec<String>,
-    /// As OAuth has it, in one text; some issuers call it `scp`, or make it a list.
-    #[serde(default, alias = "scp")]
+    groups: Value,
+    /// As OAuth has it, in one text; some issuers make it a list, or call it `scp`, or send both.
+    #[serde(default)]
     scope: Value,
+    #[serde(default)]
+    scp: Value,
     #[serde(default, rename = "ApplicationId")]
     application: Option<AppId>,
 }
@@ -83,7 +89,7 @@ impl Oidc {
     pub(crate) fn new(table: Table, allowed: Allowed) -> Self {
         ring_provider::RING.install_default().ok(); // another one of this process has done it
         let issuers = Remembered::new(MOST);
-        Self { table, allowed, client: std::sync::OnceLock::new(), issuers, keys: Mutex::default() }
+        Self { table, allowed, client: std::sync::OnceLock::new(), issuers, keys: Remembered::new(MOST) }
     }
 
     /// Reads a token for an application: the one that it names itself, or the one that the request names.
@@ -99,9 +105,12 @@ impl Oidc {
             return Err(Unknown::Credentials);
         }
         let header = decode_header(token).map_err(|_| Unknown::Credentials)?;
-        let kid = header.kid.filter(|it| it.len() <= MOST_KID).ok_or(Unknown::Credentials)?;
-        let set = self.keys(&claimed.iss, &kid).await?;
-        let key = key(&set, &kid, header.alg).ok_or(Unknown::Credentials)?;
+        if has_critical_extensions(token) || header.kid.as_ref().is_some_and(|it| it.len() > MOST_KID) {
+            return Err(Unknown::Credentials);
+        }
+        let kid = header.kid.as_deref();
+        let set = self.keys(&claimed.iss, kid).await?;
+        let key = key(&set, kid, header.alg).ok_or(Unknown::Credentials)?;
         let key = DecodingKey::from_jwk(key).map_err(|_| Unknown::Credentials)?;
         for issuer in candidates {
             let mut rules = Validation::new(header.alg);
@@ -109,7 +118,7 @@ impl Oidc {
             rules.set_audience(&[&issuer.audience]);
             rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
             rules.validate_nbf = true;
-            rules.leeway = 60;
+            rules.leeway = LEEWAY as u64;
             if let Ok(it) = decode::<Claims>(token, &key, &rules) {
                 return identity(app, issuer, it.claims).ok_or(Unknown::Credentials);
             }
@@ -127,34 +136,35 @@ impl Oidc {
         Ok(issuers)
     }
 
-    /// The keys of an issuer; asked for again if they are old, or the one that is wanted is not among them.
-    async fn keys(&self, issuer: &str, kid: &str) -> Result<Arc<JwkSet>, Unknown> {
-        let mut all = self.keys.lock().await; // one asks, the others wait for the answer
-        let there = all.get(issuer);
-        if let Some(it) = there {
-            let has = it.set.keys.iter().any(|it| it.common.key_id.as_deref() == Some(kid));
-            if has && it.fetched.elapsed() < FRESH || it.asked.elapsed() < AGAIN {
-                return Ok(it.set.clone());
-            }
-        }
+    /// The keys of an issuer; asked for again if they are old, or the one that is wanted is not among them, but not more
+    /// often than once in a while: neither a token with an unknown key nor an issuer that fails costs each request a wait.
+    async fn keys(&self, issuer: &str, kid: Option<&str>) -> Result<Arc<JwkSet>, Unknown> {
+        let known = self.keys.get(issuer).unwrap_or_default();
+        self.keys.put(issuer.to_owned(), known.clone(), STALE);
+        let mut known = known.lock().await; // one asks, the others wait for the answer
         let now = Instant::now();
-        match self.fetch(issuer).await {
-            Ok(set) => {
-                if all.len() >= MOST {
-                    all.clear();
+        let since = |it: Instant| now.duration_since(it);
+        let kept = known.set.clone().filter(|it| since(it.0) < STALE);
+        if let Some((fetched, set)) = &kept
+            && since(*fetched) < FRESH
+            && set.keys.iter().any(|it| kid.is_none() || it.common.key_id.as_deref() == kid)
+        {
+            return Ok(set.clone());
+        }
+        let wait = known.asked.map_or(Duration::ZERO, |it| AGAIN.saturating_sub(since(it)));
+        if wait.is_zero() {
+            known.asked = Some(now);
+            match self.fetch(issuer).await {
+                Ok(set) => {
+                    let set = Arc::new(set);
+                    known.set = Some((now, set.clone()));
+                    return Ok(set);
                 }
-                let set = Arc::new(set);
-                all.insert(issuer.to_owned(), Keys { set: set.clone(), fetched: now, asked: now });
-                Ok(set)
-            }
-            Err(why) => {
-                tracing::warn!(issuer, "the keys of an issuer could not be had: {why}");
-                let kept = all.get_mut(issuer).filter(|it| it.fetched.elapsed() < STALE);
-                let kept = kept.ok_or_else(|| Unknown::Internal(why.into()))?;
-                kept.asked = now;
-                Ok(kept.set.clone())
+                Err(why) => tracing::warn!(issuer, "the keys of an issuer could not be had: {why}"),
             }
         }
+        let after = if wait.is_zero() { AGAIN } else { wait };
+        kept.map(|it| it.1).ok_or(Unknown::Unavailable(after.as_secs().max(1) as u32))
     }
 
     /// An issuer's keys, by its configuration (OpenID Connect Discovery 1.0).
@@ -199,9 +209,21 @@ fn claimed(token: &str) -> Option<Claimed> {
     super::token::claims(token)
 }
 
-/// The key of an id, if it suits the algorithm: our list decides, never the token's header alone.
-fn key<'a>(set: &'a JwkSet, kid: &str, algorithm: Algorithm) -> Option<&'a Jwk> {
-    set.keys.iter().find(|it| it.common.key_id.as_deref() == Some(kid) && suits(it, algorithm))
+/// Whether a token's header names extensions that must be understood (RFC 7515, section 4.1.11): we know none.
+fn has_critical_extensions(token: &str) -> bool {
+    let header = token.split('.').next().and_then(|it| URL_SAFE_NO_PAD.decode(it).ok());
+    let header: Option<Value> = header.and_then(|it| serde_json::from_slice(&it).ok());
+    header.is_none_or(|it| it.get("crit").is_some())
+}
+
+/// The key of an id, if it suits the algorithm: our list decides, never the token's header alone. A token may leave the id
+/// out if there is one key that suits it (OpenID Connect Core 1.0, section 10.1).
+fn key<'a>(set: &'a JwkSet, kid: Option<&str>, algorithm: Algorithm) -> Option<&'a Jwk> {
+    let mut fitting = set.keys.iter().filter(|it| suits(it, algorithm));
+    match kid {
+        Some(_) => fitting.find(|it| it.common.key_id.as_deref() == kid),
+        None => fitting.next().filter(|_| fitting.next().is_none()),
+    }
 }
 
 fn suits(key: &Jwk, algorithm: Algorithm) -> bool {
@@ -220,15 +242,25 @@ fn suits(key: &Jwk, algorithm: Algorithm) -> bool {
 }
 
 fn identity(app: AppId, issuer: &OidcIssuer, it: Claims) -> Option<Identity> {
-    let named: Vec<&str> = match &it.scope {
-        Value::String(text) => text.split(' ').collect(),
-        Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
+    let named = words(&it.scope).into_iter().chain(words(&it.scp));
+    let mut scopes: Vec<Scope> = named.filter_map(|it| it.parse().ok()).collect();
+    scopes.retain(|it| issuer.scopes.contains(it));
+    let mut groups: Vec<String> = match &it.groups {
+        Value::String(one) => vec![one.clone()],
+        Value::Array(all) => all.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         _ => Vec::new(),
     };
-    let scopes = named.into_iter().filter_map(|it| it.parse().ok()).filter(|it| issuer.scopes.contains(it)).collect();
-    let mut groups = it.groups;
     groups.retain(|it| is_name(it));
     groups.truncate(MOST_GROUPS);
     let own = it.application.is_none_or(|it| it == app);
     (own && is_name(&it.sub)).then_some(Identity { member: Member { app, user: it.sub, groups }, scopes })
+}
+
+/// The words of a text, or the texts of a list.
+fn words(it: &Value) -> Vec<&str> {
+    match it {
+        Value::String(text) => text.split(' ').collect(),
+        Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
 }

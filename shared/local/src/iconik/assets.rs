@@ -7,7 +7,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::door::{Answer, error, made, ok, page};
-use super::{DOMAIN, Iconik, UPLOADER, USER, now, text, webhooks};
+use super::{Iconik, UPLOADER, USER, now, text, webhooks};
 use crate::now_ms;
 
 type Asked = Query<Vec<(String, String)>>;
@@ -149,7 +149,7 @@ pub(super) fn new_asset(it: &Iconik, title: &str) -> (String, String) {
     let asset = json!({
         "id": id, "title": title, "type": "ASSET", "status": "ACTIVE", "archive_status": "NOT_ARCHIVED", "analyze_status": "N/A",
         "category": null, "created_by_user": UPLOADER, "date_created": at, "date_modified": at, "external_id": null,
-        "is_blocked": false, "is_online": false, "system_domain_id": DOMAIN, "versions": [version],
+        "is_blocked": false, "is_online": false, "system_domain_id": it.domain(), "versions": [version],
     });
     it.store().put("asset", &id, asset.clone());
     webhooks::raise(it, "assets", "entity", "create", &id, UPLOADER, asset);

@@ -10,7 +10,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::faults::{Faults, one_in};
-use super::{APP_ID, DOMAIN, Iconik, USER, assets, files, jobs, metadata, search, segments, webhooks};
+use super::{APP_ID, Iconik, USER, assets, files, jobs, metadata, search, segments, webhooks};
 use crate::now_ms;
 
 /// What an endpoint answers.
@@ -56,7 +56,9 @@ pub(super) fn router(it: Iconik) -> Router {
         .route("/API/auth/v1/auth/token/", get(async || Json(json!({ "status": "valid" }))))
         .route(
             "/API/users/v1/users/current/",
-            get(async || Json(json!({ "id": USER, "system_domain_id": DOMAIN, "email": "service@iconik.example" }))),
+            get(async |State(it): State<Iconik>| {
+                Json(json!({ "id": USER, "system_domain_id": it.domain(), "email": "service@iconik.example" }))
+            }),
         )
         .merge(assets::routes())
         .merge(files::routes())

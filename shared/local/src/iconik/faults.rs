@@ -30,6 +30,8 @@ pub(super) struct Faults {
     pub disable_after_ms: i64,
     /// Requests that are granted in 20 seconds (Iconik grants 1000).
     pub per_20_seconds: usize,
+    /// Links to media lead to this origin first, if it is not empty.
+    pub redirect: String,
     #[serde(skip)]
     pub(super) answered: u64,
     #[serde(skip)]
@@ -52,6 +54,7 @@ impl Default for Faults {
             upload_ms: 300,
             disable_after_ms: 5 * 3_600 * 1_000,
             per_20_seconds: 1_000,
+            redirect: String::new(),
             answered: 0,
             sent: 0,
             recent: VecDeque::new(),

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{Response, StatusCode};
 use axum::routing::{get, post};
-use axum::{Json, response::IntoResponse};
+use axum::{Json, response::IntoResponse, response::Redirect};
 use ring::hmac;
 use serde_json::{Value, json};
 
@@ -84,6 +84,11 @@ fn signature(it: &Iconik, file: &str, expires: i64) -> String {
 /// The bytes behind a link.
 pub(super) async fn bytes(State(it): State<Iconik>, Path(file): Path<String>, Query(query): Asked) -> Response<Body> {
     let value = |name: &str| query.iter().find(|it| it.0 == name).map(|it| it.1.clone()).unwrap_or_default();
+    let elsewhere = it.faults().redirect.clone();
+    if !elsewhere.is_empty() && value("hop").is_empty() {
+        let query: String = query.iter().map(|(name, value)| format!("&{name}={value}")).collect();
+        return Redirect::temporary(&format!("{elsewhere}/media/{file}?hop=1{query}")).into_response();
+    }
     let expires: i64 = value("expires").parse().unwrap_or(0);
     if expires < now_ms() || value("signature") != signature(&it, &file, expires) {
         return error(StatusCode::FORBIDDEN, "the link has expired").into_response();

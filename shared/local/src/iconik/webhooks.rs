@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::door::{Answer, Wrong, error, made, ok};
 use super::faults::one_in;
-use super::{DOMAIN, Iconik, now, text};
+use super::{Iconik, now, text};
 use crate::now_ms;
 
 /// A receiver answers within this time.
@@ -76,7 +76,7 @@ pub(super) fn raise(
     data: Value,
 ) {
     let event = json!({
-        "system_domain_id": DOMAIN, "event_type": event_type, "object_id": object, "user_id": user, "realm": realm,
+        "system_domain_id": it.domain(), "event_type": event_type, "object_id": object, "user_id": user, "realm": realm,
         "operation": operation, "data": data, "request_id": crate::sqs::random_id().replace('-', ""),
     });
     let fits = |webhook: &Value| {

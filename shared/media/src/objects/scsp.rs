@@ -56,14 +56,18 @@ impl Bucket {
         Ok(Self { http, root, domain, bucket: bucket.bucket.clone(), prefix, credentials, since })
     }
 
-    /// The address of the bucket, or of an object in it.
-    fn url(&self, key: Option<&str>) -> Url {
+    /// The address of the bucket, or of an object in it. A URL cannot carry a key with a segment `.` or `..`: its parser
+    /// takes them away, and the address would be another object's.
+    fn url(&self, key: Option<&str>) -> Result<Url, ObjectsError> {
         let mut url = self.root.clone();
+        if key.is_some_and(|it| it.split('/').any(|it| matches!(it, "." | ".."))) {
+            return Err(ObjectsError::Key);
+        }
         if let Ok(mut path) = url.path_segments_mut() {
             path.clear().push(&self.bucket).extend(key.into_iter().flat_map(|it| it.split('/')));
         }
         url.query_pairs_mut().append_pair("domain", &self.domain);
-        url
+        Ok(url)
     }
 
     fn signed(&self, request: guard::Request) -> guard::Request {
@@ -76,7 +80,7 @@ impl Bucket {
 
 impl Objects for Bucket {
     async fn page(&self, token: Option<&str>) -> Result<Listing, ObjectsError> {
-        let mut url = self.url(None);
+        let mut url = self.url(None)?;
         {
             let mut query = url.query_pairs_mut();
             query.append_pair("format", "json").append_pair("fields", "name,content_type,bytes,last_modified,hash");
@@ -126,7 +130,7 @@ impl Objects for Bucket {
 
     async fn put(&self, key: &str, bytes: Vec<u8>, media_type: &str) -> Result<bool, ObjectsError> {
         let request =
-            self.http.post(self.url(Some(key))).timeout(LONGEST).header("content-type", media_type).body(bytes);
+            self.http.post(self.url(Some(key))?).timeout(LONGEST).header("content-type", media_type).body(bytes);
         let answer = self.signed(request).send().await.map_err(|it| unreachable(&it))?;
         match answer.status().as_u16() {
             200..=299 => Ok(true),
@@ -136,7 +140,8 @@ impl Objects for Bucket {
     }
 
     async fn fetch(&self, key: &str, size: u64, to: &Path) -> Result<String, ObjectsError> {
-        let mut answer = self.signed(self.http.get(self.url(Some(key)))).send().await.map_err(|it| unreachable(&it))?;
+        let mut answer =
+            self.signed(self.http.get(self.url(Some(key))?)).send().await.map_err(|it| unreachable(&it))?;
         judged(answer.status().as_u16(), true)?;
         let mut file = tokio::fs::File::create(to).await.map_err(ObjectsError::Disk)?;
         let (mut hash, mut written) = (Sha256::new(), 0_u64);

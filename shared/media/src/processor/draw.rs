@@ -18,7 +18,7 @@ const BLACK: Rgb<u8> = Rgb([0, 0, 0]);
 
 /// The picture with the boxes of all tracks.
 pub(super) fn picture(picture: &DynamicImage, tracks: &[Track]) -> ImageResult<Vec<u8>> {
-    let mut canvas = scaled(picture, PICTURE_SIDE).into_rgb8();
+    let mut canvas = scaled(picture, PICTURE_SIDE).to_rgb8();
     for sample in tracks.iter().flat_map(|it| &it.samples) {
         frame(&mut canvas, sample.area);
     }
@@ -30,7 +30,7 @@ pub(super) fn sheet(frames: &[(DynamicImage, Area)]) -> ImageResult<Vec<u8>> {
     let drawn: Vec<RgbImage> = frames
         .iter()
         .map(|(picture, area)| {
-            let mut canvas = scaled(picture, FRAME_SIDE).into_rgb8();
+            let mut canvas = scaled(picture, FRAME_SIDE).to_rgb8();
             frame(&mut canvas, *area);
             canvas
         })

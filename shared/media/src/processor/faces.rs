@@ -12,6 +12,7 @@ use rustface::ImageData;
 
 use super::video::{SIDE, Video};
 use super::{Analysis, Trouble, draw, still, unreadable};
+use crate::program::Program;
 
 /// Scores below are mostly no faces: false hits were seen up to 1.2, true ones from 4.0 on (section 6.2).
 const THRESHOLD: f64 = 2.0;
@@ -32,16 +33,16 @@ struct Asked {
     threshold: f64,
 }
 
-pub(super) async fn run(settings: &ProcessorSettings, file: &Path, ffmpeg: &str) -> Result<Analysis, Trouble> {
+pub(super) async fn run(settings: &ProcessorSettings, file: &Path, program: &Program) -> Result<Analysis, Trouble> {
     let kind = infer::get_from_path(file).map_err(unreadable)?;
     let threshold = settings.score_threshold.unwrap_or(THRESHOLD);
     let asked = |default: u32| Asked { min_face: settings.min_face_px.unwrap_or(default).clamp(20, 1_000), threshold };
     match kind.map(|it| it.matcher_type()) {
         Some(infer::MatcherType::Image) => {
-            let (file, asked) = (file.to_owned(), asked(MIN_STILL));
-            blocking(move || of_picture(&file, asked)).await?
+            let (file, asked, most) = (file.to_owned(), asked(MIN_STILL), program.share());
+            blocking(move || of_picture(&file, asked, most)).await?
         }
-        Some(infer::MatcherType::Video) => of_clip(file, settings, asked(MIN_FRAME), ffmpeg).await,
+        Some(infer::MatcherType::Video) => of_clip(file, settings, asked(MIN_FRAME), program).await,
         _ => {
             let shown = kind.map_or("unknown bytes", |it| it.mime_type());
             Err(Trouble::Skip(Problem::new("unsupported_media", format!("{shown} is neither a picture nor a video"))))
@@ -49,17 +50,22 @@ pub(super) async fn run(settings: &ProcessorSettings, file: &Path, ffmpeg: &str)
     }
 }
 
-fn of_picture(file: &Path, asked: Asked) -> Result<Analysis, Trouble> {
-    let picture = still::read(file)?;
-    let grey = still::scaled(&picture, still::LONG_SIDE).into_luma8();
+fn of_picture(file: &Path, asked: Asked, most: u64) -> Result<Analysis, Trouble> {
+    let picture = still::read(file, most)?;
+    let grey = still::scaled(&picture, still::LONG_SIDE).to_luma8();
     let tracks = of_still(&detect(&grey, asked)?);
     let preview = draw::picture(&picture, &tracks).map_err(unreadable)?;
     let media = Media { width: Some(picture.width()), height: Some(picture.height()), ..Media::default() };
     Ok(analysis(media, tracks, Vec::new(), preview))
 }
 
-async fn of_clip(file: &Path, settings: &ProcessorSettings, asked: Asked, ffmpeg: &str) -> Result<Analysis, Trouble> {
-    let video = Video::open(ffmpeg, file).await?;
+async fn of_clip(
+    file: &Path,
+    settings: &ProcessorSettings,
+    asked: Asked,
+    program: &Program,
+) -> Result<Analysis, Trouble> {
+    let video = Video::open(program, file).await?;
     let wanted = settings.sample_fps.unwrap_or(FPS).clamp(0.1, 10.0);
     let seconds = video.duration_ms.map_or(0.0, |it| it as f64 / 1_000.0);
     let fps = if seconds * f64::from(wanted) > MOST_FRAMES { (MOST_FRAMES / seconds) as f32 } else { wanted };
@@ -88,7 +94,7 @@ async fn of_clip(file: &Path, settings: &ProcessorSettings, asked: Asked, ffmpeg
 
 /// The faces in a picture, as fractions of it.
 pub(crate) fn find(picture: &image::DynamicImage) -> Result<Vec<Area>, Trouble> {
-    let grey = still::scaled(picture, still::LONG_SIDE).into_luma8();
+    let grey = still::scaled(picture, still::LONG_SIDE).to_luma8();
     Ok(detect(&grey, Asked { min_face: MIN_STILL, threshold: THRESHOLD })?.iter().map(|it| it.area).collect())
 }
 

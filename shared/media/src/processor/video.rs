@@ -1,7 +1,7 @@
 //! Videos: decoded by the `ffmpeg` program, which gets a local file and nothing else (processors, section 4).
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,21 +9,25 @@ use domain::item::Problem;
 use domain::tracks::Detection;
 use image::{DynamicImage, GrayImage};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::ChildStdout;
 
 use super::faces::blocking;
 use super::{Trouble, unreadable};
+use crate::program::{Program, input, whole};
 
-/// How long one run of the program may take.
+/// How long the frames of a video may take, and how long all else.
 const DEADLINE: Duration = Duration::from_secs(840);
+const SHORT: Duration = Duration::from_secs(60);
 /// A frame is scaled to fit this square.
 pub(crate) const SIDE: u32 = 640;
 /// A frame that a rendition is made of.
 pub(crate) const FULL_SIDE: u32 = 2_560;
+/// Bytes of a PPM file before its pixels, at most: `P6`, two sizes, the greatest value.
+const HEADER: u64 = 64;
 
 /// A video file.
 pub(crate) struct Video<'a> {
-    ffmpeg: &'a str,
+    program: &'a Program,
     file: PathBuf,
     pub(crate) duration_ms: Option<u64>,
 }
@@ -37,21 +41,19 @@ pub(super) struct Frames {
 
 impl<'a> Video<'a> {
     /// Asks the program what the file is.
-    pub(crate) async fn open(ffmpeg: &'a str, file: &Path) -> Result<Self, Trouble> {
-        let mut video = Self { ffmpeg, file: file.to_owned(), duration_ms: None };
-        // without an output the exit status is 1, and the banner tells what we ask for
-        let mut command = Command::new(ffmpeg);
-        command.args(["-hide_banner", "-nostdin", "-protocol_whitelist", "file", "-i"]).arg(file);
-        let banner = video.finished(command.stderr(Stdio::piped()).stdout(Stdio::null())).await?;
-        let text = String::from_utf8_lossy(&banner.stderr).into_owned();
-        if !text.contains("Video:") {
-            return Err(if text.contains("Audio:") {
+    pub(crate) async fn open(program: &'a Program, file: &Path) -> Result<Self, Trouble> {
+        let mut video = Self { program, file: file.to_owned(), duration_ms: None };
+        let arguments = video.probe()?;
+        let probed = program.run(&arguments, SHORT, async |stdout: &mut ChildStdout| whole(stdout, 0).await);
+        let banner = probed.await?.messages;
+        if !banner.contains("Video:") {
+            return Err(if banner.contains("Audio:") {
                 Trouble::Skip(Problem::new("unsupported_media", "the file has sound and no pictures"))
             } else {
-                unreadable(last_line(&text))
+                unreadable(video.last_line(&banner))
             });
         }
-        video.duration_ms = text.split("Duration: ").nth(1).and_then(|it| duration(it.split(',').next()?));
+        video.duration_ms = banner.split("Duration: ").nth(1).and_then(|it| duration(it.split(',').next()?));
         Ok(video)
     }
 
@@ -61,103 +63,84 @@ impl<'a> Video<'a> {
         fps: f32,
         look: impl Fn(GrayImage) -> Result<Vec<Detection>, Trouble> + Send + Sync + 'static,
     ) -> Result<Frames, Trouble> {
-        let filter = format!("fps={fps},scale={SIDE}:{SIDE}:force_original_aspect_ratio=decrease");
-        let mut command = self.command(None);
-        command.args(["-an", "-vf", &filter, "-pix_fmt", "gray", "-c:v", "pgm", "-f", "image2pipe", "-"]);
-        let mut child =
-            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(|it| self.missing(&it))?;
-        let outcome = tokio::time::timeout(DEADLINE, look_at(&mut child, Arc::new(look))).await;
-        outcome.map_err(|_| Trouble::Fail(Problem::new("too_long", "the video could not be decoded in time")))?
+        let (arguments, look) = (self.sampling(fps)?, Arc::new(look));
+        let look_at_all = async move |stdout: &mut ChildStdout| look_at(stdout, look).await;
+        let sampled = self.program.run(&arguments, DEADLINE, look_at_all).await?;
+        // 69: too many errors (`-max_error_rate`); what was decoded before counts, as with any other damage
+        if sampled.output.detections.is_empty() || !matches!(sampled.code, 0 | 69) {
+            return Err(unreadable(self.last_line(&sampled.messages)));
+        }
+        Ok(sampled.output)
     }
 
     /// The frame at a time, in colour, within a square of this side.
     pub(crate) async fn picture(&self, at_ms: u64, side: u32) -> Result<DynamicImage, Trouble> {
-        let mut command = self.command(Some(at_ms));
+        let most = u64::from(side) * u64::from(side) * 3 + HEADER;
+        let arguments = self.still(at_ms, side)?;
+        let still = self.program.run(&arguments, SHORT, async |stdout: &mut ChildStdout| whole(stdout, most).await);
+        let still = still.await?;
+        let picture = image::load_from_memory_with_format(&still.output, image::ImageFormat::Pnm);
+        picture.map_err(|_| unreadable(self.last_line(&still.messages)))
+    }
+
+    /// Without an output the exit status is 1, and the banner tells what we ask for.
+    fn probe(&self) -> Result<Vec<OsString>, Trouble> {
+        self.arguments(&["-hide_banner"], &[])
+    }
+
+    fn sampling(&self, fps: f32) -> Result<Vec<OsString>, Trouble> {
+        let filter = format!("fps={fps},scale={SIDE}:{SIDE}:force_original_aspect_ratio=decrease");
+        let output = ["-an", "-vf", &filter, "-pix_fmt", "gray", "-c:v", "pgm", "-f", "image2pipe", "-"];
+        self.arguments(&["-v", "error"], &output)
+    }
+
+    fn still(&self, at_ms: u64, side: u32) -> Result<Vec<OsString>, Trouble> {
+        let at = format!("{}.{:03}", at_ms / 1_000, at_ms % 1_000);
         let scale = format!("scale='min({side},iw)':'min({side},ih)':force_original_aspect_ratio=decrease");
-        command.args([
-            "-an",
-            "-frames:v",
-            "1",
-            "-vf",
-            &scale,
-            "-pix_fmt",
-            "rgb24",
-            "-c:v",
-            "ppm",
-            "-f",
-            "image2pipe",
-            "-",
-        ]);
-        let output = self.finished(command.stdout(Stdio::piped()).stderr(Stdio::piped())).await?;
-        let picture = image::load_from_memory_with_format(&output.stdout, image::ImageFormat::Pnm);
-        picture.map_err(|_| unreadable(last_line(&String::from_utf8_lossy(&output.stderr))))
+        let shape = ["-an", "-frames:v", "1", "-vf", &scale, "-pix_fmt", "rgb24"];
+        let output = [&shape[..], &["-c:v", "ppm", "-f", "image2pipe", "-"]].concat();
+        self.arguments(&["-v", "error", "-ss", &at], &output)
     }
 
-    fn command(&self, at_ms: Option<u64>) -> Command {
-        let mut command = Command::new(self.ffmpeg);
-        command.args(["-nostdin", "-v", "error", "-protocol_whitelist", "file"]);
-        if let Some(at) = at_ms {
-            command.args(["-ss", &format!("{}.{:03}", at / 1_000, at % 1_000)]);
-        }
-        command.arg("-i").arg(&self.file).stdin(Stdio::null()).kill_on_drop(true);
-        command
+    /// The arguments of every run: what is particular to it stands before and behind what is the same for all.
+    fn arguments(&self, first: &[&str], output: &[&str]) -> Result<Vec<OsString>, Trouble> {
+        let mut all: Vec<OsString> = first.iter().map(OsString::from).collect();
+        all.extend(self.program.input_options());
+        all.extend(input(&self.file)?);
+        all.extend(output.iter().map(OsString::from));
+        Ok(all)
     }
 
-    async fn finished(&self, command: &mut Command) -> Result<Output, Trouble> {
-        let child = command.stdin(Stdio::null()).kill_on_drop(true).spawn().map_err(|it| self.missing(&it))?;
-        match tokio::time::timeout(Duration::from_secs(60), child.wait_with_output()).await {
-            Ok(output) => output.map_err(unreadable),
-            Err(_) => Err(unreadable("the program that decodes videos did not end")),
-        }
-    }
-
-    fn missing(&self, error: &std::io::Error) -> Trouble {
-        let mut problem =
-            Problem::new("backend_unavailable", format!("the program `{}` does not start: {error}", self.ffmpeg));
-        problem.hint =
-            Some("apt-get install ffmpeg, or point the setting FFMPEG at it; pictures work without".to_owned());
-        Trouble::Fail(problem)
+    /// The last line of what the program said, without our folder's name.
+    fn last_line(&self, text: &str) -> String {
+        let line = text.lines().rev().find(|it| !it.trim().is_empty()).unwrap_or("the program says nothing");
+        let input = input(&self.file).map(|[_, it]| it.to_string_lossy().into_owned()).unwrap_or_default();
+        let line = if input.is_empty() { line.to_owned() } else { line.replace(&input, "the file") };
+        line.chars().take(400).collect()
     }
 }
 
 async fn look_at(
-    child: &mut Child,
+    stdout: &mut ChildStdout,
     look: Arc<impl Fn(GrayImage) -> Result<Vec<Detection>, Trouble> + Send + Sync + 'static>,
 ) -> Result<Frames, Trouble> {
-    let stderr = child.stderr.take();
-    let complaints = async {
-        let mut text = Vec::new();
-        if let Some(it) = stderr {
-            drop(it.take(64 << 10).read_to_end(&mut text).await); // what can be read of it is enough
-        }
-        String::from_utf8_lossy(&text).into_owned()
-    };
-    let stdout = child.stdout.take().ok_or_else(|| unreadable("the program has no output"))?;
-    let look = async {
-        let at_once = std::thread::available_parallelism().map_or(1, usize::from);
-        let (mut reader, mut running, mut frames) = (
-            BufReader::new(stdout),
-            std::collections::VecDeque::new(),
-            Frames { detections: Vec::new(), width: 0, height: 0 },
-        );
-        while let Some(grey) = next_frame(&mut reader).await? {
-            (frames.width, frames.height) = grey.dimensions();
-            let look = look.clone();
-            running.push_back(tokio::spawn(blocking(move || look(grey))));
-            if running.len() >= at_once
-                && let Some(it) = running.pop_front()
-            {
-                frames.detections.push(joined(it.await)?);
-            }
-        }
-        for it in running {
+    let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+    let (mut reader, mut running) = (BufReader::new(stdout), std::collections::VecDeque::new());
+    let mut frames = Frames { detections: Vec::new(), width: 0, height: 0 };
+    while let Some(grey) = next_frame(&mut reader).await? {
+        (frames.width, frames.height) = grey.dimensions();
+        let look = look.clone();
+        running.push_back(tokio::spawn(blocking(move || look(grey))));
+        if running.len() >= at_once
+            && let Some(it) = running.pop_front()
+        {
             frames.detections.push(joined(it.await)?);
         }
-        Ok(frames)
-    };
-    let (complaints, frames) = tokio::join!(complaints, look);
-    let frames: Frames = frames?;
-    if frames.detections.is_empty() { Err(unreadable(last_line(&complaints))) } else { Ok(frames) }
+    }
+    for it in running {
+        frames.detections.push(joined(it.await)?);
+    }
+    Ok(frames)
 }
 
 type Looked = Result<Result<Vec<Detection>, Trouble>, Trouble>;
@@ -174,7 +157,7 @@ async fn next_frame(reader: &mut (impl AsyncRead + AsyncBufReadExt + Unpin)) -> 
         if read == 0 {
             return Ok(None);
         }
-        if header.len() > 64 {
+        if header.len() as u64 > HEADER {
             return Err(unreadable("a frame has no header"));
         }
     }
@@ -196,12 +179,6 @@ fn duration(text: &str) -> Option<u64> {
     Some((seconds * 1_000.0) as u64)
 }
 
-fn last_line(text: &str) -> String {
-    let line = text.lines().rev().find(|it| !it.trim().is_empty()).unwrap_or("the program says nothing");
-    // a path in our temporary folder is nobody's business
-    line.rsplit("/tmp/").next().unwrap_or(line).chars().take(400).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,6 +188,40 @@ mod tests {
         assert_eq!(duration("00:00:14.91"), Some(14_910));
         assert_eq!(duration("01:02:03.5"), Some(3_723_500));
         assert_eq!(duration("N/A"), None);
+    }
+
+    #[test]
+    fn every_run_has_the_same_input_options() {
+        let program = Program::new("ffmpeg".to_owned(), String::new(), 1_769);
+        let video = Video { program: &program, file: "/tmp/a:b/media".into(), duration_ms: None };
+        let runs = [video.probe(), video.sampling(2.0), video.still(1_500, SIDE)].map(Result::unwrap);
+        let begins = [&["-hide_banner"][..], &["-v", "error"], &["-v", "error", "-ss", "1.500"]];
+        for (run, begin) in runs.iter().zip(begins) {
+            let same = program.input_options();
+            let (first, rest) = run.split_at(begin.len());
+            assert_eq!(first, begin, "{run:?}");
+            assert!(rest.starts_with(&same), "{run:?}");
+            assert_eq!(rest[same.len()..][..2], ["-i", "file:/tmp/a:b/media"], "{run:?}");
+            assert_eq!(run.iter().filter(|it| *it == "-i").count(), 1, "{run:?}");
+        }
+        let options: Vec<String> =
+            program.input_options().into_iter().map(|it| it.to_string_lossy().into_owned()).collect();
+        let value = |name: &str| options.windows(2).find(|it| it[0] == name).unwrap()[1].as_str();
+        assert_eq!((options[0].as_str(), value("-protocol_whitelist")), ("-nostdin", "file"));
+        assert!(value("-format_whitelist").split(',').any(|it| it == "matroska"));
+        assert!((1..=4).contains(&value("-threads").parse::<u32>().unwrap()), "60 % of 1,769 MB are for four threads");
+        assert_eq!(value("-filter_threads"), value("-threads"));
+    }
+
+    #[test]
+    fn our_folder_is_in_no_message() {
+        let program = Program::new("ffmpeg".to_owned(), String::new(), 1_769);
+        let video = Video { program: &program, file: "/tmp/x/media".into(), duration_ms: None };
+        let said = "[mov @ 0x1] moov atom not found\nfile:/tmp/x/media: Invalid data found when processing input\n\n";
+        assert_eq!(video.last_line(said), "the file: Invalid data found when processing input");
+        let said = "Error opening input file file:/tmp/x/media.";
+        assert_eq!(video.last_line(said), "Error opening input file the file.");
+        assert_eq!(video.last_line("\n"), "the program says nothing");
     }
 
     #[tokio::test(flavor = "current_thread")]

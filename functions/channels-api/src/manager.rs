@@ -1,0 +1,59 @@
+//! Who manages applications: the operator, and keys with the scope `keys`. Asked before anything else of a request.
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use domain::AppId;
+use domain::application::Scope;
+use entry::http::caller::matches;
+use entry::http::{Problem, Unknown, refused};
+
+use crate::State;
+
+/// Whoever holds the operator's key. Guesses are counted like those with other keys.
+pub(crate) struct Operator;
+
+impl FromRequestParts<State> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
+        is_operator(state, &parts.headers).map(|()| Self)
+    }
+}
+
+/// Whoever manages the application that the path names as `id`, and what it may give away: the scopes of its own key, or
+/// the operator's, which are all.
+pub(crate) struct Manager {
+    pub(crate) app: AppId,
+    pub(crate) scopes: Vec<Scope>,
+}
+
+impl FromRequestParts<State> for Manager {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
+        let named = RawPathParams::from_request_parts(parts, state).await.map_err(|it| Problem::internal(&it))?;
+        let named: Option<AppId> = named.iter().find(|it| it.0 == "id").and_then(|it| it.1.parse().ok());
+        let missing = || Problem::new(StatusCode::NOT_FOUND, "no-such-application", "there is no such application");
+        if parts.headers.contains_key("x-operator-key") {
+            is_operator(state, &parts.headers)?;
+            let there = state.table.application(named.ok_or_else(missing)?).await?.ok_or_else(missing)?;
+            return Ok(Self { app: there.id, scopes: Scope::ALL.to_vec() });
+        }
+        let granted = state.callers.check_for(&parts.headers, Scope::Keys).await.map_err(refused)?;
+        if Some(granted.app) == named { Ok(Self { app: granted.app, scopes: granted.scopes }) } else { Err(missing()) }
+    }
+}
+
+fn is_operator(state: &State, headers: &HeaderMap) -> Result<(), Problem> {
+    let key = headers.get("x-operator-key").and_then(|it| it.to_str().ok()).unwrap_or_default();
+    if !state.operator_key_hash.is_empty() && matches(key, &state.operator_key_hash) {
+        return Ok(());
+    }
+    Err(match state.callers.failed(headers) {
+        Unknown::Credentials => {
+            Problem::new(StatusCode::UNAUTHORIZED, "credentials", "send the operator's key as x-operator-key")
+        }
+        other => refused(other),
+    })
+}

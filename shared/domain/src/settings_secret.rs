@@ -1,0 +1,117 @@
+//! The secrets among an application's settings, and the addresses that each of them is sent to.
+
+use std::collections::BTreeSet;
+
+use crate::address::origin;
+use crate::bucket::Sealed;
+use crate::settings::Settings;
+
+/// A secret among the settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SettingsSecret {
+    IconikAccessToken,
+    /// In the header of Iconik's webhooks: Iconik is told it, and sends it to this deployment's address.
+    IconikWebhookSecret,
+    AwsAccessKey,
+    AwsSecretKey,
+    DatacoreToken,
+}
+
+impl SettingsSecret {
+    pub const ALL: [Self; 5] = [
+        Self::IconikAccessToken,
+        Self::IconikWebhookSecret,
+        Self::AwsAccessKey,
+        Self::AwsSecretKey,
+        Self::DatacoreToken,
+    ];
+
+    /// The name of its setting.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::IconikAccessToken => "iconik_access_token",
+            Self::IconikWebhookSecret => "iconik_webhook_secret",
+            Self::AwsAccessKey => "aws_access_key",
+            Self::AwsSecretKey => "aws_secret_key",
+            Self::DatacoreToken => "datacore_token",
+        }
+    }
+
+    /// Where it is kept.
+    pub fn kept(self, settings: &mut Settings) -> &mut Option<Sealed> {
+        match self {
+            Self::IconikAccessToken => &mut settings.iconik_access_token,
+            Self::IconikWebhookSecret => &mut settings.iconik_webhook_secret,
+            Self::AwsAccessKey => &mut settings.aws_access_key,
+            Self::AwsSecretKey => &mut settings.aws_secret_key,
+            Self::DatacoreToken => &mut settings.datacore_token,
+        }
+    }
+
+    /// Whether the settings `after` send it to an origin that the settings `before` did not send it to. Then what is
+    /// kept must not go along: whoever may change an address would be shown a secret that is masked for everybody.
+    pub fn moves(self, before: &Settings, after: &Settings) -> bool {
+        !self.destinations(after).is_subset(&self.destinations(before))
+    }
+
+    fn destinations(self, settings: &Settings) -> BTreeSet<String> {
+        let addresses = match self {
+            Self::IconikAccessToken => [&settings.iconik_url, &None],
+            Self::IconikWebhookSecret => [&settings.iconik_url, &settings.system_endpoint],
+            Self::AwsAccessKey | Self::AwsSecretKey => [&settings.sqs_queue_url, &None],
+            Self::DatacoreToken => [&settings.datacore_endpoint, &None],
+        };
+        // what is no URL is an origin of its own
+        addresses.into_iter().flatten().map(|it| origin(it).unwrap_or_else(|| it.clone())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Settings with a text in one member, if it takes one.
+    fn with(name: &str, text: &str) -> Option<Settings> {
+        let mut all = serde_json::to_value(Settings::default()).unwrap();
+        all[name] = json!(text);
+        serde_json::from_value(all).ok()
+    }
+
+    fn members() -> Vec<String> {
+        let Value::Object(all) = serde_json::to_value(Settings::default()).unwrap() else { panic!() };
+        all.into_iter().map(|it| it.0).collect()
+    }
+
+    #[test]
+    fn every_secret_of_the_settings_is_known() {
+        let sealed = |it: &String| with(it, "x").is_some_and(|it| format!("{it:?}").contains("********"));
+        let found: Vec<String> = members().into_iter().filter(sealed).collect();
+        let mut known = SettingsSecret::ALL.map(SettingsSecret::name);
+        known.sort_unstable();
+        assert_eq!(found, known);
+        for it in SettingsSecret::ALL {
+            assert!(it.kept(&mut with(it.name(), "x").unwrap()).is_some(), "{it:?}");
+        }
+    }
+
+    #[test]
+    fn every_address_of_the_settings_takes_a_secret_along() {
+        let addresses: Vec<String> =
+            members().into_iter().filter(|it| it.ends_with("_url") || it.ends_with("_endpoint")).collect();
+        assert_eq!(addresses.len(), 4, "{addresses:?}");
+        for name in addresses {
+            let moves = |from: &str, to: &str| {
+                let (from, to) = (with(&name, from).unwrap(), with(&name, to).unwrap());
+                SettingsSecret::ALL.iter().filter(|it| it.moves(&from, &to)).count()
+            };
+            assert_ne!(moves("https://a.example/x", "https://b.example/x"), 0, "{name}");
+            assert_ne!(moves("https://a.example", "https://a.example:8443"), 0, "{name}");
+            assert_ne!(moves("", "https://a.example"), 0, "{name}");
+            assert_eq!(moves("https://a.example/x", "https://A.example/y/"), 0, "{name}: the same origin");
+        }
+        let gone = (with("iconik_url", "https://a.example").unwrap(), Settings::default());
+        assert!(!SettingsSecret::IconikAccessToken.moves(&gone.0, &gone.1), "nowhere is no other address");
+    }
+}

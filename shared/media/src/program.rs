@@ -1,0 +1,367 @@
+//! The program that reads strangers' videos, `ffmpeg`: each run of it, and what it may do.
+//!
+//! A decoder of a hundred formats that is given a stranger's file is where an attacker would try first. So a run gets
+//! no environment, no input but its file, an empty folder of its own, and bounds: formats, memory, time, output. On
+//! systems other than Linux there are no limits of memory and of written files; the deadline and the bounds of the
+//! output hold everywhere.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use domain::item::Problem;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::sync::Notify;
+
+use crate::processor::{Trouble, unreadable};
+
+/// How the names of our temporary folders begin. `process` removes those that a killed function left behind.
+pub const FOLDER: &str = "notifications-process-";
+
+/// Bytes of standard error that are kept: far more than a banner and an error have.
+const KEPT: usize = 64 << 10;
+/// Bytes of memory for each thread that decodes, since each has frames and a stack of its own. Measured for H.264 of
+/// 7680 x 4320: four threads of ffmpeg 9.0 need 600 to 800 MiB, sixteen of ffmpeg 5.1 need 1,300 to 2,000 MiB.
+const PER_THREAD: u64 = 256 << 20;
+/// How long a program whose output is no use may take to end by itself, so that its own reason is known.
+const GRACE: Duration = Duration::from_secs(1);
+const DEMUXERS: &str = include_str!("demuxers.txt");
+
+/// The program, and the memory of the function that runs it.
+#[derive(Debug, Clone)]
+pub struct Program {
+    name: String,
+    search_path: String,
+    memory_mb: u32,
+}
+
+/// A run that ended by itself.
+#[derive(Debug)]
+pub(crate) struct Ended<T> {
+    pub(crate) output: T,
+    /// The exit status.
+    pub(crate) code: i32,
+    /// Standard error: all of it, or its beginning and its end.
+    pub(crate) messages: String,
+}
+
+impl Program {
+    /// `name` is a path, or a name that is looked for in the folders of `search_path` (as in `PATH`); `memory_mb` is
+    /// the memory of the whole function, in MiB.
+    pub fn new(name: String, search_path: String, memory_mb: u32) -> Self {
+        Self { name, search_path, memory_mb }
+    }
+
+    /// The bytes of memory that a run may take, or a picture that is decoded in the function itself: not both at
+    /// once. It is 60 % of the function's memory; the rest is for the function, the detector and waiting frames.
+    pub(crate) fn share(&self) -> u64 {
+        u64::from(self.memory_mb) * (1 << 20) / 10 * 6
+    }
+
+    /// What stands before each input.
+    ///
+    /// Without `-format_whitelist` ffmpeg looks at the bytes and takes the format that they are most like, and some
+    /// formats hold no media but names of other files: playlists, scripts, image sequences, manifests. It would open
+    /// those names with our rights, and show their pictures in the stranger's result; `-protocol_whitelist` alone
+    /// still lets it open every local file. That the file was looked at before (crate `infer`) is no help, since two
+    /// parsers of one file may disagree: what counts is what the program itself takes it for. A format that is not on
+    /// the list is refused by the program when it has made up its mind, and before it reads further.
+    pub(crate) fn input_options(&self) -> Vec<OsString> {
+        let (threads, demuxers) = (self.threads().to_string(), demuxers());
+        let options = [
+            ["-protocol_whitelist", "file"],
+            ["-format_whitelist", &demuxers],
+            ["-threads", &threads],
+            ["-filter_threads", &threads],
+        ];
+        std::iter::once("-nostdin").chain(options.into_iter().flatten()).map(OsString::from).collect()
+    }
+
+    /// Runs the program and hands its standard output to `read`, which takes it to its end or fails.
+    ///
+    /// Fails with `too_long` if it does not end before the deadline, with `media_unreadable` if it ends by a signal (a
+    /// limit, or a crash) or runs out of memory, with `backend_unavailable` if it does not start or cannot be limited;
+    /// skips with `unsupported_media` a file whose format is not on the list; `internal`, to be tried again, if there
+    /// is no folder for it. A bad exit status alone is no error here.
+    pub(crate) async fn run<T>(
+        &self,
+        arguments: &[OsString],
+        deadline: Duration,
+        read: impl AsyncFnOnce(&mut ChildStdout) -> Result<T, Trouble>,
+    ) -> Result<Ended<T>, Trouble> {
+        let folder = tempfile::Builder::new().prefix(FOLDER).tempdir();
+        let folder =
+            folder.map_err(|it| Trouble::Again(Problem::new("internal", format!("no temporary folder: {it}"))))?;
+        let mut command = Command::new(self.found());
+        command.args(arguments).env_clear().envs(self.libraries()).current_dir(folder.path()).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|it| self.missing(&it))?;
+        limit(&child, self.share(), deadline)?;
+        let ended = tokio::time::timeout(deadline, self.listen(&mut child, deadline, read)).await;
+        ended.map_err(|_| too_long(deadline))?
+    }
+
+    async fn listen<T>(
+        &self,
+        child: &mut Child,
+        deadline: Duration,
+        read: impl AsyncFnOnce(&mut ChildStdout) -> Result<T, Trouble>,
+    ) -> Result<Ended<T>, Trouble> {
+        let (Some(mut stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+            return Err(unreadable("the program has no output"));
+        };
+        let shortage = Arc::new(Notify::new());
+        let messages = tokio::spawn(complaints(stderr, shortage.clone()));
+        // ffmpeg 9.0 may stand still for ever when it gets no memory, so its word is enough
+        let output = tokio::select! {
+            output = read(&mut stdout) => output,
+            () = shortage.notified() => Err(self.starved()),
+        };
+        // its output stays open until then: closing it would end the program, and hide what a limit has done
+        let patience = if output.is_ok() { deadline } else { GRACE };
+        let Ok(status) = tokio::time::timeout(patience, child.wait()).await else {
+            return Err(output.err().unwrap_or_else(|| too_long(deadline)));
+        };
+        let status = status.map_err(unreadable)?;
+        let messages = messages.await.unwrap_or_default();
+        match status.code() {
+            _ if said(&messages, &["Format not on whitelist"]) => Err(Trouble::Skip(Problem::new(
+                "unsupported_media",
+                "the file is a list, a script or of an unusual format, not media that is read here",
+            ))),
+            _ if said(&messages, SHORTAGE) => Err(self.starved()),
+            None => Err(unreadable(format!(
+                "the program that decodes the file was ended ({status}); it may use {} MB of memory",
+                self.share() >> 20
+            ))),
+            Some(code) => Ok(Ended { output: output?, code, messages }),
+        }
+    }
+
+    fn starved(&self) -> Trouble {
+        unreadable(format!("decoding the file needs more memory than the {} MB that are there", self.share() >> 20))
+    }
+
+    fn threads(&self) -> u64 {
+        let cores = available_parallelism().map_or(1, usize::from) as u64;
+        cores.min(self.share() / PER_THREAD).max(1)
+    }
+
+    /// The program's whole path: it runs in another folder, and without a search path. A name that is not found stays.
+    fn found(&self) -> PathBuf {
+        let name = PathBuf::from(&self.name);
+        let found = if self.name.contains('/') {
+            Some(name.clone())
+        } else {
+            let folders = std::env::split_paths(&self.search_path).filter(|it| it.is_absolute());
+            folders.map(|it| it.join(&name)).find(|it| it.is_file())
+        };
+        found.and_then(|it| std::path::absolute(it).ok()).unwrap_or(name)
+    }
+
+    /// Where a Lambda layer has the libraries of its programs: `/opt/bin/ffmpeg` may need those in `/opt/lib`.
+    fn libraries(&self) -> Option<(&'static str, PathBuf)> {
+        let folder = Path::new(&self.name).parent()?.parent()?;
+        folder.is_absolute().then(|| ("LD_LIBRARY_PATH", folder.join("lib")))
+    }
+
+    fn missing(&self, error: &std::io::Error) -> Trouble {
+        let mut problem =
+            Problem::new("backend_unavailable", format!("the program `{}` does not start: {error}", self.name));
+        problem.hint =
+            Some("apt-get install ffmpeg, or point the setting FFMPEG at it; pictures work without".to_owned());
+        Trouble::Fail(problem)
+    }
+}
+
+/// A file as an input, by its protocol and its whole path, so that no part of its name is taken for a protocol.
+pub(crate) fn input(file: &Path) -> Result<[OsString; 2], Trouble> {
+    let mut name = OsString::from("file:");
+    name.push(std::path::absolute(file).map_err(unreadable)?);
+    Ok(["-i".into(), name])
+}
+
+/// Reads to the end. More than `most` bytes are an error: an output that does not end fills no memory.
+pub(crate) async fn whole(from: &mut (impl AsyncRead + Unpin), most: u64) -> Result<Vec<u8>, Trouble> {
+    let mut bytes = Vec::new();
+    from.take(most + 1).read_to_end(&mut bytes).await.map_err(unreadable)?;
+    if bytes.len() as u64 > most {
+        return Err(unreadable(format!("the program that decodes the file wrote more than {most} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// The list for `-format_whitelist`.
+fn demuxers() -> String {
+    let lines = DEMUXERS.lines().filter(|it| !it.starts_with('#'));
+    lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(",")
+}
+
+/// What ffmpeg says when it gets no memory, or no thread for want of memory.
+const SHORTAGE: &[&str] = &["Cannot allocate memory", "Failed to allocate", "Resource temporarily unavailable"];
+
+/// Whether the program itself said one of these. What it repeats of the file, such as a title, is indented.
+fn said(messages: &str, texts: &[&str]) -> bool {
+    messages.lines().any(|line| !line.starts_with(' ') && texts.iter().any(|it| line.contains(it)))
+}
+
+/// Reads standard error to its end, keeps the beginning and the end of it, and tells at once if memory is short.
+async fn complaints(mut from: ChildStderr, shortage: Arc<Notify>) -> String {
+    let (mut kept, mut piece) = (Vec::new(), vec![0_u8; 8 << 10]);
+    while let Ok(read @ 1..) = from.read(&mut piece).await {
+        keep(&mut kept, &piece[..read], KEPT);
+        if said(&String::from_utf8_lossy(&piece[..read]), SHORTAGE) {
+            shortage.notify_one();
+        }
+    }
+    String::from_utf8_lossy(&kept).into_owned()
+}
+
+/// Adds to what is kept, and takes out the middle of what is more than `most`.
+fn keep(kept: &mut Vec<u8>, piece: &[u8], most: usize) {
+    kept.extend_from_slice(piece);
+    if kept.len() > most {
+        kept.drain(most / 2..kept.len() - most.div_ceil(2));
+    }
+}
+
+fn too_long(deadline: Duration) -> Trouble {
+    let message = format!("the file could not be decoded within {} s", deadline.as_secs());
+    Trouble::Fail(Problem::new("too_long", message))
+}
+
+/// Limits a program that has just been started: it has hardly been loaded, and has not opened its input. `memory` is
+/// that of private writable mappings (`RLIMIT_DATA`, which counts them since Linux 4.7), in bytes. It may write no
+/// file; a pipe is none. Its processor time, all that there is until the deadline, ends only what outlives us.
+#[cfg(target_os = "linux")]
+fn limit(child: &Child, memory: u64, deadline: Duration) -> Result<(), Trouble> {
+    use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+
+    let unlimited = |why: String| {
+        let message = format!("the limits of the program that decodes videos cannot be set: {why}");
+        Trouble::Fail(Problem::new("backend_unavailable", message))
+    };
+    let pid = child.id().and_then(|it| i32::try_from(it).ok()).and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| unlimited("it has no process id".to_owned()))?;
+    let cores = available_parallelism().map_or(1, usize::from) as u64;
+    let limits = [
+        (Resource::Data, memory),
+        (Resource::Cpu, deadline.as_secs().max(1) * cores),
+        (Resource::Core, 0),
+        (Resource::Fsize, 0),
+    ];
+    for (resource, most) in limits {
+        // a limit that is lower already is inherited, and stays
+        let most = Some(getrlimit(resource).maximum.map_or(most, |it| it.min(most)));
+        let limit = Rlimit { current: most, maximum: most };
+        prlimit(Some(pid), resource, limit).map_err(|it| unlimited(it.to_string()))?;
+    }
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn limit(_: &Child, _: u64, _: Duration) -> Result<(), Trouble> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(20);
+
+    /// A run of the shell in the program's place.
+    async fn shell(script: &str, deadline: Duration, most: u64) -> Result<Ended<Vec<u8>>, Trouble> {
+        let arguments = ["-c", script].map(OsString::from);
+        let program = Program::new("sh".to_owned(), "/nowhere:/usr/bin:/bin".to_owned(), 1_000);
+        program.run(&arguments, deadline, async |stdout: &mut ChildStdout| whole(stdout, most).await).await
+    }
+
+    async fn check(script: &str, most: u64, code: &str, message: &str) {
+        let (found, skips) = match shell(script, SOON, most).await {
+            Err(Trouble::Skip(it)) => (it, true),
+            Err(Trouble::Fail(it)) => (it, false),
+            other => panic!("{script}: {other:?}"),
+        };
+        assert_eq!((found.code.as_str(), skips), (code, code == "unsupported_media"), "{script}: {found:?}");
+        assert!(found.message.contains(message), "{script}: {found:?}");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_run_has_no_environment_no_input_and_an_empty_folder() {
+        let ended = shell("pwd; ls -A | wc -l; cat; export -p; exit 3", SOON, 10_000).await.unwrap();
+        let text = String::from_utf8(ended.output).unwrap();
+        let mut lines = text.lines();
+        let folder = PathBuf::from(lines.next().unwrap());
+        assert!(folder.file_name().unwrap().to_string_lossy().starts_with(FOLDER), "{text}");
+        assert!(!folder.exists(), "it is removed");
+        assert_eq!((lines.next().unwrap().trim(), ended.code), ("0", 3), "{text}");
+        // a shell sets these three itself
+        let other = |it: &&str| !["PWD", "OLDPWD", "SHLVL"].iter().any(|own| it.contains(own));
+        assert_eq!(lines.find(other), None);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_stops_a_run_is_its_reason() {
+        let refused = "echo \"[hls @ 0x1] Format not on whitelist 'mov'\" >&2; exit 1";
+        check(refused, 10, "unsupported_media", "is a list, a script").await;
+        check("kill -9 $$", 10, "media_unreadable", "SIGKILL").await;
+        check("printf abc; kill -9 $$", 10, "media_unreadable", "SIGKILL").await;
+        check("echo 'x: Cannot allocate memory' >&2; exit 0", 10, "media_unreadable", "more memory than the 600 MB")
+            .await;
+        // it stands still after the message, as some do
+        check("echo 'x: Cannot allocate memory' >&2; exec sleep 60", 10, "media_unreadable", "more memory").await;
+        check("while :; do echo abc; done", 1_000, "media_unreadable", "more than 1000 bytes").await;
+        let quoted = shell("echo '    title : Cannot allocate memory' >&2", SOON, 10).await.unwrap();
+        assert!(quoted.messages.contains("title"));
+        let late = shell("exec sleep 60", Duration::from_millis(200), 10).await;
+        assert!(matches!(&late, Err(Trouble::Fail(it)) if it.code == "too_long"), "{late:?}");
+        let none = Program::new("no-such-program".to_owned(), String::new(), 1_000);
+        let none = none.run(&[], SOON, async |stdout: &mut ChildStdout| whole(stdout, 10).await).await;
+        assert!(matches!(&none, Err(Trouble::Fail(it)) if it.code == "backend_unavailable"), "{none:?}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_run_is_limited() {
+        // the limit of files is the last to be set
+        let script =
+            "until grep -q '^Max file size  *0  *0 ' /proc/self/limits; do :; done; cat /proc/self/limits; echo > x";
+        let ended = shell(script, SOON, 10_000).await;
+        assert!(ended.is_err() || ended.is_ok_and(|it| it.code != 0), "no file can be written");
+        let ended = shell(&script.replace("; echo > x", ""), SOON, 10_000).await.unwrap();
+        let text = String::from_utf8(ended.output).unwrap();
+        let number = |name: &str| -> u64 {
+            let line = text.lines().find_map(|it| it.strip_prefix(name)).unwrap();
+            line.split_whitespace().next().unwrap().parse().unwrap()
+        };
+        assert_eq!((number("Max core file size"), number("Max data size")), (0, 600 << 20), "{text}");
+        assert!(number("Max cpu time") >= SOON.as_secs(), "{text}");
+    }
+
+    #[test]
+    fn messages_keep_their_beginning_and_their_end() {
+        let mut kept = Vec::new();
+        for piece in ["abcd", "efgh", "ijkl", "mn"] {
+            keep(&mut kept, piece.as_bytes(), 7);
+        }
+        assert_eq!(kept, b"abcklmn");
+    }
+
+    #[test]
+    fn no_format_on_the_list_names_other_files() {
+        let list = demuxers();
+        let names: Vec<&str> = list.split(',').collect();
+        assert!(names.contains(&"mov") && names.contains(&"matroska") && names.len() > 50, "{list}");
+        let lists =
+            "hls applehttp dash webm_dash_manifest concat concatf imf image2 image2pipe sdp rtsp rtp vobsub bluray";
+        let others = "lavfi avisynth vapoursynth v4l2 tty ffmetadata srt ass webvtt mpsub svg_pipe data rawvideo";
+        for name in lists.split(' ').chain(others.split(' ')) {
+            assert!(!names.contains(&name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Who may call what, and what the parameters of the description stand for: a new operation is written down here.
+
+use crate::audit::callers::{Caller, Class};
+use crate::audit::operations::Operation;
+use crate::audit::planted::{GROUP, Planted, TYPE, USER};
+
+/// Who may call an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// Anybody.
+    Public,
+    /// Whoever sends the right secret in the body, to get a token for it.
+    Body,
+    /// Whoever holds the operator's key.
+    Operator,
+    /// A key with the scope `keys` of the application that the path names; or the operator.
+    Manager,
+    /// Iconik, with the secret of an application.
+    Iconik,
+    /// A key with this scope.
+    Scope(&'static str),
+    /// A key with the scope `inbox`; or a user with a token, for what the path names as this user's.
+    Own,
+    /// A key with the scope `inbox`; or any user of the application with a token.
+    Users,
+    /// The same, or whoever has a ticket.
+    Door,
+    /// A key with the scope `inbox`; or, where `InboxAuth=open` as here, whoever shows no key, and then for the one
+    /// application that is open.
+    Seed,
+}
+
+/// What must come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// This status.
+    Refused(u16),
+    /// Something about the caller's own, be it that there is no such thing, and nothing of others.
+    Own,
+}
+
+/// Methods (`*` for all), paths (a `*` at the end for all that begin so), and who may call them. The first that fits
+/// holds.
+const RULES: &[(&str, &str, Rule)] = &[
+    ("*", "/api/v1/Applications", Rule::Operator),
+    ("*", "/api/v1/Applications/{id}/*", Rule::Manager),
+    ("POST", "/api/v1/Authorization/GenerateJwtToken", Rule::Body),
+    ("POST", "/api/v1/Authorization/RefreshJwtToken", Rule::Body),
+    ("GET", "/api/v1/Notification/Jwks", Rule::Public),
+    ("*", "/api/v1/Notification/*", Rule::Scope("channels")),
+    ("*", "/api/v1/Image/*", Rule::Scope("images")),
+    ("*", "/api/v1/Media/*", Rule::Scope("media")),
+    ("GET", "/api/v1/Inbox/{user}/Notifications", Rule::Own),
+    ("GET", "/api/v1/Inbox/{user}/Notifications/{id}", Rule::Own),
+    ("GET", "/api/v1/Inbox/{user}/Counts", Rule::Own),
+    ("POST", "/api/v1/Inbox/{user}/Marks", Rule::Own),
+    ("*", "/api/v1/Inbox/{user}/Preferences", Rule::Own),
+    ("*", "/api/v1/Inbox/*", Rule::Scope("inbox")),
+    ("GET", "/api/v1/Groups/{group}/Notifications*", Rule::Own),
+    ("*", "/api/v1/Groups/*", Rule::Scope("inbox")),
+    ("GET", "/api/v1/Everyone/Notifications*", Rule::Users),
+    ("*", "/api/v1/Everyone/*", Rule::Scope("inbox")),
+    ("*", "/api/v1/Types*", Rule::Scope("inbox")),
+    ("POST", "/hubs/notifications/negotiate", Rule::Door),
+    ("*", "/notifications/*", Rule::Seed),
+    ("GET", "/iconik/ready", Rule::Public),
+    ("POST", "/iconik/*", Rule::Iconik),
+];
+
+/// Parameters of queries that narrow a list or shape an answer, and headers: those that matter the callers have.
+#[rustfmt::skip]
+const LEFT: &[&str] = &[
+    "after", "archived", "before", "cursor", "dryRun", "format", "identifier", "limit", "lowResolution",
+    "negotiateVersion", "read", "references", "results", "since", "status", "system", "type", "useStatefulReconnect",
+    "Idempotency-Key", "X-Extended", "X-Reveal-Secrets", "x-operator-key", "x-webhook-secret",
+];
+
+/// Who may call an operation; `None` if nobody has said.
+pub(crate) fn rule(method: &str, path: &str) -> Option<Rule> {
+    let fits = |it: &&(&str, &str, Rule)| {
+        let same = it.1.strip_suffix('*').map_or(path == it.1, |front| path.starts_with(front));
+        same && (it.0 == "*" || it.0 == method)
+    };
+    RULES.iter().find(fits).map(|it| it.2)
+}
+
+impl Rule {
+    /// What the description says of it: names of its `security`, in order.
+    pub(crate) fn security(self) -> &'static [&'static str] {
+        match self {
+            Self::Public | Self::Body | Self::Operator | Self::Iconik | Self::Seed => &[],
+            Self::Manager | Self::Scope(_) => &["keys"],
+            Self::Own | Self::Users | Self::Door => &["keys", "user"],
+        }
+    }
+
+    /// The scope that a key needs, where a key is good for anything.
+    pub(crate) fn scope(self) -> Option<&'static str> {
+        match self {
+            Self::Public | Self::Body | Self::Operator | Self::Iconik => None,
+            Self::Manager => Some("keys"),
+            Self::Scope(it) => Some(it),
+            Self::Own | Self::Users | Self::Door | Self::Seed => Some("inbox"),
+        }
+    }
+
+    /// What a caller gets; `None` for whoever may do this, and for what there is nothing to try.
+    pub(crate) fn expects(self, caller: &Caller, operation: &Operation) -> Option<Expected> {
+        use Expected::{Own, Refused};
+        if let Class::Lacking(scope) = caller.class
+            && self.scope().unwrap_or("media") != scope
+        {
+            return None; // that key has what this needs
+        }
+        let keyed = caller.has("x-api-key");
+        if caller.broken && matches!(self, Self::Public | Self::Body | Self::Seed) {
+            return None; // the body is all that there is to be wrong
+        }
+        // of the other application: what is here is not there
+        let own = if operation.foreign { Refused(404) } else { Own };
+        let named = operation.names_application && caller.names_them;
+        Some(match (self, caller.class) {
+            (Self::Public, _) => Own,
+            (Self::Body | Self::Operator | Self::Iconik, _) => Refused(401),
+            (Self::Seed, _) if !keyed => Own,
+            (_, Class::Lacking(_)) => Refused(403),
+            (_, Class::Foreign) if named => Refused(403),
+            (_, Class::Foreign) => own,
+            (Self::Own | Self::Users | Self::Door, Class::Stranger) => own,
+            (Self::Own, Class::John) => Refused(403),
+            (Self::Own | Self::Users | Self::Door, Class::Jane) => return None,
+            (Self::Users | Self::Door, Class::John) | (Self::Door, Class::Ticket) => return None,
+            (_, Class::Nobody | Class::Jane | Class::John | Class::Stranger | Class::Ticket) => Refused(401),
+        })
+    }
+}
+
+/// What a parameter is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fill {
+    /// The application that the caller says it acts for.
+    Application,
+    /// The application that is attacked, whoever calls.
+    Tenant(String),
+    /// The id of something that this application has, and no other.
+    Theirs(String),
+    /// A name that each application may use.
+    Shared(String),
+    /// Nothing: it narrows, or shows more.
+    Left,
+}
+
+/// What a parameter is given; `None` if nobody has said. `place` is `path`, `query` or `header`.
+pub(crate) fn fill(method: &str, path: &str, place: &str, name: &str, it: &Planted) -> Option<Fill> {
+    let theirs = |it: &str| Some(Fill::Theirs(it.to_owned()));
+    let shared = |it: &str| Some(Fill::Shared(it.to_owned()));
+    match (place, name) {
+        ("path", "id") => match path.split("{id}").next().unwrap_or_default() {
+            "/api/v1/Applications/" => Some(Fill::Tenant(it.app.clone())),
+            "/api/v1/Media/Buckets/" => theirs(&it.bucket),
+            "/api/v1/Media/Items/" => theirs(&it.item),
+            "/api/v1/Notification/Deliveries/" => theirs(&it.delivery),
+            "/api/v1/Inbox/{user}/Notifications/" => theirs(&it.notification),
+            "/api/v1/Inbox/{user}/Connections/" | "/api/v1/Groups/{group}/Connections/" => theirs(&it.connection),
+            "/api/v1/Groups/{group}/Notifications/" => theirs(&it.of_group),
+            "/api/v1/Everyone/Notifications/" => theirs(&it.of_everyone),
+            // a user's inbox to read, a notification to mark
+            "/notifications/" if method == "GET" => shared(USER),
+            "/notifications/" => theirs(&it.notification),
+            _ => None,
+        },
+        ("path", "key") => theirs(&it.key),
+        ("path" | "query", "user") | ("query", "userId") => shared(USER),
+        ("path", "group") => shared(GROUP),
+        ("path", "type") => shared(TYPE),
+        ("path", "action") => shared("process"),
+        ("query", "applicationId") => Some(Fill::Application),
+        ("query", "configurationId") => theirs(&it.channel),
+        ("query", "notification") => theirs(&it.told),
+        ("query", "imageRenderProcessId") => theirs(&it.process),
+        ("query", "taskId") => theirs(&it.task),
+        ("query", "bucket") => shared(&it.bucket), // a filter: of others there is nothing
+        ("query" | "header", name) if LEFT.contains(&name) => Some(Fill::Left),
+        _ => None,
+    }
+}
