@@ -1,5 +1,6 @@
 //! Names of users and groups: what goes in is what comes out, whatever the transport; what cannot travel is refused.
 
+use futures_util::StreamExt;
 use reqwest::header::AUTHORIZATION;
 use serde_json::{Value, json};
 use system_tests::socket::Socket;
@@ -35,48 +36,49 @@ fn names(seed: u64) -> Vec<String> {
 #[test]
 fn the_name_that_goes_in_is_the_name_that_comes_out() {
     World::run(async |world| {
-        for name in names(world.seed) {
-            let path = format!("/api/v1/Inbox/{}", encoded(&name));
-            // a token is for the user that was named, and nobody whose name is that text decoded once more
-            let (status, pass) = world.ask("POST", &format!("{path}/Tokens"), Some(json!({ "groups": [&name] }))).await;
-            assert_eq!(status, 201, "{name:?}: {pass}");
-            let token = text(&pass["token"]);
-            assert_eq!((&claims(&token)["sub"], &claims(&token)["groups"]), (&json!(name), &json!([name])));
-            let (status, sent) =
-                world.ask("POST", &format!("{path}/Notifications"), Some(json!({ "title": "one" }))).await;
-            assert_eq!((status, &sent[0]["user"]), (201, &json!(name)), "{sent}");
-            // the user's own token reads that inbox over HTTP …
-            let url = format!("{}{path}/Notifications", world.stack.url);
-            let read = world.http.get(&url).header(AUTHORIZATION, format!("Bearer {token}")).send().await.unwrap();
-            assert_eq!(read.status(), 200, "{name:?}");
-            let read: Value = read.json().await.unwrap();
-            assert_eq!((read["items"].as_array().unwrap().len(), &read["items"][0]["id"]), (1, &sent[0]["id"]));
-            let two = Some(json!({ "title": "two" }));
-            let (_, second) = world.ask("POST", &format!("{path}/Notifications"), two).await;
-            // the same inbox on sockets: a ticket, and a key pair with the name in the query
-            let (_, pass) = world.ask("POST", &format!("{path}/Tickets"), Some(json!({}))).await;
-            let keys = [("x-api-key", world.keys.api_key.as_str()), ("x-api-secret", world.keys.api_secret.as_str())];
-            for (query, headers) in [
-                (format!("ticket={}", text(&pass["ticket"])), &[][..]),
-                (format!("user={}", encoded(&name)), &keys[..]),
-            ] {
-                let url = format!("{}/api/v1/Inbox/Socket?{query}", world.stack.url);
-                let mut socket = Socket::open(&url, headers).await.unwrap();
-                socket.say(&json!({ "action": "resume", "after": read["items"][0]["cursor"] })).await;
-                let frame = socket.wait("notifications").await;
-                let found = (&frame["stream"], &frame["items"][0]["id"]);
-                assert_eq!(found, (&json!(format!("user:{name}")), &second[0]["id"]));
-            }
-            // the seed's socket has the name in its path
-            let url = format!("{}/notifications/ws/{}", world.stack.url, encoded(&name));
-            let mut socket = Socket::open(&url, &keys).await.unwrap();
-            let unread = socket.next().await.unwrap().to_string();
-            assert!(unread.contains(&text(&sent[0]["id"])) && unread.contains(&text(&second[0]["id"])), "{unread}");
-            // and SignalR's negotiation in its query
-            let path = format!("/hubs/notifications/negotiate?negotiateVersion=1&user={}", encoded(&name));
-            assert_eq!(world.ask("POST", &path, None).await.0, 200, "{name:?}");
-        }
+        let side_by_side = futures_util::stream::iter(names(world.seed));
+        side_by_side.for_each_concurrent(4, async |name| every_transport(world, &name).await).await;
     });
+}
+
+async fn every_transport(world: &World<'_>, name: &str) {
+    let path = format!("/api/v1/Inbox/{}", encoded(name));
+    // a token is for the user that was named, and nobody whose name is that text decoded once more
+    let (status, pass) = world.ask("POST", &format!("{path}/Tokens"), Some(json!({ "groups": [name] }))).await;
+    assert_eq!(status, 201, "{name:?}: {pass}");
+    let token = text(&pass["token"]);
+    assert_eq!((&claims(&token)["sub"], &claims(&token)["groups"]), (&json!(name), &json!([name])));
+    let (status, sent) = world.ask("POST", &format!("{path}/Notifications"), Some(json!({ "title": "one" }))).await;
+    assert_eq!((status, &sent[0]["user"]), (201, &json!(name)), "{sent}");
+    // the user's own token reads that inbox over HTTP …
+    let url = format!("{}{path}/Notifications", world.stack.url);
+    let read = world.http.get(&url).header(AUTHORIZATION, format!("Bearer {token}")).send().await.unwrap();
+    assert_eq!(read.status(), 200, "{name:?}");
+    let read: Value = read.json().await.unwrap();
+    assert_eq!((read["items"].as_array().unwrap().len(), &read["items"][0]["id"]), (1, &sent[0]["id"]));
+    let two = Some(json!({ "title": "two" }));
+    let (_, second) = world.ask("POST", &format!("{path}/Notifications"), two).await;
+    // the same inbox on sockets: a ticket, and a key pair with the name in the query
+    let (_, pass) = world.ask("POST", &format!("{path}/Tickets"), Some(json!({}))).await;
+    let keys = [("x-api-key", world.keys.api_key.as_str()), ("x-api-secret", world.keys.api_secret.as_str())];
+    for (query, headers) in
+        [(format!("ticket={}", text(&pass["ticket"])), &[][..]), (format!("user={}", encoded(name)), &keys[..])]
+    {
+        let url = format!("{}/api/v1/Inbox/Socket?{query}", world.stack.url);
+        let mut socket = Socket::open(&url, headers).await.unwrap();
+        socket.say(&json!({ "action": "resume", "after": read["items"][0]["cursor"] })).await;
+        let frame = socket.wait("notifications").await;
+        let found = (&frame["stream"], &frame["items"][0]["id"]);
+        assert_eq!(found, (&json!(format!("user:{name}")), &second[0]["id"]));
+    }
+    // the seed's socket has the name in its path
+    let url = format!("{}/notifications/ws/{}", world.stack.url, encoded(name));
+    let mut socket = Socket::open(&url, &keys).await.unwrap();
+    let unread = socket.next().await.unwrap().to_string();
+    assert!(unread.contains(&text(&sent[0]["id"])) && unread.contains(&text(&second[0]["id"])), "{unread}");
+    // and SignalR's negotiation in its query
+    let path = format!("/hubs/notifications/negotiate?negotiateVersion=1&user={}", encoded(name));
+    assert_eq!(world.ask("POST", &path, None).await.0, 200, "{name:?}");
 }
 
 #[test]
