@@ -29,7 +29,9 @@ fn guesses_of_every_kind_are_counted_and_a_right_key_pair_is_never_locked_out() 
         let url = |path: &str| format!("{}{path}", world.stack.url);
         let app = world.keys.application_id.as_str();
         let from = |request: RequestBuilder, last: u32| request.header("x-forwarded-for", format!("203.0.113.{last}"));
-        let forged = format!("Bearer {}", world.token("jane", &[]).await.replace('.', ".e30."));
+        let right = format!("Bearer {}", world.token("jane", &[]).await);
+        let (front, _) = right.rsplit_once('.').unwrap();
+        let forged = format!("{front}.{}", "A".repeat(43)); // the claims are ours, the signature is nobody's
         let pair = |it: RequestBuilder| {
             it.header("x-api-key", &world.keys.api_key).header("x-api-secret", &world.keys.api_secret)
         };
@@ -59,6 +61,9 @@ fn guesses_of_every_kind_are_counted_and_a_right_key_pair_is_never_locked_out() 
         for last in 4..=6 {
             for _ in 0..10 {
                 assert_eq!(pair(from(world.http.get(&inbox), last)).send().await.unwrap().status(), 200);
+                let with_token = from(world.http.get(&inbox), last).header("authorization", &right);
+                assert_eq!(with_token.send().await.unwrap().status(), 200, "nor is a right token of ours");
+                assert_eq!(from(world.http.get(&inbox), last).send().await.unwrap().status(), 401, "no guess");
             }
         }
     });
@@ -98,7 +103,7 @@ fn an_issuer_that_fails_is_remembered_and_said_to_fail() {
         for _ in 0..40 {
             let answer = ask(issuer.token(&claims(json!({})))).await;
             let after: u32 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
-            assert_eq!((answer.status().as_u16(), (1..=60).contains(&after)), (503, true));
+            assert_eq!((answer.status().as_u16(), (1..=15).contains(&after)), (503, true));
         }
         // each process of the function asks once
         assert!(issuer.visits() <= 8, "asked {} times", issuer.visits());

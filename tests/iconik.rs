@@ -225,9 +225,11 @@ fn another_systems_queue_is_read_and_its_messages_are_understood() {
                 (world.get("/api/v1/Media/Iconik").await["domain"] == own).then_some(())
             })
             .await;
+        // another application, with an Iconik of its own, which has said that its token is of another domain
         let claimer = World::open(world.stack).await;
-        let claim = json!({ "iconik_domain_id": own });
-        assert_eq!(claimer.ask("PUT", "/api/v1/Media/Settings", Some(claim)).await.0, 200);
+        let theirs = claimer.iconik(json!({ "iconik_domain_id": own })).await;
+        theirs.iconik.fail(json!({ "lose": 1_000 }));
+        let claimed = theirs.iconik.upload("claimed.jpg", &media("astronaut.jpg")).await;
         manager.iconik.fail(json!({ "lose": 1_000 }));
         let one = manager.iconik.upload("one.jpg", &media("astronaut.jpg")).await;
         let two = manager.iconik.upload("two.jpg", &media("chelsea.jpg")).await;
@@ -239,6 +241,7 @@ fn another_systems_queue_is_read_and_its_messages_are_understood() {
             })
         };
         // bare on our own queue, and wrapped by a Lambda URL on another's
+        world.queue("IconikQueue", &event(&claimed).to_string());
         world.queue("IconikQueue", &event(&one).to_string());
         world.assets_ended(1).await;
         let wrapped = json!({ "version": "2.0", "isBase64Encoded": false, "body": event(&two).to_string() });
@@ -255,7 +258,8 @@ fn another_systems_queue_is_read_and_its_messages_are_understood() {
         world.check_iconik().await;
         world.assets_ended(2).await;
         assert!(claimer.items("").await.is_empty(), "a claim is told nothing");
-        assert!(claimer.leftovers().is_empty());
+        claimer.until("nothing is left of it", async || claimer.leftovers().is_empty().then_some(())).await;
+        claimer.set_up(&theirs, json!({ "system": [] })).await;
         world.set_up(&manager, json!({ "system": [] })).await;
     });
 }

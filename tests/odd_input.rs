@@ -74,9 +74,9 @@ fn cursors_that_were_never_given_are_refused() {
 }
 
 #[test]
-fn addresses_with_line_breaks_and_blanks_are_refused_wherever_they_are_given() {
+fn addresses_with_line_breaks_are_refused_wherever_they_are_given() {
     World::run(async |world| {
-        for blank in ["\r", "\n", "\t", " "] {
+        for blank in ["\r", "\n", "\t", "\u{7f}"] {
             let url = format!("http://127.0.0.1:9/a{blank}b");
             for (kind, form) in [
                 ("WebHook", vec![("webHookUrl", url.as_str())]),

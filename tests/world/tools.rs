@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -150,10 +151,14 @@ impl Drop for Rabbit {
     }
 }
 
-/// A port that was free a moment ago, and the next one most likely.
+/// Two ports in a row that are free, below those that the system gives away itself (32768 and up, Linux): a broker that is
+/// stopped finds its port free when it comes back, whoever connects to whom meanwhile.
 fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + u16::try_from(std::process::id() % 5_000).unwrap_or_default() * 2;
+    let free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let mut ports = (0..1_000).map(|_| first + NEXT.fetch_add(2, Ordering::Relaxed));
+    ports.find(|it| free(*it) && free(*it + 1)).expect("two free ports")
 }
 
 /// Runs a program to its end with this input; answers what it printed, or what it complained of.

@@ -2,7 +2,7 @@
 //! every secret that it leaves out or masks, stays as it was.
 
 use channels::secret;
-use domain::address::{judge, judge_broker, origin};
+use domain::address::{judge_broker, judge_new, origin, written_plainly};
 use domain::bucket::Sealed;
 use domain::channel::{Channel, Format, Kind, RabbitMq, SignalR, SigningKey, Target, Webhook, is_pattern};
 use domain::delivery::Schedule;
@@ -22,7 +22,12 @@ use published::Refusal;
 pub(crate) struct Read {
     pub(crate) channel: Channel,
     pub(crate) signing_secret: Option<String>,
+    /// The receiver was asked a moment ago whether it wants to be called, and has not agreed.
+    pub(crate) just_asked: bool,
 }
+
+/// A receiver that has not agreed is asked again after this time at the earliest.
+const ASKED_AGAIN: time::Duration = time::Duration::minutes(1);
 
 /// Reads a channel of a kind; `before` is the one that it replaces.
 pub(crate) async fn read(
@@ -50,6 +55,8 @@ pub(crate) async fn read(
     };
     // one of the published format was never asked
     let confirmed = before.as_ref().is_some_and(|it| it.format == Format::Native && !it.unconfirmed) && same_place;
+    let just_asked =
+        same_place && before.as_ref().is_some_and(|it| it.unconfirmed && now - it.updated_at < ASKED_AGAIN);
     let active = form.flag("IsActive", true)?;
     let kept = before.as_ref();
     let channel = Channel {
@@ -78,7 +85,7 @@ pub(crate) async fn read(
         updated_at: now,
         target,
     };
-    Ok(Read { channel, signing_secret })
+    Ok(Read { channel, signing_secret, just_asked })
 }
 
 struct Sealing<'a> {
@@ -126,7 +133,7 @@ impl Sealing<'_> {
         if shown.is_none() && text.contains(MASK) {
             return Err(refused("its masked values are not those that were there".to_owned()));
         }
-        let judged = judge(shown.map_or(text, String::as_str), &self.state.allowed);
+        let judged = judge_new(shown.map_or(text, String::as_str), &self.state.allowed);
         let whole = judged.map_err(|why| refused(why.to_string()))?.to_string();
         let url = masked(&whole);
         let sealed = if url == whole {
@@ -168,6 +175,7 @@ async fn rabbit(sealing: &Sealing<'_>, form: &Form) -> Result<Target, Refusal> {
     let before = sealing.before.and_then(|it| if let Target::RabbitMq(it) = &it.target { Some(it) } else { None });
     let url = form.required("Url")?;
     let refused = |why| wrong("Url", format!("The Url is refused: {why}."));
+    written_plainly(url).map_err(refused)?;
     let broker = judge_broker(url, &sealing.state.allowed).map_err(refused)?;
     // or a caller could have a stored password sent to an address of its choice
     let moved = |it: &RabbitMq| {

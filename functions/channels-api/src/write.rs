@@ -36,7 +36,8 @@ pub(crate) async fn create_webhook(
     create(&state, &caller, Kind::Webhook, &headers, &form).await
 }
 
-/// Replaces a webhook's configuration. A signing secret that is not given stays; the same goes for our additions.
+/// Replaces a webhook's configuration. A signing secret that is not given stays; the same goes for our additions. One that
+/// moves to another origin gets a new signing secret, which `X-Extended: true` shows; so does `RotateSecret` later.
 #[utoipa::path(put, path = "/api/v1/Notification/ChannelConfiguration/WebHook", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query), ("configurationId" = String, Query)),
     request_body(content_type = "multipart/form-data", content = Object, description = "as for POST"),
@@ -148,7 +149,7 @@ async fn answer(
     now: OffsetDateTime,
 ) -> Result<Json<Configuration>, Refusal> {
     let channel = &read.channel;
-    if channel.unconfirmed && channel.active {
+    if channel.unconfirmed && channel.active && !read.just_asked {
         challenge(state, channel, now).await?;
     }
     let mut answer = Configuration::new(channel);

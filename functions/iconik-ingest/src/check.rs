@@ -15,12 +15,12 @@ use crate::handler::{At, Parts, Trouble};
 use crate::pull;
 
 /// Looks, repairs, catches up.
-pub(crate) async fn run(parts: &Parts, at: &At, app: AppId, now: OffsetDateTime) -> Result<(), Trouble> {
+pub(crate) async fn run(parts: &Parts, at: &mut At, app: AppId, now: OffsetDateTime) -> Result<(), Trouble> {
     let (user, domain) = at.iconik.myself().await?;
     learn(parts, at, app, &user, domain.as_deref()).await?;
     let named =
         domain.filter(|_| at.settings.iconik_url.as_ref().is_some_and(|it| is_iconiks(it, &parts.iconik_hosts)));
-    belong(parts, at, app, named.as_deref()).await?;
+    belong(parts, at, app, named).await?;
     let secret = match &at.settings.iconik_webhook_secret {
         Some(it) => {
             parts.secrets.open(app, entry::secrets::ICONIK_SECRET, it).await.map_err(|it| Trouble::Ours(it.into()))?
@@ -50,7 +50,6 @@ pub(crate) async fn run(parts: &Parts, at: &At, app: AppId, now: OffsetDateTime)
         plan.next.next_at = plan.next.next_at.min(domain::millis(now + Duration::MINUTE));
         pull::run(parts, at, app, now).await?;
     }
-    plan.next.domain = named;
     if !plan.news.is_empty() {
         let write_id = format!("{app}.check.{}", domain::millis(now));
         parts.table.append(app, &Stream::App, &plan.news, &write_id, now).await?;
@@ -89,14 +88,18 @@ async fn learn(parts: &Parts, at: &At, app: AppId, user: &str, domain: Option<&s
     Ok(())
 }
 
-/// Keeps which Iconik domain's events on the common queue are for the application: the one that Iconik itself named.
-async fn belong(parts: &Parts, at: &At, app: AppId, named: Option<&str>) -> Result<(), Trouble> {
-    let before = at.state.domain.as_deref();
-    if let Some(old) = before.filter(|it| Some(*it) != named) {
+/// Keeps which Iconik domain's events on the common queue are for the application: the one that Iconik itself named. Row
+/// and state are written before anything else can fail, and the row with each check: whoever was in between is put right.
+async fn belong(parts: &Parts, at: &mut At, app: AppId, named: Option<String>) -> Result<(), Trouble> {
+    if let Some(old) = at.state.domain.as_ref().filter(|it| Some(*it) != named.as_ref()) {
         parts.table.put_domain(old, app, false).await?;
     }
-    if let Some(domain) = named.filter(|it| Some(*it) != before) {
+    if let Some(domain) = &named {
         parts.table.put_domain(domain, app, true).await?;
+    }
+    if at.state.domain != named {
+        at.state.domain = named;
+        parts.table.put_manager(app, &at.state, true).await?;
     }
     Ok(())
 }

@@ -77,13 +77,13 @@ async fn obey(parts: &Parts, now: OffsetDateTime, order: IngestOrder) -> Result<
         return Ok(parts.queue.send(&order, parts.blocked()).await?);
     }
     let iconik = parts.connections.of(order.app, &settings).await?;
-    let at = At { settings, iconik, state };
+    let mut at = At { settings, iconik, state };
     let outcome = match &order.what {
         Ingest::Asset { asset, version } => asset::look(parts, &at, &order, *asset, *version, now).await,
         Ingest::EndJob { job, error } => {
             at.iconik.end_job(*job, "FAILED", Some(error)).await.map(|()| End::Done).map_err(Trouble::from)
         }
-        Ingest::Check => check::run(parts, &at, order.app, now).await.map(|()| End::Done),
+        Ingest::Check => check::run(parts, &mut at, order.app, now).await.map(|()| End::Done),
         _ => walk::step(parts, &at, &order).await.map(|()| End::Done),
     };
     match outcome {

@@ -4,7 +4,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use axum::Json;
 use axum::extract::State as Shared;
 use domain::ItemId;
-use domain::address::judge;
+use domain::address::judge_new;
 use domain::image::{Format, KINDS, OPEN, Process, Source, Task, render_kinds, upload_key};
 use domain::item::Status;
 use domain::masking::masked;
@@ -106,7 +106,7 @@ async fn source(
         },
         (None, Some(url), None) => {
             let refused = |why| Refusal::Field("ProductImageUrl", format!("The ProductImageUrl is refused: {why}."));
-            let whole = judge(url, &state.allowed).map_err(refused)?.to_string();
+            let whole = judge_new(url, &state.allowed).map_err(refused)?.to_string();
             let url = masked(&whole);
             if url == whole {
                 return Ok(Source::Url { url, sealed: None });

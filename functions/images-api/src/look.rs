@@ -141,7 +141,10 @@ pub(crate) async fn download(Shared(state): Shared<State>, caller: Caller) -> Re
 }
 
 async fn process(state: &State, caller: &Caller, id: &str) -> Result<Process, Refusal> {
-    let found = state.table.process(caller.app, id).await.map_err(Refusal::internal)?;
     let shown: String = id.chars().take(64).collect();
+    let found = match id {
+        it if it == shown => state.table.process(caller.app, id).await.map_err(Refusal::internal)?,
+        _ => None, // too long for an id of ours, which are UUIDs
+    };
     found.ok_or_else(|| Refusal::NotThere(format!("Process {shown} not found for Application {}.", caller.app)))
 }

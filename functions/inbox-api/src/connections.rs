@@ -159,12 +159,18 @@ pub(crate) async fn say(
     }
 }
 
+/// Ids of connections are sixteen letters (API Gateway); what is much longer is none, and too long for a key.
+const MOST_ID: usize = 128;
+
 fn missing() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "no-such-connection", "there is no open connection of that id")
 }
 
 /// A connection of the application, and of the user if one is named.
 pub(crate) async fn one(state: &State, app: AppId, user: Option<&str>, id: &str) -> Result<Connection, Problem> {
+    if id.len() > MOST_ID {
+        return Err(missing());
+    }
     let found = state.table.connection(id).await?;
     let own = |it: &Connection| it.member.app == app && user.is_none_or(|user| user == it.member.user);
     found.filter(own).ok_or_else(missing)

@@ -73,8 +73,9 @@ pub(crate) async fn list(
     Path(user): Path<String>,
     filter: Result<Query<Filter>, QueryRejection>,
 ) -> Result<Json<InboxPage>, Problem> {
+    let stream = stream(&user)?;
     let marks = state.table.marks(app, &user).await?;
-    narrowed(&state, app, stream(&user)?, &marks, filter).await
+    narrowed(&state, app, stream, &marks, filter).await
 }
 
 /// What a group was told, newest first, or from a cursor on. Nobody's marks are on it.

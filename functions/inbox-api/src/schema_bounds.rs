@@ -168,6 +168,8 @@ impl<'a> Reader<'a> {
                 _ => return refused("reference", at, "a subschema has no id of its own; use `$defs` or `$anchor`"),
             },
             ("$anchor" | "$dynamicAnchor", Value::String(name)) => self.anchor(own, name, at)?,
+            // draft 2019-09, section 8.2.4.2.1: always the root, whatever else it says
+            ("$recursiveRef", to) if to != "#" => return refused("reference", at, "`$recursiveRef` is always `#`"),
             ("$ref" | "$dynamicRef" | "$recursiveRef", Value::String(to)) => {
                 self.references.push((own, at.to_owned(), to.as_str()));
             }

@@ -119,7 +119,7 @@ async fn several(
 
 /// Reads a notification, and holds its data against the schema of its type, if the application has given one.
 async fn checked(state: &State, app: AppId, it: Value, now: OffsetDateTime, for_a_user: bool) -> Result<News, Problem> {
-    let it: NotificationIn = serde_json::from_value(it).map_err(|why| Problem::invalid("", why.to_string()))?;
+    let it: NotificationIn = entry::http::json::read(&it)?;
     if it.for_inboxes() && !for_a_user {
         return Err(Problem::invalid("expiresAt, collapseKey", "these are for the inbox of a user"));
     }
@@ -159,7 +159,7 @@ pub(crate) async fn to_many(
     headers: HeaderMap,
     Body(body): Body<Value>,
 ) -> Result<Response, Problem> {
-    let many: Many = serde_json::from_value(body.clone()).map_err(|why| Problem::invalid("", why.to_string()))?;
+    let many: Many = entry::http::json::read(&body)?;
     if many.users.is_empty() || many.users.len() > BATCH {
         return Err(Problem::invalid("users", format!("1 to {BATCH} users")));
     }

@@ -28,6 +28,7 @@ const KEPT: Duration = Duration::from_secs(10);
 /// of its patterns, though few kilobytes as a rule; the function has 256 MB.
 const MOST_FREE: usize = 500;
 const MOST_KEPT: usize = 32;
+const MOST_HEAVY: usize = 4;
 /// How long compiling a schema, or holding data against it, may take until nobody waits for it any more. With 256 MB this
 /// is 0.3 s of a processor, several times what the bounds and the budget allow (`schema.rs`).
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -50,13 +51,15 @@ pub struct Types {
     /// Types without schema.
     free: Arc<Remembered<(AppId, String), ()>>,
     held: Arc<Remembered<(AppId, String), Held>>,
+    /// The same of heavy schemas: a few, so that a batch compiles one once.
+    heavy: Arc<Remembered<(AppId, String), Held>>,
     times: Arc<Times>,
 }
 
 impl Default for Types {
     fn default() -> Self {
-        let (free, held) = (Remembered::new(MOST_FREE), Remembered::new(MOST_KEPT));
-        Self { free: Arc::new(free), held: Arc::new(held), times: Arc::default() }
+        let [held, heavy] = [MOST_KEPT, MOST_HEAVY].map(|it| Arc::new(Remembered::new(it)));
+        Self { free: Arc::new(Remembered::new(MOST_FREE)), held, heavy, times: Arc::default() }
     }
 }
 
@@ -82,7 +85,7 @@ impl Types {
         if self.free.get(&key).is_some() {
             return Ok(None);
         }
-        if let Some(it) = self.held.get(&key) {
+        if let Some(it) = self.held.get(&key).or_else(|| self.heavy.get(&key)) {
             return Ok(Some(it));
         }
         let Some(schema) = table.type_schema(app, kind).await? else {
@@ -93,9 +96,9 @@ impl Types {
             Ok(schema) => Held::Good(Arc::new(schema)),
             Err(why) => Held::Refused(why.into()),
         };
-        if !matches!(&held, Held::Good(it) if !it.is_light()) {
-            self.held.put(key, held.clone(), KEPT);
-        }
+        let heavy = matches!(&held, Held::Good(it) if !it.is_light());
+        let kept = if heavy { &self.heavy } else { &self.held };
+        kept.put(key, held.clone(), KEPT);
         Ok(Some(held))
     }
 
@@ -189,7 +192,7 @@ pub(crate) async fn delete(
     Caller(app): Caller,
     Path(kind): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    if state.table.delete_type(app, &kind).await? {
+    if is_type(&kind) && state.table.delete_type(app, &kind).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem::new(StatusCode::NOT_FOUND, "no-such-type", "the type has no schema"))

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State as Shared;
 use axum::http::{HeaderMap, StatusCode};
 use domain::AppId;
-use domain::address::{Allowed, judge};
+use domain::address::{Allowed, judge_new};
 use domain::application::{Gift, Scope, may_give};
 use domain::bucket::{ProcessorKind, Sealed, System};
 use domain::id::{hex, sha256_hex};
@@ -149,7 +149,7 @@ impl SettingsBody {
             ("sqs_queue_url", &self.sqs_queue_url),
         ] {
             if let Some(url) = url {
-                judge(url, allowed).map_err(|why| Problem::invalid(field, why.to_string()))?;
+                judge_new(url, allowed).map_err(|why| Problem::invalid(field, why.to_string()))?;
             }
         }
         for (field, text, most) in [

@@ -26,7 +26,7 @@ async fn main() -> Result<(), entry::Error> {
         s3: start.s3(),
         results: start.text("RESULTS"),
         lease: time::Duration::seconds(i64::from(start.number("LEASE_SECONDS"))),
-        ffmpeg: media::program::Program::new(start.text("FFMPEG"), start.text("PATH"), start.memory_mb()),
+        ffmpeg: media::program::Program::new(start.text("FFMPEG"), start.search_path(), start.memory_mb()),
         allowed,
         meter,
     };

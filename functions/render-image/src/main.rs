@@ -18,7 +18,7 @@ async fn main() -> Result<(), entry::Error> {
         s3: start.s3(),
         results: start.text("RESULTS"),
         deadline: std::time::Duration::from_secs(u64::from(start.number("PROCESS_SECONDS")) * 4 / 5),
-        ffmpeg: media::program::Program::new(start.text("FFMPEG"), start.text("PATH"), start.memory_mb()),
+        ffmpeg: media::program::Program::new(start.text("FFMPEG"), start.search_path(), start.memory_mb()),
         client: guard::client(&allowed, Some(std::time::Duration::from_secs(60)))?,
         allowed,
         meter,

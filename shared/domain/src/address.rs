@@ -23,8 +23,8 @@ pub enum Refused {
     Credentials,
     #[error("the virtual host is UTF-8 of at most 255 bytes without control characters")]
     VirtualHost,
-    #[error("the address holds blanks or control characters")]
-    Blank,
+    #[error("the address holds line breaks or other control characters")]
+    Control,
     #[error("the address is longer than 2048 characters")]
     TooLong,
     #[error("port {0} is not among {1:?}")]
@@ -78,7 +78,9 @@ const AMQP: &[u16] = &[5671, 5672];
 ///
 /// Plain `http`, any port and `localhost` are for allowed networks only.
 pub fn judge(text: &str, allowed: &Allowed) -> Result<Url, Refused> {
-    written_plainly(text)?;
+    if text.len() > 2048 {
+        return Err(Refused::TooLong);
+    }
     let url = Url::parse(text).map_err(|_| Refused::NotAUrl)?;
     if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
         return Err(Refused::Surplus);
@@ -98,13 +100,16 @@ pub fn judge(text: &str, allowed: &Allowed) -> Result<Url, Refused> {
     }
 }
 
-/// URL parsers pass over line breaks, tabs and blanks around an address, and whoever reads the text does not.
-fn written_plainly(text: &str) -> Result<(), Refused> {
-    match () {
-        () if text.len() > 2048 => Err(Refused::TooLong),
-        () if text.chars().any(|it| it.is_control() || it.is_whitespace()) => Err(Refused::Blank),
-        () => Ok(()),
-    }
+/// Judges an address that is about to be stored, as [`judge`] does: store what it answers, which is as the parser reads it.
+/// URL parsers pass over line breaks and tabs, and whoever reads the text does not: none are taken.
+pub fn judge_new(text: &str, allowed: &Allowed) -> Result<Url, Refused> {
+    written_plainly(text)?;
+    judge(text, allowed)
+}
+
+/// Whether a text that is about to be stored holds no control characters.
+pub fn written_plainly(text: &str) -> Result<(), Refused> {
+    if text.chars().any(char::is_control) { Err(Refused::Control) } else { Ok(()) }
 }
 
 /// A message broker's address.
@@ -119,7 +124,9 @@ pub struct Broker {
 /// Judges a broker's URL, `amqps://host[:port][/virtual host]`, as [`judge`] does; plain `amqp` is for allowed networks
 /// only. A slash at the end counts for nothing, and no virtual host is `/`.
 pub fn judge_broker(text: &str, allowed: &Allowed) -> Result<Broker, Refused> {
-    written_plainly(text)?;
+    if text.len() > 2048 {
+        return Err(Refused::TooLong);
+    }
     let (scheme, rest) = text.split_once("://").ok_or(Refused::NotAUrl)?;
     let tls = match scheme.to_ascii_lowercase().as_str() {
         "amqps" => true,
@@ -270,11 +277,15 @@ mod tests {
         assert_eq!(refused("https://user@example.com/"), Refused::Surplus);
         assert_eq!(refused("https://example.com/#top"), Refused::Surplus);
         assert_eq!(refused("https://example.com:22/"), Refused::Port(22, WEB));
-        for blank in
-            ["https://example.com/a\nb", "https://exa\tmple.com/", " https://example.com/", "https://example.com/\r"]
-        {
-            assert_eq!(refused(blank), Refused::Blank, "{blank:?}");
+        for text in ["https://example.com/a\nb", "https://exa\tmple.com/", "https://example.com/\r"] {
+            assert_eq!(judge_new(text, &Allowed::default()), Err(Refused::Control), "{text:?}");
+            assert!(
+                judge(text, &Allowed::default()).is_ok(),
+                "what was stored before is called as the parser reads it"
+            );
         }
+        let stored = judge_new("https://Example.com/a b", &Allowed::default()).unwrap();
+        assert_eq!(stored.as_str(), "https://example.com/a%20b");
         for name in [
             "https://metadata/",
             "https://printer.local/",
@@ -329,8 +340,7 @@ mod tests {
             let text = format!("amqps://mq.example.com{path}");
             assert_eq!(judge_broker(&text, &nothing), broker("mq.example.com", 5671, true, want), "{path}");
         }
-        assert_eq!(judge_broker("amqps://mq.example.com/a\tb", &nothing), Err(Refused::Blank));
-        for path in ["/a%0Ab", "/%ff"] {
+        for path in ["/a%0Ab", "/a\tb", "/%ff"] {
             let text = format!("amqps://mq.example.com{path}");
             assert_eq!(judge_broker(&text, &nothing), Err(Refused::VirtualHost), "{path}");
         }

@@ -170,6 +170,15 @@ impl Target {
         }
     }
 
+    /// The whole address, sealed, where it holds secrets.
+    pub fn sealed_url(&self) -> Option<&Sealed> {
+        match self {
+            Self::Webhook(it) => it.sealed_url.as_ref(),
+            Self::SignalR(it) => it.sealed_url.as_ref(),
+            Self::RabbitMq(_) => None,
+        }
+    }
+
     pub fn schedule(&self) -> Schedule {
         match self {
             Self::Webhook(it) => it.schedule,

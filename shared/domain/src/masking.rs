@@ -1,5 +1,7 @@
 //! Addresses as they may be seen: without the secrets that their queries hold.
 
+use percent_encoding::percent_decode_str;
+
 /// What a secret is shown as.
 pub const MASK: &str = "********";
 /// A query's value of so many characters is taken for a secret, whatever its name.
@@ -15,7 +17,7 @@ pub fn masked(url: &str) -> String {
     let Some((front, query)) = url.split_once('?') else { return url.to_owned() };
     let pairs = query.split('&').map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let lower = name.to_ascii_lowercase();
+        let lower = percent_decode_str(name).decode_utf8_lossy().to_ascii_lowercase();
         match () {
             () if !value.is_empty() && (value.len() >= LONG || SPEAKING.iter().any(|it| lower.contains(it))) => {
                 format!("{name}={MASK}")
@@ -44,6 +46,7 @@ mod tests {
                 "https://a.example/?X-Amz-Credential=a&X-Amz-Date=2",
                 "https://a.example/?X-Amz-Credential=********&X-Amz-Date=2",
             ),
+            ("https://a.example/?t%6Fken=abc", "https://a.example/?t%6Fken=********"),
             ("https://a.example/?t=0123456789abcdefghij", "https://a.example/?t=********"),
             ("https://a.example/?0123456789abcdefghij", "https://a.example/?********"),
             ("https://a.example/?t=a=b&u=c", "https://a.example/?t=a=b&u=c"),

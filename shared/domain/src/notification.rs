@@ -63,6 +63,9 @@ pub fn is_name(id: &str) -> bool {
 /// to it overflows nowhere.
 pub const MOST_SEQUENCE: u64 = 1 << 53;
 
+/// The longest text of an id, in bytes: a name of 128 characters of four bytes, in base64, and two numbers.
+const MOST_ID: usize = 1_024;
+
 /// A place in a stream. Numbers begin at 1 and have no gaps inside an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place {
@@ -139,6 +142,9 @@ impl fmt::Display for NotificationId {
 impl FromStr for NotificationId {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
+        if text.len() > MOST_ID {
+            return Err(()); // none of ours: it comes from callers, and would make too long a key
+        }
         let mut parts = text.strip_prefix("ntf_").ok_or(())?.rsplitn(3, '_');
         let (sequence, epoch, stream) = (parts.next().ok_or(())?, parts.next().ok_or(())?, parts.next().ok_or(())?);
         let stream = String::from_utf8(URL_SAFE_NO_PAD.decode(stream).map_err(|_| ())?).map_err(|_| ())?;

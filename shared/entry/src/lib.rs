@@ -71,6 +71,11 @@ impl Start {
         self.number("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
     }
 
+    /// The folders in which programs are looked for, separated by colons; Lambda's own if there are none.
+    pub fn search_path(&self) -> String {
+        self.settings.peek("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin:/opt/bin").to_owned()
+    }
+
     /// The networks that customers' addresses may lie in although they are not public (setting `ALLOWED_NETWORKS`).
     pub fn allowed_networks(&mut self) -> Allowed {
         self.settings.parsed("ALLOWED_NETWORKS")

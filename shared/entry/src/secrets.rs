@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::AppId;
 use domain::application::Application;
 use domain::bucket::Sealed;
-use domain::channel::{Channel, Target};
+use domain::channel::Channel;
 use domain::settings_secret::SettingsSecret;
 use table::{Table, TableError};
 
@@ -102,12 +102,7 @@ impl Secrets {
 impl Secrets {
     /// A channel's address, with what its query holds.
     pub async fn channel_url(&self, channel: &Channel) -> Result<String, SecretError> {
-        let sealed = match &channel.target {
-            Target::Webhook(it) => it.sealed_url.as_ref(),
-            Target::SignalR(it) => it.sealed_url.as_ref(),
-            Target::RabbitMq(_) => None,
-        };
-        match sealed {
+        match channel.target.sealed_url() {
             Some(sealed) => self.open_text(channel.app, &channel_url_field(channel.id), sealed).await,
             None => Ok(channel.target.url().to_owned()),
         }

@@ -66,7 +66,14 @@ impl Table {
             .key("PK", AttributeValue::S(pk))
             .key("SK", AttributeValue::S(sk))
             .update_expression("SET unconfirmed = :no")
-            .condition_expression("attribute_exists(PK) AND #target.#url = :url")
+            .condition_expression(match channel.target.sealed_url() {
+                Some(_) => "attribute_exists(PK) AND #target.#url = :url AND #target.sealed_url = :sealed",
+                None => "attribute_exists(PK) AND #target.#url = :url AND attribute_not_exists(#target.sealed_url)",
+            })
+            .set_expression_attribute_values(channel.target.sealed_url().map(|it| {
+                // sealed anew it is another text: of two addresses that look alike, one was asked
+                std::collections::HashMap::from([(":sealed".to_owned(), AttributeValue::S(it.0.clone()))])
+            }))
             .expression_attribute_names("#target", "target")
             .expression_attribute_names("#url", "url")
             .expression_attribute_values(":url", AttributeValue::S(channel.target.url().to_owned()))

@@ -69,6 +69,10 @@ fn recursion_needs_a_value_within() {
     ] {
         refuses(&BOUNDS, schema, "recursion", at);
     }
+    // the library takes it for the root, whatever it says: so nothing else is taken
+    let elsewhere = json!({ "items": { "$recursiveRef": "#/$defs/x" }, "$defs": { "x": {} } });
+    refuses(&BOUNDS, elsewhere, "reference", "/items/$recursiveRef");
+    accepts(json!({ "items": { "$recursiveRef": "#" } }));
     for keyword in ["items", "contains", "additionalProperties", "propertyNames", "unevaluatedItems"] {
         accepts(json!({ keyword: { "$ref": "#" } }));
     }

@@ -34,8 +34,10 @@ pub struct Callers {
     scope: Scope,
     oidc: Arc<Oidc>,
     attackers: Arc<Attackers>,
-    /// Rows of keys by their ids; `None` is a key that nobody has.
-    keys: Arc<Remembered<String, Option<ApiKey>>>,
+    /// Rows of keys by their ids.
+    keys: Arc<Remembered<String, ApiKey>>,
+    /// Ids that nobody has: apart, so that guesses push out no key that is in use.
+    no_keys: Arc<Remembered<String, ()>>,
     /// Rows of applications; `None` is one that there is not.
     applications: Arc<Remembered<AppId, Option<Application>>>,
 }
@@ -54,6 +56,9 @@ pub struct Granted {
 pub enum Unknown {
     #[error("the credentials are missing or wrong")]
     Credentials,
+    /// There is no key pair, and nothing that could stand in its place: no guess.
+    #[error("the credentials are missing")]
+    Missing,
     /// They were good once, by their own word: no guess.
     #[error("the token has expired")]
     Expired,
@@ -78,6 +83,7 @@ impl Callers {
             scope,
             attackers: Arc::default(),
             keys: Arc::new(Remembered::new(MOST)),
+            no_keys: Arc::new(Remembered::new(MOST)),
             applications: Arc::new(Remembered::new(MOST)),
         }
     }
@@ -106,7 +112,7 @@ impl Callers {
         }
         let presented = header("x-api-key");
         if presented.is_empty() {
-            let Some(token) = token.filter(|it| !token::is_ours(it)) else { return Err(Unknown::Credentials) };
+            let Some(token) = token.filter(|it| !token::is_ours(it)) else { return Err(Unknown::Missing) };
             self.attackers.check(from)?;
             let identity = self.oidc.read(token, named(headers)).await?;
             return Ok(Granted { app: identity.member.app, key_id: None, scopes: identity.scopes });
@@ -172,7 +178,9 @@ impl Callers {
             return Err(Unknown::Expired);
         }
         let from = source(headers);
-        self.attackers.check(&from)?;
+        if !token::is_ours(pass) {
+            self.attackers.check(&from)?; // ours are read at once: a right one is never locked out
+        }
         self.counted(&from, self.read(pass, named).await)
     }
 
@@ -199,10 +207,16 @@ impl Callers {
     async fn key(&self, api_key: &str) -> Result<Option<ApiKey>, Unknown> {
         let Some(id) = domain::application::key_id(api_key) else { return Ok(None) };
         if let Some(key) = self.keys.get(id) {
-            return Ok(key);
+            return Ok(Some(key));
+        }
+        if self.no_keys.get(id).is_some() {
+            return Ok(None);
         }
         let key = self.table.api_key(api_key).await.map_err(internal)?;
-        self.keys.put(id.to_owned(), key.clone(), if key.is_some() { KNOWN } else { UNKNOWN });
+        match &key {
+            Some(key) => self.keys.put(id.to_owned(), key.clone(), KNOWN),
+            None => self.no_keys.put(id.to_owned(), (), UNKNOWN),
+        }
         Ok(key)
     }
 }
@@ -252,7 +266,7 @@ where
 /// How a caller is refused.
 pub fn refused(why: Unknown) -> Problem {
     match why {
-        Unknown::Credentials => {
+        Unknown::Credentials | Unknown::Missing => {
             let title = "send x-api-key and x-api-secret of your application";
             Problem::new(StatusCode::UNAUTHORIZED, "credentials", title)
         }

@@ -1,10 +1,14 @@
 //! JSON bodies: a wrong one is a problem that names the field.
 
+mod strict;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
+use self::strict::Strict;
 use super::Problem;
 
 /// The largest JSON body.
@@ -29,10 +33,81 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         if bytes.len() > MOST {
             return Err(too_large());
         }
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
-            let status = if error.is_data() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::BAD_REQUEST };
-            let code = if error.is_data() { "invalid" } else { "not-json" };
-            Problem::new(status, code, error.to_string())
-        })
+        let not_json = |why: serde_json::Error| Problem::new(StatusCode::BAD_REQUEST, "not-json", why.to_string());
+        read(&serde_json::from_slice(&bytes).map_err(not_json)?).map(Self)
+    }
+}
+
+/// Reads a value as a type. What does not fit is a problem that names the field by its path, `buckets[0].endpoint`; a list
+/// in the place of an object is none.
+pub fn read<T: DeserializeOwned>(it: &Value) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(Strict(it)).map_err(|why| {
+        let path = why.path().to_string();
+        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", why.into_inner().to_string());
+        if path == "." { problem } else { Problem { field: Some(path), ..problem } }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Outer {
+        name: String,
+        inner: Vec<Inner>,
+        one: Option<Inner>,
+        kind: Option<Kind>,
+        any: Value,
+        ratio: Option<f32>,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Inner {
+        number: u8,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Kind {
+        Plain,
+    }
+
+    #[test]
+    fn what_fits_is_read_as_serde_reads_it() {
+        for it in [
+            json!({}),
+            json!({ "name": "a", "inner": [{ "number": 1 }, { "number": 255 }], "one": { "number": 0 }, "kind": "plain" }),
+            json!({ "one": null, "any": [1, { "a": [null, 1.5, "x"] }], "ratio": 2 }),
+            json!({ "any": null, "ratio": 0.25 }),
+        ] {
+            let want: Outer = serde_json::from_value(it.clone()).unwrap();
+            assert_eq!(read::<Outer>(&it).unwrap(), want, "{it}");
+        }
+        assert_eq!(read::<Value>(&json!([1, { "a": 2 }])).unwrap(), json!([1, { "a": 2 }]));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named_by_its_path() {
+        for (it, field) in [
+            (json!(["a", []]), None),
+            (json!({ "inner": [[1]] }), Some("inner[0]")),
+            (json!({ "inner": [{ "number": 1 }, { "number": 256 }] }), Some("inner[1].number")),
+            (json!({ "one": [1] }), Some("one")),
+            (json!({ "one": {} }), Some("one")),
+            (json!({ "name": 1 }), Some("name")),
+            (json!({ "kind": "other" }), Some("kind")),
+            (json!("a"), None),
+            (json!(null), None),
+        ] {
+            let problem = read::<Outer>(&it).unwrap_err();
+            assert_eq!((problem.status, problem.field.as_deref()), (422, field), "{it}: {}", problem.title);
+        }
+        let unknown = read::<Outer>(&json!({ "nmae": "a" })).unwrap_err();
+        assert!(unknown.title.contains("nmae"), "{}", unknown.title);
     }
 }

@@ -30,6 +30,8 @@ use crate::Remembered;
 const FRESH: Duration = Duration::from_secs(600);
 const STALE: Duration = Duration::from_secs(86_400);
 const AGAIN: Duration = Duration::from_secs(60);
+/// The same of one that has never answered: nobody gets in until it does.
+const AGAIN_WITHOUT_KEYS: Duration = Duration::from_secs(15);
 const ANSWER: Duration = Duration::from_secs(2);
 const MOST_BYTES: usize = 150 << 10;
 /// A token, and a key's id, at most.
@@ -139,8 +141,14 @@ impl Oidc {
     /// The keys of an issuer; asked for again if they are old, or the one that is wanted is not among them, but not more
     /// often than once in a while: neither a token with an unknown key nor an issuer that fails costs each request a wait.
     async fn keys(&self, issuer: &str, kid: Option<&str>) -> Result<Arc<JwkSet>, Unknown> {
-        let known = self.keys.get(issuer).unwrap_or_default();
-        self.keys.put(issuer.to_owned(), known.clone(), STALE);
+        let known = match self.keys.get(issuer) {
+            Some(known) => known,
+            None => {
+                let new = Arc::<Mutex<Keys>>::default();
+                self.keys.put(issuer.to_owned(), new.clone(), STALE);
+                new
+            }
+        };
         let mut known = known.lock().await; // one asks, the others wait for the answer
         let now = Instant::now();
         let since = |it: Instant| now.duration_since(it);
@@ -151,7 +159,8 @@ impl Oidc {
         {
             return Ok(set.clone());
         }
-        let wait = known.asked.map_or(Duration::ZERO, |it| AGAIN.saturating_sub(since(it)));
+        let again = if kept.is_some() { AGAIN } else { AGAIN_WITHOUT_KEYS };
+        let wait = known.asked.map_or(Duration::ZERO, |it| again.saturating_sub(since(it)));
         if wait.is_zero() {
             known.asked = Some(now);
             match self.fetch(issuer).await {
@@ -163,7 +172,7 @@ impl Oidc {
                 Err(why) => tracing::warn!(issuer, "the keys of an issuer could not be had: {why}"),
             }
         }
-        let after = if wait.is_zero() { AGAIN } else { wait };
+        let after = if wait.is_zero() { again } else { wait };
         kept.map(|it| it.1).ok_or(Unknown::Unavailable(after.as_secs().max(1) as u32))
     }
 
