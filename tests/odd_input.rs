@@ -104,6 +104,12 @@ fn addresses_with_line_breaks_are_refused_wherever_they_are_given() {
             let (status, refused) = world.ask("POST", "/api/v1/Media/Buckets", Some(bucket)).await;
             assert_eq!((status, &refused["field"]), (422, &json!("endpoint")), "{blank:?}");
         }
+        // an endpoint has no query: nothing in it would be sealed
+        for name in ["system_endpoint", "iconik_url", "datacore_endpoint", "sqs_queue_url"] {
+            let with_query = json!({ name: "http://127.0.0.1:9/?token=abc" });
+            let (status, refused) = world.ask("PUT", "/api/v1/Media/Settings", Some(with_query)).await;
+            assert_eq!((status, &refused["field"]), (422, &json!(name)));
+        }
         // what a parser changes is stored as it reads it
         let form = [("webHookUrl", "http://127.0.0.1:9\\hook")];
         let (status, made) = world.channels(Method::POST, &format!("{CHANNELS}/WebHook"), &[], Some(&form)).await;

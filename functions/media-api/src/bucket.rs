@@ -81,7 +81,7 @@ pub(crate) async fn replace(
     let usual = state.table.settings(app).await?;
     let mut bucket = it.bucket(app, before.id, &usual, &state.allowed, clock::now())?;
     bucket.created_at = before.created_at;
-    let moved = (&bucket.endpoint, &bucket.bucket) != (&before.endpoint, &before.bucket);
+    let moved = (bucket.endpoint.as_str(), &bucket.bucket) != (before.endpoint.trim_end_matches('/'), &before.bucket);
     if moved && it.credentials.is_none() && before.credentials.is_some() {
         // or a caller could have the stored secret sign requests to an address of its choice
         return Err(Problem::invalid(

@@ -1,6 +1,6 @@
 //! OpenID Connect issuers among an application's settings.
 
-use domain::address::{Allowed, judge_new};
+use domain::address::{Allowed, judge_endpoint};
 use domain::settings::OidcIssuer;
 use entry::http::Problem;
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,7 @@ impl IssuerBody {
     }
 
     fn checked(&self, allowed: &Allowed) -> Result<OidcIssuer, Problem> {
-        judge_new(&self.issuer, allowed).map_err(|why| Problem::invalid("oidc_issuers", why.to_string()))?;
+        judge_endpoint(&self.issuer, allowed).map_err(|why| Problem::invalid("oidc_issuers", why.to_string()))?;
         if self.audience.is_empty() || self.audience.len() > 255 {
             return Err(Problem::invalid("oidc_issuers", "an audience has 1 to 255 characters"));
         }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State as Shared;
 use axum::http::{HeaderMap, StatusCode};
 use domain::AppId;
-use domain::address::{Allowed, judge_new};
+use domain::address::{Allowed, judge_endpoint};
 use domain::application::{Gift, Scope, may_give};
 use domain::bucket::{ProcessorKind, Sealed, System};
 use domain::id::{hex, sha256_hex};
@@ -142,16 +142,6 @@ impl SettingsBody {
             .iter()
             .map(|it| it.parse().map_err(|()| Problem::invalid("system", "`iconik`, `datacore` or `objectmatrix`")))
             .collect();
-        for (field, url) in [
-            ("system_endpoint", &self.system_endpoint),
-            ("iconik_url", &self.iconik_url),
-            ("datacore_endpoint", &self.datacore_endpoint),
-            ("sqs_queue_url", &self.sqs_queue_url),
-        ] {
-            if let Some(url) = url {
-                judge_new(url, allowed).map_err(|why| Problem::invalid(field, why.to_string()))?;
-            }
-        }
         for (field, text, most) in [
             ("iconik_app_id", &self.iconik_app_id, 100),
             ("iconik_domain_id", &self.iconik_domain_id, 100),
@@ -205,8 +195,8 @@ impl SettingsBody {
         let rate = self.iconik_requests_per_second;
         Ok(Settings {
             system: system?,
-            system_endpoint: self.system_endpoint.as_ref().map(|it| it.trim_end_matches('/').to_owned()),
-            iconik_url: self.iconik_url.as_ref().map(|it| iconik_host(it).to_owned()),
+            system_endpoint: address("system_endpoint", &self.system_endpoint, allowed)?,
+            iconik_url: address("iconik_url", &self.iconik_url, allowed)?.map(|it| iconik_host(&it).to_owned()),
             iconik_app_id: self.iconik_app_id.clone(),
             iconik_domain_id: self.iconik_domain_id.clone(),
             iconik_collections: self.iconik_collections.iter().map(|it| it.to_ascii_lowercase()).collect(),
@@ -221,9 +211,9 @@ impl SettingsBody {
             reconcile_minutes: within("reconcile_minutes", self.reconcile_minutes, usual.reconcile_minutes, 1, 1_440)?,
             single_webhook: self.single_webhook.unwrap_or(usual.single_webhook),
             webhook_name: self.webhook_name.clone().unwrap_or(usual.webhook_name),
-            sqs_queue_url: self.sqs_queue_url.clone(),
+            sqs_queue_url: address("sqs_queue_url", &self.sqs_queue_url, allowed)?,
             aws_region: self.aws_region.clone(),
-            datacore_endpoint: self.datacore_endpoint.as_ref().map(|it| it.trim_end_matches('/').to_owned()),
+            datacore_endpoint: address("datacore_endpoint", &self.datacore_endpoint, allowed)?,
             processor,
             priority: u8::try_from(priority).unwrap_or(usual.priority),
             temp_folder: self.temp_folder.clone(),
@@ -305,6 +295,13 @@ pub(crate) async fn put(
         state.table.put_manager(app, &manager, false).await?;
     }
     Ok(Json(SettingsBody::shown(&next)))
+}
+
+/// An address as its parser reads it, without a slash at its end.
+fn address(field: &str, text: &Option<String>, allowed: &Allowed) -> Result<Option<String>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    let url = judge_endpoint(text, allowed).map_err(|why| Problem::invalid(field, why.to_string()))?;
+    Ok(Some(url.as_str().trim_end_matches('/').to_owned()))
 }
 
 fn cannot_give(lacking: Scope) -> Problem {

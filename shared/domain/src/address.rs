@@ -23,6 +23,8 @@ pub enum Refused {
     Credentials,
     #[error("the virtual host is UTF-8 of at most 255 bytes without control characters")]
     VirtualHost,
+    #[error("the address must not have a query: what is secret in it would be stored in clear")]
+    Query,
     #[error("the address holds line breaks or other control characters")]
     Control,
     #[error("the address is longer than 2048 characters")]
@@ -105,6 +107,12 @@ pub fn judge(text: &str, allowed: &Allowed) -> Result<Url, Refused> {
 pub fn judge_new(text: &str, allowed: &Allowed) -> Result<Url, Refused> {
     written_plainly(text)?;
     judge(text, allowed)
+}
+
+/// Judges the address of a system, to which we add paths of our own, before it is stored: it has no query.
+pub fn judge_endpoint(text: &str, allowed: &Allowed) -> Result<Url, Refused> {
+    let url = judge_new(text, allowed)?;
+    if url.query().is_some() { Err(Refused::Query) } else { Ok(url) }
 }
 
 /// Whether a text that is about to be stored holds no control characters.
@@ -284,6 +292,8 @@ mod tests {
                 "what was stored before is called as the parser reads it"
             );
         }
+        let with_query = judge_endpoint("https://example.com/?token=abc", &Allowed::default());
+        assert_eq!(with_query, Err(Refused::Query));
         let stored = judge_new("https://Example.com/a b", &Allowed::default()).unwrap();
         assert_eq!(stored.as_str(), "https://example.com/a%20b");
         for name in [

@@ -1,6 +1,6 @@
 //! Buckets, as they go over the wire.
 
-use domain::address::{Allowed, judge_new};
+use domain::address::{Allowed, judge_endpoint};
 use domain::bucket::{Backend, Bucket, Poll, ProcessorKind, ProcessorSettings, ScanState, System};
 use domain::item::usual_priority;
 use domain::schedule::Schedule;
@@ -125,7 +125,9 @@ impl BucketIn {
         let usual = usual.datacore_endpoint.clone().filter(|_| system == System::DataCore);
         let none = || Problem::invalid("endpoint", "it is missing, here and in the settings");
         let endpoint = self.endpoint.clone().or(usual).ok_or_else(none)?;
-        judge_new(&endpoint, allowed).map_err(|why| Problem::invalid("endpoint", why.to_string()))?;
+        let endpoint =
+            judge_endpoint(&endpoint, allowed).map_err(|why| Problem::invalid("endpoint", why.to_string()))?;
+        let endpoint = endpoint.as_str().trim_end_matches('/').to_owned();
         let plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '.' | '-' | '_');
         if !(1..=255).contains(&self.bucket.len()) || !self.bucket.chars().all(plain) || self.bucket.starts_with('.') {
             return Err(Problem::invalid("bucket", "a bucket's name is 1 to 255 letters, digits, dots and hyphens"));
