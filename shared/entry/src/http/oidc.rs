@@ -1,7 +1,7 @@
 //! Tokens of other issuers (OpenID Connect): an application names those that it trusts in its settings.
 //!
 //! Keys are fetched when they are first needed, fresh for ten minutes, good for a day if the issuer does not answer. An
-//! issuer is asked once a minute at most, be it for an unknown key or because it did not answer (aws, section 2.8).
+//! issuer is asked once a minute at most for an unknown key (aws, section 2.8), and four times if it has never answered.
 
 mod ring_provider;
 
