@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 
 use futures_util::StreamExt;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use proptest::{collection, sample};
 use reqwest::header::AUTHORIZATION;
 use serde_json::{Value, json};
 use system_tests::socket::Socket;
 use system_tests::tools::node;
-use system_tests::{Dice, World, project, text};
+use system_tests::{World, project, text};
 
 /// Percent-encodes everything but letters and digits, as a careful client does.
 fn encoded(name: &str) -> String {
@@ -24,12 +27,11 @@ fn claims(token: &str) -> Value {
 
 /// Names that some layer between client and handler may take for something else, and some by chance.
 fn names(seed: u64) -> Vec<String> {
-    let mut dice = Dice(seed);
     let odd: Vec<char> = "%#?&=+;:@!$'()*,\\\"<>[]{}|^`~ aZ09é日\u{1f3a5}-_.".chars().collect();
-    let mut any = || -> String {
-        let length = 1 + dice.roll(12);
-        (0..length).map(|_| odd[dice.roll(odd.len() as u64) as usize]).collect()
-    };
+    let any = collection::vec(sample::select(odd), 1..=12);
+    let seed: Vec<u8> = seed.to_le_bytes().repeat(4);
+    let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
+    let mut any = || String::from_iter(any.new_tree(&mut runner).expect("characters are there").current());
     let chosen =
         ["victi%6D", "%2E%2E", "a#b", "a?b=c", "a\\b", "a&user=b", "a+b c", "100%25", "...", " a ", "é\u{301}"];
     // each once: a name drawn twice would be one inbox with the notifications of both
