@@ -103,7 +103,8 @@ pub(crate) async fn resume(
                 Later::Whole { found, at, more: left } => {
                     let none = Marks::default();
                     let marks = if matches!(stream, Stream::User(_)) { &marks } else { &none };
-                    if !found.is_empty() && tell(Frame::notifications(app, stream, &found, marks, clock::now())).await? != Sent::Done
+                    if !found.is_empty()
+                        && tell(Frame::notifications(app, stream, &found, marks, clock::now())).await? != Sent::Done
                     {
                         more = true; // the socket is slow or gone: whoever is there asks again
                         break;

@@ -25,11 +25,7 @@ pub(crate) async fn follow(parts: &Parts, order: &Delivery) -> Result<(), Failur
 }
 
 /// How long the last progress of a process waits for a task's message that is to be tried again; `None` if there is none.
-pub(crate) async fn wait(
-    parts: &Parts,
-    order: &Delivery,
-    now: OffsetDateTime,
-) -> Result<Option<Duration>, TableError> {
+pub(crate) async fn wait(parts: &Parts, order: &Delivery, now: OffsetDateTime) -> Result<Option<Duration>, TableError> {
     let it = &order.notification;
     let Some(process) = it.data.pointer("/process/id").filter(|_| it.kind == adcreative::TASKS_PROGRESS) else {
         return Ok(None);

@@ -86,7 +86,18 @@ impl Delivery {
     /// A first attempt.
     pub fn new(to: &Channel, notification: Notification) -> Self {
         let (app, channel, kind) = (to.app, to.id, to.target.kind());
-        Self { v: 1, app, channel, kind, attempt: 1, round: None, once: false, in_turn: false, notification, then: None }
+        Self {
+            v: 1,
+            app,
+            channel,
+            kind,
+            attempt: 1,
+            round: None,
+            once: false,
+            in_turn: false,
+            notification,
+            then: None,
+        }
     }
 
     /// The deliveries of notifications that were told together, to one channel that wants them all: what tells of the same
@@ -94,7 +105,8 @@ impl Delivery {
     pub fn in_order(to: &Channel, told: Vec<Notification>) -> Vec<Self> {
         let mut all: Vec<Self> = Vec::with_capacity(told.len());
         for it in told {
-            let process = |it: &Notification| it.data.pointer("/process/id").and_then(|it| it.as_str()).map(str::to_owned);
+            let process =
+                |it: &Notification| it.data.pointer("/process/id").and_then(|it| it.as_str()).map(str::to_owned);
             let of = process(&it).filter(|_| it.kind == crate::adcreative::TASKS_PROGRESS);
             let task = |before: &&mut Self| {
                 let about = &before.notification;

@@ -101,12 +101,7 @@ pub async fn bounds(table: &Table, app: AppId, stream: &Stream) -> Result<Option
 
 /// A user's marks and the counts that follow, as they were together at one moment: two clients that have the same version
 /// have the same counts. What has expired by `at` counts no more.
-pub async fn state(
-    table: &Table,
-    app: AppId,
-    user: &str,
-    at: OffsetDateTime,
-) -> Result<(Marks, Counts), TableError> {
+pub async fn state(table: &Table, app: AppId, user: &str, at: OffsetDateTime) -> Result<(Marks, Counts), TableError> {
     let stream = Stream::User(user.to_owned());
     let mut marks = table.marks(app, user).await?;
     let mut looks = 0;

@@ -61,7 +61,8 @@ mod tests {
     fn aged(path: &Path, hours: u64) {
         create_dir(path).unwrap();
         write(path.join("media"), b"x").unwrap();
-        let then = SystemTime::UNIX_EPOCH + path.metadata().unwrap().modified().unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap()
+        let then = SystemTime::UNIX_EPOCH
+            + path.metadata().unwrap().modified().unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap()
             - Duration::from_secs(hours * 3_600);
         std::fs::File::open(path).unwrap().set_times(FileTimes::new().set_modified(then)).unwrap();
     }
@@ -71,7 +72,8 @@ mod tests {
         let name = format!("workspace_{}", std::process::id());
         let place = Path::new(TEMPORARY).join(&name);
         create_dir(&place).unwrap();
-        let (old, young, foreign) = (place.join(format!("{FOLDER}old")), place.join(format!("{FOLDER}new")), place.join("photos"));
+        let (old, young, foreign) =
+            (place.join(format!("{FOLDER}old")), place.join(format!("{FOLDER}new")), place.join("photos"));
         for (path, hours) in [(&old, 2), (&young, 0), (&foreign, 2)] {
             aged(path, hours);
         }

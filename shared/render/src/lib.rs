@@ -119,7 +119,9 @@ mod tests {
 
     #[test]
     fn letters_that_the_font_lacks_are_named_and_never_drawn_as_boxes() {
-        for good in ["Fußgänger über 40 – heute", "Ελληνικά", "Кириллица", "Łódź „42 €“", "e\u{301}te\u{301}", "a\tb\nc"] {
+        for good in
+            ["Fußgänger über 40 – heute", "Ελληνικά", "Кириллица", "Łódź „42 €“", "e\u{301}te\u{301}", "a\tb\nc"]
+        {
             assert_eq!(undrawable(good), None, "{good}");
         }
         for (bad, want) in [
