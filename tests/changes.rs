@@ -2,6 +2,7 @@
 //! sent at all.
 
 use serde_json::{Value, json};
+use system_tests::socket::Socket;
 use system_tests::{World, text};
 
 const PATH: &str = "/api/v1/Inbox/jane/Notifications";
@@ -113,28 +114,99 @@ fn a_newer_one_of_the_same_key_replaces_the_older() {
     });
 }
 
+/// No sweep runs here: the moment itself decides, on every transport.
 #[test]
-fn what_has_expired_is_in_no_list_and_no_count() {
+fn what_has_expired_is_in_no_list_and_no_count_from_that_moment_on() {
     World::run(async |world| {
         for wrong in ["yesterday", "2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z"] {
             let (status, _) = world.ask("POST", PATH, Some(json!({ "title": "t", "expiresAt": wrong }))).await;
             assert_eq!(status, 422, "{wrong}");
         }
-        let at = system_tests::in_seconds(2);
-        post(world, json!({ "title": "brief", "expiresAt": at })).await;
-        post(world, json!({ "title": "lasting" })).await;
+        let first = post(world, json!({ "title": "lasting" })).await;
+        let mut native = world.listen("jane", None).await;
+        native.caught_up().await;
+        let token = world.token("jane", &[]).await;
+        let url = format!("{}/hubs/notifications?access_token={token}", world.stack.url);
+        let mut hub = Socket::open(&url, &[]).await.unwrap();
+        hub.records(&[json!({ "protocol": "json", "version": 1 })]).await;
+        assert_eq!(hub.next().await, Ok(json!({})), "the handshake is answered first");
+        hub.records(&[json!({ "type": 1, "target": "Resume", "arguments": [], "invocationId": "1" })]).await;
+        hub.wait_record(3).await;
+        let at = system_tests::in_seconds(5);
+        let brief = post(world, json!({ "title": "brief", "expiresAt": at })).await;
         assert_eq!(counts(world).await, (2, 2));
-        let mut socket = world.listen("jane", None).await;
-        socket.caught_up().await;
         world
-            .until("the brief one is gone", async || {
-                world.stack.fire("sweep").await;
-                (counts(world).await == (1, 1)).then_some(())
+            .until("its time has come", async || (system_tests::since(&at) > std::time::Duration::ZERO).then_some(()))
+            .await;
+        assert_eq!(counts(world).await, (1, 1));
+        let titles = |all: &Value| all.as_array().unwrap().iter().map(|it| text(&it["title"])).collect::<Vec<_>>();
+        assert_eq!(titles(&world.get(PATH).await["items"]), ["lasting"]);
+        let path = format!("{PATH}/{}", text(&brief["id"]));
+        assert_eq!(world.ask("GET", &path, None).await.0, 404);
+        let later = json!({ "title": "again", "expiresAt": system_tests::in_seconds(60) });
+        assert_eq!(world.ask("PUT", &path, Some(later)).await.0, 404, "it is over");
+        assert_eq!(world.ask("DELETE", &path, None).await.0, 404);
+        // the seed's routes
+        assert_eq!(titles(&world.get("/notifications/jane").await), ["lasting"]);
+        assert_eq!(titles(&world.get("/notifications/jane?read=any").await), ["lasting"]);
+        assert_eq!(titles(&world.get("/notifications/").await), ["lasting"]);
+        assert_eq!(world.ask("PUT", &format!("/notifications/{}", text(&brief["id"])), None).await.0, 404);
+        // whoever catches up sees that there was something, and not what
+        let cursor = text(&first["cursor"]);
+        let gone = |items: &Value| {
+            assert_eq!((&items[0]["sequence"], &items[0]["deleted"]), (&json!(2), &json!(true)), "{items}");
+            assert_eq!(items[0]["title"], Value::Null);
+        };
+        gone(&world.get(&format!("{PATH}?after={cursor}")).await["items"]);
+        let mut late = world.listen("jane", Some(&cursor)).await;
+        gone(&late.wait("notifications").await["items"]);
+        assert_eq!(late.wait("marks").await["counts"]["total"], 1);
+        let resume = json!({ "type": 1, "target": "Resume", "arguments": [cursor], "invocationId": "2" });
+        let mut caught = Socket::open(&url, &[]).await.unwrap();
+        caught.records(&[json!({ "protocol": "json", "version": 1 }), resume]).await;
+        loop {
+            let it = caught.wait_record(1).await;
+            if it["target"] == "Notifications" {
+                break gone(&it["arguments"][0]);
+            }
+        }
+        let keys = [("x-api-key", world.keys.api_key.as_str()), ("x-api-secret", &world.keys.api_secret)];
+        let url = format!("{}/notifications/ws/jane", world.stack.url);
+        let mut seed = Socket::open(&url, &keys).await.unwrap();
+        assert_eq!(titles(&seed.next().await.unwrap()), ["lasting"]);
+        // open sockets hear of it by themselves
+        while native.wait("marks").await["counts"]["total"] != 1 {}
+        loop {
+            let it = hub.wait_record(1).await;
+            if it["target"] == "Marks" && it["arguments"][0]["counts"]["total"] == 1 {
+                break;
+            }
+        }
+        let mark = json!({ "change": "seen", "ids": [first["id"]] });
+        let (_, marked) = world.ask("POST", "/api/v1/Inbox/jane/Marks", Some(mark)).await;
+        assert_eq!((&marked["total"], &marked["unseen"]), (&json!(1), &json!(0)));
+    });
+}
+
+#[test]
+fn a_change_may_give_more_time_or_less() {
+    World::run(async |world| {
+        let at = system_tests::in_seconds(4);
+        let longer = post(world, json!({ "title": "longer", "expiresAt": at })).await;
+        let shorter = post(world, json!({ "title": "shorter", "expiresAt": system_tests::in_seconds(600) })).await;
+        for (it, seconds) in [(&longer, 600), (&shorter, 3)] {
+            let change = json!({ "title": "changed", "expiresAt": system_tests::in_seconds(seconds) });
+            assert_eq!(world.ask("PUT", &format!("{PATH}/{}", text(&it["id"])), Some(change)).await.0, 200);
+        }
+        let id = |it: &Value| text(&it["id"]);
+        let left = world
+            .until("one is left", async || {
+                let list = world.get(PATH).await["items"].as_array().unwrap().clone();
+                let over = system_tests::since(&at) > std::time::Duration::ZERO;
+                (list.len() == 1 && over).then_some(list)
             })
             .await;
-        assert_eq!(socket.wait("marks").await["counts"]["total"], 1, "devices hear of it");
-        let list = world.get(PATH).await;
-        assert_eq!((list["items"].as_array().unwrap().len(), &list["items"][0]["title"]), (1, &json!("lasting")));
+        assert_eq!((id(&left[0]), counts(world).await), (id(&longer), (1, 1)));
     });
 }
 

@@ -166,9 +166,26 @@ fn a_video_item_gives_a_still_and_what_cannot_be_made_is_told_as_failed() {
             (&[("renderKind", "1")], Some(File("uploadedImage", b"not a picture".to_vec())), "UploadedImage"),
             (&[("renderKind", "1"), ("itemId", "itm_1")], None, "ItemId"),
             (&[("renderKind", "1"), ("itemId", item.as_str()), ("color1Hex", "red")], None, "Color1Hex"),
+            (&[("renderKind", "1"), ("itemId", item.as_str()), ("mainHeadline", "Live 東京")], None, "MainHeadline"),
         ] {
             let (status, refused) = generate(world, fields, file).await;
             assert!(status == 400 && refused["errors"][field].is_array(), "{field}: {refused}");
+            if field == "MainHeadline" {
+                let why = text(&refused["errors"][field][0]);
+                assert!(why.contains("東 (U+6771), 京 (U+4EAC)"), "it names the letters: {why}");
+            }
+        }
+
+        // a picture without a ground of its own lies on white, in each format
+        let mut clear = std::io::Cursor::new(Vec::new());
+        image::RgbaImage::new(600, 500).write_to(&mut clear, image::ImageFormat::Png).unwrap();
+        for format in ["0", "1"] {
+            let fields = [("renderKind", "MediumBanner"), ("format", format)];
+            let (_, process) = generate(world, &fields, Some(File("uploadedImage", clear.get_ref().clone()))).await;
+            let all = told(world, &hook, &text(&process["imageRenderProcessId"])).await;
+            let done = all.iter().find(|it| it.body["MessageType"] == "ImageGenerationTaskCompleted").unwrap();
+            let made = picture(&STANDARD.decode(done.body["ImageContentBytes"].as_str().unwrap()).unwrap()).to_rgb8();
+            assert_eq!(made.get_pixel(150, 125).0, [255, 255, 255], "format {format}");
         }
     });
 }
@@ -195,5 +212,29 @@ fn a_progress_that_is_overtaken_is_not_delivered_any_more() {
         let dropped = world.delivery(&id, &first.id, "dropped").await;
         assert_eq!(outcomes(&dropped), ["the receiver answered 500", "a newer notification has taken its place"]);
         assert_eq!(hook.messages().iter().filter(|it| it.id == first.id).count(), 1, "it was not sent again");
+    });
+}
+
+/// Whoever has heard that all is done has all: also what was delivered by a retry alone.
+#[test]
+fn the_progress_comes_after_the_messages_of_its_tasks() {
+    World::run(async |world| {
+        let hook = world.webhook(&[("format", "adcreative")]).await;
+        hook.answers([Answer::Status(500, vec![]), Answer::Status(500, vec![])]);
+        let fields = [("renderKind", "MediumBanner,HalfPage")];
+        let (status, process) = generate(world, &fields, Some(File("uploadedImage", media("astronaut.jpg")))).await;
+        assert_eq!(status, 200, "{process}");
+        let kind = |it: &Message| text(&it.body["MessageType"]);
+        let all = world
+            .until("the progress came", async || {
+                let all = hook.messages();
+                all.iter().any(|it| kind(it) == "ImageGenerationProgress").then_some(all)
+            })
+            .await;
+        let kinds: Vec<String> = all.iter().map(kind).collect();
+        let (last, before) = kinds.split_last().unwrap();
+        assert_eq!(last, "ImageGenerationProgress", "{kinds:?}");
+        assert_eq!(before, vec!["ImageGenerationTaskCompleted"; 4], "each task, twice refused in all");
+        assert_eq!(all.last().unwrap().body["Progress"], 100);
     });
 }

@@ -18,6 +18,7 @@ mod guesses;
 mod hostile;
 mod hub;
 mod iconik;
+mod iconik_watch;
 mod images;
 mod inbox;
 mod kills;

@@ -101,7 +101,18 @@ fn a_days_limit_is_told_at_four_fifths_and_holds() {
 #[test]
 fn no_of_threads_is_how_many_items_are_worked_on_at_once() {
     World::run(async |world| {
-        let settings = json!({ "no_of_threads": 1, "temp_folder": "temp_files" });
+        // what a killed process left there, as long ago as no work takes, and what is somebody else's
+        let name = format!("temp_{}", world.keys.application_id);
+        let folder = std::path::Path::new("/tmp").join(&name);
+        let (left, foreign) = (folder.join("notifications-process-left"), folder.join("photos"));
+        for it in [&left, &foreign] {
+            std::fs::create_dir_all(it).unwrap();
+            std::fs::write(it.join("media"), b"x").unwrap();
+            let then = it.metadata().unwrap().modified().unwrap() - std::time::Duration::from_secs(7_200);
+            let times = std::fs::FileTimes::new().set_modified(then);
+            std::fs::File::open(it).unwrap().set_times(times).unwrap();
+        }
+        let settings = json!({ "no_of_threads": 1, "temp_folder": name });
         assert_eq!(world.ask("PUT", "/api/v1/Media/Settings", Some(settings)).await.0, 200);
         let bucket = world.bucket().await;
         for index in 0..4 {
@@ -122,6 +133,8 @@ fn no_of_threads_is_how_many_items_are_worked_on_at_once() {
         for pair in times.windows(2) {
             assert!(pair[0].1 <= pair[1].0, "one after the other: {times:?}");
         }
+        assert_eq!((left.exists(), foreign.exists()), (false, true));
+        std::fs::remove_dir_all(folder).unwrap();
     });
 }
 

@@ -69,7 +69,7 @@ pub(crate) async fn replay(
             return Ok(Json(ReplayOut { queued, seen, next: None }));
         };
         (place, seen) = (last.id.place(), seen + page.len());
-        let mut orders = Vec::new();
+        let mut wanted = Vec::new();
         for it in page.into_iter().filter(|it| channel.wants(it).is_ok()) {
             if failed_only {
                 let record = state.table.failed_delivery(caller.app, channel.id, &it.id).await;
@@ -80,9 +80,11 @@ pub(crate) async fn replay(
                     continue;
                 }
             }
-            orders.push(Delivery { round: Some(round), ..Delivery::new(&channel, it) });
+            wanted.push(it);
         }
-        queued += orders.len();
+        queued += wanted.len();
+        let orders = Delivery::in_order(&channel, wanted).into_iter();
+        let orders: Vec<Delivery> = orders.map(|it| Delivery { round: Some(round), ..it }).collect();
         let orders: Vec<(&Delivery, Duration)> = orders.iter().map(|it| (it, Duration::ZERO)).collect();
         state.outlets.send(&orders).await.map_err(Refusal::internal)?;
         if seen >= MOST {

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use domain::inbox::Marks;
 use domain::millis;
 use domain::notification::Stream;
-use domain::order::{Push, PushOrder};
+use domain::order::{Push, PushOrder, until};
 use domain::socket::{Protocol, Receiver};
 use entry::{Failure, Message, Queue, clock};
 use futures_util::{StreamExt, stream};
+use inbox::expiry;
 use inbox::frame::{self, Frame};
 use inbox::reading::{state, unread};
 use inbox::sending::{Lines, Sent};
@@ -91,6 +92,9 @@ fn merged(orders: &[Result<PushOrder, Failure>]) -> (Vec<PushOrder>, Vec<Option<
 /// the shards of a broadcast go out side by side; alone, a page follows the other, which costs no request of the queue. If
 /// this invocation dies the order comes again.
 async fn push(parts: &Parts, now: OffsetDateTime, mut order: PushOrder, alone: bool) -> Result<(), Failure> {
+    if let Push::Expire { user, at } = &order.what {
+        return expire(parts, &order, user, *at).await;
+    }
     if let Some(key) = &order.only {
         let receiver = parts.table.receiver(order.app, &order.channel, key).await?;
         return page(parts, now, &order, &Vec::from_iter(receiver)).await;
@@ -108,6 +112,19 @@ async fn push(parts: &Parts, now: OffsetDateTime, mut order: PushOrder, alone: b
             Some(next) if !hand_over => order = next,
             _ => return Ok(()),
         }
+    }
+}
+
+/// Deletes what has expired in an inbox: its sockets are told as of every mark.
+async fn expire(parts: &Parts, order: &PushOrder, user: &str, at: i64) -> Result<(), Failure> {
+    let now = clock::now();
+    if at > millis(now) {
+        return Ok(parts.queue.send(order, until(at, now)).await?); // a queue's clock may be ahead of ours
+    }
+    if expiry::end(&parts.table, order.app, user, now).await? {
+        Ok(())
+    } else {
+        Err(Failure::Again("an inbox is changing all the time".into()))
     }
 }
 
@@ -146,12 +163,12 @@ async fn texts(
             let Some(first) = notifications.first() else { return Ok(texts) };
             let stream = &first.id.stream;
             if wanted(Protocol::Seed) && matches!(stream, Stream::User(_)) {
-                texts.insert(Protocol::Seed, frame::seed(notifications, &Marks::default()));
+                texts.insert(Protocol::Seed, frame::seed(notifications, &Marks::default(), clock::now()));
             }
-            Frame::notifications(order.app, stream, notifications, &Marks::default())
+            Frame::notifications(order.app, stream, notifications, &Marks::default(), clock::now())
         }
         Push::Marks { user, revision } => {
-            let (marks, counts) = state(&parts.table, order.app, user).await?;
+            let (marks, counts) = state(&parts.table, order.app, user, clock::now()).await?;
             if marks.revision > *revision {
                 return Ok(texts); // the order of that revision tells it
             }
@@ -161,11 +178,13 @@ async fn texts(
             let stream: Stream = order.channel.parse().unwrap_or(Stream::App);
             if let Stream::User(user) = &stream {
                 let marks = parts.table.marks(order.app, user).await?;
-                let all = unread(&parts.table, order.app, &stream, &marks, false, MOST_UNREAD).await?;
-                texts.insert(Protocol::Seed, frame::seed(&all, &marks));
+                let now = clock::now();
+                let all = unread(&parts.table, order.app, &stream, &marks, false, MOST_UNREAD, now).await?;
+                texts.insert(Protocol::Seed, frame::seed(&all, &marks, now));
             }
             return Ok(texts);
         }
+        Push::Expire { .. } => return Ok(texts), // it is for the inbox itself
     };
     for protocol in [Protocol::Native, Protocol::SignalR] {
         if wanted(protocol) {
@@ -233,6 +252,10 @@ mod tests {
         let order: PushOrder = serde_json::from_str(event["Records"][0]["body"].as_str().unwrap()).unwrap();
         assert_eq!((order.channel.as_str(), order.attempt), ("user:123", 1));
         assert!(matches!(&order.what, Push::News { notifications } if notifications[0].kind == "message.received"));
+        let event: serde_json::Value =
+            serde_json::from_str(include_str!("../../../events/deliver-push.expire.json")).unwrap();
+        let order: PushOrder = serde_json::from_str(event["Records"][0]["body"].as_str().unwrap()).unwrap();
+        assert!(matches!(&order.what, Push::Expire { user, at: 1_764_324_000_000 } if user == "123"));
     }
 
     #[test]

@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 
+use domain::expiry::Expiry;
 use domain::inbox::{Change, Entry, UPDATED, is_change};
 use domain::notification::{Notification, Place, Stream};
+use domain::order::{Push, PushOrder, until};
 use domain::{AppId, millis};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use inbox::expiry;
 use inbox::marking::{self, Span};
 use serde_json::Value;
 use table::{Batch, Due, DueWork, TableError};
@@ -16,6 +19,9 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::handler::Parts;
 
+/// What expires within this time, in milliseconds, may do so before the sweep's next run, which looks 90 s ahead: it is
+/// ordered at once.
+const SOON: i64 = 90_000;
 /// Inboxes that are looked after at once.
 const AT_ONCE: usize = 16;
 
@@ -42,6 +48,11 @@ async fn one(
 ) -> Result<(), Box<dyn Error>> {
     for it in all {
         due(parts, now, app, user, it).await?;
+    }
+    // whoever sent them has noted that, unless it died in between
+    let expiring: Vec<Expiry> = all.iter().filter_map(|it| expiry::of(it)).collect();
+    if !expiring.is_empty() && !expiry::note(&parts.table, app, user, &expiring).await? {
+        return Err("an inbox is changing all the time".into());
     }
     // of one key the newest stays; what it replaces goes first, so that a repeat finds what is left to do
     let mut newest: BTreeMap<&str, Place> = BTreeMap::new();
@@ -72,7 +83,7 @@ async fn one(
 
 /// Deletes what was replaced. An inbox whose marks are full keeps it: the batch, and all behind it, must not wait for that.
 async fn delete(parts: &Parts, app: AppId, user: &str, spans: &[Span]) -> Result<(), Box<dyn Error>> {
-    match marking::apply(&parts.table, app, user, Change::Delete, spans).await {
+    match marking::apply(&parts.table, app, user, Change::Delete, spans, entry::clock::now()).await {
         Err(error @ TableError::Full { .. }) => {
             tracing::error!(error = %error, "a notification that was replaced stays: {error}");
             Ok(())
@@ -95,16 +106,19 @@ async fn due(
         (!is_change(&it.kind)).then(|| it.id.clone())
     };
     let Some(id) = id else { return Ok(()) };
-    for (at, what) in [
-        (it.data.get("expiresAt"), DueWork::Expire as fn(Entry) -> DueWork),
-        (it.data.pointer("/escalation/at"), DueWork::Escalate),
-    ] {
-        let at = at.and_then(Value::as_str).and_then(|it| OffsetDateTime::parse(it, &Rfc3339).ok());
-        if let Some(at) = at {
-            let entry = Entry { app, user: user.to_owned(), id: id.clone() };
-            // what fell due while the stream waited is done with the next run of the sweep
-            parts.table.put_due(&Due { at: millis(at.max(now)), what: what(entry) }).await?;
+    let entry = || Entry { app, user: user.to_owned(), id: id.clone() };
+    // what fell due while the stream waited is done at once, or with the next run of the sweep
+    if let Some(at) = it.expires_at() {
+        if at - millis(now) <= SOON {
+            let order = PushOrder::new(app, id.stream.to_string(), Push::Expire { user: user.to_owned(), at });
+            parts.pushes.send(&order, until(at, now)).await?;
+        } else {
+            parts.table.put_due(&Due { at, what: DueWork::Expire(entry()) }).await?;
         }
+    }
+    let escalated = it.data.pointer("/escalation/at").and_then(Value::as_str);
+    if let Some(at) = escalated.and_then(|it| OffsetDateTime::parse(it, &Rfc3339).ok()) {
+        parts.table.put_due(&Due { at: millis(at.max(now)), what: DueWork::Escalate(entry()) }).await?;
     }
     Ok(())
 }

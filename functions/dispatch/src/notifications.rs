@@ -24,10 +24,12 @@ pub(crate) async fn deliver(parts: &Parts, told: Vec<Batch>, now: OffsetDateTime
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => unknown.insert(parts.table.channels(batch.app).await?),
         };
-        for notification in batch.notifications {
-            collapse(parts, batch.app, &notification, now).await?;
-            let wanting = known.iter().filter(|it| it.wants(&notification).is_ok());
-            deliveries.extend(wanting.map(|it| Delivery::new(it, notification.clone())));
+        for notification in &batch.notifications {
+            collapse(parts, batch.app, notification, now).await?;
+        }
+        for channel in known.iter() {
+            let wanted = batch.notifications.iter().filter(|it| channel.wants(it).is_ok()).cloned().collect();
+            deliveries.extend(Delivery::in_order(channel, wanted));
         }
     }
     let orders: Vec<(&Delivery, Duration)> = deliveries.iter().map(|it| (it, Duration::ZERO)).collect();

@@ -68,11 +68,11 @@ async fn obey(parts: &Parts, now: OffsetDateTime, order: IngestOrder) -> Result<
         Ingest::Check => parts.settings.fresh(order.app).await?,
         _ => parts.settings.of(order.app).await?,
     };
+    let state = parts.table.manager(order.app).await?;
     if !settings.uses_iconik() {
         tracing::info!(application.id = %order.app, "application {} does not use Iconik (any more)", order.app);
-        return Ok(());
+        return if order.what == Ingest::Check { leave(parts, order, settings, state).await } else { Ok(()) };
     }
-    let state = parts.table.manager(order.app).await?;
     if state.blocked.is_some() && order.what != Ingest::Check {
         return Ok(parts.queue.send(&order, parts.blocked()).await?);
     }
@@ -106,6 +106,30 @@ async fn obey(parts: &Parts, now: OffsetDateTime, order: IngestOrder) -> Result<
             put_back(parts, order).await
         }
         Err(Trouble::Iconik(error)) => Err(Failure::Park(Box::new(error))),
+        Err(Trouble::Ours(failure)) => Err(failure),
+    }
+}
+
+/// The application has left Iconik: as far as its credentials are still there, its webhooks are taken away.
+async fn leave(parts: &Parts, order: IngestOrder, settings: Arc<Settings>, state: State) -> Result<(), Failure> {
+    if state.ours.is_empty() {
+        return Ok(());
+    }
+    let iconik = match parts.connections.of(order.app, &settings).await {
+        Ok(it) => it,
+        Err(error) => {
+            tracing::warn!(application.id = %order.app, "webhooks stay at Iconik: {error}");
+            return Ok(());
+        }
+    };
+    let mut at = At { settings, iconik, state };
+    match check::retire(parts, &mut at, order.app).await {
+        Ok(()) => Ok(()),
+        Err(Trouble::Iconik(error)) if error.passes() && order.attempt < PATIENCE => put_back(parts, order).await,
+        Err(Trouble::Iconik(error)) => {
+            tracing::warn!(application.id = %order.app, "webhooks stay at Iconik: {error}");
+            Ok(())
+        }
         Err(Trouble::Ours(failure)) => Err(failure),
     }
 }

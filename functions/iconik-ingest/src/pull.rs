@@ -10,24 +10,18 @@ use crate::handler::{At, Parts, Trouble};
 /// Receives per look: what is left comes with the next, a minute later.
 const ROUNDS: usize = 20;
 
-/// Takes what lies in the application's queue. A message leaves it when its orders are in ours.
-pub(crate) async fn run(parts: &Parts, at: &At, app: AppId, now: OffsetDateTime) -> Result<(), Trouble> {
+/// Takes what lies in the application's queue; answers why it could not be read or emptied, if so. A message leaves it
+/// when its orders are in ours.
+pub(crate) async fn run(parts: &Parts, at: &At, app: AppId, now: OffsetDateTime) -> Result<Option<String>, Trouble> {
     let queue = match open(parts, at, app).await {
         Ok(it) => it,
-        Err(why) => {
-            tracing::error!(application.id = %app, error = %why, "the application's queue cannot be read: {why}");
-            return Ok(());
-        }
+        Err(why) => return Ok(Some(unreadable(app, &why))),
     };
     for _ in 0..ROUNDS {
         let messages = match queue.receive().await {
-            Ok(it) if it.is_empty() => return Ok(()),
+            Ok(it) if it.is_empty() => return Ok(None),
             Ok(it) => it,
-            Err(error) => {
-                let why = entry::Chain(&error).to_string();
-                tracing::error!(application.id = %app, error = %why, "the application's queue cannot be read: {why}");
-                return Ok(());
-            }
+            Err(error) => return Ok(Some(unreadable(app, &entry::Chain(&error).to_string()))),
         };
         for it in &messages {
             match read(&it.body) {
@@ -42,11 +36,16 @@ pub(crate) async fn run(parts: &Parts, at: &At, app: AppId, now: OffsetDateTime)
         let handles: Vec<String> = messages.into_iter().map(|it| it.handle).collect();
         if let Err(error) = queue.delete(&handles).await {
             // they come again, and are known then
-            tracing::warn!(error = %entry::Chain(&error), "messages stay in the application's queue");
-            return Ok(());
+            return Ok(Some(unreadable(app, &entry::Chain(&error).to_string())));
         }
     }
-    Ok(())
+    Ok(None)
+}
+
+/// The reason, as it is shown.
+fn unreadable(app: AppId, why: &str) -> String {
+    tracing::error!(application.id = %app, error = %why, "the application's queue cannot be read: {why}");
+    why.chars().take(200).collect()
 }
 
 async fn open(parts: &Parts, at: &At, app: AppId) -> Result<ForeignQueue, String> {

@@ -24,7 +24,7 @@ const MOST_OPEN: usize = 100;
 /// Starts a process: one picture in the renditions of `renderKind` (a sum of flags, or names such as `Post,Story`, `Social`,
 /// `Display`). The picture is `uploadedImage` (a file of at most 4 MB), `productImageUrl` (`https`), or `itemId` (an item
 /// of ours; of a video a still is taken). It is cropped towards the faces in it (`crop=center` takes the middle), and
-/// `mainHeadline` is drawn over it in `color1Hex`. `format`: 0 PNG, 1 JPEG (`quality` 1 to 100); `userId`: whose it is.
+/// `mainHeadline` (Latin, Greek and Cyrillic; other letters: 400) is drawn over it in `color1Hex`; transparency shows white. `format`: 0 PNG, 1 JPEG (`quality` 1 to 100); `userId`: whose it is.
 /// Each task ends in a `…TaskCompleted` message, all of them in `…Progress`. Without an active channel: 404.
 #[utoipa::path(post, path = "/api/v1/Image/Generation/AdCreativesByKind", tag = "Images", security(("keys" = [])),
     params(("applicationId" = String, Query)),
@@ -55,6 +55,10 @@ pub(crate) async fn generate(
     if headline.as_ref().is_some_and(|it| it.chars().count() > 300) {
         let why = "The field MainHeadline must be a string with a maximum length of 300.";
         return Err(Refusal::Field("MainHeadline", why.to_owned()));
+    }
+    if let Some(letters) = headline.as_deref().and_then(render::undrawable) {
+        let why = format!("The field MainHeadline has letters that cannot be drawn: {letters}.");
+        return Err(Refusal::Field("MainHeadline", why));
     }
     let open = state.table.processes(caller.app).await.map_err(Refusal::internal)?;
     if open.iter().filter(|it| it.progress() < 100).count() >= MOST_OPEN {

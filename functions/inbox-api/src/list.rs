@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use domain::AppId;
 use domain::inbox::{Entry, Marks};
 use domain::notification::{Notification, NotificationId, Place, Stream};
+use entry::clock;
 use entry::http::Problem;
 use inbox::escalation;
 use inbox::reading::{self, gap};
@@ -31,7 +32,8 @@ const SKEW: Duration = Duration::minutes(1);
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Filter {
-    /// What follows this cursor, oldest first: to catch up. What was deleted comes as `"deleted": true`, so that the numbers
+    /// What follows this cursor, oldest first: to catch up. What was deleted or has
+    /// expired comes as `"deleted": true`, so that the numbers
     /// have no holes
     after: Option<String>,
     /// What comes before this cursor, newest first: to page back
@@ -126,7 +128,7 @@ async fn narrowed(
     let since = filter.since.as_deref().map(|it| OffsetDateTime::parse(it, &Rfc3339)).transpose();
     let since = since.map_err(|_| Problem::invalid("since", "a time such as 2026-11-21T09:00:00Z"))?;
     // what follows a cursor has no holes: also what was archived comes, and what was deleted says so
-    let all = filter.after.is_some();
+    let (all, now) = (filter.after.is_some(), clock::now());
     let fits = |it: &Notification| {
         if since.is_some_and(|since| it.timestamp < since) {
             // (clocks differ a little, so that the next one may be newer by that)
@@ -134,7 +136,7 @@ async fn narrowed(
             return if past { Fit::Past } else { Fit::No };
         }
         let number = it.id.sequence;
-        let fits = (all || !marks.deleted.contains(number))
+        let fits = (all || !marks.is_gone(number, domain::millis(now)) && !it.has_expired(now))
             && (filter.archived.unwrap_or(all) || !marks.archived.contains(number))
             && filter.read.is_none_or(|read| read == marks.read.contains(number))
             && filter.r#type.as_ref().is_none_or(|kind| *kind == it.kind)
@@ -183,7 +185,7 @@ async fn catch_up(
             }
             at = it.id.place();
             if fits(it) == Fit::Yes {
-                items.push(NotificationOut::told(app, it, marks));
+                items.push(NotificationOut::told(app, it, marks, clock::now()));
             }
         }
     }
@@ -245,7 +247,9 @@ pub(crate) async fn get(
         return Err(missing()); // another user's
     }
     let marks = state.table.marks(app, &user).await?;
-    let found = state.table.notification(app, &id).await?.filter(|it| !marks.deleted.contains(it.id.sequence));
+    let now = clock::now();
+    let there = |it: &Notification| !it.has_expired(now) && !marks.is_gone(it.id.sequence, domain::millis(now));
+    let found = state.table.notification(app, &id).await?.filter(there);
     let mut found = found.ok_or_else(missing)?;
     let it = Entry { app, user, id };
     if let Some(escalation) = escalation::state(&state.table, &it, &found.data).await? {
@@ -293,5 +297,5 @@ pub(crate) async fn counts(
     Path(user): Path<String>,
 ) -> Result<Json<CountsOut>, Problem> {
     stream(&user)?;
-    Ok(Json(reading::state(&state.table, app, &user).await?.1.into()))
+    Ok(Json(reading::state(&state.table, app, &user, clock::now()).await?.1.into()))
 }

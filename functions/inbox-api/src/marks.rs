@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State as Shared};
 use axum::http::StatusCode;
 use domain::inbox::Change;
+use entry::clock;
 use entry::http::{Body, Problem};
 use inbox::marking::NotMarked;
 use inbox::{CountsOut, marking};
@@ -44,7 +45,7 @@ pub(crate) async fn mark(
         Problem::invalid(field, why.to_string())
     };
     let spans = marking::spans(app, &stream, &it.ids, it.up_to.as_deref()).map_err(wrong)?;
-    match marking::apply(&state.table, app, &user, it.change, &spans).await {
+    match marking::apply(&state.table, app, &user, it.change, &spans, clock::now()).await {
         Err(TableError::Full { .. }) => {
             let title = "too many separate marks; mark everything up to a cursor";
             Err(Problem::new(StatusCode::CONFLICT, "full", title))

@@ -94,7 +94,7 @@ pub(crate) async fn everything(
     let changed: HashMap<String, Value> =
         changes.filter_map(|it| Some((it.data["updates"].as_str()?.to_owned(), it.data.clone()))).collect();
     let mut marks: HashMap<String, Marks> = HashMap::new();
-    let mut shown = Vec::with_capacity(all.len());
+    let (mut shown, now) = (Vec::with_capacity(all.len()), clock::now());
     for mut it in all.into_iter().filter(|it| !is_change(&it.kind)) {
         let Stream::User(user) = it.id.stream.clone() else { continue };
         if let Some(data) = changed.get(&it.id.to_string()) {
@@ -107,7 +107,7 @@ pub(crate) async fn everything(
                 unknown.insert(found)
             }
         };
-        if !marks.deleted.contains(it.id.sequence) {
+        if !marks.is_gone(it.id.sequence, domain::millis(now)) && !it.has_expired(now) {
             shown.push(SeedOut::new(&it, marks, SEED_TIME));
         }
     }
@@ -135,7 +135,7 @@ pub(crate) async fn of_user(
     let stream = stream(&user)?;
     let marks = state.table.marks(app, &user).await?;
     let any = which.read.as_deref() == Some("any");
-    let all = unread(&state.table, app, &stream, &marks, any, MOST).await?;
+    let all = unread(&state.table, app, &stream, &marks, any, MOST, clock::now()).await?;
     Ok(Json(all.iter().map(|it| SeedOut::new(it, &marks, SEED_TIME)).collect()))
 }
 
@@ -150,10 +150,11 @@ pub(crate) async fn read(
     let unknown = (StatusCode::NOT_FOUND, Json(json!({ "message": "Notification not found" })));
     let Ok(id) = id.parse::<NotificationId>() else { return Ok(unknown) };
     let Stream::User(user) = &id.stream else { return Ok(unknown) };
-    if state.table.notification(app, &id).await?.is_none() {
+    let now = clock::now();
+    if state.table.notification(app, &id).await?.is_none_or(|it| it.has_expired(now)) {
         return Ok(unknown);
     }
-    let marked = marking::apply(&state.table, app, user, Change::Read, &[id.place().into()]).await?;
+    let marked = marking::apply(&state.table, app, user, Change::Read, &[id.place().into()], now).await?;
     marked.ok_or_else(busy)?;
     Ok((StatusCode::OK, Json(json!({ "message": "Notification marked as read" }))))
 }

@@ -4,12 +4,14 @@ use axum::Json;
 use axum::extract::{Path, State as Shared};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use domain::expiry::Expiry;
 use domain::inbox::Preferences;
-use domain::notification::{News, Place, Stream};
+use domain::notification::{News, Notification, NotificationId, Place, Stream};
 use domain::{AppId, BATCH, rfc3339};
 use entry::clock;
 use entry::http::caller::Caller;
 use entry::http::{Body, Problem};
+use inbox::expiry;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
@@ -17,7 +19,7 @@ use utoipa::ToSchema;
 
 use crate::dto::{NotificationIn, Sent};
 use crate::once::{self, Keyed};
-use crate::{State, group, stream};
+use crate::{State, busy, group, stream};
 
 /// Sends to a user: a notification, or a list of up to 100, which are stored together under consecutive numbers. Each entry
 /// has its own result. A request with an `Idempotency-Key` is safe to repeat for 24 hours.
@@ -190,10 +192,31 @@ pub(crate) async fn write(
     news: &[News],
     keyed: &Keyed,
 ) -> Result<Place, Problem> {
-    if keyed.again
-        && let Some(place) = state.table.told_since(app, stream, keyed.since).await?.get(&keyed.write_id)
-    {
-        return Ok(*place);
+    let told = match keyed.again {
+        true => state.table.told_since(app, stream, keyed.since).await?.get(&keyed.write_id).copied(),
+        false => None,
+    };
+    let place = match told {
+        Some(place) => place,
+        None => state.table.append(app, stream, news, &keyed.write_id, clock::now()).await?,
+    };
+    if let Stream::User(user) = stream {
+        // before the answer: whoever counts after it counts right, whenever that is
+        let expiring: Vec<Expiry> = stored(stream, place, news).filter_map(|it| expiry::of(&it)).collect();
+        if !expiring.is_empty() && !expiry::note(&state.table, app, user, &expiring).await? {
+            return Err(busy());
+        }
     }
-    Ok(state.table.append(app, stream, news, &keyed.write_id, clock::now()).await?)
+    Ok(place)
+}
+
+/// News as they stand in a stream, from a place on.
+fn stored(stream: &Stream, first: Place, news: &[News]) -> impl Iterator<Item = Notification> {
+    let id = move |sequence: u64| NotificationId { stream: stream.clone(), epoch: first.epoch, sequence };
+    (first.sequence..).zip(news).map(move |(sequence, it)| Notification {
+        id: id(sequence),
+        kind: it.kind.clone(),
+        timestamp: OffsetDateTime::UNIX_EPOCH,
+        data: it.data.clone(),
+    })
 }

@@ -26,6 +26,16 @@ pub(crate) struct IconikOut {
     blocked: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     blocked_since: Option<String>,
+    /// Why nothing is known of it: it does not answer
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreachable: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreachable_since: Option<String>,
+    /// Why the queue of another system (`sqs_queue_url`) cannot be read
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue_error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue_error_since: Option<String>,
     /// The user that our token stands for
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<String>,
@@ -67,6 +77,10 @@ pub(crate) async fn get(Shared(state): Shared<State>, Caller(app): Caller) -> Re
         is_set_up: settings.uses_iconik(),
         blocked: it.blocked.as_ref().map(|it| it.1.clone()),
         blocked_since: time(it.blocked.as_ref().map(|it| it.0)),
+        unreachable: it.unreachable.as_ref().map(|it| it.1.clone()),
+        unreachable_since: time(it.unreachable.as_ref().map(|it| it.0)),
+        queue_error: it.queue_failed.as_ref().map(|it| it.1.clone()),
+        queue_error_since: time(it.queue_failed.as_ref().map(|it| it.0)),
         user: it.user,
         domain: it.domain,
         webhooks: it.webhooks.into_iter().map(webhook).collect(),

@@ -243,7 +243,7 @@ pub(crate) async fn get(Shared(state): Shared<State>, Caller(app): Caller) -> Re
 }
 
 /// Replaces the application's settings. With Iconik among its systems, the connection is checked at once, and the
-/// webhooks are made.
+/// webhooks are made, changed and taken away as the settings want them.
 #[utoipa::path(put, path = "/api/v1/Media/Settings", tag = "Settings", security(("keys" = [])), request_body = SettingsBody,
     responses((status = 200, body = SettingsBody), (status = 401, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn put(
@@ -293,6 +293,11 @@ pub(crate) async fn put(
             state.table.put_domain(&domain, app, false).await?;
         }
         state.table.put_manager(app, &manager, false).await?;
+        if !manager.ours.is_empty() {
+            // its webhooks go
+            let check = IngestOrder::new(app, Ingest::Check, domain::millis(clock::now()));
+            state.ingest.send(&check, Duration::ZERO).await?;
+        }
     }
     Ok(Json(SettingsBody::shown(&next)))
 }

@@ -6,7 +6,6 @@ mod lease;
 mod limits;
 mod pipeline;
 mod source;
-mod workspace;
 
 use std::sync::Arc;
 
@@ -30,6 +29,6 @@ async fn main() -> Result<(), entry::Error> {
         allowed,
         meter,
     };
-    workspace::clean();
+    media::workspace::clean();
     start.sqs(1, async |_, message| handler::handle(&parts, message).await).await
 }

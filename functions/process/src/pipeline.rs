@@ -9,10 +9,10 @@ use domain::result::{Asset, Document, Producer, SCHEMA};
 use domain::settings::Settings;
 use entry::Failure;
 use media::processor::{self, Analysis, Trouble};
+use media::workspace;
 
 use crate::handler::Parts;
 use crate::source::Source;
-use crate::workspace;
 
 /// How the work ended.
 pub(crate) enum End {

@@ -72,6 +72,7 @@ async fn rendition(parts: &Parts, process: &Process, task: &Task) -> Result<u64,
     let (headline, colour) = (process.headline.clone(), process.colour.unwrap_or([255, 255, 255]));
     let (format, quality) = (process.format, process.quality);
     let made = tokio::task::spawn_blocking(move || {
+        let picture = media::picture::over_white(&picture);
         let wanted = Wanted { width, height, headline: headline.as_deref(), colour, format, quality };
         render::render(&picture, &faces, wanted)
     });

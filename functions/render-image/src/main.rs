@@ -23,5 +23,6 @@ async fn main() -> Result<(), entry::Error> {
         allowed,
         meter,
     };
+    media::workspace::clean();
     start.sqs(1, async |now, message| handler::handle(&parts, now, message).await).await
 }

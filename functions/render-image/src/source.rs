@@ -32,7 +32,7 @@ fn again(it: &(dyn std::error::Error + 'static)) -> Trouble {
 /// The picture and its faces, as fractions of it: those that were found when the item was processed, or found now, where
 /// the application has switched that on.
 pub(crate) async fn picture(parts: &Parts, process: &Process) -> Result<(DynamicImage, Vec<Area>), Trouble> {
-    let folder = tempfile::tempdir().map_err(|it| again(&it))?;
+    let folder = media::workspace::open(None).map_err(|it| again(&it))?;
     let file = folder.path().join("picture");
     let mut known = None;
     match &process.source {

@@ -3,6 +3,7 @@
 use domain::inbox::{Change, Marks};
 use domain::notification::{Place, Stream};
 use domain::socket::Connection;
+use entry::clock;
 use inbox::frame::Frame;
 use inbox::reading::{Later, later, state};
 use inbox::sending::Sent;
@@ -102,7 +103,8 @@ pub(crate) async fn resume(
                 Later::Whole { found, at, more: left } => {
                     let none = Marks::default();
                     let marks = if matches!(stream, Stream::User(_)) { &marks } else { &none };
-                    if !found.is_empty() && tell(Frame::notifications(app, stream, &found, marks)).await? != Sent::Done
+                    if !found.is_empty()
+                        && tell(Frame::notifications(app, stream, &found, marks, clock::now())).await? != Sent::Done
                     {
                         more = true; // the socket is slow or gone: whoever is there asks again
                         break;
@@ -119,7 +121,7 @@ pub(crate) async fn resume(
     if !more {
         // what was done on other devices meanwhile
         let user = &connection.member.user;
-        let (marks, counts) = state(&parts.table, app, user).await?;
+        let (marks, counts) = state(&parts.table, app, user, clock::now()).await?;
         tell(Frame::marks(user, &marks, counts)).await?;
     }
     let cursors = places.iter().filter_map(|(stream, it)| it.map(|it| Cursor::at(app, stream, it))).collect();
@@ -161,7 +163,8 @@ pub(crate) async fn mark(
         Ok(spans) => spans,
         Err(why) => return Ok(Err(why.to_string())),
     };
-    let counts = match marking::apply(&parts.table, member.app, &member.user, change, &spans).await {
+    let marked = marking::apply(&parts.table, member.app, &member.user, change, &spans, clock::now()).await;
+    let counts = match marked {
         Err(TableError::Full { .. }) => return Ok(Err("too many separate marks; mark up to a cursor".to_owned())),
         counts => counts?,
     };

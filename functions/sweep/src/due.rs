@@ -1,13 +1,10 @@
-//! What has fallen due: deliveries go back to their queue, notifications expire, and what is still unread is escalated.
+//! What has fallen due: deliveries and what expires go back to their queues, and what is still unread is escalated.
 
-use domain::inbox::{Change, Entry};
-use domain::order::Delivery;
-use entry::{Chain, Outlets};
+use domain::order::{Delivery, Push, PushOrder, until};
+use entry::{Chain, Outlets, Queue};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use inbox::{escalation, marking};
-use serde_json::Value;
+use inbox::escalation;
 use table::{Due, DueWork, Table};
-use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
 use crate::SweepError;
@@ -20,14 +17,20 @@ const MOST_PAGES: u32 = 20;
 
 /// Does what falls due before the next run, and answers how far it has come: not past anything that is left. Done first,
 /// removed afterwards.
-pub(crate) async fn run(table: &Table, outlets: &Outlets, since: i64, now: OffsetDateTime) -> Result<i64, SweepError> {
-    let (at, until, mut done) = (domain::millis(now), now + Duration::seconds(90), 0);
+pub(crate) async fn run(
+    table: &Table,
+    outlets: &Outlets,
+    pushes: &Queue,
+    since: i64,
+    now: OffsetDateTime,
+) -> Result<i64, SweepError> {
+    let (at, end, mut done) = (domain::millis(now), now + Duration::seconds(90), 0);
     // a slot is looked at until it is over: what is put into it meanwhile is found
     let mut come = at - 300_000;
-    for slot in Table::due_slots(since, domain::millis(until)) {
+    for slot in Table::due_slots(since, domain::millis(end)) {
         let mut pages = 0;
         let others = loop {
-            let due = table.due(slot, until).await?;
+            let due = table.due(slot, end).await?;
             let (deliveries, others): (Vec<Due>, Vec<Due>) =
                 due.into_iter().partition(|it| matches!(it.what, DueWork::Delivery(_)));
             if deliveries.is_empty() || pages == MOST_PAGES {
@@ -42,8 +45,9 @@ pub(crate) async fn run(table: &Table, outlets: &Outlets, since: i64, now: Offse
             tracing::info!(count = deliveries.len(), "{} deliveries fall due", deliveries.len());
         };
         // a queue can hold a delivery back until its time; for the others the next run is soon enough
-        let ready: Vec<Due> = others.into_iter().filter(|it| it.at <= at).collect();
-        let work = ready.iter().take(MOST.saturating_sub(done)).map(|it| inbox_work(table, it, now));
+        let held = |it: &Due| matches!(it.what, DueWork::Expire(_));
+        let ready: Vec<Due> = others.into_iter().filter(|it| it.at <= at || held(it)).collect();
+        let work = ready.iter().take(MOST.saturating_sub(done)).map(|it| inbox_work(table, pushes, it, now));
         let outcomes: Vec<bool> = stream::iter(work).buffered(AT_ONCE).collect().await;
         done += outcomes.len();
         let left = ready.iter().enumerate().filter(|(index, _)| outcomes.get(*index) != Some(&true));
@@ -54,11 +58,15 @@ pub(crate) async fn run(table: &Table, outlets: &Outlets, since: i64, now: Offse
     Ok(come)
 }
 
-/// Ends or escalates one; what fails stays for the next run, and holds nobody else up.
-async fn inbox_work(table: &Table, it: &Due, now: OffsetDateTime) -> bool {
+/// Orders the end of one at its time, or escalates one; what fails stays for the next run, and holds nobody else up.
+async fn inbox_work(table: &Table, pushes: &Queue, it: &Due, now: OffsetDateTime) -> bool {
     let worked = match &it.what {
         DueWork::Delivery(_) => Ok(()),
-        DueWork::Expire(entry) => expire(table, entry, now).await,
+        DueWork::Expire(entry) => {
+            let what = Push::Expire { user: entry.user.clone(), at: it.at };
+            let order = PushOrder::new(entry.app, entry.id.stream.to_string(), what);
+            pushes.send(&order, until(it.at, now)).await.map_err(SweepError::from)
+        }
         DueWork::Escalate(entry) => escalation::run(table, entry, it.at, now).await.map_err(SweepError::from),
     };
     let done = match worked {
@@ -71,16 +79,4 @@ async fn inbox_work(table: &Table, it: &Due, now: OffsetDateTime) -> bool {
 fn delivery(it: &Due, at: i64) -> Option<(&Delivery, Duration)> {
     let DueWork::Delivery(delivery) = &it.what else { return None };
     Some((delivery, Duration::milliseconds((it.at - at).max(0))))
-}
-
-/// What has expired is deleted: it counts no more, on no device. A change may have given it more time.
-async fn expire(table: &Table, it: &Entry, now: OffsetDateTime) -> Result<(), SweepError> {
-    let Some(found) = table.notification(it.app, &it.id).await? else { return Ok(()) };
-    let at = found.data.get("expiresAt").and_then(Value::as_str);
-    let at = at.and_then(|it| OffsetDateTime::parse(it, &Rfc3339).ok());
-    if at.is_none_or(|it| it > now) {
-        return Ok(());
-    }
-    let marked = marking::apply(table, it.app, &it.user, Change::Delete, &[it.id.place().into()]).await?;
-    marked.map(drop).ok_or(SweepError::Busy)
 }

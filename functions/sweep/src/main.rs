@@ -1,5 +1,5 @@
 //! `sweep`, each minute: queues due scans and due looks at asset managers, takes items from workers that have gone
-//! silent, sends due retries, ends notifications that expire, escalates what nobody has read.
+//! silent, sends due retries, orders the end of notifications that expire, escalates what nobody has read.
 
 mod due;
 mod leases;
@@ -16,8 +16,6 @@ pub(crate) enum SweepError {
     Table(#[from] TableError),
     #[error("a queue failed")]
     Queue(#[from] entry::queue::NotQueued),
-    #[error("an inbox is changing all the time")]
-    Busy,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -25,7 +23,7 @@ async fn main() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let table = start.table();
     let (scan_queue, outlets) = (start.queue("SCAN_QUEUE"), start.outlets());
-    let iconik_queue = start.queue("ICONIK_QUEUE");
+    let (iconik_queue, pushes) = (start.queue("ICONIK_QUEUE"), start.queue("PUSH_QUEUE"));
     start
         .schedule::<SweepError>(async |now| {
             let minute_ago = domain::millis(now - Duration::MINUTE);
@@ -33,7 +31,7 @@ async fn main() -> Result<(), entry::Error> {
             leases::run(&table, &iconik_queue, now).await?;
             scans::run(&table, &scan_queue, mark.scans, now).await?;
             managers::run(&table, &iconik_queue, now).await?;
-            let due = due::run(&table, &outlets, mark.due, now).await?;
+            let due = due::run(&table, &outlets, &pushes, mark.due, now).await?;
             // last: what was queued twice is harmless, what was forgotten is not
             Ok(table.put_mark(&Mark { scans: domain::millis(now), due }).await?)
         })

@@ -2,6 +2,7 @@
 //! holds up nobody's retries.
 
 use domain::order::{Ingest, IngestOrder};
+use domain::schedule::HALF_TICK;
 use entry::Queue;
 use table::Table;
 use time::{Duration, OffsetDateTime};
@@ -9,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 use crate::SweepError;
 
 pub(crate) async fn run(table: &Table, queue: &Queue, now: OffsetDateTime) -> Result<(), SweepError> {
-    let due = table.managers_due(now).await?;
+    let due = table.managers_due(now + HALF_TICK).await?;
     let orders: Vec<(IngestOrder, Duration)> = due
         .into_iter()
         .map(|app| (IngestOrder::new(app, Ingest::Check, domain::millis(now)), Duration::ZERO))

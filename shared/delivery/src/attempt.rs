@@ -14,7 +14,7 @@ use table::{Attempt, TableError};
 use time::OffsetDateTime;
 
 use crate::receivers::{Known, Receivers};
-use crate::{Parts, Sender, settle};
+use crate::{Parts, Sender, in_order, settle};
 
 /// Makes an attempt. What went well at once is answered, to be recorded with the others of the batch.
 pub(crate) async fn make<S: Sender>(
@@ -28,6 +28,10 @@ pub(crate) async fn make<S: Sender>(
     let first = order.attempt == 1 && order.round.is_none();
     if !first && let Some(end) = settle::made(parts, &order).await? {
         return end.map(|()| None); // the queue gave us this attempt twice
+    }
+    if first && let Some(wait) = in_order::wait(parts, &order, now).await? {
+        parts.queue.send_deliveries(&[(&order, wait)]).await?;
+        return Ok(None);
     }
     let (sent, took_ms) = if !first && superseded(parts, &order).await? {
         (Outcome::Superseded.into(), 0)
@@ -69,6 +73,7 @@ pub(crate) async fn make<S: Sender>(
         answer: sent.answer,
     };
     if good && first {
+        in_order::follow(parts, &order).await?;
         return Ok(Some((order.app, attempt)));
     }
     let gave_up = settle::settle(parts, &known.channel, order, attempt, now).await;

@@ -12,7 +12,7 @@ use table::{Attempt, Due, DueWork, Pace, TableError};
 use time::{Duration, OffsetDateTime};
 
 use crate::receivers::{Known, Receivers};
-use crate::{Parts, Sender, attempt, health, receivers};
+use crate::{Parts, Sender, attempt, health, in_order, receivers};
 
 /// Attempts that are under way at once, and so the most that slow receivers can hold up.
 const AT_ONCE: usize = 50;
@@ -56,6 +56,7 @@ pub(crate) async fn handle<S: Sender>(
     let attempts = orders.into_iter().zip(ways).map(async |(order, way)| match (order?, way) {
         (order, Way::Now) => attempt::make(parts, sender, receivers, now, order).await,
         (_, Way::Broken(why)) => Err(Failure::Again(why.into())),
+        (order, Way::Nowhere) => in_order::follow(parts, &order).await.map(|()| None),
         _ => Ok(None),
     });
     let outcomes: Vec<Result<Option<(AppId, Attempt)>, Failure>> =

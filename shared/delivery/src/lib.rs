@@ -4,6 +4,7 @@
 mod attempt;
 mod batch;
 mod health;
+mod in_order;
 mod receivers;
 mod settle;
 

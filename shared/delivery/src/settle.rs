@@ -10,7 +10,7 @@ use serde_json::json;
 use table::{Attempt, Due, DueWork, TableError};
 use time::OffsetDateTime;
 
-use crate::Parts;
+use crate::{Parts, in_order};
 
 /// The end of an attempt that is on record already; `None` if it is not.
 pub(crate) async fn made(parts: &Parts, order: &Delivery) -> Result<Option<Result<(), Failure>>, Failure> {
@@ -62,6 +62,9 @@ pub(crate) async fn settle(
             "dead"
         }
     };
+    if state != "retrying" {
+        in_order::follow(parts, &order).await?;
+    }
     parts.table.put_attempt(order.app, &order.number(), &attempt, Some(state), next_at).await?;
     if state == "dead" && has_letter(&order) { Err(letter(&order, &attempt.outcome)?) } else { Ok(()) }
 }
@@ -74,7 +77,7 @@ fn has_letter(order: &Delivery) -> bool {
 /// The dead letter of a delivery. Whoever redrives it gets one attempt more, not the one that is on record.
 fn letter(order: &Delivery, last: &Outcome) -> Result<Failure, Failure> {
     let reason = format!("{} attempts to reach channel {} failed; the last: {last}", order.attempt, order.channel);
-    let body = serde_json::to_string(&Delivery { attempt: order.attempt + 1, ..order.clone() })?;
+    let body = serde_json::to_string(&Delivery { attempt: order.attempt + 1, then: None, ..order.clone() })?;
     Ok(Failure::ParkAs { body, reason: reason.into() })
 }
 

@@ -241,13 +241,13 @@ pub fn is_pattern(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use serde_json::{Value, json};
 
     use super::*;
     use crate::notification::{NotificationId, Stream};
 
-    fn channel() -> Channel {
+    pub(crate) fn channel() -> Channel {
         Channel {
             id: ChannelId::random([1; 16]),
             app: AppId::random([2; 16]),

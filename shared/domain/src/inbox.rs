@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::AppId;
+use crate::expiry::Expiry;
 use crate::notification::NotificationId;
 
 /// Sequence numbers as ranges, both ends included: ascending, apart from each other by one at least.
@@ -123,8 +124,7 @@ pub enum Change {
 }
 
 /// What was done with an inbox.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Marks {
     /// Counts changes.
     pub revision: u64,
@@ -134,6 +134,10 @@ pub struct Marks {
     pub deleted: Ranges,
     /// What was ever read, archived or deleted: nothing is escalated of it any more.
     pub closed: Ranges,
+    /// What expires, and when.
+    pub expiring: Vec<Expiry>,
+    /// How many have expired and stand in `expiring` no more.
+    pub expired: u64,
 }
 
 /// Counts of an inbox. A client drops those whose version is not above the ones it has (realtime, I-1).
@@ -175,19 +179,22 @@ impl Marks {
         for it in [&mut next.seen, &mut next.read, &mut next.archived, &mut next.deleted, &mut next.closed] {
             it.forget(floor);
         }
+        next.forget_expiries(floor);
         next.revision += 1;
         Some(next)
     }
 
-    /// The counts of an inbox whose oldest notification is `floor` and whose newest is `head`; 0 and 0 if it has none.
-    pub fn counts(&self, floor: u64, head: u64) -> Counts {
-        let gone = [&self.deleted, &self.archived];
+    /// The counts, at `now` in milliseconds, of an inbox whose oldest notification is `floor` and whose newest is `head`;
+    /// 0 and 0 if it has none.
+    pub fn counts(&self, floor: u64, head: u64, now: i64) -> Counts {
+        let (over, expired) = self.over(now);
+        let gone = [&self.deleted, &self.archived, &over];
         let first = floor.max(1);
         Counts {
-            version: head + self.revision + floor.saturating_sub(1),
+            version: head + self.revision + floor.saturating_sub(1) + expired,
             total: Ranges::outside(&gone, first, head),
-            unread: Ranges::outside(&[gone[0], gone[1], &self.read], first, head),
-            unseen: Ranges::outside(&[gone[0], gone[1], &self.seen], first, head),
+            unread: Ranges::outside(&[gone[0], gone[1], gone[2], &self.read], first, head),
+            unseen: Ranges::outside(&[gone[0], gone[1], gone[2], &self.seen], first, head),
         }
     }
 }
@@ -330,7 +337,7 @@ mod tests {
                         if let Some(next) = next { marks = next; }
                     }
                 }
-                let counts = marks.counts(floor, model.len() as u64);
+                let counts = marks.counts(floor, model.len() as u64, 0);
                 let kept: Vec<&One> = model.iter().skip(floor as usize - 1).filter(|it| !it.deleted && !it.archived).collect();
                 let unread = kept.iter().filter(|it| !it.read).count() as u64;
                 let unseen = kept.iter().filter(|it| !it.seen).count() as u64;

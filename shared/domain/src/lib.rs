@@ -9,6 +9,7 @@ pub mod bucket;
 pub mod channel;
 pub mod cursor;
 pub mod delivery;
+pub mod expiry;
 pub mod filter;
 pub mod health;
 pub mod id;

@@ -77,13 +77,53 @@ pub struct Delivery {
     #[serde(default, skip_serializing_if = "is_false")]
     pub in_turn: bool,
     pub notification: Notification,
+    /// What the receiver gets when this one has come to its end, delivered or not: a progress comes after its task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub then: Option<Box<Notification>>,
 }
 
 impl Delivery {
     /// A first attempt.
     pub fn new(to: &Channel, notification: Notification) -> Self {
         let (app, channel, kind) = (to.app, to.id, to.target.kind());
-        Self { v: 1, app, channel, kind, attempt: 1, round: None, once: false, in_turn: false, notification }
+        Self {
+            v: 1,
+            app,
+            channel,
+            kind,
+            attempt: 1,
+            round: None,
+            once: false,
+            in_turn: false,
+            notification,
+            then: None,
+        }
+    }
+
+    /// The deliveries of notifications that were told together, to one channel that wants them all: what tells of the same
+    /// process follows what it tells of.
+    pub fn in_order(to: &Channel, told: Vec<Notification>) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::with_capacity(told.len());
+        for it in told {
+            let process =
+                |it: &Notification| it.data.pointer("/process/id").and_then(|it| it.as_str()).map(str::to_owned);
+            let of = process(&it).filter(|_| it.kind == crate::adcreative::TASKS_PROGRESS);
+            let task = |before: &&mut Self| {
+                let about = &before.notification;
+                before.then.is_none() && about.kind == crate::adcreative::TASK_COMPLETED && process(about) == of
+            };
+            match all.last_mut().filter(task).filter(|_| of.is_some()) {
+                Some(before) => before.then = Some(Box::new(it)),
+                None => all.push(Self::new(to, it)),
+            }
+        }
+        all
+    }
+
+    /// The delivery that follows when this one has come to its end.
+    pub fn follower(&self) -> Option<Self> {
+        let notification = *self.then.clone()?;
+        Some(Self { attempt: 1, in_turn: false, notification, then: None, ..self.clone() })
     }
 
     /// The name of this attempt among all of the delivery.
@@ -127,6 +167,13 @@ pub enum Push {
     Marks { user: String, revision: u64 },
     /// What is unread, for a socket that cannot ask for it: the seed's.
     Greet,
+    /// Something in the inbox of a user expires at this time, in milliseconds: it is deleted, and the sockets are told.
+    Expire { user: String, at: i64 },
+}
+
+/// How long a queue holds back what is for a time, in milliseconds: whole seconds, not too few.
+pub fn until(at: i64, now: time::OffsetDateTime) -> time::Duration {
+    time::Duration::seconds(at.saturating_sub(crate::millis(now)).saturating_add(999).max(0) / 1_000)
 }
 
 impl PushOrder {
@@ -189,5 +236,38 @@ impl IngestOrder {
     /// A first order.
     pub fn new(app: AppId, what: Ingest, at: i64) -> Self {
         Self { v: 1, app, what, event: None, force: false, attempt: 0, received_at: at }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::channel::tests::channel;
+    use crate::notification::{NotificationId, Stream};
+
+    #[test]
+    fn a_progress_follows_the_task_that_it_tells_of() {
+        let told = |sequence: u64, kind: &str, process: &str| Notification {
+            id: NotificationId { stream: Stream::App, epoch: 1, sequence },
+            kind: kind.to_owned(),
+            timestamp: time::OffsetDateTime::UNIX_EPOCH,
+            data: json!({ "process": { "id": process } }),
+        };
+        let all = vec![
+            told(1, "task.completed", "p"),
+            told(2, "tasks.progress", "p"),
+            told(3, "task.completed", "p"),
+            told(4, "tasks.progress", "other"),
+            told(5, "item.found", "p"),
+        ];
+        let orders = Delivery::in_order(&channel(), all);
+        let numbers = |it: &Delivery| (it.notification.id.sequence, it.then.as_ref().map(|it| it.id.sequence));
+        assert_eq!(orders.iter().map(numbers).collect::<Vec<_>>(), [(1, Some(2)), (3, None), (4, None), (5, None)]);
+        let retried = Delivery { attempt: 4, in_turn: true, ..orders[0].clone() };
+        let next = retried.follower().unwrap();
+        assert_eq!((next.notification.id.sequence, next.attempt, next.in_turn, next.then), (2, 1, false, None));
+        assert_eq!(orders[1].follower(), None);
     }
 }

@@ -8,6 +8,10 @@ use croner::parser::{CronParser, Seconds, Year};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+/// Half the time between two calls of the clock that looks for what is due. What is asked for each minute is due a little
+/// after a call as a rule, and would wait for the one after the next: what falls due until half way to the next call is done.
+pub const HALF_TICK: time::Duration = time::Duration::seconds(30);
+
 /// A schedule, kept as its text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -22,15 +22,25 @@ pub struct Wanted {
 pub struct There {
     pub id: String,
     pub name: String,
-    pub url: String,
-    /// `ENABLED`, `DISABLED`, `FAILING`, `DELETED`
+    /// `ENABLED`, `DISABLED`, `FAILING`
     pub status: String,
     pub first_failed_at: Option<String>,
     pub last_error: Option<String>,
-    /// Whether it differs from what it should be in more than its status.
-    pub differs: bool,
+    /// What it is at Iconik.
+    whole: Value,
 }
 
+/// Webhooks as they are, beside those that should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// One for each that is wanted, and whether it differs from it in more than its status.
+    pub wanted: Vec<Option<(There, bool)>>,
+    /// Ours, and wanted no more.
+    pub surplus: Vec<There>,
+}
+
+/// What our webhooks say of themselves: nobody else's do.
+const MARK: &str = "managed by the Notifications API; do not edit";
 /// Where our webhooks point to.
 pub const PATH: &str = "/iconik/webhook";
 
@@ -66,57 +76,112 @@ pub fn wanted(settings: &Settings, endpoint: &str) -> Vec<Wanted> {
 impl Wanted {
     fn body(&self, secret: &str) -> Value {
         json!({
-            "name": self.name, "description": "managed by the Notifications API; do not edit", "url": self.url,
+            "name": self.name, "description": MARK, "url": self.url,
             "event_type": self.event_type, "realm": self.realm, "operation": self.operation, "object_id": self.object,
             "headers": { "x-webhook-secret": secret }, "status": "ENABLED",
         })
     }
 
-    fn is(&self, it: &Value, secret: &str) -> bool {
+    /// Whether it tells of the same, whatever the case of its words (section 3.3.3).
+    fn is_about(&self, it: &There) -> bool {
         let same = |name: &str, want: Option<&str>| {
-            it[name].as_str().unwrap_or_default().eq_ignore_ascii_case(want.unwrap_or_default())
+            it.whole[name].as_str().unwrap_or_default().eq_ignore_ascii_case(want.unwrap_or_default())
         };
-        let headers = it["headers"].as_object();
-        let header = headers.and_then(|it| it.iter().find(|it| it.0.eq_ignore_ascii_case("x-webhook-secret")));
         same("event_type", Some(self.event_type))
             && same("realm", Some(self.realm))
             && same("operation", self.operation)
             && same("object_id", self.object.as_deref())
-            && header.is_some_and(|it| it.1.as_str() == Some(secret))
+    }
+
+    fn is_named(&self, it: &There) -> bool {
+        it.name == self.name && it.url() == self.url
     }
 }
 
-impl Iconik {
-    /// Our webhooks that are there, beside those that should be: found by name and address.
-    pub async fn webhooks(&self, wanted: &[Wanted], secret: &str) -> Result<Vec<Option<There>>, IconikError> {
-        let list = self.get("/API/notifications/v1/webhooks/?per_page=500").await?;
-        let all = list["objects"].as_array().cloned().unwrap_or_default();
-        let text = |it: &Value, name: &str| it[name].as_str().map(str::to_owned);
-        let find = |want: &Wanted| {
-            let mut ours = all
-                .iter()
-                .filter(|it| it["name"].as_str() == Some(&want.name) && it["url"].as_str() == Some(&want.url));
-            let it = ours.find(|it| it["status"].as_str() != Some("DELETED"))?;
-            Some(There {
-                id: text(it, "id")?,
-                name: want.name.clone(),
-                url: want.url.clone(),
-                status: text(it, "status").unwrap_or_default(),
-                first_failed_at: text(it, "first_failed_at"),
-                last_error: text(it, "last_error").map(|it| it.chars().take(200).collect()),
-                differs: !want.is(it, secret),
-            })
-        };
-        Ok(wanted.iter().map(find).collect())
+impl There {
+    fn read(it: &Value) -> Option<Self> {
+        let text = |name: &str| it[name].as_str().map(str::to_owned);
+        Some(Self {
+            id: text("id")?,
+            name: text("name").unwrap_or_default(),
+            status: text("status").filter(|it| it != "DELETED")?,
+            first_failed_at: text("first_failed_at"),
+            last_error: text("last_error").map(|it| it.chars().take(200).collect()),
+            whole: it.clone(),
+        })
     }
 
-    /// Makes a webhook, or replaces one that is not as it should be. `headers` go along each time: a PUT replaces all.
-    pub async fn put_webhook(&self, want: &Wanted, there: Option<&There>, secret: &str) -> Result<(), IconikError> {
+    pub fn url(&self) -> &str {
+        self.whole["url"].as_str().unwrap_or_default()
+    }
+
+    /// The secret that it carries.
+    pub fn secret(&self) -> Option<&str> {
+        let headers = self.whole["headers"].as_object()?;
+        headers.iter().find(|it| it.0.eq_ignore_ascii_case("x-webhook-secret"))?.1.as_str()
+    }
+
+    /// Whether it is one that we made: one that we remember, or one that says so, points here and knows our secret.
+    fn is_ours(&self, known: &[String], url: Option<&str>, secret: &str) -> bool {
+        let marked = self.whole["description"] == MARK && Some(self.url()) == url && self.secret() == Some(secret);
+        known.contains(&self.id) || marked
+    }
+}
+
+/// Finds for each wanted webhook the one that is it: the same by name and address (section 3.3.6), otherwise one of ours
+/// that tells of the same and was called otherwise or pointed elsewhere. What is left of ours is wanted no more. One that
+/// is somebody else's is never among them.
+pub fn sorted(all: Vec<There>, wanted: &[Wanted], known: &[String], secret: &str) -> Found {
+    let url = wanted.first().map(|it| it.url.as_str());
+    let (mut ours, mut others): (Vec<There>, Vec<There>) =
+        all.into_iter().partition(|it| it.is_ours(known, url, secret));
+    let mut found: Vec<Option<There>> = wanted.iter().map(|_| None).collect();
+    let rules: [fn(&Wanted, &There) -> bool; 3] =
+        [|want, it| want.is_named(it) && want.is_about(it), Wanted::is_named, Wanted::is_about];
+    for rule in rules {
+        for (place, want) in found.iter_mut().zip(wanted).filter(|it| it.0.is_none()) {
+            *place = ours.iter().position(|it| rule(want, it)).map(|it| ours.remove(it));
+        }
+    }
+    for (place, want) in found.iter_mut().zip(wanted).filter(|it| it.0.is_none()) {
+        // made before its id was remembered, with another secret
+        *place = others.iter().position(|it| want.is_named(it)).map(|it| others.remove(it));
+    }
+    let differs = |(it, want): (There, &Wanted)| {
+        let same = want.is_named(&it) && want.is_about(&it) && it.secret() == Some(secret);
+        (it, !same)
+    };
+    let wanted = found.into_iter().zip(wanted).map(|(it, want)| it.map(|it| differs((it, want)))).collect();
+    Found { wanted, surplus: ours }
+}
+
+impl Iconik {
+    /// The webhooks that are there, everybody's.
+    pub async fn webhooks(&self) -> Result<Vec<There>, IconikError> {
+        let list = self.get("/API/notifications/v1/webhooks/?per_page=500").await?;
+        Ok(list["objects"].as_array().into_iter().flatten().filter_map(There::read).collect())
+    }
+
+    /// Makes a webhook, or replaces one that is not as it should be; answers its id. `headers` go along each time: a PUT
+    /// replaces all.
+    pub async fn put_webhook(&self, want: &Wanted, there: Option<&There>, secret: &str) -> Result<String, IconikError> {
         match there {
-            None => self.post("/API/notifications/v1/webhooks/", &want.body(secret)).await.map(drop),
-            Some(it) => {
-                self.put(&format!("/API/notifications/v1/webhooks/{}/", it.id), &want.body(secret)).await.map(drop)
+            None => {
+                let made = self.post("/API/notifications/v1/webhooks/", &want.body(secret)).await?;
+                Ok(made["id"].as_str().unwrap_or_default().to_owned())
             }
+            Some(it) => {
+                self.put(&format!("/API/notifications/v1/webhooks/{}/", it.id), &want.body(secret)).await?;
+                Ok(it.id.clone())
+            }
+        }
+    }
+
+    /// Takes a webhook away; one that is gone already is good as well.
+    pub async fn delete_webhook(&self, id: &str) -> Result<(), IconikError> {
+        match self.delete(&format!("/API/notifications/v1/webhooks/{id}/"), None).await {
+            Ok(_) | Err(IconikError::NotFound) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 }
@@ -142,14 +207,55 @@ mod tests {
         assert_eq!(names(false, &["c1", "c2"]), ["N (c1)", "N (c2)", "N (files)", "N (proxies)"]);
     }
 
+    /// A webhook at Iconik, as this one would be made.
+    fn there(id: &str, want: &Wanted, secret: &str, change: impl FnOnce(&mut Value)) -> There {
+        let mut it = want.body(secret);
+        it["id"] = id.into();
+        change(&mut it);
+        There::read(&it).unwrap()
+    }
+
     #[test]
     fn a_webhook_is_known_whatever_the_case_of_its_words() {
-        let want = wanted(&Settings::default(), "https://a.example").remove(0);
-        let mut there = want.body("s");
-        there["realm"] = "CONTENTS".into();
-        there["headers"] = json!({ "X-Webhook-Secret": "s" });
-        assert!(want.is(&there, "s") && !want.is(&there, "other"));
-        there["operation"] = Value::Null;
-        assert!(!want.is(&there, "s"));
+        let want = wanted(&Settings::default(), "https://a.example");
+        let differs = |secret: &str, change: fn(&mut Value)| {
+            let found = sorted(vec![there("1", &want[0], "s", change)], &want, &[], secret);
+            found.wanted[0].as_ref().map(|it| it.1)
+        };
+        let shouted = |it: &mut Value| {
+            it["realm"] = "CONTENTS".into();
+            it["headers"] = json!({ "X-Webhook-Secret": "s" });
+        };
+        assert_eq!((differs("s", shouted), differs("other", shouted)), (Some(false), Some(true)));
+        assert_eq!(differs("s", |it| it["operation"] = Value::Null), Some(true));
+    }
+
+    #[test]
+    fn what_is_ours_and_wanted_no_more_is_surplus_and_nothing_else_is() {
+        let named = |name: &str, single: bool| Settings {
+            webhook_name: name.into(),
+            single_webhook: single,
+            ..Settings::default()
+        };
+        let before = wanted(&named("Old", false), "https://a.example");
+        let mut all: Vec<There> =
+            ["1", "2", "3"].iter().zip(&before).map(|(id, it)| there(id, it, "s", |_| {})).collect();
+        // a colleague's to the same address, another deployment's with the same secret, another application's
+        all.push(there("by hand", &before[0], "s", |it| it["description"] = Value::Null));
+        all.push(there("staging", &before[0], "s", |it| it["url"] = "https://b.example/iconik/webhook".into()));
+        all.push(there("other", &before[0], "another", |_| {}));
+        let after = wanted(&named("New", true), "https://a.example");
+        let found = sorted(all.clone(), &after, &[], "s");
+        let kept = found.wanted[0].as_ref().map(|it| (it.0.id.as_str(), it.1));
+        assert_eq!(kept, Some(("1", true)), "the one that tells of the same gets the new name");
+        let surplus = |it: &Found| it.surplus.iter().map(|it| it.id.clone()).collect::<Vec<_>>();
+        assert_eq!(surplus(&found), ["2", "3"]);
+        // another endpoint, and another secret: by what is remembered
+        let known = ["1", "2", "3"].map(str::to_owned);
+        let moved = wanted(&named("Old", false), "https://c.example");
+        let found = sorted(all.clone(), &moved, &known, "t");
+        let kept: Vec<_> = found.wanted.iter().flatten().map(|it| (it.0.id.as_str(), it.1)).collect();
+        assert_eq!((kept, surplus(&found)), (vec![("1", true), ("2", true), ("3", true)], Vec::new()));
+        assert_eq!(surplus(&sorted(all, &[], &known, "s")), ["1", "2", "3"], "nothing is wanted any more");
     }
 }

@@ -13,8 +13,8 @@ pub async fn run(table: &Table, it: &Entry, at: i64, now: OffsetDateTime) -> Res
     }
     let open = table.marks(it.app, &it.user).await?.is_open(it.id.sequence);
     let notification = if open { table.notification(it.app, &it.id).await? } else { None };
-    let Some(notification) = notification else {
-        tracing::info!(notification.id = %it.id, "an escalation was cancelled: the notification was read, archived or deleted");
+    let Some(notification) = notification.filter(|it| !it.has_expired(now)) else {
+        tracing::info!(notification.id = %it.id, "an escalation was cancelled: the notification was read, archived or deleted, or has expired");
         return table.put_escalated(it, Escalation::Cancelled, now).await;
     };
     let write_id = format!("{}.escalated", it.id);

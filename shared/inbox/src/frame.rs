@@ -43,8 +43,14 @@ pub enum Frame {
 
 impl Frame {
     /// Notifications of one stream, none of them marked yet unless `marks` says so.
-    pub fn notifications(app: AppId, stream: &Stream, all: &[Notification], marks: &Marks) -> Self {
-        let items = all.iter().map(|it| NotificationOut::told(app, it, marks)).collect();
+    pub fn notifications(
+        app: AppId,
+        stream: &Stream,
+        all: &[Notification],
+        marks: &Marks,
+        now: time::OffsetDateTime,
+    ) -> Self {
+        let items = all.iter().map(|it| NotificationOut::told(app, it, marks, now)).collect();
         Self::Notifications { stream: stream.to_string(), items }
     }
 
@@ -103,9 +109,9 @@ fn capital(word: &str) -> String {
 }
 
 /// What the seed's clients are told, and nothing else: JSON arrays of notifications in its shape.
-pub fn seed(all: &[Notification], marks: &Marks) -> Vec<String> {
+pub fn seed(all: &[Notification], marks: &Marks, now: time::OffsetDateTime) -> Vec<String> {
     // its clients know no changes
-    let all = all.iter().filter(|it| !is_change(&it.kind));
+    let all = all.iter().filter(|it| !is_change(&it.kind) && !it.has_expired(now));
     let shown: Vec<Value> = all.map(|it| json!(SeedOut::new(it, marks, SEED_SOCKET_TIME))).collect();
     if shown.is_empty() {
         return vec!["[]".to_owned()]; // the seed's clients wait for a first message
@@ -135,7 +141,8 @@ mod tests {
     fn no_message_is_longer_than_a_frame_and_nothing_is_left_out() {
         let app = AppId::random([1; 16]);
         let all: Vec<Notification> = (1..60).map(|it| notification(it, (it as usize * 397) % 20_000)).collect();
-        let frame = Frame::notifications(app, &Stream::User("a b".into()), &all, &Marks::default());
+        let now = time::OffsetDateTime::UNIX_EPOCH;
+        let frame = Frame::notifications(app, &Stream::User("a b".into()), &all, &Marks::default(), now);
         for protocol in [Protocol::Native, Protocol::SignalR] {
             let texts = frame.texts(protocol);
             assert!(texts.len() > 1 && texts.iter().all(|it| it.len() <= 32_768), "{protocol:?}");
@@ -154,6 +161,21 @@ mod tests {
     }
 
     #[test]
+    fn what_expired_on_its_way_is_told_as_deleted() {
+        let mut brief = notification(1, 2);
+        brief.data["expiresAt"] = json!("1970-01-01T00:00:01Z");
+        let at = |ms: i64| domain::from_millis(ms);
+        let (app, stream) = (AppId::random([1; 16]), Stream::User("a b".into()));
+        let text = |ms: i64| {
+            let frame = Frame::notifications(app, &stream, std::slice::from_ref(&brief), &Marks::default(), at(ms));
+            frame.texts(Protocol::Native).remove(0)
+        };
+        assert!(text(999).contains("\"title\":\"t\"") && !text(999).contains("deleted"));
+        assert!(text(1_000).contains("\"deleted\":true") && !text(1_000).contains("title"));
+        assert_eq!(seed(&[brief], &Marks::default(), at(1_000)), ["[]"]);
+    }
+
+    #[test]
     fn signalr_calls_what_native_names() {
         let frame = Frame::Reconnect { after_ms: 5 };
         assert_eq!(frame.texts(Protocol::Native), [r#"{"afterMs":5,"type":"reconnect"}"#]);
@@ -166,8 +188,9 @@ mod tests {
 
     #[test]
     fn the_seed_reads_arrays_and_an_empty_one_first() {
-        assert_eq!(seed(&[], &Marks::default()), ["[]"]);
-        let it: Value = serde_json::from_str(&seed(&[notification(1, 2)], &Marks::default())[0]).unwrap();
+        let now = time::OffsetDateTime::UNIX_EPOCH;
+        assert_eq!(seed(&[], &Marks::default(), now), ["[]"]);
+        let it: Value = serde_json::from_str(&seed(&[notification(1, 2)], &Marks::default(), now)[0]).unwrap();
         assert_eq!((&it[0]["created_at"], &it[0]["is_read"]), (&json!("1970-01-01 00:00:00"), &json!(false)));
     }
 }

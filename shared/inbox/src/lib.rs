@@ -2,6 +2,7 @@
 
 pub mod cursor;
 pub mod escalation;
+pub mod expiry;
 pub mod frame;
 pub mod hub;
 pub mod marking;

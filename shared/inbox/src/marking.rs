@@ -6,6 +6,7 @@ use domain::AppId;
 use domain::inbox::{Change, Counts, Marks};
 use domain::notification::{NotificationId, Place, Stream};
 use table::{Table, TableError};
+use time::OffsetDateTime;
 
 use crate::cursor::{Cursor, WrongCursor};
 use crate::reading::{bounds, state};
@@ -66,6 +67,7 @@ pub async fn apply(
     user: &str,
     change: Change,
     spans: &[Span],
+    now: OffsetDateTime,
 ) -> Result<Option<Counts>, TableError> {
     let stream = Stream::User(user.to_owned());
     for attempt in 0..TRIES {
@@ -77,11 +79,11 @@ pub async fn apply(
             }
         }
         if next == before {
-            return Ok(Some(state(table, app, user).await?.1));
+            return Ok(Some(state(table, app, user, now).await?.1));
         }
         next.revision = before.revision + 1;
         if table.put_marks(app, user, &next).await? {
-            return Ok(Some(state(table, app, user).await?.1));
+            return Ok(Some(state(table, app, user, now).await?.1));
         }
         moment(Duration::from_millis(attempt * 7 % 50 + 3)).await;
     }

@@ -5,6 +5,7 @@ use domain::inbox::{Counts, Marks};
 use domain::notification::{Notification, Place, Stream};
 use futures_util::future::try_join;
 use table::{Table, TableError};
+use time::OffsetDateTime;
 
 /// Looks at an inbox that changes all the time.
 const LOOKS: usize = 5;
@@ -73,6 +74,7 @@ pub async fn unread(
     marks: &Marks,
     any: bool,
     most: usize,
+    now: OffsetDateTime,
 ) -> Result<Vec<Notification>, TableError> {
     let head = table.head(app, stream).await?.map_or(0, |it| it.last.sequence);
     let (mut to, mut all) = (head, Vec::new());
@@ -84,7 +86,7 @@ pub async fn unread(
         let found = if to == 0 { Vec::new() } else { table.earlier(app, stream, to, PAGE).await? };
         let Some(last) = found.last() else { break };
         to = last.id.sequence.saturating_sub(1);
-        all.extend(found.into_iter().filter(|it| passed(it.id.sequence).is_none()));
+        all.extend(found.into_iter().filter(|it| passed(it.id.sequence).is_none() && !it.has_expired(now)));
     }
     all.truncate(most);
     all.reverse();
@@ -98,8 +100,8 @@ pub async fn bounds(table: &Table, app: AppId, stream: &Stream) -> Result<Option
 }
 
 /// A user's marks and the counts that follow, as they were together at one moment: two clients that have the same version
-/// have the same counts.
-pub async fn state(table: &Table, app: AppId, user: &str) -> Result<(Marks, Counts), TableError> {
+/// have the same counts. What has expired by `at` counts no more.
+pub async fn state(table: &Table, app: AppId, user: &str, at: OffsetDateTime) -> Result<(Marks, Counts), TableError> {
     let stream = Stream::User(user.to_owned());
     let mut marks = table.marks(app, user).await?;
     let mut looks = 0;
@@ -108,7 +110,7 @@ pub async fn state(table: &Table, app: AppId, user: &str) -> Result<(Marks, Coun
         let now = table.marks(app, user).await?;
         looks += 1;
         if now.revision == marks.revision || looks == LOOKS {
-            let counts = now.counts(floor, head);
+            let counts = now.counts(floor, head, domain::millis(at));
             return Ok((now, counts));
         }
         marks = now;

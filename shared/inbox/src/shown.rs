@@ -5,6 +5,7 @@ use domain::notification::{Notification, NotificationId, Stream};
 use domain::{AppId, rfc3339};
 use serde::Serialize;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use utoipa::ToSchema;
@@ -53,13 +54,13 @@ impl NotificationOut {
         }
     }
 
-    /// To whoever catches up: what was deleted says so and no more, since numbers have no gaps.
-    pub fn told(app: AppId, it: &Notification, marks: &Marks) -> Self {
+    /// To whoever catches up: what was deleted or has expired says so and no more, since numbers have no gaps.
+    pub fn told(app: AppId, it: &Notification, marks: &Marks, now: OffsetDateTime) -> Self {
         let shown = Self::new(app, it, marks);
         // a change stands under a number that counts as deleted; it goes with what it changed
         let of = it.data.get("updates").and_then(Value::as_str).and_then(|it| it.parse::<NotificationId>().ok());
         let number = if is_change(&it.kind) { of.map(|it| it.sequence) } else { Some(it.id.sequence) };
-        let gone = number.is_some_and(|it| marks.deleted.contains(it));
+        let gone = it.has_expired(now) || number.is_some_and(|it| marks.is_gone(it, domain::millis(now)));
         if gone { Self { data: json!({ "deleted": true }), ..shown } } else { shown }
     }
 

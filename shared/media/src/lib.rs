@@ -4,3 +4,4 @@ pub mod objects;
 pub mod picture;
 pub mod processor;
 pub mod program;
+pub mod workspace;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use domain::item::Problem;
 use domain::result::{Box as Area, Document};
-use image::DynamicImage;
+use image::{DynamicImage, GenericImageView, Rgb, RgbImage};
 
 use crate::processor::video::{FULL_SIDE, Video};
 use crate::processor::{Trouble, faces as detector, still, unreadable};
@@ -38,6 +38,20 @@ pub async fn open(file: &Path, program: &Program, known: Option<&Document>) -> R
     }
 }
 
+/// A picture without transparency: over white, as a page shows it. What lies under transparent pixels is nobody's to see.
+pub fn over_white(picture: &DynamicImage) -> RgbImage {
+    if !picture.color().has_alpha() {
+        return picture.to_rgb8();
+    }
+    RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
+        let [red, green, blue, cover] = picture.get_pixel(x, y).0;
+        let cover = u16::from(cover);
+        // cannot exceed 255: a mean of two bytes
+        let mix = |ink: u8| ((u16::from(ink) * cover + 255 * (255 - cover) + 127) / 255) as u8;
+        Rgb([mix(red), mix(green), mix(blue)])
+    })
+}
+
 /// Looks for faces; gives the picture back with them.
 pub async fn faces(picture: DynamicImage) -> Result<(DynamicImage, Vec<Area>), Trouble> {
     detector::blocking(move || {
@@ -45,4 +59,23 @@ pub async fn faces(picture: DynamicImage) -> Result<(DynamicImage, Vec<Area>), T
         Ok((picture, found))
     })
     .await?
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{Rgba, RgbaImage};
+
+    use super::*;
+
+    #[test]
+    fn what_is_transparent_shows_white() {
+        let check = |pixel: [u8; 4], want: [u8; 3]| {
+            let picture = DynamicImage::ImageRgba8(RgbaImage::from_pixel(2, 2, Rgba(pixel)));
+            assert_eq!(over_white(&picture).get_pixel(1, 1).0, want, "{pixel:?}");
+        };
+        check([0, 0, 0, 0], [255, 255, 255]);
+        check([200, 10, 0, 0], [255, 255, 255]);
+        check([200, 10, 0, 255], [200, 10, 0]);
+        check([0, 0, 0, 128], [127, 127, 127]);
+    }
 }

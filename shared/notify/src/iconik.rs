@@ -102,6 +102,11 @@ fn show(state: &Value, as_json: bool) {
     print::heading("Iconik");
     print::field("set up", if state["isSetUp"] == true { "yes" } else { "no" });
     print::field("our user", &text(&state["user"]));
+    for (name, what) in [("unreachable", "it does not answer"), ("queueError", "sqs_queue_url cannot be read")] {
+        if let Some(why) = state[name].as_str() {
+            print::bad(&format!("{what}: {why}"));
+        }
+    }
     print::field("well at", &text(&state["wellAt"]));
     print::field("compared up to", &text(&state["reconciledTo"]));
     for it in state["webhooks"].as_array().into_iter().flatten() {

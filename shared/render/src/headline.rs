@@ -15,13 +15,37 @@ const PITCH: f32 = 1.15;
 /// The fonts, read once: Noto Sans Bold, and no font of the system, so that a picture is the same everywhere.
 static FONTS: Mutex<Option<(FontSystem, SwashCache)>> = Mutex::new(None);
 
+/// The letters of a text that the font lacks, each once. What is never seen (joiners, marks of direction) is none.
+pub(crate) fn missing(text: &str) -> Vec<char> {
+    let mut fonts = FONTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let (fonts, _) = fonts.get_or_insert_with(load);
+    let Some(face) = fonts.db().faces().next().map(|it| (it.id, it.weight)) else { return text.chars().collect() };
+    let Some(font) = fonts.get_font(face.0, face.1) else { return text.chars().collect() };
+    let letters = font.as_swash().charmap();
+    let mut missing = Vec::new();
+    for it in text.chars().filter(|it| !it.is_whitespace() && !is_unseen(*it)) {
+        if letters.map(it) == 0 && !missing.contains(&it) {
+            missing.push(it);
+        }
+    }
+    missing
+}
+
+/// Default-ignorable characters (Unicode, `DerivedCoreProperties.txt`) that texts have: shaping takes them away.
+fn is_unseen(it: char) -> bool {
+    matches!(it, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{2069}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
+}
+
+fn load() -> (FontSystem, SwashCache) {
+    let mut all = Database::new();
+    all.load_font_source(Source::Binary(Arc::new(ttf_noto_sans::BOLD)));
+    (FontSystem::new_with_locale_and_db("en-US".to_owned(), all), SwashCache::new())
+}
+
 pub(crate) fn draw(canvas: &mut RgbImage, text: &str, colour: [u8; 3]) {
     let mut fonts = FONTS.lock().unwrap_or_else(PoisonError::into_inner);
-    let (fonts, glyphs) = fonts.get_or_insert_with(|| {
-        let mut all = Database::new();
-        all.load_font_source(Source::Binary(Arc::new(ttf_noto_sans::BOLD)));
-        (FontSystem::new_with_locale_and_db("en-US".to_owned(), all), SwashCache::new())
-    });
+    let (fonts, glyphs) = fonts.get_or_insert_with(load);
     let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MOST).collect();
     let (width, height) = (canvas.width() as f32, canvas.height() as f32);
     let (left, room) = (width * 0.06, (width * 0.88, height * 0.34));

@@ -29,18 +29,40 @@ pub struct Wanted<'a> {
 pub enum RenderError {
     #[error("the picture could not be scaled: {0}")]
     Scale(String),
+    #[error("the font has no letters for {0}")]
+    Letters(String),
     #[error("the picture could not be written: {0}")]
     Encode(#[from] image::ImageError),
 }
 
 /// Makes a rendition of exactly the wanted size. `faces` are what must stay in the picture, as fractions of it.
-pub fn render(picture: &DynamicImage, faces: &[Area], wanted: Wanted<'_>) -> Result<Vec<u8>, RenderError> {
+pub fn render(picture: &RgbImage, faces: &[Area], wanted: Wanted<'_>) -> Result<Vec<u8>, RenderError> {
     let window = crop::window((picture.width(), picture.height()), (wanted.width, wanted.height), faces);
     let mut canvas = scaled(picture, window, wanted)?;
     if let Some(text) = wanted.headline {
+        let missing = headline::missing(text);
+        if !missing.is_empty() {
+            return Err(RenderError::Letters(shown(&missing)));
+        }
         headline::draw(&mut canvas, text, wanted.colour);
     }
     encode(&DynamicImage::ImageRgb8(canvas), wanted.format, wanted.quality)
+}
+
+/// The letters of a headline that the font lacks, as they are told (`漢 (U+6F22), …`); `None` if it can be drawn.
+pub fn undrawable(headline: &str) -> Option<String> {
+    let missing = headline::missing(headline);
+    (!missing.is_empty()).then(|| shown(&missing))
+}
+
+/// Ten letters at most; a control character by its number alone.
+fn shown(letters: &[char]) -> String {
+    let one = |it: &char| {
+        let number = format!("U+{:04X}", u32::from(*it));
+        if it.is_control() { number } else { format!("{it} ({number})") }
+    };
+    let more = if letters.len() > 10 { format!(" and {} more", letters.len() - 10) } else { String::new() };
+    letters.iter().take(10).map(one).collect::<Vec<_>>().join(", ") + &more
 }
 
 /// Encodes a picture. No metadata of the source is in it: it may hold a place.
@@ -61,13 +83,12 @@ pub fn convert(bytes: &[u8], format: Format, small: bool) -> Result<Vec<u8>, Ren
     encode(&small, format, 82)
 }
 
-fn scaled(picture: &DynamicImage, window: crop::Window, wanted: Wanted<'_>) -> Result<RgbImage, RenderError> {
-    let source = DynamicImage::ImageRgb8(picture.to_rgb8());
+fn scaled(picture: &RgbImage, window: crop::Window, wanted: Wanted<'_>) -> Result<RgbImage, RenderError> {
     let failed = |it: String| RenderError::Scale(it);
-    let kind = source.pixel_type().ok_or_else(|| failed("its pixels are of an unknown kind".to_owned()))?;
+    let kind = picture.pixel_type().ok_or_else(|| failed("its pixels are of an unknown kind".to_owned()))?;
     let mut target = Image::new(wanted.width, wanted.height, kind);
     let options = ResizeOptions::new().crop(window.x, window.y, window.width, window.height);
-    Resizer::new().resize(&source, &mut target, &options).map_err(|it| failed(it.to_string()))?;
+    Resizer::new().resize(picture, &mut target, &options).map_err(|it| failed(it.to_string()))?;
     RgbImage::from_raw(wanted.width, wanted.height, target.into_vec())
         .ok_or_else(|| failed("it has a strange size".to_owned()))
 }
@@ -82,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_rendition_has_its_size_and_format_and_its_text_changes_it() {
-        let picture = DynamicImage::ImageRgb8(RgbImage::from_pixel(640, 360, image::Rgb([90, 60, 30])));
+        let picture = RgbImage::from_pixel(640, 360, image::Rgb([90, 60, 30]));
         let plain = render(&picture, &[], wanted(None, Format::Png)).unwrap();
         let text = render(&picture, &[], wanted(Some("Fußgänger über 40 – heute"), Format::Png)).unwrap();
         let (plain, text) = (image::load_from_memory(&plain).unwrap(), image::load_from_memory(&text).unwrap());
@@ -94,5 +115,25 @@ mod tests {
         assert_eq!(image::guess_format(&jpeg).unwrap(), ImageFormat::Jpeg);
         let small = convert(&jpeg, Format::Png, true).unwrap();
         assert_eq!(image::load_from_memory(&small).unwrap().width(), 75);
+    }
+
+    #[test]
+    fn letters_that_the_font_lacks_are_named_and_never_drawn_as_boxes() {
+        for good in
+            ["Fußgänger über 40 – heute", "Ελληνικά", "Кириллица", "Łódź „42 €“", "e\u{301}te\u{301}", "a\tb\nc"]
+        {
+            assert_eq!(undrawable(good), None, "{good}");
+        }
+        for (bad, want) in [
+            ("東京 now", "東 (U+6771), 京 (U+4EAC)"),
+            ("مرحبا", "م (U+0645), ر (U+0631), ح (U+062D), ب (U+0628), ا (U+0627)"),
+            ("Sale 🎉🎉", "🎉 (U+1F389)"),
+            ("a\u{7}b", "U+0007"),
+        ] {
+            assert_eq!(undrawable(bad).as_deref(), Some(want), "{bad}");
+        }
+        let picture = RgbImage::from_pixel(640, 360, image::Rgb([90, 60, 30]));
+        let refused = render(&picture, &[], wanted(Some("東京"), Format::Png));
+        assert!(matches!(refused, Err(RenderError::Letters(it)) if it.contains("東")));
     }
 }

@@ -4,6 +4,7 @@
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, Put};
 use domain::AppId;
+use domain::expiry::Expiry;
 use domain::inbox::{Marks, Ranges};
 use time::OffsetDateTime;
 
@@ -12,9 +13,14 @@ use crate::{Attributes, COUNTED, Marked, Row, Table, TableError, codec};
 /// The most bytes of a row of packed marks: an item has 400 KB (AWS, DynamoDB's limits). Some hundred thousand ranges fit.
 const MOST: usize = 350_000;
 
-/// A row of marks for this state. The ranges are packed as steps: seen, read, archived, deleted, closed.
+/// A row of marks for this state. The ranges are packed as steps: seen, read, archived, deleted, closed; then, if there
+/// is any, what expires.
 fn encode(row: &Row, app: AppId, user: &str, marks: &Marks) -> Result<Attributes, TableError> {
     let sets = [&marks.seen, &marks.read, &marks.archived, &marks.deleted, &marks.closed].map(Ranges::steps);
+    let mut sets = Vec::from(sets);
+    if marks.expired > 0 || !marks.expiring.is_empty() {
+        sets.push(expiries(marks));
+    }
     let packed = codec::pack(&sets).map_err(|it| TableError::write(row, it))?;
     if packed.len() > MOST {
         return Err(TableError::full(row));
@@ -33,9 +39,22 @@ fn read(mut row: Attributes) -> Result<Marks, TableError> {
         source,
     };
     let Some(AttributeValue::B(packed)) = packed else { return Err(corrupt("the row holds no marks".into())) };
-    let sets: [Vec<u64>; 5] = codec::unpack(packed.as_ref()).map_err(|it| corrupt(it.into()))?;
-    let [seen, read, archived, deleted, closed] = sets.map(|it| Ranges::from_steps(&it));
-    Ok(Marks { revision, seen, read, archived, deleted, closed })
+    let sets: Vec<Vec<u64>> = codec::unpack(packed.as_ref()).map_err(|it| corrupt(it.into()))?;
+    let [seen, read, archived, deleted, closed] = std::array::from_fn(|it| match sets.get(it) {
+        Some(steps) => Ranges::from_steps(steps),
+        None => Ranges::default(),
+    });
+    let times = sets.get(5).map_or(&[][..], Vec::as_slice);
+    let (expired, times) = times.split_first().map_or((0, times), |(first, rest)| (*first, rest));
+    let expiry = |it: &[u64]| Expiry { number: it[0], at: i64::try_from(it[1]).unwrap_or(i64::MAX), by: it[2] };
+    let expiring = times.chunks_exact(3).map(expiry).collect();
+    Ok(Marks { revision, seen, read, archived, deleted, closed, expiring, expired })
+}
+
+/// How many have expired, then number, time and origin of each that will.
+fn expiries(marks: &Marks) -> Vec<u64> {
+    let each = marks.expiring.iter().flat_map(|it| [it.number, u64::try_from(it.at).unwrap_or_default(), it.by]);
+    std::iter::once(marks.expired).chain(each).collect()
 }
 
 impl Table {
@@ -110,6 +129,12 @@ mod tests {
                 marks.closed.insert(number, number);
             }
         }
+        let without = encode(&row, app, "jane", &marks).unwrap();
+        assert_eq!(read(without).unwrap(), marks, "as it was written before anything could expire");
+        marks.expired = 3;
+        marks.expiring = [(5, 1_764_324_000_000, 9), (7, 1_764_324_000_001, 7)]
+            .map(|(number, at, by)| Expiry { number, at, by })
+            .into();
         let encoded = encode(&row, app, "jane", &marks).unwrap();
         assert_eq!(read(encoded.clone()).unwrap(), marks);
         let whose: Marked = codec::decode("marks", encoded.clone()).unwrap();

@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, Put as PutRow, TransactWriteItem};
 use domain::AppId;
+use domain::expiry::Expiry;
 use domain::inbox::{Entry, Escalation, Preferences, RETRACTED, UPDATED};
 use domain::notification::{News, Notification, NotificationId, Place, next};
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,7 @@ const MOST: usize = 390_000;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Revised {
     Done(Box<Notification>),
-    /// There is no such notification, or it was taken back.
+    /// There is no such notification, or it was taken back, or has expired.
     Missing,
 }
 
@@ -64,7 +65,8 @@ impl Table {
             let Some(row) = self.range(ask).await?.pop() else { return Ok(Revised::Missing) };
             let mut notifications = read_batch(row.clone())?.notifications;
             let marks = self.marks(app, user).await?;
-            let found = notifications.iter_mut().find(|it| it.id == *id && !marks.deleted.contains(id.sequence));
+            let gone = marks.is_gone(id.sequence, domain::millis(now));
+            let found = notifications.iter_mut().find(|it| it.id == *id && !gone && !it.has_expired(now));
             let Some(found) = found else { return Ok(Revised::Missing) };
             found.data = data.cloned().unwrap_or_else(|| json!({ "retracted": true }));
             let revised = found.clone();
@@ -77,6 +79,8 @@ impl Table {
             marked.deleted.insert(place.sequence, place.sequence);
             if data.is_none() {
                 marked.deleted.insert(id.sequence, id.sequence);
+            } else if let Some(at) = revised.expires_at() {
+                marked.expires(Expiry { number: id.sequence, at, by: place.sequence });
             }
             marked.revision += 1;
             let news: Vec<News> = notifications.into_iter().map(|it| News { kind: it.kind, data: it.data }).collect();

@@ -7,6 +7,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ImageResult, Rgb, RgbImage};
 
 use super::still::scaled;
+use crate::picture::over_white;
 
 /// Frames on a sheet at most.
 pub(super) const MOST_FRAMES: usize = 9;
@@ -18,7 +19,7 @@ const BLACK: Rgb<u8> = Rgb([0, 0, 0]);
 
 /// The picture with the boxes of all tracks.
 pub(super) fn picture(picture: &DynamicImage, tracks: &[Track]) -> ImageResult<Vec<u8>> {
-    let mut canvas = scaled(picture, PICTURE_SIDE).to_rgb8();
+    let mut canvas = over_white(&scaled(picture, PICTURE_SIDE));
     for sample in tracks.iter().flat_map(|it| &it.samples) {
         frame(&mut canvas, sample.area);
     }
@@ -30,7 +31,7 @@ pub(super) fn sheet(frames: &[(DynamicImage, Area)]) -> ImageResult<Vec<u8>> {
     let drawn: Vec<RgbImage> = frames
         .iter()
         .map(|(picture, area)| {
-            let mut canvas = scaled(picture, FRAME_SIDE).to_rgb8();
+            let mut canvas = over_white(&scaled(picture, FRAME_SIDE));
             frame(&mut canvas, *area);
             canvas
         })
