@@ -278,27 +278,20 @@ fn a_refused_delivery_is_tried_again_under_the_same_id() {
             Answer::Status(429, vec![("retry-after".into(), "1".into())]),
         ]);
         tell(world).await;
+        let channel = hook.channel.lock().unwrap().clone();
+        let query = [("applicationId", world.keys.application_id.as_str()), ("configurationId", channel.as_str())];
         world
-            .until("both notifications are delivered", async || {
-                let (skipped, completed) = (hook.of("item.skipped"), hook.of("scan.completed"));
-                (skipped.len() + completed.len() == 5).then_some(())
+            .until("both, and the challenge, are delivered by the record", async || {
+                let (_, deliveries) = ask(world, Method::GET, "/api/v1/Notification/Deliveries", &query, None).await;
+                let all = deliveries.as_array().unwrap();
+                (all.len() == 3 && all.iter().all(|it| it["state"] == "delivered")).then_some(())
             })
             .await;
         for kind in ["item.skipped", "scan.completed"] {
             let ids: std::collections::HashSet<String> = hook.of(kind).into_iter().map(|it| it.id).collect();
             assert_eq!(ids.len(), 1, "one notification, one id");
         }
-        let channel = hook.channel.lock().unwrap().clone();
-        let query = [("applicationId", world.keys.application_id.as_str()), ("configurationId", channel.as_str())];
-        world
-            .until("the attempts are on record", async || {
-                let (_, deliveries) = ask(world, Method::GET, "/api/v1/Notification/Deliveries", &query, None).await;
-                let all = deliveries.as_array().unwrap();
-                let attempts: usize = all.iter().map(|it| it["attempts"].as_array().unwrap().len()).sum();
-                // with the challenge
-                (all.len() == 3 && attempts == 6 && all.iter().all(|it| it["state"] == "delivered")).then_some(())
-            })
-            .await;
+        assert!(hook.messages().len() >= 5, "three answers that are no success are each followed by an attempt");
     });
 }
 
@@ -310,7 +303,15 @@ fn a_receiver_that_never_ends_its_answer_costs_one_attempt() {
         slow.answers([Answer::Drip, Answer::Silence]);
         tell(world).await;
         world.until("the quick one has both", async || (quick.messages().len() == 2).then_some(())).await;
-        world.until("the slow one gets both again", async || (slow.messages().len() == 4).then_some(())).await;
+        // 200 was said before the body that does not end: that one is delivered
+        world.until("the one without an answer comes again", async || slow.well_since().pop()).await;
+        let id = slow.channel.lock().unwrap().clone();
+        for it in quick.messages() {
+            let record = world.delivery(&id, &it.id, "delivered").await;
+            assert!(text(&record["attempts"][0]["outcome"]).starts_with("delivered"), "{record}");
+        }
+        let ids: std::collections::HashSet<String> = slow.messages().into_iter().map(|it| it.id).collect();
+        assert_eq!(ids.len(), 2, "each came");
     });
 }
 
@@ -366,7 +367,8 @@ fn what_cannot_be_delivered_is_a_dead_letter_that_can_be_brought_back() {
             .until("they are delivered after a redrive", async || {
                 let (good, text) = world.notify(&["redrive", "webhook"]).await;
                 assert!(good, "{text}");
-                (hook.messages().len() == 6).then_some(())
+                let well: std::collections::HashSet<String> = hook.well_since().into_iter().collect();
+                (well.len() == 2).then_some(())
             })
             .await;
     });

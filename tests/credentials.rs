@@ -146,6 +146,12 @@ fn tokens_of_a_trusted_issuer_are_taken_and_its_keys_may_change() {
         ] {
             assert_eq!(status(&channels, claims(wrong.clone())).await, 401, "{wrong}");
         }
+        // a clock that is a little ahead is none of its faults; one that is far ahead is named
+        assert_eq!(status(&channels, claims(json!({ "nbf": exp(30) }))).await, 200);
+        let ahead = bearer(claims(json!({ "nbf": exp(600) })));
+        let headers = [("authorization", ahead.as_str()), ("x-application-id", app)];
+        let (status_of, said) = with(world, "/api/v1/Inbox/jane/Notifications", &headers).await;
+        assert!(status_of == 401 && said.to_string().contains("not valid yet"), "{said}");
         let own = issuer.token(&claims(json!({})));
         let (front, _) = own.rsplit_once('.').unwrap();
         let forged = format!("Bearer {front}.{}", "A".repeat(86));

@@ -1,4 +1,5 @@
-//! The hostile-receiver contract (realtime, 4.3): whatever a receiver does, it costs one attempt, and says why.
+//! The hostile-receiver contract (realtime, 4.3): whatever a receiver does, it costs one attempt, and says why; and
+//! what it has answered counts.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -17,10 +18,16 @@ enum Bad {
     Reset,
     /// Half a status line, then the end.
     Half,
-    /// Ten megabytes of headers.
+    /// 200 and ten megabytes of headers.
     Headers,
-    /// A body that is cut off.
-    Short,
+    /// 200 and three hundred headers, all of them good.
+    Many,
+    /// 200 and a header that is none.
+    Odd,
+    /// 200, one header, and then nothing more.
+    Stall,
+    /// An answer of this status line and these headers, whose body is cut off.
+    Short(&'static str),
 }
 
 /// A receiver of that kind; answers its URL.
@@ -45,9 +52,20 @@ async fn bad(kind: Bad) -> String {
                         (0..10_000).for_each(|it| all.extend(format!("x-{it}: {}\r\n", "y".repeat(1_000)).bytes()));
                         all
                     }
-                    Bad::Short => b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf".to_vec(),
+                    Bad::Many => {
+                        let mut all = b"HTTP/1.1 200 OK\r\n".to_vec();
+                        (0..300).for_each(|it| all.extend(format!("x-{it}: y\r\n").bytes()));
+                        [all, b"content-length: 4\r\n\r\ngood".to_vec()].concat()
+                    }
+                    Bad::Odd => b"HTTP/1.1 200 OK\r\nno header at all\r\ncontent-length: 4\r\n\r\ngood".to_vec(),
+                    Bad::Stall => b"HTTP/1.1 200 OK\r\ndate: today\r\n".to_vec(),
+                    Bad::Short(head) => format!("HTTP/1.1 {head}\r\ncontent-length: 100\r\n\r\nhalf").into_bytes(),
                 };
                 drop(socket.write_all(&answer).await);
+                if !matches!(kind, Bad::Stall) {
+                    drop(socket.shutdown().await);
+                }
+                drop(socket.read_to_end(&mut Vec::new()).await); // until we are given up: a reset could overtake the answer
             });
         }
     });
@@ -62,34 +80,52 @@ async fn published(world: &World<'_>, url: &str) -> String {
     text(&made["id"])
 }
 
-/// Tells a channel and waits for its first attempt; then the channel is removed.
-async fn first_outcome(world: &World<'_>, url: &str) -> String {
+/// Tells a channel and waits for its delivery to be in a state; answers it. Then the channel is removed.
+async fn first(world: &World<'_>, url: &str, state: &str) -> Value {
     let id = published(world, url).await;
     let told = world.tell(&id).await;
-    let delivery = world.delivery(&id, &told, "retrying").await;
+    let delivery = world.delivery(&id, &told, state).await;
     assert_eq!(world.channels(Method::DELETE, CHANNELS, &[("configurationId", &id)], None).await.0, 200);
-    outcomes(&delivery)[0].clone()
+    delivery
 }
 
 #[test]
 fn receivers_that_break_the_protocol_cost_one_attempt_each() {
     World::run(async |world| {
-        for (kind, why) in [
-            (Bad::Shut, "no whole answer"),
-            (Bad::Reset, "no whole answer"),
-            (Bad::Half, "no whole answer"),
-            (Bad::Headers, "no whole answer"),
-            (Bad::Short, "no whole answer"),
-        ] {
-            let url = bad(kind).await;
-            let outcome = first_outcome(world, &url).await;
-            assert!(outcome.starts_with(why), "{outcome}");
+        for kind in [Bad::Shut, Bad::Reset, Bad::Half] {
+            let outcome = outcomes(&first(world, &bad(kind).await, "retrying").await).remove(0);
+            assert!(outcome.starts_with("no whole answer"), "{outcome}");
         }
+        // the status line is the answer (RFC 9112, section 4), whatever comes behind it
+        let kinds = [Bad::Headers, Bad::Many, Bad::Odd, Bad::Stall, Bad::Short("200 OK"), Bad::Short("204 No Content")];
+        let delivered = kinds.map(async |kind| first(world, &bad(kind).await, "delivered").await);
+        for delivery in futures_util::future::join_all(delivered).await {
+            assert!(outcomes(&delivery)[0].starts_with("delivered (20"), "{delivery}");
+        }
+        let kept = first(world, &bad(Bad::Short("200 OK")).await, "delivered").await;
+        assert_eq!(kept["attempts"][0]["answer"], "half", "what came of the body is on record");
+        // so it is for each status and each control header
+        for (head, state, outcome) in [
+            ("410 Gone", "disabled", "the receiver wants no more of this channel"),
+            ("200 OK\r\nwebhook-delivery: disable", "disabled", "the receiver wants no more of this channel"),
+            ("500 No\r\nwebhook-delivery: abort-message", "dropped", "the receiver does not want this message"),
+            ("503 Busy", "retrying", "the receiver answered 503"),
+        ] {
+            let delivery = first(world, &bad(Bad::Short(head)).await, state).await;
+            assert_eq!(outcomes(&delivery), [outcome], "{head}: {delivery}");
+        }
+        // a date in the oldest of the three forms (RFC 9110, section 5.6.7), against the receiver's own clock: an hour
+        let later = "429 Slow\r\ndate: Sun Nov  6 08:49:37 1994\r\nretry-after: Sunday, 06-Nov-94 09:49:37 GMT";
+        let delivery = first(world, &bad(Bad::Short(later)).await, "retrying").await;
+        let (at, next) = (text(&delivery["attempts"][0]["at"]), text(&delivery["nextAttemptAt"]));
+        let time = |it: &str| time::OffsetDateTime::parse(it, &time::format_description::well_known::Rfc3339).unwrap();
+        let pause = time(&next) - time(&at);
+        assert!(pause >= time::Duration::HOUR && pause < time::Duration::hours(2), "{delivery}");
         // nobody listens; TLS is spoken to who knows none; the name is nobody's
         let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let plain = bad(Bad::Half).await.replace("http://", "https://");
         for url in [format!("http://{gone}/"), plain, "https://nobody.invalid/hook".to_owned()] {
-            let outcome = first_outcome(world, &url).await;
+            let outcome = outcomes(&first(world, &url, "retrying").await).remove(0);
             assert!(outcome.starts_with("no connection: "), "{url}: {outcome}");
         }
     });
@@ -190,11 +226,16 @@ fn a_receiver_is_asked_first_and_its_secret_can_be_replaced() {
         assert_eq!(keys["keys"][0]["kid"], world.configuration(&id).await["signingKeyId"]);
         assert!(other.verified_by(&keys["keys"][0]), "v1a holds");
 
-        // the official libraries of other languages agree
+        // the official libraries of other languages agree, and those of Svix
         let (python, node) = (python().await.to_string_lossy(), node().await.to_string_lossy());
         let (clients, last) = (project().join("tests/clients"), other.last());
         let script = |name: &str| clients.join(name).to_string_lossy().into_owned();
-        for (program, script) in [(&*python, script("verify.py")), ("node", script("verify.mjs"))] {
+        for (program, script) in [
+            (&*python, script("verify.py")),
+            (&*python, script("verify_svix.py")),
+            ("node", script("verify.mjs")),
+            ("node", script("verify_svix.mjs")),
+        ] {
             let (good, said) = piped(program, &[&script], &[("MODULES", &node)], &last.to_string()).await;
             assert!(good && said.contains(&format!("verified {told}")), "{said}");
             let mut forged = last.clone();

@@ -22,6 +22,10 @@ struct Inner {
     errors: Mutex<Vec<String>>,
     /// Sockets to close after their next record, without a word.
     cuts: Mutex<u32>,
+    /// Records to answer the next calls with, before they are closed.
+    closes: Mutex<Vec<Value>>,
+    /// Whether the next negotiation is refused, as one that is asked too much does.
+    busy: Mutex<bool>,
     opened: Mutex<u32>,
     /// What came in the header `Authorization` of negotiations.
     bearers: Mutex<Vec<String>>,
@@ -66,6 +70,17 @@ impl Hub {
         *self.inner.cuts.lock().expect("not poisoned") += 1;
     }
 
+    /// The next call is answered with a Close message, and no completion.
+    pub fn close(&self, error: &str, again: bool) {
+        let record = json!({ "type": 7, "error": error, "allowReconnect": again });
+        self.inner.closes.lock().expect("not poisoned").push(record);
+    }
+
+    /// The next negotiation is answered with 503, to come back in two seconds.
+    pub fn busy(&self) {
+        *self.inner.busy.lock().expect("not poisoned") = true;
+    }
+
     /// What negotiations came with in their header `Authorization`.
     pub fn bearers(&self) -> Vec<String> {
         self.inner.bearers.lock().expect("not poisoned").clone()
@@ -87,6 +102,9 @@ async fn negotiate(State(it): State<Arc<Inner>>, headers: HeaderMap) -> Response
     it.bearers.lock().expect("not poisoned").push(bearer.to_owned());
     if !known(&it, &headers) {
         return StatusCode::UNAUTHORIZED.into_response();
+    }
+    if std::mem::take(&mut *it.busy.lock().expect("not poisoned")) {
+        return (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "2")], "the room is being cleaned").into_response();
     }
     if let Some((url, token)) = it.elsewhere.lock().expect("not poisoned").clone() {
         let token = Some(token).filter(|it| !it.is_empty());
@@ -141,6 +159,11 @@ async fn talk(it: Arc<Inner>, mut socket: WebSocket) {
                 return;
             }
             if record["type"] == 1 {
+                let close = it.closes.lock().expect("not poisoned").pop();
+                if let Some(close) = close {
+                    drop(socket.send(Message::text(format!("{close}{END}"))).await); // the caller may be gone
+                    return;
+                }
                 let error = it.errors.lock().expect("not poisoned").pop();
                 let mut completion = json!({ "type": 3, "invocationId": record["invocationId"] });
                 match error {

@@ -19,11 +19,11 @@ static CHROMIUM: OnceCell<()> = OnceCell::const_new();
 pub async fn node() -> &'static PathBuf {
     NODE.get_or_init(async || {
         let folder = project().join("target/test-tools/node");
-        let there = folder.join("node_modules/standardwebhooks").is_dir();
+        let there = folder.join("node_modules/svix").is_dir();
         std::fs::create_dir_all(&folder).expect("a folder");
         let prefix = folder.to_string_lossy().into_owned();
         let install = ["install", "--no-audit", "--no-fund", "--no-package-lock", "--prefix", &prefix];
-        let packages = ["@microsoft/signalr@10.0.11", "playwright-core@1.64.1", "standardwebhooks@1.1.1"];
+        let packages = ["@microsoft/signalr@10.0.11", "playwright-core@1.64.1", "standardwebhooks@1.1.1", "svix@2.5.0"];
         let done = there || runs("npm", &[&install[..], &packages].concat()).await;
         assert!(done, "the tests need Node.js 20 and npm: apt-get install nodejs npm");
         folder
@@ -37,14 +37,20 @@ pub async fn python() -> &'static PathBuf {
         .get_or_init(async || {
             let folder = project().join("target/test-tools/python");
             let python = folder.join("bin/python");
-            if !folder.join("installed-2").is_file() {
+            if !folder.join("installed-3").is_file() {
                 let path = folder.to_string_lossy().into_owned();
                 let made = runs("python3", &["-m", "venv", &path]).await;
-                let packages = ["websockets==15.0.1", "signalrcore==1.0.2", "standardwebhooks==1.1.0"];
+                let packages = [
+                    "websockets==15.0.1",
+                    "signalrcore==1.0.2",
+                    "standardwebhooks==1.1.0",
+                    "svix==2.9.1",
+                    "pika==1.4.4",
+                ];
                 let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
                 let done = made && runs(&python.to_string_lossy(), &[&install[..], &packages].concat()).await;
                 assert!(done, "the tests need Python 3 with venv and pip: apt-get install python3-venv");
-                std::fs::write(folder.join("installed-2"), "").expect("a file");
+                std::fs::write(folder.join("installed-3"), "").expect("a file");
             }
             python
         })

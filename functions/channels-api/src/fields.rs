@@ -2,7 +2,8 @@
 //! every secret that it leaves out or masks, stays as it was.
 
 use channels::secret;
-use domain::address::{judge_broker, judge_new, origin, written_plainly};
+use domain::address::{judge_new, origin, written_plainly};
+use domain::broker::judge_broker;
 use domain::bucket::Sealed;
 use domain::channel::{Channel, Format, Kind, RabbitMq, SignalR, SigningKey, Target, Webhook, is_pattern};
 use domain::delivery::Schedule;

@@ -1,8 +1,10 @@
 //! Queues of RabbitMQ.
 
+use std::time::Duration;
+
 use channels::amqp::{self, Receiver};
 use channels::{Message, Sent};
-use delivery::Sender;
+use delivery::{Sender, within};
 use domain::channel::{Channel, Target};
 use entry::Secrets;
 use entry::secrets::{SecretError, channel_field};
@@ -26,8 +28,14 @@ impl Sender for Brokers {
         Ok(Some(Receiver { url, username, password, queue }))
     }
 
-    async fn send(&self, to: &Receiver, message: &Message, sent_at: OffsetDateTime) -> Sent {
-        self.0.send(to, message, sent_at).await
+    async fn send(
+        &self,
+        to: &Receiver,
+        message: &Message,
+        sent_at: OffsetDateTime,
+        patience: Option<Duration>,
+    ) -> Option<Sent> {
+        within(patience, self.0.send(to, message, sent_at)).await
     }
 }
 

@@ -1,8 +1,10 @@
 //! Customers' hubs.
 
+use std::time::Duration;
+
 use channels::hub::{self, Receiver};
 use channels::{Message, Sent};
-use delivery::Sender;
+use delivery::{Sender, within};
 use domain::address::Allowed;
 use domain::channel::{Channel, Target};
 use entry::Secrets;
@@ -36,8 +38,14 @@ impl Sender for Hubs {
         Ok(Some(Receiver { url: secrets.channel_url(channel).await?, method: it.method.clone(), token }))
     }
 
-    async fn send(&self, to: &Receiver, message: &Message, _: OffsetDateTime) -> Sent {
-        self.0.send(to, message).await
+    async fn send(
+        &self,
+        to: &Receiver,
+        message: &Message,
+        sent_at: OffsetDateTime,
+        patience: Option<Duration>,
+    ) -> Option<Sent> {
+        within(patience, self.0.send(to, message, sent_at)).await
     }
 }
 

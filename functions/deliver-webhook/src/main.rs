@@ -8,7 +8,7 @@ use delivery::Parts;
 async fn main() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let allowed = start.allowed_networks();
-    let sender = sender::Webhooks::new(allowed)?;
+    let sender = sender::Webhooks::new(allowed);
     let parts = Parts::new(&mut start, "WEBHOOK_QUEUE");
     delivery::run(start, parts, sender).await
 }

@@ -1,5 +1,7 @@
 //! Webhooks, signed by every key that is good.
 
+use std::time::Duration;
+
 use channels::sign::{PURPOSE, Pair};
 use channels::webhook::{self, Receiver};
 use channels::{Message, Sent};
@@ -14,9 +16,8 @@ use time::OffsetDateTime;
 pub(crate) struct Webhooks(webhook::Webhooks);
 
 impl Webhooks {
-    pub(crate) fn new(allowed: Allowed) -> Result<Self, entry::Error> {
-        let client = guard::client(&allowed, Some(guard::TOTAL))?;
-        Ok(Self(webhook::Webhooks { client, allowed }))
+    pub(crate) fn new(allowed: Allowed) -> Self {
+        Self(webhook::Webhooks::new(allowed))
     }
 }
 
@@ -38,8 +39,14 @@ impl Sender for Webhooks {
         Ok(Some(Receiver { url: secrets.channel_url(channel).await?, keys, pair }))
     }
 
-    async fn send(&self, to: &Receiver, message: &Message, sent_at: OffsetDateTime) -> Sent {
-        self.0.send(to, message, sent_at).await
+    async fn send(
+        &self,
+        to: &Receiver,
+        message: &Message,
+        sent_at: OffsetDateTime,
+        patience: Option<Duration>,
+    ) -> Option<Sent> {
+        self.0.send(to, message, sent_at, patience).await
     }
 }
 

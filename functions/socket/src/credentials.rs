@@ -43,7 +43,9 @@ pub(crate) async fn member(
 fn known<T>(checked: Result<T, Unknown>) -> Result<Option<T>, Unknown> {
     match checked {
         Ok(it) => Ok(Some(it)),
-        Err(Unknown::Credentials | Unknown::Missing | Unknown::Expired | Unknown::Scope(_)) => Ok(None),
+        Err(Unknown::Credentials | Unknown::Missing | Unknown::Expired | Unknown::Early | Unknown::Scope(_)) => {
+            Ok(None)
+        }
         Err(it) => Err(it),
     }
 }

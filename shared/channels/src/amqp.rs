@@ -1,12 +1,16 @@
 //! RabbitMQ: publisher confirms, `mandatory`, persistent messages (realtime, section 5.2; channel API, section 9.6).
 //!
 //! Messages go to the durable topic exchange `image-render.notifications` under `task.completed.<queue>`, which the
-//! channel's queue is bound by: whoever else binds `task.completed.#` sees them all. An exchange or queue that is not
-//! there when a connection first needs it is made. The connection is kept while the environment is warm.
+//! channel's queue is bound by: whoever else binds `task.completed.#` sees them all. A queue whose name has a word that
+//! topic exchanges take for a pattern (`*`, `#`) is bound by the SHA-256 of its name instead, as is one whose name is too
+//! long. An exchange or queue that is not there when a connection first needs it is made. A user who may not make or bind
+//! (RabbitMQ's access control: `configure` on the queue, `write` on it and `read` on the exchange) publishes all the same:
+//! whether it was routed and taken, `mandatory` and the confirm tell. The connection is kept while the environment is warm.
 
 mod link;
 
-use domain::address::{Allowed, judge_broker};
+use domain::address::Allowed;
+use domain::broker::judge_broker;
 use domain::delivery::Outcome;
 use guard::WireError;
 use link::{Link, Lost};

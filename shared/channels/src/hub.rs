@@ -7,23 +7,26 @@ use domain::address::{Allowed, judge, origin};
 use domain::delivery::Outcome;
 use futures_util::{SinkExt, StreamExt};
 use guard::{Shutter, Wire, WireError};
-use reqwest::header::AUTHORIZATION;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message as Frame};
 use url::Url;
 
 use crate::kept::{Kept, Slot};
 use crate::message::{Message, Sent};
+use crate::webhook::FOR_THE_RECORD;
 
 /// The end of a record.
 const END: char = '\u{1e}';
 /// A server closes after 15 to 30 seconds of silence: a link that was idle for longer than this is made anew.
 const FRESH: Duration = Duration::from_secs(10);
 /// What a hub may send us in one message, and how much of a negotiation is read.
-const MOST_BYTES: usize = 256 << 10;
+const MOST_BYTES: usize = 1 << 20;
 /// A negotiation may point to another server, which may point to another one; so often.
 const REDIRECTS: usize = 3;
 
@@ -57,7 +60,7 @@ impl Hubs {
     }
 
     /// One attempt. A connection that has died meanwhile is made anew, once.
-    pub async fn send(&self, to: &Receiver, message: &Message) -> Sent {
+    pub async fn send(&self, to: &Receiver, message: &Message, sent_at: OffsetDateTime) -> Sent {
         let call = async |slot: &mut Slot<Link>| -> Sent {
             if let Some(mut link) = slot.link.take().filter(|it| it.used.elapsed() < FRESH)
                 && let Ok(sent) = link.call(to, message).await
@@ -65,23 +68,24 @@ impl Hubs {
                 slot.link = Some(link);
                 return sent;
             }
-            let mut link = match self.open(to).await {
+            let mut link = match self.open(to, sent_at).await {
                 Ok(link) => link,
-                Err(outcome) => return outcome.into(),
+                Err(sent) => return sent,
             };
             match link.call(to, message).await {
                 Ok(sent) => {
                     slot.link = Some(link);
                     sent
                 }
+                Err(it @ Broken::Told(_)) => Outcome::Rejected { why: it.to_string() }.into(),
                 Err(error) => unreachable(format!("the connection broke: {error}")).into(),
             }
         };
         self.links.call(name(to), "completion", call).await
     }
 
-    async fn open(&self, to: &Receiver) -> Result<Link, Outcome> {
-        let (url, token) = self.negotiated(to).await?;
+    async fn open(&self, to: &Receiver, now: OffsetDateTime) -> Result<Link, Sent> {
+        let (url, token) = self.negotiated(to, now).await?;
         let tls = url.scheme() == "https";
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let port = url.port_or_known_default().unwrap_or(443);
@@ -97,22 +101,28 @@ impl Hubs {
         let limits = WebSocketConfig::default().max_message_size(Some(MOST_BYTES)).max_frame_size(Some(MOST_BYTES));
         let opened = tokio_tungstenite::client_async_with_config(request, wire, Some(limits)).await;
         let (socket, _) = opened.map_err(|it| match it {
-            SocketError::Http(answer) => Outcome::Refused { status: answer.status().as_u16(), retry_after: None },
-            it => unreachable(format!("no WebSocket: {it}")),
+            SocketError::Http(answer) => {
+                let body = answer.body().as_deref().unwrap_or_default();
+                Sent::answered(refused(answer.status().as_u16(), answer.headers(), now), body)
+            }
+            it => unreachable(format!("no WebSocket: {it}")).into(),
         })?;
         let mut link = Link { socket, rest: String::new(), calls: 0, used: Instant::now(), _shutter: shutter };
         let hello = json!({ "protocol": "json", "version": 1 }).to_string();
-        let broken = |it: Broken| unreachable(format!("no handshake: {it}"));
+        let broken = |it: Broken| match it {
+            it @ Broken::Told(_) => Outcome::Rejected { why: it.to_string() },
+            it => unreachable(format!("no handshake: {it}")),
+        };
         link.write(&hello).await.map_err(broken)?;
         let answer = link.record().await.map_err(broken)?;
         match answer["error"].as_str() {
-            Some(error) => Err(Outcome::Rejected { why: format!("handshake: {}", shortened(error)) }),
+            Some(error) => Err(Outcome::Rejected { why: format!("handshake: {}", shortened(error)) }.into()),
             None => Ok(link),
         }
     }
 
     /// Where the WebSocket is, and with which token, as the hub says it.
-    async fn negotiated(&self, to: &Receiver) -> Result<(Url, Option<String>), Outcome> {
+    async fn negotiated(&self, to: &Receiver, now: OffsetDateTime) -> Result<(Url, Option<String>), Sent> {
         let (mut hub, mut token) = (to.url.clone(), to.token.clone());
         for _ in 0..REDIRECTS {
             let url = judge(&hub, &self.allowed).map_err(|it| Outcome::Forbidden { why: it.to_string() })?;
@@ -125,20 +135,31 @@ impl Hubs {
             }
             let mut answer = request.send().await.map_err(|it| crate::webhook::unreachable(&it))?;
             let status = answer.status().as_u16();
-            if status != 200 {
-                return Err(Outcome::Refused { status, retry_after: None });
-            }
+            let outcome = refused(status, answer.headers(), now);
             let mut body = Vec::new();
-            while let Some(chunk) = answer.chunk().await.map_err(|it| crate::webhook::unreachable(&it))? {
-                body.extend_from_slice(&chunk);
-                if body.len() > MOST_BYTES {
-                    return Err(unreachable("the negotiation is too large".to_owned()));
+            let whole = tokio::time::timeout(if status == 200 { guard::TOTAL } else { FOR_THE_RECORD }, async {
+                while let Some(chunk) = answer.chunk().await? {
+                    body.extend_from_slice(&chunk);
+                    if body.len() > MOST_BYTES {
+                        break;
+                    }
                 }
+                Ok::<(), reqwest::Error>(())
+            });
+            match whole.await {
+                // the status is the answer, whatever comes of its body
+                _ if status != 200 => return Err(Sent::answered(outcome, &body)),
+                Ok(Err(error)) => return Err(crate::webhook::unreachable(&error).into()),
+                Err(_) => return Err(unreachable("the negotiation does not end".to_owned()).into()),
+                Ok(Ok(())) if body.len() > MOST_BYTES => {
+                    return Err(unreachable("the negotiation is too large".to_owned()).into());
+                }
+                Ok(Ok(())) => {}
             }
             let answer: Value =
                 serde_json::from_slice(&body).map_err(|_| unreachable("the negotiation is no JSON".to_owned()))?;
             if let Some(error) = answer["error"].as_str() {
-                return Err(Outcome::Rejected { why: format!("negotiation: {}", shortened(error)) });
+                return Err(Outcome::Rejected { why: format!("negotiation: {}", shortened(error)) }.into());
             }
             if let Some(next) = answer["url"].as_str() {
                 // the stored token is for the hub that it was given for, and for no other
@@ -153,7 +174,7 @@ impl Hubs {
             socket.query_pairs_mut().append_pair("id", id);
             return Ok((socket, token));
         }
-        Err(unreachable(format!("the hub points to another one more than {REDIRECTS} times")))
+        Err(unreachable(format!("the hub points to another one more than {REDIRECTS} times")).into())
     }
 }
 
@@ -164,6 +185,9 @@ enum Broken {
     Socket(#[from] Box<SocketError>),
     #[error("it was closed")]
     Closed,
+    /// The hub said why.
+    #[error("{0}")]
+    Told(String),
     #[error("it sent something that is no record")]
     NoRecord,
 }
@@ -176,7 +200,10 @@ impl Link {
         // the message is JSON already, and stays as it is
         let body = String::from_utf8_lossy(&message.body);
         let target = Value::from(to.method.as_str());
-        self.write(&format!(r#"{{"type":1,"invocationId":"{id}","target":{target},"arguments":[{body}]}}"#)).await?;
+        let call = format!(r#"{{"type":1,"invocationId":"{id}","target":{target},"arguments":[{body}]}}"#);
+        if let Err(error) = self.write(&call).await {
+            return Err(self.told().await.unwrap_or(error));
+        }
         loop {
             let record = self.record().await?;
             match record["type"].as_u64() {
@@ -189,8 +216,20 @@ impl Link {
                     let result = record.get("result").map(Value::to_string).unwrap_or_default();
                     return Ok(Sent::answered(outcome, result.as_bytes()));
                 }
-                Some(7) => return Err(Broken::Closed),
+                Some(7) => return Err(closed(&record)),
                 _ => {} // pings, and calls that are not for us
+            }
+        }
+    }
+
+    /// What the hub said before a connection ended that takes nothing more.
+    async fn told(&mut self) -> Option<Broken> {
+        loop {
+            match self.record().await {
+                Ok(record) if record["type"] == 7 => return Some(closed(&record)),
+                Ok(_) => {}
+                Err(it @ Broken::Told(_)) => return Some(it),
+                Err(_) => return None,
             }
         }
     }
@@ -210,6 +249,10 @@ impl Link {
             }
             match self.socket.next().await {
                 Some(Ok(Frame::Text(text))) => self.rest.push_str(&text),
+                Some(Ok(Frame::Close(Some(it)))) if it.code != CloseCode::Normal || !it.reason.is_empty() => {
+                    let reason = shortened(&it.reason);
+                    return Err(Broken::Told(format!("the hub closed the connection: {} {reason}", it.code)));
+                }
                 Some(Ok(Frame::Close(_))) | None => return Err(Broken::Closed),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(Broken::Socket(Box::new(error))),
@@ -219,6 +262,23 @@ impl Link {
             }
         }
     }
+}
+
+/// A Close message (SignalR's hub protocol, "Close Message Encoding"): why, and whether the hub would have us back. We try
+/// again by the channel's schedule all the same: it is another message's turn, perhaps another day.
+fn closed(record: &Value) -> Broken {
+    let again = match record["allowReconnect"].as_bool() {
+        Some(again) => format!(" (allowReconnect: {again})"),
+        None => String::new(),
+    };
+    match record["error"].as_str() {
+        Some(error) => Broken::Told(format!("the hub closed the connection: {}{again}", shortened(error))),
+        None => Broken::Told(format!("the hub closed the connection without a reason{again}")),
+    }
+}
+
+fn refused(status: u16, headers: &HeaderMap, now: OffsetDateTime) -> Outcome {
+    Outcome::Refused { status, retry_after: guard::retry_after(headers, now) }
 }
 
 /// One connection per hub and token.

@@ -1,24 +1,25 @@
 //! One attempt to deliver a webhook to a receiver that may be hostile (realtime, section 4).
 
 use std::error::Error;
+use std::time::Duration;
 
 use domain::address::{Allowed, judge};
+use domain::channel::CHALLENGE;
 use domain::delivery::Outcome;
-use guard::Forbidden;
-use reqwest::Response;
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use guard::{Answer, Forbidden, PostError, Posts, Wait, WireError};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use time::OffsetDateTime;
 
 use crate::message::{Message, Sent};
 use crate::sign::{Pair, sign};
 
-/// So much of an answer's body is read, and no more (realtime, H-2).
-const MOST_BODY: usize = 16 << 10;
+/// The body of an answer is for the record: it is waited for so long, and gets no receiver into the slow lane.
+pub(crate) const FOR_THE_RECORD: Duration = Duration::from_millis(500);
 
 /// Calls webhooks.
 pub struct Webhooks {
-    pub client: reqwest::Client,
-    pub allowed: Allowed,
+    posts: Posts,
+    allowed: Allowed,
 }
 
 /// A receiver.
@@ -30,72 +31,76 @@ pub struct Receiver {
 }
 
 impl Webhooks {
-    /// One attempt.
-    pub async fn send(&self, to: &Receiver, message: &Message, sent_at: OffsetDateTime) -> Sent {
+    pub fn new(allowed: Allowed) -> Self {
+        Self { posts: Posts::new(allowed.clone()), allowed }
+    }
+
+    /// One attempt. `None` if the receiver has not answered within `patience`, and somebody else has more of it.
+    pub async fn send(
+        &self,
+        to: &Receiver,
+        message: &Message,
+        sent_at: OffsetDateTime,
+        patience: Option<Duration>,
+    ) -> Option<Sent> {
         // literal addresses never meet the resolver: they are judged before each attempt
         let url = match judge(&to.url, &self.allowed) {
             Ok(url) => url,
-            Err(why) => return Outcome::Forbidden { why: why.to_string() }.into(),
+            Err(why) => return Some(Outcome::Forbidden { why: why.to_string() }.into()),
         };
-        let timestamp = sent_at.unix_timestamp();
-        let request = self.client.post(url).header(CONTENT_TYPE, "application/json");
-        let request = request
-            .header("webhook-id", &message.id)
-            .header("webhook-timestamp", timestamp)
-            .header("webhook-signature", sign(&to.keys, Some(&to.pair), &message.id, timestamp, &message.body));
-        // the client's own deadline ends with the headers of an endless answer; this one covers the body too
-        let whole = attempt(request.body(message.body.clone()), sent_at);
-        match tokio::time::timeout(guard::TOTAL, whole).await {
-            Ok(sent) => sent,
-            Err(_) => {
-                let why = format!("no whole answer within {} seconds", guard::TOTAL.as_secs());
-                Outcome::Unreachable { why }.into()
-            }
+        let headers = match headers(to, message, sent_at) {
+            Ok(headers) => headers,
+            Err(why) => return Some(Outcome::Unreachable { why: format!("no header: {why}") }.into()),
+        };
+        let asked = message.kind == CHALLENGE;
+        let answer = patience.unwrap_or(guard::TOTAL);
+        // what answers a challenge is the body
+        let wait = Wait { answer, body: if asked { answer } else { FOR_THE_RECORD } };
+        match self.posts.post(&url, headers, message.body.clone().into(), wait).await {
+            Ok(answer) if asked && answer.status.is_success() && !answer.whole && patience.is_some() => None,
+            Ok(answer) => Some(Sent::answered(judged(&answer, sent_at), &answer.body)),
+            Err(PostError::Late) if patience.is_some() => None,
+            Err(error) => Some(failed(&error, answer).into()),
         }
     }
 }
 
-async fn attempt(request: reqwest::RequestBuilder, now: OffsetDateTime) -> Sent {
-    let mut answer = match request.send().await {
-        Ok(answer) => answer,
-        Err(error) => return unreachable(&error).into(),
-    };
-    let outcome = judged(answer.status().as_u16(), answer.headers(), now);
-    match drain(&mut answer).await {
-        Ok(body) => Sent::answered(outcome, &body),
-        Err(error) => unreachable(&error).into(),
-    }
+fn headers(
+    to: &Receiver,
+    message: &Message,
+    sent_at: OffsetDateTime,
+) -> Result<HeaderMap, reqwest::header::InvalidHeaderValue> {
+    let timestamp = sent_at.unix_timestamp();
+    let signature = sign(&to.keys, Some(&to.pair), &message.id, timestamp, &message.body);
+    let mut all = HeaderMap::new();
+    all.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    all.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    all.insert(HeaderName::from_static("webhook-id"), HeaderValue::from_str(&message.id)?);
+    all.insert(HeaderName::from_static("webhook-timestamp"), HeaderValue::from(timestamp));
+    all.insert(HeaderName::from_static("webhook-signature"), HeaderValue::from_str(&signature)?);
+    Ok(all)
 }
 
-/// Reads the body up to its cap, so that the connection can be used again; what is longer is cut off.
-async fn drain(answer: &mut Response) -> reqwest::Result<Vec<u8>> {
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await? {
-        body.extend_from_slice(&chunk[..chunk.len().min(MOST_BODY - body.len())]);
-        if body.len() == MOST_BODY {
-            break;
-        }
-    }
-    Ok(body)
-}
-
-fn judged(status: u16, headers: &HeaderMap, now: OffsetDateTime) -> Outcome {
-    let header = |name: &str| headers.get(name).and_then(|it| it.to_str().ok());
-    match (status, header("webhook-delivery")) {
+/// What an answer's status and control headers say; its body says nothing.
+fn judged(answer: &Answer, now: OffsetDateTime) -> Outcome {
+    let status = answer.status.as_u16();
+    match (status, answer.headers.get("webhook-delivery").and_then(|it| it.to_str().ok())) {
         (410, _) | (_, Some("disable")) => Outcome::Gone,
         (200..=299, _) => Outcome::Delivered { status },
         (_, Some("abort-message")) => Outcome::Aborted,
-        _ => Outcome::Refused { status, retry_after: header("retry-after").and_then(|it| seconds(it, now)) },
+        _ => Outcome::Refused { status, retry_after: guard::retry_after(&answer.headers, now) },
     }
 }
 
-/// `Retry-After`: seconds (a fraction is rounded up) or a date; the past is 0.
-fn seconds(text: &str, now: OffsetDateTime) -> Option<u64> {
-    if let Ok(number) = text.trim().parse::<f64>() {
-        return (number >= 0.0).then(|| number.ceil() as u64);
-    }
-    let date = OffsetDateTime::parse(text.trim(), &time::format_description::well_known::Rfc2822).ok()?;
-    u64::try_from((date - now).whole_seconds().max(0)).ok()
+fn failed(error: &PostError, waited: Duration) -> Outcome {
+    let why = match error {
+        PostError::Wire(WireError::Forbidden(it)) => return Outcome::Forbidden { why: it.to_string() },
+        PostError::Wire(it @ (WireError::Tcp(_) | WireError::Late(_))) => it.to_string(),
+        PostError::Wire(it) => format!("no connection: {it}"),
+        PostError::Broken(it) => format!("no whole answer: {it}"),
+        PostError::Late => format!("no answer within {} seconds", waited.as_secs()),
+    };
+    Outcome::Unreachable { why }
 }
 
 pub(crate) fn unreachable(error: &reqwest::Error) -> Outcome {
@@ -130,7 +135,9 @@ mod tests {
         let check = |status: u16, headers: &[(&'static str, &str)], want: Outcome| {
             let headers: HeaderMap =
                 headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-            assert_eq!(judged(status, &headers, now), want, "{status} {headers:?}");
+            let status = status.try_into().unwrap();
+            let answer = Answer { status, headers, body: Vec::new(), whole: false };
+            assert_eq!(judged(&answer, now), want, "{answer:?}");
         };
         let refused = |status, retry_after| Outcome::Refused { status, retry_after };
         check(204, &[], Outcome::Delivered { status: 204 });
@@ -139,11 +146,7 @@ mod tests {
         check(200, &[("webhook-delivery", "disable")], Outcome::Gone);
         check(500, &[("webhook-delivery", "abort-message")], Outcome::Aborted);
         check(429, &[("retry-after", "7")], refused(429, Some(7)));
-        check(429, &[("retry-after", "1.2")], refused(429, Some(2)));
-        check(503, &[("retry-after", "Sat, 21 Nov 2026 12:01:00 GMT")], refused(503, Some(60)));
-        check(503, &[("retry-after", "Sat, 21 Nov 2020 12:01:00 GMT")], refused(503, Some(0)));
-        check(503, &[("retry-after", "-1")], refused(503, None));
+        check(503, &[("retry-after", "Saturday, 21-Nov-26 12:01:00 GMT")], refused(503, Some(60)));
         check(503, &[("retry-after", "soon")], refused(503, None));
-        check(503, &[("retry-after", "1e300")], refused(503, Some(u64::MAX)));
     }
 }

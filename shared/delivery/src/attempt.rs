@@ -44,7 +44,9 @@ pub(crate) async fn make<S: Sender>(
         }
         let message = message(parts, known, &order).await?;
         let began = Instant::now();
-        let Some(sent) = sent(parts, sender, known, &message).await else {
+        // a receiver that is too slow for this lane gets into one that has the patience
+        let patience = parts.slow.as_ref().map(|_| Duration::from_millis(PATIENCE_MS));
+        let Some(sent) = sender.send(&known.receiver, &message, clock::now(), patience).await else {
             known.note(|it| it.slow = true);
             if let Some(slow) = &parts.slow {
                 slow.send_deliveries(&[(&order, time::Duration::ZERO)]).await?;
@@ -81,15 +83,6 @@ pub(crate) async fn make<S: Sender>(
         known.note(|it| it.exhausted += 1);
     }
     gave_up.map(|()| None)
-}
-
-/// Sends it; `None` if the receiver is too slow for this lane, and another one has the patience.
-async fn sent<S: Sender>(parts: &Parts, sender: &S, known: &Known<S::Receiver>, message: &Message) -> Option<Sent> {
-    let send = sender.send(&known.receiver, message, clock::now());
-    match parts.slow {
-        None => Some(send.await),
-        Some(_) => tokio::time::timeout(Duration::from_millis(PATIENCE_MS), send).await.ok(),
-    }
 }
 
 /// The message of a notification, with the picture that it tells of if the channel wants it.

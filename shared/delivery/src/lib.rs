@@ -9,6 +9,7 @@ mod receivers;
 mod settle;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use channels::{Message, Sent};
 use domain::channel::Channel;
@@ -31,8 +32,23 @@ pub trait Sender {
         now: OffsetDateTime,
     ) -> impl Future<Output = Result<Option<Self::Receiver>, SecretError>>;
 
-    /// One attempt. What happened is an outcome, not an error.
-    fn send(&self, to: &Self::Receiver, message: &Message, sent_at: OffsetDateTime) -> impl Future<Output = Sent>;
+    /// One attempt. What happened is an outcome, not an error. `None` if there was no answer within `patience`, which is
+    /// less than a receiver may take; without it the protocol's own limit holds.
+    fn send(
+        &self,
+        to: &Self::Receiver,
+        message: &Message,
+        sent_at: OffsetDateTime,
+        patience: Option<Duration>,
+    ) -> impl Future<Output = Option<Sent>>;
+}
+
+/// An attempt whose answer comes at its end, if it comes in time.
+pub async fn within(patience: Option<Duration>, attempt: impl Future<Output = Sent>) -> Option<Sent> {
+    match patience {
+        None => Some(attempt.await),
+        Some(patience) => tokio::time::timeout(patience, attempt).await.ok(),
+    }
 }
 
 /// What deliveries need.

@@ -23,6 +23,8 @@ pub enum Refused {
     Credentials,
     #[error("the virtual host is UTF-8 of at most 255 bytes without control characters")]
     VirtualHost,
+    #[error("the parameter {0} {1}")]
+    Parameter(String, &'static str),
     #[error("the address must not have a query: what is secret in it would be stored in clear")]
     Query,
     #[error("the address holds line breaks or other control characters")]
@@ -71,9 +73,8 @@ impl Allowed {
     }
 }
 
-/// Ports of webhooks and hubs, and of brokers.
+/// Ports of webhooks and hubs.
 const WEB: &[u16] = &[443, 8443, 80, 8080];
-const AMQP: &[u16] = &[5671, 5672];
 
 /// Judges a stranger's URL by its text: when it is saved, and before each use, since a literal address never meets a
 /// resolver. Names are judged again by what they resolve to.
@@ -120,63 +121,8 @@ pub fn written_plainly(text: &str) -> Result<(), Refused> {
     if text.chars().any(char::is_control) { Err(Refused::Control) } else { Ok(()) }
 }
 
-/// A message broker's address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broker {
-    pub host: String,
-    pub port: u16,
-    pub tls: bool,
-    pub virtual_host: String,
-}
-
-/// Judges a broker's URL, `amqps://host[:port][/virtual host]`, as [`judge`] does; plain `amqp` is for allowed networks
-/// only. A slash at the end counts for nothing, and no virtual host is `/`.
-pub fn judge_broker(text: &str, allowed: &Allowed) -> Result<Broker, Refused> {
-    if text.len() > 2048 {
-        return Err(Refused::TooLong);
-    }
-    let (scheme, rest) = text.split_once("://").ok_or(Refused::NotAUrl)?;
-    let tls = match scheme.to_ascii_lowercase().as_str() {
-        "amqps" => true,
-        "amqp" => false,
-        _ => return Err(Refused::Scheme("amqps")),
-    };
-    // hosts of schemes that the URL standard does not know are not parsed; of ftp they are, and no port of ours is its own
-    let url = Url::parse(&format!("ftp://{rest}")).map_err(|_| Refused::NotAUrl)?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(Refused::Credentials);
-    }
-    if url.fragment().is_some() || url.query().is_some() {
-        return Err(Refused::Surplus);
-    }
-    let inside = host(&url, allowed)?;
-    if !tls && !inside {
-        return Err(Refused::Scheme("amqps"));
-    }
-    let port = url.port().unwrap_or(if tls { 5671 } else { 5672 });
-    if !inside && !AMQP.contains(&port) {
-        return Err(Refused::Port(port, AMQP));
-    }
-    let virtual_host = virtual_host(rest)?;
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    Ok(Broker { host, port, tls, virtual_host })
-}
-
-/// The virtual host that stands behind a broker's host, as it was written and decoded once: a URL parser would take
-/// `%2E%2E` for the way up, and publish elsewhere.
-fn virtual_host(rest: &str) -> Result<String, Refused> {
-    let path = rest.split_once('/').map_or("", |it| it.1);
-    let path = path.strip_suffix('/').unwrap_or(path);
-    let decoded = percent_encoding::percent_decode_str(path).decode_utf8().map_err(|_| Refused::VirtualHost)?;
-    match decoded.as_ref() {
-        "" => Ok("/".to_owned()),
-        it if it.len() > 255 || it.chars().any(char::is_control) => Err(Refused::VirtualHost),
-        it => Ok(it.to_owned()),
-    }
-}
-
 /// Judges a URL's host; `true` if it lies in an allowed network.
-fn host(url: &Url, allowed: &Allowed) -> Result<bool, Refused> {
+pub(crate) fn host(url: &Url, allowed: &Allowed) -> Result<bool, Refused> {
     let literal = match url.host() {
         None => return Err(Refused::NotAUrl),
         Some(Host::Ipv4(it)) => Some(IpAddr::V4(it)),
@@ -323,52 +269,6 @@ mod tests {
     fn an_origin_is_scheme_host_and_port() {
         assert_eq!(origin("https://Example.com:443/x?y").as_deref(), Some("https://example.com"));
         assert_eq!((origin("nonsense"), origin("data:x")), (None, None));
-    }
-
-    #[test]
-    fn brokers_are_judged_by_the_same_rules() {
-        let (local, nothing): (Allowed, Allowed) = ("127.0.0.0/8".parse().unwrap(), Allowed::default());
-        let broker = |host: &str, port: u16, tls: bool, virtual_host: &str| {
-            Ok(Broker { host: host.into(), port, tls, virtual_host: virtual_host.into() })
-        };
-        assert_eq!(judge_broker("amqps://mq.example.com", &nothing), broker("mq.example.com", 5671, true, "/"));
-        assert_eq!(
-            judge_broker("amqps://mq.example.com/Te%2Fst/", &nothing),
-            broker("mq.example.com", 5671, true, "Te/st")
-        );
-        assert_eq!(judge_broker("amqp://localhost/Test/", &local), broker("localhost", 5672, false, "Test"));
-        for (path, want) in [
-            ("", "/"),
-            ("/", "/"),
-            ("/%2f", "/"),
-            ("/%2E%2E", ".."),
-            ("/a/../b", "a/../b"),
-            ("/%252F", "%2F"),
-            ("/a%5Cb", "a\\b"),
-            ("/a\\b", "a\\b"),
-        ] {
-            let text = format!("amqps://mq.example.com{path}");
-            assert_eq!(judge_broker(&text, &nothing), broker("mq.example.com", 5671, true, want), "{path}");
-        }
-        for path in ["/a%0Ab", "/a\tb", "/%ff"] {
-            let text = format!("amqps://mq.example.com{path}");
-            assert_eq!(judge_broker(&text, &nothing), Err(Refused::VirtualHost), "{path}");
-        }
-        assert_eq!(judge_broker("amqp://127.0.0.1:21/", &local), broker("127.0.0.1", 5672, false, "/"));
-        for (bad, why) in [
-            ("amqp://mq.example.com/", Refused::Scheme("amqps")),
-            ("https://mq.example.com/", Refused::Scheme("amqps")),
-            ("amqps://guest:guest@mq.example.com/", Refused::Credentials),
-            ("amqps://mq.example.com:22/", Refused::Port(22, AMQP)),
-            ("amqps://mq.example.com/?heartbeat=1", Refused::Surplus),
-            ("amqps:mq.example.com", Refused::NotAUrl),
-            ("amqps:///", Refused::NotAUrl),
-        ] {
-            assert_eq!(judge_broker(bad, &nothing), Err(why), "{bad}");
-        }
-        for inner in ["amqps://0x7f.1/", "amqps://[::1]/", "amqps://169.254.169.254/"] {
-            assert!(matches!(judge_broker(inner, &nothing), Err(Refused::Address(_))), "{inner}");
-        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 pub mod adcreative;
 pub mod address;
 pub mod application;
+pub mod broker;
 pub mod bucket;
 pub mod channel;
 pub mod cursor;

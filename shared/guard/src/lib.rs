@@ -1,6 +1,8 @@
 //! The guard: every connection to a stranger's address goes to one that was judged, and to that very one.
 
 pub mod aws;
+mod later;
+mod posts;
 mod wire;
 
 use std::net::{IpAddr, SocketAddr};
@@ -9,6 +11,8 @@ use std::time::Duration;
 use domain::address::Allowed;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
+pub use later::retry_after;
+pub use posts::{Answer, PostError, Posts, Wait};
 pub use wire::{Shutter, Wire, WireError, connect};
 
 /// A client that connects to judged addresses alone, and a request of it.
@@ -18,6 +22,10 @@ pub use reqwest::{Client, RequestBuilder as Request};
 pub const CONNECT: Duration = Duration::from_secs(3);
 /// DNS, connection, TLS, request, answer and its whole body.
 pub const TOTAL: Duration = Duration::from_secs(15);
+/// Headers of an answer: those of most servers are ten, and of proxies in a row can be some hundred.
+const MOST_HEADERS: usize = 1_000;
+/// As what we call strangers.
+const AGENT: &str = "notifications-api/0.1";
 
 /// The HTTP client that meets strangers: follows no redirect, uses no proxy, connects to judged addresses alone.
 /// Without `total` each request brings its own limit.
@@ -33,7 +41,12 @@ pub fn client(allowed: &Allowed, total: Option<Duration>) -> reqwest::Result<req
         .no_proxy()
         .connect_timeout(CONNECT)
         .pool_max_idle_per_host(8)
-        .user_agent("notifications-api/0.1");
+        // a header that we would not have written takes no answer away
+        .http1_max_headers(MOST_HEADERS)
+        .http1_ignore_invalid_headers_in_responses(true)
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
+        .http1_allow_spaces_after_header_name_in_responses(true)
+        .user_agent(AGENT);
     match total {
         Some(total) => client.timeout(total).build(),
         None => client.build(),

@@ -5,6 +5,7 @@ use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use domain::address::Allowed;
 use rustls::pki_types::ServerName;
@@ -35,8 +36,8 @@ pub enum WireError {
     Tcp(#[from] io::Error),
     #[error("no TLS: {0}")]
     Tls(io::Error),
-    #[error("no connection within {} seconds", crate::CONNECT.as_secs())]
-    Late,
+    #[error("no connection within {} seconds", .0.as_secs_f32())]
+    Late(Duration),
 }
 
 /// Connects to a judged address of the host, and to that very one; over TLS the certificate is held against the host's
@@ -44,7 +45,7 @@ pub enum WireError {
 pub async fn connect(host: &str, port: u16, tls: bool, allowed: &Allowed) -> Result<(Wire, Shutter), WireError> {
     match tokio::time::timeout(crate::CONNECT, open(host, port, tls, allowed)).await {
         Ok(wire) => wire,
-        Err(_) => Err(WireError::Late),
+        Err(_) => Err(WireError::Late(crate::CONNECT)),
     }
 }
 

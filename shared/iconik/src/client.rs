@@ -11,6 +11,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use table::{Table, TableError};
+use time::OffsetDateTime;
 
 use crate::pace::{Pace, rest};
 
@@ -154,33 +155,34 @@ impl Iconik {
     async fn once(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, IconikError> {
         self.pace.turn().await?.map_err(IconikError::Busy)?;
         self.meter.count("iconik_requests");
-        let request = self.http.request(method, format!("{}{path}", self.host)).timeout(LONGEST);
+        let request = self.http.request(method.clone(), format!("{}{path}", self.host)).timeout(LONGEST);
         let request = request.header("app-id", &self.app_id).header("auth-token", &self.token);
         let request = match body {
             Some(body) => request.json(body),
             None => request,
         };
-        let mut answer = request.send().await.map_err(unreachable)?;
+        let removes = method == Method::DELETE;
+        let answer = request.send().await.map_err(unreachable)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let mut bytes = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() > MOST_BYTES {
-                return Err(IconikError::Answer { status: status.as_u16(), text: "far too much".to_owned() });
-            }
-        }
+        let (bytes, end) = read_body(answer).await;
         if remaining(&headers).is_some_and(|it| it < 50) {
             self.pace.slow().await;
         }
         match status {
+            // nobody reads what Iconik says of a thing that is gone
+            it if it.is_success() && removes => Ok(Value::Null),
+            it if it.is_success() && bytes.len() > MOST_BYTES => {
+                Err(IconikError::Answer { status: it.as_u16(), text: "far too much".to_owned() })
+            }
+            it if it.is_success() && end.is_err() => end.map(|()| Value::Null),
             // 204 comes with an empty body
             it if it.is_success() && bytes.is_empty() => Ok(Value::Null),
             it if it.is_success() => serde_json::from_slice(&bytes)
                 .map_err(|_| IconikError::Answer { status: it.as_u16(), text: "something that is no JSON".to_owned() }),
             StatusCode::UNAUTHORIZED => Err(IconikError::Unauthorized(told(&bytes))),
             StatusCode::NOT_FOUND => Err(IconikError::NotFound),
-            StatusCode::TOO_MANY_REQUESTS => {
-                let stay = retry_after(&headers).unwrap_or(time::Duration::seconds(2));
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE if asks_to_stay(status, &headers) => {
+                let stay = stay(&headers, clock::now());
                 self.pace.stop(stay).await?;
                 Err(IconikError::Busy(stay))
             }
@@ -207,9 +209,30 @@ fn remaining(headers: &HeaderMap) -> Option<u32> {
     headers.get("ratelimit-remaining")?.to_str().ok()?.trim().parse().ok()
 }
 
-fn retry_after(headers: &HeaderMap) -> Option<time::Duration> {
-    let seconds: u32 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(time::Duration::seconds(i64::from(seconds.clamp(1, 300))))
+/// Whether Iconik says when to come back; with 429 it always does, at least in effect.
+fn asks_to_stay(status: StatusCode, headers: &HeaderMap) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS || headers.contains_key(RETRY_AFTER)
+}
+
+/// How long everybody stays away: as Iconik says, five minutes at most, or two seconds.
+fn stay(headers: &HeaderMap, now: OffsetDateTime) -> time::Duration {
+    let seconds = guard::retry_after(headers, now).unwrap_or(2).clamp(1, 300);
+    time::Duration::seconds(seconds as i64)
+}
+
+/// A body as far as it came, and whether it came to its end. What the status says, it says without it.
+async fn read_body(mut answer: reqwest::Response) -> (Vec<u8>, Result<(), IconikError>) {
+    let mut bytes = Vec::new();
+    loop {
+        match answer.chunk().await {
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+            Ok(None) => return (bytes, Ok(())),
+            Err(error) => return (bytes, Err(unreachable(error))),
+        }
+        if bytes.len() > MOST_BYTES {
+            return (bytes, Ok(()));
+        }
+    }
 }
 
 pub(crate) fn unreachable(error: reqwest::Error) -> IconikError {
@@ -238,7 +261,17 @@ mod tests {
             .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
             .into_iter()
             .collect();
-        assert_eq!((remaining(&headers), retry_after(&headers)), (Some(7), Some(time::Duration::seconds(3))));
-        assert_eq!(retry_after(&HeaderMap::new()), None);
+        let now = OffsetDateTime::UNIX_EPOCH;
+        assert_eq!((remaining(&headers), stay(&headers, now)), (Some(7), time::Duration::seconds(3)));
+        assert_eq!(stay(&HeaderMap::new(), now), time::Duration::seconds(2));
+        for (value, want) in [("0", 1), ("86400", 300), ("Thu, 01 Jan 1970 00:00:30 GMT", 30), ("nonsense", 2)] {
+            let headers: HeaderMap = [(RETRY_AFTER, value.parse().unwrap())].into_iter().collect();
+            assert_eq!(stay(&headers, now), time::Duration::seconds(want), "{value}");
+        }
+        for (status, headers, want) in
+            [(429, &HeaderMap::new(), true), (503, &headers, true), (503, &HeaderMap::new(), false)]
+        {
+            assert_eq!(asks_to_stay(StatusCode::from_u16(status).unwrap(), headers), want, "{status}");
+        }
     }
 }

@@ -58,7 +58,7 @@ where
 /// How a caller is refused here.
 pub fn refused(why: Unknown) -> Refusal {
     match why {
-        Unknown::Credentials | Unknown::Missing | Unknown::Expired => Refusal::Credentials,
+        Unknown::Credentials | Unknown::Missing | Unknown::Expired | Unknown::Early => Refusal::Credentials,
         Unknown::Scope(scope) => Refusal::Scope(scope.name()),
         Unknown::TooMany => Refusal::TooMany,
         Unknown::Unavailable(after) => Refusal::Unavailable(after),

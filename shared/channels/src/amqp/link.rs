@@ -10,7 +10,8 @@ use async_compat::Compat;
 use async_rs::traits::Reactor;
 use async_rs::util::{DummyIO, RuntimeParts};
 use async_rs::{Runtime, Tokio};
-use domain::address::{Allowed, Broker};
+use domain::address::Allowed;
+use domain::broker::Broker;
 use domain::delivery::Outcome;
 use domain::id::sha256_hex;
 use futures_core::Stream;
@@ -20,14 +21,14 @@ use lapin::options::{
 };
 use lapin::tcp::AsyncTcpStream;
 use lapin::types::{FieldTable, ShortString};
-use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
+use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ErrorKind, ExchangeKind};
 use time::OffsetDateTime;
 
 use super::{EXCHANGE, ROUTING_KEY, Receiver};
 use crate::message::Message;
 
-/// Seconds between signs of life.
+/// Seconds between signs of life, unless the address has its own.
 const HEARTBEAT: u16 = 30;
 /// Frames of 16 KB: the client's buffers are 64 of them, and a message takes as many as it needs.
 const FRAME: u32 = 16_384;
@@ -68,6 +69,8 @@ pub(super) struct Link {
     channel: Channel,
     /// Queues that are there and bound, as far as is known.
     bound: HashSet<String>,
+    /// Queues that we may not make or bind, as the broker has said: others see to them.
+    others: HashSet<String>,
     /// Ends the client's own thread, whatever it waits for.
     _shutter: Shutter,
 }
@@ -77,6 +80,8 @@ pub(super) struct Lost {
     pub(super) why: Why,
     /// The connection was dead: a new one may help at once.
     pub(super) connection: bool,
+    /// The user may not do this (403 ACCESS_REFUSED); what else it may is another question.
+    refused: bool,
 }
 
 pub(super) enum Why {
@@ -88,35 +93,36 @@ pub(super) enum Why {
 
 impl From<WireError> for Lost {
     fn from(it: WireError) -> Self {
-        Self { why: Why::Wire(it), connection: false }
+        Self { why: Why::Wire(it), connection: false, refused: false }
     }
 }
 
 impl From<lapin::Error> for Lost {
     fn from(error: lapin::Error) -> Self {
+        let lost = |why, connection| Self { why, connection, refused: false };
         match error.kind() {
             // the broker goes, or could not go on with this connection
             ErrorKind::ProtocolError(it) => {
                 let connection = matches!(it.get_id(), 320 | 501..=506 | 541);
-                Self { why: Why::Broker(format!("{} {}", it.get_id(), it.get_message())), connection }
+                let why = Why::Broker(format!("{} {}", it.get_id(), it.get_message()));
+                Self { why, connection, refused: it.get_id() == 403 }
             }
-            ErrorKind::IOError(it) => Self { why: Why::Connection(format!("no connection: {it}")), connection: true },
-            ErrorKind::MissingHeartbeatError => {
-                Self { why: Why::Connection("the broker is silent".to_owned()), connection: true }
-            }
+            ErrorKind::IOError(it) => lost(Why::Connection(format!("no connection: {it}")), true),
+            ErrorKind::MissingHeartbeatError => lost(Why::Connection("the broker is silent".to_owned()), true),
             ErrorKind::InvalidConnectionState(_)
             | ErrorKind::InvalidChannelState(..)
-            | ErrorKind::InvalidChannel(_) => {
-                Self { why: Why::Connection("the connection was closed".to_owned()), connection: true }
-            }
-            _ => Self { why: Why::Connection(error.to_string()), connection: false },
+            | ErrorKind::InvalidChannel(_) => lost(Why::Connection("the connection was closed".to_owned()), true),
+            _ => lost(Why::Connection(error.to_string()), false),
         }
     }
 }
 
 impl Link {
     pub(super) async fn open(broker: &Broker, to: &Receiver, allowed: &Allowed) -> Result<Self, Lost> {
-        let (wire, shutter) = guard::connect(&broker.host, broker.port, broker.tls, allowed).await?;
+        let asked = &broker.parameters;
+        let within = asked.connection_timeout.unwrap_or(guard::CONNECT).min(guard::CONNECT);
+        let connecting = guard::connect(&broker.host, broker.port, broker.tls, allowed);
+        let (wire, shutter) = tokio::time::timeout(within, connecting).await.unwrap_or(Err(WireError::Late(within)))?;
         let slot = std::sync::Mutex::new(Some(Compat::new(wire)));
         let uri = AMQPUri {
             scheme: if broker.tls { AMQPScheme::AMQPS } else { AMQPScheme::AMQP },
@@ -126,7 +132,13 @@ impl Link {
                 port: broker.port,
             },
             vhost: broker.virtual_host.clone(),
-            query: AMQPQueryString { heartbeat: Some(HEARTBEAT), frame_max: Some(FRAME), ..AMQPQueryString::default() },
+            query: AMQPQueryString {
+                heartbeat: Some(asked.heartbeat.unwrap_or(HEARTBEAT)),
+                frame_max: Some(asked.frame_max.filter(|it| *it > 0).unwrap_or(FRAME).min(FRAME)),
+                channel_max: asked.channel_max,
+                auth_mechanism: asked.amqplain.then_some(SASLMechanism::AMQPlain),
+                ..AMQPQueryString::default()
+            },
         };
         let runtime = Runtime::new(RuntimeParts::new(Tokio::current(), Vetted(Tokio::current())));
         let connect = async move |_: AMQPUri, _: Runtime<RuntimeParts<Tokio, Vetted>>| {
@@ -137,7 +149,7 @@ impl Link {
         let properties = ConnectionProperties::default().with_connection_name("notifications-api".into());
         let connection = Connection::connector(uri, runtime, connect, properties).await?;
         let channel = confirming(&connection).await?;
-        Ok(Self { connection, channel, bound: HashSet::new(), _shutter: shutter })
+        Ok(Self { connection, channel, bound: HashSet::new(), others: HashSet::new(), _shutter: shutter })
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -162,8 +174,14 @@ impl Link {
                 self.bound.remove(&to.queue);
                 return Err(error.into());
             }
-        } else {
-            self.bind(&to.queue).await?;
+        } else if !self.others.contains(&to.queue) {
+            match self.bind(&to.queue).await {
+                Err(lost) if lost.refused => {
+                    self.others.insert(to.queue.clone());
+                    self.channel = confirming(&self.connection).await?; // the refusal has closed it
+                }
+                other => other?,
+            }
         }
         let properties = BasicProperties::default()
             .with_delivery_mode(2)
@@ -173,12 +191,14 @@ impl Link {
             .with_app_id(short(&message.app.to_string())?)
             .with_timestamp(u64::try_from(sent_at.unix_timestamp()).unwrap_or_default());
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-        let key = key(&to.queue)?;
+        let key = short(&key(&to.queue))?;
         let confirm = self.channel.basic_publish(EXCHANGE.into(), key, options, &message.body, properties).await?;
         Ok(match confirm.await? {
             Confirmation::Ack(None) => Outcome::Confirmed,
             Confirmation::Ack(Some(back)) | Confirmation::Nack(Some(back)) => {
-                self.bound.remove(&to.queue); // the next attempt looks whether the queue is there
+                // the next attempt looks whether the queue is there, and whether it may be bound by now
+                self.bound.remove(&to.queue);
+                self.others.remove(&to.queue);
                 Outcome::Rejected { why: format!("returned: {} {}", back.reply_code, back.reply_text) }
             }
             Confirmation::Nack(None) => Outcome::Rejected { why: "the broker did not take it (nack)".to_owned() },
@@ -206,7 +226,7 @@ impl Link {
             let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
             self.channel.exchange_declare(EXCHANGE.into(), topic, durable, FieldTable::default()).await?;
         }
-        let key = key(queue)?;
+        let key = short(&key(queue))?;
         let bind = QueueBindOptions::default();
         self.channel.queue_bind(short(queue)?, EXCHANGE.into(), key, bind, FieldTable::default()).await?;
         self.bound.insert(queue.to_owned());
@@ -220,14 +240,34 @@ async fn confirming(connection: &Connection) -> Result<Channel, lapin::Error> {
     Ok(channel)
 }
 
-/// What a queue is bound by.
-fn key(queue: &str) -> Result<ShortString, Lost> {
+/// What a queue is bound by: a key that no topic exchange takes for a pattern (AMQP 0-9-1, section 3.1.3.3: a word `*` or
+/// `#`), or its queue would get the messages of other channels.
+fn key(queue: &str) -> String {
     let own = format!("{ROUTING_KEY}.{queue}");
-    if own.len() <= 255 { short(&own) } else { short(&format!("{ROUTING_KEY}.{}", sha256_hex(queue.as_bytes()))) }
+    let pattern = queue.split('.').any(|it| it == "*" || it == "#");
+    if own.len() <= 255 && !pattern { own } else { format!("{ROUTING_KEY}.{}", sha256_hex(queue.as_bytes())) }
 }
 
 /// A text of at most 255 bytes, as AMQP has them.
 fn short(text: &str) -> Result<ShortString, Lost> {
-    let long = || Lost { why: Why::Broker("a name has more than 255 bytes".to_owned()), connection: false };
+    let long =
+        || Lost { why: Why::Broker("a name has more than 255 bytes".to_owned()), connection: false, refused: false };
     ShortString::try_new(text).map_err(|_| long())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_of_a_queue_is_a_pattern() {
+        assert_eq!(key("news"), "task.completed.news");
+        for plain in ["a#", "#1", "**", "a.b*", "C#.news"] {
+            assert_eq!(key(plain), format!("task.completed.{plain}"), "no word of its own: no pattern");
+        }
+        let long = "q".repeat(241);
+        for name in ["#", "*", "a.#", "#.a", "a.*.b", &long] {
+            assert_eq!(key(name), format!("task.completed.{}", sha256_hex(name.as_bytes())), "{name}");
+        }
+    }
 }

@@ -62,6 +62,9 @@ pub enum Unknown {
     /// They were good once, by their own word: no guess.
     #[error("the token has expired")]
     Expired,
+    /// Rightly signed, and not good yet: the issuer's clock is ahead of ours, or the caller is early. No guess.
+    #[error("the token is not valid yet: its nbf lies ahead of our clock")]
+    Early,
     #[error("the key lacks the scope {}", .0.name())]
     Scope(Scope),
     #[error("too many wrong credentials came from this address")]
@@ -271,6 +274,7 @@ pub fn refused(why: Unknown) -> Problem {
             Problem::new(StatusCode::UNAUTHORIZED, "credentials", title)
         }
         Unknown::Expired => Problem::new(StatusCode::UNAUTHORIZED, "expired", why.to_string()),
+        Unknown::Early => Problem::new(StatusCode::UNAUTHORIZED, "early", why.to_string()),
         Unknown::Scope(_) => Problem::new(StatusCode::FORBIDDEN, "scope", why.to_string()),
         Unknown::TooMany => Problem::too_many(why.to_string(), super::attackers::WHILE.as_secs() as u32),
         Unknown::Unavailable(after) => Problem {

@@ -16,6 +16,7 @@ use domain::application::Scope;
 use domain::notification::is_name;
 use domain::settings::OidcIssuer;
 use domain::socket::{MOST_GROUPS, Member};
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
@@ -114,6 +115,7 @@ impl Oidc {
         let set = self.keys(&claimed.iss, kid).await?;
         let key = key(&set, kid, header.alg).ok_or(Unknown::Credentials)?;
         let key = DecodingKey::from_jwk(key).map_err(|_| Unknown::Credentials)?;
+        let mut why = Unknown::Credentials;
         for issuer in candidates {
             let mut rules = Validation::new(header.alg);
             rules.set_issuer(&[&issuer.issuer]);
@@ -121,11 +123,14 @@ impl Oidc {
             rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
             rules.validate_nbf = true;
             rules.leeway = LEEWAY as u64;
-            if let Ok(it) = decode::<Claims>(token, &key, &rules) {
-                return identity(app, issuer, it.claims).ok_or(Unknown::Credentials);
+            match decode::<Claims>(token, &key, &rules) {
+                Ok(it) => return identity(app, issuer, it.claims).ok_or(Unknown::Credentials),
+                // what is said of the time is said of a token whose signature holds
+                Err(it) if matches!(it.kind(), ErrorKind::ImmatureSignature) => why = Unknown::Early,
+                Err(_) => {}
             }
         }
-        Err(Unknown::Credentials)
+        Err(why)
     }
 
     async fn trusted(&self, app: AppId) -> Result<Arc<Vec<OidcIssuer>>, Unknown> {
