@@ -1,6 +1,7 @@
 //! The guard: every connection to a stranger's address goes to one that was judged, and to that very one.
 
 pub mod aws;
+mod later;
 mod wire;
 
 use std::net::{IpAddr, SocketAddr};
@@ -9,6 +10,7 @@ use std::time::Duration;
 use domain::address::Allowed;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
+pub use later::retry_after;
 pub use wire::{Shutter, Wire, WireError, connect};
 
 /// A client that connects to judged addresses alone, and a request of it.
