@@ -19,6 +19,8 @@ mod pictures;
 pub mod receiver;
 #[path = "world/swarm.rs"]
 pub mod shelf;
+#[path = "world/shelf.rs"]
+pub mod shelf;
 #[path = "world/socket.rs"]
 pub mod socket;
 pub mod swarm;

@@ -234,3 +234,27 @@ fn unreachable(error: &(dyn std::error::Error + 'static)) -> ObjectsError {
     }
     ObjectsError::Unreachable(cause.to_string().chars().take(200).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_entry_without_a_hash_has_its_date_and_a_bad_one_says_why() {
+        let date = "2026-11-21T09:00:00.000000Z";
+        let good = object(json!({ "name": "a", "bytes": 7, "last_modified": date })).unwrap();
+        assert_eq!(good.etag, "scsp-modified 2026-11-21T09:00:00Z");
+        assert_eq!(Proof::of("scsp-h1-7", 7), Proof::Etag("scsp-h1"));
+        for (entry, why) in [
+            (json!({ "name": "b\u{7}", "bytes": "many" }), "`b\\u{7}`: "),
+            (json!({ "bytes": 7 }), "`an object without a name`: "),
+            (json!({ "name": "c", "bytes": 7, "last_modified": "yesterday" }), "`c`: it has neither"),
+            (json!("text"), "`an object without a name`: "),
+        ] {
+            let flaw = object(entry).unwrap_err();
+            assert!(flaw.starts_with(why), "{flaw}");
+        }
+    }
+}
