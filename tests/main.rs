@@ -23,6 +23,7 @@ mod images;
 mod inbox;
 mod kills;
 mod listen;
+mod listings;
 mod logs;
 mod meter;
 mod names;

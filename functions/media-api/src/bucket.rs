@@ -158,6 +158,7 @@ pub(crate) async fn scan(
         page: 0,
         found: 0,
         listed: 0,
+        unreadable: None,
         at,
     };
     state.scans.send(&order, Duration::ZERO).await?;

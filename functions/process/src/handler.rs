@@ -92,7 +92,8 @@ fn plan(item: &Item, end: End) -> Plan {
         End::Skip(problem) => skip(now, item, problem),
         End::Fail(problem) => fail(now, item, problem, false),
         End::Again(problem) => fail(now, item, problem, true),
-        End::Postpone(problem) => postpone(now, item, problem),
+        End::Postpone(problem) => postpone(now, item, problem, None),
+        End::Wait(problem, seconds) => postpone(now, item, problem, Some(seconds)),
     }
 }
 

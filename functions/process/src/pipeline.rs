@@ -22,6 +22,8 @@ pub(crate) enum End {
     Again(Problem),
     /// Something stands in the way that is not the item's fault: the attempt does not count.
     Postpone(Problem),
+    /// The same, and its system says for how many seconds.
+    Wait(Problem, u64),
 }
 
 /// Does the whole work for an item that is held. An error is our own: the order comes back, the item when its lease ends.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use domain::bucket::{Bucket, ProcessorSettings, System};
 use domain::item::{Item, Problem, Results};
+use domain::processing::POSTPONED;
 use domain::result::Document;
 use domain::settings::Settings;
-use entry::Failure;
+use entry::{Failure, clock};
 use media::objects::{Objects, ObjectsError, open};
 
 use crate::handler::Parts;
@@ -52,10 +53,11 @@ impl Source {
             Self::Iconik(it) => it.fetch(parts, item, file).await,
             Self::Bucket(bucket) => {
                 let credentials = parts.secrets.of_bucket(bucket).await?;
-                let fetched = match open(bucket, credentials, None, &parts.allowed, parts.meter.counter("media")) {
-                    Ok(objects) => objects.fetch(&item.key, item.size, file).await,
-                    Err(error) => Err(error),
-                };
+                let fetched =
+                    match open(bucket, credentials, None, clock::now(), &parts.allowed, parts.meter.counter("media")) {
+                        Ok(objects) => objects.fetch(&item.key, &item.version, item.size, file).await,
+                        Err(error) => Err(error),
+                    };
                 Ok(fetched.map_err(ended))
             }
         }
@@ -83,10 +85,11 @@ impl Source {
             Self::Bucket(bucket) if bucket.write_back => {
                 let credentials = parts.secrets.of_bucket(bucket).await?;
                 let json = serde_json::to_vec(document)?;
-                let put = match open(bucket, credentials, None, &parts.allowed, parts.meter.counter("media")) {
-                    Ok(objects) => objects.put(&beside(&item.key), json, "application/json").await,
-                    Err(error) => Err(error),
-                };
+                let put =
+                    match open(bucket, credentials, None, clock::now(), &parts.allowed, parts.meter.counter("media")) {
+                        Ok(objects) => objects.put(&beside(&item.key), json, "application/json").await,
+                        Err(error) => Err(error),
+                    };
                 match put {
                     Ok(true) => Ok(Ok(())),
                     Ok(false) => {
@@ -113,11 +116,13 @@ fn beside(key: &str) -> String {
 fn ended(error: ObjectsError) -> End {
     let problem = |code: &str| Problem::new(code, error.to_string());
     match error {
+        ObjectsError::Replaced => End::Skip(problem("superseded")),
         ObjectsError::NoObject | ObjectsError::NoBucket | ObjectsError::Key => End::Fail(problem("media_unreadable")),
-        ObjectsError::Grown => End::Fail(problem("too_large")),
         ObjectsError::Endpoint(_) => End::Fail(problem("access_denied")),
         ObjectsError::Credentials(_) | ObjectsError::Anonymous => End::Again(problem("access_denied")),
-        ObjectsError::Answer(_) | ObjectsError::Unreachable(_) | ObjectsError::Disk(_) => {
+        ObjectsError::Clock(_) => End::Postpone(problem(POSTPONED)),
+        ObjectsError::Busy { after, .. } => End::Wait(problem(POSTPONED), after),
+        ObjectsError::Answer(_) | ObjectsError::Unproved(_) | ObjectsError::Unreachable(_) | ObjectsError::Disk(_) => {
             End::Again(problem("internal"))
         }
     }

@@ -6,8 +6,8 @@ use domain::bucket::System;
 use domain::image::{Process, Source, upload_key};
 use domain::item::{Item, Problem};
 use domain::result::{Box as Area, Document};
-use entry::Chain;
 use entry::secrets::process_url_field;
+use entry::{Chain, clock};
 use iconik::choice::{Choice, PATIENT, choose};
 use image::DynamicImage;
 use media::objects::Objects;
@@ -116,13 +116,14 @@ async fn fetch(parts: &Parts, item: &Item, to: &Path) -> Result<(), Trouble> {
     };
     let bucket = bucket.ok_or_else(|| Trouble::Never("the bucket of this item was removed".to_owned()))?;
     let credentials = parts.secrets.of_bucket(&bucket).await.map_err(|it| again(&it))?;
-    let fetched = match media::objects::open(&bucket, credentials, None, &parts.allowed, parts.meter.counter("media")) {
-        Ok(objects) => objects.fetch(&item.key, item.size, to).await,
+    let meter = parts.meter.counter("media");
+    let fetched = match media::objects::open(&bucket, credentials, None, clock::now(), &parts.allowed, meter) {
+        Ok(objects) => objects.fetch(&item.key, &item.version, item.size, to).await,
         Err(error) => Err(error),
     };
-    use media::objects::ObjectsError::{Key, NoBucket, NoObject};
+    use media::objects::ObjectsError::{Key, NoBucket, NoObject, Replaced};
     fetched.map(drop).map_err(|it| match it {
-        Key | NoBucket | NoObject => Trouble::Never(it.to_string()),
+        Key | NoBucket | NoObject | Replaced => Trouble::Never(it.to_string()),
         it => again(&it),
     })
 }

@@ -3,7 +3,7 @@
 use domain::address::Allowed;
 use domain::bucket::{Bucket, LastScan, Poll, ScanState, Searched};
 use domain::notification::{News, Stream};
-use domain::order::ScanOrder;
+use domain::order::{ScanOrder, Unreadable};
 use domain::scanning::backoff;
 use entry::{AppSettings, Failure, Message, Meter, Queue, Secrets};
 use media::objects::{Listing, Objects, ObjectsError, open};
@@ -48,21 +48,22 @@ pub(crate) async fn handle(parts: &Parts, now: OffsetDateTime, message: Message)
     }
     let since = since(&order, &bucket, &state);
     let credentials = parts.secrets.of_bucket(&bucket).await?;
-    let opened = open(&bucket, credentials, since, &parts.allowed, parts.meter.counter("media"));
+    let opened = open(&bucket, credentials, since, now, &parts.allowed, parts.meter.counter("media"));
     let listed = match &opened {
         Ok(objects) => list(objects, &order).await,
         Err(error) => Err(ObjectsError::Answer(error.to_string())),
     };
     match (opened, listed) {
-        (Ok(objects), Ok(listing)) => {
-            let found = match page::store(&parts.table, &order, &bucket, &objects, &listing.objects, now).await {
-                Ok(found) => found,
+        (Ok(objects), Ok(mut listing)) => {
+            let stored = match page::store(&parts.table, &order, &bucket, &objects, &listing.objects, now).await {
+                Ok(stored) => stored,
                 Err(page::Trouble::Table(error)) => return Err(error.into()),
                 Err(page::Trouble::Theirs(error)) => {
                     return fail(parts, &order, &bucket, &mut state, &error, now).await;
                 }
             };
-            proceed(parts, order, &bucket, &mut state, listing, found, now).await
+            listing.flaws.extend(stored.flaws);
+            proceed(parts, order, &bucket, &mut state, listing, stored.found, now).await
         }
         (Err(error), _) | (_, Err(error)) => fail(parts, &order, &bucket, &mut state, &error, now).await,
     }
@@ -115,27 +116,37 @@ async fn proceed(
 ) -> Result<(), Failure> {
     let new = found;
     let (found, listed) = (order.found + found, order.listed + listing.objects.len() as u64);
+    let unreadable = Unreadable::with(order.unreadable.clone(), &listing.flaws);
     if let Some(token) = listing.next {
         if signs(&order, state, new, now) {
             if order.requested {
-                state.last = Some(ended(&order, listed, found, None, true));
+                let last = ended(&order, listed, found, None, true);
+                state.last = Some(LastScan { unreadable: count(&unreadable), ..last });
             }
             state.running = Some((order.scan.clone(), domain::millis(now + LEASE)));
             parts.table.put_scan_state(order.app, order.bucket, state).await?;
         }
         tracing::info!(bucket = %bucket.bucket, page = order.page, "scanning {}: {listed} objects, {found} new", bucket.bucket);
-        let next = ScanOrder { token: Some(token), page: order.page + 1, found, listed, ..order };
+        let next = ScanOrder { token: Some(token), page: order.page + 1, found, listed, unreadable, ..order };
         return Ok(parts.queue.send(&next, Duration::ZERO).await?);
     }
     if (found > 0 || order.requested) && !order.dry {
-        let data = json!({ "bucket": { "id": bucket.id, "system": bucket.system, "bucket": bucket.bucket }, "found": found, "listed": listed });
+        let mut data = json!({ "bucket": { "id": bucket.id, "system": bucket.system, "bucket": bucket.bucket }, "found": found, "listed": listed });
+        if let Some(it) = &unreadable {
+            (data["unreadable"], data["error"]) = (json!(it.count), json!(it.to_string()));
+        }
         let news = [News::new("scan.completed", data)];
         parts.table.append(order.app, &Stream::App, &news, &format!("{}.end", order.scan), now).await?;
         tracing::info!(bucket = %bucket.bucket, found, listed, "scanned {}: {listed} objects, {found} new", bucket.bucket);
     }
+    if let Some(it) = &unreadable {
+        tracing::warn!(bucket = %bucket.bucket, unreadable = it.count, "scanned {}: {it}", bucket.bucket);
+    }
     let last = order.requested.then(|| ended(&order, listed, found, None, false));
+    let last = last.map(|it| LastScan { unreadable: count(&unreadable), ..it });
     let searched = searched(&order, bucket, state, found);
-    let next = ScanState { last: last.or_else(|| state.last.clone()), searched, ..ScanState::default() };
+    let last_error = unreadable.map(|it| it.to_string());
+    let next = ScanState { last: last.or_else(|| state.last.clone()), last_error, searched, ..ScanState::default() };
     if *state != next {
         parts.table.put_scan_state(order.app, order.bucket, &next).await?;
     }
@@ -156,10 +167,15 @@ fn signs(order: &ScanOrder, state: &ScanState, new: u64, now: OffsetDateTime) ->
 }
 
 fn ended(order: &ScanOrder, listed: u64, found: u64, error: Option<String>, running: bool) -> LastScan {
-    LastScan { scan: order.scan.clone(), listed, found, error, dry: order.dry, running }
+    LastScan { scan: order.scan.clone(), listed, found, error, unreadable: 0, dry: order.dry, running }
 }
 
-/// The bucket stays active: the next scan comes after a pause that grows with each failure.
+fn count(unreadable: &Option<Unreadable>) -> u64 {
+    unreadable.as_ref().map_or(0, |it| it.count)
+}
+
+/// The bucket stays active: the next scan comes after a pause that grows with each failure, and is at least as long as
+/// the endpoint asks for.
 async fn fail(
     parts: &Parts,
     order: &ScanOrder,
@@ -171,7 +187,9 @@ async fn fail(
     let reason = error.to_string();
     tracing::warn!(bucket = %bucket.bucket, error = %reason, "could not scan {}: {reason}", bucket.bucket);
     let failures = state.failures + 1;
-    let not_before = now + backoff(failures);
+    let asked = if let ObjectsError::Busy { after, .. } = error { *after } else { 0 };
+    let asked = Duration::seconds(i64::try_from(asked).unwrap_or(i64::MAX)).min(Duration::DAY);
+    let not_before = now + backoff(failures).max(asked);
     let data = json!({
         "bucket": { "id": bucket.id, "system": bucket.system, "bucket": bucket.bucket },
         "error": reason, "failures": failures, "nextScanAfter": domain::rfc3339(not_before),
@@ -210,6 +228,7 @@ mod tests {
             page: 3,
             found: 0,
             listed: 3_000,
+            unreadable: None,
             at: domain::millis(now - Duration::seconds(ago)),
         };
         let held = |left: Duration| ScanState {

@@ -17,6 +17,13 @@ use time::OffsetDateTime;
 /// Types that are asked for at once: such a gateway is one server (media systems, section 5.4).
 const AT_ONCE: usize = 4;
 
+/// What a page brought.
+pub(crate) struct Stored {
+    pub(crate) found: u64,
+    /// Why objects were left out, one sentence each; the next scan meets them again.
+    pub(crate) flaws: Vec<String>,
+}
+
 /// Why a page was not stored.
 pub(crate) enum Trouble {
     Table(TableError),
@@ -30,7 +37,7 @@ impl From<TableError> for Trouble {
 }
 
 /// Stores and tells the new items of a page; answers how many it found. A page that comes again finds the same ones
-/// (they carry its name) and tells only what was not told. A dry run counts and leaves everything as it is.
+/// (they carry its name) and tells only what was not told. An object whose type is refused takes no other along. A dry run counts and leaves everything as it is.
 pub(crate) async fn store(
     table: &Table,
     order: &ScanOrder,
@@ -38,25 +45,30 @@ pub(crate) async fn store(
     source: &impl Objects,
     objects: &[Object],
     now: OffsetDateTime,
-) -> Result<u64, Trouble> {
+) -> Result<Stored, Trouble> {
     let page = format!("{}.{}", order.scan, order.page);
     let seen: Vec<(Item, &Object)> =
         objects.iter().filter_map(|it| Some((item(bucket, it, &page, order.at)?, it))).collect();
     let ids: Vec<ItemId> = seen.iter().map(|it| it.0.id).collect();
     let known: HashMap<ItemId, String> = table.known(&ids).await?.into_iter().collect();
     let new = seen.into_iter().filter(|it| known.get(&it.0.id).is_none_or(|by| *by == page)).map(|it| it.1);
-    let new: Vec<Object> = stream::iter(new)
-        .map(async |it| {
-            let asked = source.media_type(&it.key).await.or_else(gone)?;
-            Ok(Object { media_type: asked.or_else(|| it.media_type.clone()), ..it.clone() })
-        })
+    let asked: Vec<Result<Object, String>> = stream::iter(new)
+        .map(async |it| typed(source, it).await)
         .buffered(AT_ONCE)
         .try_collect()
         .await
         .map_err(Trouble::Theirs)?;
+    let (mut new, mut flaws) = (Vec::new(), Vec::new());
+    for it in asked {
+        match it {
+            Ok(object) => new.push(object),
+            Err(flaw) => flaws.push(flaw),
+        }
+    }
     let new: Vec<Item> = new.iter().filter_map(|it| item(bucket, it, &page, order.at)).collect();
     if order.dry {
-        return Ok(new.iter().filter(|it| it.status == Status::Pending).count() as u64);
+        let found = new.iter().filter(|it| it.status == Status::Pending).count() as u64;
+        return Ok(Stored { found, flaws });
     }
     for (index, chunk) in new.chunks(BATCH).enumerate() {
         let batch = format!("{page}.{index}");
@@ -72,7 +84,22 @@ pub(crate) async fn store(
             tracing::info!(item.id = %it.id, key = %it.key, "found {} in {}", it.key, it.bucket);
         }
     }
-    Ok(new.len() as u64)
+    Ok(Stored { found: new.len() as u64, flaws })
+}
+
+/// The object with the type that its system has for it, or why it has none. An endpoint that is down or busy is so for all.
+async fn typed(source: &impl Objects, it: &Object) -> Result<Result<Object, String>, ObjectsError> {
+    let asked = match source.media_type(&it.key).await.or_else(gone) {
+        Ok(asked) => asked,
+        Err(error @ (ObjectsError::Unreachable(_) | ObjectsError::Busy { .. } | ObjectsError::Clock(_))) => {
+            return Err(error);
+        }
+        Err(error) => {
+            let key: String = it.key.chars().take(100).flat_map(char::escape_debug).collect();
+            return Ok(Err(format!("`{key}`: {error}")));
+        }
+    };
+    Ok(Ok(Object { media_type: asked.or_else(|| it.media_type.clone()), ..it.clone() }))
 }
 
 /// An object that was removed since it was listed has no type, and is met again by whoever fetches it.

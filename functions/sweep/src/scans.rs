@@ -31,6 +31,7 @@ pub(crate) async fn run(table: &Table, queue: &Queue, since: i64, now: OffsetDat
                 page: 0,
                 found: 0,
                 listed: 0,
+                unreadable: None,
                 at,
             };
             (order, Duration::ZERO)

@@ -120,6 +120,9 @@ pub struct Bucket {
     /// 1 to 10; see [`crate::item::URGENT`].
     #[serde(default = "crate::item::usual_priority")]
     pub priority: u8,
+    /// The region that requests over S3 are signed for; see [`Bucket::region`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
     /// How new objects are found.
     #[serde(default)]
     pub poll: Poll,
@@ -134,6 +137,13 @@ pub struct Bucket {
     pub updated_at: OffsetDateTime,
 }
 
+impl Bucket {
+    /// The region that requests are signed for (SigV4's scope). Most systems that are not Amazon's take `us-east-1`.
+    pub fn region(&self) -> &str {
+        self.region.as_deref().unwrap_or("us-east-1")
+    }
+}
+
 /// How the last scan of a bucket ended, and whether one is under way.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ScanState {
@@ -142,6 +152,7 @@ pub struct ScanState {
     /// Failures in a row; 0 after a success.
     #[serde(default)]
     pub failures: u32,
+    /// Why the last scan failed, or what it had to leave out.
     pub last_error: Option<String>,
     /// No scheduled scan before this time (milliseconds), after failures.
     #[serde(default)]
@@ -171,6 +182,9 @@ pub struct LastScan {
     pub listed: u64,
     pub found: u64,
     pub error: Option<String>,
+    /// Objects that could not be read, and were left out.
+    #[serde(default)]
+    pub unreadable: u64,
     /// Nothing was stored; `found` are the items that would be processed.
     #[serde(default)]
     pub dry: bool,

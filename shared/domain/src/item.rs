@@ -56,7 +56,8 @@ pub struct Item {
     /// What the asset manager calls it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// The object's ETag as this API gave it, without quotes, and its size: `{etag}-{size}`; or the version's id.
+    /// The object's ETag as this API gave it, without quotes, and its size: `{etag}-{size}`
+    /// ([`crate::scanning::Proof`]); or the version's id.
     pub version: String,
     pub size: u64,
     pub media_type: String,
@@ -72,6 +73,9 @@ pub struct Item {
     /// While Processing: until when (milliseconds) the worker holds the item.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_until: Option<i64>,
+    /// While it is postponed: for how many seconds the system that it lies in asked us to wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<u64>,
     /// Why it is Skipped or Failed, or why the last attempt went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Problem>,
@@ -179,6 +183,7 @@ impl Item {
             revision: 0,
             attempts: 0,
             lease_until: None,
+            wait: None,
             error: None,
             results: None,
             job: None,
@@ -208,6 +213,7 @@ impl Item {
             revision: 0,
             attempts: 0,
             lease_until: None,
+            wait: None,
             error: None,
             results: None,
             job: None,
@@ -252,6 +258,7 @@ impl Item {
         next.revision += 1;
         next.updated_at = crate::millis(now);
         next.lease_until = None;
+        next.wait = None;
         next.history.push(Change { at: next.updated_at, status, note });
         let surplus = next.history.len().saturating_sub(HISTORY);
         next.history.drain(..surplus);

@@ -32,8 +32,36 @@ pub struct ScanOrder {
     /// Objects listed by the pages before.
     #[serde(default)]
     pub listed: u64,
+    /// Objects that could not be read on the pages before, and why the first of them could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<Unreadable>,
     /// When the scan was ordered, in milliseconds: the time at which its items were found, whatever is repeated.
     pub at: i64,
+}
+
+/// Objects of a listing that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unreadable {
+    /// How many, at least 1.
+    pub count: u64,
+    /// Why the first of them could not.
+    pub first: String,
+}
+
+impl Unreadable {
+    /// Those of the pages before, and those of one more page.
+    pub fn with(before: Option<Self>, flaws: &[String]) -> Option<Self> {
+        let first = before.as_ref().map(|it| &it.first).or(flaws.first())?.clone();
+        Some(Self { count: before.map_or(0, |it| it.count) + flaws.len() as u64, first })
+    }
+}
+
+impl std::fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let objects = if self.count == 1 { "object" } else { "objects" };
+        write!(f, "{} {objects} of the listing could not be read; {}", self.count, self.first)
+    }
 }
 
 /// Process an item.

@@ -30,8 +30,12 @@ pub fn claim(now: OffsetDateTime, item: &Item, lease: Duration) -> Option<Plan> 
     Some(Plan { item: next, news: None })
 }
 
-/// How long an item that went back to Pending waits: 5, 20 … seconds by the attempts made (processors, section 5.3).
+/// How long an item that went back to Pending waits: as long as its system asked, else 5, 20 … seconds by the attempts
+/// made (processors, section 5.3).
 pub fn delay(item: &Item) -> Duration {
+    if let Some(seconds) = item.wait {
+        return Duration::seconds(i64::try_from(seconds).unwrap_or(i64::MAX));
+    }
     if item.error.as_ref().is_some_and(|it| it.code == POSTPONED) {
         return Duration::seconds(20);
     }
@@ -64,8 +68,10 @@ pub fn fail(now: OffsetDateTime, item: &Item, problem: Problem, again: bool) -> 
 }
 
 /// Something of ours or of the system's stands in the way: back to Pending, and the attempt does not count.
-pub fn postpone(now: OffsetDateTime, item: &Item, problem: Problem) -> Plan {
+/// `wait` is for how many seconds the system asks us to wait, if it does.
+pub fn postpone(now: OffsetDateTime, item: &Item, problem: Problem, wait: Option<u64>) -> Plan {
     let mut next = item.moved(now, Status::Pending, Some(problem.message.clone()));
+    next.wait = wait;
     next.attempts = item.attempts.saturating_sub(1);
     next.error = Some(problem);
     Plan { item: next, news: None }

@@ -1,5 +1,8 @@
 //! What a listed object means: nothing, a skipped item, or work.
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 use crate::bucket::{Bucket, ProcessorKind};
 
 /// The largest object that is fetched: 5 GiB, half of a function's largest temporary storage.
@@ -9,10 +12,46 @@ pub const MAX_BYTES: u64 = 5 << 30;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
     pub key: String,
+    /// As its system gave it, without quotes; where it gave none, the time of its change ([`dated`]).
     pub etag: String,
     pub size: u64,
     /// The type that the system has for it, where it was asked.
     pub media_type: Option<String>,
+}
+
+/// Stands where an object has no ETag, so that a change of equal size is a new version: its `Last-Modified`. An ETag has
+/// no blanks (RFC 9110, section 8.8.3), so that none looks like this.
+pub fn dated(modified: OffsetDateTime) -> String {
+    format!("{DATED}{}", crate::rfc3339(modified))
+}
+
+const DATED: &str = "modified ";
+
+/// What shows that an object is still the version that was listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof<'a> {
+    Etag(&'a str),
+    /// It has no ETag: its `Last-Modified`.
+    Modified(OffsetDateTime),
+    /// Neither was listed.
+    None,
+}
+
+impl<'a> Proof<'a> {
+    /// That of a version of so many bytes: [`crate::item::Item::version`].
+    pub fn of(version: &'a str, size: u64) -> Self {
+        let etag = version.strip_suffix(&format!("-{size}")).unwrap_or(version);
+        Self::of_etag(etag)
+    }
+
+    /// That of an object's `etag`.
+    pub fn of_etag(etag: &'a str) -> Self {
+        match etag.strip_prefix(DATED) {
+            Some(at) => OffsetDateTime::parse(at, &Rfc3339).map_or(Self::None, Self::Modified),
+            None if etag.is_empty() => Self::None,
+            None => Self::Etag(etag),
+        }
+    }
 }
 
 /// What to do with an object.
@@ -109,6 +148,7 @@ pub(crate) mod tests {
             processor: ProcessorKind::FacialRecognition,
             settings: Default::default(),
             priority: 5,
+            region: None,
             poll: Default::default(),
             write_back: false,
             credentials: None,
@@ -149,6 +189,16 @@ pub(crate) mod tests {
         check(&strict, "out/clip.mp4", 1, "ignore");
         check(&strict, "in/photo.jpg", 1, "ignore");
         check(&Bucket { mime_types: vec!["image/png".into()], ..bucket() }, "a.jpg", 1, "the type is not wanted");
+    }
+
+    #[test]
+    fn a_version_says_what_proves_it() {
+        let at = time::macros::datetime!(2026-11-21 12:00:00.5 UTC);
+        let version = format!("{}-7", dated(at));
+        assert_eq!(version, "modified 2026-11-21T12:00:00.5Z-7");
+        assert_eq!(Proof::of(&version, 7), Proof::Modified(at));
+        assert_eq!(Proof::of("61368-oid-7", 7), Proof::Etag("61368-oid"));
+        assert_eq!(Proof::of("-7", 7), Proof::None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use md5::{Digest, Md5};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
@@ -117,6 +118,7 @@ impl S3 for Buckets {
 
     async fn head_object(&self, request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
         let it = self.entry(&request.input.bucket, &request.input.key)?;
+        unchanged(&it, request.input.if_match.as_ref())?;
         Ok(S3Response::new(HeadObjectOutput {
             content_length: Some(it.size as i64),
             content_type: it.content_type.as_deref().and_then(|it| it.parse().ok()),
@@ -130,6 +132,7 @@ impl S3 for Buckets {
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
         let input = request.input;
         let it = self.entry(&input.bucket, &input.key)?;
+        unchanged(&it, input.if_match.as_ref())?;
         let range = match input.range {
             Some(range) => range.check(it.size)?,
             None => 0..it.size,
@@ -175,7 +178,12 @@ impl S3 for Buckets {
             return Err(s3_error!(NotImplemented, "listings with a delimiter are not part of the local stack"));
         }
         let most = usize::try_from(input.max_keys.unwrap_or(1_000).clamp(0, 1_000)).unwrap_or(1_000);
-        let after = input.continuation_token.clone().or_else(|| input.start_after.clone()).unwrap_or_default();
+        // a token is the last key, so that XML can carry it
+        let token =
+            input.continuation_token.as_deref().map(|it| percent_decode_str(it).decode_utf8_lossy().into_owned());
+        let after = token.or_else(|| input.start_after.clone()).unwrap_or_default();
+        let encodes = input.encoding_type.as_ref().is_some_and(|it| it.as_str() == EncodingType::URL);
+        let shown = |it: &str| if encodes { encoded(it) } else { it.to_owned() };
         let (index, bucket, prefix) =
             (self.index.clone(), input.bucket.clone(), input.prefix.clone().unwrap_or_default());
         let fresh = input.continuation_token.is_none();
@@ -188,11 +196,13 @@ impl S3 for Buckets {
         let mut entries = listed.await.map_err(broken)?.map_err(broken)?;
         let truncated = entries.len() > most;
         entries.truncate(most);
-        let next = entries.last().filter(|_| truncated).map(|it| it.key.clone());
-        let contents: Vec<Object> = entries.iter().map(listed_object).collect();
+        let next = entries.last().filter(|_| truncated).map(|it| encoded(&it.key));
+        let contents: Vec<Object> = entries.iter().map(|it| listed_object(it, shown(&it.key))).collect();
         Ok(S3Response::new(ListObjectsV2Output {
             name: Some(input.bucket),
-            prefix: input.prefix,
+            prefix: input.prefix.as_deref().map(shown),
+            start_after: input.start_after.as_deref().map(shown),
+            encoding_type: input.encoding_type,
             max_keys: Some(most as i32),
             key_count: Some(contents.len() as i32),
             is_truncated: Some(truncated),
@@ -204,13 +214,29 @@ impl S3 for Buckets {
     }
 }
 
-fn listed_object(it: &Entry) -> Object {
+/// A key as `encoding-type=url` shows it (Amazon S3, ListObjectsV2): a blank is `+`, a slash stays.
+fn encoded(key: &str) -> String {
+    utf8_percent_encode(key, &PLAIN).to_string().replace("%20", "+")
+}
+
+/// What is not encoded.
+const PLAIN: AsciiSet = NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'*');
+
+fn listed_object(it: &Entry, key: String) -> Object {
     Object {
-        key: Some(it.key.clone()),
+        key: Some(key),
         size: Some(it.size as i64),
         e_tag: Some(ETag::Strong(it.etag.clone())),
         last_modified: Some(time_of(it)),
         ..Default::default()
+    }
+}
+
+/// `If-Match` (RFC 9110, section 13.1.1).
+fn unchanged(it: &Entry, wanted: Option<&IfMatch>) -> S3Result<()> {
+    match wanted.and_then(IfMatch::as_etag) {
+        Some(wanted) if wanted.as_strong() != Some(&it.etag) => Err(s3_error!(PreconditionFailed)),
+        _ => Ok(()),
     }
 }
 

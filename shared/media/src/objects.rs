@@ -1,5 +1,7 @@
 //! Buckets of media systems, over S3: the port, and its errors.
 
+mod answer;
+mod listing;
 mod s3;
 mod scsp;
 
@@ -9,11 +11,17 @@ use aws_smithy_runtime_api::client::interceptors::Intercept;
 use domain::address::{Allowed, Refused};
 use domain::bucket::{Bucket, Poll};
 use domain::scanning::Object;
+use guard::retry_after;
+use reqwest::header::HeaderMap;
+use time::OffsetDateTime;
 
-/// A page of a listing; with `next`, there is more.
+/// A page of a listing; with `next`, there is more. Without it, the system has said that this is all.
 #[derive(Debug)]
 pub struct Listing {
+    /// Each key once.
     pub objects: Vec<Object>,
+    /// Why elements were left out, one sentence each.
+    pub flaws: Vec<String>,
     pub next: Option<String>,
 }
 
@@ -36,12 +44,30 @@ pub enum ObjectsError {
     Key,
     #[error("the endpoint answered {0}")]
     Answer(String),
+    /// It says for how many seconds it wants to be left alone.
+    #[error("the endpoint answered {answer}, and asks to wait {after} seconds")]
+    Busy { answer: String, after: u64 },
+    /// The credentials may be right: a signature holds for a quarter of an hour by the system's clock.
+    #[error("the endpoint's clock and ours are too far apart ({0}); the credentials were not looked at")]
+    Clock(String),
+    #[error("the listing is not whole: {0}")]
+    Unproved(&'static str),
     #[error("the endpoint could not be reached: {0}")]
     Unreachable(String),
     #[error("could not write to the temporary folder")]
     Disk(#[source] std::io::Error),
-    #[error("the object is larger than the listing said")]
-    Grown,
+    #[error("the object was replaced since it was listed; the next scan finds what is there now")]
+    Replaced,
+}
+
+impl ObjectsError {
+    /// A refusal that is neither of credentials nor of an object, with the answer's headers.
+    fn refused(answer: String, headers: &HeaderMap, now: OffsetDateTime) -> Self {
+        match retry_after(headers, now) {
+            Some(after) => Self::Busy { answer, after },
+            None => Self::Answer(answer),
+        }
+    }
 }
 
 /// What the product needs of a system that keeps media in buckets.
@@ -54,21 +80,30 @@ pub trait Objects {
     fn media_type(&self, key: &str) -> impl Future<Output = Result<Option<String>, ObjectsError>>;
     /// Stores a small object beside the media; `false` if the system refuses, as a vault under retention does.
     fn put(&self, key: &str, bytes: Vec<u8>, media_type: &str) -> impl Future<Output = Result<bool, ObjectsError>>;
-    /// Fetches an object of at most `size` bytes into a file; answers the SHA-256 of its bytes, in hex.
-    fn fetch(&self, key: &str, size: u64, to: &Path) -> impl Future<Output = Result<String, ObjectsError>>;
+    /// Fetches a version of an object ([`domain::item::Item::version`]) of `size` bytes into a file; answers the SHA-256 of
+    /// its bytes, in hex. Other bytes than those that were listed are [`ObjectsError::Replaced`].
+    fn fetch(
+        &self,
+        key: &str,
+        version: &str,
+        size: u64,
+        to: &Path,
+    ) -> impl Future<Output = Result<String, ObjectsError>>;
 }
 
-/// The adapter that a bucket needs. With `since`, in milliseconds, a search finds what was changed from then on.
+/// The adapter that a bucket needs, for a few minutes from `now` on. With `since`, in milliseconds, a search finds what was
+/// changed from then on.
 pub fn open(
     bucket: &Bucket,
     credentials: Option<(String, String)>,
     since: Option<i64>,
+    now: OffsetDateTime,
     allowed: &Allowed,
     meter: impl Intercept + Clone + 'static,
 ) -> Result<impl Objects, ObjectsError> {
     match bucket.poll {
-        Poll::Listing => s3::Bucket::open(bucket, credentials, allowed, meter).map(Opened::S3),
-        Poll::Search { .. } => scsp::Bucket::open(bucket, credentials, since, allowed).map(Opened::Scsp),
+        Poll::Listing => s3::Bucket::open(bucket, credentials, now, allowed, meter).map(Opened::S3),
+        Poll::Search { .. } => scsp::Bucket::open(bucket, credentials, since, now, allowed).map(Opened::Scsp),
     }
 }
 
@@ -106,10 +141,10 @@ impl Objects for Opened {
         }
     }
 
-    async fn fetch(&self, key: &str, size: u64, to: &Path) -> Result<String, ObjectsError> {
+    async fn fetch(&self, key: &str, version: &str, size: u64, to: &Path) -> Result<String, ObjectsError> {
         match self {
-            Self::S3(it) => it.fetch(key, size, to).await,
-            Self::Scsp(it) => it.fetch(key, size, to).await,
+            Self::S3(it) => it.fetch(key, version, size, to).await,
+            Self::Scsp(it) => it.fetch(key, version, size, to).await,
         }
     }
 }

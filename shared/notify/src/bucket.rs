@@ -39,6 +39,9 @@ pub(crate) struct Add {
     /// The S3 endpoint; without it, the settings' `datacore_endpoint`
     #[arg(long)]
     endpoint: Option<String>,
+    /// The region that requests are signed for; by default `us-east-1`
+    #[arg(long)]
+    region: Option<String>,
     /// Without keys the bucket is read anonymously, or as the settings say
     #[arg(long, env = "NOTIFY_BUCKET_ACCESS_KEY", requires = "secret_key")]
     access_key: Option<String>,
@@ -64,7 +67,7 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
 async fn add(it: Add, data: &Path, as_json: bool) -> Result<(), CliError> {
     let mut body = json!({
         "system": it.system, "endpoint": it.endpoint, "bucket": it.name, "schedule": it.schedule,
-        "writeBack": it.write_back,
+        "region": it.region, "writeBack": it.write_back,
     });
     if let (Some(access), Some(secret)) = (it.access_key, it.secret_key) {
         body["credentials"] = json!({ "accessKey": access, "secretKey": secret });

@@ -22,6 +22,8 @@ mod streams;
 mod sweep;
 mod tally;
 
+use std::collections::HashSet;
+
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{
@@ -92,13 +94,18 @@ impl Table {
         answer.item.map(|it| codec::decode(row.kind(), it)).transpose()
     }
 
-    /// Rows that are there, in no order. Asks again for what DynamoDB left over.
+    /// Rows that are there, in no order, each once: DynamoDB refuses a batch that names a key twice. Asks again for what
+    /// it left over.
     async fn get_many<T: DeserializeOwned>(&self, rows: &[Row], fields: Option<&str>) -> Result<Vec<T>, TableError> {
         let mut found = Vec::with_capacity(rows.len());
+        let mut named = HashSet::new();
+        let rows: Vec<(&Row, (String, String))> =
+            rows.iter().map(|it| (it, it.key())).filter(|it| named.insert(it.1.clone())).collect();
         for hundred in rows.chunks(domain::BATCH) {
+            let first = hundred[0].0;
             let mut wanted = KeysAndAttributes::builder();
-            for row in hundred {
-                let (pk, sk) = row.key();
+            for (_, (pk, sk)) in hundred {
+                let (pk, sk) = (pk.clone(), sk.clone());
                 wanted =
                     wanted.keys([("PK".into(), AttributeValue::S(pk)), ("SK".into(), AttributeValue::S(sk))].into());
             }
@@ -110,14 +117,14 @@ impl Table {
                 let list: Vec<String> = names.enumerate().map(|(index, _)| format!("#f{index}")).collect();
                 wanted = wanted.projection_expression(list.join(","));
             }
-            let wanted = wanted.build().map_err(|it| TableError::read(&hundred[0], it))?;
+            let wanted = wanted.build().map_err(|it| TableError::read(first, it))?;
             let mut left = Some([(self.name.clone(), wanted)].into());
             while let Some(keys) = left.take() {
                 let answer =
                     self.client.batch_get_item().set_request_items(Some(keys)).return_consumed_capacity(COUNTED);
-                let answer = answer.send().await.map_err(|it| TableError::read(&hundred[0], it))?;
+                let answer = answer.send().await.map_err(|it| TableError::read(first, it))?;
                 for it in answer.responses.unwrap_or_default().into_values().flatten() {
-                    found.push(codec::decode(hundred[0].kind(), it)?);
+                    found.push(codec::decode(first.kind(), it)?);
                 }
                 left = answer.unprocessed_keys.filter(|it| !it.is_empty());
             }

@@ -24,6 +24,11 @@ pub(crate) struct BucketIn {
     endpoint: Option<String>,
     #[schema(example = "rushes")]
     bucket: String,
+    /// The region that requests over S3 are signed for, by default `us-east-1`; a region's name is 1 to 63 letters, digits and
+    /// hyphens
+    #[schema(example = "eu-central-1", min_length = 1, max_length = 63)]
+    #[serde(default)]
+    region: Option<String>,
     /// Keys must begin with one of these.
     #[serde(default)]
     prefixes: Vec<String>,
@@ -132,6 +137,15 @@ impl BucketIn {
         if !(1..=255).contains(&self.bucket.len()) || !self.bucket.chars().all(plain) || self.bucket.starts_with('.') {
             return Err(Problem::invalid("bucket", "a bucket's name is 1 to 255 letters, digits, dots and hyphens"));
         }
+        let label = |it: &String| {
+            (1..=63).contains(&it.len())
+                && it.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-')
+                && !it.starts_with('-')
+                && !it.ends_with('-')
+        };
+        if self.region.as_ref().is_some_and(|it| !label(it)) {
+            return Err(Problem::invalid("region", "a region's name is 1 to 63 letters, digits and hyphens"));
+        }
         for (field, list) in
             [("prefixes", &self.prefixes), ("suffixes", &self.suffixes), ("mimeTypes", &self.mime_types)]
         {
@@ -157,6 +171,10 @@ impl BucketIn {
         }
         let poll = match (self.poll.as_deref(), system) {
             (None | Some("listing"), _) => Poll::Listing,
+            // SCSP signs nothing
+            (Some("search"), System::DataCore) if self.region.is_some() => {
+                return Err(Problem::invalid("region", "a search is not signed for a region"));
+            }
             (Some("search"), System::DataCore) => {
                 let full_every = self.full_walk_every.unwrap_or(60);
                 if !(2..=10_000).contains(&full_every) {
@@ -180,6 +198,7 @@ impl BucketIn {
             processor: ProcessorKind::FacialRecognition,
             settings: self.settings.checked()?,
             priority: self.priority,
+            region: self.region.clone(),
             poll,
             write_back: self.write_back,
             credentials: None,
@@ -216,6 +235,8 @@ pub(crate) struct BucketOut {
     system: String,
     endpoint: String,
     bucket: String,
+    /// Requests over S3 are signed for it.
+    region: String,
     prefixes: Vec<String>,
     suffixes: Vec<String>,
     mime_types: Vec<String>,
@@ -229,7 +250,7 @@ pub(crate) struct BucketOut {
     has_credentials: bool,
     created_at: String,
     updated_at: String,
-    /// Why the last scan failed, if it did.
+    /// Why the last scan failed, or what it had to leave out.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
     /// No scheduled scan before this time, after failures.
@@ -252,6 +273,8 @@ pub(crate) struct LastScanOut {
     found: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// Objects that could not be read, and were left out: the bucket's `lastError` names the first
+    unreadable: u64,
     /// Nothing was stored
     dry: bool,
     /// It is still under way
@@ -271,6 +294,7 @@ impl BucketOut {
             system: it.system.name().to_owned(),
             endpoint: it.endpoint.clone(),
             bucket: it.bucket.clone(),
+            region: it.region().to_owned(),
             prefixes: it.prefixes.clone(),
             suffixes: it.suffixes.clone(),
             mime_types: it.mime_types.clone(),
@@ -292,6 +316,7 @@ impl BucketOut {
                 listed: it.listed,
                 found: it.found,
                 error: it.error.clone(),
+                unreadable: it.unreadable,
                 dry: it.dry,
                 running: it.running,
             }),

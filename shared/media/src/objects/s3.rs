@@ -7,21 +7,35 @@ use aws_sdk_s3::config::{
     BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
 };
 use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::list_objects::ListObjectsOutput;
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::EncodingType;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::Output;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use domain::address::{Allowed, judge};
 use domain::bucket::System;
-use domain::scanning::Object;
+use domain::scanning::Proof;
+use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
 use tokio::io::AsyncWriteExt;
 
+use super::answer::{Answer, NOT_S3};
+use super::listing::Page;
 use super::{Listing, Objects, ObjectsError};
 
-/// Tokens of the older listing begin so: the last key follows.
+/// Places of the older listing begin so: the last key follows.
 const MARKER: &str = "marker:";
+
+/// Places of the newer listing where it gives no token: the last key follows.
+const AFTER: &str = "after:";
+
+/// Places of the newer listing: its own token follows, which may be any text.
+const TOKEN: &str = "token:";
 
 /// What a system's front end needs besides plain S3.
 #[derive(Debug, Clone, Copy)]
@@ -51,12 +65,14 @@ pub(super) struct Bucket {
     bucket: String,
     prefix: Option<String>,
     quirks: Quirks,
+    now: OffsetDateTime,
 }
 
 impl Bucket {
     pub(super) fn open(
         bucket: &domain::bucket::Bucket,
         credentials: Option<(String, String)>,
+        now: OffsetDateTime,
         allowed: &Allowed,
         meter: impl Intercept + Clone + 'static,
     ) -> Result<Self, ObjectsError> {
@@ -66,7 +82,7 @@ impl Bucket {
             let config = aws_sdk_s3::Config::builder()
                 .behavior_version(BehaviorVersion::latest())
                 .endpoint_url(endpoint.as_str().trim_end_matches('/'))
-                .region(Region::new("us-east-1"))
+                .region(Region::new(bucket.region().to_owned()))
                 .force_path_style(true)
                 .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
                 .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
@@ -91,32 +107,55 @@ impl Bucket {
         let prefix = if let [one] = &bucket.prefixes[..] { Some(one.clone()) } else { None };
         let quirks = Quirks::of(bucket.system);
         let stranger = pair.filter(|_| quirks.probes).map(|(key, _)| client(Some((key, "not-the-secret"))));
-        Ok(Self { client: client(pair), stranger, bucket: bucket.bucket.clone(), prefix, quirks })
+        Ok(Self { client: client(pair), stranger, bucket: bucket.bucket.clone(), prefix, quirks, now })
     }
 
-    async fn newer(&self, token: Option<&str>) -> Result<Listing, ObjectsError> {
-        let ask = self.client.list_objects_v2().bucket(&self.bucket).max_keys(1_000);
+    /// A page of the newer listing, behind a token or, where the system gives none, behind a key.
+    async fn newer(&self, token: Option<&str>, after: Option<&str>) -> Result<Listing, ObjectsError> {
+        let answer = Answer::new(|| Output::erase(ListObjectsV2Output::builder().build()));
+        let ask = self.client.list_objects_v2().bucket(&self.bucket).max_keys(1_000).encoding_type(EncodingType::Url);
         let ask = ask.set_prefix(self.prefix.clone()).set_continuation_token(token.map(str::to_owned));
-        let answer = ask.send().await.map_err(failed)?;
-        let objects: Vec<Object> = answer.contents.unwrap_or_default().into_iter().filter_map(object).collect();
-        let truncated = answer.is_truncated == Some(true);
-        let mut next = answer.next_continuation_token.filter(|it| truncated && token != Some(it.as_str()));
-        if truncated && self.quirks.older_listing && (next.is_none() || answer.key_count.is_none()) {
-            // it says that there is more, and not where: on by the last key
-            next = objects.last().map(|it| format!("{MARKER}{}", it.key));
-        }
-        Ok(Listing { objects, next })
+        let ask = ask.set_start_after(after.map(str::to_owned)).customize().interceptor(answer.clone());
+        ask.send().await.map_err(|it| self.failed(it))?;
+        let page = self.moved(&answer, after)?;
+        // an answer in the older form comes from a system that does not know the newer one
+        let older = !page.counts && (page.token.is_none() || self.quirks.older_listing);
+        let next = match (&page.token, &page.last) {
+            _ if !page.truncated.unwrap_or_default() => None,
+            (Some(next), _) if !older && token != Some(next) => Some(format!("{TOKEN}{next}")),
+            (_, Some(last)) if older => Some(format!("{MARKER}{last}")),
+            (_, Some(last)) => Some(format!("{AFTER}{last}")),
+            (_, None) => return Err(ObjectsError::Unproved(NOWHERE)),
+        };
+        Ok(Listing { objects: page.objects, flaws: page.flaws, next })
     }
 
+    /// A page of the older listing, behind a key.
     async fn older(&self, marker: Option<&str>) -> Result<Listing, ObjectsError> {
-        let ask = self.client.list_objects().bucket(&self.bucket).max_keys(1_000);
+        let answer = Answer::new(|| Output::erase(ListObjectsOutput::builder().build()));
+        let ask = self.client.list_objects().bucket(&self.bucket).max_keys(1_000).encoding_type(EncodingType::Url);
         let ask = ask.set_prefix(self.prefix.clone()).set_marker(marker.map(str::to_owned));
-        let answer = ask.send().await.map_err(failed)?;
-        let objects: Vec<Object> = answer.contents.unwrap_or_default().into_iter().filter_map(object).collect();
-        let last = answer.next_marker.or_else(|| objects.last().map(|it| it.key.clone()));
-        // a marker that does not move would go round for ever
-        let next = last.filter(|it| answer.is_truncated == Some(true) && marker != Some(it.as_str()));
-        Ok(Listing { objects, next: next.map(|it| format!("{MARKER}{it}")) })
+        ask.customize().interceptor(answer.clone()).send().await.map_err(|it| self.failed(it))?;
+        let page = self.moved(&answer, marker)?;
+        let mut next = None;
+        if page.truncated.unwrap_or_default() {
+            // a marker that does not move would go round for ever
+            let last = page.marker.or(page.last).filter(|it| marker != Some(it));
+            next = Some(format!("{MARKER}{}", last.ok_or(ObjectsError::Unproved(NOWHERE))?));
+        }
+        Ok(Listing { objects: page.objects, flaws: page.flaws, next })
+    }
+
+    /// The page that came behind a key, if it says whether it is the last and does not hold that key again.
+    fn moved(&self, answer: &Answer, after: Option<&str>) -> Result<Page, ObjectsError> {
+        let page = answer.take().map_err(ObjectsError::Answer)?;
+        if page.truncated.is_none() {
+            return Err(ObjectsError::Unproved("the endpoint does not say whether there is more"));
+        }
+        if after.is_some_and(|after| page.objects.iter().any(|it| it.key == after)) {
+            return Err(ObjectsError::Unproved(NOWHERE));
+        }
+        Ok(page)
     }
 }
 
@@ -125,7 +164,15 @@ impl Objects for Bucket {
         if let Some(marker) = token.and_then(|it| it.strip_prefix(MARKER)) {
             return self.older(Some(marker)).await;
         }
-        match self.newer(token).await {
+        if let Some(after) = token.and_then(|it| it.strip_prefix(AFTER)) {
+            return match self.newer(None, Some(after)).await {
+                // it knows no `start-after` either: the older listing has another name for it
+                Err(ObjectsError::Unproved(_)) => self.older(Some(after)).await,
+                other => other,
+            };
+        }
+        let token = token.map(|it| it.strip_prefix(TOKEN).unwrap_or(it));
+        match self.newer(token, None).await {
             Err(ObjectsError::Answer(why)) if self.quirks.older_listing && token.is_none() && unknown(&why) => {
                 self.older(None).await
             }
@@ -137,9 +184,12 @@ impl Objects for Bucket {
     /// everybody may read looks empty or partial. So if a wrong secret is answered as well, ours counts for nothing.
     async fn probe(&self) -> Result<(), ObjectsError> {
         let Some(stranger) = &self.stranger else { return Ok(()) };
-        match stranger.list_objects_v2().bucket(&self.bucket).max_keys(1).send().await {
+        let answer = Answer::new(|| Output::erase(ListObjectsV2Output::builder().build()));
+        let ask = stranger.list_objects_v2().bucket(&self.bucket).max_keys(1).customize().interceptor(answer);
+        match ask.send().await {
             Ok(_) => Err(ObjectsError::Anonymous),
-            Err(_) => Ok(()),
+            Err(SdkError::ServiceError(it)) if it.raw().status().is_client_error() => Ok(()),
+            Err(error) => Err(self.failed(error)), // it has not told us which of both we are
         }
     }
 
@@ -147,7 +197,8 @@ impl Objects for Bucket {
         if !self.quirks.asks_types {
             return Ok(None);
         }
-        let answer = self.client.head_object().bucket(&self.bucket).key(key).send().await.map_err(failed)?;
+        let answer =
+            self.client.head_object().bucket(&self.bucket).key(key).send().await.map_err(|it| self.failed(it))?;
         let known = |it: &String| !it.is_empty() && !it.ends_with("/octet-stream");
         Ok(answer.content_type.map(|it| it.to_ascii_lowercase()).filter(known))
     }
@@ -156,34 +207,54 @@ impl Objects for Bucket {
         let put = self.client.put_object().bucket(&self.bucket).key(key).content_type(media_type);
         match put.body(ByteStream::from(bytes)).send().await {
             Ok(_) => Ok(true),
-            Err(SdkError::ServiceError(it)) if matches!(it.raw().status().as_u16(), 401 | 403 | 405 | 409) => Ok(false),
-            Err(error) => Err(failed(error)),
+            Err(error) => match self.failed(error) {
+                ObjectsError::Credentials(code) if !WRONG.contains(&code.as_str()) => Ok(false),
+                ObjectsError::Answer(why) if ["405", "409"].iter().any(|it| why.starts_with(it)) => Ok(false),
+                error => Err(error),
+            },
         }
     }
 
-    async fn fetch(&self, key: &str, size: u64, to: &Path) -> Result<String, ObjectsError> {
-        let mut answer = self.client.get_object().bucket(&self.bucket).key(key).send().await.map_err(failed)?;
+    async fn fetch(&self, key: &str, version: &str, size: u64, to: &Path) -> Result<String, ObjectsError> {
+        let proof = match Proof::of(version, size) {
+            Proof::Etag(it) if it.starts_with(super::scsp::ORIGIN) => Proof::None, // never compared across APIs (4.5)
+            proof => proof,
+        };
+        let get = self.client.get_object().bucket(&self.bucket).key(key);
+        // a weak one never matches (RFC 9110, section 13.1.1)
+        let strong = if let Proof::Etag(it) = proof { Some(it).filter(|it| !it.starts_with("W/")) } else { None };
+        let get = get.set_if_match(strong.map(|it| format!("\"{it}\"")));
+        let mut answer = get.send().await.map_err(|it| self.failed(it))?;
+        let same = match (proof, &answer.e_tag, &answer.last_modified) {
+            (Proof::Etag(listed), Some(now), _) => opaque(listed) == opaque(now),
+            (Proof::Modified(listed), _, Some(now)) => listed.unix_timestamp() == now.secs(), // a header has no fractions
+            _ => true,
+        };
+        if !same {
+            return Err(ObjectsError::Replaced);
+        }
         let mut file = tokio::fs::File::create(to).await.map_err(ObjectsError::Disk)?;
         let (mut hash, mut written) = (Sha256::new(), 0_u64);
         while let Some(chunk) = answer.body.next().await {
             let chunk = chunk.map_err(|it| ObjectsError::Unreachable(it.to_string()))?;
             written += chunk.len() as u64;
             if written > size {
-                return Err(ObjectsError::Grown);
+                return Err(ObjectsError::Replaced);
             }
             hash.update(&chunk);
             file.write_all(&chunk).await.map_err(ObjectsError::Disk)?;
         }
         file.flush().await.map_err(ObjectsError::Disk)?;
+        if written < size {
+            return Err(ObjectsError::Replaced);
+        }
         Ok(domain::id::hex(&hash.finalize()))
     }
 }
 
-fn object(it: aws_sdk_s3::types::Object) -> Option<Object> {
-    // opaque: never taken for an MD5
-    let etag = it.e_tag.unwrap_or_default().trim_matches('"').to_owned();
-    let size = u64::try_from(it.size.unwrap_or(0)).unwrap_or(0);
-    Some(Object { key: it.key?, etag, size, media_type: None })
+/// An ETag without what does not tell it from others: quotes, and the mark of a weak one.
+fn opaque(etag: &str) -> &str {
+    etag.strip_prefix("W/").unwrap_or(etag).trim_matches('"')
 }
 
 /// Whether an answer says that the newer listing is not known.
@@ -191,31 +262,52 @@ fn unknown(answer: &str) -> bool {
     ["400", "405", "501"].iter().any(|it| answer.starts_with(it)) || answer == NOT_S3
 }
 
-/// An answer without the form of S3.
-const NOT_S3: &str = "something that is not S3";
+/// Refusals of who we are, not of what we ask for (Amazon S3, "Error responses").
+const WRONG: [&str; 6] =
+    ["401", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"];
 
-fn failed<E: aws_sdk_s3::error::ProvideErrorMetadata + std::error::Error + 'static>(
-    error: SdkError<E, HttpResponse>,
-) -> ObjectsError {
-    match &error {
-        SdkError::ServiceError(it) => {
-            let (code, status) = (it.err().code().unwrap_or_default().to_owned(), it.raw().status().as_u16());
-            match (code.as_str(), status) {
-                ("NoSuchBucket", _) => ObjectsError::NoBucket,
-                ("NoSuchKey", _) => ObjectsError::NoObject,
-                (_, 401 | 403) => ObjectsError::Credentials(if code.is_empty() { status.to_string() } else { code }),
-                (_, 404) => ObjectsError::NoObject,
-                (_, 200..=299) => ObjectsError::Answer(NOT_S3.to_owned()),
-                _ => ObjectsError::Answer(format!("{status} {code}").trim().to_owned()),
+/// Why a listing cannot be gone on with.
+const NOWHERE: &str = "the endpoint says that there is more, and not where it goes on";
+
+/// The headers of an answer that say when to come again.
+fn when(answer: &HttpResponse) -> HeaderMap {
+    let header = |name: HeaderName| Some((name.clone(), answer.headers().get(name.as_str())?.parse().ok()?));
+    [RETRY_AFTER, DATE].into_iter().filter_map(header).collect()
+}
+
+impl Bucket {
+    /// What a request's failure means.
+    fn failed<E: aws_sdk_s3::error::ProvideErrorMetadata + std::error::Error + 'static>(
+        &self,
+        error: SdkError<E, HttpResponse>,
+    ) -> ObjectsError {
+        match &error {
+            SdkError::ServiceError(it) => {
+                let (code, status) = (it.err().code().unwrap_or_default().to_owned(), it.raw().status().as_u16());
+                match (code.as_str(), status) {
+                    ("NoSuchBucket", _) => ObjectsError::NoBucket,
+                    ("NoSuchKey", _) => ObjectsError::NoObject,
+                    (_, 412) => ObjectsError::Replaced,
+                    ("RequestTimeTooSkewed" | "RequestExpired", _) => ObjectsError::Clock(code),
+                    (_, 401 | 403) => {
+                        ObjectsError::Credentials(if code.is_empty() { status.to_string() } else { code })
+                    }
+                    (_, 404) => ObjectsError::NoObject,
+                    (_, 200..=299) => ObjectsError::Answer(NOT_S3.to_owned()),
+                    _ => {
+                        let answer = format!("{status} {code}").trim().to_owned();
+                        ObjectsError::refused(answer, &when(it.raw()), self.now)
+                    }
+                }
             }
-        }
-        SdkError::ResponseError(_) => ObjectsError::Answer(NOT_S3.to_owned()),
-        _ => {
-            let mut cause: &dyn std::error::Error = &error;
-            while let Some(inner) = cause.source() {
-                cause = inner;
+            SdkError::ResponseError(_) => ObjectsError::Answer(NOT_S3.to_owned()),
+            _ => {
+                let mut cause: &dyn std::error::Error = &error;
+                while let Some(inner) = cause.source() {
+                    cause = inner;
+                }
+                ObjectsError::Unreachable(cause.to_string().chars().take(200).collect())
             }
-            ObjectsError::Unreachable(cause.to_string().chars().take(200).collect())
         }
     }
 }

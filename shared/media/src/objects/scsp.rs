@@ -1,18 +1,25 @@
 //! DataCore Swarm's own protocol, SCSP: a search by time is the cheaper poll (media systems, section 4.4).
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use domain::address::{Allowed, judge};
 use domain::id::hex;
-use domain::scanning::Object;
+use domain::scanning::{Object, Proof, dated};
 use domain::{from_millis, rfc3339};
+use reqwest::header::{ETAG, HeaderMap, HeaderName, IF_MATCH, LAST_MODIFIED};
 use serde::Deserialize;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+use time::format_description::well_known::{Rfc2822, Rfc3339};
 use tokio::io::AsyncWriteExt;
 use url::Url;
 
 use super::{Listing, Objects, ObjectsError};
 
+/// ETags begin so that this API gave.
+pub(super) const ORIGIN: &str = "scsp-";
 /// Objects per page.
 const PER_PAGE: usize = 1_000;
 /// A page of answers is read to this size.
@@ -28,6 +35,7 @@ pub(super) struct Bucket {
     prefix: Option<String>,
     credentials: Option<(String, String)>,
     since: Option<i64>,
+    now: OffsetDateTime,
 }
 
 /// An entry of a search (section 4.4).
@@ -37,6 +45,7 @@ struct Entry {
     #[serde(default)]
     hash: String,
     #[serde(default)]
+    last_modified: String,
     bytes: u64,
     #[serde(default)]
     content_type: Option<String>,
@@ -47,13 +56,14 @@ impl Bucket {
         bucket: &domain::bucket::Bucket,
         credentials: Option<(String, String)>,
         since: Option<i64>,
+        now: OffsetDateTime,
         allowed: &Allowed,
     ) -> Result<Self, ObjectsError> {
         let root = judge(&bucket.endpoint, allowed)?;
         let http = guard::client(allowed, None).map_err(|it| ObjectsError::Unreachable(it.to_string()))?;
         let domain = root.host_str().unwrap_or_default().to_owned();
         let prefix = if let [one] = &bucket.prefixes[..] { Some(one.clone()) } else { None };
-        Ok(Self { http, root, domain, bucket: bucket.bucket.clone(), prefix, credentials, since })
+        Ok(Self { http, root, domain, bucket: bucket.bucket.clone(), prefix, credentials, since, now })
     }
 
     /// The address of the bucket, or of an object in it. A URL cannot carry a key with a segment `.` or `..`: its parser
@@ -98,7 +108,7 @@ impl Objects for Bucket {
         }
         let mut answer =
             self.signed(self.http.get(url).timeout(LONGEST)).send().await.map_err(|it| unreachable(&it))?;
-        judged(answer.status().as_u16(), false)?;
+        judged(answer.status().as_u16(), false, answer.headers(), self.now)?;
         let mut bytes = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(|it| unreachable(&it))? {
             bytes.extend_from_slice(&chunk);
@@ -107,16 +117,22 @@ impl Objects for Bucket {
             }
         }
         let strange = |_| ObjectsError::Answer("something that is no listing of Swarm's".to_owned());
-        let entries: Vec<Entry> = serde_json::from_slice(&bytes).map_err(strange)?;
-        let next = entries.last().map(|it| it.name.clone()).filter(|it| entries.len() >= PER_PAGE && token != Some(it));
-        // Swarm's own hash is no ETag of its S3 front end: it says where it comes from
-        let object = |it: Entry| Object {
-            key: it.name,
-            etag: format!("scsp-{}", it.hash),
-            size: it.bytes,
-            media_type: it.content_type.filter(|it| !it.ends_with("/octet-stream")),
-        };
-        Ok(Listing { objects: entries.into_iter().map(object).collect(), next })
+        let entries: Vec<Value> = serde_json::from_slice(&bytes).map_err(strange)?;
+        let full = entries.len() >= PER_PAGE;
+        let (mut objects, mut flaws, mut last) = (BTreeMap::new(), Vec::new(), None);
+        for it in entries {
+            last = it["name"].as_str().map(str::to_owned).or(last);
+            match object(it) {
+                Ok(it) => drop(objects.insert(it.key.clone(), it)),
+                Err(flaw) => flaws.push(flaw),
+            }
+        }
+        let mut next = None;
+        if full {
+            let last = last.filter(|it| token != Some(it));
+            next = Some(last.ok_or(ObjectsError::Unproved("the page is full, and the next would be the same"))?);
+        }
+        Ok(Listing { objects: objects.into_values().collect(), flaws, next })
     }
 
     /// A search is answered to those who are known alone; to a stranger a public bucket shows the same, and all of it.
@@ -139,10 +155,27 @@ impl Objects for Bucket {
         }
     }
 
-    async fn fetch(&self, key: &str, size: u64, to: &Path) -> Result<String, ObjectsError> {
-        let mut answer =
-            self.signed(self.http.get(self.url(Some(key))?)).send().await.map_err(|it| unreachable(&it))?;
-        judged(answer.status().as_u16(), true)?;
+    async fn fetch(&self, key: &str, version: &str, size: u64, to: &Path) -> Result<String, ObjectsError> {
+        let mut request = self.signed(self.http.get(self.url(Some(key))?));
+        // the listing's hash is the ETag of SCSP (section 4.5); that of another API proves nothing here
+        let proof = Proof::of(version, size);
+        let proof = if let Proof::Etag(it) = proof { it.strip_prefix(ORIGIN).map(Proof::of_etag) } else { None };
+        if let Some(Proof::Etag(hash)) = proof {
+            request = request.header(IF_MATCH, format!("\"{hash}\""));
+        }
+        let mut answer = request.send().await.map_err(|it| unreachable(&it))?;
+        judged(answer.status().as_u16(), true, answer.headers(), self.now)?;
+        let header = |name: HeaderName| answer.headers().get(name)?.to_str().ok();
+        let same = match proof {
+            Some(Proof::Etag(hash)) => header(ETAG).is_none_or(|it| it.trim_matches('"') == hash),
+            Some(Proof::Modified(at)) => header(LAST_MODIFIED)
+                .and_then(|it| OffsetDateTime::parse(it, &Rfc2822).ok())
+                .is_none_or(|it| it.unix_timestamp() == at.unix_timestamp()),
+            _ => true,
+        };
+        if !same {
+            return Err(ObjectsError::Replaced);
+        }
         let mut file = tokio::fs::File::create(to).await.map_err(ObjectsError::Disk)?;
         let (mut hash, mut written) = (Sha256::new(), 0_u64);
         loop {
@@ -151,23 +184,46 @@ impl Objects for Bucket {
             let Some(chunk) = chunk.map_err(|it| unreachable(&it))? else { break };
             written += chunk.len() as u64;
             if written > size {
-                return Err(ObjectsError::Grown);
+                return Err(ObjectsError::Replaced);
             }
             hash.update(&chunk);
             file.write_all(&chunk).await.map_err(ObjectsError::Disk)?;
         }
         file.flush().await.map_err(ObjectsError::Disk)?;
+        if written < size {
+            return Err(ObjectsError::Replaced);
+        }
         Ok(hex(&hash.finalize()))
     }
 }
 
-fn judged(status: u16, object: bool) -> Result<(), ObjectsError> {
+/// An entry as an object, or why it is none. Swarm's own hash is no ETag of its S3 front end: it says where it comes from.
+fn object(entry: Value) -> Result<Object, String> {
+    let name = entry["name"].as_str().unwrap_or("an object without a name").to_owned();
+    let shown = || name.chars().take(100).flat_map(char::escape_debug).collect::<String>();
+    let it: Entry = serde_json::from_value(entry).map_err(|why| format!("`{}`: {why}", shown()))?;
+    let etag = if it.hash.is_empty() {
+        let at = OffsetDateTime::parse(&it.last_modified, &Rfc3339);
+        dated(at.map_err(|_| format!("`{}`: it has neither a hash nor a date that can be read", shown()))?)
+    } else {
+        it.hash
+    };
+    Ok(Object {
+        key: it.name,
+        etag: format!("{ORIGIN}{etag}"),
+        size: it.bytes,
+        media_type: it.content_type.filter(|it| !it.ends_with("/octet-stream")),
+    })
+}
+
+fn judged(status: u16, object: bool, headers: &HeaderMap, now: OffsetDateTime) -> Result<(), ObjectsError> {
     match status {
         200..=299 => Ok(()),
         401 | 403 => Err(ObjectsError::Credentials(status.to_string())),
         404 if object => Err(ObjectsError::NoObject),
         404 => Err(ObjectsError::NoBucket),
-        _ => Err(ObjectsError::Answer(status.to_string())),
+        412 if object => Err(ObjectsError::Replaced),
+        _ => Err(ObjectsError::refused(status.to_string(), headers, now)),
     }
 }
 
@@ -177,4 +233,28 @@ fn unreachable(error: &(dyn std::error::Error + 'static)) -> ObjectsError {
         cause = inner;
     }
     ObjectsError::Unreachable(cause.to_string().chars().take(200).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_entry_without_a_hash_has_its_date_and_a_bad_one_says_why() {
+        let date = "2026-11-21T09:00:00.000000Z";
+        let good = object(json!({ "name": "a", "bytes": 7, "last_modified": date })).unwrap();
+        assert_eq!(good.etag, "scsp-modified 2026-11-21T09:00:00Z");
+        assert_eq!(Proof::of("scsp-h1-7", 7), Proof::Etag("scsp-h1"));
+        for (entry, why) in [
+            (json!({ "name": "b\u{7}", "bytes": "many" }), "`b\\u{7}`: "),
+            (json!({ "bytes": 7 }), "`an object without a name`: "),
+            (json!({ "name": "c", "bytes": 7, "last_modified": "yesterday" }), "`c`: it has neither"),
+            (json!("text"), "`an object without a name`: "),
+        ] {
+            let flaw = object(entry).unwrap_err();
+            assert!(flaw.starts_with(why), "{flaw}");
+        }
+    }
 }
