@@ -25,7 +25,9 @@ fn none_is_said_only_of_what_is_shown_to_be_none_and_a_bound_holds() {
         local::demo::set_up(&stack).await.unwrap();
         let world = &World::open(&stack).await;
         // deliveries to a channel that is not there: once they are back, they are done at once
-        let letter = body(include_str!("../events/deliver-webhook.first-attempt.json")).to_string();
+        let mut letter = body(include_str!("../events/deliver-webhook.first-attempt.json"));
+        letter["app"] = json!(world.keys.application_id);
+        let letter = letter.to_string();
         (0..5).for_each(|_| world.queue("WebhookDead", &letter));
         let dead = || stack.sqs.depth("notifications-WebhookDead").unwrap();
         for look in ["the first", "the second, at once"] {
