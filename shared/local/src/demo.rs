@@ -183,11 +183,10 @@ async fn iconik(stack: &Stack, http: &Http<'_>, keys: &Keys, before: Option<&Dem
             if there["system_endpoint"] == demo.url.as_str() {
                 body["system_endpoint"] = json!(stack.url);
             }
-            if there["iconik_url"] == demo.iconik.url.as_str() {
+            // what moves to another address needs its token again; a masked one stays as it is
+            let (url, token) = (demo.iconik.url.as_str(), demo.iconik.token.as_str());
+            if there["iconik_url"] == url && (url, token) != (it.url(), it.token()) {
                 body["iconik_url"] = json!(it.url());
-            }
-            // the masked token stays as it is, unless the stand-in has another one
-            if body["iconik_url"] == it.url() && demo.iconik.token != it.token() {
                 body["iconik_access_token"] = json!(it.token());
             }
             if body != there {
