@@ -88,7 +88,7 @@ fn a_restart_changes_nothing_but_the_addresses_that_it_changed() {
         for change in [
             &["bucket", "pause", "datacore-demo"][..],
             &["bucket", "remove", "objectmatrix-demo"],
-            &["config", "set", "items_per_day=7", "iconik_metadata_view=mine"],
+            &["config", "set", "items_per_day=7", "webhook_name=mine"],
         ] {
             let (good, said) = world.notify(change).await;
             assert!(good, "{change:?}: {said}");
@@ -108,7 +108,7 @@ fn a_restart_changes_nothing_but_the_addresses_that_it_changed() {
         assert_eq!(buckets[0]["hasCredentials"], true);
         let (_, said) = world.notify(&["config", "show", "--json"]).await;
         let settings: Value = serde_json::from_str(&said).unwrap();
-        assert_eq!((&settings["items_per_day"], &settings["iconik_metadata_view"]), (&json!(7), &json!("mine")));
+        assert_eq!((&settings["items_per_day"], &settings["webhook_name"]), (&json!(7), &json!("mine")));
         assert_eq!(text(&settings["iconik_url"]), stack.iconik.url());
         assert_eq!(text(&settings["system_endpoint"]), stack.url);
     });
