@@ -28,6 +28,7 @@ mod logs;
 mod meter;
 mod names;
 mod odd_input;
+mod program;
 mod rabbit;
 mod scans;
 mod schemas;

@@ -107,7 +107,9 @@ fn delivery_id(channel: ChannelId, notification: &NotificationId) -> String {
 }
 
 /// Deliveries of a notification to every channel, or recent ones to a channel: first those that did not go well at once,
-/// with every attempt, then the last good ones. Name `notification`, `configurationId` or both.
+/// with every attempt, then the last good ones. Name `notification`, `configurationId` or both. Whoever looks for what a
+/// receiver missed finds it here, not in a gap of `sequence`: that is the number in the application's stream, and has
+/// gaps where the channel does not want something.
 #[utoipa::path(get, path = "/api/v1/Notification/Deliveries", tag = "Deliveries", security(("keys" = [])),
     params(("applicationId" = String, Query), ("configurationId" = Option<String>, Query), ("notification" = Option<String>, Query)),
     responses((status = 200, body = Vec<DeliveryOut>), (status = 404, body = Envelope)))]

@@ -57,8 +57,10 @@ impl Message {
     }
 }
 
-/// What happened, when, and where it stands in its stream, all of it under the signature. A receiver of everything sees
-/// from `sequence` that it missed one.
+/// What happened, when, and where it stands in its stream, all of it under the signature. `sequence` counts the stream of
+/// the application, not what this channel gets: it orders, and shows what came twice, but a number that is left out says
+/// nothing, as the channel may not have wanted it. A number of each channel's own (realtime, W-4) would be a write for
+/// each delivery; what is missing shows in the list of deliveries, and a replay brings it.
 fn native(it: &Notification, image: Option<&[u8]>) -> Vec<u8> {
     let mut body = json!({
         "type": it.kind, "timestamp": domain::rfc3339(it.timestamp), "data": it.data,

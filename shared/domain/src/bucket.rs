@@ -165,6 +165,14 @@ pub struct ScanState {
     pub last: Option<LastScan>,
 }
 
+impl ScanState {
+    /// When the last scan failed, in milliseconds; `None` if none has since the last that went well.
+    pub fn failed_at(&self) -> Option<i64> {
+        let pause = crate::scanning::backoff(self.failures).whole_milliseconds() as i64;
+        (self.failures > 0).then(|| self.not_before - pause)
+    }
+}
+
 /// How far searches have come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Searched {

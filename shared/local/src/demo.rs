@@ -1,4 +1,5 @@
-//! The demo application: made at the first start, found again at every other, written to `stack.json`.
+//! The demo application: made at the first start, found again at every other, written to `stack.json`. What its user
+//! changed stays; a start changes only the addresses that it changed itself.
 
 use std::path::{Path, PathBuf};
 
@@ -69,26 +70,21 @@ pub fn read(data: &Path) -> Result<Demo, StackError> {
 /// Makes the demo application if it is not there, and writes `stack.json`.
 pub async fn set_up(stack: &Stack) -> Result<Demo, StackError> {
     let http = Http { client: aws_json::client()?, url: &stack.url };
-    let (keys, known) = match read(stack.data()) {
-        Ok(it) => {
-            let keys = Keys {
-                application_id: it.application_id,
-                api_key: it.api_key,
-                api_secret: it.api_secret,
-                jwt_private_key: it.jwt_private_key,
-            };
-            (keys, it.buckets)
-        }
-        Err(_) => {
-            (made(stack, json!({ "name": "demo", "facialRecognition": true, "openInbox": true })).await?, Vec::new())
-        }
+    let before = read(stack.data()).ok();
+    let keys = match &before {
+        Some(it) => Keys {
+            application_id: it.application_id.clone(),
+            api_key: it.api_key.clone(),
+            api_secret: it.api_secret.clone(),
+            jwt_private_key: it.jwt_private_key.clone(),
+        },
+        None => made(stack, json!({ "name": "demo", "facialRecognition": true, "openInbox": true })).await?,
     };
     let mut buckets = Vec::new();
     for (name, system) in BUCKETS {
-        let known = known.iter().find(|it| it.name == name);
-        buckets.push(bucket(stack, &http, &keys, name, system, known).await?);
+        buckets.push(bucket(stack, &http, &keys, name, system, before.as_ref()).await?);
     }
-    let iconik = iconik(stack, &http, &keys).await?;
+    let iconik = iconik(stack, &http, &keys, before.as_ref()).await?;
     let ask =
         json!({ "applicationId": format!("urn:uuid:{}", keys.application_id), "jwtPrivateKey": keys.jwt_private_key });
     let token = http.send("POST", "/api/v1/Authorization/GenerateJwtToken", None, &ask).await?;
@@ -119,34 +115,85 @@ async fn bucket(
     keys: &Keys,
     name: &str,
     system: &str,
-    known: Option<&DemoBucket>,
+    before: Option<&Demo>,
 ) -> Result<DemoBucket, StackError> {
     let folder = stack.bucket_folder(name);
     std::fs::create_dir_all(&folder)
         .map_err(|it| StackError::Unwritable { path: folder.clone(), source: it.into() })?;
-    let body = json!({
-        "system": system, "endpoint": stack.s3_url, "bucket": name, "schedule": "rate(1 minute)", "active": true,
-        "processor": "FacialRecognition", "credentials": { "accessKey": "test", "secretKey": "test" },
-    });
-    let id = match known {
-        Some(it) => {
-            http.send("PUT", &format!("/api/v1/Media/Buckets/{}", it.id), Some(keys), &body).await?;
-            it.id.clone()
-        }
-        None => text(&http.send("POST", "/api/v1/Media/Buckets", Some(keys), &body).await?, "id"),
+    let credentials = json!({ "accessKey": "test", "secretKey": "test" });
+    let known = before.and_then(|demo| Some((demo, demo.buckets.iter().find(|it| it.name == name)?)));
+    let Some((demo, known)) = known else {
+        let body = json!({
+            "system": system, "endpoint": stack.s3_url, "bucket": name, "schedule": "rate(1 minute)", "active": true,
+            "processor": "FacialRecognition", "credentials": credentials,
+        });
+        let id = text(&http.send("POST", "/api/v1/Media/Buckets", Some(keys), &body).await?, "id");
+        return Ok(DemoBucket { name: name.to_owned(), id, folder });
     };
-    Ok(DemoBucket { name: name.to_owned(), id, folder })
+    // one that was removed stays so: it is in no list
+    let all = http.get("/api/v1/Media/Buckets", keys).await?;
+    let there = all["items"].as_array().into_iter().flatten().find(|it| it["id"] == known.id.as_str());
+    if let Some(there) = there
+        && demo.s3_url != stack.s3_url
+        && there["endpoint"] == demo.s3_url.as_str()
+    {
+        let mut body = as_put(there.clone());
+        body["endpoint"] = json!(stack.s3_url);
+        body["credentials"] = credentials;
+        http.send("PUT", &format!("/api/v1/Media/Buckets/{}", known.id), Some(keys), &body).await?;
+    }
+    Ok(DemoBucket { name: name.to_owned(), id: known.id.clone(), folder })
+}
+
+/// A bucket as `GET` shows it, as `PUT` takes it: without what the API says of itself.
+pub fn as_put(mut bucket: Value) -> Value {
+    const SHOWN: [&str; 9] = [
+        "id",
+        "hasCredentials",
+        "createdAt",
+        "updatedAt",
+        "lastError",
+        "lastErrorAt",
+        "nextScanAfter",
+        "scanning",
+        "lastScan",
+    ];
+    if let Some(members) = bucket.as_object_mut() {
+        members.retain(|name, _| !SHOWN.contains(&name.as_str()));
+    }
+    bucket
 }
 
 /// Points the demo application to the stand-in, as a user points one to Iconik.
-async fn iconik(stack: &Stack, http: &Http<'_>, keys: &Keys) -> Result<DemoIconik, StackError> {
+async fn iconik(stack: &Stack, http: &Http<'_>, keys: &Keys, before: Option<&Demo>) -> Result<DemoIconik, StackError> {
     let it = &stack.iconik;
-    let body = json!({
-        "system": ["iconik", "datacore", "objectmatrix"], "system_endpoint": stack.url, "iconik_url": it.url(),
-        "iconik_app_id": APP_ID, "iconik_access_token": it.token(), "iconik_domain_id": DOMAIN, "iconik_metadata_view": VIEW,
-        "processor": "FacialRecognition",
-    });
-    http.send("PUT", "/api/v1/Media/Settings", Some(keys), &body).await?;
+    let path = "/api/v1/Media/Settings";
+    match before {
+        None => {
+            let body = json!({
+                "system": ["iconik", "datacore", "objectmatrix"], "system_endpoint": stack.url, "iconik_url": it.url(),
+                "iconik_app_id": APP_ID, "iconik_access_token": it.token(), "iconik_domain_id": DOMAIN,
+                "iconik_metadata_view": VIEW, "processor": "FacialRecognition",
+            });
+            http.send("PUT", path, Some(keys), &body).await?;
+        }
+        Some(demo) => {
+            let there = http.get(path, keys).await?;
+            let mut body = there.clone();
+            if there["system_endpoint"] == demo.url.as_str() {
+                body["system_endpoint"] = json!(stack.url);
+            }
+            // what moves to another address needs its token again; a masked one stays as it is
+            let (url, token) = (demo.iconik.url.as_str(), demo.iconik.token.as_str());
+            if there["iconik_url"] == url && (url, token) != (it.url(), it.token()) {
+                body["iconik_url"] = json!(it.url());
+                body["iconik_access_token"] = json!(it.token());
+            }
+            if body != there {
+                http.send("PUT", path, Some(keys), &body).await?;
+            }
+        }
+    }
     let folder = stack.data().join("iconik");
     Ok(DemoIconik { url: it.url().to_owned(), app_id: APP_ID.to_owned(), token: it.token().to_owned(), folder })
 }
@@ -171,6 +218,12 @@ struct Http<'a> {
 }
 
 impl Http<'_> {
+    async fn get(&self, path: &str, keys: &Keys) -> Result<Value, StackError> {
+        let request = self.client.get(format!("{}{path}", self.url));
+        settle(path, request.header("x-api-key", &keys.api_key).header("x-api-secret", &keys.api_secret).send().await)
+            .await
+    }
+
     async fn send(&self, method: &str, path: &str, keys: Option<&Keys>, body: &Value) -> Result<Value, StackError> {
         let method = method.parse().unwrap_or(reqwest::Method::GET);
         let mut request = self.client.request(method, format!("{}{path}", self.url)).json(body);

@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use anstream::println;
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::client::{Client, Target, http, settle, stack};
+use crate::client::{Client, Target, advice, http, settle, stack, whole};
 use crate::error::CliError;
-use crate::print;
+use crate::print::{self, say};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -25,20 +24,27 @@ pub(crate) enum Command {
 #[derive(Args)]
 pub(crate) struct Operator {
     /// The API's address; without it, the local stack
-    #[arg(long, env = "NOTIFY_URL", requires = "operator_key")]
+    #[arg(long, env = "NOTIFY_URL")]
     url: Option<String>,
     #[arg(long, env = "NOTIFY_OPERATOR_KEY", hide_env_values = true)]
     operator_key: Option<String>,
 }
 
 impl Operator {
-    /// The API's address and the operator's key: what was given, or the local stack's.
-    fn place(self, data: &Path) -> Result<(String, String), CliError> {
-        match (self.url, self.operator_key) {
-            (Some(url), Some(key)) => Ok((url.trim_end_matches('/').to_owned(), key)),
-            _ => stack(data).map(|it| (it.url, it.operator_key)),
+    /// What was given, or the local stack's.
+    fn place(self, data: &Path) -> Result<Place, CliError> {
+        if let Some([url, key]) = whole([("--url", self.url), ("--operator-key", self.operator_key)])? {
+            return Ok(Place { url: url.trim_end_matches('/').to_owned(), key, advice: String::new() });
         }
+        stack(data).map(|it| Place { advice: advice(&it.url), url: it.url, key: it.operator_key })
     }
+}
+
+/// The API's address, the operator's key, and what to try if nobody answers.
+struct Place {
+    url: String,
+    key: String,
+    advice: String,
 }
 
 /// The application whose key is replaced.
@@ -80,16 +86,16 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
 }
 
 async fn list(it: Operator, data: &Path, as_json: bool) -> Result<(), CliError> {
-    let (url, key) = it.place(data)?;
+    let Place { url, key, advice } = it.place(data)?;
     let request = http()?.get(format!("{url}/api/v1/Applications")).header("x-operator-key", key);
-    let all = settle(&url, "listing the applications", request).await?;
+    let all = settle(&url, &advice, "listing the applications", request).await?;
     if as_json {
-        println!("{all}");
+        say!("{all}");
         return Ok(());
     }
     for it in all.as_array().into_iter().flatten() {
         let text = |name: &str| it[name].as_str().unwrap_or_default();
-        println!("{}  {}  {}", text("applicationId"), text("createdAt"), text("name"));
+        say!("{}  {}  {}", text("applicationId"), text("createdAt"), text("name"));
     }
     Ok(())
 }
@@ -100,7 +106,7 @@ async fn rotate(it: RotateJwtKey, data: &Path, as_json: bool) -> Result<(), CliE
     let request = client.request(Method::POST, &path).json(&json!({ "overlapSeconds": it.overlap }));
     let made = client.ask("replacing the JWT private key", request).await?;
     if as_json {
-        println!("{made}");
+        say!("{made}");
         return Ok(());
     }
     print::heading("The JWT private key is replaced. Keep the new one: it is not shown again");
@@ -110,15 +116,15 @@ async fn rotate(it: RotateJwtKey, data: &Path, as_json: bool) -> Result<(), CliE
 }
 
 async fn create(it: Create, data: &Path, as_json: bool) -> Result<(), CliError> {
-    let (url, key) = it.operator.place(data)?;
+    let Place { url, key, advice } = it.operator.place(data)?;
     let body = json!({
         "name": it.name, "facialRecognition": it.faces, "requestedBy": it.by.unwrap_or_default(),
         "openInbox": it.open_inbox,
     });
     let request = http()?.post(format!("{url}/api/v1/Applications")).header("x-operator-key", key).json(&body);
-    let keys = settle(&url, "making the application", request).await?;
+    let keys = settle(&url, &advice, "making the application", request).await?;
     if as_json {
-        println!("{keys}");
+        say!("{keys}");
         return Ok(());
     }
     print::heading(&format!("Application {} is made. Keep these: they are not shown again", it.name));

@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use anstream::println;
 use clap::Subcommand;
 use local::demo::{Keys, application};
 use local::{Event, Options, Stack};
@@ -15,7 +14,8 @@ use serde_json::{Value, json};
 
 use crate::client::{http, moment, settle};
 use crate::error::CliError;
-use crate::{print, up};
+use crate::print::{self, say};
+use crate::up;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -109,15 +109,17 @@ async fn functions(starts: usize, json: bool) -> Result<(), CliError> {
         }));
     }
     if json {
-        println!("{}", json!({ "process_that_does_nothing_ms": base, "functions": rows }));
+        say!("{}", json!({ "process_that_does_nothing_ms": base, "functions": rows }));
         return Ok(());
     }
-    println!("a process that does nothing: {base:.1} ms\n");
-    println!("| function | init, ms | × nothing | warm, ms | binary, MB | zip, MB |\n|---|---|---|---|---|---|");
+    say!("a process that does nothing: {base:.1} ms");
+    say!("");
+    say!("| function | init, ms | × nothing | warm, ms | binary, MB | zip, MB |");
+    say!("|---|---|---|---|---|---|");
     for it in rows {
         let number = |name: &str| it[name].as_f64().unwrap_or(0.0);
         let ratio = number("init_ms") / base.max(0.001);
-        println!(
+        say!(
             "| `{}` | {:.1} | {ratio:.1} | {} | {:.1} | {:.2} |",
             it["function"].as_str().unwrap_or_default(),
             number("init_ms"),
@@ -203,14 +205,15 @@ async fn scan(objects: usize, json: bool) -> Result<(), CliError> {
         }));
     }
     if json {
-        println!("{}", json!(rows));
+        say!("{}", json!(rows));
         return Ok(());
     }
-    println!(
-        "| run | objects | listing requests | write units | per object | read units | invocations | most memory, MB | seconds |\n|---|---|---|---|---|---|---|---|---|"
+    say!(
+        "| run | objects | listing requests | write units | per object | read units | invocations | most memory, MB | seconds |"
     );
+    say!("|---|---|---|---|---|---|---|---|---|");
     for it in &rows {
-        println!(
+        say!(
             "| {} | {} | {} | {:.0} | {:.3} | {:.0} | {} | {} | {:.0} |",
             it["run"].as_str().unwrap_or_default(),
             it["objects"],
@@ -239,5 +242,6 @@ async fn ask(stack: &Stack, keys: &Keys, method: &str, path: &str, body: &Value)
     if !body.is_null() {
         request = request.json(body);
     }
-    settle(&stack.url, path, request.header("x-api-key", &keys.api_key).header("x-api-secret", &keys.api_secret)).await
+    settle(&stack.url, "", path, request.header("x-api-key", &keys.api_key).header("x-api-secret", &keys.api_secret))
+        .await
 }

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use anstream::println;
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::{Client, Target};
 use crate::error::CliError;
-use crate::print;
+use crate::print::{self, say};
+use crate::scan::find;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -17,6 +17,22 @@ pub(crate) enum Command {
     Add(Box<Add>),
     /// All buckets, and how their last scan went
     List(Which),
+    /// Scan a bucket no more by its schedule; what was found stays
+    Pause(One),
+    /// Scan a bucket by its schedule again
+    Resume(One),
+    /// Remove a bucket; its items stay, and keep their results
+    Remove(One),
+}
+
+/// A bucket.
+#[derive(Args)]
+#[command(after_help = "Example:\n  notify bucket pause rushes")]
+pub(crate) struct One {
+    /// A bucket's name or id
+    bucket: String,
+    #[command(flatten)]
+    target: Target,
 }
 
 #[derive(Args)]
@@ -61,7 +77,41 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
     match command {
         Command::Add(it) => add(*it, data, as_json).await,
         Command::List(it) => list(it, data, as_json).await,
+        Command::Pause(it) => active(it, false, data, as_json).await,
+        Command::Resume(it) => active(it, true, data, as_json).await,
+        Command::Remove(it) => {
+            let client = Client::open(it.target, data)?;
+            let id = find(&client, &it.bucket).await?;
+            client.ask("removing the bucket", client.request(Method::DELETE, &path(&id)?)).await?;
+            if as_json {
+                say!("{}", json!({ "removed": id }));
+            } else {
+                print::good(&format!("{} is removed", it.bucket));
+            }
+            Ok(())
+        }
     }
+}
+
+fn path(id: &str) -> Result<String, CliError> {
+    Client::path(&["api", "v1", "Media", "Buckets", id])
+}
+
+/// Whether a bucket is scanned by its schedule; all else stays as it is.
+async fn active(it: One, active: bool, data: &Path, as_json: bool) -> Result<(), CliError> {
+    let client = Client::open(it.target, data)?;
+    let path = path(&find(&client, &it.bucket).await?)?;
+    let mut body = local::demo::as_put(client.get(&path).await?);
+    body["active"] = json!(active);
+    let changed = client.ask("changing the bucket", client.request(Method::PUT, &path).json(&body)).await?;
+    if as_json {
+        say!("{changed}");
+    } else if active {
+        print::good(&format!("{} is scanned: {}", it.bucket, changed["schedule"].as_str().unwrap_or_default()));
+    } else {
+        print::good(&format!("{} is paused", it.bucket));
+    }
+    Ok(())
 }
 
 async fn add(it: Add, data: &Path, as_json: bool) -> Result<(), CliError> {
@@ -76,7 +126,7 @@ async fn add(it: Add, data: &Path, as_json: bool) -> Result<(), CliError> {
     let made = client.request(Method::POST, "/api/v1/Media/Buckets").json(&body);
     let made = client.ask("adding the bucket", made).await?;
     if as_json {
-        println!("{made}");
+        say!("{made}");
     } else {
         print::good(&format!("{} is scanned: {}", it.name, it.schedule));
         print::field("id", made["id"].as_str().unwrap_or_default());
@@ -87,28 +137,70 @@ async fn add(it: Add, data: &Path, as_json: bool) -> Result<(), CliError> {
 async fn list(it: Which, data: &Path, as_json: bool) -> Result<(), CliError> {
     let all = Client::open(it.target, data)?.get("/api/v1/Media/Buckets").await?;
     if as_json {
-        println!("{}", all["items"]);
+        say!("{}", all["items"]);
         return Ok(());
     }
     for it in all["items"].as_array().into_iter().flatten() {
         let text = |name: &str| it[name].as_str().unwrap_or_default();
-        println!(
-            "{}  {}  {}  {}: {}",
-            text("id"),
-            text("system"),
-            text("bucket"),
-            text("schedule"),
-            last(&it["lastScan"])
-        );
+        say!("{}  {}  {}  {}: {}", text("id"), text("system"), text("bucket"), text("schedule"), state(it));
     }
     Ok(())
 }
 
-/// How a scan went, in a few words.
-fn last(scan: &Value) -> String {
-    match (scan.is_null(), scan["error"].as_str()) {
-        (true, _) => "not scanned yet".to_owned(),
-        (_, Some(why)) => format!("failed, {why}"),
-        _ => format!("{} objects, {} new", scan["listed"], scan["found"]),
+/// How a bucket is, in a few words. A scan by schedule that finds nothing leaves no trace, so that its absence says
+/// nothing.
+fn state(it: &Value) -> String {
+    let text = |it: &Value| it.as_str().map(str::to_owned);
+    let mut all = Vec::new();
+    if it["active"] == false {
+        all.push("paused".to_owned());
+    }
+    if let Some(why) = text(&it["lastError"]) {
+        let at = text(&it["lastErrorAt"]).map_or_else(String::new, |it| format!(" at {it}"));
+        let next = text(&it["nextScanAfter"]).map_or_else(String::new, |it| format!("; next scan after {it}"));
+        all.push(format!("failed{at}, {why}{next}"));
+    }
+    let scan = &it["lastScan"];
+    let counts = format!("{} objects, {} new", scan["listed"], scan["found"]);
+    match (scan.is_null(), text(&scan["error"])) {
+        (true, _) if all.is_empty() => all.push("no scan was asked for, and none has failed".to_owned()),
+        (true, _) => {}
+        (_, Some(why)) if it["lastError"].is_null() => all.push(format!("the scan that was asked for failed, {why}")),
+        (_, Some(_)) => {}
+        _ if scan["running"] == true => all.push(format!("scanning, {counts} so far")),
+        _ if scan["dry"] == true => all.push(format!("{} objects, {} would be new", scan["listed"], scan["found"])),
+        _ => all.push(format!("{counts} in the scan that was asked for")),
+    }
+    all.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_says_how_it_is() {
+        for (bucket, want) in [
+            (json!({ "active": true }), "no scan was asked for, and none has failed"),
+            (json!({ "active": false }), "paused"),
+            (
+                json!({ "active": true, "lastError": "refused", "lastErrorAt": "T1", "nextScanAfter": "T2" }),
+                "failed at T1, refused; next scan after T2",
+            ),
+            (
+                json!({ "active": true, "lastScan": { "listed": 5, "found": 2, "running": false } }),
+                "5 objects, 2 new in the scan that was asked for",
+            ),
+            (
+                json!({ "active": true, "lastScan": { "listed": 0, "found": 0, "error": "no" } }),
+                "the scan that was asked for failed, no",
+            ),
+            (
+                json!({ "active": true, "lastError": "gone", "lastScan": { "listed": 5, "found": 2 } }),
+                "failed, gone; 5 objects, 2 new in the scan that was asked for",
+            ),
+        ] {
+            assert_eq!(state(&bucket), want);
+        }
     }
 }

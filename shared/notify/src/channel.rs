@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use anstream::println;
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::{Client, Target, moment};
 use crate::error::CliError;
-use crate::print;
+use crate::hint;
+use crate::print::{self, say};
 
 const CHANNELS: &str = "/api/v1/Notification/ChannelConfiguration";
 /// Looks at a delivery that has not ended: about half a minute.
@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Deliver once more what was told since a time, or after a notification or a cursor
     Replay(Replay),
+    /// Remove a channel; what is under way to it is dropped
+    Remove(One),
     /// Give a webhook a new signing secret; the old one signs as well for a while
     RotateSecret(RotateSecret),
 }
@@ -111,16 +113,26 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
             let request = of(&client, Method::GET, "/api/v1/Notification/Explain", &query);
             let why = client.ask("explaining", request).await?;
             if as_json {
-                println!("{why}");
+                say!("{why}");
                 return Ok(());
             }
             print::heading(text(&why, "verdict"));
             for reason in why["reasons"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                println!("  {reason}");
+                say!("  {reason}");
             }
             Ok(())
         }
         Command::Replay(it) => replay(it, data, as_json).await,
+        Command::Remove(it) => {
+            let client = Client::open(it.target, data)?;
+            remove(&client, &it.channel).await?;
+            if as_json {
+                say!("{}", json!({ "removed": it.channel }));
+            } else {
+                print::good(&format!("channel {} is removed", it.channel));
+            }
+            Ok(())
+        }
         Command::RotateSecret(it) => {
             let client = Client::open(it.target, data)?;
             let path = format!("{CHANNELS}/WebHook/RotateSecret");
@@ -128,7 +140,7 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
             let request = of(&client, Method::POST, &path, &[("configurationId", &it.channel)]).json(&body);
             let made = client.ask("replacing the signing secret", request).await?;
             if as_json {
-                println!("{made}");
+                say!("{made}");
                 return Ok(());
             }
             print::heading("The signing secret is replaced. Keep the new one: it is not shown again");
@@ -138,11 +150,17 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
     }
 }
 
+/// Removes a channel.
+pub(crate) async fn remove(client: &Client, channel: &str) -> Result<(), CliError> {
+    let request = of(client, Method::DELETE, CHANNELS, &[("configurationId", channel)]);
+    client.ask("removing the channel", request).await.map(drop)
+}
+
 async fn list(client: &Client, as_json: bool) -> Result<(), CliError> {
     let request = of(client, Method::GET, &format!("{CHANNELS}/All"), &[]).header("x-extended", "true");
     let all = client.ask("listing the channels", request).await?;
     if as_json {
-        println!("{all}");
+        say!("{all}");
         return Ok(());
     }
     for it in all.as_array().into_iter().flatten() {
@@ -153,7 +171,7 @@ async fn list(client: &Client, as_json: bool) -> Result<(), CliError> {
         };
         let inner: Value = serde_json::from_str(text(it, "notificationChannelConfigurationJSON")).unwrap_or_default();
         let place = ["WebHookUrl", "HubUrl", "Url"].iter().find_map(|name| inner[*name].as_str()).unwrap_or_default();
-        println!("{}  {kind:<8}  {:<11}  {:<10}  {place}", text(it, "id"), text(it, "status"), text(it, "format"));
+        say!("{}  {kind:<8}  {:<11}  {:<10}  {place}", text(it, "id"), text(it, "status"), text(it, "format"));
     }
     Ok(())
 }
@@ -182,7 +200,7 @@ async fn test(client: &Client, channel: &str, as_json: bool) -> Result<(), CliEr
         moment().await;
     }
     if as_json {
-        println!("{last}");
+        say!("{last}");
     }
     match last["state"].as_str() {
         Some("delivered") => Ok(()),
@@ -191,7 +209,8 @@ async fn test(client: &Client, channel: &str, as_json: bool) -> Result<(), CliEr
         }
         Some(other) => Err(CliError::Other(format!("not delivered: {other}"))),
         None => {
-            Err(CliError::Other("no attempt was made within half a minute; see `notify channel explain`".to_owned()))
+            let explain = hint::command(&format!("channel explain {channel} {id}"));
+            Err(CliError::Other(format!("no attempt was made within half a minute; see `{explain}`")))
         }
     }
 }
@@ -218,7 +237,7 @@ async fn replay(it: Replay, data: &Path, as_json: bool) -> Result<(), CliError> 
         }
     }
     if as_json {
-        println!("{}", json!({ "queued": queued, "seen": seen }));
+        say!("{}", json!({ "queued": queued, "seen": seen }));
     } else {
         print::good(&format!("{queued} of {seen} notifications are delivered once more"));
     }
@@ -236,7 +255,7 @@ async fn deliveries(client: &Client, query: &[(&str, &str)]) -> Result<Value, Cl
 
 fn shown(all: &Value, as_json: bool) {
     if as_json {
-        println!("{all}");
+        say!("{all}");
         return;
     }
     for it in all.as_array().into_iter().flatten() {
@@ -247,7 +266,7 @@ fn shown(all: &Value, as_json: bool) {
 
 fn attempt(it: &Value) {
     let answer = it["answer"].as_str().map_or_else(String::new, |it| format!("  {it:?}"));
-    println!("  {}  attempt {}, {} ms: {}{answer}", text(it, "at"), it["attempt"], it["tookMs"], text(it, "outcome"));
+    say!("  {}  attempt {}, {} ms: {}{answer}", text(it, "at"), it["attempt"], it["tookMs"], text(it, "outcome"));
 }
 
 fn text<'a>(it: &'a Value, name: &str) -> &'a str {

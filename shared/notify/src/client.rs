@@ -9,12 +9,13 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
 use crate::error::CliError;
+use crate::hint;
 
 /// Which API to talk to. Without these, the local stack and its demo application.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Target {
     /// The API's address
-    #[arg(long, env = "NOTIFY_URL", requires = "api_key")]
+    #[arg(long, env = "NOTIFY_URL")]
     url: Option<String>,
     /// The application's id
     #[arg(long, env = "NOTIFY_APPLICATION_ID")]
@@ -32,18 +33,59 @@ pub(crate) struct Client {
     pub(crate) application_id: String,
     api_key: String,
     api_secret: String,
+    /// What to try if nobody answers.
+    advice: String,
+}
+
+/// An address and what proves who asks, as they were given: all of it, or nothing. An empty one was not given. Half of it
+/// would change an application that was not meant.
+pub(crate) fn whole<const N: usize>(given: [(&str, Option<String>); N]) -> Result<Option<[String; N]>, CliError> {
+    let given = given.map(|(name, it)| (name, it.filter(|it| !it.is_empty())));
+    let names = |wanted: bool| {
+        let fit = given.iter().filter(|it| it.1.is_some() == wanted).map(|it| it.0);
+        fit.collect::<Vec<_>>().join(", ")
+    };
+    let (there, missing) = (names(true), names(false));
+    if there.is_empty() {
+        return Ok(None);
+    }
+    if !missing.is_empty() {
+        let text = format!(
+            "{there} given without {missing}: give all of them (as options, or as variables, see --help), or none for the local stack"
+        );
+        return Err(CliError::Other(text));
+    }
+    Ok(Some(given.map(|it| it.1.unwrap_or_default())))
 }
 
 impl Client {
     pub(crate) fn open(target: Target, data: &Path) -> Result<Self, CliError> {
         let http = http()?;
-        if let (Some(url), Some(api_key)) = (target.url, target.api_key) {
-            let (application_id, api_secret) =
-                (target.application_id.unwrap_or_default(), target.api_secret.unwrap_or_default());
-            return Ok(Self { http, url: url.trim_end_matches('/').to_owned(), application_id, api_key, api_secret });
+        let given = whole([
+            ("--url", target.url),
+            ("--application-id", target.application_id),
+            ("--api-key", target.api_key),
+            ("--api-secret", target.api_secret),
+        ])?;
+        if let Some([url, application_id, api_key, api_secret]) = given {
+            let url = url.trim_end_matches('/').to_owned();
+            return Ok(Self { http, url, application_id, api_key, api_secret, advice: String::new() });
         }
         let Demo { url, application_id, api_key, api_secret, .. } = stack(data)?;
-        Ok(Self { http, url, application_id, api_key, api_secret })
+        let advice = advice(&url);
+        Ok(Self { http, url, application_id, api_key, api_secret, advice })
+    }
+
+    /// A path of these segments, each encoded. An empty one, `.` and `..` cannot travel (RFC 3986, section 5.2.4).
+    pub(crate) fn path(segments: &[&str]) -> Result<String, CliError> {
+        if let Some(it) = segments.iter().find(|it| matches!(**it, "" | "." | "..")) {
+            return Err(CliError::Other(format!("`{it}` is no name and no id")));
+        }
+        let mut url = reqwest::Url::parse("http://localhost").map_err(|it| CliError::Other(it.to_string()))?;
+        if let Ok(mut parts) = url.path_segments_mut() {
+            parts.extend(segments);
+        }
+        Ok(url.path().to_owned())
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -53,7 +95,7 @@ impl Client {
 
     /// Asks, and takes the JSON of a success.
     pub(crate) async fn ask(&self, what: &str, request: RequestBuilder) -> Result<Value, CliError> {
-        settle(&self.url, what, request).await
+        settle(&self.url, &self.advice, what, request).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Value, CliError> {
@@ -61,9 +103,9 @@ impl Client {
     }
 }
 
-/// Takes the JSON of a success; the title of a problem otherwise.
-pub(crate) async fn settle(url: &str, what: &str, request: RequestBuilder) -> Result<Value, CliError> {
-    let unreachable = |source| CliError::Unreachable { url: url.to_owned(), source };
+/// Takes the JSON of a success; the reason otherwise. `advice` is what to try if nobody answers.
+pub(crate) async fn settle(url: &str, advice: &str, what: &str, request: RequestBuilder) -> Result<Value, CliError> {
+    let unreachable = |source| CliError::Unreachable { url: url.to_owned(), advice: advice.to_owned(), source };
     let answer = request.send().await.map_err(unreachable)?;
     let status = answer.status();
     let text = answer.text().await.map_err(unreachable)?;
@@ -71,18 +113,43 @@ pub(crate) async fn settle(url: &str, what: &str, request: RequestBuilder) -> Re
     if status.is_success() {
         return Ok(body);
     }
-    let title = body["errors"]
-        .as_object()
-        .and_then(|it| it.values().next()?.get(0)?.as_str())
-        .or_else(|| body["title"].as_str());
-    let title = title.or_else(|| body["message"].as_str()).unwrap_or("no reason given").to_owned();
-    Err(CliError::Answer { what: what.to_owned(), status: status.as_u16(), title })
+    Err(CliError::Answer { what: what.to_owned(), status: status.as_u16(), reason: reason(&body) })
+}
+
+/// Why something was refused: our problem+json (RFC 9457: title and detail, and our `field`), or the envelope of the
+/// channel API, whose `errors` stand by field, or by the layer that says so (section 6.3).
+fn reason(body: &Value) -> String {
+    let text = |name: &str| body[name].as_str().filter(|it| !it.is_empty());
+    let mut all = Vec::new();
+    for (name, texts) in body["errors"].as_object().into_iter().flatten() {
+        for it in texts.as_array().into_iter().flatten().filter_map(Value::as_str) {
+            all.push(if name.contains(':') { it.to_owned() } else { format!("{name}: {it}") });
+        }
+    }
+    if !all.is_empty() {
+        return all.join("; ");
+    }
+    let field = text("field").map_or_else(String::new, |it| format!("{it}: "));
+    let title = text("title").or_else(|| text("message")).unwrap_or("no reason given");
+    let detail = text("detail").filter(|it| *it != title).map_or_else(String::new, |it| format!(": {it}"));
+    format!("{field}{title}{detail}")
+}
+
+/// What to try if the local stack does not answer at its address.
+pub(crate) fn advice(url: &str) -> String {
+    let port = url.rsplit(':').next().and_then(|it| it.parse().ok()).unwrap_or(hint::PORT);
+    format!("; is the stack running? Start it with `{}`", hint::up(port))
 }
 
 /// The running local stack.
 pub(crate) fn stack(data: &Path) -> Result<Demo, CliError> {
-    demo::read(data)
-        .map_err(|_| CliError::Other(format!("no stack has run in {}; start one with `cargo run`", data.display())))
+    demo::read(data).map_err(|why| match why {
+        local::StackError::Unreadable { .. } => {
+            let start = hint::up(hint::PORT);
+            CliError::Other(format!("no stack has run in {}; start one with `{start}`", data.display()))
+        }
+        other => other.into(),
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "the program talks to its own API, which its user named")]
@@ -94,4 +161,49 @@ pub(crate) fn http() -> Result<reqwest::Client, CliError> {
 #[expect(clippy::disallowed_methods, reason = "a program that watches looks now and then")]
 pub(crate) async fn moment() {
     tokio::time::sleep(Duration::from_millis(300)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_reason_names_its_field_and_says_all() {
+        for (body, want) in [
+            (json!({ "title": "at most 20", "field": "prefixes", "status": 422 }), "prefixes: at most 20"),
+            (json!({ "title": "invalid", "detail": "1 to 10", "field": "priority" }), "priority: invalid: 1 to 10"),
+            (json!({ "title": "there is no bucket of that id" }), "there is no bucket of that id"),
+            (
+                json!({ "title": "One or more validation errors occurred.", "errors": { "RetryCount": ["0 to 20"] } }),
+                "RetryCount: 0 to 20",
+            ),
+            (json!({ "title": "x", "errors": { "business: Get": ["not found"] } }), "not found"),
+            (json!({ "message": "Forbidden" }), "Forbidden"),
+            (Value::Null, "no reason given"),
+        ] {
+            assert_eq!(reason(&body), want);
+        }
+    }
+
+    #[test]
+    fn half_of_an_address_and_its_keys_is_refused() {
+        let some = |it: &str| Some(it.to_owned());
+        assert_eq!(whole([("--url", None), ("--api-key", some(""))]).unwrap(), None);
+        assert_eq!(
+            whole([("--url", some("u")), ("--api-key", some("k"))]).unwrap(),
+            Some(["u", "k"].map(str::to_owned))
+        );
+        let error = whole([("--url", None), ("--api-key", some("nk_live_secret"))]).unwrap_err().to_string();
+        assert!(error.starts_with("--api-key given without --url: ") && !error.contains("nk_live"), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_a_segment_is_refused() {
+        assert_eq!(Client::path(&["api", "a/b%c ü?#"]).unwrap(), "/api/a%2Fb%25c%20%C3%BC%3F%23");
+        for it in ["", ".", ".."] {
+            assert!(Client::path(&["api", it]).is_err(), "{it}");
+        }
+    }
 }

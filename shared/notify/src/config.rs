@@ -1,16 +1,15 @@
 //! `notify config`: an application's settings, from the seed's two files or shown.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anstream::println;
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::client::{Client, Target};
+use crate::env_file::{self, EnvFile, shown};
 use crate::error::CliError;
-use crate::print;
+use crate::print::{self, say};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -85,8 +84,15 @@ const VARIABLES: [(&str, &str); 7] = [
 /// The second half of Swarm's key, where it is not part of `DATACORE_TOKEN`.
 const DATACORE_SECRET: &str = "DATACORE_SECRET";
 
-/// Variables without a meaning: DynamoDB has neither host nor password.
-const DATABASE: [&str; 5] = ["DATABASE_HOST", "DATABASE_PORT", "DATABASE_USER", "DATABASE_PASSWORD", "DATABASE_NAME"];
+/// Variables without a meaning: DynamoDB has neither host nor password. The last one is that of the original's inbox.
+const DATABASE: [&str; 6] = [
+    "DATABASE_HOST",
+    "DATABASE_PORT",
+    "DATABASE_USER",
+    "DATABASE_PASSWORD",
+    "DATABASE_NAME",
+    "SQLALCHEMY_DATABASE_URL",
+];
 
 /// What two files become.
 #[derive(Debug, Default, PartialEq)]
@@ -135,47 +141,43 @@ async fn import(it: Import, data: &Path, as_json: bool) -> Result<(), CliError> 
     let unreadable = |path: &Path, why: &dyn std::fmt::Display| CliError::Other(format!("{}: {why}", path.display()));
     let config = std::fs::read(&it.config).map_err(|why| unreadable(&it.config, &why))?;
     let config: Value = serde_json::from_slice(&config).map_err(|why| unreadable(&it.config, &why))?;
-    let mut variables = BTreeMap::new();
+    let mut file = EnvFile::default();
     if let Some(path) = &it.env {
-        for line in dotenvy::from_path_iter(path).map_err(|why| unreadable(path, &why))? {
-            // a parser's error shows the line, and a line holds a secret
-            let (name, value) = line.map_err(|_| unreadable(path, &"a line is not of the form NAME=value"))?;
-            variables.insert(name, value);
-        }
+        let text = std::fs::read_to_string(path).map_err(|why| unreadable(path, &why))?;
+        file = env_file::parse(&text).map_err(|why| unreadable(path, &why))?;
+        file.notes.iter().for_each(|it| print::note(&format!("{}: {it}", path.display())));
     }
-    let read = read(&config, &variables).map_err(CliError::Other)?;
+    let read = read(&config, &file).map_err(CliError::Other)?;
     let client = Client::open(it.target, data)?;
     let settings = store(&client, &read.settings).await?;
     show(&settings, as_json);
-    if as_json {
-        return Ok(());
-    }
+    let tell = |text: &str| if as_json { print::note(text) } else { say!("  {text}") };
     for name in &read.passed_over {
-        println!("  {name} has no meaning any more: everything is kept in DynamoDB");
+        tell(&format!("{name} is not used: everything is kept in DynamoDB, which has no such address"));
     }
     if let Some(level) = settings["log_level"].as_str() {
         let level = if level == "ALL" { "TRACE" } else { level };
-        println!("  LOG_LEVEL is a parameter of the deployment: sam deploy --parameter-overrides LogLevel={level}");
+        tell(&format!("LOG_LEVEL is a parameter of the deployment: sam deploy --parameter-overrides LogLevel={level}"));
     }
     if settings["system_endpoint"].as_str() != Some(client.url.as_str()) {
-        println!("  system_endpoint is where Iconik's webhooks go; this deployment is {}", client.url);
+        tell(&format!("system_endpoint is where Iconik's webhooks go; this deployment is {}", client.url));
     }
     Ok(())
 }
 
 /// Reads both files; unknown names are refused, all at once.
-fn read(config: &Value, variables: &BTreeMap<String, String>) -> Result<Read, String> {
+fn read(config: &Value, file: &EnvFile) -> Result<Read, String> {
+    let variables = &file.values;
     let config = config.as_object().ok_or("the configuration is no JSON object")?;
     let known =
         |name: &str| VARIABLES.iter().any(|it| it.0 == name) || DATABASE.contains(&name) || name == DATACORE_SECRET;
-    let unknown: Vec<&String> = config
-        .keys()
-        .filter(|it| !KEYS.contains(&it.as_str()))
-        .chain(variables.keys().filter(|it| !known(it)))
-        .collect();
+    let line = |name: &String| file.lines.get(name).copied().unwrap_or_default();
+    let variables_unknown =
+        variables.keys().filter(|it| !known(it)).map(|it| format!("{} (line {})", shown(it, line(it)), line(it)));
+    let unknown: Vec<String> =
+        config.keys().filter(|it| !KEYS.contains(&it.as_str())).cloned().chain(variables_unknown).collect();
     if !unknown.is_empty() {
-        let names: Vec<&str> = unknown.into_iter().map(String::as_str).collect();
-        return Err(format!("unknown keys: {}", names.join(", ")));
+        return Err(format!("unknown keys: {}", unknown.join(", ")));
     }
     let mut read = Read::default();
     for (name, value) in config {
@@ -209,13 +211,13 @@ fn lower(it: &Value) -> String {
 
 fn show(settings: &Value, as_json: bool) {
     if as_json {
-        println!("{settings}");
+        say!("{settings}");
         return;
     }
     print::heading("Settings");
     for (name, value) in settings.as_object().into_iter().flatten().filter(|it| !it.1.is_null()) {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        println!("  {name:<28}{text}");
+        say!("  {name:<28}{text}");
     }
 }
 
@@ -226,15 +228,14 @@ mod tests {
     #[test]
     fn the_examples_hold_every_key_and_are_taken_as_they_stand() {
         let config: Value = serde_json::from_str(include_str!("../../../events/config.example.json")).unwrap();
-        let lines = dotenvy::from_read_iter(include_bytes!("../../../events/.env.example").as_slice());
-        let variables: BTreeMap<String, String> = lines.map(Result::unwrap).collect();
+        let file = env_file::parse(include_str!("../../../events/.env.example")).unwrap();
         for key in KEYS {
             assert!(config.get(key).is_some(), "config.example.json has no {key}");
         }
         for (name, _) in VARIABLES {
-            assert!(variables.contains_key(name), ".env.example has no {name}");
+            assert!(file.values.contains_key(name), ".env.example has no {name}");
         }
-        let read = read(&config, &variables).unwrap();
+        let read = read(&config, &file).unwrap();
         assert_eq!(read.passed_over, DATABASE);
         assert_eq!(read.settings["log_level"], "ALL");
         assert_eq!(read.settings["datacore_token"], "access:secret");
@@ -242,10 +243,10 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_refused_by_name() {
-        let variables = BTreeMap::from([("LOG_LEVLE".to_owned(), "ALL".to_owned())]);
-        let error = read(&json!({ "iconik_ulr": "x", "system": "Iconik" }), &variables).unwrap_err();
-        assert_eq!(error, "unknown keys: iconik_ulr, LOG_LEVLE");
-        let systems = read(&json!({ "system": ["iconik", "Object Matrix"] }), &BTreeMap::new()).unwrap();
+        let file = env_file::parse("\nLOG_LEVLE=ALL\nMII/hush==").unwrap();
+        let error = read(&json!({ "iconik_ulr": "x", "system": "Iconik" }), &file).unwrap_err();
+        assert_eq!(error, "unknown keys: iconik_ulr, LOG_LEVLE (line 2), the name in line 3 (line 3)");
+        let systems = read(&json!({ "system": ["iconik", "Object Matrix"] }), &EnvFile::default()).unwrap();
         assert_eq!(systems.settings["system"], json!(["iconik", "objectmatrix"]));
     }
 }

@@ -11,10 +11,10 @@ pub(crate) enum CliError {
     NoCargo(#[source] std::io::Error),
     #[error("no template.yaml here; run notify in the project's folder")]
     NoProject,
-    #[error("{url} does not answer; is the stack running? Start it with `cargo run`")]
-    Unreachable { url: String, source: reqwest::Error },
-    #[error("{what} was answered with {status}: {title}")]
-    Answer { what: String, status: u16, title: String },
+    #[error("{url} does not answer{advice}")]
+    Unreachable { url: String, advice: String, source: reqwest::Error },
+    #[error("{what} was answered with {status}: {reason}")]
+    Answer { what: String, status: u16, reason: String },
     #[error("the scan failed: {0}")]
     Scan(String),
     #[error("there is no bucket `{0}`; those there are: {1}")]
@@ -25,6 +25,10 @@ pub(crate) enum CliError {
     Queues(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("there are no dead letters called `{0}`; those there are: {1}")]
     NoLetters(String, String),
+    #[error(
+        "{count} dead letters of `{kind}` are there and could not be had: somebody else looks at them. Try again in a minute"
+    )]
+    HeldLetters { kind: String, count: u64 },
     #[error("{0}")]
     Other(String),
 }

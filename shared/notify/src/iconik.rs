@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use anstream::println;
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::{Client, Target, moment};
 use crate::error::CliError;
-use crate::print;
+use crate::print::{self, say};
 
 /// Looks at the state until the webhooks are well: a check takes some seconds.
 const LOOKS: usize = 100;
@@ -57,7 +56,7 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
             let request = client.request(Method::POST, "/api/v1/Media/Iconik/backfill").json(&body);
             let ordered = client.ask("the backfill", request).await?;
             if as_json {
-                println!("{ordered}");
+                say!("{ordered}");
             } else {
                 let time = |name: &str| ordered[name].as_str().unwrap_or_default().to_owned();
                 print::good(&format!(
@@ -95,7 +94,7 @@ async fn ensure(client: &Client, as_json: bool) -> Result<(), CliError> {
 
 fn show(state: &Value, as_json: bool) {
     if as_json {
-        println!("{state}");
+        say!("{state}");
         return;
     }
     let text = |it: &Value| it.as_str().unwrap_or("-").to_owned();

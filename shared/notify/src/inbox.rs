@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use anstream::println;
 use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::{Client, Target};
 use crate::error::CliError;
-use crate::print;
+use crate::print::{self, say};
 
 /// What to send, and to whom.
 #[derive(Args)]
@@ -61,14 +60,11 @@ pub(crate) async fn mock(it: Mock, data: &Path, as_json: bool) -> Result<(), Cli
 }
 
 async fn tell(client: &Client, user: &str, body: &Value, as_json: bool) -> Result<(), CliError> {
-    let mut path = reqwest::Url::parse(&client.url).map_err(|it| CliError::Other(it.to_string()))?;
-    if let Ok(mut parts) = path.path_segments_mut() {
-        parts.pop_if_empty().extend(["api", "v1", "Inbox", user, "Notifications"]);
-    }
-    let request = client.request(Method::POST, path.path()).json(body);
+    let path = Client::path(&["api", "v1", "Inbox", user, "Notifications"])?;
+    let request = client.request(Method::POST, &path).json(body);
     let sent = client.ask("sending", request).await?;
     if as_json {
-        println!("{}", sent[0]);
+        say!("{}", sent[0]);
     } else {
         let title = body["title"].as_str().unwrap_or_default();
         print::good(&format!("{title}: number {} in the inbox of {user}", sent[0]["sequence"]));

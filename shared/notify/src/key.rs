@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use anstream::println;
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::{Client, Target};
 use crate::error::CliError;
-use crate::print;
+use crate::print::{self, say};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -79,28 +78,32 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
             let client = Client::open(it.target, data)?;
             let all = client.get(&keys(&client)).await?;
             if as_json {
-                println!("{all}");
+                say!("{all}");
                 return Ok(());
             }
             for it in all.as_array().into_iter().flatten() {
                 let scopes: Vec<&str> =
                     it["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
                 let end = it["expiresAt"].as_str().map_or_else(String::new, |it| format!("  until {it}"));
-                println!("{}  {}  {}{end}", text(it, "id"), text(it, "name"), scopes.join(","));
+                say!("{}  {}  {}{end}", text(it, "id"), text(it, "name"), scopes.join(","));
             }
         }
         Command::Rotate(it) => {
             let client = Client::open(it.target, data)?;
-            let path = format!("{}/{}/rotate", keys(&client), it.id);
+            let path = format!("{}{}/rotate", keys(&client), Client::path(&[&it.id])?);
             let body = json!({ "overlapSeconds": it.overlap });
             let made = client.ask("replacing the key", client.request(Method::POST, &path).json(&body)).await?;
             shown(&made, "The key is replaced", as_json);
         }
         Command::Revoke(it) => {
             let client = Client::open(it.target, data)?;
-            let path = format!("{}/{}", keys(&client), it.id);
+            let path = format!("{}{}", keys(&client), Client::path(&[&it.id])?);
             client.ask("revoking the key", client.request(Method::DELETE, &path)).await?;
-            print::good("the key is revoked");
+            if as_json {
+                say!("{}", json!({ "revoked": it.id }));
+            } else {
+                print::good("the key is revoked");
+            }
         }
     }
     Ok(())
@@ -112,7 +115,7 @@ fn keys(client: &Client) -> String {
 
 fn shown(made: &Value, what: &str, as_json: bool) {
     if as_json {
-        println!("{made}");
+        say!("{made}");
         return;
     }
     print::heading(&format!("{what}. Keep it: it is not shown again"));

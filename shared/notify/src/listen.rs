@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use anstream::println;
 use clap::{Args, ValueEnum};
 use futures_util::{SinkExt, StreamExt};
 use reqwest::Method;
@@ -17,7 +16,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::client::{Client, Target, moment};
 use crate::error::CliError;
-use crate::print;
+use crate::print::{self, say};
 
 /// What SignalR's records end with.
 const END: char = '\u{1e}';
@@ -114,11 +113,8 @@ pub(crate) async fn run(it: Listen, data: &Path, json: bool) -> Result<(), CliEr
 impl Listener {
     async fn connect(&self) -> Result<Stream, CliError> {
         let user = &self.it.user;
-        let mut path = reqwest::Url::parse(&self.client.url).map_err(|it| CliError::Other(it.to_string()))?;
-        if let Ok(mut parts) = path.path_segments_mut() {
-            parts.pop_if_empty().extend(["api", "v1", "Inbox", user, "Tickets"]);
-        }
-        let request = self.client.request(Method::POST, path.path()).json(&json!({}));
+        let path = Client::path(&["api", "v1", "Inbox", user, "Tickets"])?;
+        let request = self.client.request(Method::POST, &path).json(&json!({}));
         let ticket = self.client.ask("a ticket", request).await?;
         let ticket = ticket["ticket"].as_str().unwrap_or_default();
         let url = match &self.it.socket_url {
@@ -134,9 +130,7 @@ impl Listener {
                 let path = match self.it.protocol {
                     Protocol::Native => "/api/v1/Inbox/Socket".to_owned(),
                     Protocol::Signalr => "/hubs/notifications".to_owned(),
-                    Protocol::Seed => {
-                        path.path().replace("/api/v1/Inbox/", "/notifications/ws/").replace("/Tickets", "")
-                    }
+                    Protocol::Seed => Client::path(&["notifications", "ws", user])?,
                 };
                 format!("{}{path}?ticket={ticket}", self.client.url.replacen("http", "ws", 1))
             }
@@ -147,8 +141,8 @@ impl Listener {
         match connect_async(request).await {
             Ok((stream, _)) => Ok(stream),
             Err(Error::Http(answer)) => {
-                let (status, title) = (answer.status().as_u16(), "the socket was refused".to_owned());
-                Err(CliError::Answer { what: "opening a socket".to_owned(), status, title })
+                let (status, reason) = (answer.status().as_u16(), "the socket was refused".to_owned());
+                Err(CliError::Answer { what: "opening a socket".to_owned(), status, reason })
             }
             Err(other) => Err(CliError::Other(format!("the socket does not open: {other}"))),
         }
@@ -302,13 +296,13 @@ impl Listener {
     /// Shows one; `true` if it was the last that is wanted.
     fn show(&mut self, stream: &str, it: &Value) -> bool {
         if self.json {
-            println!("{it}");
+            say!("{it}");
         } else {
             let text = |name: &str| it[name].as_str().unwrap_or_default();
             let at = it["createdAt"].as_str().or_else(|| it["created_at"].as_str()).unwrap_or_default();
             let number = it["sequence"].as_u64().map(|it| format!("#{it} ")).unwrap_or_default();
             let what = if it["deleted"] == true { "(deleted)" } else { text("title") };
-            println!("{at} {stream} {number}{} {what} {}", text("type"), text("description"));
+            say!("{at} {stream} {number}{} {what} {}", text("type"), text("description"));
         }
         self.shown += 1;
         self.it.count.is_some_and(|most| self.shown >= most)

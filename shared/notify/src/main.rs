@@ -7,9 +7,12 @@ mod channel;
 mod client;
 mod config;
 mod dead_letters;
+mod env_file;
 mod error;
+mod hint;
 mod iconik;
 mod inbox;
+mod item;
 mod key;
 mod listen;
 mod print;
@@ -17,12 +20,15 @@ mod queues;
 mod receive;
 mod redrive;
 mod scan;
+mod signals;
 mod up;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::error::CliError;
 
 /// Notifications API: new media is found, analysed and announced.
 ///
@@ -34,10 +40,10 @@ struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     up: up::Args,
-    /// The local stack's data folder
-    #[arg(long, global = true, default_value = ".local", env = "NOTIFY_DATA")]
-    data: PathBuf,
-    /// Print JSON, for scripts
+    /// The local stack's data folder; by default `.local` in the project
+    #[arg(long, global = true, env = "NOTIFY_DATA")]
+    data: Option<PathBuf>,
+    /// Print JSON, for scripts: one value a line, and what is for people on standard error
     #[arg(long, global = true)]
     json: bool,
 }
@@ -48,6 +54,8 @@ const EXAMPLES: &str = "Examples:
   notify scan datacore-demo            scan the demo bucket now and show what it finds
   notify receive --port 9000           be a webhook receiver: add itself, verify, print
   notify bucket list                   what is scanned, and how that went
+  notify bucket pause rushes           no more scans by schedule; `resume` goes on
+  notify reprocess itm_0f8f…           an item once more
   notify app create newsroom --faces   make an application and show its keys, once
   notify key create player --scope inbox
                                        a key that is good for inboxes alone
@@ -59,6 +67,7 @@ const EXAMPLES: &str = "Examples:
   notify send --user 123 --title Hello a notification for a user's inbox
   notify listen --user 123             a user's notifications as they come, whatever drops
   notify dead-letters                  what could not be handled, and why
+  notify queues                        how much waits, and how many dead letters there are
   notify redrive webhook               give the webhooks' dead letters another chance
   notify completions bash              shell completions
 
@@ -70,6 +79,8 @@ enum Command {
     Up(up::Args),
     /// Scan a bucket now and show what it finds
     Scan(scan::Args),
+    /// Process an item once more
+    Reprocess(item::Reprocess),
     /// Be a webhook receiver: add itself as a channel, verify each signature, print what comes
     Receive(receive::Args),
     /// Buckets that are scanned
@@ -98,6 +109,8 @@ enum Command {
     MockEvents(inbox::Mock),
     /// Show what could not be handled, and why
     DeadLetters(dead_letters::Args),
+    /// Show how many messages each queue holds, and each queue of dead letters
+    Queues(queues::Place),
     /// Bring dead letters back to their queue
     Redrive(redrive::Args),
     /// Measure: init, warm invocations and sizes of the functions; the cost of a scan; latencies of inboxes and sockets
@@ -111,10 +124,37 @@ enum Command {
 async fn main() -> ExitCode {
     drop(rustls::crypto::ring::default_provider().install_default()); // nobody was before us
     let cli = Cli::parse();
-    let (data, json) = (cli.data.as_path(), cli.json);
-    let outcome = match cli.command {
+    let data = hint::data(cli.data.clone());
+    // what runs on until it is ended listens itself: it has something to clean up
+    let runs_on = matches!(cli.command, None | Some(Command::Up(_) | Command::Receive(_)));
+    let outcome = if runs_on {
+        run(cli, &data).await
+    } else {
+        tokio::select! {
+            outcome = run(cli, &data) => outcome,
+            () = print::closed() => Ok(()),
+        }
+    };
+    let outcome = match print::lost() {
+        Some(why) => outcome.and(Err(CliError::Other(format!("the output could not be written: {why}")))),
+        None => outcome,
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            print::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli, data: &Path) -> Result<(), CliError> {
+    let json = cli.json;
+    match cli.command {
         None => up::run(cli.up, data, json).await,
         Some(Command::Up(args)) => up::run(args, data, json).await,
+        Some(Command::Reprocess(args)) => item::reprocess(args, data, json).await,
+        Some(Command::Queues(place)) => queues::run(place, data, json).await,
         Some(Command::Scan(args)) => scan::run(args, data, json).await,
         Some(Command::Receive(args)) => receive::run(args, data, json).await,
         Some(Command::Bucket(command)) => bucket::run(command, data, json).await,
@@ -130,15 +170,10 @@ async fn main() -> ExitCode {
         Some(Command::Redrive(args)) => redrive::run(args, data, json).await,
         Some(Command::Bench(command)) => bench::run(command, json).await,
         Some(Command::Completions { shell }) => {
-            clap_complete::generate(shell, &mut Cli::command(), "notify", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "notify", &mut script);
+            print::raw(&script);
             Ok(())
-        }
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            print::error(&error);
-            ExitCode::FAILURE
         }
     }
 }

@@ -1,16 +1,19 @@
 //! Queues and their dead letters: the local stack's, or a deployment's by its stack name and the usual AWS credentials.
+//! `notify queues` shows how many messages they hold.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use clap::Args;
+use serde_json::json;
 
-use crate::client::stack;
+use crate::client::{moment, stack};
 use crate::error::CliError;
+use crate::print::{self, say};
 
 /// Whose queues.
 #[derive(Args, Clone, Debug)]
@@ -18,6 +21,43 @@ pub(crate) struct Place {
     /// A deployment's CloudFormation stack, reached with your AWS credentials; without it, the local stack
     #[arg(long)]
     stack: Option<String>,
+}
+
+impl Place {
+    /// As it was given, for a hint.
+    pub(crate) fn option(&self) -> String {
+        self.stack.as_ref().map_or_else(String::new, |it| format!(" --stack {it}"))
+    }
+}
+
+/// Looks at a queue that holds letters and hands none out, a third of a second apart.
+const PATIENCE: u32 = 10;
+
+/// How many messages a queue holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Depth {
+    /// Waiting to be received.
+    pub(crate) visible: u64,
+    /// Received, and not acknowledged yet.
+    pub(crate) in_flight: u64,
+    /// Not due yet.
+    pub(crate) delayed: u64,
+}
+
+impl Depth {
+    pub(crate) fn total(self) -> u64 {
+        self.visible + self.in_flight + self.delayed
+    }
+}
+
+/// What a look at dead letters found.
+#[derive(Default)]
+pub(crate) struct Found {
+    pub(crate) letters: Vec<Letter>,
+    /// Letters that were wanted, are there, and could not be had.
+    pub(crate) held: u64,
+    /// Letters that there were when the look began.
+    pub(crate) there: u64,
 }
 
 /// The queues by their logical name (`ScanQueue`, `ScanDead`, …) and how to reach them.
@@ -38,6 +78,29 @@ pub(crate) struct Letter {
     pub(crate) body: String,
     pub(crate) reason: String,
     pub(crate) sent: i64,
+}
+
+/// Shows every queue, what it holds, and how many dead letters it has.
+pub(crate) async fn run(place: Place, data: &Path, as_json: bool) -> Result<(), CliError> {
+    let queues = Queues::open(place, data).await?;
+    if !as_json {
+        print::heading("queue                 waiting  in flight  delayed");
+    }
+    for (name, url) in &queues.urls {
+        let it = queues.depth(url).await?;
+        if as_json {
+            let (visible, in_flight, delayed) = (it.visible, it.in_flight, it.delayed);
+            let dead = name.ends_with("Dead");
+            say!(
+                "{}",
+                json!({ "queue": name, "waiting": visible, "inFlight": in_flight, "delayed": delayed, "dead": dead })
+            );
+        } else {
+            let line = format!("{name:<20}  {:>7}  {:>9}  {:>7}", it.visible, it.in_flight, it.delayed);
+            if name.ends_with("Dead") && it.total() > 0 { print::bad(&line) } else { say!("  {line}") }
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn failed(it: impl std::error::Error + Send + Sync + 'static) -> CliError {
@@ -92,21 +155,67 @@ impl Queues {
         self.urls.iter().find(|it| it.0.to_lowercase() == wanted).map(|it| it.1)
     }
 
-    /// Takes dead letters of one kind for `seconds`, at most `most`. They come back unless they are deleted.
-    pub(crate) async fn take(&self, kind: &str, most: usize, seconds: i32) -> Result<Vec<Letter>, CliError> {
-        let Some(url) = self.url(kind, "Dead") else { return Ok(Vec::new()) };
-        let mut letters = Vec::new();
+    /// Takes dead letters of one kind for `seconds`, at most `most` of them. They come back unless they are deleted or
+    /// released.
+    ///
+    /// An empty answer proves nothing: SQS asks some of its servers, and what another look has is not handed out. Only the
+    /// counts (`ApproximateNumberOfMessages` and its like) say that nothing is left.
+    pub(crate) async fn take(&self, kind: &str, most: usize, seconds: i32) -> Result<Found, CliError> {
+        let Some(url) = self.url(kind, "Dead") else { return Ok(Found::default()) };
+        let there = self.depth(url).await?.total();
+        let (mut letters, mut held, mut empty) = (Vec::<Letter>::new(), 0, 0);
         while letters.len() < most {
-            let ask = self.sqs.receive_message().queue_url(url).max_number_of_messages(10).visibility_timeout(seconds);
+            let ten = i32::try_from((most - letters.len()).min(10)).unwrap_or(10);
+            let ask = self.sqs.receive_message().queue_url(url).max_number_of_messages(ten).visibility_timeout(seconds);
             let ask =
                 ask.message_attribute_names("All").message_system_attribute_names(MessageSystemAttributeName::All);
             let messages = ask.send().await.map_err(failed)?.messages.unwrap_or_default();
-            if messages.is_empty() {
+            if !messages.is_empty() {
+                for it in messages.into_iter().map(|it| letter(kind, url, it)) {
+                    letters.retain(|known| known.id != it.id); // it may come twice, and the newest receipt is good
+                    letters.push(it);
+                }
+                continue;
+            }
+            let have = letters.len() as u64;
+            held = self.depth(url).await?.total().saturating_sub(have);
+            if held == 0 || empty == PATIENCE {
                 break;
             }
-            letters.extend(messages.into_iter().map(|it| letter(kind, url, it)));
+            empty += 1;
+            moment().await;
         }
-        Ok(letters)
+        Ok(Found { held: if letters.len() < most { held } else { 0 }, letters, there })
+    }
+
+    /// Lets letters go: they are there again for whoever looks next.
+    pub(crate) async fn release(&self, letters: &[Letter]) -> Result<(), CliError> {
+        for it in letters {
+            let change = self.sqs.change_message_visibility().queue_url(&it.queue).receipt_handle(&it.receipt);
+            match change.visibility_timeout(0).send().await.map_err(|it| it.into_service_error()) {
+                Ok(_) => {}
+                // its time was over already: it is there
+                Err(why) if why.is_message_not_inflight() || why.is_receipt_handle_is_invalid() => {}
+                Err(why) => return Err(failed(why)),
+            }
+        }
+        Ok(())
+    }
+
+    /// How many messages a queue holds, as SQS counts them: up to a minute late.
+    pub(crate) async fn depth(&self, url: &str) -> Result<Depth, CliError> {
+        use QueueAttributeName::{
+            ApproximateNumberOfMessages as Visible, ApproximateNumberOfMessagesDelayed as Delayed,
+            ApproximateNumberOfMessagesNotVisible as InFlight,
+        };
+        let ask = self.sqs.get_queue_attributes().queue_url(url);
+        let ask = ask.attribute_names(Visible).attribute_names(InFlight).attribute_names(Delayed);
+        let all = ask.send().await.map_err(failed)?.attributes.unwrap_or_default();
+        let count = |name: &QueueAttributeName| {
+            let text = all.get(name).and_then(|it| it.parse().ok());
+            text.ok_or_else(|| CliError::Other(format!("SQS does not say how many messages {url} holds")))
+        };
+        Ok(Depth { visible: count(&Visible)?, in_flight: count(&InFlight)?, delayed: count(&Delayed)? })
     }
 }
 

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anstream::println;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -14,9 +13,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 
+use crate::channel;
 use crate::client::{Client, Target};
 use crate::error::CliError;
-use crate::print;
+use crate::print::{self, say};
+use crate::signals::ended;
 
 /// Where to listen.
 #[derive(ClapArgs)]
@@ -41,38 +42,55 @@ pub(crate) async fn run(args: Args, data: &Path, json: bool) -> Result<(), CliEr
     let client = Client::open(args.target, data)?;
     let listener =
         tokio::net::TcpListener::bind(("127.0.0.1", args.port)).await.map_err(|_| CliError::PortTaken(args.port))?;
+    let ended = ended()?; // before there is something to remove
     let url = listener.local_addr().map(|it| format!("http://{it}/")).map_err(|it| CliError::Other(it.to_string()))?;
     let path = "/api/v1/Notification/ChannelConfiguration";
     let application = [("applicationId", client.application_id.clone())];
     let add = client.request(Method::POST, &format!("{path}/WebHook")).query(&application).header("x-extended", "true");
-    let channel =
+    let added =
         client.ask("adding the channel", add.form(&[("webHookUrl", url.as_str()), ("format", "native")])).await?;
-    let (id, secret) =
-        (channel["id"].as_str().unwrap_or_default().to_owned(), channel["signingSecret"].as_str().unwrap_or_default());
+    let (id, secret) = (added["id"].as_str().unwrap_or_default(), added["signingSecret"].as_str());
+    let served = serve(listener, id, &url, secret.unwrap_or_default(), json, ended).await;
+    if !args.keep {
+        // also when it ended badly: whoever added it removes it
+        channel::remove(&client, id).await?;
+        if json {
+            print::note(&format!("the channel {id} is removed"));
+        } else {
+            print::good(&format!("the channel {id} is removed"));
+        }
+    }
+    served
+}
+
+/// Takes messages until somebody ends it.
+async fn serve(
+    listener: tokio::net::TcpListener,
+    id: &str,
+    url: &str,
+    secret: &str,
+    json: bool,
+    ended: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), CliError> {
     let webhook =
         Webhook::new(secret).map_err(|it| CliError::Other(format!("the signing secret is not usable: {it}")))?;
     if !json {
         print::heading(&format!("Listening at {url} as channel {id}; Ctrl-C ends"));
     }
     let router = Router::new().fallback(post(take)).with_state(Arc::new(Receiver { webhook, json }));
-    let stop = async { drop(tokio::signal::ctrl_c().await) };
-    axum::serve(listener, router).with_graceful_shutdown(stop).await.map_err(|it| CliError::Other(it.to_string()))?;
-    if !args.keep {
-        let configuration = [("configurationId", id)];
-        client
-            .ask("removing the channel", client.request(Method::DELETE, path).query(&application).query(&configuration))
-            .await?;
-        if !json {
-            print::good("the channel is removed");
-        }
-    }
-    Ok(())
+    let served = axum::serve(listener, router).with_graceful_shutdown(ended).await;
+    served.map_err(|it| CliError::Other(it.to_string()))
 }
 
 /// Verifies before it believes (realtime, 2.8): what is not signed by us is refused.
 async fn take(State(it): State<Arc<Receiver>>, headers: HeaderMap, body: Bytes) -> (StatusCode, String) {
     if let Err(why) = it.webhook.verify(&body, &headers) {
-        print::bad(&format!("refused: {why}"));
+        let text = format!("refused: {why}");
+        if it.json {
+            print::note(&text)
+        } else {
+            print::bad(&text)
+        }
         return (StatusCode::UNAUTHORIZED, String::new());
     }
     let message: Value = serde_json::from_slice(&body).unwrap_or_default();
@@ -82,7 +100,7 @@ async fn take(State(it): State<Arc<Receiver>>, headers: HeaderMap, body: Bytes) 
     }
     if it.json {
         let id = headers.get("webhook-id").and_then(|it| it.to_str().ok()).unwrap_or_default();
-        println!("{}", json!({ "webhook-id": id, "body": message }));
+        say!("{}", json!({ "webhook-id": id, "body": message }));
     } else {
         print::good(&line(&message));
     }

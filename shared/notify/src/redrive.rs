@@ -1,14 +1,14 @@
 //! `notify redrive`: dead letters back to where they came from. Sent first, removed afterwards.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 
-use anstream::println;
 use aws_sdk_dynamodb::types::AttributeValue;
 use clap::Args as ClapArgs;
 use serde_json::{Value, json};
 
 use crate::error::CliError;
-use crate::print;
+use crate::print::{self, say};
 use crate::queues::{Letter, Place, Queues, failed};
 
 /// Which letters.
@@ -18,41 +18,74 @@ pub(crate) struct Args {
     /// `scan`, `faces`, `webhook`, `amqp`, `signalr`, `push`, `render`, `iconik` or `stream`
     kind: String,
     /// At most so many
-    #[arg(long, default_value_t = 1_000)]
-    most: usize,
+    #[arg(long, default_value = "1000")]
+    most: NonZeroUsize,
     #[command(flatten)]
     place: Place,
 }
 
+/// Letters of one round, and how long the round may take, in seconds.
+const ROUND: (usize, i32) = (10, 60);
+
 pub(crate) async fn run(args: Args, data: &Path, as_json: bool) -> Result<(), CliError> {
     let queues = Queues::open(args.place, data).await?;
     queues.kinds(Some(&args.kind))?;
-    let (mut sent, mut kept) = (0, 0);
-    for letter in queues.take(&args.kind, args.most, 60).await? {
-        let done = if args.kind == "stream" { touch(&queues, &letter).await? } else { send(&queues, &letter).await? };
-        if done {
-            queues
-                .sqs
-                .delete_message()
-                .queue_url(&letter.queue)
-                .receipt_handle(&letter.receipt)
-                .send()
-                .await
-                .map_err(failed)?;
-            sent += 1;
-        } else {
-            kept += 1;
-        }
-    }
+    let (mut sent, mut kept) = (0, Vec::new());
+    let outcome = rounds(&queues, &args.kind, args.most.get(), &mut sent, &mut kept).await;
+    queues.release(&kept).await?;
+    let held = outcome?;
+    let kept = kept.len();
     if as_json {
-        println!("{}", json!({ "redriven": sent, "kept": kept }));
-        return Ok(());
+        say!("{}", json!({ "redriven": sent, "kept": kept, "held": held }));
+    } else if sent > 0 {
+        print::good(&format!("{sent} letters are back in their queue"));
+    } else if kept == 0 && held == 0 {
+        print::good(&format!("there are no dead letters of {}", args.kind));
     }
-    print::good(&format!("{sent} letters are back in their queue"));
-    if kept > 0 {
+    if !as_json && kept > 0 {
         print::bad(&format!("{kept} stay: they name no row that could be sent again"));
     }
+    if held > 0 {
+        return Err(CliError::HeldLetters { kind: args.kind, count: held });
+    }
     Ok(())
+}
+
+/// Brings letters back, a round at a time; answers how many were there and could not be had.
+async fn rounds(
+    queues: &Queues,
+    kind: &str,
+    most: usize,
+    sent: &mut usize,
+    kept: &mut Vec<Letter>,
+) -> Result<u64, CliError> {
+    let mut there = None;
+    while *sent + kept.len() < most {
+        let before = *sent + kept.len();
+        let found = queues.take(kind, (most - before).min(ROUND.0), ROUND.1).await?;
+        let round = found.letters.len();
+        let there = *there.get_or_insert(found.there);
+        for letter in found.letters {
+            if kept.iter().any(|it| it.id == letter.id) {
+                continue; // its time was over, and it came again
+            }
+            let done = if kind == "stream" { touch(queues, &letter).await? } else { send(queues, &letter).await? };
+            if done {
+                let delete = queues.sqs.delete_message().queue_url(&letter.queue).receipt_handle(&letter.receipt);
+                delete.send().await.map_err(failed)?;
+                *sent += 1;
+            } else {
+                kept.push(letter);
+            }
+        }
+        let handled = *sent + kept.len();
+        if round < ROUND.0 || handled == before {
+            // those that stay are in our hands; and SQS may count what was deleted for up to a minute
+            let held = found.held.saturating_sub(kept.len() as u64);
+            return Ok(if *sent == 0 { held } else { held.min(there.saturating_sub(handled as u64)) });
+        }
+    }
+    Ok(0)
 }
 
 async fn send(queues: &Queues, letter: &Letter) -> Result<bool, CliError> {

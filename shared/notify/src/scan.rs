@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use anstream::println;
 use clap::Args as ClapArgs;
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Method;
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Client, Target, moment};
 use crate::error::CliError;
-use crate::print;
+use crate::print::{self, say};
 
 /// Which bucket.
 #[derive(ClapArgs)]
@@ -31,7 +30,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, data: &Path, json: bool) -> Result<(), CliError> {
     let client = Client::open(args.target, data)?;
     let id = find(&client, &args.bucket).await?;
-    let path = format!("/api/v1/Media/Buckets/{id}");
+    let path = Client::path(&["api", "v1", "Media", "Buckets", &id])?;
     let ordered =
         client.ask("the scan", client.request(Method::POST, &format!("{path}/scan?dryRun={}", args.dry_run))).await?;
     let scan = ordered["scan"].as_str().unwrap_or_default().to_owned();
@@ -55,7 +54,7 @@ pub(crate) async fn run(args: Args, data: &Path, json: bool) -> Result<(), CliEr
     let items = if args.no_wait || args.dry_run { Vec::new() } else { watch(&client, &id, &done, &bar).await? };
     bar.finish_and_clear();
     if json {
-        println!("{}", json!({ "scan": done, "items": items }));
+        say!("{}", json!({ "scan": done, "items": items }));
         return Ok(());
     }
     let what = if args.dry_run { "would be processed" } else { "new" };
@@ -106,7 +105,8 @@ fn show(item: &Value) {
     }
 }
 
-async fn find(client: &Client, name: &str) -> Result<String, CliError> {
+/// The id of a bucket, by its name or id.
+pub(crate) async fn find(client: &Client, name: &str) -> Result<String, CliError> {
     let all = client.get("/api/v1/Media/Buckets").await?;
     let all = all["items"].as_array().cloned().unwrap_or_default();
     let found = all.iter().find(|it| it["id"] == name || it["bucket"] == name);

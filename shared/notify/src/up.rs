@@ -5,23 +5,23 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use anstream::println;
 use clap::Args as ClapArgs;
 use indicatif::{ProgressBar, ProgressStyle};
 use local::demo::{self, Demo};
-use local::meter::Meter;
 use local::{Options, Stack};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::error::CliError;
-use crate::print;
+use crate::hint;
+use crate::print::{self, say};
+use crate::signals::ended;
 
 /// How the stack starts.
 #[derive(ClapArgs, Debug)]
 pub(crate) struct Args {
     /// The front door's port
-    #[arg(long, default_value_t = 8000)]
+    #[arg(long, default_value_t = hint::PORT)]
     port: u16,
     /// Begin with empty data; files in the buckets' folders stay
     #[arg(long)]
@@ -34,7 +34,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, data: &Path, json: bool) -> Result<(), CliError> {
     let project = project()?;
     build(&project).await?;
-    let data = if data.is_absolute() { data.to_owned() } else { project.join(data) };
+    let data = std::path::absolute(data).map_err(|it| CliError::Other(format!("{}: {it}", data.display())))?;
+    let ended = ended()?;
     let options = Options {
         binaries: binaries(&project),
         project,
@@ -47,35 +48,35 @@ pub(crate) async fn run(args: Args, data: &Path, json: bool) -> Result<(), CliEr
     let mut events = stack.events();
     let demo = demo::set_up(&stack).await?;
     if json {
-        println!("{}", serde_json::to_string(&demo).unwrap_or_default());
+        say!("{}", serde_json::to_string(&demo).unwrap_or_default());
     } else {
         welcome(&demo, stack.data());
     }
     let (mut minute, mut before) = (tokio::time::interval(Duration::from_secs(60)), stack.meter());
     minute.tick().await;
-    let stop = tokio::signal::ctrl_c();
-    tokio::pin!(stop);
+    tokio::pin!(ended);
     loop {
         tokio::select! {
-            _ = &mut stop => break,
+            () = &mut ended => break,
             _ = minute.tick() => {
                 let now = stack.meter();
-                meter(&now.since(&before));
+                print::meter(&now.since(&before), json);
                 before = now;
             }
             event = events.recv() => match event {
+                Ok(it) if json => print::event_json(&it, args.verbose),
                 Ok(it) => print::event(&it, args.verbose),
-                Err(RecvError::Lagged(missed)) => println!("({missed} lines are not shown)"),
+                Err(RecvError::Lagged(missed)) => print::note(&format!("({missed} lines are not shown)")),
                 Err(RecvError::Closed) => break,
             },
         }
     }
-    println!("\nstopped; `cargo run` goes on where this ended");
+    print::note(&format!("stopped; `{}` goes on where this ended", hint::up(args.port)));
     Ok(())
 }
 
 fn welcome(demo: &Demo, data: &Path) {
-    print::heading(&format!("\nThe stack is up at {}", demo.url));
+    print::heading(&format!("The stack is up at {}", demo.url));
     print::field("description", &format!("{}/docs", demo.url));
     print::field("application", &demo.application_id);
     print::field("x-api-key", &demo.api_key);
@@ -86,27 +87,10 @@ fn welcome(demo: &Demo, data: &Path) {
     print::field("Iconik stand-in", &demo.iconik.folder.display().to_string());
     print::field("all of this", &data.join("stack.json").display().to_string());
     print::heading("What next");
-    println!("  cargo run -- receive --port 9000      in a second terminal: a webhook receiver");
-    println!("  drop a photo or a video with people into one of these folders");
-    println!("  cargo run -- scan datacore-demo       or wait for the next minute");
-    println!("  Ctrl-C stops; nothing is lost\n");
-}
-
-/// One line a minute: what a deployment would pay for.
-fn meter(it: &Meter) {
-    if it.invocations() == 0 {
-        return;
-    }
-    println!(
-        "\x1b[90mmeter, last minute: {} invocations, {:.1} write units, {:.1} read units, {:.0} SQS requests, {:.0} S3 requests, {:.0} KMS requests, {:.0} requests to media systems\x1b[0m",
-        it.invocations(),
-        it.total("write_units"),
-        it.total("read_units"),
-        it.total("sqs_requests"),
-        it.total("s3_requests"),
-        it.total("kms_requests"),
-        it.total("media_requests"),
-    );
+    say!("  {:<36}  in a second terminal: a webhook receiver", hint::command("receive --port 9000"));
+    say!("  drop a photo or a video with people into one of these folders");
+    say!("  {:<36}  or wait for the next minute", hint::command("scan datacore-demo"));
+    say!("  Ctrl-C stops; nothing is lost");
 }
 
 /// The folder with the template: this one or one above.
@@ -173,6 +157,6 @@ pub(crate) async fn build(project: &Path) -> Result<(), CliError> {
     if status.success() {
         return Ok(());
     }
-    said.iter().for_each(|it| eprintln!("{it}"));
+    said.iter().for_each(|it| print::note(it));
     Err(CliError::Build)
 }

@@ -246,6 +246,9 @@ pub(crate) struct BucketOut {
     settings: SettingsIn,
     priority: u8,
     poll: String,
+    /// With `search`: all is walked every so many scans
+    #[serde(skip_serializing_if = "Option::is_none")]
+    full_walk_every: Option<u32>,
     write_back: bool,
     has_credentials: bool,
     created_at: String,
@@ -253,6 +256,9 @@ pub(crate) struct BucketOut {
     /// Why the last scan failed, or what it had to leave out.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
+    /// When that was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error_at: Option<String>,
     /// No scheduled scan before this time, after failures.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_scan_after: Option<String>,
@@ -304,11 +310,16 @@ impl BucketOut {
             settings,
             priority: it.priority,
             poll: if it.poll == Poll::Listing { "listing" } else { "search" }.to_owned(),
+            full_walk_every: match it.poll {
+                Poll::Listing => None,
+                Poll::Search { full_every } => Some(full_every),
+            },
             write_back: it.write_back,
             has_credentials: it.credentials.is_some(),
             created_at: rfc3339(it.created_at),
             updated_at: rfc3339(it.updated_at),
             last_error: state.last_error.clone(),
+            last_error_at: state.failed_at().map(|it| rfc3339(from_millis(it))),
             next_scan_after: (state.not_before > 0).then(|| rfc3339(from_millis(state.not_before))),
             scanning: state.running.as_ref().map(|it| it.0.clone()),
             last_scan: state.last.as_ref().map(|it| LastScanOut {

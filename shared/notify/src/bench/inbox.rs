@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use anstream::println;
 use futures_util::{SinkExt, StreamExt, stream};
 use local::Stack;
 use local::demo::{Keys, application};
@@ -13,6 +12,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::{ask, folder, stack};
 use crate::error::CliError;
+use crate::print::say;
 
 /// Notifications that are timed in each run.
 const TIMED: usize = 100;
@@ -62,16 +62,17 @@ pub(super) async fn run(sockets: usize, notifications: usize, json: bool) -> Res
         rows.push(row(&format!("list of 20, inbox of {count}"), took));
     }
     if json {
-        println!("{}", json!(rows));
+        say!("{}", json!(rows));
         return Ok(());
     }
-    println!("| what | p50, ms | p99, ms | p50, times the first of its kind |\n|---|---|---|---|");
+    say!("| what | p50, ms | p99, ms | p50, times the first of its kind |");
+    say!("|---|---|---|---|");
     for it in &rows {
         let kind = |it: &Value| it["what"].as_str().unwrap_or_default().chars().next();
         let first = rows.iter().find(|other| kind(other) == kind(it)).map_or(1.0, |it| number(it, "p50_ms"));
         let what = it["what"].as_str().unwrap_or_default();
         let (p50, p99) = (number(it, "p50_ms"), number(it, "p99_ms"));
-        println!("| {what} | {p50:.1} | {p99:.1} | {:.2} |", p50 / first.max(0.001));
+        say!("| {what} | {p50:.1} | {p99:.1} | {:.2} |", p50 / first.max(0.001));
     }
     Ok(())
 }

@@ -1,0 +1,266 @@
+//! An environment file, read as the original system reads it: python-dotenv's dialect (its README, "File format", and
+//! `parser.py` of version 1). A line that it would warn of and pass over is refused here, by number and name. Values are
+//! secrets: no error shows one.
+
+use std::collections::BTreeMap;
+
+/// What a file holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct EnvFile {
+    /// Variables by their name; the last line of a name counts.
+    pub(crate) values: BTreeMap<String, String>,
+    /// The line that gives a variable its value, from 1.
+    pub(crate) lines: BTreeMap<String, usize>,
+    /// What its reader should know.
+    pub(crate) notes: Vec<String>,
+}
+
+/// A name, or where one stands that may be anything: a line of a key that was broken in two looks like `abc==`.
+pub(crate) fn shown(name: &str, line: usize) -> String {
+    let plain =
+        name.len() <= 64 && name.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'.' | b'-'));
+    let begins = name.starts_with(|it: char| it.is_ascii_alphabetic() || it == '_');
+    if plain && begins { name.to_owned() } else { format!("the name in line {line}") }
+}
+
+/// Reads a file's text.
+pub(crate) fn parse(text: &str) -> Result<EnvFile, String> {
+    let mut reader = Reader { text: text.strip_prefix('\u{feff}').unwrap_or(text), at: 0 };
+    let mut file = EnvFile::default();
+    loop {
+        reader.skip(char::is_whitespace);
+        if reader.rest().is_empty() {
+            return Ok(file);
+        }
+        let line = reader.line();
+        let (name, value) = reader.binding().map_err(|(name, why)| {
+            let name = name.map_or_else(String::new, |it| format!("{}: ", shown(&it, line)));
+            format!("line {line}: {name}{why}")
+        })?;
+        if let (Some(name), Some(value)) = (name, value) {
+            let value = expanded(&value, &file.values, |unknown| {
+                let what = shown(&name, line);
+                let why = "the file gives it no value before";
+                file.notes.push(format!("line {line}: {what} names a variable as ${{…}}, and {why}: {unknown}"));
+            });
+            file.lines.insert(name.clone(), line);
+            file.values.insert(name, value);
+        }
+    }
+}
+
+/// `${NAME}` and `${NAME:-default}` become what the file said before (in quotes, too); a bare `$` stays. The environment
+/// of this program is not that of the original system, and is not asked.
+fn expanded(value: &str, known: &BTreeMap<String, String>, mut unknown: impl FnMut(&str)) -> String {
+    let (mut out, mut rest) = (String::new(), value);
+    while let Some(start) = rest.find("${") {
+        let inside = &rest[start + 2..];
+        let reference = inside.find('}').map(|end| (&inside[..end], &inside[end + 1..]));
+        let parts = reference.and_then(|(it, after)| match it.split_once(':') {
+            None => Some((it, None, after)),
+            Some((name, default)) => default.strip_prefix('-').map(|default| (name, Some(default), after)),
+        });
+        let Some((name, default, after)) = parts else {
+            out.push_str(&rest[..start + 2]);
+            rest = inside;
+            continue;
+        };
+        out.push_str(&rest[..start]);
+        match (known.get(name), default) {
+            (Some(it), _) => out.push_str(it),
+            (None, Some(default)) => {
+                out.push_str(default);
+                unknown("its default was taken");
+            }
+            (None, None) => unknown("nothing was put there"),
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// A name and a value, either of which may be absent: a comment has neither, a bare name no value.
+type Binding = (Option<String>, Option<String>);
+
+/// What is wrong, and with which name.
+type Wrong = (Option<String>, &'static str);
+
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+/// White space inside a line.
+fn blank(it: char) -> bool {
+    it.is_whitespace() && !ends(it)
+}
+
+fn ends(it: char) -> bool {
+    matches!(it, '\r' | '\n')
+}
+
+impl<'a> Reader<'a> {
+    fn rest(&self) -> &'a str {
+        &self.text[self.at..]
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    /// Reads while something holds.
+    fn skip(&mut self, holds: impl Fn(char) -> bool) -> &'a str {
+        let rest = self.rest();
+        let end = rest.find(|it| !holds(it)).unwrap_or(rest.len());
+        self.at += end;
+        &rest[..end]
+    }
+
+    /// The number of the line, from 1; `\r\n`, `\n` and `\r` end one.
+    fn line(&self) -> usize {
+        let before = self.text[..self.at].replace("\r\n", "\n");
+        1 + before.chars().filter(|it| ends(*it)).count()
+    }
+
+    fn binding(&mut self) -> Result<Binding, Wrong> {
+        let word = self.rest().strip_prefix("export").filter(|it| it.starts_with(blank));
+        if let Some(after) = word {
+            self.at = self.text.len() - after.len();
+            self.skip(blank);
+        }
+        let name = match self.peek() {
+            Some('#') => None,
+            Some('\'') => {
+                self.at += 1;
+                let name = self.skip(|it| it != '\'').to_owned();
+                if name.is_empty() || self.peek().is_none() {
+                    return Err((None, "its name has a quote that does not end"));
+                }
+                self.at += 1;
+                Some(name)
+            }
+            _ => Some(self.skip(|it| !it.is_whitespace() && !matches!(it, '=' | '#')).to_owned()),
+        };
+        if name.as_deref() == Some("") {
+            return Err((None, "it has no name"));
+        }
+        self.skip(blank);
+        let value = if self.peek() == Some('=') {
+            self.at += 1;
+            self.skip(blank);
+            Some(self.value().map_err(|why| (name.clone(), why))?)
+        } else {
+            None
+        };
+        self.skip(blank);
+        if self.peek() == Some('#') {
+            self.skip(|it| !ends(it));
+        }
+        match self.peek() {
+            None | Some('\r' | '\n') => Ok((name, value)),
+            _ if value.is_some() => Err((name, "something follows the quote that ends its value")),
+            _ => Err((name, "it is not of the form NAME=value")),
+        }
+    }
+
+    fn value(&mut self) -> Result<String, &'static str> {
+        match self.peek() {
+            Some(quote @ ('\'' | '"')) => {
+                self.at += 1;
+                self.quoted(quote)
+            }
+            _ => {
+                let all = self.skip(|it| !ends(it));
+                let comment = all.char_indices().find(|(at, it)| *it == '#' && all[..*at].ends_with(blank));
+                Ok(comment.map_or(all, |it| &all[..it.0]).trim_end().to_owned())
+            }
+        }
+    }
+
+    /// A value in quotes, over as many lines as it has.
+    fn quoted(&mut self, quote: char) -> Result<String, &'static str> {
+        let (mut value, mut rest) = (String::new(), self.rest().chars());
+        while let Some(it) = rest.next() {
+            if it == quote {
+                self.at = self.text.len() - rest.as_str().len();
+                return Ok(value);
+            }
+            if it != '\\' {
+                value.push(it);
+                continue;
+            }
+            let escaped = rest.clone().next();
+            let read = match (quote, escaped) {
+                (_, Some(it @ ('\\' | '\''))) => Some(it),
+                ('"', Some('"')) => Some('"'),
+                ('"', Some('a')) => Some('\u{7}'),
+                ('"', Some('b')) => Some('\u{8}'),
+                ('"', Some('f')) => Some('\u{c}'),
+                ('"', Some('n')) => Some('\n'),
+                ('"', Some('r')) => Some('\r'),
+                ('"', Some('t')) => Some('\t'),
+                ('"', Some('v')) => Some('\u{b}'),
+                _ => None,
+            };
+            value.push(read.unwrap_or('\\'));
+            if read.is_some() {
+                rest.next();
+            }
+        }
+        Err("its value has a quote that does not end")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What python-dotenv 1.2.2 reads, `interpolate=True`, in an empty environment.
+    #[test]
+    fn it_reads_as_python_dotenv_does() {
+        for (text, want) in [
+            ("A=b", "b"),
+            ("A=pa$$word$1", "pa$$word$1"),
+            ("A=two words", "two words"),
+            ("  export A = b  # a comment", "b"),
+            ("A=a#b", "a#b"),
+            ("A=a b\t# c", "a b"),
+            ("A=", ""),
+            ("A= # c", "# c"),
+            ("A='single $x ${X} \\' \\n' # c", "single $x  ' \\n"),
+            ("A=\"double \\\" \\n \\q\"", "double \" \n \\q"),
+            ("A='two\nlines'", "two\nlines"),
+            ("'A'=b", "b"),
+            ("X=1\nA=${X}2${Y}3${Y:-4}${X:-5}${X:6}", "12341${X:6}"),
+            ("A=${open", "${open"),
+            ("A=1\r\nB=2\rA=3\r\n", "3"),
+            ("\u{feff}A=b", "b"),
+            ("# A=c\nA=b\n\n#", "b"),
+            ("A=b==", "b=="),
+            ("A='a\\\\b'", "a\\b"),
+        ] {
+            let file = parse(text).unwrap();
+            assert_eq!(file.values["A"], want, "{text}");
+        }
+        assert_eq!(parse("A\nB=1").unwrap().values, BTreeMap::from([("B".to_owned(), "1".to_owned())]));
+    }
+
+    #[test]
+    fn an_error_names_the_line_and_the_variable_and_never_the_value() {
+        for (text, want) in [
+            ("A=1\n\nTOKEN='hush", "line 3: TOKEN: its value has a quote that does not end"),
+            ("TOKEN=\"hush\" hush", "line 1: TOKEN: something follows the quote that ends its value"),
+            ("\r\nTOKEN hush", "line 2: TOKEN: it is not of the form NAME=value"),
+            ("=hush", "line 1: it has no name"),
+            ("hu/sh hush", "line 1: the name in line 1: it is not of the form NAME=value"),
+        ] {
+            assert_eq!(parse(text).unwrap_err(), want);
+        }
+        let file = parse("TOKEN=a${hush}b").unwrap();
+        assert_eq!(file.values["TOKEN"], "ab");
+        assert!(
+            file.notes.len() == 1 && file.notes[0].starts_with("line 1: TOKEN ") && !file.notes[0].contains("hush")
+        );
+    }
+}

@@ -1,0 +1,34 @@
+//! `notify reprocess`: an item once more.
+
+use std::path::Path;
+
+use clap::Args as ClapArgs;
+use reqwest::Method;
+
+use crate::client::{Client, Target};
+use crate::error::CliError;
+use crate::print::{self, say};
+
+/// Which item.
+#[derive(ClapArgs)]
+#[command(after_help = "Example:\n  notify reprocess itm_0f8fad5bd9cb469fa165708677289500")]
+pub(crate) struct Reprocess {
+    /// The item's id, as notifications and `GET /api/v1/Media/Items` have it
+    item: String,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Orders the item to be processed, and shows how it stands: one that waits or is under way is not ordered twice.
+pub(crate) async fn reprocess(it: Reprocess, data: &Path, as_json: bool) -> Result<(), CliError> {
+    let client = Client::open(it.target, data)?;
+    let path = Client::path(&["api", "v1", "Media", "Items", &it.item, "reprocess"])?;
+    let item = client.ask("reprocessing", client.request(Method::POST, &path)).await?;
+    if as_json {
+        say!("{item}");
+    } else {
+        let text = |name: &str| item[name].as_str().unwrap_or_default();
+        print::good(&format!("{} is {}", text("key"), text("status")));
+    }
+    Ok(())
+}

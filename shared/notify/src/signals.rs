@@ -1,0 +1,38 @@
+//! How a program that runs on is ended: Ctrl-C, a signal, or nobody reads it any more.
+
+use crate::error::CliError;
+use crate::print;
+
+fn failed(it: std::io::Error) -> CliError {
+    CliError::Other(format!("signals cannot be heard: {it}"))
+}
+
+/// Resolves when somebody ends the program: SIGINT, SIGTERM (`kill`, systemd, containers), SIGHUP (a terminal that closes),
+/// or a closed output. It hears signals from the call on, not from its first poll on.
+#[cfg(unix)]
+pub(crate) fn ended() -> Result<impl Future<Output = ()>, CliError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+            () = print::closed() => {}
+        }
+    })
+}
+
+/// Resolves when somebody ends the program: Ctrl-C, or a closed output.
+#[cfg(windows)]
+pub(crate) fn ended() -> Result<impl Future<Output = ()>, CliError> {
+    let mut interrupt = tokio::signal::windows::ctrl_c().map_err(failed)?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            () = print::closed() => {}
+        }
+    })
+}
