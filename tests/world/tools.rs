@@ -37,14 +37,15 @@ pub async fn python() -> &'static PathBuf {
         .get_or_init(async || {
             let folder = project().join("target/test-tools/python");
             let python = folder.join("bin/python");
-            if !folder.join("installed-2").is_file() {
+            if !folder.join("installed-3").is_file() {
                 let path = folder.to_string_lossy().into_owned();
                 let made = runs("python3", &["-m", "venv", &path]).await;
-                let packages = ["websockets==15.0.1", "signalrcore==1.0.2", "standardwebhooks==1.1.0"];
+                let packages =
+                    ["websockets==15.0.1", "signalrcore==1.0.2", "pysignalr==1.3.3", "standardwebhooks==1.1.0"];
                 let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
                 let done = made && runs(&python.to_string_lossy(), &[&install[..], &packages].concat()).await;
                 assert!(done, "the tests need Python 3 with venv and pip: apt-get install python3-venv");
-                std::fs::write(folder.join("installed-2"), "").expect("a file");
+                std::fs::write(folder.join("installed-3"), "").expect("a file");
             }
             python
         })
