@@ -242,7 +242,6 @@ fn credentials_are_checked_and_a_token_beside_them_too() {
             (good.0, good.1, Some("nonsense"), 401),
             (good.0, "wrong", None, 401),
             ("nk_live_AAAAAAAAAA_x_00000000", good.1, None, 401),
-            ("", "", Some(token.as_str()), 401),
         ] {
             for path in [format!("{PATH}/All?applicationId={app}"), "/api/v1/Media/Buckets".to_owned()] {
                 let mut request = world

@@ -88,6 +88,18 @@ fn an_independent_client_connects_and_receives() {
     });
 }
 
+#[test]
+fn a_client_for_asyncio_connects_subscribes_and_receives() {
+    World::run(async |world| {
+        let (program, token) = (python().await.to_string_lossy().into_owned(), world.token("jane", &[]).await);
+        let url = format!("{}/hubs/notifications", world.stack.url);
+        let mut client = Talker::start(&program, &[&client("pysignalr_client.py"), &url, &token], &[]);
+        client.until("subscribed").await;
+        world.send("jane", "for the third client").await;
+        client.until("told for the third client").await;
+    });
+}
+
 async fn hub(world: &World<'_>) -> Socket {
     let token = world.token("jane", &[]).await;
     let url = format!("{}/hubs/notifications?access_token={token}", world.stack.url);

@@ -28,6 +28,10 @@ pub(crate) enum Class {
     Foreign,
     /// A key without this scope, and with all others.
     Lacking(&'static str),
+    /// The application's own token alone: as good as a key, but for channels and keys.
+    Token,
+    /// Another application's own token alone.
+    ForeignToken,
     /// The very user's whose things are asked for.
     Jane,
     /// Another user's of the same application.
@@ -203,8 +207,8 @@ async fn tokens(world: &World<'_>, other: &World<'_>, theirs: &str, ours: &str) 
         bearer("the very user", Class::Jane, &jane),
         bearer("another user", Class::John, &john),
         bearer("another application's user", Class::Stranger, &stranger).at_home(other),
-        bearer("the application's token alone", Class::Nobody, theirs),
-        bearer("another application's token alone", Class::Nobody, ours),
+        bearer("the application's token alone", Class::Token, theirs),
+        bearer("another application's token alone", Class::ForeignToken, ours),
         beside("another's token beside its keys", keys, ours),
         beside("another's user beside its keys", keys, &stranger),
         beside("its token beside another's keys", own, theirs),

@@ -28,7 +28,9 @@ pub(crate) async fn refused(world: &World<'_>, callers: &[Caller]) -> (usize, Ve
                 Class::Nobody => !seed || token.is_some() || it.has("x-api-key"),
                 Class::Lacking(scope) => scope == "inbox",
                 Class::John => seed, // elsewhere it is his own socket
-                Class::Foreign | Class::Jane | Class::Stranger | Class::Ticket => false,
+                Class::Token | Class::ForeignToken | Class::Foreign | Class::Jane | Class::Stranger | Class::Ticket => {
+                    false
+                }
             };
             if !bad {
                 continue;

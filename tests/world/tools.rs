@@ -44,6 +44,7 @@ pub async fn python() -> &'static PathBuf {
                     "websockets==15.0.1",
                     "signalrcore==1.0.2",
                     "standardwebhooks==1.1.0",
+                    "pysignalr==1.3.3",
                     "svix==2.9.1",
                     "pika==1.4.4",
                 ];

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State as Shared;
 use axum::http::StatusCode;
-use domain::application::{Application, Consent, Scope};
+use domain::application::{Application, Consent, Gift, Scope, may_give};
 use domain::id::{hex, sha256_hex};
 use domain::{AppId, from_millis, rfc3339};
 use entry::clock;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::State;
-use crate::keys::{Made, OverlapIn, note};
+use crate::keys::{Made, OverlapIn, cannot_give, note};
 use crate::manager::{Manager, Operator};
 
 /// A tenant to make.
@@ -114,15 +114,16 @@ pub(crate) struct JwtKeyOut {
 }
 
 /// Replaces the key that tokens are asked for with; the old one stays good for a while. Tokens that were issued stay good
-/// until they expire.
+/// until they expire. The caller's own key must have what such a token is good for: media, inbox, images.
 #[utoipa::path(post, path = "/api/v1/Applications/{id}/JwtKey/rotate", tag = "Applications", security(("keys" = [])), request_body = OverlapIn,
     params(("id" = String, Path), ("x-operator-key" = Option<String>, Header)),
     responses((status = 200, body = JwtKeyOut), (status = 401, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn rotate(
     Shared(state): Shared<State>,
-    Manager { app, .. }: Manager,
+    Manager { app, scopes: own }: Manager,
     Body(it): Body<OverlapIn>,
 ) -> Result<Json<JwtKeyOut>, Problem> {
+    may_give(&own, Gift::JwtKey).map_err(cannot_give)?;
     let until = clock::now() + it.seconds()?;
     let missing = || Problem::new(StatusCode::NOT_FOUND, "no-such-application", "there is no such application");
     let mut application = state.table.application(app).await?.ok_or_else(missing)?;

@@ -202,7 +202,7 @@ fn no_such_key() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "no-such-key", "there is no such key")
 }
 
-fn cannot_give(lacking: Scope) -> Problem {
+pub(crate) fn cannot_give(lacking: Scope) -> Problem {
     let title = format!("the key lacks the scope {}, and cannot give it to another", lacking.name());
     Problem::new(StatusCode::FORBIDDEN, "scope", title)
 }

@@ -2,11 +2,14 @@
 
 use axum::Json;
 use axum::extract::State as Shared;
+use axum::http::HeaderValue;
+use axum::http::header::{CACHE_CONTROL, HeaderName};
 use channels::secret;
 use channels::sign::{PURPOSE, Pair};
 use domain::channel::{MOST_KEYS, SigningKey, Target};
 use domain::{AppId, rfc3339};
 use entry::clock;
+use entry::http::SAME_FOR_ALL;
 use entry::secrets::{SecretError, channel_field};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -28,17 +31,20 @@ pub(crate) struct SecretOut {
     overlap_until: Option<String>,
 }
 
+/// An answer that is the same for everybody.
+type Unchanging = ([(HeaderName, HeaderValue); 1], Json<Value>);
+
 /// The public keys that verify `v1a` signatures of an application's webhooks, as a JSON Web Key Set. No credentials are
 /// needed: a receiver keeps these keys and never takes one from a message.
 #[utoipa::path(get, path = "/api/v1/Notification/Jwks", tag = "Channels", params(("applicationId" = String, Query)),
     responses((status = 200, body = Object), (status = 404, body = Envelope)))]
-pub(crate) async fn jwks(Shared(state): Shared<State>, uri: axum::http::Uri) -> Result<Json<Value>, Refusal> {
+pub(crate) async fn jwks(Shared(state): Shared<State>, uri: axum::http::Uri) -> Result<Unchanging, Refusal> {
     let app: AppId = application_id(&uri)?;
     let seed = state.secrets.derived(app, PURPOSE).await.map_err(|it| match it {
         SecretError::NoApplication(_) => Refusal::NotThere(format!("There is no Application {app}.")),
         it => Refusal::internal(it),
     })?;
-    Ok(Json(json!({ "keys": [Pair::new(&seed).jwk()] })))
+    Ok(([(CACHE_CONTROL, SAME_FOR_ALL)], Json(json!({ "keys": [Pair::new(&seed).jwk()] }))))
 }
 
 /// Gives a webhook a new signing secret. The one before signs as well for `overlapSeconds` (0 to 604800, by default

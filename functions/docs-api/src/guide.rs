@@ -3,7 +3,7 @@
 use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use entry::http::Problem;
+use entry::http::{Problem, SAME_FOR_ALL};
 use pulldown_cmark::{Options, Parser, html};
 
 /// Pages by their names, which are those of their files.
@@ -56,5 +56,5 @@ fn page(text: &str) -> Response {
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    (headers, body).into_response()
+    (headers, [(header::CACHE_CONTROL, SAME_FOR_ALL)], body).into_response()
 }

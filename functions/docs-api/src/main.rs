@@ -3,11 +3,12 @@
 mod document;
 mod guide;
 
-use axum::Json;
+use axum::body::Bytes;
 use axum::extract::Path;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
+use entry::http::{Pages, Problem, SAME_FOR_ALL};
 
 /// The description of the sockets, AsyncAPI 3.
 const SOCKETS: &str = include_str!("asyncapi.json");
@@ -16,20 +17,36 @@ const SOCKETS: &str = include_str!("asyncapi.json");
 async fn viewer(Path(path): Path<String>) -> Response {
     let config = std::sync::Arc::new(utoipa_swagger_ui::Config::from("/docs/openapi.json"));
     match utoipa_swagger_ui::serve(&path, config) {
-        Ok(Some(file)) => ([(header::CONTENT_TYPE, file.content_type)], file.bytes.into_owned()).into_response(),
-        _ => StatusCode::NOT_FOUND.into_response(),
+        Ok(Some(file)) => same(&file.content_type, file.bytes.into_owned()),
+        _ => Problem::new(StatusCode::NOT_FOUND, "no-such-page", "there is no such page").into_response(),
     }
+}
+
+/// What changes with a deployment at most.
+fn same(kind: &str, body: impl IntoResponse) -> Response {
+    let mut response = body.into_response();
+    let kind = HeaderValue::from_str(kind).unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response.headers_mut().insert(header::CACHE_CONTROL, SAME_FOR_ALL);
+    response
+}
+
+/// Where the viewer begins.
+async fn start() -> Redirect {
+    Redirect::permanent("/docs/index.html")
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), entry::Error> {
-    let document = document::document();
+    let document = Bytes::from(document::document().to_json()?);
     let router = axum::Router::new()
-        .route("/docs", get(async || Redirect::permanent("/docs/index.html")))
-        .route("/docs/openapi.json", get(async move || Json(document.clone())))
-        .route("/docs/asyncapi.json", get(async || ([(header::CONTENT_TYPE, "application/json")], SOCKETS)))
+        .route("/", get(async || Redirect::temporary("/docs")))
+        .route("/docs", get(start))
+        .route("/docs/", get(start))
+        .route("/docs/openapi.json", get(async move || same("application/json", document.clone())))
+        .route("/docs/asyncapi.json", get(async || same("application/json", SOCKETS)))
         .route("/docs/guide", get(guide::list))
         .route("/docs/guide/{page}", get(guide::show))
         .route("/docs/{*path}", get(viewer));
-    entry::start().await.http(router).await
+    entry::start().await.http(router, Pages::All).await
 }

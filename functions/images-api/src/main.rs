@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::application::Scope;
+use entry::http::Pages;
 use images_api::{State, router};
 
 #[tokio::main(flavor = "current_thread")]
@@ -12,6 +13,7 @@ async fn main() -> Result<(), entry::Error> {
     let allowed = start.allowed_networks();
     let callers = entry::http::Callers::new(table.clone(), seal.clone(), &allowed, Scope::Images);
     let secrets = Arc::new(entry::Secrets::new(table.clone(), seal));
+    let pages = Pages::Listed(start.listed(&table));
     let state = State { callers, secrets, s3: start.s3(), results: start.text("RESULTS"), allowed, table };
-    start.http(router(state)).await
+    start.http(router(state), pages).await
 }

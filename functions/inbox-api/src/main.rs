@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use channels::socket::Posts;
 use domain::application::Scope;
+use entry::http::Pages;
 use inbox::sending::Lines;
 use inbox_api::{STACK, State, router};
 
@@ -18,6 +19,7 @@ async fn run() -> Result<(), entry::Error> {
     let (table, seal, posts) = (start.table(), Arc::new(start.seal()), Posts::new(start.sockets()));
     let callers = entry::http::Callers::new(table.clone(), seal, &start.allowed_networks(), Scope::Inbox);
     let (open, types) = (start.text("INBOX_AUTH") == "open", inbox_api::Types::default());
+    let pages = Pages::Listed(start.listed(&table));
     let state = State { callers, open, lines: Lines { table: table.clone(), posts }, table, types };
-    start.http(router(state)).await
+    start.http(router(state), pages).await
 }

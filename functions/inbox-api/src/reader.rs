@@ -1,4 +1,4 @@
-//! Who reads and marks: an application with its key pair, or a user with a token, in its own inbox and its groups.
+//! Who reads and marks: an application with its key pair or its own token, or a user with a token, in its own inbox and its groups.
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use domain::AppId;
 use domain::socket::Member;
 use entry::http::caller::Caller;
-use entry::http::{Callers, Problem, TICKET, bearer, named, refused};
+use entry::http::{Callers, Problem, TICKET, bearer, named, refused, speaks_for_all};
 
 use crate::State;
 
@@ -38,12 +38,13 @@ impl FromRequestParts<State> for Reader {
     }
 }
 
-/// The user whose token, or ticket, a request carries, if it comes without a key pair.
+/// The user whose token, or ticket, a request carries, if it comes without a key pair; none, if the token is the
+/// application's own.
 pub(crate) async fn member(callers: &Callers, headers: &HeaderMap) -> Result<Option<Member>, Problem> {
     if headers.contains_key("x-api-key") {
         return Ok(None);
     }
-    match bearer(headers).map_err(refused)? {
+    match bearer(headers).map_err(refused)?.filter(|it| !speaks_for_all(it)) {
         Some(pass) => callers.member(headers, pass, named(headers)).await.map(Some).map_err(refused),
         None => Ok(None),
     }

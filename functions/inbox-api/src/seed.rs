@@ -9,7 +9,7 @@ use domain::inbox::{Change, Marks, UPDATED, is_change};
 use domain::notification::{Notification, NotificationId, Stream};
 use entry::clock;
 use entry::http::caller::Caller;
-use entry::http::{Body, Problem};
+use entry::http::{Body, Problem, acts_for};
 use inbox::reading::unread;
 use inbox::shown::SEED_TIME;
 use inbox::{SeedOut, marking};
@@ -39,6 +39,7 @@ impl FromRequestParts<State> for Somebody {
             && !parts.headers.contains_key("x-api-key")
             && let Some(app) = state.table.open_inbox().await?
         {
+            acts_for(app);
             return Ok(Self(app));
         }
         Caller::from_request_parts(parts, state).await.map(|it| Self(it.0))

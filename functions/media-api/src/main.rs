@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::application::Scope;
+use entry::http::Pages;
 use media_api::{State, router};
 
 #[tokio::main(flavor = "current_thread")]
@@ -10,6 +11,7 @@ async fn main() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let (table, seal) = (start.table(), Arc::new(start.seal()));
     let allowed = start.allowed_networks();
+    let pages = Pages::Listed(start.listed(&table));
     let state = State {
         callers: entry::http::Callers::new(table.clone(), seal.clone(), &allowed, Scope::Media),
         secrets: Arc::new(entry::Secrets::new(table.clone(), seal)),
@@ -20,5 +22,5 @@ async fn main() -> Result<(), entry::Error> {
         allowed,
         table,
     };
-    start.http(router(state)).await
+    start.http(router(state), pages).await
 }

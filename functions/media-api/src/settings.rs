@@ -10,6 +10,7 @@ use domain::bucket::{ProcessorKind, Sealed, System};
 use domain::id::{hex, sha256_hex};
 use domain::masking::MASK; // sent back, it leaves a secret as it is
 use domain::order::{Ingest, IngestOrder};
+use domain::origin;
 use domain::settings::{Settings, iconik_host, tidied};
 use domain::settings_secret::SettingsSecret;
 use entry::clock;
@@ -27,6 +28,7 @@ use crate::issuer::{IssuerBody, checked};
 
 /// A webhook's secret stays good after it was changed.
 const OVERLAP: Duration = Duration::hours(24);
+const MOST_ORIGINS: usize = 50;
 
 /// Settings. What is absent when they are put has its default; secrets that are absent or masked stay as they are.
 #[derive(Serialize, Deserialize, Default, ToSchema)]
@@ -77,7 +79,7 @@ pub(crate) struct SettingsBody {
     items_per_day: Option<u64>,
     /// 0 means any number
     bytes_per_day: Option<u64>,
-    /// Pages that may open sockets, at most 50; none means all
+    /// Pages that may call the API and open sockets, at most 50; sockets open for all if there are none
     #[schema(example = json!(["https://news.example.com"]))]
     allowed_origins: Vec<String>,
     /// OpenID Connect issuers whose tokens are taken, at most 10
@@ -172,13 +174,13 @@ impl SettingsBody {
                 return Err(Problem::invalid("temp_folder", "a name of letters, digits, hyphens and underlines"));
             }
         }
-        let origin = |it: &String| {
-            let host = it.strip_prefix("https://").or_else(|| it.strip_prefix("http://"));
-            it.len() <= 300 && host.is_some_and(|it| !it.is_empty() && !it.contains(['/', '?', '#', ' ', '@']))
-        };
-        if self.allowed_origins.len() > 50 || !self.allowed_origins.iter().all(origin) {
-            return Err(Problem::invalid("allowed_origins", "at most 50, each like https://news.example.com"));
-        }
+        let origins = self.allowed_origins.iter().map(|it| origin::read(it)).collect::<Result<Vec<String>, _>>();
+        let origins = origins.ok().filter(|it| it.len() <= MOST_ORIGINS).ok_or_else(|| {
+            let title = format!(
+                "at most {MOST_ORIGINS}, each a scheme, a host and perhaps a port, such as https://news.example.com"
+            );
+            Problem::invalid("allowed_origins", title)
+        })?;
         let processor = match self.processor.as_deref() {
             None | Some("FacialRecognition") => ProcessorKind::FacialRecognition,
             Some(_) => return Err(Problem::invalid("processor", "the processor is `FacialRecognition`")),
@@ -224,7 +226,7 @@ impl SettingsBody {
             log_level: self.log_level.clone(),
             items_per_day: self.items_per_day.unwrap_or(0),
             bytes_per_day: self.bytes_per_day.unwrap_or(0),
-            allowed_origins: self.allowed_origins.clone(),
+            allowed_origins: origins,
             oidc_issuers: checked(&self.oidc_issuers, allowed)?,
             iconik_access_token: before.iconik_access_token.clone(),
             iconik_webhook_secret: before.iconik_webhook_secret.clone(),
@@ -281,7 +283,11 @@ pub(crate) async fn put(
         }
     }
     hook(&state, app, &it, &before, renew, &mut next).await?;
+    // what is listed is found before it is obeyed, and is gone after that
+    state.table.put_origins(app, &next.allowed_origins).await?;
     state.table.put_settings(app, &next).await?;
+    let gone = before.allowed_origins.iter().filter(|it| !next.allowed_origins.contains(it)).cloned();
+    state.table.delete_origins(app, &gone.collect::<Vec<String>>()).await?;
     let mut manager = state.table.manager(app).await?;
     if next.uses_iconik() {
         let now = domain::millis(clock::now());

@@ -113,8 +113,7 @@ async fn attach(parts: &Parts, hash: &str, id: &str, now: i64) -> Result<Option<
 /// Whether a page of this origin may open sockets: what is no browser has none; an application without a list takes all.
 async fn from_home(parts: &Parts, member: &Member, headers: &HeaderMap) -> Result<bool, Trouble> {
     let Some(origin) = headers.get(header::ORIGIN).and_then(|it| it.to_str().ok()) else { return Ok(true) };
-    let allowed = &parts.settings.of(member.app).await?.allowed_origins;
-    Ok(allowed.is_empty() || allowed.iter().any(|it| it == origin))
+    Ok(parts.pages.opens(member.app, origin).await?)
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! An event of a socket: somebody wants in, says something, or is gone.
 
+use std::sync::Arc;
+
 use domain::millis;
 use domain::socket::{Connection, Protocol};
-use entry::http::{Callers, Unknown};
+use entry::http::{Callers, Listed, Unknown};
 use entry::queue::NotQueued;
 use entry::socket::{Door, Happened};
-use entry::{AppSettings, Queue, Remembered};
+use entry::{Queue, Remembered};
 use inbox::sending::Lines;
 use table::{Table, TableError};
 use time::OffsetDateTime;
@@ -16,7 +18,8 @@ use crate::{connect, native, signalr};
 pub(crate) struct Parts {
     pub(crate) table: Table,
     pub(crate) callers: Callers,
-    pub(crate) settings: AppSettings,
+    /// Pages that may open sockets.
+    pub(crate) pages: Arc<Listed>,
     pub(crate) lines: Lines,
     pub(crate) pushes: Queue,
     /// Connections that were told a while ago where their streams stand.

@@ -19,7 +19,7 @@ async fn main() -> Result<(), entry::Error> {
     let (table, seal, posts) = (start.table(), Arc::new(start.seal()), Posts::new(start.sockets()));
     let parts = handler::Parts {
         callers: entry::http::Callers::new(table.clone(), seal, &start.allowed_networks(), Scope::Inbox),
-        settings: entry::AppSettings::new(table.clone()),
+        pages: start.listed(&table),
         lines: Lines { table: table.clone(), posts },
         looked: entry::Remembered::new(10_000),
         pushes: start.queue("PUSH_QUEUE"),

@@ -76,6 +76,10 @@ impl Scope {
     }
 }
 
+/// What an application's own token is good for without a key pair: everything but channels, whose published API wants all
+/// three (channel API, section 2.3), and keys.
+pub const TOKEN_SCOPES: [Scope; 3] = [Scope::Media, Scope::Inbox, Scope::Images];
+
 impl std::str::FromStr for Scope {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
@@ -120,6 +124,8 @@ pub enum Gift<'a> {
     Key(&'a [Scope]),
     /// Trust in an issuer, whose tokens may bring these scopes. They also open the inbox of every user that they name.
     Issuer(&'a [Scope]),
+    /// The key that the application's own tokens are asked for with.
+    JwtKey,
 }
 
 /// The one rule for whoever makes credentials, at every door: nobody gives away what he does not have. `Err` with the
@@ -128,6 +134,7 @@ pub fn may_give(own: &[Scope], gift: Gift<'_>) -> Result<(), Scope> {
     let (scopes, besides) = match gift {
         Gift::Key(scopes) => (scopes, None),
         Gift::Issuer(scopes) => (scopes, Some(Scope::Inbox)),
+        Gift::JwtKey => (&TOKEN_SCOPES[..], None),
     };
     scopes.iter().copied().chain(besides).find(|it| !own.contains(it)).map_or(Ok(()), Err)
 }
@@ -185,13 +192,15 @@ mod tests {
         /// Any key of the application, also one of somebody else's.
         Rotate(usize),
         Trust(Vec<Scope>),
+        JwtKey,
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let step = prop_oneof![
             scopes().prop_map(Step::Create),
             (0_usize..8).prop_map(Step::Rotate),
-            scopes().prop_map(Step::Trust)
+            scopes().prop_map(Step::Trust),
+            Just(Step::JwtKey)
         ];
         proptest::collection::vec(step, 0..20)
     }
@@ -218,6 +227,7 @@ mod tests {
                         Step::Trust(wanted) if may_give(own, Gift::Issuer(wanted)).is_ok() => {
                             gained.push([&wanted[..], &[Scope::Inbox]].concat());
                         }
+                        Step::JwtKey if may_give(own, Gift::JwtKey).is_ok() => gained.push(TOKEN_SCOPES.to_vec()),
                         _ => {}
                     }
                 }
@@ -241,6 +251,9 @@ mod tests {
             (&[Keys], Gift::Issuer(&[]), Err(Inbox)),
             (&[Keys, Inbox], Gift::Issuer(&[Images]), Err(Images)),
             (&[Keys, Inbox], Gift::Issuer(&[]), Ok(())),
+            (&[Keys], Gift::JwtKey, Err(Media)),
+            (&[Keys, Media, Inbox], Gift::JwtKey, Err(Images)),
+            (&[Keys, Media, Inbox, Images], Gift::JwtKey, Ok(())),
         ] {
             assert_eq!(may_give(own, gift), want, "{own:?} {gift:?}");
         }

@@ -21,6 +21,7 @@ pub mod manager;
 pub mod masking;
 pub mod notification;
 pub mod order;
+pub mod origin;
 pub mod processing;
 pub mod result;
 pub mod scanning;

@@ -60,7 +60,8 @@ pub struct Settings {
     pub items_per_day: u64,
     /// Bytes that may be processed per day (UTC); 0 means any number.
     pub bytes_per_day: u64,
-    /// Pages that may open sockets, such as `https://news.example.com`; none means all.
+    /// Pages that may call the API and open sockets, such as `https://news.example.com`, as a browser sends them; without any,
+    /// sockets open for all.
     pub allowed_origins: Vec<String>,
     /// Whose tokens are taken beside our own.
     pub oidc_issuers: Vec<OidcIssuer>,

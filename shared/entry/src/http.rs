@@ -1,12 +1,19 @@
 //! The HTTP edge: a router behind API Gateway, its problems and its callers.
 
+mod acting;
 mod attackers;
 pub mod caller;
+mod coding;
 mod edge;
+mod front;
 pub mod json;
 mod oidc;
+mod pages;
 pub mod problem;
 pub mod token;
+
+use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -14,40 +21,44 @@ use axum::response::IntoResponse;
 use lambda_http::{Adapter, Request, Service, service_fn};
 use lambda_runtime::LambdaEvent;
 use serde_json::Value;
-use tower::ServiceExt;
 
 use crate::{Error, Start};
 
 /// What tickets begin with, so that they are told from tokens.
 pub const TICKET: &str = "tkt_";
 
-pub use caller::{Callers, Granted, Unknown, bearer, named, refused};
+pub use acting::acts_for;
+pub use caller::{Callers, Granted, Unknown, bearer, named, refused, speaks_for_all};
+pub use front::SAME_FOR_ALL;
 pub use json::Body;
+pub use pages::{Listed, Pages};
 pub use problem::Problem;
 
 impl Start {
     /// Serves a router. Paths are the API's own, without a stage; a route or method that is not there is a problem.
-    pub async fn http(mut self, router: Router) -> Result<(), Error> {
+    /// `pages` says which pages at other origins may read the answers.
+    pub async fn http(mut self, router: Router, pages: Pages) -> Result<(), Error> {
         self.ready()?;
         let missing = async || Problem::new(StatusCode::NOT_FOUND, "no-such-route", "there is no such route");
         let method =
             async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "the route does not know this method");
-        let (meter, router) = (&self.meter, &router.fallback(missing).method_not_allowed_fallback(method));
+        let (meter, pages) = (&self.meter, Arc::new(pages));
+        let router = &router.fallback(missing).method_not_allowed_fallback(method);
         let handle = async |event: LambdaEvent<Value>| {
             let LambdaEvent { payload, context } = event;
             let (arrived, mut refused) = match edge::read(payload) {
                 Ok(it) => (it, None),
                 Err(problem) => (edge::nothing(), Some(problem)),
             };
-            let (mut headers, router) = (Some(arrived.headers), router.clone());
+            let (mut headers, router, pages) = (Some(arrived.headers), router.clone(), pages.clone());
             let serve = service_fn(move |mut request: Request| {
                 request.headers_mut().extend(headers.take().unwrap_or_default());
-                let (refused, router) = (refused.take(), router.clone());
+                let (refused, router, pages) = (refused.take(), router.clone(), pages.clone());
                 async move {
-                    match refused {
-                        Some(problem) => Ok(problem.into_response()),
-                        None => router.oneshot(request).await,
-                    }
+                    Ok::<_, Infallible>(match refused {
+                        Some(problem) => problem.into_response(),
+                        None => front::answer(pages, router, request).await,
+                    })
                 }
             });
             meter.invocation(Adapter::from(serve).call(LambdaEvent::new(arrived.event, context))).await

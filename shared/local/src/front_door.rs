@@ -9,6 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Response, StatusCode};
 use bytes::BytesMut;
 use http_body_util::BodyExt;
+use serde_json::{Value, json};
 
 use crate::function::Function;
 use crate::http_event::{answer, choose, event};
@@ -58,7 +59,7 @@ async fn respond(door: &Door, request: Request) -> Response<Body> {
     let failed = || message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
     match tokio::time::timeout(LONGEST, function.invoke_now(Bytes::from(payload))).await {
         Err(_) | Ok(Outcome::Throttled) => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
-        Ok(Outcome::Answered(body)) if body.len() <= MOST_ANSWER => answer(&body).unwrap_or_else(failed),
+        Ok(Outcome::Answered(body)) if body.len() <= MOST_ANSWER => answer(&body, &parts.method).unwrap_or_else(failed),
         Ok(_) => failed(),
     }
 }
@@ -76,9 +77,17 @@ async fn read(mut body: Body) -> Option<Bytes> {
     Some(bytes.freeze())
 }
 
+/// A refusal of the gateway's own, with its `message`; and, beside it, what all others of our errors say (RFC 9457).
 fn message(status: StatusCode, text: &str) -> Response<Body> {
-    let mut response = Response::new(Body::from(serde_json::json!({ "message": text }).to_string()));
+    problem(status, json!({ "message": text }))
+}
+
+/// An error of the gateway's own members as a problem.
+pub(crate) fn problem(status: StatusCode, mut body: Value) -> Response<Body> {
+    (body["type"], body["status"]) = (json!("about:blank"), json!(status.as_u16()));
+    body["title"] = json!(status.canonical_reason().unwrap_or("Error"));
+    let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;
-    response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
+    response.headers_mut().insert("content-type", HeaderValue::from_static("application/problem+json"));
     response
 }

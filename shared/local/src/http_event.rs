@@ -8,10 +8,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::template::Route;
+use crate::template::{DEFAULT_ROUTE, Route};
 use crate::{ACCOUNT, now_ms};
 
-/// Which route takes a request, and its path variables: exact, then `{var}`, then `{proxy+}`, a method before `ANY`.
+/// Which route takes a request, and its path variables: exact, then `{var}`, then `{proxy+}`, a method before `ANY`; the
+/// default route takes the rest.
 pub(crate) fn choose<'a, T>(
     routes: &'a [(Route, T)],
     method: &Method,
@@ -35,6 +36,9 @@ pub(crate) fn choose<'a, T>(
 
 fn fit(pattern: &str, path: &str) -> Option<(usize, BTreeMap<String, String>)> {
     let (mut looseness, mut variables) = (0, BTreeMap::new());
+    if pattern == DEFAULT_ROUTE {
+        return Some((usize::from(u16::MAX), variables));
+    }
     let mut rest = path.strip_prefix('/')?.split('/');
     for part in pattern.strip_prefix('/')?.split('/') {
         match part.strip_prefix('{').and_then(|it| it.strip_suffix('}')) {
@@ -78,7 +82,10 @@ pub(crate) fn event(
     headers.entry("x-forwarded-for".to_owned()).or_insert_with(|| "127.0.0.1".to_owned());
     let path = decoded(parts.uri.path());
     let query = parts.uri.query().unwrap_or_default();
-    let key = format!("{} {}", route.method, route.path);
+    let key = match route.path.as_str() {
+        DEFAULT_ROUTE => DEFAULT_ROUTE.to_owned(),
+        path => format!("{} {path}", route.method),
+    };
     let now = now_ms();
     let time = chrono::DateTime::from_timestamp_millis(now).map(|it| it.format("%d/%b/%Y:%H:%M:%S +0000").to_string());
     let mut event = json!({
@@ -104,7 +111,7 @@ pub(crate) fn event(
         event["cookies"] = json!(cookies);
     }
     if !body.is_empty() {
-        match std::str::from_utf8(body).ok().filter(|_| is_text(headers.get("content-type"))) {
+        match std::str::from_utf8(body).ok().filter(|_| is_text(&headers)) {
             Some(text) => event["body"] = json!(text),
             None => {
                 event["body"] = json!(STANDARD.encode(body));
@@ -136,8 +143,11 @@ fn query_parameters(query: &str) -> Map<String, Value> {
     parameters
 }
 
-fn is_text(content_type: Option<&String>) -> bool {
-    let Some(it) = content_type else { return true };
+fn is_text(headers: &BTreeMap<String, String>) -> bool {
+    if headers.contains_key("content-encoding") {
+        return false;
+    }
+    let Some(it) = headers.get("content-type") else { return true };
     let it = it.to_lowercase();
     it.starts_with("text/")
         || ["json", "xml", "javascript", "x-www-form-urlencoded"].iter().any(|kind| it.contains(kind))
@@ -164,8 +174,9 @@ pub(crate) fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// The answer to a client, from the function's. JSON without `statusCode` is a 200 with that JSON.
-pub(crate) fn answer(body: &[u8]) -> Option<Response<Body>> {
+/// The answer to a client, from the function's. JSON without `statusCode` is a 200 with that JSON. The length of the body
+/// is counted here; only that of an answer to HEAD, which has none, is the function's word.
+pub(crate) fn answer(body: &[u8], method: &Method) -> Option<Response<Body>> {
     let it: Value = serde_json::from_slice(body).ok()?;
     let Some(status) = it.get("statusCode") else {
         return Response::builder().header("content-type", "application/json").body(Body::from(it.to_string())).ok();
@@ -190,7 +201,9 @@ pub(crate) fn answer(body: &[u8]) -> Option<Response<Body>> {
     it["cookies"].as_array().into_iter().flatten().for_each(|value| put("set-cookie", value));
     let text = it["body"].as_str().unwrap_or_default();
     let body = if it["isBase64Encoded"] == true { STANDARD.decode(text).ok()? } else { text.as_bytes().to_vec() };
-    response.headers_mut().remove("content-length");
+    if method != Method::HEAD {
+        response.headers_mut().remove("content-length");
+    }
     *response.body_mut() = Body::from(body);
     Some(response)
 }
@@ -206,6 +219,7 @@ mod tests {
             (route("GET", "/items/{id}"), "variable"),
             (route("ANY", "/items/{id}"), "any"),
             (route("GET", "/items/new"), "exact"),
+            (route("ANY", "$default"), "default"),
         ]
     }
 
@@ -216,14 +230,18 @@ mod tests {
             ("GET", "/items/a%20b", Some("variable")),
             ("PUT", "/items/1", Some("any")),
             ("GET", "/items/1/2", Some("proxy")),
-            ("GET", "/items", None),
-            ("GET", "/items/", None),
-            ("GET", "/other", None),
+            ("GET", "/items/", Some("proxy")),
+            ("GET", "/items", Some("default")),
+            ("POST", "/", Some("default")),
         ] {
             let routes = routes();
             let chosen = choose(&routes, &method.parse().unwrap(), path).map(|it| *it.1);
-            assert!(chosen == want || (path == "/items/" && chosen == Some("proxy")), "{method} {path}: {chosen:?}");
+            assert_eq!(chosen, want, "{method} {path}");
         }
+        assert!(choose(&routes()[..4], &Method::GET, "/items").is_none());
+        let (parts, ()) = axum::http::Request::new(()).into_parts();
+        let it = event(&parts, &Bytes::new(), &routes()[4].0, BTreeMap::new(), "127.0.0.1");
+        assert_eq!((&it["routeKey"], &it["requestContext"]["routeKey"]), (&json!("$default"), &json!("$default")));
     }
 
     #[test]
@@ -247,11 +265,16 @@ mod tests {
     fn answers_in_every_form() {
         let it = answer(
             br#"{"statusCode":201,"headers":{"x":"y"},"cookies":["a=1","b=2"],"body":"/wA=","isBase64Encoded":true}"#,
+            &Method::GET,
         )
         .unwrap();
         assert_eq!((it.status().as_u16(), it.headers().get_all("set-cookie").iter().count()), (201, 2));
-        assert_eq!(answer(br#"{"hello":1}"#).unwrap().status(), 200);
-        assert!(answer(b"not json").is_none());
-        assert!(answer(br#"{"statusCode":99999}"#).is_none());
+        let get = |it: &[u8]| answer(it, &Method::GET);
+        assert_eq!(get(br#"{"hello":1}"#).unwrap().status(), 200);
+        assert!(get(b"not json").is_none());
+        assert!(get(br#"{"statusCode":99999}"#).is_none());
+        let long = br#"{"statusCode":200,"headers":{"content-length":"7"},"body":""}"#;
+        assert_eq!(answer(long, &Method::HEAD).unwrap().headers()["content-length"], "7");
+        assert!(!get(long).unwrap().headers().contains_key("content-length"));
     }
 }

@@ -25,7 +25,7 @@ use crate::{now_ms, pause};
 
 mod manage;
 
-use manage::json_response;
+use crate::front_door::problem;
 
 /// API Gateway's quotas: a message, a frame, a route's integration.
 const MOST_MESSAGE: usize = 128 << 10;
@@ -192,7 +192,7 @@ impl Sockets {
 
     fn refuse(&self, status: u16, why: &str, id: &str) -> Response<Body> {
         let body = json!({ "message": why, "connectionId": id, "requestId": crate::sqs::random_id() });
-        json_response(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY), &body)
+        problem(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY), body)
     }
 
     async fn carry(self: Arc<Self>, socket: WebSocket, mut line: Line) {

@@ -46,6 +46,9 @@ pub struct Function {
     pub schedule: Option<String>,
 }
 
+/// The path of the route that takes what no other one takes (API Gateway, HTTP APIs).
+pub const DEFAULT_ROUTE: &str = "$default";
+
 /// An HTTP route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
-use axum::http::header;
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequest, Multipart, Request};
+use axum::http::{Method, header};
 use serde_json::Value;
 
 use crate::envelope::Refusal;
@@ -66,7 +66,7 @@ impl Form {
         }
     }
 
-    fn read(media_type: &str, boundary: Option<&str>, body: &[u8]) -> Result<Self, Refusal> {
+    fn read(media_type: &str, body: &[u8]) -> Result<Self, Refusal> {
         let mut form = Self::default();
         match media_type {
             "application/x-www-form-urlencoded" => {
@@ -86,9 +86,6 @@ impl Form {
                     }
                 }
             }
-            "multipart/form-data" => {
-                form.multipart(boundary.ok_or_else(|| wrong("The boundary is missing."))?, body)?
-            }
             other => {
                 let shown: String = other.chars().take(64).collect();
                 return Err(Refusal::MediaType(format!("The media type '{shown}' is not supported.")));
@@ -97,52 +94,42 @@ impl Form {
         Ok(form)
     }
 
-    /// RFC 7578: parts between boundaries, each with its name in `content-disposition`.
-    fn multipart(&mut self, boundary: &str, body: &[u8]) -> Result<(), Refusal> {
-        let text = std::str::from_utf8(body).map_err(|_| wrong("The body is not UTF-8."))?;
-        let separator = format!("--{boundary}");
-        let mut parts = text.split(separator.as_str()).skip(1);
-        let mut count = 0;
-        let closed = parts.any(|part| part.starts_with("--"));
-        if !closed {
-            return Err(wrong("The last boundary is missing."));
-        }
-        for part in text.split(separator.as_str()).skip(1).take_while(|it| !it.starts_with("--")) {
+    /// RFC 7578, whether names are quoted or not, as in .NET's `MultipartFormDataContent`.
+    async fn multipart(mut parts: Multipart) -> Result<Self, Refusal> {
+        let (mut form, mut count) = (Self::default(), 0);
+        while let Some(part) = parts.next_field().await.map_err(|it| wrong(&it.body_text()))? {
             count += 1;
             if count > MOST_PARTS {
                 return Err(wrong("The body has more than 20 parts."));
             }
-            let (head, value) = part.split_once("\r\n\r\n").ok_or_else(|| wrong("A part has no head."))?;
-            let disposition =
-                head.lines().find(|it| it.to_ascii_lowercase().starts_with("content-disposition:")).unwrap_or_default();
-            let parameter = |name: &str| {
-                let at = disposition.find(&format!("; {name}=\""))? + name.len() + 4;
-                disposition[at..].split('"').next()
-            };
-            if parameter("filename").is_some() {
+            if part.file_name().is_some() {
                 return Err(wrong("Files are not accepted."));
             }
-            let name = parameter("name").ok_or_else(|| wrong("A part has no name."))?;
-            self.add(name, value.strip_suffix("\r\n").unwrap_or(value).to_owned());
+            let name = part.name().ok_or_else(|| wrong("A part has no name."))?.to_owned();
+            let value = part.bytes().await.map_err(|it| wrong(&it.body_text()))?;
+            form.add(&name, String::from_utf8(value.into()).map_err(|_| wrong("The body is not UTF-8."))?);
         }
-        Ok(())
+        Ok(form)
     }
 }
 
 impl<S: Send + Sync> FromRequest<S> for Form {
     type Rejection = Refusal;
 
+    /// A POST without a body has no fields.
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
-        let kind =
-            request.headers().get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default().to_owned();
-        let body = Bytes::from_request(request, state).await.map_err(|_| Refusal::TooLarge)?;
-        if body.len() > MOST_BYTES {
-            return Err(Refusal::TooLarge);
+        let (parts, body) = request.into_parts();
+        let body = to_bytes(body, MOST_BYTES).await.map_err(|_| Refusal::TooLarge)?;
+        if body.is_empty() && parts.method == Method::POST {
+            return Ok(Self::default());
         }
-        let mut parameters = kind.split(';').map(str::trim);
-        let media_type = parameters.next().unwrap_or_default().to_ascii_lowercase();
-        let boundary = parameters.find_map(|it| it.strip_prefix("boundary=")).map(|it| it.trim_matches('"'));
-        Self::read(&media_type, boundary, &body)
+        let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
+        let media_type = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if media_type != "multipart/form-data" {
+            return Self::read(&media_type, &body);
+        }
+        let multipart = Multipart::from_request(Request::from_parts(parts, Body::from(body)), state).await;
+        Self::multipart(multipart.map_err(|it| wrong(&it.body_text()))?).await
     }
 }
 
@@ -159,40 +146,54 @@ fn wrong(why: &str) -> Refusal {
 mod tests {
     use super::*;
 
-    #[test]
-    fn three_forms_say_the_same() {
+    async fn read(kind: &str, body: impl Into<Body>) -> Result<Form, Refusal> {
+        let request = Request::builder().method("PUT").header(header::CONTENT_TYPE, kind).body(body.into()).unwrap();
+        Form::from_request(request, &()).await
+    }
+
+    const MULTIPART: &str = "multipart/form-data; boundary=xx";
+
+    #[tokio::test]
+    async fn four_forms_say_the_same() {
         let multipart = "--xx\r\nContent-Disposition: form-data; name=\"webHookUrl\"\r\n\r\nhttps://a.example/\r\n--xx\r\nContent-Disposition: form-data; name=\"retryCount\"\r\n\r\n3\r\n--xx--\r\n";
+        // as .NET's MultipartFormDataContent sends it
+        let unquoted = "--xx\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Disposition: form-data; name=webHookUrl\r\n\r\nhttps://a.example/\r\n--xx\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Disposition: form-data; name=retryCount\r\n\r\n3\r\n--xx--\r\n";
         let urlencoded = "WEBHOOKURL=https%3A%2F%2Fa.example%2F&retryCount=3&retryCount=4&unknown=";
         let json = r#"{"webHookUrl":"https://a.example/","RetryCount":3,"x":null}"#;
         for (kind, body) in [
-            ("multipart/form-data", multipart),
+            (MULTIPART, multipart),
+            ("Multipart/Form-Data; boundary=\"xx\"", unquoted),
             ("application/x-www-form-urlencoded", urlencoded),
-            ("application/json", json),
+            ("application/json; x-api-version=1.0", json),
         ] {
-            let form = Form::read(kind, Some("xx"), body.as_bytes()).unwrap();
-            assert_eq!(form.text("WebHookUrl"), Some("https://a.example/"), "{kind}");
-            assert_eq!(form.number("RetryCount", 5, 0, 20).unwrap(), 3, "{kind}");
+            let form = read(kind, body).await.unwrap();
+            assert_eq!(form.text("WebHookUrl"), Some("https://a.example/"), "{body}");
+            assert_eq!(form.number("RetryCount", 5, 0, 20).unwrap(), 3, "{body}");
         }
     }
 
-    #[test]
-    fn what_is_none_of_them_is_refused() {
-        let read = |kind: &str, body: &str| Form::read(kind, Some("xx"), body.as_bytes());
-        assert!(matches!(read("text/plain", ""), Err(Refusal::MediaType(_))));
+    #[tokio::test]
+    async fn what_is_none_of_them_is_refused() {
+        assert!(matches!(read("text/plain", "").await, Err(Refusal::MediaType(_))));
         for (kind, body) in [
             ("application/json", "[]"),
             ("application/json", "{\"a\":{}}"),
             ("application/json", "nonsense"),
-            ("multipart/form-data", "--xx\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1"),
-            (
-                "multipart/form-data",
-                "--xx\r\nContent-Disposition: form-data; name=\"a\"; filename=\"f\"\r\n\r\n1\r\n--xx--",
-            ),
-            ("multipart/form-data", "--xx\r\nnothing\r\n--xx--"),
+            (MULTIPART, "--xx\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1"),
+            (MULTIPART, "--xx\r\nContent-Disposition: form-data; name=\"a\"; filename=\"f\"\r\n\r\n1\r\n--xx--"),
+            (MULTIPART, "--xx\r\nContent-Disposition: form-data\r\n\r\n1\r\n--xx--"),
+            (MULTIPART, "--xx\r\nnothing\r\n--xx--"),
+            ("multipart/form-data", "--xx--"),
         ] {
-            assert!(matches!(read(kind, body), Err(Refusal::Field(..))), "{body}");
+            assert!(matches!(read(kind, body).await, Err(Refusal::Field(..))), "{kind}: {body}");
         }
-        let form = read("application/json", r#"{"a":"2,0","b":"21"}"#).unwrap();
+        let part = "--xx\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n";
+        assert!(read(MULTIPART, part.repeat(MOST_PARTS) + "--xx--").await.is_ok());
+        assert!(matches!(read(MULTIPART, part.repeat(MOST_PARTS + 1) + "--xx--").await, Err(Refusal::Field(..))));
+        assert!(matches!(read("application/json", vec![b' '; MOST_BYTES + 1]).await, Err(Refusal::TooLarge)));
+        let bytes = b"--xx\r\nContent-Disposition: form-data; name=a\r\n\r\n\xff\r\n--xx--";
+        assert!(matches!(read(MULTIPART, &bytes[..]).await, Err(Refusal::Field(..))));
+        let form = read("application/json", r#"{"a":"2,0","b":"21"}"#).await.unwrap();
         assert!(
             form.number("a", 1.0, 1.0, 10.0).is_err()
                 && form.number("b", 0, 0, 20).is_err()
@@ -200,11 +201,20 @@ mod tests {
         );
     }
 
+    #[tokio::test]
+    async fn a_post_may_say_nothing() {
+        let nothing = Request::builder().method("POST").body(Body::empty()).unwrap();
+        assert_eq!(Form::from_request(nothing, &()).await.unwrap(), Form::default());
+    }
+
     proptest::proptest! {
         #[test]
         fn strangers_bodies_never_panic(body in ".{0,400}", boundary in "[a-z]{0,3}") {
-            drop(Form::read("multipart/form-data", Some(&boundary), body.as_bytes()));
-            drop(Form::read("application/json", None, body.as_bytes()));
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                drop(read(&format!("multipart/form-data; boundary={boundary}"), body.clone()).await);
+                drop(read("application/json", body).await);
+            });
         }
     }
 }

@@ -19,6 +19,7 @@
 //! | an application's settings; the state of its asset manager; what it used on a day | settings, manager, usage | `APP#{app}` | `SETTINGS`, `MANAGER`, `USAGE#{day}` |
 //! | whose webhooks come with a secret | hook | `HOOK#{sha256 of the secret}` | `HOOK` |
 //! | the applications of an Iconik domain | domain | `DOMAIN#{domain}` | `{app}` |
+//! | whether any application lets pages of an origin call it | origin | `ORIGIN#{origin}` | `{app}` |
 //! | whose turn it is at an asset manager | pace | `PACE#{sha256 of host and App-ID}` | `PACE` |
 //! | an application's places for work | slot | `SLOT#{app}` | `{number:05}` |
 //! | what was done with an inbox | marks | `MARKS#{app}#{user}` | `MARKS` |
@@ -80,6 +81,7 @@ pub enum Row {
     Usage(AppId, String),
     Hook(String),
     Domain(String, AppId),
+    Origin(String, AppId),
     Pace(String),
     Slot(AppId, u32),
     Marks(AppId, String),
@@ -133,6 +135,7 @@ impl Row {
             Self::Usage(..) => "usage",
             Self::Hook(_) => "hook",
             Self::Domain(..) => "domain",
+            Self::Origin(..) => "origin",
             Self::Pace(_) => "pace",
             Self::Slot(..) => "slot",
             Self::Marks(..) => "marks",
@@ -183,6 +186,7 @@ impl Row {
             Self::Usage(app, day) => (application(*app), format!("USAGE#{}", text(day))),
             Self::Hook(hash) => (format!("HOOK#{}", text(hash)), "HOOK".to_owned()),
             Self::Domain(name, app) => (domain(name), app.to_string()),
+            Self::Origin(it, app) => (origin(it), app.to_string()),
             Self::Pace(key) => (format!("PACE#{}", text(key)), "PACE".to_owned()),
             Self::Slot(app, number) => (format!("SLOT#{app}"), format!("{number:05}")),
             Self::Marks(app, user) => (format!("MARKS#{app}#{}", text(user)), "MARKS".to_owned()),
@@ -237,6 +241,10 @@ pub(crate) fn due(slot: u64, shard: u8) -> String {
 
 pub(crate) fn domain(name: &str) -> String {
     format!("DOMAIN#{}", text(name))
+}
+
+pub(crate) fn origin(it: &str) -> String {
+    format!("ORIGIN#{}", text(it))
 }
 
 pub(crate) fn told(app: AppId) -> String {

@@ -13,6 +13,7 @@ mod items;
 mod keys;
 mod manager;
 mod marks;
+mod origins;
 mod processes;
 mod records;
 mod revise;

@@ -1,4 +1,4 @@
-//! Who calls: a key pair, with or without a token, or another issuer's token (channel API, section 2).
+//! Who calls: a key pair, with or without a token, the application's own token, or another issuer's (channel API, section 2).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use domain::AppId;
 use domain::address::Allowed;
-use domain::application::{ApiKey, Application, Scope};
+use domain::application::{ApiKey, Application, Scope, TOKEN_SCOPES};
 use domain::id::sha256_hex;
 use domain::socket::Member;
 use subtle::ConstantTimeEq;
@@ -17,7 +17,7 @@ use table::{Table, TableError};
 use super::attackers::Attackers;
 use super::oidc::Oidc;
 use super::token::Claims;
-use super::{Problem, TICKET, token};
+use super::{Problem, TICKET, acts_for, token};
 use crate::{Remembered, Seal, clock};
 
 /// How long a key's row is remembered when it is there, and when it is not.
@@ -103,11 +103,12 @@ impl Callers {
     /// remembered, and an address that keeps guessing is told so, its tokens unread, for a while.
     pub async fn check_for(&self, headers: &HeaderMap, scope: Scope) -> Result<Granted, Unknown> {
         let from = source(headers);
-        let granted = self.counted(&from, self.granted(headers, &from).await)?;
+        let granted = self.counted(&from, self.granted(headers, &from, scope).await)?;
+        acts_for(granted.app);
         if granted.scopes.contains(&scope) { Ok(granted) } else { Err(Unknown::Scope(scope)) }
     }
 
-    async fn granted(&self, headers: &HeaderMap, from: &str) -> Result<Granted, Unknown> {
+    async fn granted(&self, headers: &HeaderMap, from: &str, scope: Scope) -> Result<Granted, Unknown> {
         let header = |name: &str| headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
         let token = bearer(headers)?;
         if token.is_some_and(|it| token::is_over(it, clock::now())) {
@@ -115,7 +116,10 @@ impl Callers {
         }
         let presented = header("x-api-key");
         if presented.is_empty() {
-            let Some(token) = token.filter(|it| !token::is_ours(it)) else { return Err(Unknown::Missing) };
+            let Some(token) = token else { return Err(Unknown::Missing) };
+            if token::is_ours(token) {
+                return self.own(token, scope).await;
+            }
             self.attackers.check(from)?;
             let identity = self.oidc.read(token, named(headers)).await?;
             return Ok(Granted { app: identity.member.app, key_id: None, scopes: identity.scopes });
@@ -135,6 +139,16 @@ impl Callers {
             return Err(Unknown::Credentials); // good, but another application's
         }
         Ok(Granted { app: stored.app, key_id: Some(stored.id), scopes: stored.scopes })
+    }
+
+    /// What an application's own token is good for alone. Where it is not, a key pair is missing (channel API, section 2.4).
+    async fn own(&self, token: &str, scope: Scope) -> Result<Granted, Unknown> {
+        let app = token::claimed(token, clock::now()).ok_or(Unknown::Credentials)?;
+        let claims = self.token(app, token).await?;
+        if claims.sub.is_some() || !TOKEN_SCOPES.contains(&scope) {
+            return Err(Unknown::Missing);
+        }
+        Ok(Granted { app, key_id: None, scopes: TOKEN_SCOPES.to_vec() })
     }
 
     /// Whether the address of a request may try credentials that are checked elsewhere.
@@ -184,7 +198,9 @@ impl Callers {
         if !token::is_ours(pass) {
             self.attackers.check(&from)?; // ours are read at once: a right one is never locked out
         }
-        self.counted(&from, self.read(pass, named).await)
+        let member = self.counted(&from, self.read(pass, named).await)?;
+        acts_for(member.app);
+        Ok(member)
     }
 
     async fn read(&self, pass: &str, named: Option<AppId>) -> Result<Member, Unknown> {
@@ -236,6 +252,11 @@ pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Unknown> {
     if scheme.eq_ignore_ascii_case("bearer") { Ok(Some(token.trim())) } else { Err(Unknown::Credentials) }
 }
 
+/// Whether a token says to be an application's own, and no user's: whoever has it speaks for every user.
+pub fn speaks_for_all(token: &str) -> bool {
+    token::is_ours(token) && token::claims::<Claims>(token).is_some_and(|it| it.sub.is_none())
+}
+
 /// The application that a request names beside its token.
 pub fn named(headers: &HeaderMap) -> Option<AppId> {
     headers.get("x-application-id")?.to_str().ok()?.parse().ok()
@@ -270,7 +291,7 @@ where
 pub fn refused(why: Unknown) -> Problem {
     match why {
         Unknown::Credentials | Unknown::Missing => {
-            let title = "send x-api-key and x-api-secret of your application";
+            let title = "send x-api-key and x-api-secret of your application, or a token that is good for this";
             Problem::new(StatusCode::UNAUTHORIZED, "credentials", title)
         }
         Unknown::Expired => Problem::new(StatusCode::UNAUTHORIZED, "expired", why.to_string()),

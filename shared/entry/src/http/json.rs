@@ -4,9 +4,9 @@ mod strict;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::strict::Strict;
 use super::Problem;
@@ -14,7 +14,8 @@ use super::Problem;
 /// The largest JSON body.
 const MOST: usize = 256 * 1024;
 
-/// A parsed body. An unknown field, a missing one or a wrong type is answered with 422, broken JSON with 400.
+/// A parsed body. An unknown field, a missing one or a wrong type is answered with 422, broken JSON with 400. A POST
+/// without a body says nothing: it is `{}`. (A PUT replaces something, and has to say by what.)
 pub struct Body<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
@@ -23,13 +24,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
         let media_type = kind.split(';').next().unwrap_or_default().trim().to_lowercase();
+        let post = request.method() == Method::POST;
+        let too_large =
+            || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", format!("a body has at most {MOST} bytes"));
+        let bytes = Bytes::from_request(request, state).await.map_err(|_| too_large())?;
+        if bytes.is_empty() && post {
+            return read(&json!({})).map(Self);
+        }
         if media_type != "application/json" {
             let title = "send the body as application/json";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", title));
         }
-        let too_large =
-            || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", format!("a body has at most {MOST} bytes"));
-        let bytes = Bytes::from_request(request, state).await.map_err(|_| too_large())?;
         if bytes.len() > MOST {
             return Err(too_large());
         }
@@ -51,7 +56,6 @@ pub fn read<T: DeserializeOwned>(it: &Value) -> Result<T, Problem> {
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;
-    use serde_json::json;
 
     use super::*;
 
@@ -89,6 +93,27 @@ mod tests {
             assert_eq!(read::<Outer>(&it).unwrap(), want, "{it}");
         }
         assert_eq!(read::<Value>(&json!([1, { "a": 2 }])).unwrap(), json!([1, { "a": 2 }]));
+    }
+
+    #[tokio::test]
+    async fn a_post_may_say_nothing() {
+        #[derive(Debug, Default, PartialEq, Deserialize)]
+        #[serde(default)]
+        struct Free {
+            minutes: Option<u32>,
+        }
+        let request = |method: &str, kind: &str, body: &'static str| {
+            let request = Request::builder().method(method).header(header::CONTENT_TYPE, kind);
+            request.body(axum::body::Body::from(body)).unwrap()
+        };
+        let free = async |method, kind, body| Body::<Free>::from_request(request(method, kind, body), &()).await;
+        assert_eq!(free("POST", "", "").await.unwrap().0, Free::default());
+        assert_eq!(free("POST", "application/json", "").await.unwrap().0, Free::default());
+        assert_eq!(free("POST", "text/plain", "{}").await.err().unwrap().status, 415);
+        assert_eq!(free("PUT", "", "").await.err().unwrap().status, 415);
+        assert_eq!(free("PUT", "application/json", "").await.err().unwrap().status, 400);
+        let inner = Body::<Inner>::from_request(request("POST", "", ""), &()).await;
+        assert_eq!(inner.err().unwrap().status, 422, "what must be there is missed");
     }
 
     #[test]

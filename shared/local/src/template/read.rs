@@ -180,8 +180,14 @@ fn trigger(function: &mut Function, name: &str, node: &Node, names: &Names) -> R
     match kind.text().unwrap_or_default() {
         "HttpApi" => {
             known(it, "route", &["ApiId", "Method", "Path"])?;
-            let method = names.text(needed(it, "Method")?)?.to_uppercase();
-            function.routes.push(Route { method, path: names.text(needed(it, "Path")?)? });
+            // without both it takes what no other route takes (SAM, HttpApi event source)
+            let route = match it.get("Path") {
+                None => Route { method: "ANY".to_owned(), path: DEFAULT_ROUTE.to_owned() },
+                Some(path) => {
+                    Route { method: names.text(needed(it, "Method")?)?.to_uppercase(), path: names.text(path)? }
+                }
+            };
+            function.routes.push(route);
         }
         "SQS" => {
             let keys =

@@ -1,0 +1,166 @@
+//! Content codings (RFC 9110, section 8.4): bodies that arrive compressed, and answers that leave so.
+
+use std::io::{Read, Write};
+
+use axum::body::Bytes;
+use axum::http::StatusCode;
+use axum::http::header::{self, HeaderMap, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use flate2::Compression;
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
+
+use super::Problem;
+
+/// An inflated body at most, in bytes: as much as Lambda hands over of one that is not compressed.
+const MOST: u64 = 6 << 20;
+/// Shorter answers gain nothing.
+const LEAST: usize = 1_024;
+
+/// Why a body is not read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    Coding,
+    Broken,
+    TooLarge,
+}
+
+impl IntoResponse for Unread {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Coding => {
+                let title = "send the body as it is, or compressed by gzip";
+                let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-coding", title);
+                // says what would do (RFC 9110, section 12.5.3)
+                ([(header::ACCEPT_ENCODING, "gzip")], problem).into_response()
+            }
+            Self::Broken => {
+                Problem::new(StatusCode::BAD_REQUEST, "not-gzip", "the body is not what gzip makes").into_response()
+            }
+            Self::TooLarge => {
+                let title = format!("an inflated body has at most {MOST} bytes");
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", title).into_response()
+            }
+        }
+    }
+}
+
+/// A body as it was before it was compressed, and its headers as if it never had been.
+pub(super) fn inflated(headers: &mut HeaderMap, body: Bytes) -> Result<Bytes, Unread> {
+    let all: Vec<&HeaderValue> = headers.get_all(header::CONTENT_ENCODING).iter().collect();
+    let coding = match all[..] {
+        [] => return Ok(body),
+        [one] => one.to_str().unwrap_or_default().trim().to_ascii_lowercase(),
+        _ => return Err(Unread::Coding),
+    };
+    let body = match coding.as_str() {
+        "identity" | "" => body,
+        "gzip" | "x-gzip" => {
+            let mut inflated = Vec::new();
+            let read = MultiGzDecoder::new(&body[..]).take(MOST + 1).read_to_end(&mut inflated);
+            read.map_err(|_| Unread::Broken)?;
+            if inflated.len() as u64 > MOST {
+                return Err(Unread::TooLarge);
+            }
+            inflated.into()
+        }
+        _ => return Err(Unread::Coding),
+    };
+    headers.remove(header::CONTENT_ENCODING);
+    headers.insert(header::CONTENT_LENGTH, body.len().into());
+    Ok(body)
+}
+
+/// An answer's body by gzip, if the client takes that and it gains something.
+pub(super) fn deflated(accepted: &HeaderMap, answer: &HeaderMap, body: &[u8]) -> Option<Vec<u8>> {
+    let kind = answer.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
+    let text = kind.starts_with("text/") || ["json", "javascript", "xml"].iter().any(|it| kind.contains(it));
+    if !text || body.len() < LEAST || answer.contains_key(header::CONTENT_ENCODING) || !takes_gzip(accepted) {
+        return None;
+    }
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(body).ok()?;
+    gzip.finish().ok()
+}
+
+/// Whether a client takes gzip: by its name, or else by `*` (RFC 9110, section 12.5.3).
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(header::ACCEPT_ENCODING).into_iter().filter_map(|it| it.to_str().ok());
+    let (mut named, mut any) = (None, None);
+    for it in lines.flat_map(|it| it.split(',')) {
+        let mut parts = it.split(';').map(str::trim);
+        let coding = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let weight = parts.find_map(|it| it.strip_prefix("q=").or_else(|| it.strip_prefix("Q=")));
+        let takes = weight.is_none_or(|it| it.parse::<f32>().is_ok_and(|it| it > 0.0));
+        match coding.as_str() {
+            "gzip" | "x-gzip" => named = Some(takes),
+            "*" => any = Some(takes),
+            _ => {}
+        }
+    }
+    named.or(any).unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gzip(body: &[u8]) -> Bytes {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(body).unwrap();
+        gzip.finish().unwrap().into()
+    }
+
+    fn coded(coding: &'static str) -> HeaderMap {
+        [(header::CONTENT_ENCODING, HeaderValue::from_static(coding))].into_iter().collect()
+    }
+
+    #[test]
+    fn a_body_is_inflated_up_to_a_bound() {
+        let mut headers = coded("GZip");
+        assert_eq!(inflated(&mut headers, gzip(b"{\"a\":1}")), Ok(Bytes::from_static(b"{\"a\":1}")));
+        assert_eq!((headers.get(header::CONTENT_ENCODING), &headers[header::CONTENT_LENGTH]), (None, &7.into()));
+        let two = [gzip(b"{\"a\""), gzip(b":1}")].concat(); // members follow each other (RFC 1952, section 2.2)
+        assert_eq!(inflated(&mut coded("x-gzip"), two.into()), Ok(Bytes::from_static(b"{\"a\":1}")));
+        let whole = vec![b' '; MOST as usize];
+        assert_eq!(inflated(&mut coded("gzip"), gzip(&whole)).map(|it| it.len()), Ok(whole.len()));
+        assert_eq!(inflated(&mut coded("gzip"), gzip(&[&whole[..], b" "].concat())), Err(Unread::TooLarge));
+    }
+
+    #[test]
+    fn what_is_no_gzip_is_refused() {
+        for (coding, body, want) in [
+            ("br", Bytes::from_static(b"{}"), Unread::Coding),
+            ("gzip, gzip", gzip(b"{}"), Unread::Coding),
+            ("deflate", gzip(b"{}"), Unread::Coding),
+            ("gzip", Bytes::from_static(b"{}"), Unread::Broken),
+            ("gzip", gzip(b"{}").slice(..12), Unread::Broken),
+        ] {
+            assert_eq!(inflated(&mut coded(coding), body), Err(want), "{coding}");
+        }
+        assert_eq!(inflated(&mut coded("identity"), Bytes::from_static(b"{}")), Ok(Bytes::from_static(b"{}")));
+        let refused = Unread::Coding.into_response();
+        assert_eq!(
+            (refused.status().as_u16(), &refused.headers()[header::ACCEPT_ENCODING]),
+            (415, &"gzip".parse().unwrap())
+        );
+    }
+
+    #[test]
+    fn an_answer_is_compressed_for_whoever_takes_it() {
+        for (accepted, want) in [
+            ("gzip", true),
+            ("br, GZIP;q=0.5", true),
+            ("*", true),
+            ("*;q=1, gzip;q=0", false),
+            ("gzip;q=0.000", false),
+            ("identity", false),
+            ("br", false),
+        ] {
+            let headers = [(header::ACCEPT_ENCODING, accepted.parse().unwrap())].into_iter().collect();
+            let answer = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))].into_iter().collect();
+            assert_eq!(deflated(&headers, &answer, &[b'a'; LEAST]).is_some(), want, "{accepted}");
+            assert_eq!(deflated(&headers, &answer, &[b'a'; LEAST - 1]), None);
+        }
+    }
+}
