@@ -2,6 +2,8 @@
 
 mod document;
 mod guide;
+mod operations;
+mod responses;
 
 use axum::Json;
 use axum::extract::Path;
@@ -23,7 +25,7 @@ async fn viewer(Path(path): Path<String>) -> Response {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), entry::Error> {
-    let document = document::document();
+    let document = document::document()?;
     let router = axum::Router::new()
         .route("/docs", get(async || Redirect::permanent("/docs/index.html")))
         .route("/docs/openapi.json", get(async move || Json(document.clone())))

@@ -6,6 +6,8 @@ mod edge;
 pub mod json;
 mod oidc;
 pub mod problem;
+mod query;
+mod rule;
 pub mod token;
 
 use axum::Router;
@@ -24,6 +26,7 @@ pub const TICKET: &str = "tkt_";
 pub use caller::{Callers, Granted, Unknown, bearer, named, refused};
 pub use json::Body;
 pub use problem::Problem;
+pub use query::Parameters;
 
 impl Start {
     /// Serves a router. Paths are the API's own, without a stage; a route or method that is not there is a problem.
