@@ -75,14 +75,9 @@ fn secure(path: &str, operation: &mut Value) {
     };
 }
 
-/// Puts a parameter where it is, and names its bounds. `utoipa` puts the members of a query's struct into the path; all of
-/// them are optional in our handlers.
+/// Names a parameter's bounds and says what it is.
 fn parameter(path: &str, mut it: Value) -> Value {
     let name = it["name"].as_str().unwrap_or_default().to_owned();
-    if it["in"] == "path" && !path.contains(&format!("{{{name}}}")) {
-        it["in"] = json!("query");
-        it["required"] = json!(false);
-    }
     if let Some([kind, _]) = it["schema"]["type"].as_array().map(Vec::as_slice) {
         // absent, not null
         it["schema"]["type"] = kind.clone();
@@ -157,7 +152,7 @@ mod tests {
             "security": [{ "keys": [] }],
             "parameters": [
                 { "name": "id", "in": "path", "required": true, "schema": { "type": "string" } },
-                { "name": "limit", "in": "path", "required": true, "schema": { "type": ["integer", "null"] } },
+                { "name": "limit", "in": "query", "required": false, "schema": { "type": ["integer", "null"] } },
                 { "name": "x-operator-key", "in": "header", "required": false, "schema": { "type": "string" } },
             ],
         });
