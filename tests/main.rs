@@ -8,6 +8,7 @@ mod channels;
 mod contained;
 mod credentials;
 mod deliveries;
+mod described;
 mod docs;
 mod edge;
 mod everything;

@@ -13,6 +13,8 @@ use crate::{PATIENCE, project, runs};
 
 static NODE: OnceCell<PathBuf> = OnceCell::const_new();
 static PYTHON: OnceCell<PathBuf> = OnceCell::const_new();
+static LINTERS: OnceCell<PathBuf> = OnceCell::const_new();
+static CHECKER: OnceCell<PathBuf> = OnceCell::const_new();
 static CHROMIUM: OnceCell<()> = OnceCell::const_new();
 
 /// The folder whose `node_modules` hold the official SignalR client and a driver for browsers.
@@ -54,6 +56,44 @@ pub async fn python() -> &'static PathBuf {
                 std::fs::write(folder.join("installed-3"), "").expect("a file");
             }
             python
+        })
+        .await
+}
+
+/// The folder whose `node_modules` hold validators of descriptions.
+pub async fn linters() -> &'static PathBuf {
+    LINTERS
+        .get_or_init(async || {
+            let folder = project().join("target/test-tools/linters");
+            if !folder.join("installed-1").is_file() {
+                std::fs::create_dir_all(&folder).expect("a folder");
+                let prefix = folder.to_string_lossy().into_owned();
+                let install = ["install", "--no-audit", "--no-fund", "--no-package-lock", "--prefix", &prefix];
+                let packages = ["@stoplight/spectral-cli@6.16.3", "@redocly/cli@2.77.0", "@asyncapi/parser@3.6.6"];
+                let done = runs("npm", &[&install[..], &packages].concat()).await;
+                assert!(done, "the tests need Node.js 20 and npm: apt-get install nodejs npm");
+                std::fs::write(folder.join("installed-1"), "").expect("a file");
+            }
+            folder
+        })
+        .await
+}
+
+/// A Python environment with validators of descriptions, apart from the clients: they need many packages.
+pub async fn checker() -> &'static PathBuf {
+    CHECKER
+        .get_or_init(async || {
+            let folder = project().join("target/test-tools/checker");
+            if !folder.join("installed-1").is_file() {
+                let made = runs("python3", &["-m", "venv", &folder.to_string_lossy()]).await;
+                let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+                let packages = ["openapi-spec-validator==0.9.0"];
+                let python = folder.join("bin/python");
+                let done = made && runs(&python.to_string_lossy(), &[&install[..], &packages].concat()).await;
+                assert!(done, "the tests need Python 3 with venv and pip: apt-get install python3-venv");
+                std::fs::write(folder.join("installed-1"), "").expect("a file");
+            }
+            folder
         })
         .await
 }

@@ -19,7 +19,7 @@ use crate::manager::{Manager, Operator};
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ApplicationIn {
-    #[schema(example = "newsroom")]
+    #[schema(example = "newsroom", min_length = 1, max_length = 100)]
     name: String,
     /// Faces are biometric data: off unless switched on here.
     #[serde(default)]

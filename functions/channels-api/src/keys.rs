@@ -39,6 +39,7 @@ pub(crate) struct KeyIn {
 pub(crate) struct OverlapIn {
     /// How long the old one stays good: 0 to 604800, by default 86400
     #[serde(default)]
+    #[schema(minimum = 0, maximum = 604_800)]
     pub(crate) overlap_seconds: Option<u32>,
 }
 

@@ -6,6 +6,7 @@ mod deliveries;
 mod dto;
 mod explain;
 mod fields;
+mod forms;
 mod keys;
 mod manager;
 mod replay;

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use crate::State;
 use crate::deliveries::channel;
+use crate::forms::ReplayForm;
 use published::Caller;
 use published::Form;
 use published::{Envelope, Refusal};
@@ -43,7 +44,7 @@ pub(crate) struct ReplayOut {
 /// those of the first time. What is not held any more is refused with 410: a replay is whole or it is not done.
 #[utoipa::path(post, path = "/api/v1/Notification/Replay", tag = "Deliveries", security(("keys" = [])),
     params(("applicationId" = String, Query), ("configurationId" = String, Query)),
-    request_body(content_type = "application/json", content = Object, description = "after, since, until, failed"),
+    request_body(content = ReplayForm, content_type = "application/json"),
     responses((status = 200, body = ReplayOut), (status = 400, body = Envelope), (status = 410, body = Envelope)))]
 pub(crate) async fn replay(
     Shared(state): Shared<State>,

@@ -17,6 +17,7 @@ use time::Duration;
 use utoipa::ToSchema;
 
 use crate::State;
+use crate::forms::SecretForm;
 use published::Caller;
 use published::Form;
 use published::caller::application_id;
@@ -51,7 +52,7 @@ pub(crate) async fn jwks(Shared(state): Shared<State>, uri: axum::http::Uri) -> 
 /// 86400); 0 ends all others at once, after a leak. While an overlap is open, only `force=true` begins another one.
 #[utoipa::path(post, path = "/api/v1/Notification/ChannelConfiguration/WebHook/RotateSecret", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query), ("configurationId" = String, Query)),
-    request_body(content_type = "application/json", content = Object, description = "overlapSeconds, force, signingSecret"),
+    request_body(content = SecretForm, content_type = "application/json"),
     responses((status = 200, body = SecretOut), (status = 404, body = Envelope), (status = 409, body = Envelope)))]
 pub(crate) async fn rotate(
     Shared(state): Shared<State>,

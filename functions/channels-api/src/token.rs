@@ -17,6 +17,7 @@ use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
 use crate::State;
+use crate::forms::{GenerateForm, RefreshForm};
 use published::Form;
 use published::caller::refused;
 use published::{Envelope, Refusal};
@@ -40,7 +41,7 @@ pub(crate) struct TokenOut {
 
 /// Issues a token. Fields: `applicationId` (also as `urn:uuid:…`) and `jwtPrivateKey`.
 #[utoipa::path(post, path = "/api/v1/Authorization/GenerateJwtToken", tag = "Applications",
-    request_body(content_type = "application/json", content = Object, description = "applicationId, jwtPrivateKey"),
+    request_body(content = GenerateForm, content_type = "application/json"),
     responses((status = 200, body = TokenOut), (status = 401, body = Envelope)))]
 pub(crate) async fn generate(
     Shared(state): Shared<State>,
@@ -61,7 +62,7 @@ pub(crate) async fn generate(
 /// Issues a new token for a refresh token, and a new refresh token with it. Each is good once: if one is presented a
 /// second time, somebody has a copy, and all that came of it are void. Fields: `applicationId` and `refreshToken`.
 #[utoipa::path(post, path = "/api/v1/Authorization/RefreshJwtToken", tag = "Applications",
-    request_body(content_type = "application/json", content = Object, description = "applicationId, refreshToken"),
+    request_body(content = RefreshForm, content_type = "application/json"),
     responses((status = 200, body = TokenOut), (status = 401, body = Envelope)))]
 pub(crate) async fn refresh(
     Shared(state): Shared<State>,

@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 use crate::State;
 use crate::dto::Configuration;
 use crate::fields;
+use crate::forms::{RabbitForm, SignalRForm, WebhookForm};
 use published::Caller;
 use published::Form;
 use published::{Envelope, Refusal, Verb};
@@ -25,7 +26,7 @@ use published::{Envelope, Refusal, Verb};
 /// `signingSecret` (`whsec_…`; made if absent). With the header `X-Extended: true` the answer shows that secret, this once.
 #[utoipa::path(post, path = "/api/v1/Notification/ChannelConfiguration/WebHook", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query), ("X-Extended" = Option<bool>, Header)),
-    request_body(content_type = "multipart/form-data", content = Object, description = "webHookUrl, retryCount, exponentialBackoffFactor, isActive, includeImageData, format, types, filter, maxPerSecond, everyProgress, schedule, signingSecret"),
+    request_body(content = WebhookForm, content_type = "multipart/form-data"),
     responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 401, body = Envelope)))]
 pub(crate) async fn create_webhook(
     Shared(state): Shared<State>,
@@ -40,7 +41,7 @@ pub(crate) async fn create_webhook(
 /// moves to another origin gets a new signing secret, which `X-Extended: true` shows; so does `RotateSecret` later.
 #[utoipa::path(put, path = "/api/v1/Notification/ChannelConfiguration/WebHook", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query), ("configurationId" = String, Query)),
-    request_body(content_type = "multipart/form-data", content = Object, description = "as for POST"),
+    request_body(content = WebhookForm, content_type = "multipart/form-data"),
     responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 404, body = Envelope)))]
 pub(crate) async fn update_webhook(
     Shared(state): Shared<State>,
@@ -55,7 +56,7 @@ pub(crate) async fn update_webhook(
 /// `isActive`, `includeImageData`; our additions as for webhooks.
 #[utoipa::path(post, path = "/api/v1/Notification/ChannelConfiguration/RabbitMQ", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query)),
-    request_body(content_type = "multipart/form-data", content = Object, description = "url, username, password, queueName, isActive, includeImageData, format, types, filter, maxPerSecond, everyProgress, schedule, retryCount, exponentialBackoffFactor"),
+    request_body(content = RabbitForm, content_type = "multipart/form-data"),
     responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 401, body = Envelope)))]
 pub(crate) async fn create_rabbit(
     Shared(state): Shared<State>,
@@ -69,7 +70,7 @@ pub(crate) async fn create_rabbit(
 /// Replaces a RabbitMQ configuration. A password that is empty, absent or masked stays as it was.
 #[utoipa::path(put, path = "/api/v1/Notification/ChannelConfiguration/RabbitMQ", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query), ("configurationId" = String, Query)),
-    request_body(content_type = "multipart/form-data", content = Object, description = "as for POST"),
+    request_body(content = RabbitForm, content_type = "multipart/form-data"),
     responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 404, body = Envelope)))]
 pub(crate) async fn update_rabbit(
     Shared(state): Shared<State>,
@@ -84,7 +85,7 @@ pub(crate) async fn update_rabbit(
 /// `ReceiveNotification`), `accessToken`, `isActive`, `includeImageData`; our additions as for webhooks.
 #[utoipa::path(post, path = "/api/v1/Notification/ChannelConfiguration/SignalR", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query)),
-    request_body(content_type = "multipart/form-data", content = Object, description = "hubUrl, hubMethod, accessToken, isActive, includeImageData, format, types, filter, maxPerSecond, everyProgress, schedule, retryCount, exponentialBackoffFactor"),
+    request_body(content = SignalRForm, content_type = "multipart/form-data"),
     responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 401, body = Envelope)))]
 pub(crate) async fn create_signal_r(
     Shared(state): Shared<State>,
@@ -98,7 +99,7 @@ pub(crate) async fn create_signal_r(
 /// Replaces a SignalR configuration. A token that is empty, absent or masked stays as it was.
 #[utoipa::path(put, path = "/api/v1/Notification/ChannelConfiguration/SignalR", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query), ("configurationId" = String, Query)),
-    request_body(content_type = "multipart/form-data", content = Object, description = "as for POST"),
+    request_body(content = SignalRForm, content_type = "multipart/form-data"),
     responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 404, body = Envelope)))]
 pub(crate) async fn update_signal_r(
     Shared(state): Shared<State>,

@@ -1,30 +1,67 @@
 //! The description of all HTTP routes, out of the functions that serve them.
 
+use serde_json::{Value, json};
 use utoipa::OpenApi;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+
+use crate::{operations, responses};
 
 /// What all routes have in common.
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "Notifications API",
-    description = "New media is found, analysed and announced. Beside this description there is a [guide](/docs/guide)."
-))]
+#[openapi(
+    info(
+        title = "Notifications API",
+        description = "New media is found, analysed and announced. Beside this description there is a [guide](/docs/guide).",
+        license(name = "MIT", identifier = "MIT")
+    ),
+    servers((url = "/", description = "This deployment"))
+)]
 struct Api;
 
-pub(crate) fn document() -> utoipa::openapi::OpenApi {
+/// What is under each tag.
+const TAGS: &[(&str, &str)] = &[
+    ("Applications", "Tenants, their keys and their tokens"),
+    ("Buckets", "Where media is found, and scans of it"),
+    ("Channels", "Where notifications go: webhooks, RabbitMQ queues and SignalR hubs"),
+    ("Deliveries", "What became of notifications at channels"),
+    ("Groups", "Notifications for groups of users, and for everyone"),
+    ("Iconik", "The connection to Iconik, and what Iconik calls"),
+    ("Images", "Pictures for advertisements"),
+    ("Inbox", "Notifications of users"),
+    ("Inbox, as the seed has it", "The inbox for clients that know no application"),
+    ("Items", "Media that was found, and its results"),
+    ("Settings", "Settings of an application"),
+    ("Sockets", "Tickets, tokens, connections and their groups"),
+    ("Types", "JSON Schemas of notifications' data"),
+];
+
+/// The document, OpenAPI 3.1.
+///
+/// # Errors
+///
+/// It cannot be written as JSON.
+pub(crate) fn document() -> Result<Value, serde_json::Error> {
     let mut api = Api::openapi();
     api.merge(media_api::openapi());
     api.merge(channels_api::openapi());
     api.merge(iconik_webhook::openapi());
     api.merge(inbox_api::openapi());
     api.merge(images_api::openapi());
-    let components = api.components.get_or_insert_default();
-    // one scheme stands for the pair: `x-api-secret` goes beside it
-    let key = ApiKey::Header(ApiKeyValue::with_description("x-api-key", "with x-api-secret beside it"));
-    components.add_security_scheme("keys", SecurityScheme::ApiKey(key));
-    let secret = ApiKey::Header(ApiKeyValue::new("x-api-secret"));
-    components.add_security_scheme("secret", SecurityScheme::ApiKey(secret));
-    // a user's own: for its inbox, its groups and its sockets
-    components.add_security_scheme("user", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
-    api
+    let mut document = serde_json::to_value(api)?;
+    document["components"]["securitySchemes"] = operations::schemes();
+    let mut used = std::collections::BTreeSet::new();
+    for (path, methods) in document["paths"].as_object_mut().into_iter().flatten() {
+        for (method, operation) in methods.as_object_mut().into_iter().flatten() {
+            operations::complete(path, method, operation);
+            responses::complete(path, operation);
+            used.extend(
+                operation["tags"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned),
+            );
+        }
+    }
+    let tag = |name: String| {
+        let known = TAGS.iter().find(|it| it.0 == name).map_or("", |it| it.1);
+        json!({ "name": name, "description": known })
+    };
+    document["tags"] = used.into_iter().map(tag).collect();
+    Ok(document)
 }

@@ -2,6 +2,8 @@
 
 mod document;
 mod guide;
+mod operations;
+mod responses;
 
 use axum::body::Bytes;
 use axum::extract::Path;
@@ -38,7 +40,7 @@ async fn start() -> Redirect {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), entry::Error> {
-    let document = Bytes::from(document::document().to_json()?);
+    let document = Bytes::from(serde_json::to_vec(&document::document()?)?);
     let router = axum::Router::new()
         .route("/", get(async || Redirect::temporary("/docs")))
         .route("/docs", get(start))

@@ -16,6 +16,7 @@ use published::{Caller, Envelope, Form, Refusal};
 
 use crate::State;
 use crate::fields::Fields;
+use crate::forms::{PictureForm, UploadForm};
 use crate::look::ProcessOut;
 
 /// Processes of one application that are under way at once.
@@ -28,8 +29,8 @@ const MOST_OPEN: usize = 100;
 /// Each task ends in a `…TaskCompleted` message, all of them in `…Progress`. Without an active channel: 404.
 #[utoipa::path(post, path = "/api/v1/Image/Generation/AdCreativesByKind", tag = "Images", security(("keys" = [])),
     params(("applicationId" = String, Query)),
-    request_body(content_type = "multipart/form-data", content = Object, description = "renderKind, userId, uploadedImage | productImageUrl | itemId, mainHeadline, color1Hex, crop, format, quality"),
-    responses((status = 200, body = ProcessOut), (status = 400, body = Envelope), (status = 404, body = Envelope)))]
+    request_body(content((UploadForm = "multipart/form-data"), (PictureForm = "application/x-www-form-urlencoded"), (PictureForm = "application/json"))),
+    responses((status = 200, body = ProcessOut), (status = 400, body = Envelope), (status = 404, body = Envelope), (status = 409, body = Envelope)))]
 pub(crate) async fn generate(
     Shared(state): Shared<State>,
     caller: Caller,

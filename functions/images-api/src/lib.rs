@@ -1,6 +1,7 @@
 //! The routes of image tasks. A library beside its program, so that `docs-api` can describe them.
 
 mod fields;
+mod forms;
 mod generate;
 mod look;
 

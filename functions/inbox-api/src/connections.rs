@@ -48,7 +48,7 @@ impl From<Connection> for ConnectionOut {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Word {
     /// 1 to 100 characters
-    #[schema(example = "Refresh")]
+    #[schema(example = "Refresh", min_length = 1, max_length = 100)]
     target: String,
     #[serde(default)]
     #[schema(value_type = Vec<Object>)]

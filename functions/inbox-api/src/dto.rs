@@ -20,17 +20,18 @@ const MOST_DATA: usize = 32 * 1024;
 pub(crate) struct NotificationIn {
     /// Dotted words of letters, digits, `_` and `-`; by default `notification`
     #[serde(default, rename = "type")]
-    #[schema(example = "message.received")]
+    #[schema(example = "message.received", max_length = 100, pattern = "^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$")]
     kind: Option<String>,
     /// 1 to 200 characters
-    #[schema(example = "New Message Received")]
+    #[schema(example = "New Message Received", min_length = 1, max_length = 200)]
     pub(crate) title: String,
     /// At most 4,000 characters
     #[serde(default)]
+    #[schema(max_length = 4_000)]
     pub(crate) description: String,
     /// A category of the sender's own, at most 100 characters
     #[serde(default)]
-    #[schema(example = "MESSAGE")]
+    #[schema(example = "MESSAGE", max_length = 100)]
     pub(crate) identifier: String,
     /// Anything more, at most 32 KB
     #[serde(default)]
@@ -38,17 +39,19 @@ pub(crate) struct NotificationIn {
     data: Option<Value>,
     /// Where it leads to, at most ten
     #[serde(default)]
+    #[schema(max_items = 10)]
     links: Vec<Link>,
     /// 1 to 10, by default 5
     #[serde(default)]
+    #[schema(minimum = 1, maximum = 10)]
     priority: Option<u8>,
     /// RFC 3339, within 30 days: from then on it is in no list and no count
     #[serde(default)]
-    #[schema(example = "2026-11-22T12:00:00Z")]
+    #[schema(format = DateTime)]
     expires_at: Option<String>,
     /// It replaces the one before it with the same key, at most 100 characters: progress need not pile up
     #[serde(default)]
-    #[schema(example = "render 17")]
+    #[schema(example = "render 17", min_length = 1, max_length = 100)]
     collapse_key: Option<String>,
 }
 
@@ -57,8 +60,10 @@ pub(crate) struct NotificationIn {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Link {
     /// An `https:` address, or a path that begins with `/`
+    #[schema(max_length = 2_048, pattern = "^(https://|/)", example = "/news/17")]
     href: String,
     #[serde(default)]
+    #[schema(max_length = 200)]
     title: Option<String>,
 }
 

@@ -1,14 +1,13 @@
 //! Reading: an inbox from a cursor on or from its newest back, one notification, counts.
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State as Shared};
+use axum::extract::{Path, State as Shared};
 use axum::http::StatusCode;
 use domain::AppId;
 use domain::inbox::{Entry, Marks};
 use domain::notification::{Notification, NotificationId, Place, Stream};
 use entry::clock;
-use entry::http::Problem;
+use entry::http::{Parameters, Problem};
 use inbox::escalation;
 use inbox::reading::{self, gap};
 use inbox::{CountsOut, Cursor, NotificationOut};
@@ -73,7 +72,7 @@ pub(crate) async fn list(
     Shared(state): Shared<State>,
     Reader(app): Reader,
     Path(user): Path<String>,
-    filter: Result<Query<Filter>, QueryRejection>,
+    Parameters(filter): Parameters<Filter>,
 ) -> Result<Json<InboxPage>, Problem> {
     let stream = stream(&user)?;
     let marks = state.table.marks(app, &user).await?;
@@ -87,7 +86,7 @@ pub(crate) async fn of_group(
     Shared(state): Shared<State>,
     Reader(app): Reader,
     Path(name): Path<String>,
-    filter: Result<Query<Filter>, QueryRejection>,
+    Parameters(filter): Parameters<Filter>,
 ) -> Result<Json<InboxPage>, Problem> {
     narrowed(&state, app, group(&name)?, &Marks::default(), filter).await
 }
@@ -98,7 +97,7 @@ pub(crate) async fn of_group(
 pub(crate) async fn of_everyone(
     Shared(state): Shared<State>,
     Reader(app): Reader,
-    filter: Result<Query<Filter>, QueryRejection>,
+    Parameters(filter): Parameters<Filter>,
 ) -> Result<Json<InboxPage>, Problem> {
     narrowed(&state, app, Stream::Everyone, &Marks::default(), filter).await
 }
@@ -117,10 +116,8 @@ async fn narrowed(
     app: AppId,
     stream: Stream,
     marks: &Marks,
-    filter: Result<Query<Filter>, QueryRejection>,
+    filter: Filter,
 ) -> Result<Json<InboxPage>, Problem> {
-    let Query(filter) =
-        filter.map_err(|it| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", it.body_text()))?;
     let limit = filter.limit.unwrap_or(20);
     if !(1..=100).contains(&limit) {
         return Err(Problem::invalid("limit", "1 to 100"));

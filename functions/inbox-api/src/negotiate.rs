@@ -1,16 +1,15 @@
 //! SignalR's negotiation: who wants in is checked, and gets the id of a connection (realtime, section 8.1, form 1).
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State as Shared};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::State as Shared;
+use axum::http::HeaderMap;
 use domain::AppId;
 use domain::id::sha256_hex;
 use domain::millis;
 use domain::notification::{NAME_RULE, is_name};
 use domain::socket::{Hub, Member};
 use entry::clock;
-use entry::http::{Problem, refused};
+use entry::http::{Parameters, Problem, refused};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -56,10 +55,10 @@ pub(crate) struct Transport {
 pub(crate) async fn negotiate(
     Shared(state): Shared<State>,
     headers: HeaderMap,
-    ask: Result<Query<Ask>, QueryRejection>,
+    ask: Result<Parameters<Ask>, Problem>,
 ) -> Result<Json<Negotiated>, Problem> {
     let caller = caller(&state, &headers).await?;
-    let Query(ask) = ask.map_err(|it| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", it.body_text()))?;
+    let Parameters(ask) = ask?;
     let now = clock::now();
     let member = match caller {
         Caller::User(member) => member,

@@ -27,9 +27,11 @@ const MOST_MINUTES: u32 = 24 * 60;
 pub(crate) struct PassIn {
     /// Groups whose notifications the user is told as well, at most 20
     #[serde(default)]
+    #[schema(max_items = 20)]
     groups: Vec<String>,
     /// How long a token is good: 1 to 1,440, by default 60
     #[serde(default)]
+    #[schema(minimum = 1, maximum = 1_440)]
     minutes: Option<u32>,
 }
 

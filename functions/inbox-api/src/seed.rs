@@ -1,7 +1,7 @@
 //! The seed's own routes, for the clients that it has: without a version, in its shapes.
 
 use axum::Json;
-use axum::extract::{FromRequestParts, Path, Query, State as Shared};
+use axum::extract::{FromRequestParts, Path, State as Shared};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use domain::AppId;
@@ -9,7 +9,7 @@ use domain::inbox::{Change, Marks, UPDATED, is_change};
 use domain::notification::{Notification, NotificationId, Stream};
 use entry::clock;
 use entry::http::caller::Caller;
-use entry::http::{Body, Problem, acts_for};
+use entry::http::{Body, Parameters, Problem, acts_for};
 use inbox::reading::unread;
 use inbox::shown::SEED_TIME;
 use inbox::{SeedOut, marking};
@@ -131,7 +131,7 @@ pub(crate) async fn of_user(
     Shared(state): Shared<State>,
     Somebody(app): Somebody,
     Path(user): Path<String>,
-    Query(which): Query<Which>,
+    Parameters(which): Parameters<Which>,
 ) -> Result<Json<Vec<SeedOut>>, Problem> {
     let stream = stream(&user)?;
     let marks = state.table.marks(app, &user).await?;

@@ -145,6 +145,7 @@ fn wanted(mut news: News, preferences: &Preferences, now: OffsetDateTime) -> Opt
 #[serde(deny_unknown_fields)]
 pub(crate) struct Many {
     /// 1 to 100
+    #[schema(min_items = 1, max_items = 100)]
     users: Vec<String>,
     #[schema(value_type = NotificationIn)]
     notification: Value,

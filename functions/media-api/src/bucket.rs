@@ -3,15 +3,14 @@
 mod dto;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State as Shared};
+use axum::extract::{Path, State as Shared};
 use axum::http::StatusCode;
 use domain::bucket::{Bucket, ScanState};
 use domain::order::ScanOrder;
 use domain::{AppId, BucketId};
 use entry::clock;
 use entry::http::caller::Caller;
-use entry::http::{Body, Problem};
+use entry::http::{Body, Parameters, Problem};
 use serde::{Deserialize, Serialize};
 use time::Duration;
 use utoipa::{IntoParams, ToSchema};
@@ -141,9 +140,8 @@ pub(crate) async fn scan(
     Shared(state): Shared<State>,
     Caller(app): Caller,
     Path(id): Path<String>,
-    how: Result<Query<How>, QueryRejection>,
+    Parameters(how): Parameters<How>,
 ) -> Result<(StatusCode, Json<Ordered>), Problem> {
-    let Query(how) = how.map_err(|it| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", it.body_text()))?;
     let bucket = find(&state, app, &id).await?;
     let scan = format!("{}-r{}", &bucket.id.to_string()[4..16], clock::word(10));
     let at = domain::millis(clock::now());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::{Path, Query, State as Shared};
+use axum::extract::{Path, State as Shared};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::bucket::System;
@@ -11,8 +11,8 @@ use domain::item::{Item, Status};
 use domain::processing;
 use domain::{AppId, ItemId, cursor};
 use entry::clock;
-use entry::http::Problem;
 use entry::http::caller::Caller;
+use entry::http::{Parameters, Problem};
 use serde::Deserialize;
 use serde_json::Value;
 use table::{Committed, PageCursor, Wanted};
@@ -86,10 +86,8 @@ impl Filter {
 pub(crate) async fn list(
     Shared(state): Shared<State>,
     Caller(app): Caller,
-    filter: Result<Query<Filter>, axum::extract::rejection::QueryRejection>,
+    Parameters(filter): Parameters<Filter>,
 ) -> Result<Json<Page<ItemOut>>, Problem> {
-    let Query(filter) =
-        filter.map_err(|it| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", it.body_text()))?;
     let wanted = filter.wanted()?;
     let full = match filter.results.as_deref() {
         None | Some("counts") => false,

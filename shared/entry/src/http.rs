@@ -10,6 +10,8 @@ pub mod json;
 mod oidc;
 mod pages;
 pub mod problem;
+mod query;
+mod rule;
 pub mod token;
 
 use std::convert::Infallible;
@@ -33,6 +35,7 @@ pub use front::SAME_FOR_ALL;
 pub use json::Body;
 pub use pages::{Listed, Pages};
 pub use problem::Problem;
+pub use query::Parameters;
 
 impl Start {
     /// Serves a router. Paths are the API's own, without a stage; a route or method that is not there is a problem.

@@ -16,13 +16,13 @@ use utoipa::ToSchema;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct BucketIn {
     /// `datacore` (the seed's S3Bucket) or `objectmatrix` (its OMS3Bucket: a vault behind S3Connect)
-    #[schema(example = "datacore")]
+    #[schema(example = "datacore", pattern = "^(datacore|objectmatrix)$")]
     system: String,
     /// The S3 front end; path style is used. Without it, the settings' `datacore_endpoint`.
     #[schema(example = "https://win-demo.cloud.example.com")]
     #[serde(default)]
     endpoint: Option<String>,
-    #[schema(example = "rushes")]
+    #[schema(example = "rushes", min_length = 1, max_length = 255, pattern = "^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
     bucket: String,
     /// The region that requests over S3 are signed for, by default `us-east-1`; a region's name is 1 to 63 letters, digits and
     /// hyphens
@@ -31,12 +31,15 @@ pub(crate) struct BucketIn {
     region: Option<String>,
     /// Keys must begin with one of these.
     #[serde(default)]
+    #[schema(max_items = 20)]
     prefixes: Vec<String>,
     /// Keys must end with one of these.
     #[serde(default)]
+    #[schema(max_items = 20)]
     suffixes: Vec<String>,
     /// `image/*`, `video/mp4`; none means all that the processor takes.
     #[serde(default)]
+    #[schema(max_items = 20)]
     mime_types: Vec<String>,
     /// `rate(5 minutes)` or `cron(0 12 * * ? *)`, UTC
     #[schema(example = "rate(5 minutes)")]
@@ -45,12 +48,13 @@ pub(crate) struct BucketIn {
     active: bool,
     /// `FacialRecognition`
     #[serde(default = "faces")]
-    #[schema(example = "FacialRecognition")]
+    #[schema(example = "FacialRecognition", pattern = "^FacialRecognition$")]
     processor: String,
     #[serde(default)]
     settings: SettingsIn,
     /// 1 to 10, by default 5; from 8 on, items take the short queue
     #[serde(default = "usual_priority")]
+    #[schema(minimum = 1, maximum = 10)]
     priority: u8,
     /// DataCore: `listing` (every key, over S3) or `search` (what was changed, over SCSP, with `credentials` as user and
     /// password)
@@ -58,6 +62,7 @@ pub(crate) struct BucketIn {
     poll: Option<String>,
     /// With `search`: all is walked every so many scans, by default 60
     #[serde(default)]
+    #[schema(minimum = 2, maximum = 10_000)]
     full_walk_every: Option<u32>,
     /// Results are also written beside the media, as `.ai/<name>.json`; a vault that refuses to be written to fails
     /// nothing.
@@ -75,10 +80,13 @@ pub(crate) struct SettingsIn {
     /// `embedded`
     backend: Option<String>,
     /// Frames per second that are looked at, 0.1 to 10
+    #[schema(minimum = 0.1, maximum = 10)]
     sample_fps: Option<f32>,
     /// Smallest face in pixels, 20 to 1000
+    #[schema(minimum = 20, maximum = 1_000)]
     min_face_px: Option<u32>,
     /// Detections under this score are dropped
+    #[schema(exclusive_minimum = 0, maximum = 100)]
     score_threshold: Option<f64>,
 }
 

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use self::strict::Strict;
-use super::Problem;
+use super::{Problem, rule};
 
 /// The largest JSON body.
 const MOST: usize = 256 * 1024;
@@ -48,8 +48,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 pub fn read<T: DeserializeOwned>(it: &Value) -> Result<T, Problem> {
     serde_path_to_error::deserialize(Strict(it)).map_err(|why| {
         let path = why.path().to_string();
-        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", why.into_inner().to_string());
-        if path == "." { problem } else { Problem { field: Some(path), ..problem } }
+        rule::broken(if path == "." { "" } else { &path }, &why.into_inner().to_string())
     })
 }
 
@@ -123,7 +122,7 @@ mod tests {
             (json!({ "inner": [[1]] }), Some("inner[0]")),
             (json!({ "inner": [{ "number": 1 }, { "number": 256 }] }), Some("inner[1].number")),
             (json!({ "one": [1] }), Some("one")),
-            (json!({ "one": {} }), Some("one")),
+            (json!({ "one": {} }), Some("one.number")),
             (json!({ "name": 1 }), Some("name")),
             (json!({ "kind": "other" }), Some("kind")),
             (json!("a"), None),
@@ -134,5 +133,8 @@ mod tests {
         }
         let unknown = read::<Outer>(&json!({ "nmae": "a" })).unwrap_err();
         assert!(unknown.title.contains("nmae"), "{}", unknown.title);
+        assert_eq!(unknown.field.as_deref(), Some("nmae"));
+        let too_much = read::<Outer>(&json!({ "inner": [{ "number": 256 }] })).unwrap_err();
+        assert_eq!(too_much.detail, "inner[0].number: a whole number from 0 to 255 is expected");
     }
 }

@@ -18,6 +18,8 @@ pub struct Problem {
     pub kind: String,
     pub title: String,
     pub status: u16,
+    /// The title, behind the field that it is about.
+    pub detail: String,
     /// The field that is wrong, if one is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
@@ -28,9 +30,11 @@ pub struct Problem {
 
 impl Problem {
     pub fn new(status: StatusCode, code: &str, title: impl Into<String>) -> Self {
+        let title = title.into();
         Self {
             kind: format!("about:blank#{code}"),
-            title: title.into(),
+            detail: title.clone(),
+            title,
             status: status.as_u16(),
             field: None,
             retry_after: None,
@@ -39,7 +43,15 @@ impl Problem {
 
     /// Something that the caller sent cannot be.
     pub fn invalid(field: &str, title: impl Into<String>) -> Self {
-        Self { field: Some(field.to_owned()), ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", title) }
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", title).about(field)
+    }
+
+    /// The same problem, of a field; an empty name is none.
+    pub fn about(self, field: &str) -> Self {
+        if field.is_empty() {
+            return self;
+        }
+        Self { detail: format!("{field}: {}", self.title), field: Some(field.to_owned()), ..self }
     }
 
     /// Somebody asks too much; after so many seconds it is good again.

@@ -1,0 +1,170 @@
+//! What operations have in common and no handler repeats: ids, credentials, and bounds of parameters by their names.
+
+use serde_json::{Map, Value, json};
+
+/// How callers may prove who they are.
+pub(crate) fn schemes() -> Value {
+    let header =
+        |name: &str, text: &str| json!({ "type": "apiKey", "in": "header", "name": name, "description": text });
+    json!({
+        "key": header("x-api-key", "A key; `x-api-secret` goes with it"),
+        "secret": header("x-api-secret", "The secret of the key"),
+        "token": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A token of an OpenID Connect issuer that the application trusts; at an inbox also the token of its user",
+        },
+        "operator": header("x-operator-key", "The key whose hash the deployment knows (parameter `OperatorKeyHash`)"),
+        "webhook": header("x-webhook-secret", "The secret of the application's webhooks at Iconik"),
+    })
+}
+
+/// Gives an operation its id, says what it takes to call it, and what its parameters may be.
+pub(crate) fn complete(path: &str, method: &str, operation: &mut Value) {
+    operation["operationId"] = json!(id(path, method));
+    if operation["description"].is_null() {
+        operation["description"] = operation["summary"].clone();
+    }
+    secure(path, operation);
+    let taken = operation["parameters"].as_array().cloned().unwrap_or_default();
+    let kept = taken.into_iter().filter(|it| !is_credential(it)).map(|it| parameter(path, it));
+    let kept: Vec<Value> = kept.collect();
+    if let Some(members) = operation.as_object_mut() {
+        members.insert("parameters".to_owned(), Value::Array(kept));
+    }
+}
+
+/// The method and the words of the path: `getMediaBucketsById`. A method and a path have one operation.
+fn id(path: &str, method: &str) -> String {
+    let mut id = method.to_owned();
+    let words = path.trim_start_matches("/api/v1").split(['/', '.', '-']).filter(|it| !it.is_empty());
+    for word in words {
+        let name = word.trim_matches(['{', '}']);
+        if name.len() < word.len() {
+            id.push_str("By");
+        }
+        let mut letters = name.chars();
+        id.extend(letters.next().map(|it| it.to_ascii_uppercase()));
+        id.push_str(letters.as_str());
+    }
+    id
+}
+
+/// Headers that the schemes describe: who calls fills them in once.
+fn is_credential(parameter: &Value) -> bool {
+    parameter["in"] == "header" && matches!(parameter["name"].as_str(), Some("x-operator-key" | "x-webhook-secret"))
+}
+
+/// Members of one requirement belong together, requirements are alternatives (OpenAPI 3.1, section 4.8.30).
+fn secure(path: &str, operation: &mut Value) {
+    let (pair, token) = (json!({ "key": [], "secret": [] }), json!({ "token": [] }));
+    let operator = json!({ "operator": [] });
+    let named = |name: &str| {
+        let taken = operation["parameters"].as_array();
+        taken.is_some_and(|all| all.iter().any(|it| it["name"] == name))
+    };
+    let secured = operation["security"].as_array().is_some_and(|it| !it.is_empty());
+    operation["security"] = match secured {
+        true if named("x-operator-key") => json!([pair, token, operator]),
+        true => json!([pair, token]),
+        false if named("x-operator-key") => json!([operator]),
+        false if named("x-webhook-secret") => json!([{ "webhook": [] }]),
+        // or none, where the deployment says so (`InboxAuth=open`)
+        false if path.starts_with("/notifications/") => json!([pair, token, {}]),
+        false => json!([]),
+    };
+}
+
+/// Names a parameter's bounds and says what it is.
+fn parameter(path: &str, mut it: Value) -> Value {
+    let name = it["name"].as_str().unwrap_or_default().to_owned();
+    if let Some([kind, _]) = it["schema"]["type"].as_array().map(Vec::as_slice) {
+        // absent, not null
+        it["schema"]["type"] = kind.clone();
+    }
+    let (schema, text) = known(path, &name);
+    if let Some(members) = it["schema"].as_object_mut() {
+        members.extend(schema);
+    }
+    if it["description"].is_null() && !text.is_empty() {
+        it["description"] = json!(text);
+    }
+    it
+}
+
+/// What a parameter may be, and what it is. Ids that cannot be are answered as ids that are not there: they have no bounds.
+fn known(path: &str, name: &str) -> (Map<String, Value>, &'static str) {
+    let (schema, text) = match name {
+        "applicationId" => (json!({ "format": "uuid" }), "The application"),
+        "configurationId" => (json!({ "format": "uuid" }), "The channel configuration"),
+        "user" | "group" => (
+            json!({ "minLength": 1, "maxLength": 128, "pattern": "^[^/\\x00-\\x1f\\x7f-\\x9f\\ufffd]+$" }),
+            "1 to 128 characters without slashes and control characters, and neither `.` nor `..`",
+        ),
+        "type" if path.ends_with("{type}") => (
+            json!({ "minLength": 1, "maxLength": 100, "pattern": "^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$" }),
+            "Dotted words of letters, digits, `_` and `-`",
+        ),
+        // items answer at most 100, whatever is asked for
+        "limit" if path.ends_with("/Items") => (json!({ "minimum": 1 }), ""),
+        "limit" => (json!({ "minimum": 1, "maximum": 100 }), ""),
+        "since" => (json!({ "format": "date-time" }), ""),
+        "results" => (json!({ "enum": ["counts", "full"] }), ""),
+        "references" => {
+            (json!({ "enum": ["preserve", "none"] }), "How a list is wrapped; other values count as absent")
+        }
+        "Idempotency-Key" => (
+            json!({ "minLength": 1, "maxLength": 200, "pattern": "^[\\x21-\\x7e]+$" }),
+            "A request that comes twice with the same key is done once",
+        ),
+        "action" => (json!({}), "The custom action that was chosen at Iconik"),
+        "key" => (json!({}), "The id of a key"),
+        "id" if path.contains("/Buckets/") => {
+            (json!({ "examples": ["bkt_00000000000000000000000000000001"] }), "The bucket")
+        }
+        "id" if path.contains("/Items/") => {
+            (json!({ "examples": ["itm_00000000000000000000000000000001"] }), "The item")
+        }
+        "id" if path.contains("/Applications/") => (json!({}), "The application"),
+        "id" if path.starts_with("/notifications/") => (json!({ "minLength": 1 }), "A user, or a notification"),
+        "id" => (json!({ "minLength": 1 }), "The id, as a list shows it"),
+        "notification" => (json!({}), "The id of a notification"),
+        "userId" => (json!({}), "Whose processes"),
+        "imageRenderProcessId" => (json!({}), "The process"),
+        "taskId" => (json!({}), "The task"),
+        "lowResolution" => (json!({}), "`true`: at a quarter of its length"),
+        "format" => (json!({ "enum": [0, 1] }), "0 PNG, 1 JPEG"),
+        "X-Extended" => (json!({}), "`true`: with members that the published shape does not have"),
+        "X-Reveal-Secrets" => (json!({}), "`true`: with secrets in clear, for whoever may see them"),
+        _ => (json!({}), ""),
+    };
+    (schema.as_object().cloned().unwrap_or_default(), text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_is_one_requirement_and_others_are_alternatives() {
+        let mut operation = json!({
+            "summary": "One bucket.",
+            "security": [{ "keys": [] }],
+            "parameters": [
+                { "name": "id", "in": "path", "required": true, "schema": { "type": "string" } },
+                { "name": "limit", "in": "query", "required": false, "schema": { "type": ["integer", "null"] } },
+                { "name": "x-operator-key", "in": "header", "required": false, "schema": { "type": "string" } },
+            ],
+        });
+        complete("/api/v1/Inbox/{user}/Things/{id}", "get", &mut operation);
+        assert_eq!(operation["operationId"], "getInboxByUserThingsById");
+        let alternatives = json!([{ "key": [], "secret": [] }, { "token": [] }, { "operator": [] }]);
+        assert_eq!((&operation["security"], &operation["description"]), (&alternatives, &json!("One bucket.")));
+        let [id, limit] = operation["parameters"].as_array().unwrap().as_slice() else {
+            panic!("the header is a scheme")
+        };
+        assert_eq!((&id["in"], &id["required"]), (&json!("path"), &json!(true)));
+        let bounded = json!({ "type": "integer", "minimum": 1, "maximum": 100 });
+        assert_eq!((&limit["in"], &limit["required"], &limit["schema"]), (&json!("query"), &json!(false), &bounded));
+    }
+}

@@ -1,0 +1,145 @@
+//! What can be answered, whoever serves it: each status with a text, errors as `application/problem+json` (RFC 9457) in
+//! the shape of their API, and the media types of forms.
+
+use serde_json::{Value, json};
+
+const PROBLEM: &str = "#/components/schemas/Problem";
+/// The published shape of the channel API's errors (section 5).
+const ENVELOPE: &str = "#/components/schemas/Envelope";
+
+/// What a status says.
+const TEXTS: &[(&str, &str)] = &[
+    ("200", "Done"),
+    ("201", "It is made"),
+    ("202", "It is ordered"),
+    ("204", "Done; there is nothing to say"),
+    ("302", "It is at another address for some minutes"),
+    ("400", "A field or the body cannot be read"),
+    ("401", "The credentials are missing or wrong"),
+    ("403", "The credentials are good, but not for this"),
+    ("404", "There is no such thing"),
+    ("409", "It cannot be done as things are now"),
+    ("410", "What was asked for is not held any more"),
+    ("413", "The body is too large"),
+    ("415", "The body's media type is not taken"),
+    ("422", "A field cannot be; `field` names it"),
+    ("429", "Too many requests; `Retry-After` says when to ask again"),
+    ("500", "Something went wrong on our side"),
+    ("503", "Not now; `Retry-After`, if it is there, says when to ask again"),
+];
+
+/// Adds the answers that come of credentials, bodies and our own failures, and gives each answer its text and media type.
+pub(crate) fn complete(path: &str, operation: &mut Value) {
+    let published = ["/api/v1/Notification/", "/api/v1/Image/", "/api/v1/Authorization/"];
+    let shape = if published.iter().any(|it| path.starts_with(it)) { ENVELOPE } else { PROBLEM };
+    if operation["requestBody"].is_object() {
+        body(shape == ENVELOPE, &mut operation["requestBody"]);
+    }
+    let mut more = statuses(path, operation, shape == ENVELOPE);
+    let Some(responses) = operation["responses"].as_object_mut() else { return };
+    more.retain(|it| !responses.contains_key(*it));
+    responses.extend(more.into_iter().map(|it| (it.to_owned(), json!({ "content": problem(shape) }))));
+    for (status, response) in responses.iter_mut() {
+        let text = TEXTS.iter().find(|it| it.0 == status).map_or("An answer", |it| it.1);
+        if response["description"].as_str().unwrap_or_default().is_empty() {
+            response["description"] = json!(text);
+        }
+        let schema = response.pointer("/content/application~1json/schema/$ref").and_then(Value::as_str);
+        if let Some(shape) = schema.filter(|it| [PROBLEM, ENVELOPE].contains(it)).map(str::to_owned) {
+            response["content"] = problem(&shape);
+        }
+    }
+}
+
+fn problem(shape: &str) -> Value {
+    json!({ "application/problem+json": { "schema": { "$ref": shape } } })
+}
+
+/// Which statuses come before a handler is reached, or whatever it does.
+fn statuses(path: &str, operation: &Value, published: bool) -> Vec<&'static str> {
+    let mut all = Vec::new();
+    let takes = |scheme: &str| {
+        let alternatives = operation["security"].as_array();
+        alternatives.is_some_and(|all| all.iter().any(|it| it.get(scheme).is_some()))
+    };
+    let has =
+        |name: &str| operation["parameters"].as_array().is_some_and(|all| all.iter().any(|it| it["name"] == name));
+    let is_query = |it: &Value| it["in"] == "query";
+    let queried = operation["parameters"].as_array().is_some_and(|all| all.iter().any(is_query));
+    let bodied = operation["requestBody"].is_object();
+    if takes("webhook") {
+        return vec!["401", "500"];
+    }
+    if takes("key") {
+        all.extend(["401", "403", "429", "503"]);
+    } else if takes("operator") {
+        all.extend(["401", "429"]);
+    }
+    if path.starts_with("/api/v1/Authorization/") {
+        all.extend(["401", "429"]);
+    }
+    if bodied {
+        all.extend(["400", "413", "415"]);
+    }
+    match published {
+        true if bodied || queried => all.push("400"),
+        false if bodied || queried || has("user") || has("group") => all.push("422"),
+        _ => {}
+    }
+    if path != "/iconik/ready" {
+        all.push("500");
+    }
+    all
+}
+
+/// Forms are taken as form-data, url-encoded and as JSON (channel API, section 4.1); the fields are the same.
+fn body(published: bool, body: &mut Value) {
+    let Some(content) = body["content"].as_object_mut() else { return };
+    let taken: Option<Value> = content.values().next().cloned();
+    if let (true, Some(form)) = (published, taken) {
+        for kind in ["multipart/form-data", "application/x-www-form-urlencoded", "application/json"] {
+            content.entry(kind).or_insert_with(|| form.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_have_their_text_and_errors_their_media_type() {
+        let mut operation = json!({
+            "security": [{ "key": [], "secret": [] }],
+            "requestBody": { "content": { "application/json": { "schema": {} } } },
+            "responses": {
+                "200": { "content": { "application/json": { "schema": { "type": "string" } } } },
+                "422": { "content": { "application/json": { "schema": { "$ref": PROBLEM } } } },
+            },
+        });
+        complete("/api/v1/Media/Buckets", &mut operation);
+        let responses = operation["responses"].as_object().unwrap();
+        let mut statuses: Vec<&str> = responses.keys().map(String::as_str).collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses, ["200", "400", "401", "403", "413", "415", "422", "429", "500", "503"]);
+        assert!(responses.values().all(|it| it["description"].is_string()), "{responses:?}");
+        assert_eq!(responses["422"]["content"], problem(PROBLEM));
+        assert!(responses["200"]["content"]["application/json"].is_object());
+        let content = operation["requestBody"]["content"].as_object().unwrap();
+        assert_eq!(content.len(), 1, "a body of our own API is JSON");
+    }
+
+    #[test]
+    fn a_form_is_taken_in_three_media_types() {
+        let mut operation = json!({
+            "security": [],
+            "requestBody": { "content": { "multipart/form-data": { "schema": { "type": "object" } } } },
+            "responses": { "200": {} },
+        });
+        complete("/api/v1/Authorization/GenerateJwtToken", &mut operation);
+        let content = operation["requestBody"]["content"].as_object().unwrap();
+        assert_eq!(content.len(), 3);
+        assert!(content.values().all(|it| it["schema"]["type"] == "object"));
+        assert_eq!(operation["responses"]["401"]["content"], problem(ENVELOPE));
+    }
+}
