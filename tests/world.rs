@@ -17,12 +17,11 @@ pub mod manager;
 mod pictures;
 #[path = "world/receiver.rs"]
 pub mod receiver;
-#[path = "world/swarm.rs"]
-pub mod shelf;
 #[path = "world/shelf.rs"]
 pub mod shelf;
 #[path = "world/socket.rs"]
 pub mod socket;
+#[path = "world/swarm.rs"]
 pub mod swarm;
 #[path = "world/tools.rs"]
 pub mod tools;
