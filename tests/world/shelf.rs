@@ -16,11 +16,14 @@ type Lists = Box<dyn Fn(&Asked) -> String + Send>;
 struct Inner {
     lists: Mutex<Option<Lists>>,
     /// Status, headers and body of every answer, if it refuses.
-    refuses: Mutex<Option<(u16, Vec<(&'static str, String)>, String)>>,
+    refuses: Mutex<Option<Refusal>>,
     objects: Mutex<BTreeMap<String, (String, Vec<u8>)>>,
     asked: Mutex<Vec<Asked>>,
     signed: Mutex<Vec<String>>,
 }
+
+/// An answer in place of the usual one: status, headers, body.
+pub type Refusal = (u16, Vec<(&'static str, String)>, String);
 
 /// A running server.
 #[derive(Clone)]
@@ -49,7 +52,7 @@ impl Shelf {
     }
 
     /// Answers everything so, but for the probe of a wrong secret.
-    pub fn refuses(&self, refusal: Option<(u16, Vec<(&'static str, String)>, String)>) {
+    pub fn refuses(&self, refusal: Option<Refusal>) {
         *self.inner.refuses.lock().expect("not poisoned") = refusal;
     }
 

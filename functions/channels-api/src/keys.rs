@@ -127,7 +127,7 @@ pub(crate) async fn list(
 /// Makes a key and shows it, this once.
 #[utoipa::path(post, path = "/api/v1/Applications/{id}/Keys", tag = "Applications", security(("keys" = [])), request_body = KeyIn,
     params(("id" = String, Path), ("x-operator-key" = Option<String>, Header)),
-    responses((status = 201, body = KeyOut), (status = 401, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 201, body = KeyOut), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn create(
     Shared(state): Shared<State>,
     Manager { app, scopes: own }: Manager,

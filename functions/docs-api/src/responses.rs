@@ -44,6 +44,11 @@ pub(crate) fn complete(path: &str, operation: &mut Value) {
         if response["description"].as_str().unwrap_or_default().is_empty() {
             response["description"] = json!(text);
         }
+        for (kind, content) in response["content"].as_object_mut().into_iter().flatten() {
+            if kind.starts_with("image/") {
+                content["schema"] = json!({ "type": "string", "format": "binary" }); // not a list of numbers
+            }
+        }
         let schema = response.pointer("/content/application~1json/schema/$ref").and_then(Value::as_str);
         if let Some(shape) = schema.filter(|it| [PROBLEM, ENVELOPE].contains(it)).map(str::to_owned) {
             response["content"] = problem(&shape);

@@ -47,7 +47,7 @@ pub struct Function {
 }
 
 /// The path of the route that takes what no other one takes (API Gateway, HTTP APIs).
-pub const DEFAULT_ROUTE: &str = "$default";
+pub(crate) const DEFAULT_ROUTE: &str = "$default";
 
 /// An HTTP route.
 #[derive(Debug, Clone, PartialEq, Eq)]

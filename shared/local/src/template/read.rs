@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::resolve::{Names, local_name};
-use super::{Function, Model, Queue, QueueSource, Route, SocketApi, StreamSource, Table};
+use super::{DEFAULT_ROUTE, Function, Model, Queue, QueueSource, Route, SocketApi, StreamSource, Table};
 use crate::yaml::{Node, Value};
 
 type Wrong = (usize, String);
