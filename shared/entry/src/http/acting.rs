@@ -11,7 +11,8 @@ tokio::task_local! {
 
 /// Notes for which application the request at hand acts.
 pub fn acts_for(app: AppId) {
-    drop(APPLICATION.try_with(|it| it.set(Some(app)))); // a socket's event has no answer that a browser would keep back
+    // outside of HTTP nobody asks
+    APPLICATION.try_with(|it| it.set(Some(app))).unwrap_or_default();
 }
 
 /// What comes of a future, and the application that was noted meanwhile.
