@@ -10,13 +10,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 type Asked = BTreeMap<String, String>;
+/// Status, headers and body.
+type Refusal = (u16, Vec<(&'static str, String)>, String);
 type Lists = Box<dyn Fn(&Asked) -> String + Send>;
 
 #[derive(Default)]
 struct Inner {
     lists: Mutex<Option<Lists>>,
-    /// Status, headers and body of every answer, if it refuses.
-    refuses: Mutex<Option<(u16, Vec<(&'static str, String)>, String)>>,
+    refuses: Mutex<Option<Refusal>>,
     objects: Mutex<BTreeMap<String, (String, Vec<u8>)>>,
     asked: Mutex<Vec<Asked>>,
     signed: Mutex<Vec<String>>,
@@ -49,7 +50,7 @@ impl Shelf {
     }
 
     /// Answers everything so, but for the probe of a wrong secret.
-    pub fn refuses(&self, refusal: Option<(u16, Vec<(&'static str, String)>, String)>) {
+    pub fn refuses(&self, refusal: Option<Refusal>) {
         *self.inner.refuses.lock().expect("not poisoned") = refusal;
     }
 
