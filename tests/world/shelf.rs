@@ -10,20 +10,18 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 type Asked = BTreeMap<String, String>;
+/// Status, headers and body.
+type Refusal = (u16, Vec<(&'static str, String)>, String);
 type Lists = Box<dyn Fn(&Asked) -> String + Send>;
 
 #[derive(Default)]
 struct Inner {
     lists: Mutex<Option<Lists>>,
-    /// Status, headers and body of every answer, if it refuses.
     refuses: Mutex<Option<Refusal>>,
     objects: Mutex<BTreeMap<String, (String, Vec<u8>)>>,
     asked: Mutex<Vec<Asked>>,
     signed: Mutex<Vec<String>>,
 }
-
-/// An answer in place of the usual one: status, headers, body.
-pub type Refusal = (u16, Vec<(&'static str, String)>, String);
 
 /// A running server.
 #[derive(Clone)]

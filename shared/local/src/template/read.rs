@@ -182,7 +182,7 @@ fn trigger(function: &mut Function, name: &str, node: &Node, names: &Names) -> R
             known(it, "route", &["ApiId", "Method", "Path"])?;
             // without both it takes what no other route takes (SAM, HttpApi event source)
             let route = match it.get("Path") {
-                None => Route { method: "ANY".to_owned(), path: super::DEFAULT_ROUTE.to_owned() },
+                None => Route { method: "ANY".to_owned(), path: DEFAULT_ROUTE.to_owned() },
                 Some(path) => {
                     Route { method: names.text(needed(it, "Method")?)?.to_uppercase(), path: names.text(path)? }
                 }
