@@ -124,7 +124,11 @@ pub(crate) struct TestOut {
 pub(crate) async fn test(Shared(state): Shared<State>, caller: Caller) -> Result<(StatusCode, Json<TestOut>), Refusal> {
     let (channel, now) = (channel(&state, &caller).await?, clock::now());
     if !channel.active || channel.unconfirmed {
-        let why = if channel.active { "has not answered its challenge yet" } else { "is inactive" };
+        let why = if channel.active {
+            "has not answered its challenge yet; `PUT` of its form asks again"
+        } else {
+            "is inactive"
+        };
         return Err(Refusal::Conflict(format!("Channel {} {why}.", channel.id)));
     }
     let data = json!({ "channel": { "id": channel.id }, "by": caller.key_id });

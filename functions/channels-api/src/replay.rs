@@ -56,7 +56,10 @@ pub(crate) async fn replay(
         return Err(Refusal::Conflict(format!("Channel {} is inactive.", channel.id)));
     }
     if channel.unconfirmed {
-        return Err(Refusal::Conflict(format!("Channel {} has not answered its challenge yet.", channel.id)));
+        return Err(Refusal::Conflict(format!(
+            "Channel {} has not answered its challenge yet; PUT of its form asks again.",
+            channel.id
+        )));
     }
     let until = time_of(&form, "until")?.unwrap_or(now);
     let failed_only = form.flag("Failed", false)?;

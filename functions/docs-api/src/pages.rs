@@ -45,6 +45,7 @@ pub(crate) fn router(document: Bytes) -> Router {
         .route("/docs/openapi.json", get(async move || same("application/json", document.clone())))
         .route("/docs/asyncapi.json", get(async || same("application/json", SOCKETS)))
         .route("/docs/guide", get(guide::list))
+        .route("/docs/guide/", get(guide::list))
         .route("/docs/guide/{page}", get(guide::show))
         .route("/docs/{*path}", get(viewer))
 }

@@ -135,7 +135,7 @@ pub(crate) async fn backfill(
     let (now, from) = (clock::now(), time("since", &it.since)?);
     let to = it.until.as_deref().map_or(Ok(now), |it| time("until", it))?;
     if from >= to {
-        return Err(Problem::invalid("since", "it lies before `until`"));
+        return Err(Problem::invalid("since", "it must lie before `until`, or before now"));
     }
     set_up(&state, app).await?;
     let what = Ingest::Search { from: domain::millis(from), to: domain::millis(to), after: None, seen: 0 };

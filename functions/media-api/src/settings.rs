@@ -277,7 +277,7 @@ pub(crate) async fn put(
         }
         if let Some(text) = sent {
             if text.is_empty() || text.len() > 4_096 || !text.bytes().all(|it| it.is_ascii_graphic()) {
-                return Err(Problem::invalid(secret.name(), "1 to 4096 printable characters"));
+                return Err(Problem::invalid(secret.name(), "1 to 4096 printable characters without blanks"));
             }
             *secret.kept(&mut next) = Some(state.secrets.seal(app, settings_field(secret), text.as_bytes()).await?);
         }

@@ -80,8 +80,13 @@ impl Form {
                         Value::Number(it) => form.add(name, it.to_string()),
                         Value::Bool(it) => form.add(name, it.to_string()),
                         Value::Null => {}
+                        // as answers show `types`
+                        Value::Array(all) if all.iter().all(Value::is_string) => {
+                            form.add(name, all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","));
+                        }
                         Value::Array(_) | Value::Object(_) => {
-                            return Err(wrong("A field is neither text, number nor flag."));
+                            let shown: String = name.chars().filter(|it| !it.is_control()).take(64).collect();
+                            return Err(wrong(&format!("The field {shown} is neither text, number nor flag.")));
                         }
                     }
                 }
@@ -193,6 +198,8 @@ mod tests {
         assert!(matches!(read("application/json", vec![b' '; MOST_BYTES + 1]).await, Err(Refusal::TooLarge)));
         let bytes = b"--xx\r\nContent-Disposition: form-data; name=a\r\n\r\n\xff\r\n--xx--";
         assert!(matches!(read(MULTIPART, &bytes[..]).await, Err(Refusal::Field(..))));
+        let list = read("application/json", r#"{"types":["item.*","scan.failed"]}"#).await.unwrap();
+        assert_eq!(list.text("types"), Some("item.*,scan.failed"), "as an answer shows it");
         let form = read("application/json", r#"{"a":"2,0","b":"21"}"#).await.unwrap();
         assert!(
             form.number("a", 1.0, 1.0, 10.0).is_err()

@@ -100,7 +100,7 @@ impl Callers {
     /// it, or whoever has a token of an issuer that the application trusts.
     ///
     /// Wrong credentials cost next to nothing: a key is told from other text by its checksum, unknown ones are
-    /// remembered, and an address that keeps guessing is told so, its tokens unread, for a while.
+    /// remembered, and an address that keeps guessing is told so, tokens of other issuers unread, for a while.
     pub async fn check_for(&self, headers: &HeaderMap, scope: Scope) -> Result<Granted, Unknown> {
         let from = source(headers);
         let granted = self.counted(&from, self.granted(headers, &from, scope).await)?;

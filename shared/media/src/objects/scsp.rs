@@ -66,11 +66,11 @@ impl Bucket {
         Ok(Self { http, root, domain, bucket: bucket.bucket.clone(), prefix, credentials, since, now })
     }
 
-    /// The address of the bucket, or of an object in it. A URL cannot carry a key with a segment `.` or `..`: its parser
-    /// takes them away, and the address would be another object's.
+    /// The address of the bucket, or of an object in it. A URL cannot carry a key with a segment `.` or `..`, or with a
+    /// tab or a line break: its parser takes them away, and the address would be another object's.
     fn url(&self, key: Option<&str>) -> Result<Url, ObjectsError> {
         let mut url = self.root.clone();
-        if key.is_some_and(|it| it.split('/').any(|it| matches!(it, "." | ".."))) {
+        if key.is_some_and(|it| it.contains(['\t', '\n', '\r']) || it.split('/').any(|it| matches!(it, "." | ".."))) {
             return Err(ObjectsError::Key);
         }
         if let Ok(mut path) = url.path_segments_mut() {
