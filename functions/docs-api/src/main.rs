@@ -4,6 +4,7 @@ mod document;
 mod guide;
 mod operations;
 mod responses;
+mod schemas;
 
 use axum::body::Bytes;
 use axum::extract::Path;

@@ -2,6 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+/// Names of users and groups.
+pub(crate) const NAME: &str = "^[^/\\x00-\\x1f\\x7f-\\x9f\\ufffd]+$";
+
 /// How callers may prove who they are.
 pub(crate) fn schemes() -> Value {
     let header =
@@ -98,7 +101,7 @@ fn known(path: &str, name: &str) -> (Map<String, Value>, &'static str) {
         "applicationId" => (json!({ "format": "uuid" }), "The application"),
         "configurationId" => (json!({ "format": "uuid" }), "The channel configuration"),
         "user" | "group" => (
-            json!({ "minLength": 1, "maxLength": 128, "pattern": "^[^/\\x00-\\x1f\\x7f-\\x9f\\ufffd]+$" }),
+            json!({ "minLength": 1, "maxLength": 128, "pattern": NAME }),
             "1 to 128 characters without slashes and control characters, and neither `.` nor `..`",
         ),
         "type" if path.ends_with("{type}") => (
@@ -109,9 +112,12 @@ fn known(path: &str, name: &str) -> (Map<String, Value>, &'static str) {
         "limit" if path.ends_with("/Items") => (json!({ "minimum": 1 }), ""),
         "limit" => (json!({ "minimum": 1, "maximum": 100 }), ""),
         "since" => (json!({ "format": "date-time" }), ""),
+        "system" => (json!({ "enum": ["datacore", "objectmatrix", "iconik"] }), ""),
+        "status" => (json!({ "enum": ["Pending", "Processing", "Completed", "Failed", "Skipped"] }), ""),
+        "bucket" => (json!({ "pattern": "^bkt_[0-9a-f]{32}$" }), ""),
         "results" => (json!({ "enum": ["counts", "full"] }), ""),
         "references" => {
-            (json!({ "enum": ["preserve", "none"] }), "How a list is wrapped; other values count as absent")
+            (json!({ "examples": ["preserve", "none"] }), "How a list is wrapped; other values count as absent")
         }
         "Idempotency-Key" => (
             json!({ "minLength": 1, "maxLength": 200, "pattern": "^[\\x21-\\x7e]+$" }),
@@ -128,17 +134,22 @@ fn known(path: &str, name: &str) -> (Map<String, Value>, &'static str) {
         "id" if path.contains("/Applications/") => (json!({}), "The application"),
         "id" if path.starts_with("/notifications/") => (json!({ "minLength": 1 }), "A user, or a notification"),
         "id" => (json!({ "minLength": 1 }), "The id, as a list shows it"),
-        "notification" => (json!({}), "The id of a notification"),
-        "userId" => (json!({}), "Whose processes"),
-        "imageRenderProcessId" => (json!({}), "The process"),
-        "taskId" => (json!({}), "The task"),
+        "notification" => (json!({ "minLength": 1 }), "The id of a notification"),
+        "userId" => (json!({ "minLength": 1 }), "Whose processes"),
+        "imageRenderProcessId" => (json!({ "minLength": 1 }), "The process"),
+        "taskId" => (json!({ "minLength": 1 }), "The task"),
         "lowResolution" => (json!({}), "`true`: at a quarter of its length"),
         "format" => (json!({ "enum": [0, 1] }), "0 PNG, 1 JPEG"),
-        "X-Extended" => (json!({}), "`true`: with members that the published shape does not have"),
-        "X-Reveal-Secrets" => (json!({}), "`true`: with secrets in clear, for whoever may see them"),
+        // headers of others' clients are not refused for what they say
+        "X-Extended" => (flag(), "`true`: with members that the published shape does not have; others count as absent"),
+        "X-Reveal-Secrets" => (flag(), "`true`: with secrets in clear, for whoever may see them; others count as absent"),
         _ => (json!({}), ""),
     };
     (schema.as_object().cloned().unwrap_or_default(), text)
+}
+
+fn flag() -> Value {
+    json!({ "type": "string", "examples": ["true"] })
 }
 
 #[cfg(test)]
