@@ -51,7 +51,11 @@ pub(crate) async fn remove(Shared(state): Shared<State>, caller: Caller) -> Resu
 #[utoipa::path(get, path = "/api/v1/Notification/ChannelConfiguration/All", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query), ("references" = Option<String>, Query)),
     responses((status = 200, body = List), (status = 401, body = Envelope)))]
-pub(crate) async fn all(Shared(state): Shared<State>, caller: Caller, headers: HeaderMap) -> Result<Json<List>, Refusal> {
+pub(crate) async fn all(
+    Shared(state): Shared<State>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Json<List>, Refusal> {
     let channels = state.table.channels(caller.app).await.map_err(Refusal::internal)?;
     let values = each(&state, &channels, extended(&headers)).await?;
     Ok(list(&caller, false, values))

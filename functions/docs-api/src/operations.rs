@@ -142,7 +142,9 @@ fn known(path: &str, name: &str) -> (Map<String, Value>, &'static str) {
         "format" => (json!({ "enum": [0, 1] }), "0 PNG, 1 JPEG"),
         // headers of others' clients are not refused for what they say
         "X-Extended" => (flag(), "`true`: with members that the published shape does not have; others count as absent"),
-        "X-Reveal-Secrets" => (flag(), "`true`: with secrets in clear, for whoever may see them; others count as absent"),
+        "X-Reveal-Secrets" => {
+            (flag(), "`true`: with secrets in clear, for whoever may see them; others count as absent")
+        }
         _ => (json!({}), ""),
     };
     (schema.as_object().cloned().unwrap_or_default(), text)

@@ -38,7 +38,9 @@ pub(crate) fn complete(document: &mut Value) {
     }
     // what was sent stands beside id and marks
     let sent = schemas.get("NotificationIn").map(|it| it["properties"].clone());
-    if let (Some(mut sent), Some(it)) = (sent, schemas.get_mut("NotificationOut").and_then(|it| it.pointer_mut("/allOf/0"))) {
+    if let (Some(mut sent), Some(it)) =
+        (sent, schemas.get_mut("NotificationOut").and_then(|it| it.pointer_mut("/allOf/0")))
+    {
         if let Some(members) = sent.as_object_mut() {
             members.remove("type");
         }
@@ -68,7 +70,8 @@ fn open(it: &mut Value) {
     match it {
         Value::Object(members) => {
             let kind = members.get("type");
-            let is_object = kind.is_some_and(|it| *it == "object" || it.as_array().is_some_and(|all| all.contains(&json!("object"))));
+            let is_object = kind
+                .is_some_and(|it| *it == "object" || it.as_array().is_some_and(|all| all.contains(&json!("object"))));
             if is_object && !members.contains_key("properties") && !members.contains_key("additionalProperties") {
                 members.insert("additionalProperties".to_owned(), json!(true));
             }
@@ -109,7 +112,9 @@ fn may_be_absent(schemas: &serde_json::Map<String, Value>, schema: &Value) -> bo
     let Some(it) = named else { return false };
     let parts = it["allOf"].as_array();
     match parts {
-        Some(all) => all.iter().all(|it| !it["required"].is_array() && (it.get("$ref").is_none() || may_be_absent(schemas, it))),
+        Some(all) => {
+            all.iter().all(|it| !it["required"].is_array() && (it.get("$ref").is_none() || may_be_absent(schemas, it)))
+        }
         None => it["type"] == "object" && !it["required"].is_array(),
     }
 }
