@@ -151,7 +151,7 @@ fn a_configuration_is_taken_over_as_it_stands() {
         std::fs::copy(system_tests::project().join("events/.env.example"), &env).unwrap();
         let paths = [config.to_str().unwrap(), env.to_str().unwrap()];
         let (good, said) = world.notify_as(&["config", "import", "--config", paths[0], "--env", paths[1]]).await;
-        assert!(good && said.contains("DATABASE_HOST has no meaning") && said.contains("LogLevel=TRACE"), "{said}");
+        assert!(good && said.contains("DATABASE_HOST is not used") && said.contains("LogLevel=TRACE"), "{said}");
         assert!(!said.contains("example-access-token") && !said.contains("example-secret-key"), "{said}");
         let settings = world.get("/api/v1/Media/Settings").await;
         assert_eq!((&settings["no_of_threads"], &settings["temp_folder"]), (&json!(1), &json!("temp_files")));

@@ -88,9 +88,11 @@ impl Rule {
     /// What the description says of it: names of its `security`, in order.
     pub(crate) fn security(self) -> &'static [&'static str] {
         match self {
-            Self::Public | Self::Body | Self::Operator | Self::Iconik | Self::Seed => &[],
-            Self::Manager | Self::Scope(_) => &["keys"],
-            Self::Own | Self::Users | Self::Door => &["keys", "user"],
+            Self::Public | Self::Body => &[],
+            Self::Operator => &["operator"],
+            Self::Iconik => &["webhook"],
+            Self::Manager => &["key", "operator", "secret", "token"],
+            Self::Scope(_) | Self::Own | Self::Users | Self::Door | Self::Seed => &["key", "secret", "token"],
         }
     }
 

@@ -4,7 +4,8 @@ import sys
 from pysignalr.client import SignalRClient
 
 url, token = sys.argv[1], sys.argv[2]
-client = SignalRClient(url, access_token_factory=lambda: token)
+# it asks its factory when the socket is open already: negotiation and upgrade have what `headers` say
+client = SignalRClient(url, access_token_factory=lambda: token, headers={"Authorization": f"Bearer {token}"})
 
 
 async def told(arguments):

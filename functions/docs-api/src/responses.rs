@@ -44,8 +44,8 @@ pub(crate) fn complete(path: &str, operation: &mut Value) {
         if response["description"].as_str().unwrap_or_default().is_empty() {
             response["description"] = json!(text);
         }
-        // (an index into what is to be changed would add what is not there)
-        for (kind, content) in response.get_mut("content").and_then(Value::as_object_mut).into_iter().flatten() {
+        let content = response.get_mut("content").and_then(Value::as_object_mut);
+        for (kind, content) in content.into_iter().flatten() {
             if kind.starts_with("image/") {
                 content["schema"] = json!({ "type": "string", "format": "binary" }); // not a list of numbers
             }

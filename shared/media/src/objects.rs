@@ -12,7 +12,7 @@ use domain::address::{Allowed, Refused};
 use domain::bucket::{Bucket, Poll};
 use domain::scanning::Object;
 use guard::retry_after;
-use reqwest::header::HeaderMap;
+use http::header::HeaderMap;
 use time::OffsetDateTime;
 
 /// A page of a listing; with `next`, there is more. Without it, the system has said that this is all.

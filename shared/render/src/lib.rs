@@ -7,7 +7,9 @@ use std::io::Cursor;
 
 use domain::image::Format;
 use domain::result::Box as Area;
-use fast_image_resize::{IntoImageView, ResizeOptions, Resizer, images::Image};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{ResizeOptions, Resizer};
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ImageFormat, RgbImage};
 
@@ -84,13 +86,15 @@ pub fn convert(bytes: &[u8], format: Format, small: bool) -> Result<Vec<u8>, Ren
 }
 
 fn scaled(picture: &RgbImage, window: crop::Window, wanted: Wanted<'_>) -> Result<RgbImage, RenderError> {
-    let failed = |it: String| RenderError::Scale(it);
-    let kind = picture.pixel_type().ok_or_else(|| failed("its pixels are of an unknown kind".to_owned()))?;
-    let mut target = Image::new(wanted.width, wanted.height, kind);
+    let failed = |it: &dyn std::fmt::Display| RenderError::Scale(it.to_string());
+    let mut target = RgbImage::new(wanted.width, wanted.height);
     let options = ResizeOptions::new().crop(window.x, window.y, window.width, window.height);
-    Resizer::new().resize(picture, &mut target, &options).map_err(|it| failed(it.to_string()))?;
-    RgbImage::from_raw(wanted.width, wanted.height, target.into_vec())
-        .ok_or_else(|| failed("it has a strange size".to_owned()))
+    // of one kind of pixels: any other would be compiled as well
+    let from =
+        TypedImageRef::<U8x3>::from_buffer(picture.width(), picture.height(), picture).map_err(|it| failed(&it))?;
+    let mut to = TypedImage::<U8x3>::from_buffer(wanted.width, wanted.height, &mut target).map_err(|it| failed(&it))?;
+    Resizer::new().resize_typed(&from, &mut to, &options).map_err(|it| failed(&it))?;
+    Ok(target)
 }
 
 #[cfg(test)]

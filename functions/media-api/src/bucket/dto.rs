@@ -243,8 +243,9 @@ pub(crate) struct BucketOut {
     system: String,
     endpoint: String,
     bucket: String,
-    /// Requests over S3 are signed for it.
-    region: String,
+    /// Requests over S3 are signed for it, where it was given; else for `us-east-1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
     prefixes: Vec<String>,
     suffixes: Vec<String>,
     mime_types: Vec<String>,
@@ -308,7 +309,7 @@ impl BucketOut {
             system: it.system.name().to_owned(),
             endpoint: it.endpoint.clone(),
             bucket: it.bucket.clone(),
-            region: it.region().to_owned(),
+            region: it.region.clone(),
             prefixes: it.prefixes.clone(),
             suffixes: it.suffixes.clone(),
             mime_types: it.mime_types.clone(),

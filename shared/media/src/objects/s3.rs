@@ -19,7 +19,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use domain::address::{Allowed, judge};
 use domain::bucket::System;
 use domain::scanning::Proof;
-use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use http::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use tokio::io::AsyncWriteExt;

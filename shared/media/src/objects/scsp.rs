@@ -7,7 +7,7 @@ use domain::address::{Allowed, judge};
 use domain::id::hex;
 use domain::scanning::{Object, Proof, dated};
 use domain::{from_millis, rfc3339};
-use reqwest::header::{ETAG, HeaderMap, HeaderName, IF_MATCH, LAST_MODIFIED};
+use http::header::{ETAG, HeaderMap, HeaderName, IF_MATCH, LAST_MODIFIED};
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};

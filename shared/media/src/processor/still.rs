@@ -5,7 +5,9 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use domain::item::Problem;
-use fast_image_resize::{ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{InnerPixel, U8, U8x2, U8x3, U8x4};
+use fast_image_resize::{PixelTrait, ResizeOptions, Resizer};
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
@@ -132,13 +134,31 @@ pub(crate) fn scaled(picture: &DynamicImage, side: u32) -> Cow<'_, DynamicImage>
         return Cow::Borrowed(picture);
     }
     let fit = |it: u32| u32::try_from(u64::from(it) * u64::from(side) / u64::from(long)).unwrap_or(1).max(1);
-    let mut target = DynamicImage::new(fit(picture.width()), fit(picture.height()), picture.color());
-    // each channel by itself: nobody looks at transparency here, and it would take a copy of the whole picture
-    let options = ResizeOptions::new().use_alpha(false);
-    match Resizer::new().resize(picture, &mut target, &options) {
-        Ok(()) => Cow::Owned(target),
-        Err(_) => Cow::Borrowed(picture),
-    }
+    let (width, height) = (fit(picture.width()), fit(picture.height()));
+    // each channel by itself: nobody looks at transparency here, and it would take a copy of the whole picture. What has
+    // more than 8 bits is rare, and left to `image`: each kind of pixels takes a second to compile
+    let mut target = match picture {
+        DynamicImage::ImageLuma8(_)
+        | DynamicImage::ImageLumaA8(_)
+        | DynamicImage::ImageRgb8(_)
+        | DynamicImage::ImageRgba8(_) => DynamicImage::new(width, height, picture.color()),
+        _ => return Cow::Owned(picture.thumbnail_exact(width, height)),
+    };
+    let done = match &mut target {
+        DynamicImage::ImageLuma8(to) => resized::<U8>(picture, to, width, height),
+        DynamicImage::ImageLumaA8(to) => resized::<U8x2>(picture, to, width, height),
+        DynamicImage::ImageRgb8(to) => resized::<U8x3>(picture, to, width, height),
+        DynamicImage::ImageRgba8(to) => resized::<U8x4>(picture, to, width, height),
+        _ => None,
+    };
+    if done.is_some() { Cow::Owned(target) } else { Cow::Borrowed(picture) }
+}
+
+/// Fills a picture of 8 bits a channel with another of the same channels.
+fn resized<P: PixelTrait + InnerPixel>(picture: &DynamicImage, to: &mut [u8], width: u32, height: u32) -> Option<()> {
+    let from = TypedImageRef::<P>::from_buffer(picture.width(), picture.height(), picture.as_bytes()).ok()?;
+    let mut to = TypedImage::<P>::from_buffer(width, height, to).ok()?;
+    Resizer::new().resize_typed(&from, &mut to, &ResizeOptions::new().use_alpha(false)).ok()
 }
 
 #[cfg(test)]

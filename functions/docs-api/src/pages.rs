@@ -1,0 +1,50 @@
+//! The description, its viewer, and where they begin.
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::Path;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use entry::http::{Problem, SAME_FOR_ALL};
+
+use crate::guide;
+
+/// The description of the sockets, AsyncAPI 3.
+const SOCKETS: &str = include_str!("asyncapi.json");
+
+/// The viewer's files, out of the binary.
+async fn viewer(Path(path): Path<String>) -> Response {
+    let config = std::sync::Arc::new(utoipa_swagger_ui::Config::from("/docs/openapi.json"));
+    match utoipa_swagger_ui::serve(&path, config) {
+        Ok(Some(file)) => same(&file.content_type, file.bytes.into_owned()),
+        _ => Problem::new(StatusCode::NOT_FOUND, "no-such-page", "there is no such page").into_response(),
+    }
+}
+
+/// What changes with a deployment at most.
+fn same(kind: &str, body: impl IntoResponse) -> Response {
+    let mut response = body.into_response();
+    let kind = HeaderValue::from_str(kind).unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response.headers_mut().insert(header::CACHE_CONTROL, SAME_FOR_ALL);
+    response
+}
+
+/// Where the viewer begins.
+async fn start() -> Redirect {
+    Redirect::permanent("/docs/index.html")
+}
+
+/// All pages, with the description (OpenAPI, JSON).
+pub(crate) fn router(document: Bytes) -> Router {
+    Router::new()
+        .route("/", get(async || Redirect::temporary("/docs")))
+        .route("/docs", get(start))
+        .route("/docs/", get(start))
+        .route("/docs/openapi.json", get(async move || same("application/json", document.clone())))
+        .route("/docs/asyncapi.json", get(async || same("application/json", SOCKETS)))
+        .route("/docs/guide", get(guide::list))
+        .route("/docs/guide/{page}", get(guide::show))
+        .route("/docs/{*path}", get(viewer))
+}
