@@ -16,6 +16,7 @@ mod fairness;
 mod front_door;
 mod garbage;
 mod gateway;
+mod generated;
 mod guesses;
 mod hostile;
 mod hub;

@@ -1,6 +1,6 @@
 //! What other people's clients need: packages of npm, pip and Debian, pinned, in the target folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -60,38 +60,48 @@ pub async fn python() -> &'static PathBuf {
         .await
 }
 
-/// The folder whose `node_modules` hold validators of descriptions.
+/// The folder whose `node_modules` hold validators of descriptions, and a generator of clients.
 pub async fn linters() -> &'static PathBuf {
     LINTERS
         .get_or_init(async || {
             let folder = project().join("target/test-tools/linters");
-            if !folder.join("installed-1").is_file() {
+            if !folder.join("installed-2").is_file() {
                 std::fs::create_dir_all(&folder).expect("a folder");
                 let prefix = folder.to_string_lossy().into_owned();
                 let install = ["install", "--no-audit", "--no-fund", "--no-package-lock", "--prefix", &prefix];
-                let packages = ["@stoplight/spectral-cli@6.16.3", "@redocly/cli@2.77.0", "@asyncapi/parser@3.6.6"];
+                let packages = [
+                    "@stoplight/spectral-cli@6.16.3",
+                    "@redocly/cli@2.77.0",
+                    "@asyncapi/parser@3.6.6",
+                    "openapi-typescript@7.13.0",
+                    "openapi-fetch@0.17.0",
+                    "typescript@5.9.3",
+                    "@types/node@20.19.43",
+                ];
                 let done = runs("npm", &[&install[..], &packages].concat()).await;
                 assert!(done, "the tests need Node.js 20 and npm: apt-get install nodejs npm");
-                std::fs::write(folder.join("installed-1"), "").expect("a file");
+                std::fs::write(folder.join("installed-2"), "").expect("a file");
             }
             folder
         })
         .await
 }
 
-/// A Python environment with validators of descriptions, apart from the clients: they need many packages.
+/// A Python environment for descriptions, apart from the clients: a validator, a generator of clients, and schemathesis,
+/// which need many packages.
 pub async fn checker() -> &'static PathBuf {
     CHECKER
         .get_or_init(async || {
             let folder = project().join("target/test-tools/checker");
-            if !folder.join("installed-1").is_file() {
+            if !folder.join("installed-2").is_file() {
                 let made = runs("python3", &["-m", "venv", &folder.to_string_lossy()]).await;
                 let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-                let packages = ["openapi-spec-validator==0.9.0"];
+                let packages =
+                    ["openapi-spec-validator==0.9.0", "openapi-python-client==0.29.1", "schemathesis==4.32.5"];
                 let python = folder.join("bin/python");
                 let done = made && runs(&python.to_string_lossy(), &[&install[..], &packages].concat()).await;
                 assert!(done, "the tests need Python 3 with venv and pip: apt-get install python3-venv");
-                std::fs::write(folder.join("installed-1"), "").expect("a file");
+                std::fs::write(folder.join("installed-2"), "").expect("a file");
             }
             folder
         })
@@ -102,7 +112,7 @@ pub async fn checker() -> &'static PathBuf {
 pub async fn chromium() {
     CHROMIUM
         .get_or_init(async || {
-            if !std::path::Path::new("/usr/bin/chromium").is_file() {
+            if !Path::new("/usr/bin/chromium").is_file() {
                 let done = runs("apt-get", &["update"]).await
                     && runs("apt-get", &["install", "-y", "--no-install-recommends", "chromium"]).await;
                 assert!(done, "the tests need Chromium: apt-get install chromium");
@@ -126,7 +136,7 @@ impl Rabbit {
     pub async fn start() -> Self {
         RABBIT
             .get_or_init(async || {
-                if !std::path::Path::new(RABBIT_HOME).is_dir() {
+                if !Path::new(RABBIT_HOME).is_dir() {
                     // without a policy Debian would start a broker of its own
                     let install = ["install", "-y", "--no-install-recommends", "rabbitmq-server"];
                     let done = runs("apt-get", &["update"]).await && runs("apt-get", &install).await;
@@ -210,8 +220,19 @@ fn free_port() -> u16 {
 
 /// Runs a program to its end with this input; answers what it printed, or what it complained of.
 pub async fn piped(program: &str, arguments: &[&str], environment: &[(&str, &str)], input: &str) -> (bool, String) {
+    piped_in(Path::new("."), program, arguments, environment, input).await
+}
+
+/// The same in a folder, where it may leave files.
+pub async fn piped_in(
+    folder: &Path,
+    program: &str,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+    input: &str,
+) -> (bool, String) {
     let mut command = Command::new(program);
-    command.args(arguments).envs(environment.iter().copied()).kill_on_drop(true);
+    command.current_dir(folder).args(arguments).envs(environment.iter().copied()).kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program starts");
     let mut stdin = child.stdin.take().expect("its input");

@@ -11,7 +11,7 @@ use entry::secrets::channel_field;
 use serde_json::{Value, json};
 
 use crate::State;
-use crate::dto::{Configuration, Revealed, Values};
+use crate::dto::{Configuration, List, Revealed, Values};
 use crate::write::{extended, is_true, key_id};
 use published::Caller;
 use published::{Envelope, Refusal, Verb};
@@ -36,7 +36,7 @@ pub(crate) async fn get(Shared(state): Shared<State>, caller: Caller, headers: H
 /// Removes a channel configuration. What is under way to it is dropped.
 #[utoipa::path(delete, path = "/api/v1/Notification/ChannelConfiguration", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query), ("configurationId" = String, Query)),
-    responses((status = 200, body = bool), (status = 404, body = Envelope)))]
+    responses((status = 200, body = bool, content_type = "application/json"), (status = 404, body = Envelope)))]
 pub(crate) async fn remove(Shared(state): Shared<State>, caller: Caller) -> Result<Json<bool>, Refusal> {
     let id = caller.configuration()?;
     let was_there = state.table.delete_channel(caller.app, id).await.map_err(Refusal::internal)?;
@@ -50,8 +50,12 @@ pub(crate) async fn remove(Shared(state): Shared<State>, caller: Caller) -> Resu
 /// All channel configurations of the application. `references=preserve` wraps them as `/Active` does.
 #[utoipa::path(get, path = "/api/v1/Notification/ChannelConfiguration/All", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query), ("references" = Option<String>, Query)),
-    responses((status = 200, body = Vec<Configuration>), (status = 401, body = Envelope)))]
-pub(crate) async fn all(Shared(state): Shared<State>, caller: Caller, headers: HeaderMap) -> Result<Response, Refusal> {
+    responses((status = 200, body = List), (status = 401, body = Envelope)))]
+pub(crate) async fn all(
+    Shared(state): Shared<State>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Json<List>, Refusal> {
     let channels = state.table.channels(caller.app).await.map_err(Refusal::internal)?;
     let values = each(&state, &channels, extended(&headers)).await?;
     Ok(list(&caller, false, values))
@@ -60,12 +64,12 @@ pub(crate) async fn all(Shared(state): Shared<State>, caller: Caller, headers: H
 /// The active channel configurations of the application; 404 if there is none. `references=none` answers a bare list.
 #[utoipa::path(get, path = "/api/v1/Notification/ChannelConfiguration/Active", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query), ("references" = Option<String>, Query)),
-    responses((status = 200, body = Values), (status = 404, body = Envelope)))]
+    responses((status = 200, body = List), (status = 404, body = Envelope)))]
 pub(crate) async fn active(
     Shared(state): Shared<State>,
     caller: Caller,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
+) -> Result<Json<List>, Refusal> {
     let mut channels = state.table.channels(caller.app).await.map_err(Refusal::internal)?;
     channels.retain(|it| it.active);
     if channels.is_empty() {
@@ -76,12 +80,8 @@ pub(crate) async fn active(
 }
 
 /// A list as it was published at its endpoint, or as the caller asks for it (channel API, section 6.2).
-fn list(caller: &Caller, usual: bool, values: Vec<Configuration>) -> Response {
-    if preserved(caller, usual) {
-        Json(Values { id: "1", values }).into_response()
-    } else {
-        Json(values).into_response()
-    }
+fn list(caller: &Caller, usual: bool, values: Vec<Configuration>) -> Json<List> {
+    Json(if preserved(caller, usual) { List::Wrapped(Values { id: "1", values }) } else { List::Bare(values) })
 }
 
 fn referenced(caller: &Caller, usual: bool, mut wrapped: Value, plain: Configuration) -> Response {

@@ -74,6 +74,14 @@ pub(crate) struct Values {
     pub(crate) values: Vec<Configuration>,
 }
 
+/// A list, bare or in its published wrapping.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum List {
+    Wrapped(Values),
+    Bare(Vec<Configuration>),
+}
+
 /// The secrets of a channel in clear, for whoever may see them.
 #[derive(Default)]
 pub(crate) struct Revealed {

@@ -41,7 +41,8 @@ pub(crate) struct ChannelForm {
 pub(crate) struct WebhookForm {
     #[schema(min_length = 1, example = "https://hooks.example.com/notifications")]
     web_hook_url: String,
-    /// `whsec_…`; made if it is absent
+    /// `whsec_…`, of 24 to 64 bytes in base64; made if it is absent
+    #[schema(pattern = "^whsec_[A-Za-z0-9+/]{32,88}={0,2}$")]
     signing_secret: Option<String>,
     #[serde(flatten)]
     channel: ChannelForm,
@@ -99,7 +100,8 @@ pub(crate) struct SecretForm {
     overlap_seconds: Option<u32>,
     /// Also while an overlap is open
     force: Option<bool>,
-    /// `whsec_…`; made if it is absent
+    /// `whsec_…`, of 24 to 64 bytes in base64; made if it is absent
+    #[schema(pattern = "^whsec_[A-Za-z0-9+/]{32,88}={0,2}$")]
     signing_secret: Option<String>,
 }
 

@@ -45,7 +45,8 @@ pub(crate) struct ReplayOut {
 #[utoipa::path(post, path = "/api/v1/Notification/Replay", tag = "Deliveries", security(("keys" = [])),
     params(("applicationId" = String, Query), ("configurationId" = String, Query)),
     request_body(content = ReplayForm, content_type = "application/json"),
-    responses((status = 200, body = ReplayOut), (status = 400, body = Envelope), (status = 410, body = Envelope)))]
+    responses((status = 200, body = ReplayOut), (status = 400, body = Envelope), (status = 404, body = Envelope),
+        (status = 409, body = Envelope), (status = 410, body = Envelope)))]
 pub(crate) async fn replay(
     Shared(state): Shared<State>,
     caller: Caller,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
-use crate::{operations, responses};
+use crate::{operations, responses, schemas};
 
 /// What all routes have in common.
 #[derive(OpenApi)]
@@ -48,6 +48,7 @@ pub(crate) fn document() -> Result<Value, serde_json::Error> {
     api.merge(images_api::openapi());
     let mut document = serde_json::to_value(api)?;
     document["components"]["securitySchemes"] = operations::schemes();
+    schemas::complete(&mut document);
     let mut used = std::collections::BTreeSet::new();
     for (path, methods) in document["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in methods.as_object_mut().into_iter().flatten() {

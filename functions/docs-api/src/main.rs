@@ -5,6 +5,7 @@ mod guide;
 mod operations;
 mod pages;
 mod responses;
+mod schemas;
 
 use entry::http::Pages;
 

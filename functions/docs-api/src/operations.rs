@@ -2,6 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+/// Names of users and groups.
+pub(crate) const NAME: &str = "^[^/\\x00-\\x1f\\x7f-\\x9f\\ufffd]+$";
+
 /// How callers may prove who they are.
 pub(crate) fn schemes() -> Value {
     let header =
@@ -27,7 +30,7 @@ pub(crate) fn complete(path: &str, method: &str, operation: &mut Value) {
     }
     secure(path, operation);
     let taken = operation["parameters"].as_array().cloned().unwrap_or_default();
-    let kept = taken.into_iter().filter(|it| !is_credential(it)).map(|it| parameter(path, it));
+    let kept = taken.into_iter().filter(|it| !is_credential(it)).map(|it| parameter(path, method, it));
     let kept: Vec<Value> = kept.collect();
     if let Some(members) = operation.as_object_mut() {
         members.insert("parameters".to_owned(), Value::Array(kept));
@@ -76,13 +79,13 @@ fn secure(path: &str, operation: &mut Value) {
 }
 
 /// Names a parameter's bounds and says what it is.
-fn parameter(path: &str, mut it: Value) -> Value {
+fn parameter(path: &str, method: &str, mut it: Value) -> Value {
     let name = it["name"].as_str().unwrap_or_default().to_owned();
     if let Some([kind, _]) = it["schema"]["type"].as_array().map(Vec::as_slice) {
         // absent, not null
         it["schema"]["type"] = kind.clone();
     }
-    let (schema, text) = known(path, &name);
+    let (schema, text) = known(path, method, &name);
     if let Some(members) = it["schema"].as_object_mut() {
         members.extend(schema);
     }
@@ -93,12 +96,12 @@ fn parameter(path: &str, mut it: Value) -> Value {
 }
 
 /// What a parameter may be, and what it is. Ids that cannot be are answered as ids that are not there: they have no bounds.
-fn known(path: &str, name: &str) -> (Map<String, Value>, &'static str) {
+fn known(path: &str, method: &str, name: &str) -> (Map<String, Value>, &'static str) {
     let (schema, text) = match name {
         "applicationId" => (json!({ "format": "uuid" }), "The application"),
         "configurationId" => (json!({ "format": "uuid" }), "The channel configuration"),
         "user" | "group" => (
-            json!({ "minLength": 1, "maxLength": 128, "pattern": "^[^/\\x00-\\x1f\\x7f-\\x9f\\ufffd]+$" }),
+            json!({ "minLength": 1, "maxLength": 128, "pattern": NAME }),
             "1 to 128 characters without slashes and control characters, and neither `.` nor `..`",
         ),
         "type" if path.ends_with("{type}") => (
@@ -109,9 +112,12 @@ fn known(path: &str, name: &str) -> (Map<String, Value>, &'static str) {
         "limit" if path.ends_with("/Items") => (json!({ "minimum": 1 }), ""),
         "limit" => (json!({ "minimum": 1, "maximum": 100 }), ""),
         "since" => (json!({ "format": "date-time" }), ""),
+        "system" => (json!({ "enum": ["datacore", "objectmatrix", "iconik"] }), ""),
+        "status" => (json!({ "enum": ["Pending", "Processing", "Completed", "Failed", "Skipped"] }), ""),
+        "bucket" => (json!({ "pattern": "^bkt_[0-9a-f]{32}$" }), ""),
         "results" => (json!({ "enum": ["counts", "full"] }), ""),
         "references" => {
-            (json!({ "enum": ["preserve", "none"] }), "How a list is wrapped; other values count as absent")
+            (json!({ "examples": ["preserve", "none"] }), "How a list is wrapped; other values count as absent")
         }
         "Idempotency-Key" => (
             json!({ "minLength": 1, "maxLength": 200, "pattern": "^[\\x21-\\x7e]+$" }),
@@ -126,19 +132,32 @@ fn known(path: &str, name: &str) -> (Map<String, Value>, &'static str) {
             (json!({ "examples": ["itm_00000000000000000000000000000001"] }), "The item")
         }
         "id" if path.contains("/Applications/") => (json!({}), "The application"),
-        "id" if path.starts_with("/notifications/") => (json!({ "minLength": 1 }), "A user, or a notification"),
+        "id" if path.starts_with("/notifications/") && method == "get" => {
+            (json!({ "minLength": 1, "maxLength": 128, "pattern": NAME }), "The user")
+        }
+        "id" if path.starts_with("/notifications/") => (json!({ "minLength": 1 }), "The notification"),
         "id" => (json!({ "minLength": 1 }), "The id, as a list shows it"),
+        // where one of two is asked for, an empty one counts as absent
+        "notification" if path.ends_with("/Explain") => (json!({ "minLength": 1 }), "The id of a notification"),
         "notification" => (json!({}), "The id of a notification"),
         "userId" => (json!({}), "Whose processes"),
+        "imageRenderProcessId" if path.ends_with("/Download") => (json!({ "minLength": 1 }), "The process"),
         "imageRenderProcessId" => (json!({}), "The process"),
-        "taskId" => (json!({}), "The task"),
+        "taskId" => (json!({ "minLength": 1 }), "The task"),
         "lowResolution" => (json!({}), "`true`: at a quarter of its length"),
         "format" => (json!({ "enum": [0, 1] }), "0 PNG, 1 JPEG"),
-        "X-Extended" => (json!({}), "`true`: with members that the published shape does not have"),
-        "X-Reveal-Secrets" => (json!({}), "`true`: with secrets in clear, for whoever may see them"),
+        // headers of others' clients are not refused for what they say
+        "X-Extended" => (flag(), "`true`: with members that the published shape does not have; others count as absent"),
+        "X-Reveal-Secrets" => {
+            (flag(), "`true`: with secrets in clear, for whoever may see them; others count as absent")
+        }
         _ => (json!({}), ""),
     };
     (schema.as_object().cloned().unwrap_or_default(), text)
+}
+
+fn flag() -> Value {
+    json!({ "type": "string", "examples": ["true"] })
 }
 
 #[cfg(test)]

@@ -104,7 +104,7 @@ pub(crate) async fn all(Shared(state): Shared<State>, caller: Caller) -> Result<
 #[utoipa::path(get, path = "/api/v1/Image/Generation/Download", tag = "Images", security(("keys" = [])),
     params(("applicationId" = String, Query), ("imageRenderProcessId" = String, Query), ("taskId" = String, Query),
         ("lowResolution" = Option<bool>, Query), ("format" = Option<u8>, Query)),
-    responses((status = 200, content_type = "image/png", body = Vec<u8>), (status = 404, body = Envelope)))]
+    responses((status = 200, content((Vec<u8> = "image/png"), (Vec<u8> = "image/jpeg"))), (status = 302), (status = 404, body = Envelope)))]
 pub(crate) async fn download(Shared(state): Shared<State>, caller: Caller) -> Result<Response, Refusal> {
     let id = caller.parameter("imageRenderProcessId").ok_or_else(|| required("imageRenderProcessId"))?;
     let task = caller.parameter("taskId").ok_or_else(|| required("taskId"))?;

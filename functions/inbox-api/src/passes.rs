@@ -21,7 +21,7 @@ const MOST_TOKEN: usize = 4_096;
 /// The longest life of a user's token, in minutes.
 const MOST_MINUTES: u32 = 24 * 60;
 
-/// For whom.
+/// For whom a token is.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PassIn {
@@ -33,6 +33,16 @@ pub(crate) struct PassIn {
     #[serde(default)]
     #[schema(minimum = 1, maximum = 1_440)]
     minutes: Option<u32>,
+}
+
+/// For whom a ticket is.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TicketIn {
+    /// Groups whose notifications the user is told as well, at most 20
+    #[serde(default)]
+    #[schema(max_items = 20)]
+    groups: Vec<String>,
 }
 
 /// A pass. It is as good as the user: give it to nobody else.
@@ -56,16 +66,13 @@ fn member(app: domain::AppId, user: &str, groups: Vec<String>) -> Result<Member,
 
 /// A ticket: opens one socket within a minute, as `?ticket=…`, so that no token stands in a URL.
 #[utoipa::path(post, path = "/api/v1/Inbox/{user}/Tickets", tag = "Sockets", security(("keys" = [])), params(("user" = String, Path)),
-    request_body = PassIn, responses((status = 201, body = PassOut), (status = 401, body = Problem), (status = 422, body = Problem)))]
+    request_body = TicketIn, responses((status = 201, body = PassOut), (status = 401, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn ticket(
     Shared(state): Shared<State>,
     Caller(app): Caller,
     Path(user): Path<String>,
-    Body(it): Body<PassIn>,
+    Body(it): Body<TicketIn>,
 ) -> Result<(StatusCode, Json<PassOut>), Problem> {
-    if it.minutes.is_some() {
-        return Err(Problem::invalid("minutes", "a ticket is good for one minute"));
-    }
     let (member, now) = (member(app, &user, it.groups)?, clock::now());
     let ticket = format!("{TICKET}{}", clock::word(43)); // 256 bits
     state.table.put_ticket(&sha256_hex(ticket.as_bytes()), &member, now).await?;

@@ -19,20 +19,22 @@ const MOST_MINUTES: u32 = 28 * 24 * 60;
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PreferencesBody {
-    #[schema(value_type = Vec<RuleBody>)]
+    #[schema(value_type = Vec<RuleBody>, max_items = 50)]
     rules: Vec<Rule>,
 }
 
 /// A rule. Describes [`Rule`], whose crate knows no descriptions.
 #[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct RuleBody {
     /// `message.received`, `message.*` or `*`
+    #[schema(max_length = 102, pattern = "^(\\*|[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*(\\.\\*)?)$")]
     r#type: String,
     /// Whether it goes to the inbox at all
     in_app: bool,
     /// After so many minutes unread, `notification.escalated` goes to the application's webhooks; reading it before cancels
-    /// that
+    /// that; only with `inApp`
+    #[schema(maximum = 40_320)]
     escalate_after_minutes: Option<u32>,
 }
 

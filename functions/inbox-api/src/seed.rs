@@ -9,6 +9,7 @@ use domain::inbox::{Change, Marks, UPDATED, is_change};
 use domain::notification::{Notification, NotificationId, Stream};
 use entry::clock;
 use entry::http::caller::Caller;
+use entry::http::json::whole;
 use entry::http::{Body, Parameters, Problem, acts_for};
 use inbox::reading::unread;
 use inbox::shown::SEED_TIME;
@@ -49,10 +50,11 @@ impl FromRequestParts<State> for Somebody {
 /// A notification, as the seed's clients send it.
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct SeedIn {
-    #[schema(example = "New Message Received")]
+    #[schema(example = "New Message Received", min_length = 1, max_length = 200)]
     title: String,
+    #[schema(max_length = 4_000)]
     description: String,
-    #[schema(example = "MESSAGE")]
+    #[schema(example = "MESSAGE", max_length = 100)]
     identifier: String,
     /// A number, or a text
     #[schema(value_type = i64, example = 123)]
@@ -70,7 +72,7 @@ pub(crate) async fn create(
     let user = match &it.user_id {
         Value::Number(it) if it.is_i64() || it.is_u64() => it.to_string(),
         Value::String(it) => it.clone(),
-        _ => return Err(Problem::invalid("user_id", "a whole number or a text")),
+        it => whole(it).ok_or_else(|| Problem::invalid("user_id", "a whole number or a text"))?.to_string(),
     };
     let stream = stream(&user).map_err(|it| Problem::invalid("user_id", it.title))?;
     let now = clock::now();

@@ -105,10 +105,11 @@ pub(crate) async fn check(Shared(state): Shared<State>, Caller(app): Caller) -> 
 #[serde(deny_unknown_fields)]
 pub(crate) struct BackfillIn {
     /// RFC 3339
-    #[schema(example = "2026-11-01T00:00:00Z")]
+    #[schema(format = DateTime, example = "2026-11-01T00:00:00Z")]
     since: String,
     /// By default now
     #[serde(default)]
+    #[schema(format = DateTime)]
     until: Option<String>,
 }
 

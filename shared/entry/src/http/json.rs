@@ -52,6 +52,11 @@ pub fn read<T: DeserializeOwned>(it: &Value) -> Result<T, Problem> {
     })
 }
 
+/// A whole number that is written with a fraction: `3.0` is 3.
+pub fn whole(it: &Value) -> Option<i64> {
+    strict::whole(it)
+}
+
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;
@@ -92,6 +97,9 @@ mod tests {
             assert_eq!(read::<Outer>(&it).unwrap(), want, "{it}");
         }
         assert_eq!(read::<Value>(&json!([1, { "a": 2 }])).unwrap(), json!([1, { "a": 2 }]));
+        assert_eq!(read::<Inner>(&json!({ "number": 3.0 })).unwrap(), Inner { number: 3 }, "a whole number");
+        assert_eq!(read::<Value>(&json!(3.0)).unwrap(), json!(3.0), "what is only passed on stays as it is");
+        assert_eq!([json!(-2.0), json!(2.5), json!(2), json!(1e16)].map(|it| whole(&it)), [Some(-2), None, None, None]);
     }
 
     #[tokio::test]
@@ -121,6 +129,8 @@ mod tests {
             (json!(["a", []]), None),
             (json!({ "inner": [[1]] }), Some("inner[0]")),
             (json!({ "inner": [{ "number": 1 }, { "number": 256 }] }), Some("inner[1].number")),
+            (json!({ "inner": [{ "number": 1.5 }] }), Some("inner[0].number")),
+            (json!({ "inner": [{ "number": -1.0 }] }), Some("inner[0].number")),
             (json!({ "one": [1] }), Some("one")),
             (json!({ "one": {} }), Some("one.number")),
             (json!({ "name": 1 }), Some("name")),

@@ -1,5 +1,5 @@
 //! JSON as it was meant: serde reads a list into a struct, its elements for the members in the order of our source. Here a
-//! struct is an object, at every depth.
+//! struct is an object, at every depth, and `3.0` is a whole number (JSON Schema 2020-12 Validation, section 6.1.1).
 
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{Deserializer, Error, IntoDeserializer, Visitor};
@@ -8,6 +8,26 @@ use serde_json::Value;
 
 /// A value whose structs are objects.
 pub(super) struct Strict<'a>(pub(super) &'a Value);
+
+/// A number without a fraction that is written with one, as far as such numbers are exact.
+pub(super) fn whole(it: &Value) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
+    let number = it.as_number().filter(|it| it.is_f64())?.as_f64()?;
+    if number.fract() == 0.0 && number.abs() <= EXACT { format!("{number:.0}").parse().ok() } else { None }
+}
+
+macro_rules! whole {
+    ($($method:ident)*) => {
+        $(
+            fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+                match whole(self.0) {
+                    Some(it) => visitor.visit_i64(it),
+                    None => self.deserialize_any(visitor),
+                }
+            }
+        )*
+    };
+}
 
 impl<'de> IntoDeserializer<'de, serde_json::Error> for Strict<'de> {
     type Deserializer = Self;
@@ -56,8 +76,13 @@ impl<'de> Deserializer<'de> for Strict<'de> {
         self.0.deserialize_enum(name, variants, visitor)
     }
 
+    whole! {
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16 deserialize_u32
+        deserialize_u64
+    }
+
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map identifier ignored_any
+        bool i128 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map identifier
+        ignored_any
     }
 }
