@@ -69,7 +69,7 @@ pub fn read(data: &Path) -> Result<Demo, StackError> {
 
 /// Makes the demo application if it is not there, and writes `stack.json`.
 pub async fn set_up(stack: &Stack) -> Result<Demo, StackError> {
-    let http = Http { client: aws_json::client()?, url: &stack.url };
+    let http = Http { client: aws_json::client()?, url: &stack.url, data: stack.data() };
     let before = read(stack.data()).ok();
     let keys = match &before {
         Some(it) => Keys {
@@ -215,13 +215,14 @@ async fn made(stack: &Stack, mut ask: Value) -> Result<Keys, StackError> {
 struct Http<'a> {
     client: reqwest::Client,
     url: &'a str,
+    data: &'a Path,
 }
 
 impl Http<'_> {
     async fn get(&self, path: &str, keys: &Keys) -> Result<Value, StackError> {
         let request = self.client.get(format!("{}{path}", self.url));
-        settle(path, request.header("x-api-key", &keys.api_key).header("x-api-secret", &keys.api_secret).send().await)
-            .await
+        let request = request.header("x-api-key", &keys.api_key).header("x-api-secret", &keys.api_secret);
+        self.settle(path, request.send().await).await
     }
 
     async fn send(&self, method: &str, path: &str, keys: Option<&Keys>, body: &Value) -> Result<Value, StackError> {
@@ -230,7 +231,18 @@ impl Http<'_> {
         if let Some(keys) = keys {
             request = request.header("x-api-key", &keys.api_key).header("x-api-secret", &keys.api_secret);
         }
-        settle(path, request.send().await).await
+        self.settle(path, request.send().await).await
+    }
+
+    async fn settle(&self, what: &str, answer: reqwest::Result<reqwest::Response>) -> Result<Value, StackError> {
+        if answer.as_ref().is_ok_and(|it| it.status() == reqwest::StatusCode::UNAUTHORIZED) {
+            let path = self.data.join("stack.json");
+            return Err(StackError::Demo(format!(
+                "the demo's keys were replaced since; put the new ones into {}, or begin with --fresh",
+                path.display()
+            )));
+        }
+        settle(what, answer).await
     }
 }
 

@@ -135,10 +135,7 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
         }
         Command::RotateSecret(it) => {
             let client = Client::open(it.target, data)?;
-            let path = format!("{CHANNELS}/WebHook/RotateSecret");
-            let body = json!({ "overlapSeconds": it.overlap, "force": it.force });
-            let request = of(&client, Method::POST, &path, &[("configurationId", &it.channel)]).json(&body);
-            let made = client.ask("replacing the signing secret", request).await?;
+            let made = rotate(&client, &it.channel, it.overlap, it.force).await?;
             if as_json {
                 say!("{made}");
                 return Ok(());
@@ -156,9 +153,36 @@ pub(crate) async fn remove(client: &Client, channel: &str) -> Result<(), CliErro
     client.ask("removing the channel", request).await.map(drop)
 }
 
-async fn list(client: &Client, as_json: bool) -> Result<(), CliError> {
+/// Gives a webhook a new signing secret.
+pub(crate) async fn rotate(client: &Client, channel: &str, overlap: u32, force: bool) -> Result<Value, CliError> {
+    let path = format!("{CHANNELS}/WebHook/RotateSecret");
+    let body = json!({ "overlapSeconds": overlap, "force": force });
+    let request = of(client, Method::POST, &path, &[("configurationId", channel)]).json(&body);
+    client.ask("replacing the signing secret", request).await
+}
+
+/// The webhook of our own format that calls an address, if there is one that is good for it.
+pub(crate) async fn calling(client: &Client, url: &str) -> Result<Option<String>, CliError> {
+    let all = all(client).await?;
+    let calls = |it: &&Value| {
+        let ended = matches!(text(it, "status"), "unconfirmed" | "inactive" | "disabled");
+        !ended && it["format"] == "native" && settings(it)["WebHookUrl"] == url
+    };
+    Ok(all.as_array().into_iter().flatten().find(calls).map(|it| text(it, "id").to_owned()))
+}
+
+async fn all(client: &Client) -> Result<Value, CliError> {
     let request = of(client, Method::GET, &format!("{CHANNELS}/All"), &[]).header("x-extended", "true");
-    let all = client.ask("listing the channels", request).await?;
+    client.ask("listing the channels", request).await
+}
+
+/// What only a channel of its kind has.
+fn settings(channel: &Value) -> Value {
+    serde_json::from_str(text(channel, "notificationChannelConfigurationJSON")).unwrap_or_default()
+}
+
+async fn list(client: &Client, as_json: bool) -> Result<(), CliError> {
+    let all = all(client).await?;
     if as_json {
         say!("{all}");
         return Ok(());
@@ -169,7 +193,7 @@ async fn list(client: &Client, as_json: bool) -> Result<(), CliError> {
             Some(1) => "SignalR",
             _ => "RabbitMQ",
         };
-        let inner: Value = serde_json::from_str(text(it, "notificationChannelConfigurationJSON")).unwrap_or_default();
+        let inner = settings(it);
         let place = ["WebHookUrl", "HubUrl", "Url"].iter().find_map(|name| inner[*name].as_str()).unwrap_or_default();
         say!("{}  {kind:<8}  {:<11}  {:<10}  {place}", text(it, "id"), text(it, "status"), text(it, "format"));
     }

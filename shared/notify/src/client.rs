@@ -69,6 +69,10 @@ impl Client {
         ])?;
         if let Some([url, application_id, api_key, api_secret]) = given {
             let url = url.trim_end_matches('/').to_owned();
+            let parsed = reqwest::Url::parse(&url).ok();
+            if !parsed.is_some_and(|it| matches!(it.scheme(), "http" | "https") && it.has_host()) {
+                return Err(CliError::Other("--url: not a URL like https://…".to_owned()));
+            }
             return Ok(Self { http, url, application_id, api_key, api_secret, advice: String::new() });
         }
         let Demo { url, application_id, api_key, api_secret, .. } = stack(data)?;
@@ -76,10 +80,17 @@ impl Client {
         Ok(Self { http, url, application_id, api_key, api_secret, advice })
     }
 
-    /// A path of these segments, each encoded. An empty one, `.` and `..` cannot travel (RFC 3986, section 5.2.4).
+    /// A path of these segments, each encoded. An empty one, `.` and `..` cannot travel (RFC 3986, section 5.2.4), and
+    /// neither can control characters: URL parsers take some of them away.
     pub(crate) fn path(segments: &[&str]) -> Result<String, CliError> {
         if let Some(it) = segments.iter().find(|it| matches!(**it, "" | "." | "..")) {
             return Err(CliError::Other(format!("`{it}` is no name and no id")));
+        }
+        if let Some(it) = segments.iter().find(|it| it.contains(char::is_control)) {
+            return Err(CliError::Other(format!(
+                "`{}` has control characters: no name and no id has",
+                it.escape_debug()
+            )));
         }
         let mut url = reqwest::Url::parse("http://localhost").map_err(|it| CliError::Other(it.to_string()))?;
         if let Ok(mut parts) = url.path_segments_mut() {
@@ -131,8 +142,10 @@ fn reason(body: &Value) -> String {
     }
     let field = text("field").map_or_else(String::new, |it| format!("{it}: "));
     let title = text("title").or_else(|| text("message")).unwrap_or("no reason given");
-    let detail = text("detail").filter(|it| *it != title).map_or_else(String::new, |it| format!(": {it}"));
-    format!("{field}{title}{detail}")
+    let said = format!("{field}{title}");
+    let detail =
+        text("detail").filter(|it| *it != title && *it != said).map_or_else(String::new, |it| format!(": {it}"));
+    format!("{said}{detail}")
 }
 
 /// What to try if the local stack does not answer at its address.
@@ -172,9 +185,15 @@ mod tests {
     #[test]
     fn a_reason_names_its_field_and_says_all() {
         for (body, want) in [
-            (json!({ "title": "at most 20", "field": "prefixes", "status": 422 }), "prefixes: at most 20"),
+            (
+                json!({ "title": "at most 20", "status": 422, "detail": "prefixes: at most 20", "field": "prefixes" }),
+                "prefixes: at most 20",
+            ),
             (json!({ "title": "invalid", "detail": "1 to 10", "field": "priority" }), "priority: invalid: 1 to 10"),
-            (json!({ "title": "there is no bucket of that id" }), "there is no bucket of that id"),
+            (
+                json!({ "title": "there is no bucket of that id", "detail": "there is no bucket of that id" }),
+                "there is no bucket of that id",
+            ),
             (
                 json!({ "title": "One or more validation errors occurred.", "errors": { "RetryCount": ["0 to 20"] } }),
                 "RetryCount: 0 to 20",
@@ -202,8 +221,8 @@ mod tests {
     #[test]
     fn what_cannot_be_a_segment_is_refused() {
         assert_eq!(Client::path(&["api", "a/b%c ü?#"]).unwrap(), "/api/a%2Fb%25c%20%C3%BC%3F%23");
-        for it in ["", ".", ".."] {
-            assert!(Client::path(&["api", it]).is_err(), "{it}");
+        for it in ["", ".", "..", "a\tb", "a\r\n", "\u{7f}"] {
+            assert!(Client::path(&["api", it]).is_err(), "{it:?}");
         }
     }
 }

@@ -19,6 +19,8 @@ pub(crate) enum CliError {
     Scan(String),
     #[error("there is no bucket `{0}`; those there are: {1}")]
     NoBucket(String, String),
+    #[error("several buckets are called `{0}`; name one by its id: {1}")]
+    Buckets(String, String),
     #[error("port {0} is taken; choose another with --port")]
     PortTaken(u16),
     #[error("could not read the queues")]

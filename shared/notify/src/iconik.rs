@@ -101,7 +101,11 @@ fn show(state: &Value, as_json: bool) {
     print::heading("Iconik");
     print::field("set up", if state["isSetUp"] == true { "yes" } else { "no" });
     print::field("our user", &text(&state["user"]));
-    for (name, what) in [("unreachable", "it does not answer"), ("queueError", "sqs_queue_url cannot be read")] {
+    for (name, what) in [
+        ("unreachable", "it does not answer"),
+        ("blocked", "Iconik refuses the credentials"),
+        ("queueError", "sqs_queue_url cannot be read"),
+    ] {
         if let Some(why) = state[name].as_str() {
             print::bad(&format!("{what}: {why}"));
         }

@@ -149,6 +149,8 @@ impl Listener {
     }
 
     async fn listen(&mut self, mut stream: Stream) -> Result<End, CliError> {
+        // its ticket asks for no groups: a cursor of one would be refused
+        self.places.retain(|it, _| !it.starts_with("group:"));
         if self.it.protocol == Protocol::Signalr
             && !say(&mut stream, &record(&json!({ "protocol": "json", "version": 1 }))).await
         {

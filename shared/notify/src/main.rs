@@ -26,6 +26,7 @@ mod up;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::error::CliError;
@@ -56,7 +57,8 @@ const EXAMPLES: &str = "Examples:
   notify bucket list                   what is scanned, and how that went
   notify bucket pause rushes           no more scans by schedule; `resume` goes on
   notify reprocess itm_0f8f…           an item once more
-  notify app create newsroom --faces   make an application and show its keys, once
+  notify app create newsroom --faces --by 'J. Doe'
+                                       make an application and show its keys, once
   notify key create player --scope inbox
                                        a key that is good for inboxes alone
   notify channel test 0f8fad5b-…       send a test message to a channel and show what became of it
@@ -123,7 +125,16 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     drop(rustls::crypto::ring::default_provider().install_default()); // nobody was before us
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
+    match &mut cli.command {
+        Some(Command::Up(args)) => args.join(&cli.up),
+        Some(_) if cli.up != up::Args::default() => {
+            let text =
+                "--port, --fresh and --verbose before a command are those of `up`; give this command's behind it";
+            Cli::command().error(ErrorKind::ArgumentConflict, text).exit()
+        }
+        _ => {}
+    }
     let data = hint::data(cli.data.clone());
     // what runs on until it is ended listens itself: it has something to clean up
     let runs_on = matches!(cli.command, None | Some(Command::Up(_) | Command::Receive(_)));

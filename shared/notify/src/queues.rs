@@ -112,6 +112,7 @@ impl Queues {
         let http =
             aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
         let config = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
+        let deployed = place.stack.is_some();
         let (config, endpoints, prefix) = match place.stack {
             Some(name) => (config.load().await, None, format!("{name}-")),
             None => {
@@ -134,7 +135,11 @@ impl Queues {
             let name = url.rsplit('/').next()?.strip_prefix(&prefix)?.split('-').next()?.to_owned();
             Some((name, url))
         });
-        let urls = named.collect();
+        let urls: BTreeMap<String, String> = named.collect();
+        if deployed && urls.is_empty() {
+            let text = format!("no queues begin with `{prefix}`: are the stack's name and the region right?");
+            return Err(CliError::Other(text));
+        }
         Ok(Self { sqs, dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()), urls, prefix })
     }
 

@@ -26,7 +26,8 @@ pub(crate) struct Args {
     /// The port on 127.0.0.1
     #[arg(long, default_value_t = 9000)]
     port: u16,
-    /// Keep the channel at the end, so that what comes meanwhile is delivered later
+    /// Keep the channel at the end, so that what comes meanwhile is delivered later; the next `receive` on this port takes
+    /// it over
     #[arg(long)]
     keep: bool,
     #[command(flatten)]
@@ -44,16 +45,11 @@ pub(crate) async fn run(args: Args, data: &Path, json: bool) -> Result<(), CliEr
         tokio::net::TcpListener::bind(("127.0.0.1", args.port)).await.map_err(|_| CliError::PortTaken(args.port))?;
     let ended = ended()?; // before there is something to remove
     let url = listener.local_addr().map(|it| format!("http://{it}/")).map_err(|it| CliError::Other(it.to_string()))?;
-    let path = "/api/v1/Notification/ChannelConfiguration";
-    let application = [("applicationId", client.application_id.clone())];
-    let add = client.request(Method::POST, &format!("{path}/WebHook")).query(&application).header("x-extended", "true");
-    let added =
-        client.ask("adding the channel", add.form(&[("webHookUrl", url.as_str()), ("format", "native")])).await?;
-    let (id, secret) = (added["id"].as_str().unwrap_or_default(), added["signingSecret"].as_str());
-    let served = serve(listener, id, &url, secret.unwrap_or_default(), json, ended).await;
+    let (id, secret) = ours(&client, &url).await?;
+    let served = serve(listener, &id, &url, &secret, json, ended).await;
     if !args.keep {
         // also when it ended badly: whoever added it removes it
-        channel::remove(&client, id).await?;
+        channel::remove(&client, &id).await?;
         if json {
             print::note(&format!("the channel {id} is removed"));
         } else {
@@ -61,6 +57,20 @@ pub(crate) async fn run(args: Args, data: &Path, json: bool) -> Result<(), CliEr
         }
     }
     served
+}
+
+/// The id and the signing secret of a channel to this address: the one that was kept, with a new secret, or a new one.
+async fn ours(client: &Client, url: &str) -> Result<(String, String), CliError> {
+    let text = |it: &Value, name: &str| it[name].as_str().unwrap_or_default().to_owned();
+    if let Some(id) = channel::calling(client, url).await? {
+        let made = channel::rotate(client, &id, 0, true).await?;
+        return Ok((id, text(&made, "signingSecret")));
+    }
+    let path = "/api/v1/Notification/ChannelConfiguration/WebHook";
+    let application = [("applicationId", client.application_id.clone())];
+    let add = client.request(Method::POST, path).query(&application).header("x-extended", "true");
+    let added = client.ask("adding the channel", add.form(&[("webHookUrl", url), ("format", "native")])).await?;
+    Ok((text(&added, "id"), text(&added, "signingSecret")))
 }
 
 /// Takes messages until somebody ends it.

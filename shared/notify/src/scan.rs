@@ -109,10 +109,17 @@ fn show(item: &Value) {
 pub(crate) async fn find(client: &Client, name: &str) -> Result<String, CliError> {
     let all = client.get("/api/v1/Media/Buckets").await?;
     let all = all["items"].as_array().cloned().unwrap_or_default();
-    let found = all.iter().find(|it| it["id"] == name || it["bucket"] == name);
-    let names = || all.iter().filter_map(|it| it["bucket"].as_str()).collect::<Vec<_>>().join(", ");
-    found
-        .and_then(|it| it["id"].as_str())
-        .map(str::to_owned)
-        .ok_or_else(|| CliError::NoBucket(name.to_owned(), names()))
+    let texts = |all: &[&Value], member: &str| {
+        all.iter().filter_map(|it| it[member].as_str()).map(str::to_owned).collect::<Vec<_>>().join(", ")
+    };
+    if all.iter().any(|it| it["id"] == name) {
+        return Ok(name.to_owned());
+    }
+    // buckets of several endpoints may have one name
+    let found: Vec<&Value> = all.iter().filter(|it| it["bucket"] == name).collect();
+    match found.len() {
+        0 => Err(CliError::NoBucket(name.to_owned(), texts(&all.iter().collect::<Vec<_>>(), "bucket"))),
+        1 => Ok(texts(&found, "id")),
+        _ => Err(CliError::Buckets(name.to_owned(), texts(&found, "id"))),
+    }
 }

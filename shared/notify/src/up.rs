@@ -18,11 +18,11 @@ use crate::print::{self, say};
 use crate::signals::ended;
 
 /// How the stack starts.
-#[derive(ClapArgs, Debug)]
+#[derive(ClapArgs, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Args {
-    /// The front door's port
-    #[arg(long, default_value_t = hint::PORT)]
-    port: u16,
+    /// The front door's port; by default 8000
+    #[arg(long)]
+    port: Option<u16>,
     /// Begin with empty data; files in the buckets' folders stay
     #[arg(long)]
     fresh: bool,
@@ -31,19 +31,23 @@ pub(crate) struct Args {
     verbose: bool,
 }
 
+impl Args {
+    /// With what was given before the command; what was given behind it goes first.
+    pub(crate) fn join(&mut self, before: &Self) {
+        self.port = self.port.or(before.port);
+        self.fresh |= before.fresh;
+        self.verbose |= before.verbose;
+    }
+}
+
 pub(crate) async fn run(args: Args, data: &Path, json: bool) -> Result<(), CliError> {
+    let port = args.port.unwrap_or(hint::PORT);
     let project = project()?;
     build(&project).await?;
     let data = std::path::absolute(data).map_err(|it| CliError::Other(format!("{}: {it}", data.display())))?;
     let ended = ended()?;
-    let options = Options {
-        binaries: binaries(&project),
-        project,
-        data,
-        fresh: args.fresh,
-        port: args.port,
-        parameters: BTreeMap::new(),
-    };
+    let options =
+        Options { binaries: binaries(&project), project, data, fresh: args.fresh, port, parameters: BTreeMap::new() };
     let stack = Stack::start(options).await?;
     let mut events = stack.events();
     let demo = demo::set_up(&stack).await?;
@@ -71,7 +75,7 @@ pub(crate) async fn run(args: Args, data: &Path, json: bool) -> Result<(), CliEr
             },
         }
     }
-    print::note(&format!("stopped; `{}` goes on where this ended", hint::up(args.port)));
+    print::note(&format!("stopped; `{}` goes on where this ended", hint::up(port)));
     Ok(())
 }
 
