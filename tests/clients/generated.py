@@ -49,8 +49,9 @@ same("the counts again", again, counts)
 rules = PreferencesBody(rules=[RuleBody(type_="message.*", in_app=True, escalate_after_minutes=30)])
 same("what the user wants", put_inbox_by_user_preferences.sync(user, client=client, body=rules), rules)
 
-long = post_inbox_by_user_notifications.sync_detailed(user, client=client, body=NotificationIn(title="t" * 201))
-same("a refusal", (long.status_code, long.parsed.field, long.parsed.status), (422, "title", 422))
+late = PreferencesBody(rules=[RuleBody(type_="message.*", in_app=True, escalate_after_minutes=1_000_000_000)])
+refused = put_inbox_by_user_preferences.sync_detailed(user, client=client, body=late)
+same("a refusal", (refused.status_code, refused.parsed.field, refused.parsed.status), (422, "rules", 422))
 
 hook = WebhookForm(web_hook_url="https://hooks.example.com/news", is_active=False, retry_count=3)
 channel = post_notification_channel_configuration_web_hook.sync(client=client, body=hook, application_id=application)
