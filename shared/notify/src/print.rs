@@ -21,7 +21,7 @@ static CLOSED: Notify = Notify::const_new();
 /// Why the output could not be written, if it was for another reason than that nobody reads.
 static LOST: OnceLock<String> = OnceLock::new();
 
-/// Prints a line as `println!` does, by way of [`line`].
+/// Prints a line as `println!` does, by way of [`line()`].
 macro_rules! say {
     ($($it:tt)*) => { $crate::print::line(&format!($($it)*)) };
 }
