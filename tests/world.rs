@@ -33,6 +33,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+pub use client::http;
 pub use clock::{in_seconds, since};
 pub use dice::Dice;
 use local::demo::{Keys, application};
@@ -364,15 +365,6 @@ pub fn project() -> PathBuf {
 pub fn binaries() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a program");
     test.parent().and_then(Path::parent).expect("target/debug/deps").to_owned()
-}
-
-#[expect(clippy::disallowed_methods, reason = "the client of the tests' own servers")]
-pub fn http() -> reqwest::Client {
-    reqwest::Client::builder()
-        .timeout(Duration::from_secs(60))
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .expect("a client")
 }
 
 /// A number from the environment: how large a test is to be.

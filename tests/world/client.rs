@@ -1,12 +1,31 @@
 //! The channel API, as a customer's program calls it.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
 use reqwest::Method;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
 use crate::{World, text};
 
 /// Where channel configurations are.
 pub const CHANNELS: &str = "/api/v1/Notification/ChannelConfiguration";
+
+/// A client at an address of its own (RFC 1918), as API Gateway would see it: wrong credentials are counted by address,
+/// and what one test tries is held against no other.
+#[expect(clippy::disallowed_methods, reason = "the client of the tests' own servers")]
+pub fn http() -> reqwest::Client {
+    static CLIENTS: AtomicU32 = AtomicU32::new(1);
+    let [_, a, b, c] = CLIENTS.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    let address = HeaderValue::from_str(&format!("10.{a}.{b}.{c}")).expect("an address");
+    reqwest::Client::builder()
+        .default_headers(HeaderMap::from_iter([(HeaderName::from_static("x-forwarded-for"), address)]))
+        .timeout(Duration::from_secs(60))
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .expect("a client")
+}
 
 impl World<'_> {
     /// Asks the channel API; every path gets the application's id. Answers status and body.
