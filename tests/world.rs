@@ -17,6 +17,8 @@ pub mod manager;
 mod pictures;
 #[path = "world/receiver.rs"]
 pub mod receiver;
+#[path = "world/server.rs"]
+mod server;
 #[path = "world/shelf.rs"]
 pub mod shelf;
 #[path = "world/socket.rs"]

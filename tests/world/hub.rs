@@ -10,6 +10,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use crate::server::serve;
+
 const END: char = '\u{1e}';
 
 #[derive(Default)]
@@ -43,10 +45,7 @@ impl Hub {
     pub async fn start(token: &str) -> Self {
         let inner = Arc::new(Inner { token: token.to_owned(), ..Inner::default() });
         let router = Router::new().route("/hub/negotiate", post(negotiate)).route("/hub", get(connect));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}/hub", listener.local_addr().expect("an address"));
-        let router = router.with_state(inner.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        let url = serve(router.with_state(inner.clone())).await + "/hub";
         Self { url, inner }
     }
 

@@ -13,6 +13,8 @@ use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use serde_json::{Value, json};
 
+use crate::server::serve;
+
 /// A running issuer.
 pub struct Issuer {
     pub url: String,
@@ -32,13 +34,10 @@ struct Inner {
 impl Issuer {
     pub async fn start() -> Self {
         let inner = Arc::new(Inner::default());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
-        inner.url.lock().expect("not poisoned").clone_from(&url);
         let router =
             Router::new().route("/.well-known/openid-configuration", get(configuration)).route("/keys", get(keys));
-        let router = router.with_state(inner.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        let url = serve(router.with_state(inner.clone())).await;
+        inner.url.lock().expect("not poisoned").clone_from(&url);
         let issuer = Self { url, inner };
         issuer.rotate("first");
         issuer

@@ -15,6 +15,8 @@ use ring::signature::{ED25519, UnparsedPublicKey};
 use serde_json::Value;
 use standardwebhooks::Webhook;
 
+use crate::server::serve;
+
 /// A message that came and was verified.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
@@ -69,9 +71,7 @@ impl Receiver {
     pub async fn start() -> Self {
         let inner = Arc::new(Inner { willing: true.into(), ..Inner::default() });
         let router = Router::new().fallback(post(take)).with_state(inner.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        let url = serve(router).await + "/hook";
         Self { url, channel: Arc::default(), inner }
     }
 

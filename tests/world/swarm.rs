@@ -9,6 +9,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use crate::server::serve;
+
 /// How it behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mood {
@@ -47,10 +49,7 @@ impl Swarm {
             .route("/{bucket}", get(list))
             .route("/{bucket}/", get(list))
             .route("/{bucket}/{*key}", get(object));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let router = router.with_state(inner.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        let url = serve(router.with_state(inner.clone())).await;
         Self { url, inner }
     }
 

@@ -19,93 +19,77 @@ static CHROMIUM: OnceCell<()> = OnceCell::const_new();
 
 /// The folder whose `node_modules` hold the official SignalR client and a driver for browsers.
 pub async fn node() -> &'static PathBuf {
-    NODE.get_or_init(async || {
-        let folder = project().join("target/test-tools/node");
-        let there = folder.join("node_modules/svix").is_dir();
-        std::fs::create_dir_all(&folder).expect("a folder");
-        let prefix = folder.to_string_lossy().into_owned();
-        let install = ["install", "--no-audit", "--no-fund", "--no-package-lock", "--prefix", &prefix];
-        let packages = ["@microsoft/signalr@10.0.11", "playwright-core@1.64.1", "standardwebhooks@1.1.1", "svix@2.5.0"];
-        let done = there || runs("npm", &[&install[..], &packages].concat()).await;
-        assert!(done, "the tests need Node.js 20 and npm: apt-get install nodejs npm");
-        folder
-    })
-    .await
-}
-
-/// A Python with the packages that independent clients need.
-pub async fn python() -> &'static PathBuf {
-    PYTHON
-        .get_or_init(async || {
-            let folder = project().join("target/test-tools/python");
-            let python = folder.join("bin/python");
-            if !folder.join("installed-3").is_file() {
-                let path = folder.to_string_lossy().into_owned();
-                let made = runs("python3", &["-m", "venv", &path]).await;
-                let packages = [
-                    "websockets==15.0.1",
-                    "signalrcore==1.0.2",
-                    "standardwebhooks==1.1.0",
-                    "pysignalr==1.3.3",
-                    "svix==2.9.1",
-                    "pika==1.4.4",
-                ];
-                let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-                let done = made && runs(&python.to_string_lossy(), &[&install[..], &packages].concat()).await;
-                assert!(done, "the tests need Python 3 with venv and pip: apt-get install python3-venv");
-                std::fs::write(folder.join("installed-3"), "").expect("a file");
-            }
-            python
-        })
-        .await
+    let packages = ["@microsoft/signalr@10.0.11", "playwright-core@1.64.1", "standardwebhooks@1.1.1", "svix@2.5.0"];
+    NODE.get_or_init(async || npm("node", &packages).await).await
 }
 
 /// The folder whose `node_modules` hold validators of descriptions, and a generator of clients.
 pub async fn linters() -> &'static PathBuf {
-    LINTERS
-        .get_or_init(async || {
-            let folder = project().join("target/test-tools/linters");
-            if !folder.join("installed-2").is_file() {
-                std::fs::create_dir_all(&folder).expect("a folder");
-                let prefix = folder.to_string_lossy().into_owned();
-                let install = ["install", "--no-audit", "--no-fund", "--no-package-lock", "--prefix", &prefix];
-                let packages = [
-                    "@stoplight/spectral-cli@6.16.3",
-                    "@redocly/cli@2.77.0",
-                    "@asyncapi/parser@3.6.6",
-                    "openapi-typescript@7.13.0",
-                    "openapi-fetch@0.17.0",
-                    "typescript@5.9.3",
-                    "@types/node@20.19.43",
-                ];
-                let done = runs("npm", &[&install[..], &packages].concat()).await;
-                assert!(done, "the tests need Node.js 20 and npm: apt-get install nodejs npm");
-                std::fs::write(folder.join("installed-2"), "").expect("a file");
-            }
-            folder
-        })
-        .await
+    let packages = [
+        "@stoplight/spectral-cli@6.16.3",
+        "@redocly/cli@2.77.0",
+        "@asyncapi/parser@3.6.6",
+        "openapi-typescript@7.13.0",
+        "openapi-fetch@0.17.0",
+        "typescript@5.9.3",
+        "@types/node@20.19.43",
+    ];
+    LINTERS.get_or_init(async || npm("linters", &packages).await).await
+}
+
+/// A Python with the packages that independent clients need.
+pub async fn python() -> &'static PathBuf {
+    let packages = [
+        "websockets==15.0.1",
+        "signalrcore==1.0.2",
+        "standardwebhooks==1.1.0",
+        "pysignalr==1.3.3",
+        "svix==2.9.1",
+        "pika==1.4.4",
+    ];
+    PYTHON.get_or_init(async || pip("python", &packages).await.join("bin/python")).await
 }
 
 /// A Python environment for descriptions, apart from the clients: a validator, a generator of clients, and schemathesis,
 /// which need many packages.
 pub async fn checker() -> &'static PathBuf {
-    CHECKER
-        .get_or_init(async || {
-            let folder = project().join("target/test-tools/checker");
-            if !folder.join("installed-2").is_file() {
-                let made = runs("python3", &["-m", "venv", &folder.to_string_lossy()]).await;
-                let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-                let packages =
-                    ["openapi-spec-validator==0.9.0", "openapi-python-client==0.29.1", "schemathesis==4.32.5"];
-                let python = folder.join("bin/python");
-                let done = made && runs(&python.to_string_lossy(), &[&install[..], &packages].concat()).await;
-                assert!(done, "the tests need Python 3 with venv and pip: apt-get install python3-venv");
-                std::fs::write(folder.join("installed-2"), "").expect("a file");
-            }
-            folder
-        })
-        .await
+    let packages = ["openapi-spec-validator==0.9.0", "openapi-python-client==0.29.1", "schemathesis==4.32.5"];
+    CHECKER.get_or_init(async || pip("checker", &packages).await).await
+}
+
+/// A folder with packages of npm, if it does not hold these already.
+async fn npm(name: &str, packages: &[&str]) -> PathBuf {
+    installed(name, packages, async |folder| {
+        std::fs::create_dir_all(folder).expect("a folder");
+        let prefix = folder.to_string_lossy().into_owned();
+        let install = ["install", "--no-audit", "--no-fund", "--no-package-lock", "--prefix", &prefix];
+        let done = runs("npm", &[&install[..], packages].concat()).await;
+        assert!(done, "the tests need Node.js 20 and npm: apt-get install nodejs npm");
+    })
+    .await
+}
+
+/// A virtual environment with packages of PyPI, if it does not hold these already.
+async fn pip(name: &str, packages: &[&str]) -> PathBuf {
+    installed(name, packages, async |folder| {
+        let made = runs("python3", &["-m", "venv", &folder.to_string_lossy()]).await;
+        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+        let python = folder.join("bin/python");
+        let done = made && runs(&python.to_string_lossy(), &[&install[..], packages].concat()).await;
+        assert!(done, "the tests need Python 3 with venv and pip: apt-get install python3-venv");
+    })
+    .await
+}
+
+/// Fills a folder of tools unless it says that it holds these packages.
+async fn installed(name: &str, packages: &[&str], fill: impl AsyncFnOnce(&Path)) -> PathBuf {
+    let folder = project().join("target/test-tools").join(name);
+    let (list, packages) = (folder.join("installed"), packages.join("\n"));
+    if std::fs::read_to_string(&list).ok().as_deref() != Some(&packages) {
+        fill(&folder).await;
+        std::fs::write(list, packages).expect("a file");
+    }
+    folder
 }
 
 /// Debian's Chromium at `/usr/bin/chromium`.

@@ -11,6 +11,8 @@ use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::get;
 
+use crate::server::serve;
+
 /// Objects per page, whatever is asked for.
 const PER_PAGE: usize = 2;
 
@@ -34,10 +36,7 @@ impl Vault {
         let object = get(read).head(head).put(refuse);
         let router =
             Router::new().route("/{vault}", get(list)).route("/{vault}/", get(list)).route("/{vault}/{*key}", object);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let router = router.with_state(inner.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        let url = serve(router.with_state(inner.clone())).await;
         Self { url, inner }
     }
 

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use self::strict::Strict;
+pub use self::strict::whole;
 use super::{Problem, rule};
 
 /// The largest JSON body.
@@ -50,11 +51,6 @@ pub fn read<T: DeserializeOwned>(it: &Value) -> Result<T, Problem> {
         let path = why.path().to_string();
         rule::broken(if path == "." { "" } else { &path }, &why.into_inner().to_string())
     })
-}
-
-/// A whole number that is written with a fraction: `3.0` is 3.
-pub fn whole(it: &Value) -> Option<i64> {
-    strict::whole(it)
 }
 
 #[cfg(test)]

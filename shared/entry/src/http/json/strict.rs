@@ -9,8 +9,8 @@ use serde_json::Value;
 /// A value whose structs are objects.
 pub(super) struct Strict<'a>(pub(super) &'a Value);
 
-/// A number without a fraction that is written with one, as far as such numbers are exact.
-pub(super) fn whole(it: &Value) -> Option<i64> {
+/// A whole number that is written with a fraction, as far as such numbers are exact: `3.0` is 3.
+pub fn whole(it: &Value) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
     let number = it.as_number().filter(|it| it.is_f64())?.as_f64()?;
     if number.fract() == 0.0 && number.abs() <= EXACT { format!("{number:.0}").parse().ok() } else { None }
