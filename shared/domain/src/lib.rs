@@ -29,6 +29,7 @@ pub mod schedule;
 pub mod settings;
 pub mod settings_secret;
 pub mod socket;
+pub mod timecode;
 pub mod tracks;
 
 pub use id::{AppId, BucketId, ChannelId, ItemId};

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::timecode::StartTimecode;
+
 /// The value of `schema`.
 pub const SCHEMA: &str = "processor-result/1";
 
@@ -45,13 +47,47 @@ pub struct Model {
     pub sha256: Option<String>,
 }
 
-/// The media as it was analysed; `duration_ms` and `sample_fps` are null for stills.
+/// The media of the file, and how it was analysed. What a file does not have, or does not say, is absent: a still has
+/// no duration, and most files no timecode.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Media {
     pub duration_ms: Option<u64>,
+    /// Pixels of the file's picture, turned as it is shown, before its pixels are made square.
     pub width: Option<u32>,
     pub height: Option<u32>,
+    /// Frames per second that were looked at, at least.
     pub sample_fps: Option<f32>,
+    /// Pixels of the picture that was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analysis_width: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analysis_height: Option<u32>,
+    /// Frames per second of the file, on the average.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fps: Option<f64>,
+    /// ffmpeg's name of the codec, such as `h264`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub codec: Option<String>,
+    /// ffmpeg's name of the format, such as `mxf`; several where it has one reader for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timecode: Option<StartTimecode>,
+    /// Width to height of a pixel, such as `16:11`, where pixels are not square.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixel_aspect: Option<String>,
+    /// Degrees clockwise by which the file says that its picture is turned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<u32>,
+    /// `progressive`, or ffmpeg's order of the fields: `tt`, `bb`, `tb`, `bt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field_order: Option<String>,
+    /// Bits of a sample of a colour component.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bit_depth: Option<u32>,
+    /// ffmpeg's name of the transfer function, such as `smpte2084` for HDR10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<String>,
 }
 
 /// One thing that was seen, over time.
@@ -68,11 +104,16 @@ pub struct Track {
 }
 
 /// When a track was visible; videos only.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Range {
     pub start_ms: u64,
     pub end_ms: u64,
     pub confidence: f64,
+    /// The same in the file's timecode, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_timecode: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_timecode: Option<String>,
 }
 
 /// Where a track was at one time; 0 for stills.

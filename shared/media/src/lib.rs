@@ -2,6 +2,7 @@
 
 pub mod objects;
 pub mod picture;
+mod probe;
 pub mod processor;
 pub mod program;
 pub mod workspace;

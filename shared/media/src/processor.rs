@@ -1,8 +1,12 @@
 //! Processors: what looks at media. The embedded backend runs here, on a file that was fetched before.
 
+mod detector;
 mod draw;
+mod encryption;
 pub(crate) mod faces;
+pub(crate) mod opened;
 pub(crate) mod still;
+mod timing;
 pub(crate) mod video;
 
 use std::path::Path;

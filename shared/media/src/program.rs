@@ -5,6 +5,9 @@
 //! systems other than Linux there are no limits of memory and of written files; the deadline and the bounds of the
 //! output hold everywhere.
 
+pub(crate) mod decoders;
+pub(crate) mod messages;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -14,21 +17,25 @@ use std::time::Duration;
 
 use domain::item::Problem;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{Child, ChildStderr, ChildStdout, Command};
-use tokio::sync::Notify;
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::sync::{Notify, OnceCell};
+use tokio::task::JoinHandle;
 
 use crate::processor::{Trouble, unreadable};
+use decoders::Decoders;
+use messages::{Line, Messages};
 
 /// How the names of our temporary folders begin. `process` removes those that a killed function left behind.
 pub const FOLDER: &str = "notifications-process-";
 
-/// Bytes of standard error that are kept: far more than a banner and an error have.
-const KEPT: usize = 64 << 10;
 /// Bytes of memory for each thread that decodes, since each has frames and a stack of its own. Measured for H.264 of
 /// 7680 x 4320: four threads of ffmpeg 9.0 need 600 to 800 MiB, sixteen of ffmpeg 5.1 need 1,300 to 2,000 MiB.
 const PER_THREAD: u64 = 256 << 20;
 /// How long a program whose output is no use may take to end by itself, so that its own reason is known.
 const GRACE: Duration = Duration::from_secs(1);
+/// Bytes of the list of decoders, at most (ffmpeg 5.1: 40 KB), and how long it may take.
+const MOST_DECODERS: u64 = 1 << 20;
+const SHORT: Duration = Duration::from_secs(60);
 const DEMUXERS: &str = include_str!("demuxers.txt");
 
 /// The program, and the memory of the function that runs it.
@@ -37,6 +44,7 @@ pub struct Program {
     name: String,
     search_path: String,
     memory_mb: u32,
+    decoders: Arc<OnceCell<Decoders>>,
 }
 
 /// A run that ended by itself.
@@ -45,15 +53,22 @@ pub(crate) struct Ended<T> {
     pub(crate) output: T,
     /// The exit status.
     pub(crate) code: i32,
-    /// Standard error: all of it, or its beginning and its end.
-    pub(crate) messages: String,
+    pub(crate) messages: Messages,
+}
+
+/// Which of the two programs that come in one package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tool {
+    Ffmpeg,
+    /// Not in every package: [`Program::has_ffprobe`].
+    Ffprobe,
 }
 
 impl Program {
     /// `name` is a path, or a name that is looked for in the folders of `search_path` (as in `PATH`); `memory_mb` is
     /// the memory of the whole function, in MiB.
     pub fn new(name: String, search_path: String, memory_mb: u32) -> Self {
-        Self { name, search_path, memory_mb }
+        Self { name, search_path, memory_mb, decoders: Arc::default() }
     }
 
     /// The bytes of memory that a run may take, or a picture that is decoded in the function itself: not both at
@@ -70,15 +85,42 @@ impl Program {
     /// still lets it open every local file. That the file was looked at before (crate `infer`) is no help, since two
     /// parsers of one file may disagree: what counts is what the program itself takes it for. A format that is not on
     /// the list is refused by the program when it has made up its mind, and before it reads further.
-    pub(crate) fn input_options(&self) -> Vec<OsString> {
+    pub(crate) fn input_options(&self, tool: Tool) -> Vec<OsString> {
         let (threads, demuxers) = (self.threads().to_string(), demuxers());
-        let options = [
-            ["-protocol_whitelist", "file"],
-            ["-format_whitelist", &demuxers],
-            ["-threads", &threads],
-            ["-filter_threads", &threads],
-        ];
-        std::iter::once("-nostdin").chain(options.into_iter().flatten()).map(OsString::from).collect()
+        let options = [["-protocol_whitelist", "file"], ["-format_whitelist", &demuxers], ["-threads", &threads]];
+        let own: &[&str] = match tool {
+            Tool::Ffmpeg => &["-nostdin", "-nostats", "-filter_threads", &threads],
+            Tool::Ffprobe => &[],
+        };
+        let all = own.iter().copied().chain(options.into_iter().flatten());
+        all.chain(["-hide_banner"]).map(OsString::from).collect()
+    }
+
+    /// Logs what this ffmpeg can decode, and which of the codecs that media teams have it cannot.
+    pub async fn log_decoders(&self) {
+        match self.decoders().await {
+            Ok(decoders) => {
+                let missing = decoders.missing();
+                tracing::info!(ffmpeg = %self.name, decoders = decoders.count(), "ffmpeg has no decoder for {missing:?}");
+            }
+            Err(why) => tracing::warn!(ffmpeg = %self.name, "there is no ffmpeg for videos: {why}"),
+        }
+    }
+
+    /// What this ffmpeg can decode; asked once.
+    pub(crate) async fn decoders(&self) -> Result<&Decoders, Trouble> {
+        let ask = async || {
+            let arguments = ["-hide_banner", "-decoders"].map(OsString::from);
+            let read = async |stdout: &mut ChildStdout| whole(stdout, MOST_DECODERS).await;
+            let ended = self.run(Tool::Ffmpeg, &arguments, SHORT, read, |_| false).await?;
+            Ok(Decoders::parse(&String::from_utf8_lossy(&ended.output)))
+        };
+        self.decoders.get_or_try_init(ask).await
+    }
+
+    /// Whether `ffprobe` lies beside ffmpeg.
+    pub(crate) fn has_ffprobe(&self) -> bool {
+        self.path(Tool::Ffprobe).is_file()
     }
 
     /// Runs the program and hands its standard output to `read`, which takes it to its end or fails.
@@ -89,33 +131,40 @@ impl Program {
     /// is no folder for it. A bad exit status alone is no error here.
     pub(crate) async fn run<T>(
         &self,
+        tool: Tool,
         arguments: &[OsString],
         deadline: Duration,
         read: impl AsyncFnOnce(&mut ChildStdout) -> Result<T, Trouble>,
+        observe: impl FnMut(&Line<'_>) -> bool + Send + 'static,
     ) -> Result<Ended<T>, Trouble> {
         let folder = tempfile::Builder::new().prefix(FOLDER).tempdir();
         let folder =
             folder.map_err(|it| Trouble::Again(Problem::new("internal", format!("no temporary folder: {it}"))))?;
-        let mut command = Command::new(self.found());
+        let mut command = Command::new(self.path(tool));
         command.args(arguments).env_clear().envs(self.libraries()).current_dir(folder.path()).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|it| self.missing(&it))?;
         limit(&child, self.share(), deadline)?;
-        let ended = tokio::time::timeout(deadline, self.listen(&mut child, deadline, read)).await;
-        ended.map_err(|_| too_long(deadline))?
-    }
-
-    async fn listen<T>(
-        &self,
-        child: &mut Child,
-        deadline: Duration,
-        read: impl AsyncFnOnce(&mut ChildStdout) -> Result<T, Trouble>,
-    ) -> Result<Ended<T>, Trouble> {
-        let (Some(mut stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+        let input = arguments.iter().find_map(|it| it.to_str().filter(|it| it.starts_with("file:")));
+        let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(unreadable("the program has no output"));
         };
         let shortage = Arc::new(Notify::new());
-        let messages = tokio::spawn(complaints(stderr, shortage.clone()));
+        let input = input.unwrap_or_default().to_owned();
+        let messages = tokio::spawn(messages::read(stderr, input, shortage.clone(), observe));
+        let outcome = self.outcome(&mut child, stdout, messages, &shortage, deadline, read);
+        tokio::time::timeout(deadline, outcome).await.map_err(|_| too_long(deadline))?
+    }
+
+    async fn outcome<T>(
+        &self,
+        child: &mut Child,
+        mut stdout: ChildStdout,
+        messages: JoinHandle<Messages>,
+        shortage: &Notify,
+        deadline: Duration,
+        read: impl AsyncFnOnce(&mut ChildStdout) -> Result<T, Trouble>,
+    ) -> Result<Ended<T>, Trouble> {
         // ffmpeg 9.0 may stand still for ever when it gets no memory, so its word is enough
         let output = tokio::select! {
             output = read(&mut stdout) => output,
@@ -129,11 +178,11 @@ impl Program {
         let status = status.map_err(unreadable)?;
         let messages = messages.await.unwrap_or_default();
         match status.code() {
-            _ if said(&messages, &["Format not on whitelist"]) => Err(Trouble::Skip(Problem::new(
+            _ if messages.not_on_whitelist => Err(Trouble::Skip(Problem::new(
                 "unsupported_media",
                 "the file is a list, a script or of an unusual format, not media that is read here",
             ))),
-            _ if said(&messages, SHORTAGE) => Err(self.starved()),
+            _ if messages.out_of_memory => Err(self.starved()),
             None => Err(unreadable(format!(
                 "the program that decodes the file was ended ({status}); it may use {} MB of memory",
                 self.share() >> 20
@@ -151,8 +200,16 @@ impl Program {
         cores.min(self.share() / PER_THREAD).max(1)
     }
 
-    /// The program's whole path: it runs in another folder, and without a search path. A name that is not found stays.
-    fn found(&self) -> PathBuf {
+    /// A program's whole path: it runs in another folder, and without a search path. A name that is not found stays.
+    fn path(&self, tool: Tool) -> PathBuf {
+        let ffmpeg = self.ffmpeg();
+        match tool {
+            Tool::Ffmpeg => ffmpeg,
+            Tool::Ffprobe => ffmpeg.with_file_name("ffprobe"),
+        }
+    }
+
+    fn ffmpeg(&self) -> PathBuf {
         let name = PathBuf::from(&self.name);
         let found = if self.name.contains('/') {
             Some(name.clone())
@@ -199,34 +256,6 @@ pub(crate) async fn whole(from: &mut (impl AsyncRead + Unpin), most: u64) -> Res
 fn demuxers() -> String {
     let lines = DEMUXERS.lines().filter(|it| !it.starts_with('#'));
     lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(",")
-}
-
-/// What ffmpeg says when it gets no memory, or no thread for want of memory.
-const SHORTAGE: &[&str] = &["Cannot allocate memory", "Failed to allocate", "Resource temporarily unavailable"];
-
-/// Whether the program itself said one of these. What it repeats of the file, such as a title, is indented.
-fn said(messages: &str, texts: &[&str]) -> bool {
-    messages.lines().any(|line| !line.starts_with(' ') && texts.iter().any(|it| line.contains(it)))
-}
-
-/// Reads standard error to its end, keeps the beginning and the end of it, and tells at once if memory is short.
-async fn complaints(mut from: ChildStderr, shortage: Arc<Notify>) -> String {
-    let (mut kept, mut piece) = (Vec::new(), vec![0_u8; 8 << 10]);
-    while let Ok(read @ 1..) = from.read(&mut piece).await {
-        keep(&mut kept, &piece[..read], KEPT);
-        if said(&String::from_utf8_lossy(&piece[..read]), SHORTAGE) {
-            shortage.notify_one();
-        }
-    }
-    String::from_utf8_lossy(&kept).into_owned()
-}
-
-/// Adds to what is kept, and takes out the middle of what is more than `most`.
-fn keep(kept: &mut Vec<u8>, piece: &[u8], most: usize) {
-    kept.extend_from_slice(piece);
-    if kept.len() > most {
-        kept.drain(most / 2..kept.len() - most.div_ceil(2));
-    }
 }
 
 fn too_long(deadline: Duration) -> Trouble {
@@ -278,7 +307,15 @@ mod tests {
     async fn shell(script: &str, deadline: Duration, most: u64) -> Result<Ended<Vec<u8>>, Trouble> {
         let arguments = ["-c", script].map(OsString::from);
         let program = Program::new("sh".to_owned(), "/nowhere:/usr/bin:/bin".to_owned(), 1_000);
-        program.run(&arguments, deadline, async |stdout: &mut ChildStdout| whole(stdout, most).await).await
+        program
+            .run(
+                Tool::Ffmpeg,
+                &arguments,
+                deadline,
+                async |stdout: &mut ChildStdout| whole(stdout, most).await,
+                |_| false,
+            )
+            .await
     }
 
     async fn check(script: &str, most: u64, code: &str, message: &str) {
@@ -307,21 +344,29 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn what_stops_a_run_is_its_reason() {
-        let refused = "echo \"[hls @ 0x1] Format not on whitelist 'mov'\" >&2; exit 1";
+        let refused = "echo \"[hls @ 0x1] [error] Format not on whitelist 'mov'\" >&2; exit 1";
         check(refused, 10, "unsupported_media", "is a list, a script").await;
         check("kill -9 $$", 10, "media_unreadable", "SIGKILL").await;
         check("printf abc; kill -9 $$", 10, "media_unreadable", "SIGKILL").await;
-        check("echo 'x: Cannot allocate memory' >&2; exit 0", 10, "media_unreadable", "more memory than the 600 MB")
-            .await;
+        check(
+            "echo '[error] x: Cannot allocate memory' >&2; exit 0",
+            10,
+            "media_unreadable",
+            "more memory than the 600 MB",
+        )
+        .await;
         // it stands still after the message, as some do
-        check("echo 'x: Cannot allocate memory' >&2; exec sleep 60", 10, "media_unreadable", "more memory").await;
+        check("echo '[error] x: Cannot allocate memory' >&2; exec sleep 60", 10, "media_unreadable", "more memory")
+            .await;
         check("while :; do echo abc; done", 1_000, "media_unreadable", "more than 1000 bytes").await;
-        let quoted = shell("echo '    title : Cannot allocate memory' >&2", SOON, 10).await.unwrap();
-        assert!(quoted.messages.contains("title"));
+        let quoted = shell("echo '[info]     title : Cannot allocate memory' >&2", SOON, 10).await.unwrap();
+        assert_eq!(quoted.messages.errors, 0);
         let late = shell("exec sleep 60", Duration::from_millis(200), 10).await;
         assert!(matches!(&late, Err(Trouble::Fail(it)) if it.code == "too_long"), "{late:?}");
         let none = Program::new("no-such-program".to_owned(), String::new(), 1_000);
-        let none = none.run(&[], SOON, async |stdout: &mut ChildStdout| whole(stdout, 10).await).await;
+        let none = none
+            .run(Tool::Ffmpeg, &[], SOON, async |stdout: &mut ChildStdout| whole(stdout, 10).await, |_| false)
+            .await;
         assert!(matches!(&none, Err(Trouble::Fail(it)) if it.code == "backend_unavailable"), "{none:?}");
     }
 
@@ -341,15 +386,6 @@ mod tests {
         };
         assert_eq!((number("Max core file size"), number("Max data size")), (0, 600 << 20), "{text}");
         assert!(number("Max cpu time") >= SOON.as_secs(), "{text}");
-    }
-
-    #[test]
-    fn messages_keep_their_beginning_and_their_end() {
-        let mut kept = Vec::new();
-        for piece in ["abcd", "efgh", "ijkl", "mn"] {
-            keep(&mut kept, piece.as_bytes(), 7);
-        }
-        assert_eq!(kept, b"abcklmn");
     }
 
     #[test]

@@ -1,16 +1,20 @@
 //! FacialRecognition, embedded: finds faces, where and when, and names nobody (processors, section 6).
 
+mod clip;
+mod preview;
+
 use std::path::Path;
-use std::sync::LazyLock;
 
 use domain::bucket::ProcessorSettings;
 use domain::item::Problem;
 use domain::result::{Box as Area, Media, Model, Warning};
-use domain::tracks::{Detection, of_still, of_video};
-use image::GrayImage;
-use rustface::ImageData;
+use domain::tracks::of_still;
+use image::DynamicImage;
 
-use super::video::{SIDE, Video};
+pub(crate) use preview::TENTH;
+
+use super::detector::Detector;
+use super::opened::{Opened, Still, open};
 use super::{Analysis, Trouble, draw, still, unreadable};
 use crate::program::Program;
 
@@ -19,12 +23,6 @@ const THRESHOLD: f64 = 2.0;
 /// The smallest face in a still and in a video's frame, in pixels.
 const MIN_STILL: u32 = 20;
 const MIN_FRAME: u32 = 40;
-/// Frames per second that are looked at, and how many at most: 4,000 are about 400 CPU-seconds.
-const FPS: f32 = 2.0;
-const MOST_FRAMES: f64 = 4_000.0;
-
-static MODEL: LazyLock<Option<rustface::Model>> =
-    LazyLock::new(|| rustface::read_model(&include_bytes!(concat!(env!("OUT_DIR"), "/faces.bin"))[..]).ok());
 
 /// What the detector is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -33,97 +31,47 @@ struct Asked {
     threshold: f64,
 }
 
+impl Asked {
+    fn of(settings: &ProcessorSettings, min_face: u32) -> Self {
+        Self {
+            min_face: settings.min_face_px.unwrap_or(min_face).clamp(20, 1_000),
+            threshold: settings.score_threshold.unwrap_or(THRESHOLD),
+        }
+    }
+
+    fn detector(self) -> Result<Detector, Trouble> {
+        Detector::new(self.min_face, self.threshold)
+    }
+}
+
 pub(super) async fn run(settings: &ProcessorSettings, file: &Path, program: &Program) -> Result<Analysis, Trouble> {
-    let kind = infer::get_from_path(file).map_err(unreadable)?;
-    let threshold = settings.score_threshold.unwrap_or(THRESHOLD);
-    let asked = |default: u32| Asked { min_face: settings.min_face_px.unwrap_or(default).clamp(20, 1_000), threshold };
-    match kind.map(|it| it.matcher_type()) {
-        Some(infer::MatcherType::Image) => {
-            let (file, asked, most) = (file.to_owned(), asked(MIN_STILL), program.share());
-            blocking(move || of_picture(&file, asked, most)).await?
+    match open(file, program, still::LONG_SIDE).await? {
+        Opened::Still(opened) => {
+            let asked = Asked::of(settings, MIN_STILL);
+            blocking(move || of_picture(*opened, asked)).await?
         }
-        Some(infer::MatcherType::Video) => of_clip(file, settings, asked(MIN_FRAME), program).await,
-        _ => {
-            let shown = kind.map_or("unknown bytes", |it| it.mime_type());
-            Err(Trouble::Skip(Problem::new("unsupported_media", format!("{shown} is neither a picture nor a video"))))
-        }
+        Opened::Video(video) => clip::run(&video, settings, Asked::of(settings, MIN_FRAME)).await,
     }
 }
 
-fn of_picture(file: &Path, asked: Asked, most: u64) -> Result<Analysis, Trouble> {
-    let picture = still::read(file, most)?;
-    let grey = still::scaled(&picture, still::LONG_SIDE).to_luma8();
-    let tracks = of_still(&detect(&grey, asked)?);
-    let preview = draw::picture(&picture, &tracks).map_err(unreadable)?;
-    let media = Media { width: Some(picture.width()), height: Some(picture.height()), ..Media::default() };
-    Ok(analysis(media, tracks, Vec::new(), preview))
-}
-
-async fn of_clip(
-    file: &Path,
-    settings: &ProcessorSettings,
-    asked: Asked,
-    program: &Program,
-) -> Result<Analysis, Trouble> {
-    let video = Video::open(program, file).await?;
-    let wanted = settings.sample_fps.unwrap_or(FPS).clamp(0.1, 10.0);
-    let seconds = video.duration_ms.map_or(0.0, |it| it as f64 / 1_000.0);
-    let fps = if seconds * f64::from(wanted) > MOST_FRAMES { (MOST_FRAMES / seconds) as f32 } else { wanted };
-    let mut warnings = Vec::new();
-    if fps < wanted {
-        let message = format!("the video is long: {fps:.2} frames per second were looked at, not {wanted}");
-        warnings.push(Warning { code: "sampled_sparsely".into(), message });
-    }
-    let frames = video.frames(fps, move |grey| detect(&grey, asked)).await?;
-    let tracks = of_video(&frames.detections, fps);
-    let mut pictures = Vec::new();
-    for track in tracks.iter().take(draw::MOST_FRAMES) {
-        let best = track.samples.iter().max_by(|a, b| a.confidence.total_cmp(&b.confidence));
-        if let Some(best) = best {
-            pictures.push((video.picture(best.t_ms, SIDE).await?, best.area));
-        }
-    }
-    if pictures.is_empty() {
-        pictures.push((video.picture(0, SIDE).await?, Area { x: 0.0, y: 0.0, w: 0.0, h: 0.0 }));
-    }
-    let preview = blocking(move || draw::sheet(&pictures)).await?.map_err(unreadable)?;
-    let (width, height) = (Some(frames.width), Some(frames.height));
-    let media = Media { duration_ms: video.duration_ms, width, height, sample_fps: Some(fps) };
-    Ok(analysis(media, tracks, warnings, preview))
+fn of_picture(opened: Still, asked: Asked) -> Result<Analysis, Trouble> {
+    let grey = still::scaled(&opened.picture, still::LONG_SIDE).to_luma8();
+    let tracks = of_still(&asked.detector()?.look(&grey));
+    let preview = draw::picture(&opened.picture, &tracks).map_err(unreadable)?;
+    let media = Media { analysis_width: Some(grey.width()), analysis_height: Some(grey.height()), ..opened.media };
+    Ok(analysis(media, tracks, opened.warnings, preview))
 }
 
 /// The faces in a picture, as fractions of it.
-pub(crate) fn find(picture: &image::DynamicImage) -> Result<Vec<Area>, Trouble> {
+pub(crate) fn find(picture: &DynamicImage) -> Result<Vec<Area>, Trouble> {
     let grey = still::scaled(picture, still::LONG_SIDE).to_luma8();
-    Ok(detect(&grey, Asked { min_face: MIN_STILL, threshold: THRESHOLD })?.iter().map(|it| it.area).collect())
+    let mut detector = Asked { min_face: MIN_STILL, threshold: THRESHOLD }.detector()?;
+    Ok(detector.look(&grey).iter().map(|detection| detection.area).collect())
 }
 
 fn analysis(media: Media, tracks: Vec<domain::result::Track>, warnings: Vec<Warning>, preview: Vec<u8>) -> Analysis {
     let model = Model { id: "seeta_fd_frontal_v1.0".into(), sha256: Some(include_str!("model.sha256").trim().into()) };
     Analysis { media, tracks, warnings, backend: "embedded", models: vec![model], quality: "demo", preview }
-}
-
-fn detect(grey: &GrayImage, asked: Asked) -> Result<Vec<Detection>, Trouble> {
-    let (width, height) = grey.dimensions();
-    if width < asked.min_face || height < asked.min_face {
-        return Ok(Vec::new()); // no face fits, and the detector panics on an empty picture
-    }
-    let model = MODEL
-        .clone()
-        .ok_or_else(|| Trouble::Fail(Problem::new("backend_unavailable", "the face model does not load")))?;
-    let mut detector = rustface::create_detector_with_model(model);
-    detector.set_min_face_size(asked.min_face);
-    detector.set_score_thresh(asked.threshold.max(0.01));
-    detector.set_pyramid_scale_factor(0.8);
-    detector.set_slide_window_step(4, 4);
-    let found = detector.detect(&ImageData::new(grey.as_raw(), width, height));
-    let (w, h) = (f64::from(width), f64::from(height));
-    let relative = |it: &rustface::FaceInfo| {
-        let it = (it.bbox(), it.score());
-        let (x, y) = (f64::from(it.0.x()) / w, f64::from(it.0.y()) / h);
-        Detection { area: Area { x, y, w: f64::from(it.0.width()) / w, h: f64::from(it.0.height()) / h }, score: it.1 }
-    };
-    Ok(found.iter().map(relative).collect())
 }
 
 /// Runs what needs the processor for long beside the event loop, which goes on extending the lease.

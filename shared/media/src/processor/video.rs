@@ -2,157 +2,196 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use domain::item::Problem;
-use domain::tracks::Detection;
-use image::{DynamicImage, GrayImage};
+use image::{DynamicImage, RgbImage};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::ChildStdout;
+use tokio::sync::mpsc;
 
-use super::faces::blocking;
-use super::{Trouble, unreadable};
-use crate::program::{Program, input, whole};
+use super::timing::{DECODED, Reader, SELECTED, Timing};
+use super::{Trouble, encryption, unreadable};
+use crate::probe::Probe;
+use crate::program::messages::Messages;
+use crate::program::{Program, Tool, input, whole};
 
-/// How long the frames of a video may take, and how long all else.
+/// How long the frames of a video may take, and how long one of them.
 const DEADLINE: Duration = Duration::from_secs(840);
 const SHORT: Duration = Duration::from_secs(60);
-/// A frame is scaled to fit this square.
+/// A frame is scaled to fit this square, unless its short side would be less than this; then it may be as long as this.
 pub(crate) const SIDE: u32 = 640;
+const SHORT_SIDE: u32 = 160;
+const LONG_SIDE: u32 = 2_560;
 /// A frame that a rendition is made of.
 pub(crate) const FULL_SIDE: u32 = 2_560;
 /// Bytes of a PPM file before its pixels, at most: `P6`, two sizes, the greatest value.
 const HEADER: u64 = 64;
+/// How far before a frame its decoding begins, in milliseconds.
+const LEAD_MS: u64 = 5_000;
+/// The exit status of a run with many errors (`-max_error_rate`): what was decoded before counts.
+const MANY_ERRORS: i32 = 69;
 
 /// A video file.
 pub(crate) struct Video<'a> {
     program: &'a Program,
     file: PathBuf,
-    pub(crate) duration_ms: Option<u64>,
+    pub(crate) probe: Probe,
 }
 
-/// What was found in the frames, in order, and their size.
-pub(super) struct Frames {
-    pub(super) detections: Vec<Vec<Detection>>,
-    pub(super) width: u32,
-    pub(super) height: u32,
+/// A frame and when it is shown, from the container's start.
+#[derive(Debug, Clone)]
+pub(super) struct Frame {
+    pub(super) t_ms: u64,
+    pub(super) picture: RgbImage,
+}
+
+/// Which frames are wanted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Selection {
+    /// The first frame of each interval of 1/`fps` seconds.
+    pub(super) fps: f64,
+    pub(super) most: u64,
+    /// Frames that no other frame refers to need not be decoded.
+    pub(super) references_only: bool,
+}
+
+/// How a run over the frames ended.
+#[derive(Debug)]
+pub(super) struct Decoded {
+    pub(super) timing: Timing,
+    pub(super) messages: Messages,
+    pub(super) code: i32,
 }
 
 impl<'a> Video<'a> {
-    /// Asks the program what the file is.
-    pub(crate) async fn open(program: &'a Program, file: &Path) -> Result<Self, Trouble> {
-        let mut video = Self { program, file: file.to_owned(), duration_ms: None };
-        let arguments = video.probe()?;
-        let probed = program.run(&arguments, SHORT, async |stdout: &mut ChildStdout| whole(stdout, 0).await);
-        let banner = probed.await?.messages;
-        if !banner.contains("Video:") {
-            return Err(if banner.contains("Audio:") {
-                Trouble::Skip(Problem::new("unsupported_media", "the file has sound and no pictures"))
-            } else {
-                unreadable(video.last_line(&banner))
-            });
-        }
-        video.duration_ms = banner.split("Duration: ").nth(1).and_then(|it| duration(it.split(',').next()?));
-        Ok(video)
+    pub(crate) fn new(program: &'a Program, file: &Path, probe: Probe) -> Self {
+        Self { program, file: file.to_owned(), probe }
     }
 
-    /// Looks at frames, `fps` a second, as many at a time as there are processors.
-    pub(super) async fn frames(
-        &self,
-        fps: f32,
-        look: impl Fn(GrayImage) -> Result<Vec<Detection>, Trouble> + Send + Sync + 'static,
-    ) -> Result<Frames, Trouble> {
-        let (arguments, look) = (self.sampling(fps)?, Arc::new(look));
-        let look_at_all = async move |stdout: &mut ChildStdout| look_at(stdout, look).await;
-        let sampled = self.program.run(&arguments, DEADLINE, look_at_all).await?;
-        // 69: too many errors (`-max_error_rate`); what was decoded before counts, as with any other damage
-        if sampled.output.detections.is_empty() || !matches!(sampled.code, 0 | 69) {
-            return Err(unreadable(self.last_line(&sampled.messages)));
+    /// Decodes the video once and sends the wanted frames as they come; a receiver that is gone ends it.
+    ///
+    /// Fails with `media_unreadable` and the decoder's reason if there is no frame at all.
+    pub(super) async fn frames(&self, selection: Selection, to: mpsc::Sender<Frame>) -> Result<Decoded, Trouble> {
+        let arguments = self.sampling(selection)?;
+        let (times, mut at) = mpsc::unbounded_channel();
+        let frame_us = self.probe.video.rate.map_or(40_000.0, |rate| 1e6 / rate) as i64;
+        let (mut reader, timing) = Reader::new(self.probe.start_us, frame_us, times);
+        let read = async |stdout: &mut ChildStdout| {
+            let mut stdout = BufReader::new(stdout);
+            while let Some(picture) = next_frame(&mut stdout).await? {
+                let at_us: i64 = at.recv().await.ok_or_else(|| unreadable("a frame has no time"))?;
+                let frame = Frame { t_ms: u64::try_from((at_us + 500) / 1_000).unwrap_or(0), picture };
+                if to.send(frame).await.is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        let ended = self.program.run(Tool::Ffmpeg, &arguments, DEADLINE, read, move |line| reader.take(line)).await?;
+        let timing = *timing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if timing.selected == 0 || !matches!(ended.code, 0 | 1 | MANY_ERRORS) {
+            return Err(self.undecodable(&ended.messages));
         }
-        Ok(sampled.output)
+        Ok(Decoded { timing, messages: ended.messages, code: ended.code })
     }
 
-    /// The frame at a time, in colour, within a square of this side.
+    /// The frame that is shown at a time, in colour, within a square of this side; the first one if there is none.
     pub(crate) async fn picture(&self, at_ms: u64, side: u32) -> Result<DynamicImage, Trouble> {
-        let most = u64::from(side) * u64::from(side) * 3 + HEADER;
-        let arguments = self.still(at_ms, side)?;
-        let still = self.program.run(&arguments, SHORT, async |stdout: &mut ChildStdout| whole(stdout, most).await);
-        let still = still.await?;
-        let picture = image::load_from_memory_with_format(&still.output, image::ImageFormat::Pnm);
-        picture.map_err(|_| unreadable(self.last_line(&still.messages)))
+        let mut messages = Messages::default();
+        // a seek may find nothing, as in a transport stream of one group of pictures: then from the beginning
+        for (seek, from) in [(at_ms > LEAD_MS, at_ms), (false, at_ms), (false, 0)] {
+            let most = u64::from(side) * u64::from(side) * 3 + HEADER;
+            let arguments = self.still(seek, from, side)?;
+            let read = async |stdout: &mut ChildStdout| whole(stdout, most).await;
+            let still = self.program.run(Tool::Ffmpeg, &arguments, SHORT, read, |_| false).await?;
+            if let Ok(picture) = image::load_from_memory_with_format(&still.output, image::ImageFormat::Pnm) {
+                return Ok(picture);
+            }
+            messages = still.messages;
+        }
+        Err(self.undecodable(&messages))
     }
 
-    /// Without an output the exit status is 1, and the banner tells what we ask for.
-    fn probe(&self) -> Result<Vec<OsString>, Trouble> {
-        self.arguments(&["-hide_banner"], &[])
+    fn undecodable(&self, messages: &Messages) -> Trouble {
+        match encryption::of(&self.file) {
+            Some(scheme) => unreadable(format!("the file is encrypted (Common Encryption, {scheme})")),
+            None => unreadable(messages.reason()),
+        }
     }
 
-    fn sampling(&self, fps: f32) -> Result<Vec<OsString>, Trouble> {
-        let filter = format!("fps={fps},scale={SIDE}:{SIDE}:force_original_aspect_ratio=decrease");
-        let output = ["-an", "-vf", &filter, "-pix_fmt", "gray", "-c:v", "pgm", "-f", "image2pipe", "-"];
-        self.arguments(&["-v", "error"], &output)
+    /// Each frame's own time on the container's clock: `-copyts`, since ffmpeg would count from the first of the
+    /// streams that are used. No frame is made up or left out behind the choice: `-fps_mode passthrough`, and `setpts`,
+    /// since a clock that goes back would be a fault of the output.
+    fn sampling(&self, selection: Selection) -> Result<Vec<OsString>, Trouble> {
+        let Selection { fps, most, references_only } = selection;
+        let first: &[&str] = if references_only { &["-skip_frame", "noref"] } else { &[] };
+        let (start, every) = (self.start_seconds(), (self.probe.video.rate.unwrap_or(25.0) / fps).max(1.0).round());
+        let interval = |time: &str| format!("floor(({time}-({start}))*{fps})");
+        let (this, before) = (interval("t"), interval("prev_selected_t"));
+        let select = format!("if(isnan(t),not(mod(n,{every})),isnan(prev_selected_t)+not(eq({this},{before})))");
+        // the picture as it is shown: square pixels, and large enough where it is very wide
+        let times = |time: &str| format!("min({time}/max(iw*sar,ih),10)");
+        let scale =
+            format!("max({},min({SHORT_SIDE}/min(iw*sar,ih),{LONG_SIDE}/max(iw*sar,ih)))", times(&SIDE.to_string()));
+        let filter = format!(
+            "sidedata=delete,settb=AVTB,{DECODED}=checksum=0,select='{select}',{SELECTED}=checksum=0,setpts=N*40000,{}",
+            self.shaped(&scale)
+        );
+        let (most, stream) = (most.to_string(), self.stream());
+        let output = ["-map", &stream, "-vf", &filter, "-fps_mode", "passthrough", "-frames:v", &most];
+        self.arguments("info", first, &[&output[..], PIXELS].concat())
     }
 
-    fn still(&self, at_ms: u64, side: u32) -> Result<Vec<OsString>, Trouble> {
-        let at = format!("{}.{:03}", at_ms / 1_000, at_ms % 1_000);
-        let scale = format!("scale='min({side},iw)':'min({side},ih)':force_original_aspect_ratio=decrease");
-        let shape = ["-an", "-frames:v", "1", "-vf", &scale, "-pix_fmt", "rgb24"];
-        let output = [&shape[..], &["-c:v", "ppm", "-f", "image2pipe", "-"]].concat();
-        self.arguments(&["-v", "error", "-ss", &at], &output)
+    fn still(&self, seek: bool, at_ms: u64, side: u32) -> Result<Vec<OsString>, Trouble> {
+        let lead = at_ms.saturating_sub(LEAD_MS);
+        let lead = format!("{}.{:03}", lead / 1_000, lead % 1_000);
+        let first: &[&str] = if seek { &["-ss", &lead] } else { &[] };
+        let select = match at_ms {
+            0 => String::new(),
+            // times in results are whole milliseconds
+            _ => format!("select='gte(t-({}),{})',", self.start_seconds(), at_ms as f64 / 1_000.0 - 0.000_6),
+        };
+        let scale = format!("min(1,{side}/max(iw*sar,ih))");
+        let (filter, stream) = (format!("{select}{}", self.shaped(&scale)), self.stream());
+        let output = ["-map", &stream, "-frames:v", "1", "-vf", &filter, "-fps_mode", "passthrough"];
+        self.arguments("warning", first, &[&output[..], PIXELS].concat())
+    }
+
+    /// The filters that bring a frame into the shape in which a player shows it, times `scale`. Of two fields of
+    /// different moments one is taken.
+    fn shaped(&self, scale: &str) -> String {
+        let (field, lines) = if self.probe.interlaced() { ("field=top,", "2*ih") } else { ("", "ih") };
+        let scale = scale.replace("ih", lines);
+        let side = |length: &str| format!("'max(1,round({length}*{scale}))'");
+        format!("{field}scale=w={}:h={}:flags=bilinear,setsar=1", side("iw*sar"), side(lines))
+    }
+
+    fn start_seconds(&self) -> f64 {
+        self.probe.start_us as f64 / 1e6
+    }
+
+    fn stream(&self) -> String {
+        format!("0:{}", self.probe.video.index)
     }
 
     /// The arguments of every run: what is particular to it stands before and behind what is the same for all.
-    fn arguments(&self, first: &[&str], output: &[&str]) -> Result<Vec<OsString>, Trouble> {
-        let mut all: Vec<OsString> = first.iter().map(OsString::from).collect();
-        all.extend(self.program.input_options());
+    fn arguments(&self, level: &str, first: &[&str], output: &[&str]) -> Result<Vec<OsString>, Trouble> {
+        let mut all: Vec<OsString> = ["-v".into(), format!("repeat+level+{level}").into()].into();
+        all.extend(self.program.input_options(Tool::Ffmpeg));
+        all.push("-copyts".into());
+        all.extend(first.iter().map(OsString::from));
         all.extend(input(&self.file)?);
         all.extend(output.iter().map(OsString::from));
         Ok(all)
     }
-
-    /// The last line of what the program said, without our folder's name.
-    fn last_line(&self, text: &str) -> String {
-        let line = text.lines().rev().find(|it| !it.trim().is_empty()).unwrap_or("the program says nothing");
-        let input = input(&self.file).map(|[_, it]| it.to_string_lossy().into_owned()).unwrap_or_default();
-        let line = if input.is_empty() { line.to_owned() } else { line.replace(&input, "the file") };
-        line.chars().take(400).collect()
-    }
 }
 
-async fn look_at(
-    stdout: &mut ChildStdout,
-    look: Arc<impl Fn(GrayImage) -> Result<Vec<Detection>, Trouble> + Send + Sync + 'static>,
-) -> Result<Frames, Trouble> {
-    let at_once = std::thread::available_parallelism().map_or(1, usize::from);
-    let (mut reader, mut running) = (BufReader::new(stdout), std::collections::VecDeque::new());
-    let mut frames = Frames { detections: Vec::new(), width: 0, height: 0 };
-    while let Some(grey) = next_frame(&mut reader).await? {
-        (frames.width, frames.height) = grey.dimensions();
-        let look = look.clone();
-        running.push_back(tokio::spawn(blocking(move || look(grey))));
-        if running.len() >= at_once
-            && let Some(it) = running.pop_front()
-        {
-            frames.detections.push(joined(it.await)?);
-        }
-    }
-    for it in running {
-        frames.detections.push(joined(it.await)?);
-    }
-    Ok(frames)
-}
+const PIXELS: &[&str] = &["-pix_fmt", "rgb24", "-c:v", "ppm", "-f", "image2pipe", "-"];
 
-type Looked = Result<Result<Vec<Detection>, Trouble>, Trouble>;
-
-fn joined(it: Result<Looked, tokio::task::JoinError>) -> Result<Vec<Detection>, Trouble> {
-    it.map_err(|_| Trouble::Again(Problem::new("internal", "the analysis stopped without a result")))??
-}
-
-/// The next picture of a stream of PGM files; each brings its own size. `None` at the end of the stream.
-async fn next_frame(reader: &mut (impl AsyncRead + AsyncBufReadExt + Unpin)) -> Result<Option<GrayImage>, Trouble> {
+/// The next picture of a stream of PPM files; each brings its own size. `None` at the end of the stream.
+async fn next_frame(reader: &mut (impl AsyncRead + AsyncBufReadExt + Unpin)) -> Result<Option<RgbImage>, Trouble> {
     let mut header = Vec::new();
-    while header.iter().filter(|it| **it == b'\n').count() < 3 {
+    while header.iter().filter(|byte| **byte == b'\n').count() < 3 {
         let read = reader.read_until(b'\n', &mut header).await.map_err(unreadable)?;
         if read == 0 {
             return Ok(None);
@@ -162,21 +201,16 @@ async fn next_frame(reader: &mut (impl AsyncRead + AsyncBufReadExt + Unpin)) -> 
         }
     }
     let text = String::from_utf8_lossy(&header).into_owned();
-    let numbers: Vec<u32> = text.split_whitespace().skip(1).filter_map(|it| it.parse().ok()).collect();
+    let numbers: Vec<u32> = text.split_whitespace().skip(1).filter_map(|number| number.parse().ok()).collect();
     let [width, height, 255] = numbers[..] else { return Err(unreadable("a frame has a strange header")) };
-    if !text.starts_with("P5") || width > SIDE || height > SIDE {
+    if !text.starts_with("P6") || width > LONG_SIDE || height > LONG_SIDE {
         return Err(unreadable("a frame has a strange size"));
     }
-    let mut pixels = vec![0; width as usize * height as usize];
-    reader.read_exact(&mut pixels).await.map_err(unreadable)?;
-    Ok(GrayImage::from_raw(width, height, pixels))
-}
-
-/// `00:00:14.91` in milliseconds; `N/A` is none.
-fn duration(text: &str) -> Option<u64> {
-    let seconds =
-        text.trim().split(':').try_fold(0.0, |sum, part| part.parse::<f64>().ok().map(|it| sum * 60.0 + it))?;
-    Some((seconds * 1_000.0) as u64)
+    let mut pixels = vec![0; width as usize * height as usize * 3];
+    if reader.read_exact(&mut pixels).await.is_err() {
+        return Ok(None); // the program ended within a picture; its messages say why
+    }
+    Ok(RgbImage::from_raw(width, height, pixels))
 }
 
 #[cfg(test)]
@@ -184,28 +218,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_read() {
-        assert_eq!(duration("00:00:14.91"), Some(14_910));
-        assert_eq!(duration("01:02:03.5"), Some(3_723_500));
-        assert_eq!(duration("N/A"), None);
-    }
-
-    #[test]
     fn every_run_has_the_same_input_options() {
         let program = Program::new("ffmpeg".to_owned(), String::new(), 1_769);
-        let video = Video { program: &program, file: "/tmp/a:b/media".into(), duration_ms: None };
-        let runs = [video.probe(), video.sampling(2.0), video.still(1_500, SIDE)].map(Result::unwrap);
-        let begins = [&["-hide_banner"][..], &["-v", "error"], &["-v", "error", "-ss", "1.500"]];
-        for (run, begin) in runs.iter().zip(begins) {
-            let same = program.input_options();
-            let (first, rest) = run.split_at(begin.len());
-            assert_eq!(first, begin, "{run:?}");
-            assert!(rest.starts_with(&same), "{run:?}");
-            assert_eq!(rest[same.len()..][..2], ["-i", "file:/tmp/a:b/media"], "{run:?}");
+        let video = Video::new(&program, Path::new("/tmp/a:b/media"), crate::probe::tests::probe());
+        let selection = Selection { fps: 2.0, most: 9, references_only: true };
+        let runs = [video.sampling(selection), video.still(true, 6_500, SIDE), video.still(false, 0, SIDE)];
+        for (run, own) in runs.map(Result::unwrap).iter().zip([&["-skip_frame", "noref"][..], &["-ss", "1.500"], &[]]) {
+            let same = program.input_options(Tool::Ffmpeg);
+            assert!(run[2..].starts_with(&same), "{run:?}");
+            let rest = &run[2 + same.len()..];
+            assert_eq!(rest[0], "-copyts", "{run:?}");
+            assert_eq!(rest[1..=own.len()], *own, "{run:?}");
+            assert_eq!(rest[1 + own.len()..][..2], ["-i", "file:/tmp/a:b/media"], "{run:?}");
             assert_eq!(run.iter().filter(|it| *it == "-i").count(), 1, "{run:?}");
         }
         let options: Vec<String> =
-            program.input_options().into_iter().map(|it| it.to_string_lossy().into_owned()).collect();
+            program.input_options(Tool::Ffmpeg).into_iter().map(|it| it.to_string_lossy().into_owned()).collect();
         let value = |name: &str| options.windows(2).find(|it| it[0] == name).unwrap()[1].as_str();
         assert_eq!((options[0].as_str(), value("-protocol_whitelist")), ("-nostdin", "file"));
         assert!(value("-format_whitelist").split(',').any(|it| it == "matroska"));
@@ -213,24 +241,14 @@ mod tests {
         assert_eq!(value("-filter_threads"), value("-threads"));
     }
 
-    #[test]
-    fn our_folder_is_in_no_message() {
-        let program = Program::new("ffmpeg".to_owned(), String::new(), 1_769);
-        let video = Video { program: &program, file: "/tmp/x/media".into(), duration_ms: None };
-        let said = "[mov @ 0x1] moov atom not found\nfile:/tmp/x/media: Invalid data found when processing input\n\n";
-        assert_eq!(video.last_line(said), "the file: Invalid data found when processing input");
-        let said = "Error opening input file file:/tmp/x/media.";
-        assert_eq!(video.last_line(said), "Error opening input file the file.");
-        assert_eq!(video.last_line("\n"), "the program says nothing");
-    }
-
     #[tokio::test(flavor = "current_thread")]
     async fn frames_bring_their_own_size() {
-        let mut stream = &b"P5\n2 1\n255\nabP5\n1 2\n255\ncd"[..];
+        let mut stream = &b"P6\n2 1\n255\nabcdefP6\n1 2\n255\nghijkl"[..];
         assert_eq!(next_frame(&mut stream).await.unwrap().unwrap().dimensions(), (2, 1));
-        assert_eq!(next_frame(&mut stream).await.unwrap().unwrap().into_raw(), b"cd");
+        assert_eq!(next_frame(&mut stream).await.unwrap().unwrap().into_raw(), b"ghijkl");
         assert!(next_frame(&mut stream).await.unwrap().is_none());
-        for bad in [&b"P6\n2 1\n255\nabcdef"[..], b"P5\n2 2\n255\nab", b"P5\n9999 1\n255\n", b"P5 \n \n \n"] {
+        assert!(next_frame(&mut &b"P6\n2 2\n255\nab"[..]).await.unwrap().is_none(), "cut within a picture");
+        for bad in [&b"P5\n2 1\n255\nabcdef"[..], b"P6\n9999 1\n255\n", b"P6 \n \n \n"] {
             assert!(next_frame(&mut &*bad).await.is_err());
         }
     }

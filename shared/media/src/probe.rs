@@ -1,0 +1,340 @@
+//! What a file says of itself: `ffprobe -of json` where that program is there, else the lines that `ffmpeg -i` writes.
+
+mod banner;
+mod json;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
+
+use domain::item::Problem;
+use domain::result::Media;
+use domain::timecode::Timecode;
+use tokio::process::ChildStdout;
+
+use crate::processor::{Trouble, unreadable};
+use crate::program::messages::Messages;
+use crate::program::{Program, Tool, input, whole};
+
+/// How long a file may be looked at for what it says.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// Bytes of ffprobe's answer; a file may have a hundred streams with tags.
+const MOST_ANSWER: u64 = 4 << 20;
+/// Below this ffmpeg itself reads on before it trusts its guess (`AVPROBE_SCORE_RETRY`, libavformat/avformat.h).
+const UNSURE: u32 = 25;
+/// Formats that are one picture of a codec and nothing around it: `png_pipe`, `jpegxl_pipe` …
+const PICTURE: &str = "_pipe";
+
+/// A file with pictures.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Probe {
+    pub(crate) container: String,
+    /// When the container starts on its own clock, in microseconds: what a player shows as 0.
+    pub(crate) start_us: i64,
+    /// The longest stream, in microseconds, as far as the file says it.
+    pub(crate) duration_us: Option<i64>,
+    /// What the header says, where the streams say otherwise.
+    pub(crate) wrong_duration_us: Option<i64>,
+    pub(crate) video: Stream,
+    pub(crate) timecode: Option<Timecode>,
+    /// One picture, not a video.
+    pub(crate) still: bool,
+}
+
+/// The kinds of streams that matter here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Video,
+    Audio,
+    Other,
+}
+
+/// A stream.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Stream {
+    pub(crate) index: u32,
+    pub(crate) kind: Kind,
+    /// ffmpeg's name of the codec; `None` where it knows none for it.
+    pub(crate) codec: Option<String>,
+    /// The container's name of the codec (FourCC).
+    pub(crate) tag: Option<String>,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) start_us: Option<i64>,
+    pub(crate) duration_us: Option<i64>,
+    /// When it ends on the container's clock, where its tags say that and no header does.
+    pub(crate) ends_us: Option<i64>,
+    pub(crate) frames: Option<u64>,
+    /// Frames per second.
+    pub(crate) rate: Option<f64>,
+    /// A cover or a thumbnail, not a video.
+    pub(crate) attached: bool,
+    pub(crate) default: bool,
+    pub(crate) timecode: Option<String>,
+    /// Degrees clockwise.
+    pub(crate) rotation: u32,
+    pub(crate) pixel_aspect: Option<String>,
+    pub(crate) field_order: Option<String>,
+    pub(crate) bit_depth: Option<u32>,
+    pub(crate) transfer: Option<String>,
+}
+
+/// Everything that a file says.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Container {
+    pub(crate) name: String,
+    pub(crate) start_us: Option<i64>,
+    pub(crate) duration_us: Option<i64>,
+    /// How sure ffmpeg is of the format, 0 to 100.
+    pub(crate) score: u32,
+    pub(crate) bytes: u64,
+    pub(crate) timecode: Option<String>,
+    pub(crate) streams: Vec<Stream>,
+}
+
+impl Probe {
+    /// Asks the program what the file is.
+    ///
+    /// Skips with `unsupported_media` what it does not take for media, or has sound and no pictures, or has no decoder
+    /// for; fails with `media_unreadable` and the reason where it knows the format and cannot read the file.
+    pub(crate) async fn of(program: &Program, file: &Path) -> Result<Self, Trouble> {
+        let (container, messages) =
+            if program.has_ffprobe() { ask_ffprobe(program, file).await? } else { ask_ffmpeg(program, file).await? };
+        let Some(mut container) = container else {
+            return Err(if messages.recognised() { unreadable(messages.reason()) } else { unknown() });
+        };
+        container.bytes = std::fs::metadata(file).map_err(unreadable)?.len();
+        let probe = container.judged(&messages)?;
+        let codec = probe.video.codec.as_deref().unwrap_or_default();
+        if !program.decoders().await?.has(codec) {
+            let why = format!("the ffmpeg that is there has no decoder for {codec}");
+            return Err(Trouble::Skip(Problem::new("unsupported_media", why)));
+        }
+        Ok(probe)
+    }
+
+    /// The file's media, without what depends on how it is looked at.
+    pub(crate) fn media(&self) -> Media {
+        let video = &self.video;
+        let turned = video.rotation == 90 || video.rotation == 270;
+        let (width, height) = if turned { (video.height, video.width) } else { (video.width, video.height) };
+        Media {
+            duration_ms: self.duration_us.filter(|_| !self.still).and_then(|us| u64::try_from(us / 1_000).ok()),
+            width: Some(width).filter(|pixels| *pixels > 0),
+            height: Some(height).filter(|pixels| *pixels > 0),
+            fps: video.rate.filter(|_| !self.still).map(|rate| (rate * 1_000.0).round() / 1_000.0),
+            codec: video.codec.clone(),
+            container: Some(self.container.clone()),
+            timecode: self.timecode.map(|it| it.start()),
+            pixel_aspect: video.pixel_aspect.clone(),
+            rotation: Some(video.rotation).filter(|degrees| *degrees > 0),
+            field_order: video.field_order.clone(),
+            bit_depth: video.bit_depth,
+            transfer: video.transfer.clone(),
+            ..Media::default()
+        }
+    }
+
+    /// Whether the frames hold two fields of different moments.
+    pub(crate) fn interlaced(&self) -> bool {
+        self.video.field_order.as_deref().is_some_and(|order| order != "progressive")
+    }
+}
+
+impl Container {
+    /// The picture stream that a player shows by default, and the times of the whole.
+    fn judged(self, messages: &Messages) -> Result<Probe, Trouble> {
+        let unsupported = |why: String| Err(Trouble::Skip(Problem::new("unsupported_media", why)));
+        let Some(video) = self.default_video().cloned() else {
+            let sound = self.streams.iter().any(|stream| stream.kind == Kind::Audio);
+            return match sound {
+                true if self.score < UNSURE => Err(unknown()),
+                true => unsupported("the file has sound and no pictures".to_owned()),
+                false => unsupported(format!("the file ({}) has no pictures", self.name)),
+            };
+        };
+        if video.codec.is_none() {
+            let tag = video.tag.clone().unwrap_or_else(|| "unknown".to_owned());
+            return unsupported(format!("the pictures are of a codec that ffmpeg does not know ({tag})"));
+        }
+        let picture = self.name.ends_with(PICTURE) || self.name == "image2";
+        let single = picture || (self.duration_us.is_none() && video.frames == Some(1));
+        if picture && (video.width == 0 || video.height == 0) {
+            return Err(unreadable(messages.reason()));
+        }
+        let longest = self.streams.iter().filter(|stream| !stream.attached).filter_map(Stream::end_us).max();
+        let start_us = self.start_us.unwrap_or(0);
+        let longest = longest.map(|end| end - start_us).filter(|us| *us > 0);
+        let all_say = self.streams.iter().all(|stream| stream.kind == Kind::Other || stream.duration_us.is_some());
+        let (duration_us, wrong_duration_us) = match (self.duration_us, longest) {
+            // a header that says far more than each of its streams, or far more than so many bytes can hold
+            (Some(said), Some(longest)) if all_say && said > longest * 2 + 2_000_000 => (Some(longest), Some(said)),
+            (Some(said), _) if self.is_too_long(said) => (None, Some(said)),
+            (said, longest) => (said.or(longest), None),
+        };
+        let rate = video.rate.unwrap_or(0.0);
+        let addresses = std::iter::once(&self.timecode)
+            .chain(std::iter::once(&video.timecode))
+            .chain(self.streams.iter().map(|stream| &stream.timecode));
+        let timecode = addresses.flatten().find_map(|text| Timecode::parse(text, rate));
+        Ok(Probe { container: self.name, start_us, duration_us, wrong_duration_us, video, timecode, still: single })
+    }
+
+    /// A picture that lasts is some hundred bytes a minute at least.
+    fn is_too_long(&self, said_us: i64) -> bool {
+        u64::try_from(said_us / 60_000_000).unwrap_or(0) * 100 > self.bytes
+    }
+
+    /// As ffmpeg chooses: what the file marks as its default, then the largest, then the first. Covers are none.
+    fn default_video(&self) -> Option<&Stream> {
+        let videos = self.streams.iter().filter(|stream| stream.kind == Kind::Video && !stream.attached);
+        let rank = |stream: &&Stream| {
+            let area = u64::from(stream.width) * u64::from(stream.height);
+            (stream.codec.is_some(), stream.default, area, std::cmp::Reverse(stream.index))
+        };
+        videos.max_by_key(rank)
+    }
+}
+
+impl Stream {
+    fn end_us(&self) -> Option<i64> {
+        Some(self.start_us.unwrap_or(0) + self.duration_us?)
+    }
+
+    /// When it ends, from the container's start at `start_us`, if it says so itself.
+    pub(crate) fn promised_end_us(&self, start_us: i64) -> Option<i64> {
+        self.end_us().map(|end| end - start_us).or(self.ends_us)
+    }
+}
+
+fn unknown() -> Trouble {
+    Trouble::Skip(Problem::new("unsupported_media", "unknown bytes: neither a picture nor a video that is read here"))
+}
+
+async fn ask_ffprobe(program: &Program, file: &Path) -> Result<(Option<Container>, Messages), Trouble> {
+    let mut arguments: Vec<OsString> = ["-v", "repeat+level+warning"].map(OsString::from).into();
+    arguments.extend(program.input_options(Tool::Ffprobe));
+    arguments.extend(["-of", "json", "-show_format", "-show_streams"].map(OsString::from));
+    arguments.extend(input(file)?);
+    let read = async |stdout: &mut ChildStdout| whole(stdout, MOST_ANSWER).await;
+    let ended = program.run(Tool::Ffprobe, &arguments, DEADLINE, read, |_| false).await?;
+    Ok((json::parse(&ended.output), ended.messages))
+}
+
+/// Without an output the exit status is 1, and the banner tells what we ask for.
+async fn ask_ffmpeg(program: &Program, file: &Path) -> Result<(Option<Container>, Messages), Trouble> {
+    let mut arguments: Vec<OsString> = ["-v", "repeat+level+info"].map(OsString::from).into();
+    arguments.extend(program.input_options(Tool::Ffmpeg));
+    arguments.extend(input(file)?);
+    let (send, mut lines) = tokio::sync::mpsc::unbounded_channel();
+    let observe = move |line: &crate::program::messages::Line<'_>| {
+        line.level == "info" && line.context.is_empty() && send.send(line.text.to_owned()).is_ok()
+    };
+    let read = async |stdout: &mut ChildStdout| whole(stdout, 0).await;
+    let ended = program.run(Tool::Ffmpeg, &arguments, DEADLINE, read, observe).await?;
+    let mut banner = banner::Banner::default();
+    while let Some(line) = lines.recv().await {
+        banner.take(&line);
+    }
+    Ok((banner.finish(), ended.messages))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    fn stream(index: u32, kind: Kind) -> Stream {
+        Stream {
+            index,
+            kind,
+            codec: Some("h264".to_owned()),
+            tag: None,
+            width: 960,
+            height: 540,
+            start_us: Some(0),
+            duration_us: Some(6_000_000),
+            ends_us: None,
+            frames: None,
+            rate: Some(25.0),
+            attached: false,
+            default: false,
+            timecode: None,
+            rotation: 0,
+            pixel_aspect: None,
+            field_order: None,
+            bit_depth: None,
+            transfer: None,
+        }
+    }
+
+    fn container(streams: Vec<Stream>) -> Container {
+        Container {
+            name: "mov".to_owned(),
+            start_us: Some(0),
+            duration_us: Some(6_000_000),
+            score: 100,
+            bytes: 100_000,
+            timecode: None,
+            streams,
+        }
+    }
+
+    pub(crate) fn probe() -> Probe {
+        container(vec![stream(0, Kind::Video)]).judged(&Messages::default()).unwrap()
+    }
+
+    fn refusal(container: Container) -> String {
+        match container.judged(&Messages::default()) {
+            Err(Trouble::Skip(problem)) => problem.message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_default_picture_is_looked_at() {
+        let small = Stream { width: 100, ..stream(0, Kind::Video) };
+        let cover = Stream { attached: true, width: 9_000, ..stream(1, Kind::Video) };
+        let large = stream(2, Kind::Video);
+        let chosen = |streams: &[&Stream]| {
+            let streams = streams.iter().map(|it| (*it).clone()).collect();
+            container(streams).judged(&Messages::default()).unwrap().video.index
+        };
+        assert_eq!(chosen(&[&small, &cover, &large]), 2, "the largest");
+        assert_eq!(chosen(&[&Stream { default: true, ..small.clone() }, &cover, &large]), 0, "the file's default");
+        assert_eq!(chosen(&[&large, &Stream { index: 3, ..large.clone() }]), 2, "the first of equals");
+        let sound = || stream(0, Kind::Audio);
+        assert_eq!(refusal(container(vec![sound(), cover])), "the file has sound and no pictures");
+        let unsure = Container { score: 1, ..container(vec![sound()]) };
+        assert!(refusal(unsure).starts_with("unknown bytes"));
+        let unknown = Stream { codec: None, tag: Some("RED1".into()), ..stream(0, Kind::Video) };
+        assert!(refusal(container(vec![unknown])).ends_with("(RED1)"));
+    }
+
+    #[test]
+    fn a_length_that_cannot_be_is_not_believed() {
+        let judged = |container: Container| {
+            let probe = container.judged(&Messages::default()).unwrap();
+            (probe.duration_us, probe.wrong_duration_us)
+        };
+        let long = 36_000_000_000;
+        assert_eq!(judged(container(vec![stream(0, Kind::Video)])), (Some(6_000_000), None));
+        let wrong = Container { duration_us: Some(long), ..container(vec![stream(0, Kind::Video)]) };
+        assert_eq!(judged(wrong), (Some(6_000_000), Some(long)), "each stream says otherwise");
+        let silent = Stream { duration_us: None, ..stream(0, Kind::Video) };
+        let wrong = Container { duration_us: Some(long), bytes: 10_000, ..container(vec![silent.clone()]) };
+        assert_eq!(judged(wrong), (None, Some(long)), "so few bytes cannot last so long");
+        let unknown = Container { duration_us: None, ..container(vec![silent]) };
+        assert_eq!(judged(unknown), (None, None));
+    }
+
+    #[test]
+    fn media_are_shown_turned() {
+        let turned = Stream { rotation: 90, pixel_aspect: Some("16:11".into()), ..stream(0, Kind::Video) };
+        let mut file = container(vec![turned]);
+        file.timecode = Some("10:00:00:00".to_owned());
+        let media = file.judged(&Messages::default()).unwrap().media();
+        assert_eq!((media.width, media.height, media.rotation), (Some(540), Some(960), Some(90)));
+        assert_eq!((media.duration_ms, media.fps, media.codec.as_deref()), (Some(6_000), Some(25.0), Some("h264")));
+        assert_eq!(media.timecode.map(|it| it.start).as_deref(), Some("10:00:00:00"));
+    }
+}

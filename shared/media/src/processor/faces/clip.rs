@@ -1,0 +1,217 @@
+//! The faces of a video: one pass of the decoder, and each frame looked at as it comes.
+
+use domain::bucket::ProcessorSettings;
+use domain::result::{Media, Track, Warning};
+use domain::tracks::{Detection, Settings, Tracker, moved};
+use tokio::sync::mpsc;
+
+use super::preview::Kept;
+use super::{Asked, analysis, blocking};
+use crate::processor::detector::Detector;
+use crate::processor::video::{Decoded, Frame, Selection, Video};
+use crate::processor::{Analysis, Trouble, unreadable};
+
+/// Frames per second that are looked at, and how many at most: 4,000 are about 400 CPU-seconds.
+const FPS: f32 = 2.0;
+const MOST_FRAMES: u64 = 4_000;
+/// Frames that are decoded for one that is looked at: those in between are looked at where something moves.
+const BETWEEN: u64 = 3;
+/// Frames that wait for the detector.
+const WAITING: usize = 4;
+/// The end of the pictures may be so many frames before the promised one. Frames that no other refers to are not decoded,
+/// and up to seven of them follow each other (a pyramid of eight).
+const MISSING_FRAMES: f64 = 2.5;
+const UNREFERRED_FRAMES: f64 = 7.0;
+/// In a clip of so many seconds each frame counts.
+const SHORT_SECONDS: f64 = 2.0;
+/// Where only the whole container's end is known, its sound may be longer than its pictures.
+const LONGER_SOUND_US: i64 = 1_000_000;
+
+/// What was seen of a video.
+struct Seen {
+    tracker: Tracker,
+    kept: Kept,
+}
+
+pub(super) async fn run(video: &Video<'_>, settings: &ProcessorSettings, asked: Asked) -> Result<Analysis, Trouble> {
+    let wanted = settings.sample_fps.unwrap_or(FPS).clamp(0.1, 10.0);
+    let seconds = video.probe.duration_us.map_or(0.0, |us| us as f64 / 1e6);
+    let fps =
+        if seconds * f64::from(wanted) > MOST_FRAMES as f64 { (MOST_FRAMES as f64 / seconds) as f32 } else { wanted };
+    let mut warnings = Vec::new();
+    if fps < wanted {
+        let message = format!("the video is long: {fps:.2} frames per second were looked at, not {wanted}");
+        warnings.push(warning("sampled_sparsely", message));
+    }
+    let (mut seen, mut decoded) = pass(video, asked, fps, seconds > SHORT_SECONDS).await?;
+    if reference_frames_are_rare(video, &decoded, fps) {
+        (seen, decoded) = pass(video, asked, fps, false).await?;
+    }
+    let mut media = video.probe.media();
+    judge(video, &decoded, &mut media, &mut warnings);
+    (media.analysis_width, media.analysis_height) = (Some(seen.kept.size().0), Some(seen.kept.size().1));
+    media.sample_fps = Some(fps);
+    let Seen { tracker, kept } = seen;
+    let left_out = tracker.left_out();
+    if left_out > 0 {
+        warnings.push(warning("too_many_faces", format!("{left_out} more faces were seen than are listed")));
+    }
+    let mut tracks = tracker.finish(u64::try_from(end_us(video, &decoded) / 1_000).ok());
+    name_in_timecode(video, &decoded, &mut tracks);
+    let (tracks, preview) = blocking(move || {
+        let preview = kept.sheet(&tracks);
+        (tracks.into_iter().map(|(_, track)| track).collect(), preview)
+    })
+    .await?;
+    Ok(analysis(media, tracks, warnings, preview.map_err(unreadable)?))
+}
+
+/// Decodes the video once, and looks at its frames beside that.
+async fn pass(video: &Video<'_>, asked: Asked, fps: f32, references_only: bool) -> Result<(Seen, Decoded), Trouble> {
+    let (send, receive) = mpsc::channel(WAITING);
+    let interval_ms = (1_000.0 / f64::from(fps)).round() as u64;
+    // a frame stands for as long as the file's rate says, as in a show of slides
+    let frame_ms = video.probe.video.rate.map_or(0, |rate| (1_000.0 / rate).round() as u64);
+    let duration_ms = video.probe.duration_us.and_then(|us| u64::try_from(us / 1_000).ok());
+    let detector = asked.detector()?;
+    let tracker = Tracker::new(Settings { interval_ms: interval_ms.max(frame_ms), threshold: asked.threshold });
+    let looking = tokio::spawn(blocking(move || {
+        let mut looker =
+            Looker { detector, tracker, kept: Kept::new(duration_ms), last: Vec::new(), between: Vec::new() };
+        looker.all(receive, interval_ms);
+        Seen { tracker: looker.tracker, kept: looker.kept }
+    }));
+    let selection = Selection { fps: f64::from(fps) * BETWEEN as f64, most: MOST_FRAMES * BETWEEN, references_only };
+    let decoded = video.frames(selection, send).await;
+    let seen = looking.await.map_err(|_| unreadable("the analysis stopped without a result"))??;
+    Ok((seen, decoded?))
+}
+
+/// Looks at frames in order of time.
+struct Looker {
+    detector: Detector,
+    tracker: Tracker,
+    kept: Kept,
+    last: Vec<Detection>,
+    /// Frames since the last one that was looked at.
+    between: Vec<Frame>,
+}
+
+impl Looker {
+    fn all(&mut self, mut frames: mpsc::Receiver<Frame>, interval_ms: u64) {
+        let mut interval = None;
+        while let Some(frame) = frames.blocking_recv() {
+            let this = frame.t_ms / interval_ms;
+            if interval == Some(this) && self.between.len() < BETWEEN as usize {
+                self.between.push(frame);
+                continue;
+            }
+            interval = Some(this);
+            let found = self.look(&frame);
+            if moved(&self.last, &found) {
+                self.look_between();
+            }
+            self.between.clear();
+            self.add(frame, found);
+        }
+        self.look_between(); // what came or went behind the last one
+    }
+
+    fn look_between(&mut self) {
+        for frame in std::mem::take(&mut self.between) {
+            let found = self.look(&frame);
+            self.add(frame, found);
+        }
+    }
+
+    fn look(&mut self, frame: &Frame) -> Vec<Detection> {
+        self.detector.look(&grey(frame))
+    }
+
+    fn add(&mut self, frame: Frame, found: Vec<Detection>) {
+        let numbers = self.tracker.push(frame.t_ms, &found);
+        self.kept.take(frame, &found, &numbers, &self.tracker);
+        self.last = found;
+    }
+}
+
+fn grey(frame: &Frame) -> image::GrayImage {
+    image::imageops::grayscale(&frame.picture)
+}
+
+/// Whether so few frames are referred to that the wanted ones are not among them.
+fn reference_frames_are_rare(video: &Video<'_>, decoded: &Decoded, fps: f32) -> bool {
+    let wanted = 1.0 / f64::from(fps);
+    let own = video.probe.video.rate.map_or(0.0, |rate| 1.0 / rate);
+    decoded.timing.longest_us as f64 / 1e6 > 1.5 * wanted.max(own)
+}
+
+/// What the file promised and what was decoded: each difference is a warning.
+fn judge(video: &Video<'_>, decoded: &Decoded, media: &mut Media, warnings: &mut Vec<Warning>) {
+    let (probe, timing) = (&video.probe, &decoded.timing);
+    let (frame_us, end_us) = (frame_us(video), end_us(video, decoded));
+    if decoded.messages.errors > 0 || decoded.code != 0 {
+        let (errors, reason) = (decoded.messages.errors, decoded.messages.reason());
+        warnings.push(warning("decode_errors", format!("the decoder reported {errors} errors, the first: {reason}")));
+    }
+    let own = probe.video.promised_end_us(probe.start_us);
+    let slack = ((MISSING_FRAMES + UNREFERRED_FRAMES) * frame_us) as i64;
+    let (promised, slack) = match own {
+        Some(end_us) => (Some(end_us), slack),
+        None => (probe.duration_us, slack + LONGER_SOUND_US),
+    };
+    if timing.selected >= MOST_FRAMES * BETWEEN {
+        let message = format!("the video is long: only its first {} were looked at", seconds(end_us));
+        warnings.push(warning("truncated", message));
+    } else if let Some(promised) = promised.filter(|promised| end_us + slack < *promised) {
+        let message = format!("the pictures end at {}; the file promises {}", seconds(end_us), seconds(promised));
+        warnings.push(warning("truncated", message));
+    }
+    if timing.restarts > 0 {
+        let message = format!("the file's clock went back {} times; times go on from there", timing.restarts);
+        warnings.push(warning("timestamps", message));
+    }
+    let longer = probe.duration_us.is_some_and(|us| us + LONGER_SOUND_US < end_us);
+    match (probe.wrong_duration_us.or(probe.duration_us.filter(|_| longer)), media.duration_ms) {
+        (Some(wrong), _) => {
+            let message = format!("the header says {}; {} were decoded", seconds(wrong), seconds(end_us));
+            warnings.push(warning("duration", message));
+        }
+        (None, None) => {
+            let message = format!("the file does not say how long it is; {} were decoded", seconds(end_us));
+            warnings.push(warning("duration", message));
+        }
+        (None, Some(_)) => {}
+    }
+    if media.duration_ms.is_none() || longer {
+        media.duration_ms = u64::try_from(end_us / 1_000).ok();
+    }
+}
+
+/// When the last picture ends, from the container's start, in microseconds.
+fn end_us(video: &Video<'_>, decoded: &Decoded) -> i64 {
+    decoded.timing.last_us + frame_us(video) as i64
+}
+
+fn frame_us(video: &Video<'_>) -> f64 {
+    video.probe.video.rate.map_or(0.0, |rate| 1e6 / rate)
+}
+
+/// Ranges in the file's own timecode, which counts from its first picture.
+fn name_in_timecode(video: &Video<'_>, decoded: &Decoded, tracks: &mut [(usize, Track)]) {
+    let Some(timecode) = video.probe.timecode else { return };
+    let first_ms = decoded.timing.first_us.and_then(|us| u64::try_from(us / 1_000).ok()).unwrap_or(0);
+    for range in tracks.iter_mut().flat_map(|(_, track)| &mut track.ranges) {
+        range.start_timecode = Some(timecode.at(range.start_ms.saturating_sub(first_ms)));
+        range.end_timecode = Some(timecode.at(range.end_ms.saturating_sub(first_ms)));
+    }
+}
+
+fn warning(code: &str, message: String) -> Warning {
+    Warning { code: code.to_owned(), message }
+}
+
+/// `2.560 s`.
+fn seconds(us: i64) -> String {
+    format!("{:.3} s", us as f64 / 1e6)
+}

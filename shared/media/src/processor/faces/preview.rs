@@ -1,0 +1,88 @@
+//! The frames that a video's preview is made of: of each track the one in which it is clearest, kept in the one pass.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use domain::result::{Box as Area, Track};
+use domain::tracks::{Detection, Tracker};
+use image::{DynamicImage, RgbImage};
+
+use crate::processor::draw;
+use crate::processor::video::Frame;
+
+/// Pictures that are kept at once: of 640 x 360 they are 20 MB.
+const MOST_KEPT: usize = 32;
+/// Where a video without a face is looked at: behind its black beginning (processors, section 4.5).
+pub(crate) const TENTH: u64 = 10;
+
+/// The pictures so far.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// By the tracker's number.
+    best: HashMap<usize, Best>,
+    /// The frame for a video without a face.
+    plain: Option<RgbImage>,
+    plain_until_ms: u64,
+    size: (u32, u32),
+}
+
+#[derive(Debug)]
+struct Best {
+    score: f64,
+    area: Area,
+    picture: Arc<RgbImage>,
+}
+
+impl Kept {
+    pub(super) fn new(duration_ms: Option<u64>) -> Self {
+        Self { plain_until_ms: duration_ms.unwrap_or(0) / TENTH, ..Self::default() }
+    }
+
+    /// Takes a frame that was looked at, and the numbers of the tracks that its detections belong to.
+    pub(super) fn take(&mut self, frame: Frame, found: &[Detection], numbers: &[Option<usize>], tracker: &Tracker) {
+        self.size = frame.picture.dimensions();
+        if self.plain.is_none() || frame.t_ms <= self.plain_until_ms {
+            self.plain = Some(frame.picture.clone());
+        }
+        let picture = Arc::new(frame.picture);
+        for (detection, number) in found.iter().zip(numbers) {
+            let (Some(number), Some(area)) = (number, detection.area.clamped()) else { continue };
+            if self.best.get(number).is_none_or(|best| detection.score > best.score) {
+                self.best.insert(*number, Best { score: detection.score, area, picture: picture.clone() });
+            }
+        }
+        if self.best.len() > MOST_KEPT {
+            self.best.retain(|number, _| tracker.holds(*number));
+        }
+        while self.best.len() > MOST_KEPT {
+            let weakest = self.best.iter().min_by(|a, b| a.1.score.total_cmp(&b.1.score)).map(|(number, _)| *number);
+            let Some(weakest) = weakest else { break };
+            self.best.remove(&weakest);
+        }
+    }
+
+    /// The size of the pictures.
+    pub(super) fn size(&self) -> (u32, u32) {
+        self.size
+    }
+
+    /// The preview as a JPEG: the clearest tracks in the order in which they appear, or a plain frame if there is none.
+    pub(super) fn sheet(mut self, tracks: &[(usize, Track)]) -> image::ImageResult<Vec<u8>> {
+        let mut shown: Vec<(usize, Best)> = tracks
+            .iter()
+            .enumerate()
+            .filter_map(|(order, (number, _))| Some((order, self.best.remove(number)?)))
+            .collect();
+        shown.sort_by(|a, b| b.1.score.total_cmp(&a.1.score));
+        shown.truncate(draw::MOST_FRAMES);
+        shown.sort_by_key(|(order, _)| *order);
+        let mut frames: Vec<(DynamicImage, Area)> = shown
+            .into_iter()
+            .map(|(_, best)| (DynamicImage::ImageRgb8(Arc::unwrap_or_clone(best.picture)), best.area))
+            .collect();
+        if let (true, Some(plain)) = (frames.is_empty(), self.plain) {
+            frames.push((DynamicImage::ImageRgb8(plain), Area { x: 0.0, y: 0.0, w: 0.0, h: 0.0 }));
+        }
+        draw::sheet(&frames)
+    }
+}
