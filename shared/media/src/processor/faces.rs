@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use domain::bucket::ProcessorSettings;
 use domain::item::Problem;
 use domain::result::{Box as Area, Media, Model, Warning};
-use domain::tracks::{Detection, of_still, of_video};
+use domain::tracks::{Detection, Settings, Tracker, of_still};
 use image::GrayImage;
 use rustface::ImageData;
 
@@ -75,7 +75,12 @@ async fn of_clip(
         warnings.push(Warning { code: "sampled_sparsely".into(), message });
     }
     let frames = video.frames(fps, move |grey| detect(&grey, asked)).await?;
-    let tracks = of_video(&frames.detections, fps);
+    let time_of = |frame: usize| (frame as f64 * 1_000.0 / f64::from(fps)).round() as u64;
+    let mut tracker = Tracker::new(Settings { interval_ms: time_of(1), threshold: asked.threshold });
+    for (frame, detections) in frames.detections.iter().enumerate() {
+        tracker.push(time_of(frame), detections);
+    }
+    let tracks: Vec<_> = tracker.finish(video.duration_ms).into_iter().map(|(_, track)| track).collect();
     let mut pictures = Vec::new();
     for track in tracks.iter().take(draw::MOST_FRAMES) {
         let best = track.samples.iter().max_by(|a, b| a.confidence.total_cmp(&b.confidence));

@@ -1,0 +1,74 @@
+//! What is kept of a track: its samples and its ranges.
+
+use crate::result::{Range, Sample};
+
+/// Samples and ranges in the order of time.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    pub(super) samples: Vec<Sample>,
+    pub(super) ranges: Vec<Range>,
+}
+
+impl History {
+    /// Adds a sample. It lengthens the last range, if at most `bridged_ms` lie between the two, or begins a new one.
+    pub(super) fn add(&mut self, sample: Sample, bridged_ms: u64) {
+        let Sample { t_ms, confidence, .. } = sample;
+        match self.ranges.last_mut() {
+            Some(last) if t_ms.saturating_sub(last.end_ms) <= bridged_ms => {
+                last.end_ms = last.end_ms.max(t_ms);
+                last.confidence = last.confidence.max(confidence);
+            }
+            _ => self.ranges.push(Range { start_ms: t_ms, end_ms: t_ms, confidence }),
+        }
+        self.samples.push(sample);
+    }
+
+    /// Ends the last range.
+    pub(super) fn end(&mut self, end_ms: u64) {
+        if let Some(last) = self.ranges.last_mut() {
+            last.end_ms = last.end_ms.max(end_ms);
+        }
+    }
+
+    pub(super) fn end_ms(&self) -> u64 {
+        self.ranges.last().map_or(0, |last| last.end_ms)
+    }
+
+    /// Leaves samples that are at least `spacing_ms` apart, and the first, the last and the best in any case.
+    pub(super) fn thin(&mut self, spacing_ms: u64) {
+        let confidence = |index: usize| self.samples[index].confidence;
+        let best = (0..self.samples.len())
+            .reduce(|best, index| if confidence(index) > confidence(best) { index } else { best });
+        let last = self.samples.len().saturating_sub(1);
+        let (mut index, mut left_ms) = (0, None);
+        self.samples.retain(|sample| {
+            let far = left_ms.is_none_or(|left_ms| sample.t_ms - left_ms >= spacing_ms);
+            let stays = far || index == last || Some(index) == best;
+            if stays {
+                left_ms = Some(sample.t_ms);
+            }
+            index += 1;
+            stays
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::result::Box;
+
+    #[test]
+    fn the_first_the_last_and_the_best_stay() {
+        let area = Box { x: 0.0, y: 0.0, w: 0.1, h: 0.1 };
+        let mut history = History::default();
+        for t_ms in (0..1_000).step_by(100) {
+            history.add(Sample { t_ms, area, confidence: if t_ms == 500 { 0.9 } else { 0.5 } }, 1_000);
+        }
+        history.thin(400);
+        assert_eq!(history.samples.iter().map(|sample| sample.t_ms).collect::<Vec<_>>(), [0, 400, 500, 900]);
+        history.thin(10_000);
+        assert_eq!(history.samples.iter().map(|sample| sample.t_ms).collect::<Vec<_>>(), [0, 500, 900]);
+        assert_eq!(history.ranges, [Range { start_ms: 0, end_ms: 900, confidence: 0.9 }]);
+    }
+}
