@@ -13,9 +13,9 @@ const CENTRE_ERROR: f64 = 0.05;
 const SIZE_ERROR: f64 = 0.12;
 /// How fast a face is that was seen once, in widths a second, and how fast it grows.
 const SPEED: f64 = 1.0;
-const GROWTH: f64 = 0.5;
+const GROWTH: f64 = 0.4;
 /// How much a velocity changes: the variance that a second adds to it.
-const CENTRE_CHANGE: f64 = 0.75;
+const CENTRE_CHANGE: f64 = 0.45;
 const SIZE_CHANGE: f64 = 0.1;
 /// Seconds over which a velocity holds, and over which not knowing it better widens the search.
 pub(super) const HORIZON: f64 = 1.75;
@@ -192,10 +192,10 @@ mod tests {
 
     #[test]
     fn a_face_does_not_double_at_once() {
-        let motion = Motion::new(0, &Box { x: 0.3, y: 0.3, w: 0.1, h: 0.1 });
-        let motion = motion.seen(500, &Box { x: 0.3, y: 0.3, w: 0.1, h: 0.1 });
+        let area = Box { x: 0.3, y: 0.3, w: 0.1, h: 0.1 };
+        let motion = [500, 1_000, 1_500].iter().fold(Motion::new(0, &area), |motion, t_ms| motion.seen(*t_ms, &area));
         let grown = |by: f64| Box { x: 0.35 - 0.05 * by, y: 0.35 - 0.05 * by, w: 0.1 * by, h: 0.1 * by };
-        assert!(motion.distance(1_000, &grown(1.25)) < GATE / 2.0, "one step of the detector's sizes");
-        assert!(motion.distance(1_000, &grown(2.5)) > GATE);
+        assert!(motion.distance(2_000, &grown(1.25)) < GATE / 2.0, "one step of the detector's sizes");
+        assert!(motion.distance(2_000, &grown(2.5)) > GATE);
     }
 }

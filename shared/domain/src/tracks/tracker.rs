@@ -19,8 +19,8 @@ const MERGED_MS: u64 = 1_000;
 const MERGED_INTERVALS: u64 = 2;
 /// What a track or a detection costs that goes without the other: a little more than the worst pair.
 const UNPAIRED: f64 = GATE + 1.0;
-/// Samples and tracks of one video at most: with at most 170 and 220 bytes each, and three samples for each track, a
-/// document stays below 64 MiB (processors, section 3.4).
+/// Samples and tracks of one video at most, so that a document stays below 64 MiB (processors, section 3.4). Thinning
+/// leaves three samples of each track.
 pub(super) const MAX_SAMPLES: usize = 200_000;
 pub(super) const MAX_TRACKS: usize = 50_000;
 /// The first distance that samples are thinned to when there are too many; then twice it, and so on.
@@ -74,7 +74,8 @@ pub struct Tracker {
     open: Vec<OpenTrack>,
     faces: BTreeMap<usize, History>,
     samples: usize,
-    spacing_ms: Option<u64>,
+    /// How far apart samples are left when there are too many; 0 as long as there are not.
+    spacing_ms: u64,
     left_out: u64,
 }
 
@@ -93,7 +94,7 @@ impl Tracker {
             open: Vec::new(),
             faces: BTreeMap::new(),
             samples: 0,
-            spacing_ms: None,
+            spacing_ms: 0,
             left_out: 0,
         }
     }
@@ -142,9 +143,7 @@ impl Tracker {
             }
             self.close(open);
         }
-        if let Some(spacing_ms) = self.spacing_ms {
-            self.faces.values_mut().for_each(|history| history.thin(spacing_ms));
-        }
+        self.faces.values_mut().for_each(|history| history.thin(self.spacing_ms));
         let faces = self.faces.into_iter().enumerate();
         faces.map(|(index, (number, history))| (number, track(index, history.samples, history.ranges))).collect()
     }
@@ -191,17 +190,24 @@ impl Tracker {
         }
     }
 
-    /// Keeps the samples within the limit: half of them go, and the rest are further apart.
+    /// Keeps the samples within the limit: those that are too close go, and if that does not help, the distance doubles.
     fn thin(&mut self) {
-        while self.samples > self.max_samples && self.spacing_ms.is_none_or(|spacing_ms| spacing_ms < self.now_ms) {
-            let spacing_ms = self.spacing_ms.map_or(FIRST_SPACING_MS, |spacing_ms| 2 * spacing_ms);
-            self.spacing_ms = Some(spacing_ms);
+        if self.samples <= self.max_samples {
+            return;
+        }
+        self.spacing_ms = self.spacing_ms.max(FIRST_SPACING_MS);
+        loop {
+            let spacing_ms = self.spacing_ms;
             let open = self.open.iter_mut().map(|open| &mut open.history);
             let histories = self.faces.values_mut().chain(open).map(|history| {
                 history.thin(spacing_ms);
                 history.samples.len()
             });
             self.samples = histories.sum();
+            if self.samples <= self.max_samples / 4 * 3 || spacing_ms > self.now_ms {
+                return; // no more of them can go once the distance is the whole length
+            }
+            self.spacing_ms *= 2;
         }
     }
 }
