@@ -34,7 +34,8 @@ impl History {
         self.ranges.last().map_or(0, |last| last.end_ms)
     }
 
-    /// Leaves samples that are at least `spacing_ms` apart, and the first, the last and the best in any case.
+    /// Leaves samples that are at least `spacing_ms` apart, and the first, the last and the best in any case. Ranges that
+    /// are closer become one, so that each keeps a sample.
     pub(super) fn thin(&mut self, spacing_ms: u64) {
         let confidence = |index: usize| self.samples[index].confidence;
         let best = (0..self.samples.len())
@@ -49,6 +50,14 @@ impl History {
             }
             index += 1;
             stays
+        });
+        self.ranges.dedup_by(|range, last| {
+            let close = range.start_ms - last.end_ms < spacing_ms;
+            if close {
+                let confidence = last.confidence.max(range.confidence);
+                *last = Range { start_ms: last.start_ms, end_ms: range.end_ms, confidence };
+            }
+            close
         });
     }
 }
@@ -70,5 +79,23 @@ mod tests {
         history.thin(10_000);
         assert_eq!(history.samples.iter().map(|sample| sample.t_ms).collect::<Vec<_>>(), [0, 500, 900]);
         assert_eq!(history.ranges, [Range { start_ms: 0, end_ms: 900, confidence: 0.9 }]);
+    }
+
+    #[test]
+    fn ranges_that_are_closer_than_samples_are_one() {
+        let area = Box { x: 0.0, y: 0.0, w: 0.1, h: 0.1 };
+        let mut history = History::default();
+        for t_ms in (0..20_000).step_by(100).filter(|t_ms| t_ms % 2_000 < 800 || *t_ms > 15_000) {
+            history.add(Sample { t_ms, area, confidence: t_ms as f64 / 20_000.0 }, 1_000);
+        }
+        assert_eq!(history.ranges.len(), 8);
+        for (spacing_ms, ranges) in [(0, 8), (1_000, 8), (1_300, 8), (1_400, 1)] {
+            history.thin(spacing_ms);
+            assert_eq!(history.ranges.len(), ranges, "{spacing_ms} ms");
+            for range in &history.ranges {
+                assert!(history.samples.iter().any(|sample| sample.t_ms == range.start_ms), "{range:?}");
+            }
+        }
+        assert_eq!(history.ranges, [Range { start_ms: 0, end_ms: 19_900, confidence: 0.995 }]);
     }
 }
