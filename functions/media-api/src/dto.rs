@@ -33,7 +33,8 @@ pub(crate) struct ItemOut {
     updated_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorOut>,
-    /// Per processor: `faces`, `quality`, and in answers about one item or with `?results=full` the whole document with
+    /// Per processor: `faces`, which counts tracks and not people (in a video, who comes back later or is shown again
+    /// after a cut is another), `quality`, and in answers about one item or with `?results=full` the whole document with
     /// boxes, confidences and times (`processor-result/1`).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Object)]

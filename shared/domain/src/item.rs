@@ -154,6 +154,7 @@ impl Problem {
 /// Counts of a result; the document itself lies in the results bucket under `document`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Results {
+    /// Tracks, not people: who comes back later, or is shown again after a cut, is another.
     pub faces: u64,
     pub quality: String,
     pub document: String,

@@ -90,7 +90,7 @@ pub struct Media {
     pub transfer: Option<String>,
 }
 
-/// One thing that was seen, over time.
+/// One thing that was seen, over time: for as long as it was in sight, so that one person can have several.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Track {
     pub id: String,
@@ -103,7 +103,8 @@ pub struct Track {
     pub samples: Vec<Sample>,
 }
 
-/// When a track was visible; videos only.
+/// When a track was visible; videos only. It ends where the next frame that was looked at does not show it, or a sample
+/// interval after the last sample, or with the media (section 3.3).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Range {
     pub start_ms: u64,

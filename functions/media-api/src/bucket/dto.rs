@@ -85,7 +85,8 @@ pub(crate) struct SettingsIn {
     /// Smallest face in pixels, 20 to 1000
     #[schema(minimum = 20, maximum = 1_000)]
     min_face_px: Option<u32>,
-    /// Detections under this score are dropped
+    /// Detections under this score are dropped. In a video a face has twice this score at least once (or 4, if that is
+    /// less), or is seen for about a second
     #[schema(exclusive_minimum = 0, maximum = 100)]
     score_threshold: Option<f64>,
 }
