@@ -23,14 +23,16 @@ const FEW: u64 = 2;
 /// Where ffmpeg is looked for, and the memory of a function in MiB.
 const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 const MEMORY_MB: u32 = 1_769;
-/// Of a file: shorter ones are seldom cut in an interesting place.
+/// What has failed once is tried first, ever after.
+const SEEDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/matrix/cuts.txt");
+/// A file is cut after so many thousandths of it.
 const WHOLE: u64 = 1_000;
 
 static MATRIX: LazyLock<Matrix> = LazyLock::new(matrix);
 /// Frames of the whole files.
 static FRAMES: LazyLock<Mutex<BTreeMap<String, u64>>> = LazyLock::new(Mutex::default);
 
-/// The frames of a file's longest video stream that can be decoded.
+/// The frames of a file that can be decoded: of several video streams, the most that one has. Covers do not count.
 fn frames(file: &Path) -> u64 {
     let counted = Command::new("ffprobe")
         .args(["-v", "quiet", "-count_frames", "-select_streams", "V", "-show_entries", "stream=nb_read_frames"])
@@ -76,7 +78,7 @@ proptest! {
         cases: 40,
         // each step runs a decoder
         max_shrink_iters: 12,
-        failure_persistence: Some(Box::new(FileFailurePersistence::Direct("tests/matrix/cuts.txt"))),
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(SEEDS))),
         ..ProptestConfig::default()
     })]
 

@@ -11,6 +11,9 @@ use system_tests::project;
 
 use super::cells::{Cell, Matrix, PORTRAIT, matrix};
 
+/// How the folders are named in which files are made.
+const MAKING: &str = "making-";
+
 static MADE: LazyLock<BTreeMap<String, PathBuf>> = LazyLock::new(make_all);
 
 /// Every file of the matrix by its name. The first call makes those that are not there, one on each processor.
@@ -101,7 +104,7 @@ fn make_all() -> BTreeMap<String, PathBuf> {
 /// Makes a file where it does not disturb anybody, then moves it to its place: a run that is killed leaves none behind.
 fn make(cell: &Cell, recipe: &[Vec<String>], file: &Path) -> Result<(), String> {
     let place = file.parent().expect("a folder").parent().expect("the cache");
-    let folder = tempfile::Builder::new().prefix("making-").tempdir_in(place).map_err(|it| it.to_string())?;
+    let folder = tempfile::Builder::new().prefix(MAKING).tempdir_in(place).map_err(|it| it.to_string())?;
     let mut before: Option<PathBuf> = None;
     for (index, arguments) in recipe.iter().enumerate() {
         let last = index + 1 == recipe.len();
@@ -136,8 +139,10 @@ fn make(cell: &Cell, recipe: &[Vec<String>], file: &Path) -> Result<(), String> 
 /// Removes what earlier recipes have made.
 fn forget_others(folder: &Path, kept: &[&Path]) {
     for it in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        if !kept.contains(&it.path().as_path()) {
-            drop(std::fs::remove_dir_all(it.path())); // another run of the tests may be faster
+        // another run of the tests may be making its own
+        let making = it.file_name().to_string_lossy().starts_with(MAKING);
+        if !making && !kept.contains(&it.path().as_path()) {
+            drop(std::fs::remove_dir_all(it.path())); // or be faster
         }
     }
 }

@@ -212,12 +212,11 @@ fn times() -> Vec<Case> {
         usual("slide_cfr.mp4").spans(&[(20_000, 30_000)]).open_end(20_000, 30_000).duration(30_000).without_preview(),
         usual("one_picture_and_sound.mp4").spans(&[(0, 6_000)]).open_end(0, 6_000).without_preview(),
         // twice the same 3 s with the face from 2 to 3 s: what becomes of the second's times is open
-        usual("ps_joined.mpg").tracks(1..=2).without_preview().may_warn(&[
-            "preview",
-            "duration",
-            "timestamps",
-            "decode_errors",
-        ]),
+        Case { duration_ms: None, ..usual("ps_joined.mpg") }
+            .spans(&[(2_000, 3_000), (5_000, 6_000)])
+            .tracks(1..=2)
+            .without_preview()
+            .may_warn(&["preview", "duration", "truncated", "decode_errors"]),
         // the video begins 3.021 s after the sound, and shows the face to its end: 100 frames, to 7.021 s of 8.021 s
         usual("video_starts_late.mkv").spans(&[(3_021, 7_021)]).duration(8_021),
         usual("frames6.mp4").spans(&[(0, 240)]).open_end(200, 500).duration(240),
@@ -239,7 +238,7 @@ fn moving() -> Vec<Case> {
 fn damaged() -> Vec<Case> {
     vec![
         // 64 frames can be decoded, to 2.680 s
-        usual("trunc_faststart.mp4")
+        Case { duration_ms: None, ..usual("trunc_faststart.mp4") }
             .spans(&[(2_000, 2_680)])
             .open_end(2_640, 3_000)
             .warned(&["truncated"])
