@@ -28,6 +28,8 @@ mod kills;
 mod listen;
 mod listings;
 mod logs;
+mod matrix;
+mod media_cases;
 mod meter;
 mod names;
 mod odd_input;

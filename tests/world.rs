@@ -1,6 +1,8 @@
 //! The world that a system test runs in: the one running stack, an application of the test's own, and a look for
 //! leftovers at the end.
 
+#[path = "world/checks.rs"]
+pub mod checks;
 #[path = "world/client.rs"]
 pub mod client;
 #[path = "world/clock.rs"]

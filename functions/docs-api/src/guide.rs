@@ -7,7 +7,10 @@ use entry::http::{Problem, SAME_FOR_ALL};
 use pulldown_cmark::{Options, Parser, html};
 
 /// Pages by their names, which are those of their files.
-const PAGES: &[(&str, &str)] = &[("security", include_str!("../../../shared/docs/security.md"))];
+const PAGES: &[(&str, &str)] = &[
+    ("media", include_str!("../../../shared/docs/media.md")),
+    ("security", include_str!("../../../shared/docs/security.md")),
+];
 
 const STYLE: &str = "\
 :root { color-scheme: light dark }
