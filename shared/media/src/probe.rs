@@ -166,10 +166,16 @@ impl Container {
         let start_us = self.start_us.unwrap_or(0);
         let longest = longest.map(|end| end - start_us).filter(|us| *us > 0);
         let all_say = self.streams.iter().all(|stream| stream.kind == Kind::Other || stream.duration_us.is_some());
-        let (duration_us, wrong_duration_us) = match (self.duration_us, longest) {
+        // Matroska and NUT count it from 0 on their clock, not from the container's start
+        let from_zero = self.name.starts_with("matroska") || self.name == "nut";
+        let said = self.duration_us.map(|us| if from_zero && us > start_us { us - start_us } else { us });
+        let (duration_us, wrong_duration_us) = match (said, longest) {
             // a header that says far more than each of its streams, or far more than so many bytes can hold
-            (Some(said), Some(longest)) if all_say && said > longest * 2 + 2_000_000 => (Some(longest), Some(said)),
+            (Some(said), Some(longest)) if all_say && said > (longest + start_us.max(0)) * 2 + 2_000_000 => {
+                (Some(longest), Some(said))
+            }
             (Some(said), _) if self.is_too_long(said) => (None, Some(said)),
+            (_, Some(longest)) if all_say => (Some(longest), None),
             (said, longest) => (said.or(longest), None),
         };
         let rate = video.rate.unwrap_or(0.0);
@@ -203,7 +209,7 @@ impl Stream {
 
     /// When it ends, from the container's start at `start_us`, if it says so itself.
     pub(crate) fn promised_end_us(&self, start_us: i64) -> Option<i64> {
-        self.end_us().map(|end| end - start_us).or(self.ends_us)
+        self.end_us().or(self.ends_us).map(|end| end - start_us)
     }
 }
 

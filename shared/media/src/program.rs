@@ -125,6 +125,9 @@ impl Program {
 
     /// Runs the program and hands its standard output to `read`, which takes it to its end or fails.
     ///
+    /// `GCONV_PATH` leads nowhere: a static build that loads the machine's modules of iconv ends by a signal on every
+    /// transport stream (imageio-ffmpeg 0.4.8 to 0.6.0).
+    ///
     /// Fails with `too_long` if it does not end before the deadline, with `media_unreadable` if it ends by a signal (a
     /// limit, or a crash) or runs out of memory, with `backend_unavailable` if it does not start or cannot be limited;
     /// skips with `unsupported_media` a file whose format is not on the list; `internal`, to be tried again, if there
@@ -141,7 +144,13 @@ impl Program {
         let folder =
             folder.map_err(|it| Trouble::Again(Problem::new("internal", format!("no temporary folder: {it}"))))?;
         let mut command = Command::new(self.path(tool));
-        command.args(arguments).env_clear().envs(self.libraries()).current_dir(folder.path()).kill_on_drop(true);
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(self.libraries())
+            .env("GCONV_PATH", folder.path())
+            .current_dir(folder.path())
+            .kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|it| self.missing(&it))?;
         limit(&child, self.share(), deadline)?;
@@ -337,8 +346,8 @@ mod tests {
         assert!(folder.file_name().unwrap().to_string_lossy().starts_with(FOLDER), "{text}");
         assert!(!folder.exists(), "it is removed");
         assert_eq!((lines.next().unwrap().trim(), ended.code), ("0", 3), "{text}");
-        // a shell sets these three itself
-        let other = |it: &&str| !["PWD", "OLDPWD", "SHLVL"].iter().any(|own| it.contains(own));
+        // a shell sets the first three itself
+        let other = |it: &&str| !["PWD", "OLDPWD", "SHLVL", "GCONV_PATH"].iter().any(|own| it.contains(own));
         assert_eq!(lines.find(other), None);
     }
 

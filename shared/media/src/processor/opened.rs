@@ -60,7 +60,10 @@ pub(crate) async fn open<'a>(file: &Path, program: &'a Program, side: u32) -> Re
         Err(Trouble::Again(problem)) => return Err(Trouble::Again(problem)),
         Err(probed) => return Err(refused.map_or_else(|| named(file, probed), Ok)?),
     };
-    let (media, is_still) = (probe.media(), probe.still);
+    // HEIF and AVIF have one picture and no duration, but may look like a video of one frame
+    let is_still = probe.still || (probe.duration_us.is_none() && still::name_of(&start(file)?).is_some());
+    let probe = Probe { still: is_still, ..probe };
+    let media = probe.media();
     let video = Video::new(program, file, probe);
     if !is_still {
         return Ok(Opened::Video(Box::new(video)));
@@ -72,14 +75,18 @@ pub(crate) async fn open<'a>(file: &Path, program: &'a Program, side: u32) -> Re
 /// The refusal by the name of the format, where that is known to hold pictures that are not decoded here.
 fn named(file: &Path, probed: Trouble) -> Result<Trouble, Trouble> {
     let missing = matches!(&probed, Trouble::Fail(problem) if problem.code != "media_unreadable");
-    let mut start = Vec::new();
-    let opened = std::fs::File::open(file).map_err(unreadable)?;
-    opened.take(START).read_to_end(&mut start).map_err(unreadable)?;
-    Ok(match still::name_of(&start) {
+    Ok(match still::name_of(&start(file)?) {
         Some(name) if !missing => {
             let why = format!("{name} is not decoded here: {probed}");
             Trouble::Skip(Problem::new("unsupported_media", why))
         }
         _ => probed,
     })
+}
+
+fn start(file: &Path) -> Result<Vec<u8>, Trouble> {
+    let mut start = Vec::new();
+    let opened = std::fs::File::open(file).map_err(unreadable)?;
+    opened.take(START).read_to_end(&mut start).map_err(unreadable)?;
+    Ok(start)
 }

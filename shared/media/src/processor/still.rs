@@ -1,7 +1,7 @@
 //! Pictures: read upright, within bounds (processors, section 4.4).
 
 use std::borrow::Cow;
-use std::io::{Read as _, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use domain::item::Problem;
@@ -23,20 +23,7 @@ const MOST_PIXELS: u64 = 100_000_000;
 ///
 /// `most` is the memory that the picture may need, in bytes, until it has been turned and copied. Skips with
 /// `too_large` what needs more, by its header; fails with `media_unreadable` where the decoder does.
-pub(crate) fn read(file: &Path, most: u64) -> Result<Read, Trouble> {
-    read0(file, most).map(|picture| Read { picture, warnings: Vec::new() })
-}
-pub(crate) struct Read {
-    pub(crate) picture: DynamicImage,
-    pub(crate) warnings: Vec<domain::result::Warning>,
-}
-pub(crate) fn guess(file: &Path) -> Result<Option<ImageFormat>, Trouble> {
-    Ok(ImageReader::open(file).and_then(ImageReader::with_guessed_format).map_err(unreadable)?.format())
-}
-pub(crate) fn name_of(first: &[u8]) -> Option<&'static str> {
-    (first.get(4..12) == Some(b"ftypheic")).then_some("HEIC")
-}
-fn read0(file: &Path, most: u64) -> Result<DynamicImage, Trouble> {
+pub(crate) fn read(file: &Path, most: u64) -> Result<DynamicImage, Trouble> {
     let length = std::fs::metadata(file).map_err(unreadable)?.len();
     let mut reader = ImageReader::open(file).and_then(ImageReader::with_guessed_format).map_err(unreadable)?;
     let format = reader.format();

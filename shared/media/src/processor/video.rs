@@ -10,7 +10,7 @@ use tokio::process::ChildStdout;
 use tokio::sync::mpsc;
 
 use super::timing::{DECODED, Reader, SELECTED, Timing};
-use super::{Trouble, encryption, unreadable};
+use super::{Trouble, encryption, length, unreadable};
 use crate::probe::Probe;
 use crate::program::messages::Messages;
 use crate::program::{Program, Tool, input, whole};
@@ -110,6 +110,12 @@ impl<'a> Video<'a> {
             messages = still.messages;
         }
         Err(self.undecodable(&messages))
+    }
+
+    /// Bytes that the file should have, and bytes that it has, if they are fewer.
+    pub(super) fn missing_bytes(&self) -> Option<(u64, u64)> {
+        let has = std::fs::metadata(&self.file).ok()?.len();
+        Some((length::promised(&self.file)?, has))
     }
 
     fn undecodable(&self, messages: &Messages) -> Trouble {

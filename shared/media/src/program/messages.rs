@@ -121,7 +121,8 @@ impl Messages {
         self.not_on_whitelist |= line.says(&["Format not on whitelist"]);
         if line.is_error() {
             // one without a part that speaks is how reading ended; whether something is missing, the times say
-            self.errors += u64::from(!line.context.is_empty());
+            let reading = line.context.is_empty() || line.text.starts_with("Error during demuxing");
+            self.errors += u64::from(!reading);
             if self.kept.len() < MOST_KEPT {
                 self.kept.push(line.shown());
             }

@@ -166,6 +166,10 @@ fn judge(video: &Video<'_>, decoded: &Decoded, media: &mut Media, warnings: &mut
     } else if let Some(promised) = promised.filter(|promised| end_us + slack < *promised) {
         let message = format!("the pictures end at {}; the file promises {}", seconds(end_us), seconds(promised));
         warnings.push(warning("truncated", message));
+    } else if let Some((promised, has)) = video.missing_bytes() {
+        let end = seconds(end_us);
+        let message = format!("the file is cut off: it has {has} of {promised} bytes; the pictures end at {end}");
+        warnings.push(warning("truncated", message));
     }
     if timing.restarts > 0 {
         let message = format!("the file's clock went back {} times; times go on from there", timing.restarts);
