@@ -23,7 +23,7 @@ pub async fn open(file: &Path, program: &Program, known: Option<&Document>) -> R
     let samples = || known.into_iter().flat_map(|it| &it.tracks).flat_map(|it| &it.samples);
     match kind.map(|it| it.matcher_type()) {
         Some(infer::MatcherType::Image) => {
-            let picture = still::read(file, program.share())?;
+            let picture = still::read(file, program.share())?.picture;
             Ok(Still { picture, faces: known.map(|_| samples().map(|it| it.area).collect()) })
         }
         Some(infer::MatcherType::Video) => {

@@ -51,12 +51,12 @@ pub(super) async fn run(settings: &ProcessorSettings, file: &Path, program: &Pro
 }
 
 fn of_picture(file: &Path, asked: Asked, most: u64) -> Result<Analysis, Trouble> {
-    let picture = still::read(file, most)?;
-    let grey = still::scaled(&picture, still::LONG_SIDE).to_luma8();
+    let still::Decoded { picture, width, height, warnings } = still::read(file, most)?;
+    let grey = still::for_detection(&picture).to_luma8();
     let tracks = of_still(&detect(&grey, asked)?);
     let preview = draw::picture(&picture, &tracks).map_err(unreadable)?;
-    let media = Media { width: Some(picture.width()), height: Some(picture.height()), ..Media::default() };
-    Ok(analysis(media, tracks, Vec::new(), preview))
+    let media = Media { width: Some(width), height: Some(height), ..Media::default() };
+    Ok(analysis(media, tracks, warnings, preview))
 }
 
 async fn of_clip(
@@ -94,7 +94,7 @@ async fn of_clip(
 
 /// The faces in a picture, as fractions of it.
 pub(crate) fn find(picture: &image::DynamicImage) -> Result<Vec<Area>, Trouble> {
-    let grey = still::scaled(picture, still::LONG_SIDE).to_luma8();
+    let grey = still::for_detection(picture).to_luma8();
     Ok(detect(&grey, Asked { min_face: MIN_STILL, threshold: THRESHOLD })?.iter().map(|it| it.area).collect())
 }
 

@@ -9,7 +9,7 @@ use image::{DynamicImage, ImageBuffer, Pixel};
 
 /// Pictures are scaled down to this before faces are looked for; much wider or taller ones to as many pixels as a
 /// picture of 16:9 has then.
-pub(crate) const LONG_SIDE: u32 = 1_920;
+const LONG_SIDE: u32 = 1_920;
 const PIXELS: f64 = 1_920.0 * 1_080.0;
 
 /// The picture as the detector looks at it: not longer than [`LONG_SIDE`], or, in a panorama, as large as is no more

@@ -136,19 +136,19 @@ impl File<'_> {
 fn named(it: &Directory) -> String {
     let compression = match it.compression {
         1 => "",
-        2..=4 => "CCITT ",
-        5 => "LZW ",
-        6 => "old-style JPEG ",
-        7 => "JPEG ",
-        8 | 32_946 => "Deflate ",
-        32_773 => "PackBits ",
-        33_003 | 33_005 | 34_712 => "JPEG 2000 ",
-        34_925 => "LZMA ",
-        34_887 => "LERC ",
-        50_000 => "Zstandard ",
-        50_001 => "WebP ",
-        50_002 | 52_546 => "JPEG XL ",
-        _ => "unknown compression ",
+        2..=4 => ", CCITT",
+        5 => ", LZW",
+        6 => ", old-style JPEG",
+        7 => ", JPEG",
+        8 | 32_946 => ", Deflate",
+        32_773 => ", PackBits",
+        33_003 | 33_005 | 34_712 => ", JPEG 2000",
+        34_925 => ", LZMA",
+        34_887 => ", LERC",
+        50_000 => ", Zstandard",
+        50_001 => ", WebP",
+        50_002 | 52_546 => ", JPEG XL",
+        _ => ", unknown compression",
     };
     let colours = match it.photometric {
         0 | 1 => "grey",
@@ -161,7 +161,7 @@ fn named(it: &Directory) -> String {
         32_844 | 32_845 => "LogLuv",
         _ => "unknown colours",
     };
-    format!("TIFF ({compression}{colours}, {} bits)", it.bits)
+    format!("TIFF ({colours}, {}-bit{compression})", it.bits)
 }
 
 /// YCbCr of the full range that was read as RGB (ITU-T T.871, 7).
