@@ -17,7 +17,7 @@ use domain::result::Warning;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageFormat};
 
-use self::decode::{cut_off, decode, fits_file, orientation, unsupported};
+use self::decode::{Kind, cut_off, decode, fits_file, orientation, unsupported};
 pub(crate) use self::name::name_of;
 pub(crate) use self::scale::{for_detection, scaled};
 use self::section::Section;
@@ -87,7 +87,7 @@ pub(crate) fn read(file: &Path, most: u64) -> Result<Decoded, Trouble> {
         ImageFormat::Png => {
             let outline = png::outline(&section).map_err(unreadable)?;
             let turned = outline.exif.as_deref().and_then(orientation);
-            let picture = decode(&section, format, "PNG", turned, most)?;
+            let picture = decode(&section, Kind { format, name: "PNG", orientation: turned, beside: 0 }, most)?;
             let message = || "the PNG's end is missing; its picture is whole".to_owned();
             let warnings = if outline.ended { Vec::new() } else { vec![warning("truncated", message())] };
             Ok(Decoded::of(picture, warnings))
@@ -100,7 +100,8 @@ pub(crate) fn read(file: &Path, most: u64) -> Result<Decoded, Trouble> {
                 ImageFormat::Pnm => "PNM",
                 _ => "picture",
             };
-            Ok(Decoded::of(decode(&section, other, name, None, most)?, Vec::new()))
+            let kind = Kind { format: other, name, orientation: None, beside: 0 };
+            Ok(Decoded::of(decode(&section, kind, most)?, Vec::new()))
         }
     }
 }
@@ -143,7 +144,8 @@ fn whole_jpeg(
         (Some(_), _) => {}
     }
     let lying = if lying.is_some() && says_how_it_lies(&picture).map_err(unreadable)? { None } else { lying };
-    Ok((decode(&picture, ImageFormat::Jpeg, "JPEG", lying, most)?, warnings))
+    let kind = Kind { format: ImageFormat::Jpeg, name: "JPEG", orientation: lying, beside: 0 };
+    Ok((decode(&picture, kind, most)?, warnings))
 }
 
 /// Whether a JPEG has Exif data of its own, in one of its first segments.

@@ -14,21 +14,27 @@ use crate::processor::{Trouble, unreadable};
 
 /// Larger pictures are refused by their header, before a byte is decoded (section 4.4).
 const MOST_SIDE: u32 = 20_000;
-const MOST_PIXELS: u64 = 100_000_000;
+pub(super) const MOST_PIXELS: u64 = 100_000_000;
 
-/// Decodes a section. The picture is upright, by its own Exif data or by those given, and opaque.
+/// What a section is decoded as.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kind<'a> {
+    pub(super) format: ImageFormat,
+    /// The format's name, for a reason.
+    pub(super) name: &'a str,
+    /// Instead of what its own Exif data say.
+    pub(super) orientation: Option<Orientation>,
+    /// Bytes of memory for each pixel beyond those of the format.
+    pub(super) beside: u64,
+}
+
+/// Decodes a section, within `most` bytes of memory. The picture is upright and opaque.
 ///
 /// # Errors
-/// Skips with `too_large` what needs more than `most` bytes, by its header; with `unsupported_media` what the decoder
-/// does not take; fails with `media_unreadable` where data are missing or damaged. `name` is the format's in the reason.
-pub(super) fn decode(
-    section: &Section,
-    format: ImageFormat,
-    name: &str,
-    exif: Option<Orientation>,
-    most: u64,
-) -> Result<DynamicImage, Trouble> {
-    let length = section.length;
+/// Skips with `too_large` what needs more memory, by its header; with `unsupported_media` what the decoder does not
+/// take; fails with `media_unreadable` where data are missing or damaged.
+pub(super) fn decode(section: &Section, kind: Kind<'_>, most: u64) -> Result<DynamicImage, Trouble> {
+    let (length, Kind { format, name, .. }) = (section.length, kind);
     fits_file(format, length, most)?;
     let refused = |error: ImageError| refused(error, name);
     let mut reader = ImageReader::with_format(section.buffered(), format);
@@ -41,11 +47,11 @@ pub(super) fn decode(
     if width > MOST_SIDE || height > MOST_SIDE || pixels > MOST_PIXELS {
         return Err(too_large(format!("the picture has {width} x {height} pixels")));
     }
-    let orientation = match exif {
+    let orientation = match kind.orientation {
         Some(it) => it,
         None => own_orientation(&mut decoder).map_err(refused)?,
     };
-    let need = needed(format, colour, pixels, length, turned(orientation));
+    let need = needed(format, colour, pixels, length, turned(orientation)) + pixels * kind.beside;
     if need > most {
         return Err(too_large(format!(
             "the picture has {width} x {height} pixels: to read it needs {} MB of memory, and {} MB are there for it",

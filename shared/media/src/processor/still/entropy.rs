@@ -7,6 +7,8 @@ use bits::{Bits, Table};
 
 /// More scans are nobody's: an encoder makes about ten.
 const MOST_SCANS: usize = 100;
+/// Larger pictures are refused by their header: no memory is taken for them.
+const MOST_PIXELS: u64 = super::decode::MOST_PIXELS;
 
 /// Blocks of 8 x 8 that the scans should hold, and those that could be read.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -140,7 +142,12 @@ impl State {
             rest.chunks_exact(3).map(|it| (it[0], u32::from(it[1] >> 4), u32::from(it[1] & 15))).collect();
         let (most_h, most_v) = (sampling.iter().map(|it| it.1).max()?, sampling.iter().map(|it| it.2).max()?);
         let good = |it: &u32| (1..=4).contains(it);
-        if sampling.len() > 4 || width == 0 || height == 0 || !sampling.iter().all(|it| good(&it.1) && good(&it.2)) {
+        if u64::from(width) * u64::from(height) > MOST_PIXELS
+            || sampling.len() > 4
+            || width == 0
+            || height == 0
+            || !sampling.iter().all(|it| good(&it.1) && good(&it.2))
+        {
             return None;
         }
         self.progressive = marker == 0xc2;
@@ -170,7 +177,13 @@ impl State {
             let index = self.components.iter().position(|component| component.id == it[0])?;
             let component = &mut self.components[index];
             component.known[usize::from(start)..=usize::from(end)].fill(low);
-            parts.push((index, usize::from(it[1] >> 4), usize::from(it[1] & 15)));
+            let (of_dc, of_ac) = (usize::from(it[1] >> 4), usize::from(it[1] & 15));
+            let there = |tables: &[Option<Table>], of: usize| tables.get(of).is_some_and(Option::is_some);
+            let needs = if self.progressive { (start == 0 && band.high == 0, start > 0) } else { (true, true) };
+            if needs.0 && !there(&self.dc, of_dc) || needs.1 && !there(&self.ac, of_ac) {
+                return None; // frames of Motion JPEG leave out the tables that everybody knows
+            }
+            parts.push((index, of_dc, of_ac));
         }
         let alone = count == 1;
         let first = &self.components[parts[0].0];

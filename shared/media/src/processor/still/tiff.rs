@@ -7,9 +7,9 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageFormat, RgbImage};
 
 use self::directory::{Directory, Header, directories};
-use super::decode::{cut_off, decode, unsupported};
+use super::decode::{Kind, cut_off, decode, unsupported};
 use super::section::Section;
-use super::{Decoded, jpeg, whole_jpeg, warning};
+use super::{Decoded, jpeg, warning, whole_jpeg};
 use crate::processor::{Trouble, unreadable};
 
 /// So many previews are tried.
@@ -24,14 +24,16 @@ pub(super) fn read(section: &Section, most: u64) -> Result<Decoded, Trouble> {
     let Some(first) = all.first() else { return Err(cut_off("TIFF")) };
     let file = File { section, header, most, first };
     let main = main(&all, first);
-    let name = if all.iter().any(Directory::raw) { "RAW file" } else { "TIFF" };
+    let canon = section.first(10).is_ok_and(|it| it.ends_with(b"CR")); // CR2, whose raw data have no size
+    let name = if canon || all.iter().any(Directory::raw) { "RAW file" } else { "TIFF" };
     let refused = match main.raw() {
         true => unsupported("the raw data of this camera file"),
         false => match file.decoded(main) {
             Ok((picture, mut warnings)) => {
                 let pages = all.iter().filter(|it| it.page && !it.reduced && !it.mask).count();
                 if pages > 1 && main.page {
-                    warnings.push(warning("first_page", format!("the TIFF has {pages} pages: the first was looked at")));
+                    warnings
+                        .push(warning("first_page", format!("the TIFF has {pages} pages: the first was looked at")));
                 }
                 return Ok(Decoded::of(picture, warnings));
             }
@@ -99,7 +101,10 @@ impl File<'_> {
             section = section.patched(it.photometric_at, self.header.bytes(if ycc { 2 } else { 1 }, 2));
         }
         let name = named(it);
-        let decoded = decode(&section, ImageFormat::Tiff, &name, Some(self.orientation(it)), self.most);
+        // a strip of JPEG is decoded beside the picture; a palette's picture is made beside its indices
+        let beside = if it.compression == 7 { 11 } else { u64::from(palette) * 3 };
+        let orientation = Some(self.orientation(it));
+        let decoded = decode(&section, Kind { format: ImageFormat::Tiff, name: &name, orientation, beside }, self.most);
         let picture = match decoded {
             Ok(picture) if ycc => from_ycc(picture),
             Ok(picture) if palette => from_palette(picture, &it.palette),

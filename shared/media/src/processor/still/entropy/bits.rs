@@ -88,13 +88,18 @@ impl<'a> Bits<'a> {
         Some((self.buffer >> self.count) as u32 & ((1 << count) - 1))
     }
 
+    fn skip(&mut self, count: u32) -> Option<()> {
+        if self.count < count {
+            self.fill();
+        }
+        self.count = self.count.checked_sub(count)?;
+        Some(())
+    }
+
     /// The next `count` bits without taking them, zeros behind the end.
     fn ahead(&self, count: u32) -> u32 {
-        let bits = if self.count >= count {
-            self.buffer >> (self.count - count)
-        } else {
-            self.buffer << (count - self.count)
-        };
+        let bits =
+            if self.count >= count { self.buffer >> (self.count - count) } else { self.buffer << (count - self.count) };
         bits as u32 & ((1 << count) - 1)
     }
 
@@ -205,9 +210,12 @@ impl<'a> Bits<'a> {
             index += 1;
         }
         if *run > 0 {
-            let rest = (index..=band.end).filter(|it| *history >> it & 1 == 1).count();
-            for _ in 0..rest {
-                self.take(1)?;
+            let upto = u64::MAX >> (63 - band.end);
+            let mut rest = (*history & upto & u64::MAX.checked_shl(index).unwrap_or(0)).count_ones();
+            while rest > 0 {
+                let some = rest.min(32);
+                self.skip(some)?;
+                rest -= some;
             }
             *run -= 1;
         }

@@ -1,14 +1,15 @@
 //! The directories of a TIFF or BigTIFF file (TIFF 6.0, section 2; TIFF/EP for RAW files): what pictures it holds.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::io;
 
 use crate::processor::still::section::Section;
 
-/// A hostile file may have any number: so many are read, each with so many entries, of which each has so many values.
+/// A hostile file may have any number: so many are read, with so many entries each, and so many values together.
 const MOST_DIRECTORIES: usize = 256;
 const MOST_ENTRIES: u64 = 4_096;
-const MOST_VALUES: u64 = 1 << 20;
+const MOST_VALUES: u64 = 1 << 22;
 
 /// One picture of the file.
 #[derive(Debug, Clone, Default)]
@@ -95,20 +96,23 @@ impl Header {
 
 /// All directories, those of the chain first; the first is the file's own first. Those that cannot be read are left out.
 pub(super) fn directories(section: &Section, header: Header) -> Vec<Directory> {
-    let (mut found, mut seen) = (Vec::new(), HashSet::new());
+    let (mut found, mut seen, left) = (Vec::new(), HashSet::new(), Cell::new(MOST_VALUES));
     let mut below = Vec::new();
     let mut next = header.first;
     while next != 0 && found.len() < MOST_DIRECTORIES && seen.insert(next) {
-        let Ok(read) = Reading::directory(section, header, next, true) else { break };
+        let Ok(read) = Reading::directory(section, header, next, &left) else { break };
         next = read.next;
         below.extend(read.below);
-        found.push(read.directory);
+        found.push(Directory { page: true, ..read.directory });
     }
     while let Some(at) = below.pop() {
-        if at == 0 || found.len() >= MOST_DIRECTORIES || !seen.insert(at) {
-            continue;
+        if seen.len() >= 2 * MOST_DIRECTORIES {
+            break;
         }
-        if let Ok(read) = Reading::directory(section, header, at, false) {
+        if at != 0
+            && seen.insert(at)
+            && let Ok(read) = Reading::directory(section, header, at, &left)
+        {
             below.extend(read.below);
             found.push(read.directory);
         }
@@ -124,7 +128,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn directory(section: &Section, header: Header, at: u64, page: bool) -> io::Result<Self> {
+    fn directory(section: &Section, header: Header, at: u64, left: &Cell<u64>) -> io::Result<Self> {
         let (count_size, entry_size, offset_size) = if header.big { (8, 20, 8) } else { (2, 12, 4) };
         let read = |at: u64, size: usize| {
             let mut bytes = vec![0; size];
@@ -136,10 +140,10 @@ impl Reading {
         }
         let entries = at + count_size as u64;
         let table = read(entries, count as usize * entry_size)?;
-        let mut it = Directory { at, page, compression: 1, bits: 1, ..Directory::default() };
+        let mut it = Directory { at, compression: 1, bits: 1, ..Directory::default() };
         let (mut offsets, mut counts, mut below, mut interchange) = (Vec::new(), Vec::new(), Vec::new(), (0, 0));
         for (place, entry) in (entries..).step_by(entry_size).zip(table.chunks_exact(entry_size)) {
-            let values = || values(section, header, entry);
+            let values = || values(section, header, entry, left);
             let one = || values().first().copied().unwrap_or_default();
             match header.number(&entry[..2]) {
                 254 => (it.reduced, it.mask) = (one() & 1 == 1, one() & 4 == 4),
@@ -152,7 +156,7 @@ impl Reading {
                 273 | 324 => offsets = values(),
                 279 | 325 => counts = values(),
                 274 => it.orientation = u8::try_from(one()).ok(),
-                320 => it.palette = values(),
+                320 => it.palette = Some(values()).filter(|it| it.len() == 768).unwrap_or_default(),
                 330 => below = values(),
                 513 => interchange.0 = one(),
                 514 => interchange.1 = one(),
@@ -172,7 +176,7 @@ impl Reading {
 }
 
 /// The whole numbers of an entry; none of what is of another type, beyond the file, or too many.
-fn values(section: &Section, header: Header, entry: &[u8]) -> Vec<u64> {
+fn values(section: &Section, header: Header, entry: &[u8], left: &Cell<u64>) -> Vec<u64> {
     let (count_at, value_at) = if header.big { (4..12, 12) } else { (4..8, 8) };
     let size = match header.number(&entry[2..4]) {
         1 | 7 => 1,
@@ -184,9 +188,8 @@ fn values(section: &Section, header: Header, entry: &[u8]) -> Vec<u64> {
     let count = header.number(&entry[count_at]);
     let inline = &entry[value_at..];
     let total = count.saturating_mul(size);
-    if count > MOST_VALUES || total > section.length {
-        return Vec::new();
-    }
+    let Some(rest) = left.get().checked_sub(count).filter(|_| total <= section.length) else { return Vec::new() };
+    left.set(rest);
     let (total, size) = (total as usize, size as usize);
     if total <= inline.len() {
         return inline[..total].chunks_exact(size).map(|it| header.number(it)).collect();
