@@ -7,7 +7,8 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageFormat, RgbImage};
 
 use self::directory::{Directory, Header, directories};
-use super::decode::{Kind, cut_off, decode, unsupported};
+use super::decode::{Kind, cut_off, decode, fits_file, unsupported};
+use super::entropy::{self, Coverage};
 use super::section::Section;
 use super::{Decoded, jpeg, warning, whole_jpeg};
 use crate::processor::{Trouble, unreadable};
@@ -92,6 +93,8 @@ struct File<'a> {
 impl File<'_> {
     /// The picture of a directory, as `image` decodes it when its header names it the first.
     fn decoded(&self, it: &Directory) -> Result<(DynamicImage, Vec<Warning>), Trouble> {
+        let longest = it.strips.iter().map(|strip| strip.1.min(self.section.length)).max();
+        fits_file(ImageFormat::Jpeg, longest.unwrap_or_default(), self.most)?; // the decoder takes a strip whole
         let (at, bytes) = self.header.pointing_to(it.at);
         let mut section = self.section.clone().patched(at, bytes);
         // the decoder refuses what it has the samples of: they are read as another kind, and converted
@@ -117,7 +120,20 @@ impl File<'_> {
             let message = format!("{} of the TIFF's {} strips end beyond the file", it.beyond, it.chunks);
             warnings.push(warning("truncated", message));
         }
+        let damaged = it.strips.iter().filter(|strip| !self.whole_strip(it, **strip)).count();
+        if it.beyond == 0 && damaged > 0 {
+            let message = format!("{damaged} of the TIFF's {} strips are damaged or not whole", it.chunks);
+            warnings.push(warning("truncated", message));
+        }
         Ok((picture, warnings))
+    }
+
+    /// Whether all of a strip's JPEG data are there; its tables may be elsewhere (TIFF Technical Note 2).
+    fn whole_strip(&self, it: &Directory, (at, length): (u64, u64)) -> bool {
+        let Ok(strip) = self.section.part(at, length).first(length) else { return false };
+        let tables = it.tables.strip_suffix(b"\xff\xd9").unwrap_or_default();
+        let alone = if tables.is_empty() { &strip[..] } else { strip.get(2..).unwrap_or_default() };
+        entropy::coverage(&[tables, alone].concat()).is_none_or(Coverage::whole)
     }
 
     /// A JPEG inside the file.

@@ -34,6 +34,9 @@ pub(super) struct Directory {
     pub(super) beyond: usize,
     /// A JPEG as it would stand in a file of its own: the only strip, or what the `JPEGInterchangeFormat` tags name.
     pub(super) jpeg: Option<(u64, u64)>,
+    /// The strips or tiles of JPEG compression, and the tables that they share.
+    pub(super) strips: Vec<(u64, u64)>,
+    pub(super) tables: Vec<u8>,
     /// 16-bit red, green and blue of a palette.
     pub(super) palette: Vec<u64>,
 }
@@ -158,6 +161,7 @@ impl Reading {
                 274 => it.orientation = u8::try_from(one()).ok(),
                 320 => it.palette = Some(values()).filter(|it| it.len() == 768).unwrap_or_default(),
                 330 => below = values(),
+                347 => it.tables = values().iter().filter_map(|it| u8::try_from(*it).ok()).collect(),
                 513 => interchange.0 = one(),
                 514 => interchange.1 = one(),
                 _ => {}
@@ -170,6 +174,9 @@ impl Reading {
             ([at], [size]) if matches!(it.compression, 6 | 7 | 34_892) => Some((*at, *size)),
             _ => None,
         };
+        if it.compression == 7 {
+            it.strips = offsets.into_iter().zip(counts).collect();
+        }
         let next = read(entries + table.len() as u64, offset_size).map_or(0, |it| header.number(&it));
         Ok(Self { directory: it, next, below })
     }

@@ -157,6 +157,9 @@ fn kinds_are_converted_or_refused_by_name() {
     let mut red = std::io::Cursor::new(Vec::new());
     RgbImage::from_pixel(16, 16, image::Rgb([200, 30, 40])).write_to(&mut red, ImageFormat::Jpeg).unwrap();
     ycc.strip = red.into_inner();
+    let mut half = ycc.clone();
+    half.strip.drain(half.strip.len() - 6..);
+    assert_eq!(shown(&written(&[half])).3, ["truncated"], "a strip that is not whole");
     let read = read_bytes(&written(&[ycc])).unwrap();
     let pixel = read.picture.to_rgb8().get_pixel(8, 8).0;
     assert!(pixel.iter().zip([200, 30, 40]).all(|(a, b)| a.abs_diff(b) < 4), "{pixel:?}");
