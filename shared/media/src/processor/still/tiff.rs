@@ -157,7 +157,8 @@ impl File<'_> {
 fn named(it: &Directory) -> String {
     let compression = match it.compression {
         1 => "",
-        2..=4 => ", CCITT",
+        2 | 3 => ", CCITT Group 3",
+        4 => ", CCITT Group 4",
         5 => ", LZW",
         6 => ", old-style JPEG",
         7 => ", JPEG",
@@ -172,6 +173,7 @@ fn named(it: &Directory) -> String {
         _ => ", unknown compression",
     };
     let colours = match it.photometric {
+        0 | 1 if it.samples > 1 => "grey with alpha",
         0 | 1 => "grey",
         2 => "RGB",
         3 => "palette",

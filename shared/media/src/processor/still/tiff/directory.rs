@@ -26,6 +26,7 @@ pub(super) struct Directory {
     pub(super) compression: u64,
     pub(super) photometric: u64,
     pub(super) bits: u64,
+    pub(super) samples: u64,
     /// Where the photometric interpretation's value stands.
     pub(super) photometric_at: u64,
     pub(super) orientation: Option<u8>,
@@ -158,6 +159,7 @@ impl Reading {
                 262 => (it.photometric, it.photometric_at) = (one(), place + if header.big { 12 } else { 8 }),
                 273 | 324 => offsets = values(),
                 279 | 325 => counts = values(),
+                277 => it.samples = one(),
                 274 => it.orientation = u8::try_from(one()).ok(),
                 320 => it.palette = Some(values()).filter(|it| it.len() == 768).unwrap_or_default(),
                 330 => below = values(),

@@ -166,6 +166,7 @@ fn kinds_are_converted_or_refused_by_name() {
     assert!(read.warnings.is_empty(), "it is the picture, no preview: {:?}", read.warnings);
     for (page, want) in [
         (page(8, 6, 2, 0).with(259, &[50_000]), "this kind of TIFF (RGB, 8-bit, Zstandard) is not read here"),
+        (page(8, 6, 1, 0).with(277, &[2]), "this kind of TIFF (grey with alpha, 8-bit) is not read here"),
         (page(8, 6, 8, 0).with(277, &[3]), "this kind of TIFF (Lab, 8-bit) is not read here"),
         (page(8, 6, 1, 0).with(259, &[34_712]), "this kind of TIFF (grey, 8-bit, JPEG 2000) is not read here"),
     ] {
