@@ -31,7 +31,7 @@ fn problem(it: Result<Decoded, Trouble>) -> (String, String) {
 
 /// A picture without two rows alike, 48 x 30.
 fn picture() -> DynamicImage {
-    let of = |x: u32, y: u32| Rgb([(x * 5) as u8, (y * 8) as u8, (x * 37 ^ y * 91) as u8]);
+    let of = |x: u32, y: u32| Rgb([(x * 5) as u8, (y * 8) as u8, ((x * 37) ^ (y * 91)) as u8]);
     DynamicImage::ImageRgb8(RgbImage::from_fn(48, 30, of))
 }
 
