@@ -134,7 +134,7 @@ fn renditions_of_an_upload_arrive_in_the_published_messages() {
         assert_eq!((get(&[("format", "2")]).await.0, get(&[("taskId", "x")]).await.0), (400, 200));
 
         // colour under full transparency: the ground shows, also where blue begins
-        let hidden = |x: u32| if x / 50 % 2 == 0 { [255, 0, 0, 0] } else { [0, 0, 255, 255] };
+        let hidden = |x: u32| if (x / 50).is_multiple_of(2) { [255, 0, 0, 0] } else { [0, 0, 255, 255] };
         let hidden = image::RgbaImage::from_fn(600, 400, |x, _| image::Rgba(hidden(x)));
         let mut png = std::io::Cursor::new(Vec::new());
         hidden.write_to(&mut png, image::ImageFormat::Png).unwrap();

@@ -26,7 +26,7 @@ impl Coverage {
 
     /// In per cent, rounded down: less than 100 if anything is missing.
     pub(super) fn percent(self) -> u64 {
-        if self.of == 0 { 0 } else { self.blocks * 100 / self.of }
+        (self.blocks * 100).checked_div(self.of).unwrap_or_default()
     }
 }
 
@@ -65,7 +65,6 @@ struct Band {
     start: u32,
     end: u32,
     high: u8,
-    low: u8,
 }
 
 /// Reads a whole JPEG of 8 bits with Huffman coding, from its start to its end marker or wherever it ends. `None` if its
@@ -168,7 +167,7 @@ impl State {
         let header = segment.get(1..1 + count * 2)?;
         let &[start, end, bits] = segment.get(1 + count * 2..)?.first_chunk::<3>()?;
         let (end, low) = if self.progressive { (end.min(63), bits & 15) } else { (63, 0) };
-        let band = Band { start: u32::from(start), end: u32::from(end), high: bits >> 4, low };
+        let band = Band { start: u32::from(start), end: u32::from(end), high: bits >> 4 };
         if count == 0 || start > end {
             return None;
         }
