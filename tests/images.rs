@@ -132,6 +132,20 @@ fn renditions_of_an_upload_arrive_in_the_published_messages() {
         let (_, small) = get(&[("format", "1"), ("lowResolution", "true")]).await;
         assert_eq!((image::guess_format(&small).unwrap(), picture(&small).width()), (image::ImageFormat::Jpeg, 270));
         assert_eq!((get(&[("format", "2")]).await.0, get(&[("taskId", "x")]).await.0), (400, 200));
+
+        // colour under full transparency: the ground shows, also where blue begins
+        let hidden = |x: u32| if (x / 50).is_multiple_of(2) { [255, 0, 0, 0] } else { [0, 0, 255, 255] };
+        let hidden = image::RgbaImage::from_fn(600, 400, |x, _| image::Rgba(hidden(x)));
+        let mut png = std::io::Cursor::new(Vec::new());
+        hidden.write_to(&mut png, image::ImageFormat::Png).unwrap();
+        let (_, process) = generate(world, &kinds, Some(File("uploadedImage", png.into_inner()))).await;
+        let all = told(world, &hook, &text(&process["imageRenderProcessId"])).await;
+        for content in all.iter().filter_map(|it| it.body["ImageContentBytes"].as_str()) {
+            let made = picture(&STANDARD.decode(content).unwrap()).into_rgb8();
+            let red = made.pixels().filter(|it| it.0[0] > it.0[1].saturating_add(24)).count();
+            let white = made.pixels().filter(|it| it.0[0] > 240 && it.0[1] > 240).count();
+            assert!(red == 0 && white > 100, "{red} red, {white} white");
+        }
     });
 }
 

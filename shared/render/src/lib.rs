@@ -122,6 +122,17 @@ mod tests {
     }
 
     #[test]
+    fn pictures_of_any_shape_fill_their_rendition() {
+        for (width, height) in [(1, 1), (2, 1), (20_000, 10), (10, 20_000)] {
+            let picture = RgbImage::from_pixel(width, height, image::Rgb([90, 60, 30]));
+            let made = render(&picture, &[], wanted(None, Format::Png)).unwrap();
+            let made = image::load_from_memory(&made).unwrap().into_rgb8();
+            assert_eq!(made.dimensions(), (300, 250), "{width} x {height}");
+            assert!(made.pixels().all(|it| it.0 == [90, 60, 30]), "{width} x {height}");
+        }
+    }
+
+    #[test]
     fn letters_that_the_font_lacks_are_named_and_never_drawn_as_boxes() {
         for good in
             ["Fußgänger über 40 – heute", "Ελληνικά", "Кириллица", "Łódź „42 €“", "e\u{301}te\u{301}", "a\tb\nc"]

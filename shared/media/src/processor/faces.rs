@@ -15,6 +15,7 @@ pub(crate) use preview::TENTH;
 
 use super::detector::Detector;
 use super::opened::{Opened, Still, open};
+use super::video::FULL_SIDE;
 use super::{Analysis, Trouble, draw, still, unreadable};
 use crate::program::Program;
 
@@ -45,7 +46,7 @@ impl Asked {
 }
 
 pub(super) async fn run(settings: &ProcessorSettings, file: &Path, program: &Program) -> Result<Analysis, Trouble> {
-    match open(file, program, still::LONG_SIDE).await? {
+    match open(file, program, FULL_SIDE).await? {
         Opened::Still(opened) => {
             let asked = Asked::of(settings, MIN_STILL);
             blocking(move || of_picture(*opened, asked)).await?
@@ -55,7 +56,7 @@ pub(super) async fn run(settings: &ProcessorSettings, file: &Path, program: &Pro
 }
 
 fn of_picture(opened: Still, asked: Asked) -> Result<Analysis, Trouble> {
-    let grey = still::scaled(&opened.picture, still::LONG_SIDE).to_luma8();
+    let grey = still::for_detection(&opened.picture).to_luma8();
     let tracks = of_still(&asked.detector()?.look(&grey));
     let preview = draw::picture(&opened.picture, &tracks).map_err(unreadable)?;
     let media = Media { analysis_width: Some(grey.width()), analysis_height: Some(grey.height()), ..opened.media };
@@ -64,7 +65,7 @@ fn of_picture(opened: Still, asked: Asked) -> Result<Analysis, Trouble> {
 
 /// The faces in a picture, as fractions of it.
 pub(crate) fn find(picture: &DynamicImage) -> Result<Vec<Area>, Trouble> {
-    let grey = still::scaled(picture, still::LONG_SIDE).to_luma8();
+    let grey = still::for_detection(picture).to_luma8();
     let mut detector = Asked { min_face: MIN_STILL, threshold: THRESHOLD }.detector()?;
     Ok(detector.look(&grey).iter().map(|detection| detection.area).collect())
 }

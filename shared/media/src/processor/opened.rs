@@ -41,8 +41,8 @@ pub(crate) async fn open<'a>(file: &Path, program: &'a Program, side: u32) -> Re
             match blocking(move || still::read(&owned, most)).await? {
                 Ok(read) => {
                     let media = Media {
-                        width: Some(read.picture.width()),
-                        height: Some(read.picture.height()),
+                        width: Some(read.width),
+                        height: Some(read.height),
                         container: format.extensions_str().first().map(|name| (*name).to_owned()),
                         ..Media::default()
                     };

@@ -1,0 +1,58 @@
+//! PNG's chunks (PNG specification, third edition, section 5.3): what stands behind the picture's data.
+
+use std::io;
+
+use super::section::Section;
+
+/// More chunks are no picture.
+const MOST_CHUNKS: usize = 1_000_000;
+/// Exif data are smaller: they fit into one segment of JPEG.
+const MOST_EXIF: u64 = 1 << 20;
+
+/// What the chunks say.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Outline {
+    /// The data of the first `eXIf` chunk, wherever it stands.
+    pub(super) exif: Option<Vec<u8>>,
+    /// The `IEND` chunk is there.
+    pub(super) ended: bool,
+}
+
+/// Reads the headers of all chunks; their checksums are the decoder's to see.
+pub(super) fn outline(section: &Section) -> io::Result<Outline> {
+    let mut reader = section.buffered();
+    let mut outline = Outline::default();
+    let mut at = 8;
+    for _ in 0..MOST_CHUNKS {
+        let mut header = [0; 8];
+        if at + 12 > section.length {
+            break;
+        }
+        read_at(&mut reader, at, &mut header)?;
+        let [a, b, c, d, kind @ ..] = header;
+        let length = u64::from(u32::from_be_bytes([a, b, c, d]));
+        let whole = at + 12 + length <= section.length;
+        match &kind {
+            b"IEND" => {
+                outline.ended = true;
+                break;
+            }
+            b"eXIf" if outline.exif.is_none() && whole && length <= MOST_EXIF => {
+                let mut exif = vec![0; usize::try_from(length).unwrap_or_default()];
+                read_at(&mut reader, at + 8, &mut exif)?;
+                outline.exif = Some(exif);
+            }
+            _ => {}
+        }
+        at += 12 + length;
+    }
+    Ok(outline)
+}
+
+fn read_at(reader: &mut io::BufReader<Section>, at: u64, bytes: &mut [u8]) -> io::Result<()> {
+    use io::{Read, Seek};
+    let here = reader.stream_position()?;
+    let ahead = i64::try_from(at).and_then(|it| i64::try_from(here).map(|here| it - here));
+    reader.seek_relative(ahead.map_err(io::Error::other)?)?; // within the buffer if it can
+    reader.read_exact(bytes)
+}

@@ -1,0 +1,116 @@
+//! A part of a file that reads as a file of its own: a JPEG up to its end, a preview inside a RAW file, a TIFF whose header
+//! names another directory.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The bytes from `start` on, `length` of them, some of them replaced.
+#[derive(Debug, Clone)]
+pub(super) struct Section {
+    file: Arc<File>,
+    start: u64,
+    pub(super) length: u64,
+    position: u64,
+    /// What is read instead of the file's own bytes, by the place in the section.
+    patches: Vec<(u64, Vec<u8>)>,
+}
+
+impl Section {
+    /// A whole file.
+    pub(super) fn open(file: &Path) -> io::Result<Self> {
+        let file = File::open(file)?;
+        let length = file.metadata()?.len();
+        Ok(Self { file: Arc::new(file), start: 0, length, position: 0, patches: Vec::new() })
+    }
+
+    /// A part of this one: what of it lies inside, read from its beginning.
+    pub(super) fn part(&self, start: u64, length: u64) -> Self {
+        let start = start.min(self.length);
+        let length = length.min(self.length - start);
+        Self { file: self.file.clone(), start: self.start + start, length, position: 0, patches: Vec::new() }
+    }
+
+    /// This one with other bytes at a place.
+    pub(super) fn patched(mut self, at: u64, bytes: Vec<u8>) -> Self {
+        self.patches.push((at, bytes));
+        self
+    }
+
+    pub(super) fn buffered(&self) -> BufReader<Self> {
+        BufReader::with_capacity(1 << 16, Self { position: 0, ..self.clone() })
+    }
+
+    /// Fills the buffer from a place; `UnexpectedEof` where the section ends before.
+    pub(super) fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
+        Self { position: at, ..self.clone() }.read_exact(buffer)
+    }
+
+    /// The first bytes: fewer than asked for if there are no more.
+    pub(super) fn first(&self, count: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        Self { position: 0, ..self.clone() }.take(count).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+impl Read for Section {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.length.saturating_sub(self.position)).unwrap_or(usize::MAX);
+        let wanted = buffer.len().min(left);
+        let mut file = &*self.file; // shared by all sections of it: each read says where
+        file.seek(SeekFrom::Start(self.start + self.position))?;
+        let count = file.read(&mut buffer[..wanted])?;
+        for (at, bytes) in &self.patches {
+            for (place, byte) in (*at..).zip(bytes) {
+                let index = place.checked_sub(self.position).and_then(|it| usize::try_from(it).ok());
+                if let Some(index) = index.filter(|it| *it < count) {
+                    buffer[index] = *byte;
+                }
+            }
+        }
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for Section {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let place = match to {
+            SeekFrom::Start(it) => Some(it),
+            SeekFrom::End(it) => self.length.checked_add_signed(it),
+            SeekFrom::Current(it) => self.position.checked_add_signed(it),
+        };
+        self.position = place.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_reads_as_a_file_with_other_bytes_where_it_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, b"0123456789").unwrap();
+        let whole = Section::open(&file).unwrap().patched(2, b"ab".to_vec());
+        assert_eq!(whole.first(100).unwrap(), b"01ab456789");
+        let mut two = [0; 2];
+        whole.read_at(3, &mut two).unwrap();
+        assert_eq!(&two, b"b4", "a patch that began before");
+        let part = whole.part(4, 3);
+        assert_eq!(part.first(100).unwrap(), b"456");
+        assert!(part.read_at(2, &mut two).is_err(), "it ends where it ends");
+        assert_eq!(whole.part(8, 100).length, 2);
+        assert_eq!(whole.part(50, 100).length, 0);
+        let mut reader = part.buffered();
+        reader.seek(SeekFrom::End(-1)).unwrap();
+        let mut rest = Vec::new();
+        reader.read_to_end(&mut rest).unwrap();
+        assert_eq!(rest, b"6");
+        assert!(part.clone().seek(SeekFrom::Current(-1)).is_err());
+    }
+}

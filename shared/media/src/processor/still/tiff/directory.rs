@@ -1,0 +1,211 @@
+//! The directories of a TIFF or BigTIFF file (TIFF 6.0, section 2; TIFF/EP for RAW files): what pictures it holds.
+
+use std::cell::Cell;
+use std::collections::HashSet;
+use std::io;
+
+use crate::processor::still::section::Section;
+
+/// A hostile file may have any number: so many are read, with so many entries each, and so many values together.
+const MOST_DIRECTORIES: usize = 256;
+const MOST_ENTRIES: u64 = 4_096;
+const MOST_VALUES: u64 = 1 << 22;
+
+/// One picture of the file.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Directory {
+    /// Where the directory stands.
+    pub(super) at: u64,
+    /// In the file's own chain of pages, not below another.
+    pub(super) page: bool,
+    /// A smaller version of another picture, or its mask (`NewSubfileType`, bits 0 and 2; `SubfileType` 2).
+    pub(super) reduced: bool,
+    pub(super) mask: bool,
+    pub(super) width: u64,
+    pub(super) height: u64,
+    pub(super) compression: u64,
+    pub(super) photometric: u64,
+    pub(super) bits: u64,
+    pub(super) samples: u64,
+    /// Where the photometric interpretation's value stands.
+    pub(super) photometric_at: u64,
+    pub(super) orientation: Option<u8>,
+    /// Strips or tiles, and how many of them lie beyond the file's end.
+    pub(super) chunks: usize,
+    pub(super) beyond: usize,
+    /// A JPEG as it would stand in a file of its own: the only strip, or what the `JPEGInterchangeFormat` tags name.
+    pub(super) jpeg: Option<(u64, u64)>,
+    /// The strips or tiles of JPEG compression, and the tables that they share.
+    pub(super) strips: Vec<(u64, u64)>,
+    pub(super) tables: Vec<u8>,
+    /// 16-bit red, green and blue of a palette.
+    pub(super) palette: Vec<u64>,
+}
+
+impl Directory {
+    pub(super) fn pixels(&self) -> u64 {
+        self.width.saturating_mul(self.height)
+    }
+
+    /// The name of a camera's raw data, which need developing.
+    pub(super) fn raw(&self) -> bool {
+        matches!(self.photometric, 32_803 | 34_892) || self.compression == 34_713
+    }
+}
+
+/// What a file's header says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Header {
+    big: bool,
+    little: bool,
+    pub(super) first: u64,
+}
+
+impl Header {
+    /// `None` if the file is no TIFF.
+    pub(super) fn read(section: &Section) -> io::Result<Option<Self>> {
+        let bytes = section.first(16)?;
+        let little = match bytes.first_chunk::<2>() {
+            Some(b"II") => true,
+            Some(b"MM") => false,
+            _ => return Ok(None),
+        };
+        let header = Self { big: false, little, first: 0 };
+        let number = |at: usize, size: usize| bytes.get(at..at + size).map(|it| header.number(it));
+        Ok(match number(2, 2) {
+            Some(42) => number(4, 4).map(|first| Self { first, ..header }),
+            Some(43) if number(4, 2) == Some(8) => number(8, 8).map(|first| Self { first, big: true, ..header }),
+            _ => None,
+        })
+    }
+
+    /// The bytes that make another directory the first.
+    pub(super) fn pointing_to(self, at: u64) -> (u64, Vec<u8>) {
+        if self.big {
+            return (8, self.bytes(at, 8));
+        }
+        (4, self.bytes(at, 4))
+    }
+
+    fn number(self, bytes: &[u8]) -> u64 {
+        let add = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
+        if self.little { bytes.iter().rev().fold(0, add) } else { bytes.iter().fold(0, add) }
+    }
+
+    pub(super) fn bytes(self, number: u64, size: usize) -> Vec<u8> {
+        let all = number.to_le_bytes();
+        if self.little { all[..size].to_vec() } else { all[..size].iter().rev().copied().collect() }
+    }
+}
+
+/// All directories, those of the chain first; the first is the file's own first. Those that cannot be read are left out.
+pub(super) fn directories(section: &Section, header: Header) -> Vec<Directory> {
+    let (mut found, mut seen, left) = (Vec::new(), HashSet::new(), Cell::new(MOST_VALUES));
+    let mut below = Vec::new();
+    let mut next = header.first;
+    while next != 0 && found.len() < MOST_DIRECTORIES && seen.insert(next) {
+        let Ok(read) = Reading::directory(section, header, next, &left) else { break };
+        next = read.next;
+        below.extend(read.below);
+        found.push(Directory { page: true, ..read.directory });
+    }
+    while let Some(at) = below.pop() {
+        if seen.len() >= 2 * MOST_DIRECTORIES {
+            break;
+        }
+        if at != 0
+            && seen.insert(at)
+            && let Ok(read) = Reading::directory(section, header, at, &left)
+        {
+            below.extend(read.below);
+            found.push(read.directory);
+        }
+    }
+    found
+}
+
+/// A directory with what leads on from it.
+struct Reading {
+    directory: Directory,
+    next: u64,
+    below: Vec<u64>,
+}
+
+impl Reading {
+    fn directory(section: &Section, header: Header, at: u64, left: &Cell<u64>) -> io::Result<Self> {
+        let (count_size, entry_size, offset_size) = if header.big { (8, 20, 8) } else { (2, 12, 4) };
+        let read = |at: u64, size: usize| {
+            let mut bytes = vec![0; size];
+            section.read_at(at, &mut bytes).map(|()| bytes)
+        };
+        let count = header.number(&read(at, count_size)?);
+        if count == 0 || count > MOST_ENTRIES {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let entries = at + count_size as u64;
+        let table = read(entries, count as usize * entry_size)?;
+        let mut it = Directory { at, compression: 1, bits: 1, ..Directory::default() };
+        let (mut offsets, mut counts, mut below, mut interchange) = (Vec::new(), Vec::new(), Vec::new(), (0, 0));
+        for (place, entry) in (entries..).step_by(entry_size).zip(table.chunks_exact(entry_size)) {
+            let values = || values(section, header, entry, left);
+            let one = || values().first().copied().unwrap_or_default();
+            match header.number(&entry[..2]) {
+                254 => (it.reduced, it.mask) = (one() & 1 == 1, one() & 4 == 4),
+                255 => it.reduced |= one() == 2,
+                256 => it.width = one(),
+                257 => it.height = one(),
+                258 => it.bits = one(),
+                259 => it.compression = one(),
+                262 => (it.photometric, it.photometric_at) = (one(), place + if header.big { 12 } else { 8 }),
+                273 | 324 => offsets = values(),
+                279 | 325 => counts = values(),
+                277 => it.samples = one(),
+                274 => it.orientation = u8::try_from(one()).ok(),
+                320 => it.palette = Some(values()).filter(|it| it.len() == 768).unwrap_or_default(),
+                330 => below = values(),
+                347 => it.tables = values().iter().filter_map(|it| u8::try_from(*it).ok()).collect(),
+                513 => interchange.0 = one(),
+                514 => interchange.1 = one(),
+                _ => {}
+            }
+        }
+        let beyond = |(at, size): &(&u64, &u64)| at.saturating_add(**size) > section.length;
+        (it.chunks, it.beyond) = (offsets.len(), offsets.iter().zip(&counts).filter(beyond).count());
+        it.jpeg = match (&offsets[..], &counts[..]) {
+            _ if interchange.0 > 0 && interchange.1 > 0 => Some(interchange),
+            ([at], [size]) if matches!(it.compression, 6 | 7 | 34_892) => Some((*at, *size)),
+            _ => None,
+        };
+        if it.compression == 7 {
+            it.strips = offsets.into_iter().zip(counts).collect();
+        }
+        let next = read(entries + table.len() as u64, offset_size).map_or(0, |it| header.number(&it));
+        Ok(Self { directory: it, next, below })
+    }
+}
+
+/// The whole numbers of an entry; none of what is of another type, beyond the file, or too many.
+fn values(section: &Section, header: Header, entry: &[u8], left: &Cell<u64>) -> Vec<u64> {
+    let (count_at, value_at) = if header.big { (4..12, 12) } else { (4..8, 8) };
+    let size = match header.number(&entry[2..4]) {
+        1 | 7 => 1,
+        3 => 2,
+        4 | 13 => 4,
+        16 | 18 => 8,
+        _ => return Vec::new(),
+    };
+    let count = header.number(&entry[count_at]);
+    let inline = &entry[value_at..];
+    let total = count.saturating_mul(size);
+    let Some(rest) = left.get().checked_sub(count).filter(|_| total <= section.length) else { return Vec::new() };
+    left.set(rest);
+    let (total, size) = (total as usize, size as usize);
+    if total <= inline.len() {
+        return inline[..total].chunks_exact(size).map(|it| header.number(it)).collect();
+    }
+    let mut bytes = vec![0; total];
+    match section.read_at(header.number(inline), &mut bytes) {
+        Ok(()) => bytes.chunks_exact(size).map(|it| header.number(it)).collect(),
+        Err(_) => Vec::new(),
+    }
+}
