@@ -138,7 +138,7 @@ proptest! {
             let (_, faces) = follow(&scene(&walkers, interval_ms), Some(12_000));
             prop_assert_eq!(faces.len(), walkers.len(), "one look in {} ms", interval_ms);
             for (_, track) in &faces {
-                let (area, range) = (track.samples[0].area, track.ranges[0]);
+                let (area, range) = (track.samples[0].area, track.ranges[0].clone());
                 let walker = walkers[((area.y - 0.05) / 0.35).round() as usize];
                 prop_assert_eq!(track.ranges.len(), 1);
                 prop_assert!((walker.from_ms..walker.from_ms + interval_ms as u64).contains(&range.start_ms));

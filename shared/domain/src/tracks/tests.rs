@@ -66,7 +66,7 @@ fn a_walker_is_one_face_whichever_sample_is_missed() {
                 let tracks = shown(fps, 6_000, |t_ms| visible(t_ms).then(|| walker(t_ms)).into_iter().collect());
                 let case = format!("{fps} fps, {speed} px/s, missed {missed:?}");
                 assert_eq!(tracks.len(), 1, "{case}: {:?}", ranges(&tracks));
-                let range = tracks[0].ranges[0];
+                let range = tracks[0].ranges[0].clone();
                 let first = seen.iter().find(|t_ms| Some(**t_ms) != missed).unwrap();
                 let last = seen.iter().rfind(|t_ms| Some(**t_ms) != missed).unwrap();
                 let after = times(fps, 6_000).find(|t_ms| t_ms > last).unwrap();
@@ -202,7 +202,7 @@ fn a_face_of_less_than_a_second_is_kept() {
     for fps in [2.0, 3.0, 5.0, 10.0, 25.0] {
         let seen = |t_ms: u64| if (2_300..3_200).contains(&t_ms) { vec![face(168.0, 131.0, 23.0)] } else { vec![] };
         let tracks = shown(fps, 6_000, seen);
-        let (range, half) = (tracks[0].ranges[0], (500.0 / fps) as u64 + 60);
+        let (range, half) = (tracks[0].ranges[0].clone(), (500.0 / fps) as u64 + 60);
         assert_eq!((tracks.len(), tracks[0].ranges.len()), (1, 1), "{fps} fps");
         let (start, end) = (range.start_ms.abs_diff(2_300), range.end_ms.abs_diff(3_200));
         assert!(start <= half && end <= 2 * half, "{fps} fps: {range:?}");
