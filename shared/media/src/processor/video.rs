@@ -140,7 +140,7 @@ impl<'a> Video<'a> {
         let scale =
             format!("max({},min({SHORT_SIDE}/min(iw*sar,ih),{LONG_SIDE}/max(iw*sar,ih)))", times(&SIDE.to_string()));
         let filter = format!(
-            "sidedata=delete,settb=AVTB,{DECODED}=checksum=0,select='{select}',{SELECTED}=checksum=0,setpts=N*40000,{}",
+            "sidedata=delete,settb=AVTB,{DECODED}=checksum=0,select='{select}',{SELECTED}=checksum=0,setpts=N*1000000000,{}",
             self.shaped(&scale)
         );
         let (most, stream) = (most.to_string(), self.stream());
