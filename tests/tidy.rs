@@ -36,7 +36,10 @@ fn sources_are_tidy() {
             assert!(lines <= 10, "{shown}: the program is what the library runs, and no more");
         }
         for (index, line) in text.lines().enumerate() {
-            assert!(!line.trim_start().starts_with("#[allow("), "{shown}:{}: say #[expect(…, reason = …)]", index + 1);
+            let (line, number) = (line.trim_start(), index + 1);
+            assert!(!line.starts_with("#[allow("), "{shown}:{number}: say #[expect(…, reason = …)]");
+            let fence = line.starts_with("/// ```") || line.starts_with("//! ```");
+            assert!(!fence, "{shown}:{number}: no package runs examples (`doctest = false`), write a test");
         }
     }
 }
