@@ -126,9 +126,9 @@ fn processes(program: &std::path::Path) -> Vec<(Vec<String>, BTreeSet<String>)> 
 #[test]
 fn one_program_is_each_function_of_the_template_and_is_noticed_when_it_is_built_anew() {
     World::alone(async || {
-        let data = tempfile::tempdir().unwrap();
+        let (data, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         drop(own_stack(data.path(), &[]).await); // the program is built
-        let copy = data.path().join("notify");
+        let copy = folder.path().join("notify");
         std::fs::hard_link(program(), &copy).or_else(|_| std::fs::copy(program(), &copy).map(drop)).unwrap();
         let stack = Stack::start(Options {
             project: project(),
