@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use system_tests::tools::Talker;
-use system_tests::{World, binaries, own_stack, text};
+use system_tests::{World, own_stack, program, text};
 
 #[test]
 fn it_goes_on_where_it_stopped_over_each_protocol() {
@@ -11,7 +11,7 @@ fn it_goes_on_where_it_stopped_over_each_protocol() {
         let stack = own_stack(folder.path(), &[]).await;
         let world = &World::open(&stack).await;
         let keys = &world.keys;
-        let program = binaries().join("notify").to_string_lossy().into_owned();
+        let program = program().to_string_lossy().into_owned();
         for protocol in ["native", "signalr", "seed"] {
             let user = format!("{protocol} user");
             let encoded = format!("{protocol}%20user");

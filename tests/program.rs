@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use system_tests::client::CHANNELS;
-use system_tests::{World, binaries, media, own_stack, text};
+use system_tests::{World, media, own_stack, program, text};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
@@ -67,7 +67,7 @@ fn none_is_said_only_of_what_is_shown_to_be_none_and_a_bound_holds() {
 
         // `| head -1`: whoever reads has gone
         for arguments in [&["completions", "bash"][..], &["queues"], &["bucket", "list"]] {
-            let mut command = Command::new(binaries().join("notify"));
+            let mut command = Command::new(program());
             command.args(arguments).arg("--data").arg(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
             let mut child = command.spawn().unwrap();
             drop(child.stdout.take());
@@ -201,7 +201,7 @@ fn it_says_what_happened_and_changes_what_was_meant() {
         // a receiver takes its channel along, however it ends
         for signal in ["-TERM", "-INT"] {
             let keys = &world.keys;
-            let mut command = Command::new(binaries().join("notify"));
+            let mut command = Command::new(program());
             command.args(["receive", "--port", "0", "--url", &world.stack.url, "--api-key", &keys.api_key]);
             command.args(["--application-id", &keys.application_id, "--api-secret", &keys.api_secret]);
             let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();

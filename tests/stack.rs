@@ -1,7 +1,10 @@
 //! The stack itself: what it keeps, and how it says what is wrong.
 
+use std::collections::BTreeSet;
+
+use local::{Event, Options, Programs, Stack};
 use serde_json::Value;
-use system_tests::{World, media, own_stack, project};
+use system_tests::{World, media, own_stack, program, project};
 
 #[test]
 fn everything_is_still_there_after_a_restart_and_what_was_under_way_goes_on() {
@@ -47,15 +50,15 @@ fn what_keeps_the_stack_from_starting_is_said() {
         let data = tempfile::tempdir().unwrap();
         let stack = own_stack(data.path(), &[]).await;
         let start = async |data: &std::path::Path, port: u16, project: std::path::PathBuf| {
-            let options = local::Options {
-                binaries: project.join("target/debug"),
+            let options = Options {
+                programs: Programs::One(program()),
                 project,
                 data: data.to_owned(),
                 fresh: false,
                 port,
                 parameters: Default::default(),
             };
-            local::Stack::start(options).await.err().map(|it| it.to_string()).unwrap_or_default()
+            Stack::start(options).await.err().map(|it| it.to_string()).unwrap_or_default()
         };
         assert!(start(data.path(), 0, project()).await.contains("another stack runs on"));
         let other = tempfile::tempdir().unwrap();
@@ -99,5 +102,75 @@ fn the_program_explains_itself() {
         );
         let (good, text) = world.notify(&["completions", "bash"]).await;
         assert!(good && text.contains("dead-letters"));
+    });
+}
+
+/// The arguments and the names of the environment of the processes that run this program (proc(5)).
+#[cfg(target_os = "linux")]
+fn processes(program: &std::path::Path) -> Vec<(Vec<String>, BTreeSet<String>)> {
+    let parts = |path: std::path::PathBuf| -> Vec<String> {
+        let bytes = std::fs::read(path).unwrap_or_default(); // it may have ended
+        let parts = bytes.split(|byte| *byte == 0).filter(|part| !part.is_empty());
+        parts.map(|part| String::from_utf8_lossy(part).into_owned()).collect()
+    };
+    let all = std::fs::read_dir("/proc").unwrap().flatten().map(|it| it.path());
+    let all = all.map(|it| (parts(it.join("cmdline")), it.join("environ")));
+    let ours = all.filter(|it| it.0.first().is_some_and(|first| std::path::Path::new(first) == program));
+    ours.map(|(arguments, environment)| {
+        let name = |it: String| it.split('=').next().unwrap_or_default().to_owned();
+        (arguments[1..].to_vec(), parts(environment).into_iter().map(name).collect())
+    })
+    .collect()
+}
+
+#[test]
+fn one_program_is_each_function_of_the_template_and_is_noticed_when_it_is_built_anew() {
+    World::alone(async || {
+        let (data, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        drop(own_stack(data.path(), &[]).await); // the program is built
+        let copy = folder.path().join("notify");
+        std::fs::hard_link(program(), &copy).or_else(|_| std::fs::copy(program(), &copy).map(drop)).unwrap();
+        let stack = Stack::start(Options {
+            project: project(),
+            programs: Programs::One(copy.clone()),
+            data: data.path().to_owned(),
+            fresh: true,
+            port: 0,
+            parameters: Default::default(),
+        })
+        .await
+        .unwrap();
+        for function in &stack.model.functions {
+            assert!(stack.start_once(&function.binary).await.is_ok(), "the program holds {}", function.binary);
+        }
+        assert!(stack.start_once("nothing").await.is_err());
+
+        let mut events = stack.events();
+        assert!(stack.call_idle("docs-api").await.is_some());
+        #[cfg(target_os = "linux")]
+        {
+            let running = processes(&copy);
+            let docs = running.iter().find(|it| it.0 == ["function", "docs-api"]).expect("a process of its own");
+            let given = &stack.function("docs-api").unwrap().it.environment;
+            let lambda =
+                |name: &str| name.starts_with("AWS_") || ["PATH", "HOME", "RUST_BACKTRACE", "_HANDLER"].contains(&name);
+            let strange: Vec<_> = docs.1.iter().filter(|it| !lambda(it) && !given.contains_key(*it)).collect();
+            assert!(strange.is_empty() && given.keys().all(|it| docs.1.contains(it)), "{strange:?} {:?}", docs.1);
+        }
+
+        // as cargo does: the file is another one, and newer
+        std::fs::remove_file(&copy).unwrap();
+        std::fs::copy(program(), &copy).unwrap();
+        assert!(stack.call_idle("docs-api").await.is_some());
+        let mut seen = Vec::new();
+        while let Ok(event) = events.try_recv() {
+            match event {
+                Event::Note(text) => seen.push(text),
+                Event::Started { function, .. } if function == "docs-api" => seen.push("started".to_owned()),
+                _ => {}
+            }
+        }
+        seen.retain(|it| it.contains("docs-api") || it == "started");
+        assert_eq!(seen, ["started", "docs-api was built anew and starts again", "started"]);
     });
 }

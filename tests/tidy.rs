@@ -33,11 +33,36 @@ fn sources_are_tidy() {
             "{shown}: name it by what it holds"
         );
         if shown.to_string().starts_with("functions/") && name == "main" {
-            assert!(lines <= 50, "{shown}: main is start, build, run");
+            assert!(lines <= 10, "{shown}: the program is what the library runs, and no more");
         }
         for (index, line) in text.lines().enumerate() {
-            assert!(!line.trim_start().starts_with("#[allow("), "{shown}:{}: say #[expect(…, reason = …)]", index + 1);
+            let (line, number) = (line.trim_start(), index + 1);
+            assert!(!line.starts_with("#[allow("), "{shown}:{number}: say #[expect(…, reason = …)]");
+            let fence = line.starts_with("/// ```") || line.starts_with("//! ```");
+            assert!(!fence, "{shown}:{number}: no package runs examples (`doctest = false`), write a test");
         }
+    }
+}
+
+#[test]
+fn each_function_runs_as_a_program_and_from_another() {
+    let mut functions: Vec<PathBuf> =
+        std::fs::read_dir(project().join("functions")).unwrap().flatten().map(|it| it.path()).collect();
+    functions.retain(|it| it.is_dir());
+    assert!(functions.len() >= 17, "the functions are found");
+    for folder in functions {
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let read = |file: &str| std::fs::read_to_string(folder.join(file)).unwrap();
+        let run = format!("    {}::run()\n", name.replace('-', "_"));
+        assert!(read("src/main.rs").contains(&run), "{name}: its program runs its library, and no other");
+        let library = read("src/lib.rs");
+        let body = library.split_once("fn run() -> Result<(), entry::Error> {").map(|it| it.1);
+        let body = body.and_then(|it| it.split("\n}\n").next()).unwrap_or_else(|| panic!("{name}: no `run`"));
+        assert!(body.lines().count() <= 40, "{name}: run is start, build, run");
+        assert!(
+            read("Cargo.toml").contains("path = \"src/main.rs\"\ntest = false\n"),
+            "{name}: no test program for nothing"
+        );
     }
 }
 

@@ -41,7 +41,7 @@ pub use client::http;
 pub use clock::{in_seconds, since};
 pub use dice::Dice;
 use local::demo::{Keys, application};
-use local::{Options, Stack};
+use local::{Options, Programs, Stack};
 pub use pictures::{jpeg, media, side_by_side};
 use receiver::Receiver;
 use serde_json::{Value, json};
@@ -232,9 +232,8 @@ impl World<'_> {
 
     /// Runs the `notify` program against the stack of this world.
     pub async fn notify(&self, arguments: &[&str]) -> (bool, String) {
-        let program = binaries().join("notify");
         let output =
-            tokio::process::Command::new(program).args(arguments).arg("--data").arg(self.stack.data()).output().await;
+            tokio::process::Command::new(program()).args(arguments).arg("--data").arg(self.stack.data()).output().await;
         let output = output.expect("notify runs");
         let text = [output.stdout, output.stderr].concat();
         (output.status.success(), String::from_utf8_lossy(&text).into_owned())
@@ -286,8 +285,8 @@ pub async fn own_stack(data: &Path, parameters: &[(&str, &str)]) -> Stack {
     let parameters: BTreeMap<String, String> =
         parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     built().await;
-    let options =
-        Options { project: project(), binaries: binaries(), data: data.to_owned(), fresh: false, port: 0, parameters };
+    let programs = Programs::One(program());
+    let options = Options { project: project(), programs, data: data.to_owned(), fresh: false, port: 0, parameters };
     let stack = Stack::start(options).await.expect("the stack starts");
     let mut events = stack.events();
     // what the stack did, for whoever looks into a failure
@@ -319,14 +318,14 @@ async fn shared() -> Stack {
     stack
 }
 
-/// Builds the functions and finds, or installs, what the tests need beyond Rust: once.
+/// Builds the program and finds, or installs, what the tests need beyond Rust: once.
 async fn built() {
     static BUILT: OnceCell<()> = OnceCell::const_new();
     BUILT
         .get_or_init(async || {
             let mut cargo = tokio::process::Command::new(env!("CARGO"));
-            // the same packages and targets as `cargo test --workspace`, so that nothing is built with other features
-            cargo.args(["build", "--workspace", "--all-targets", "--locked"]).current_dir(project());
+            // with the packages and targets of `cargo test --workspace`, so that nothing is built with other features
+            cargo.args(["build", "--workspace", "--tests", "--bin", "notify", "--locked"]).current_dir(project());
             // set under `cargo test`, and watched by ring's build script: everything would be built again
             let own = |it: &str| {
                 it == "CARGO" || ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|own| it.starts_with(own))
@@ -334,7 +333,7 @@ async fn built() {
             for (name, _) in variables().filter(|it| own(&it.0)) {
                 cargo.env_remove(name);
             }
-            assert!(cargo.status().await.expect("cargo runs").success(), "the functions do not build");
+            assert!(cargo.status().await.expect("cargo runs").success(), "the program does not build");
             if !runs("ffmpeg", &["-version"]).await {
                 let installed =
                     runs("apt-get", &["update"]).await && runs("apt-get", &["install", "-y", "ffmpeg"]).await;
@@ -366,9 +365,10 @@ pub fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
 }
 
-pub fn binaries() -> PathBuf {
+/// `notify`, which holds the functions.
+pub fn program() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a program");
-    test.parent().and_then(Path::parent).expect("target/debug/deps").to_owned()
+    test.parent().and_then(Path::parent).expect("target/debug/deps").join("notify")
 }
 
 /// A number from the environment: how large a test is to be.

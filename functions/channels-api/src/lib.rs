@@ -1,4 +1,4 @@
-//! The routes of applications, tokens and channels. A library beside its program, so that `docs-api` can describe them.
+//! `channels-api`: applications, tokens and channel configurations over HTTP. `docs-api` describes the routes.
 
 mod application;
 mod configuration;
@@ -18,7 +18,8 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 use domain::address::Allowed;
-use entry::http::Callers;
+use domain::application::Scope;
+use entry::http::{Callers, Pages};
 use entry::{Outlets, Seal, Secrets};
 use table::Table;
 use utoipa::OpenApi;
@@ -47,8 +48,28 @@ impl FromRef<State> for Callers {
     }
 }
 
+/// Runs the function until Lambda ends it.
+#[tokio::main(flavor = "current_thread")]
+pub async fn run() -> Result<(), entry::Error> {
+    let mut start = entry::start().await;
+    let (table, seal) = (start.table(), Arc::new(start.seal()));
+    let allowed = start.allowed_networks();
+    let pages = Pages::Listed(start.listed(&table));
+    let state = State {
+        callers: Callers::new(table.clone(), seal.clone(), &allowed, Scope::Channels),
+        secrets: Arc::new(Secrets::new(table.clone(), seal.clone())),
+        operator_key_hash: start.text("OPERATOR_KEY_HASH"),
+        allowed,
+        outlets: start.outlets(),
+        reveal_secrets: start.text("REVEAL_SECRETS"),
+        table,
+        seal,
+    };
+    start.http(router(state), pages).await
+}
+
 /// The routes, to serve.
-pub fn router(state: State) -> axum::Router {
+fn router(state: State) -> axum::Router {
     let (router, _) = routes().split_for_parts();
     router.with_state(state)
 }

@@ -1,14 +1,5 @@
-//! `deliver-amqp`: one attempt per message to publish to a RabbitMQ queue, its outcome, its retry.
+//! `deliver-amqp` as a program of its own, as Lambda starts it.
 
-mod sender;
-
-use delivery::Parts;
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), entry::Error> {
-    let mut start = entry::start().await;
-    let allowed = start.allowed_networks();
-    let sender = sender::Brokers(channels::amqp::Brokers::new(allowed));
-    let parts = Parts::new(&mut start, "AMQP_QUEUE");
-    delivery::run(start, parts, sender).await
+fn main() -> Result<(), entry::Error> {
+    deliver_amqp::run()
 }

@@ -1,15 +1,5 @@
-//! `deliver-push`: tells open sockets what happened, by the channels that they receive on.
+//! `deliver-push` as a program of its own, as Lambda starts it.
 
-mod handler;
-
-use channels::socket::Posts;
-use inbox::sending::Lines;
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), entry::Error> {
-    let mut start = entry::start().await;
-    let (table, posts) = (start.table(), Posts::new(start.sockets()));
-    let parts =
-        handler::Parts { lines: Lines { table: table.clone(), posts }, table, queue: start.queue("PUSH_QUEUE") };
-    start.batches(async |now, messages| handler::handle(&parts, now, messages).await).await
+fn main() -> Result<(), entry::Error> {
+    deliver_push::run()
 }

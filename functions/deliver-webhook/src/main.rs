@@ -1,14 +1,5 @@
-//! `deliver-webhook`: one attempt per message to call a webhook, its outcome, its retry.
+//! `deliver-webhook` as a program of its own, as Lambda starts it.
 
-mod sender;
-
-use delivery::Parts;
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), entry::Error> {
-    let mut start = entry::start().await;
-    let allowed = start.allowed_networks();
-    let sender = sender::Webhooks::new(allowed);
-    let parts = Parts::new(&mut start, "WEBHOOK_QUEUE");
-    delivery::run(start, parts, sender).await
+fn main() -> Result<(), entry::Error> {
+    deliver_webhook::run()
 }

@@ -1,23 +1,5 @@
-//! `dispatch`: reads the table's stream; an item that is Pending is ordered, a notification becomes deliveries.
+//! `dispatch` as a program of its own, as Lambda starts it.
 
-mod handler;
-mod inboxes;
-mod items;
-mod notifications;
-mod pushes;
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), entry::Error> {
-    let mut start = entry::start().await;
-    let parts = handler::Parts {
-        table: start.table(),
-        faces: start.queue("FACES_QUEUE"),
-        faces_urgent: start.queue("FACES_URGENT_QUEUE"),
-        outlets: start.outlets(),
-        pushes: start.queue("PUSH_QUEUE"),
-        renders: start.queue("RENDER_QUEUE"),
-        presence: pushes::Presence::default(),
-        dead: start.queue("DEAD_LETTERS"),
-    };
-    start.stream(async |now, records| handler::handle(&parts, now, records).await).await
+fn main() -> Result<(), entry::Error> {
+    dispatch::run()
 }

@@ -1,16 +1,5 @@
-//! `docs-api`: describes every route that there is, shows the description, and the guide. It may touch nothing.
+//! `docs-api` as a program of its own, as Lambda starts it.
 
-mod document;
-mod guide;
-mod operations;
-mod pages;
-mod responses;
-mod schemas;
-
-use entry::http::Pages;
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), entry::Error> {
-    let document = serde_json::to_vec(&document::document()?)?;
-    entry::start().await.http(pages::router(document.into()), Pages::All).await
+fn main() -> Result<(), entry::Error> {
+    docs_api::run()
 }

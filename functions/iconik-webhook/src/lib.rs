@@ -1,4 +1,5 @@
-//! The routes that Iconik calls. A library beside its program, so that `docs-api` can describe them.
+//! `iconik-webhook`: takes Iconik's webhooks and custom actions, and answers before anything is done about them.
+//! `docs-api` describes the routes.
 
 mod action;
 mod hook;
@@ -11,7 +12,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use entry::Queue;
-use entry::http::Problem;
+use entry::http::{Pages, Problem};
 use serde::Serialize;
 use serde_json::Value;
 use table::Table;
@@ -32,8 +33,16 @@ impl State {
     }
 }
 
+/// Runs the function until Lambda ends it.
+#[tokio::main(flavor = "current_thread")]
+pub async fn run() -> Result<(), entry::Error> {
+    let mut start = entry::start().await;
+    let state = State::new(start.table(), start.queue("ICONIK_QUEUE"));
+    start.http(router(state), Pages::Own).await
+}
+
 /// The routes, to serve.
-pub fn router(state: State) -> axum::Router {
+fn router(state: State) -> axum::Router {
     let (router, _) = routes().split_for_parts();
     router.with_state(state)
 }

@@ -1,11 +1,5 @@
-//! `iconik-webhook`: takes Iconik's webhooks and custom actions, and answers before anything is done about them.
+//! `iconik-webhook` as a program of its own, as Lambda starts it.
 
-use entry::http::Pages;
-use iconik_webhook::{State, router};
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), entry::Error> {
-    let mut start = entry::start().await;
-    let state = State::new(start.table(), start.queue("ICONIK_QUEUE"));
-    start.http(router(state), Pages::Own).await
+fn main() -> Result<(), entry::Error> {
+    iconik_webhook::run()
 }

@@ -1,4 +1,4 @@
-//! The routes of image tasks. A library beside its program, so that `docs-api` can describe them.
+//! `images-api`: image tasks over HTTP: asked for, looked at, and their pictures. `docs-api` describes the routes.
 
 mod fields;
 mod forms;
@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, FromRef};
 use domain::address::Allowed;
+use domain::application::Scope;
 use entry::Secrets;
-use entry::http::Callers;
+use entry::http::{Callers, Pages};
 use table::Table;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -37,8 +38,21 @@ impl FromRef<State> for Callers {
     }
 }
 
+/// Runs the function until Lambda ends it.
+#[tokio::main(flavor = "current_thread")]
+pub async fn run() -> Result<(), entry::Error> {
+    let mut start = entry::start().await;
+    let (table, seal) = (start.table(), Arc::new(start.seal()));
+    let allowed = start.allowed_networks();
+    let callers = Callers::new(table.clone(), seal.clone(), &allowed, Scope::Images);
+    let secrets = Arc::new(Secrets::new(table.clone(), seal));
+    let pages = Pages::Listed(start.listed(&table));
+    let state = State { callers, secrets, s3: start.s3(), results: start.text("RESULTS"), allowed, table };
+    start.http(router(state), pages).await
+}
+
 /// The routes, to serve.
-pub fn router(state: State) -> axum::Router {
+fn router(state: State) -> axum::Router {
     let (router, _) = routes().split_for_parts();
     router.layer(DefaultBodyLimit::max(MOST_BYTES)).with_state(state)
 }

@@ -1,19 +1,5 @@
-//! `images-api`: image tasks over HTTP: asked for, looked at, and their pictures.
+//! `images-api` as a program of its own, as Lambda starts it.
 
-use std::sync::Arc;
-
-use domain::application::Scope;
-use entry::http::Pages;
-use images_api::{State, router};
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), entry::Error> {
-    let mut start = entry::start().await;
-    let (table, seal) = (start.table(), Arc::new(start.seal()));
-    let allowed = start.allowed_networks();
-    let callers = entry::http::Callers::new(table.clone(), seal.clone(), &allowed, Scope::Images);
-    let secrets = Arc::new(entry::Secrets::new(table.clone(), seal));
-    let pages = Pages::Listed(start.listed(&table));
-    let state = State { callers, secrets, s3: start.s3(), results: start.text("RESULTS"), allowed, table };
-    start.http(router(state), pages).await
+fn main() -> Result<(), entry::Error> {
+    images_api::run()
 }

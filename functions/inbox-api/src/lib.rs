@@ -1,4 +1,4 @@
-//! The routes of inboxes. A library beside its program, so that `docs-api` can describe them.
+//! `inbox-api`: users' inboxes over HTTP, and the seed's own routes. `docs-api` describes them.
 
 mod connections;
 mod dto;
@@ -19,10 +19,14 @@ mod seed;
 mod send;
 mod types;
 
+use std::sync::Arc;
+
 use axum::extract::FromRef;
 use axum::http::StatusCode;
+use channels::socket::Posts;
+use domain::application::Scope;
 use domain::notification::{NAME_RULE, Stream, is_name};
-use entry::http::{Callers, Problem};
+use entry::http::{Callers, Pages, Problem};
 use inbox::sending::Lines;
 use table::Table;
 use utoipa::OpenApi;
@@ -41,7 +45,7 @@ pub struct State {
     pub lines: Lines,
 }
 
-pub use types::{STACK, Types};
+pub use types::Types;
 
 impl FromRef<State> for Callers {
     fn from_ref(state: &State) -> Self {
@@ -63,8 +67,25 @@ pub(crate) fn busy() -> Problem {
     Problem::new(StatusCode::CONFLICT, "busy", "the inbox is changing; try again")
 }
 
+/// Runs the function until Lambda ends it.
+pub fn run() -> Result<(), entry::Error> {
+    // as `#[tokio::main(flavor = "current_thread")]`, which cannot say how large the stacks of other threads are
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().thread_stack_size(types::STACK).build()?;
+    runtime.block_on(serve())
+}
+
+async fn serve() -> Result<(), entry::Error> {
+    let mut start = entry::start().await;
+    let (table, seal, posts) = (start.table(), Arc::new(start.seal()), Posts::new(start.sockets()));
+    let callers = Callers::new(table.clone(), seal, &start.allowed_networks(), Scope::Inbox);
+    let (open, types) = (start.text("INBOX_AUTH") == "open", Types::default());
+    let pages = Pages::Listed(start.listed(&table));
+    let state = State { callers, open, lines: Lines { table: table.clone(), posts }, table, types };
+    start.http(router(state), pages).await
+}
+
 /// The routes, to serve.
-pub fn router(state: State) -> axum::Router {
+fn router(state: State) -> axum::Router {
     let (router, _) = routes().split_for_parts();
     router.with_state(state)
 }

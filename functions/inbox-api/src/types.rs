@@ -35,7 +35,7 @@ const DEADLINE: Duration = Duration::from_secs(2);
 /// The stack of the threads on which schemas are compiled and applied, by recursion that the bounds limit: 2,048
 /// subschemas one in another over data (`schema_work.rs`), or 1,000 while compiling, some kilobytes each without
 /// optimisation. Memory is taken as it is used.
-pub const STACK: usize = 32 * 1024 * 1024;
+pub(crate) const STACK: usize = 32 * 1024 * 1024;
 
 /// What is known of a type's schema.
 #[derive(Clone)]

@@ -1,4 +1,4 @@
-//! The routes of buckets, items, settings and the connection to Iconik. A library beside its program, so that `docs-api` can describe them.
+//! `media-api`: buckets, items, settings and the connection to Iconik over HTTP. `docs-api` describes the routes.
 
 mod bucket;
 mod dto;
@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 use domain::address::Allowed;
-use entry::http::Callers;
+use domain::application::Scope;
+use entry::http::{Callers, Pages};
 use entry::{Queue, Secrets};
 use table::Table;
 use utoipa::OpenApi;
@@ -39,8 +40,28 @@ impl FromRef<State> for Callers {
     }
 }
 
+/// Runs the function until Lambda ends it.
+#[tokio::main(flavor = "current_thread")]
+pub async fn run() -> Result<(), entry::Error> {
+    let mut start = entry::start().await;
+    let (table, seal) = (start.table(), Arc::new(start.seal()));
+    let allowed = start.allowed_networks();
+    let pages = Pages::Listed(start.listed(&table));
+    let state = State {
+        callers: Callers::new(table.clone(), seal.clone(), &allowed, Scope::Media),
+        secrets: Arc::new(Secrets::new(table.clone(), seal)),
+        scans: start.queue("SCAN_QUEUE"),
+        ingest: start.queue("ICONIK_QUEUE"),
+        s3: start.s3(),
+        results: start.text("RESULTS"),
+        allowed,
+        table,
+    };
+    start.http(router(state), pages).await
+}
+
 /// The routes, to serve.
-pub fn router(state: State) -> axum::Router {
+fn router(state: State) -> axum::Router {
     let (router, _) = routes().split_for_parts();
     router.with_state(state)
 }

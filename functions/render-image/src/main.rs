@@ -1,28 +1,5 @@
-//! `render-image`: makes one rendition of a picture, and tells that it is done.
+//! `render-image` as a program of its own, as Lambda starts it.
 
-mod handler;
-mod source;
-
-use std::sync::Arc;
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), entry::Error> {
-    let mut start = entry::start().await;
-    let (table, allowed, meter) = (start.table(), start.allowed_networks(), start.meter());
-    let secrets = Arc::new(entry::Secrets::new(table.clone(), Arc::new(start.seal())));
-    let parts = handler::Parts {
-        settings: entry::AppSettings::new(table.clone()),
-        connections: iconik::Connections::new(table.clone(), secrets.clone(), allowed.clone(), meter.clone()),
-        secrets,
-        table,
-        s3: start.s3(),
-        results: start.text("RESULTS"),
-        deadline: std::time::Duration::from_secs(u64::from(start.number("PROCESS_SECONDS")) * 4 / 5),
-        ffmpeg: media::program::Program::new(start.text("FFMPEG"), start.search_path(), start.memory_mb()),
-        client: guard::client(&allowed, Some(std::time::Duration::from_secs(60)))?,
-        allowed,
-        meter,
-    };
-    media::workspace::clean();
-    start.sqs(1, async |now, message| handler::handle(&parts, now, message).await).await
+fn main() -> Result<(), entry::Error> {
+    render_image::run()
 }

@@ -1,21 +1,5 @@
-//! `scan`: lists one page of a bucket, stores its new items, and queues its own continuation.
+//! `scan` as a program of its own, as Lambda starts it.
 
-mod handler;
-mod page;
-
-use std::sync::Arc;
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), entry::Error> {
-    let mut start = entry::start().await;
-    let table = start.table();
-    let parts = handler::Parts {
-        settings: entry::AppSettings::new(table.clone()),
-        secrets: entry::Secrets::new(table.clone(), Arc::new(start.seal())),
-        table,
-        queue: start.queue("SCAN_QUEUE"),
-        allowed: start.allowed_networks(),
-        meter: start.meter(),
-    };
-    start.sqs(1, async |now, message| handler::handle(&parts, now, message).await).await
+fn main() -> Result<(), entry::Error> {
+    scan::run()
 }

@@ -1,30 +1,5 @@
-//! `socket`: the sockets of users, in three protocols: ours, the seed's, and SignalR's.
+//! `socket` as a program of its own, as Lambda starts it.
 
-mod actions;
-mod connect;
-mod credentials;
-mod handler;
-mod native;
-mod signalr;
-
-use std::sync::Arc;
-
-use channels::socket::Posts;
-use domain::application::Scope;
-use inbox::sending::Lines;
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), entry::Error> {
-    let mut start = entry::start().await;
-    let (table, seal, posts) = (start.table(), Arc::new(start.seal()), Posts::new(start.sockets()));
-    let parts = handler::Parts {
-        callers: entry::http::Callers::new(table.clone(), seal, &start.allowed_networks(), Scope::Inbox),
-        pages: start.listed(&table),
-        lines: Lines { table: table.clone(), posts },
-        looked: entry::Remembered::new(10_000),
-        pushes: start.queue("PUSH_QUEUE"),
-        open: start.text("INBOX_AUTH") == "open",
-        table,
-    };
-    start.socket(async |now, id, happened| handler::handle(&parts, now, id, happened).await).await
+fn main() -> Result<(), entry::Error> {
+    socket::run()
 }

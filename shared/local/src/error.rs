@@ -17,8 +17,8 @@ pub enum StackError {
     PortTaken(u16),
     #[error("another stack runs on {}; stop it or choose another folder with --data", .0.display())]
     DataTaken(PathBuf),
-    #[error("the binary {} is not there; build it with `cargo build --workspace --bins`", .0.display())]
-    NoBinary(PathBuf),
+    #[error("the program {} is not there; build it with `cargo build`", .0.display())]
+    NoProgram(PathBuf),
     #[error("{what}")]
     Emulator { what: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("{0}")]

@@ -1,6 +1,5 @@
 //! A function: its processes, one invocation each at a time, up to its concurrency.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::event::{Bus, Event};
 use crate::process::{Outcome, Process};
+use crate::program::Program;
 use crate::{pause, template};
 
 /// An idle process ends after this time.
@@ -20,7 +20,7 @@ const MOMENT: Duration = Duration::from_secs(3);
 /// A function that can be invoked.
 pub struct Function {
     pub it: template::Function,
-    binary: PathBuf,
+    program: Program,
     endpoints: Vec<(String, String)>,
     bus: Bus,
     idle: Mutex<Vec<Process>>,
@@ -34,13 +34,13 @@ pub struct Function {
 impl Function {
     pub(crate) fn new(
         it: template::Function,
-        binary: PathBuf,
+        program: Program,
         endpoints: Vec<(String, String)>,
         bus: Bus,
     ) -> Arc<Self> {
         let slots = Arc::new(Semaphore::new(it.concurrency));
         let (idle, busy, failed_starts) = Default::default();
-        Arc::new(Self { it, binary, endpoints, bus, idle, busy, slots, failed_starts })
+        Arc::new(Self { it, program, endpoints, bus, idle, busy, slots, failed_starts })
     }
 
     /// Waits for a free process, or the right to start one.
@@ -94,7 +94,7 @@ impl Function {
     }
 
     async fn process(&self) -> Result<Process, String> {
-        let newest = std::fs::metadata(&self.binary).and_then(|it| it.modified()).ok();
+        let newest = std::fs::metadata(&self.program.path).and_then(|it| it.modified()).ok();
         loop {
             let Some(process) = lock(&self.idle).pop() else { break };
             if process.built == newest {
@@ -106,14 +106,14 @@ impl Function {
         if failures > 0 {
             pause(Duration::from_secs(1 << failures.min(6)).min(Duration::from_secs(30)) / 2).await;
         }
-        let started = Process::start(&self.it, &self.binary, &self.endpoints, &self.bus).await;
+        let started = Process::start(&self.it, &self.program, &self.endpoints, &self.bus).await;
         *lock(&self.failed_starts) = if started.is_ok() { 0 } else { failures + 1 };
         started.map_err(|it| it.to_string())
     }
 
     pub(crate) async fn start_once(&self) -> Result<Duration, crate::StackError> {
         let began = Instant::now();
-        Process::start(&self.it, &self.binary, &self.endpoints, &self.bus).await.map(|_| began.elapsed())
+        Process::start(&self.it, &self.program, &self.endpoints, &self.bus).await.map(|_| began.elapsed())
     }
 
     /// Ends processes that nobody has needed for a minute.

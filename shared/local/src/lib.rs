@@ -1,4 +1,4 @@
-//! The local stack: reads the template and runs what it describes on one machine, with the real function binaries.
+//! The local stack: reads the template and runs what it describes on one machine, with the real functions.
 //!
 //! It imports no product crate: all that it knows of the product stands in `template.yaml`.
 
@@ -16,6 +16,7 @@ pub mod iconik;
 pub mod kms;
 pub mod meter;
 pub mod process;
+pub mod program;
 pub mod queue_source;
 pub mod runtime_api;
 pub mod samconfig;
@@ -30,6 +31,7 @@ pub mod yaml;
 
 pub use error::StackError;
 pub use event::Event;
+pub use program::{FUNCTION, Programs};
 pub use stack::{Options, Stack};
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,6 +1,5 @@
 //! One process of a function: started with exactly its template environment, killed when it is dropped.
 
-use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,6 +9,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
 use crate::event::{Bus, Event};
+use crate::program::Program;
 use crate::runtime_api::{Answer, Invocation, RuntimeApi};
 use crate::template::Function;
 use crate::{REGION, StackError};
@@ -35,7 +35,7 @@ pub enum Outcome {
 pub(crate) struct Process {
     child: Child,
     api: RuntimeApi,
-    /// When its binary was written, to see that there is a newer one.
+    /// When its program was written, to see that there is a newer one.
     pub(crate) built: Option<SystemTime>,
     /// When it was last used.
     pub(crate) idle_since: Instant,
@@ -45,13 +45,14 @@ impl Process {
     /// Starts a process and waits until it asks for work.
     pub(crate) async fn start(
         function: &Function,
-        binary: &Path,
+        program: &Program,
         endpoints: &[(String, String)],
         bus: &Bus,
     ) -> Result<Self, StackError> {
         let began = Instant::now();
         let api = RuntimeApi::start(&function.name).await?;
-        let mut command = Command::new(binary);
+        let mut command = Command::new(&program.path);
+        command.args(&program.arguments);
         command.env_clear().env("PATH", inherited("PATH")).env("HOME", inherited("HOME")).env("RUST_BACKTRACE", "0");
         for (name, value) in [
             ("AWS_LAMBDA_RUNTIME_API", api.address.as_str()),
@@ -70,8 +71,8 @@ impl Process {
         }
         command.envs(endpoints.iter().map(|(name, value)| (name, value))).envs(&function.environment);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let missing = |_| StackError::NoBinary(binary.to_owned());
-        let built = std::fs::metadata(binary).and_then(|it| it.modified()).ok();
+        let missing = |_| StackError::NoProgram(program.path.clone());
+        let built = std::fs::metadata(&program.path).and_then(|it| it.modified()).ok();
         let mut child = command.spawn().map_err(missing)?;
         if let Some(it) = child.stdout.take() {
             tokio::spawn(lines(it, function.binary.clone(), bus.clone()));

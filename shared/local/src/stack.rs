@@ -17,6 +17,7 @@ use crate::event::Bus;
 use crate::function::Function;
 use crate::iconik::Iconik;
 use crate::meter::Meter;
+use crate::program::Programs;
 use crate::sockets::Sockets;
 use crate::sqs::Sqs;
 use crate::stream_source::Mapping;
@@ -28,8 +29,7 @@ use crate::{StackError, aws_json, buckets, front_door, kms, now_ms, pause, queue
 pub struct Options {
     /// The folder that holds `template.yaml` and `samconfig.toml`.
     pub project: PathBuf,
-    /// Where the functions' binaries are.
-    pub binaries: PathBuf,
+    pub programs: Programs,
     /// Where everything is kept.
     pub data: PathBuf,
     /// Begin with empty data; the buckets' files stay.
@@ -120,11 +120,11 @@ impl Stack {
             endpoints.map(|(name, url)| (format!("AWS_ENDPOINT_URL_{name}"), url.clone())).into();
         let mut functions = Vec::new();
         for it in &model.functions {
-            let binary = options.binaries.join(&it.binary);
-            if !binary.is_file() {
-                return Err(StackError::NoBinary(binary));
+            let program = options.programs.of(&it.binary);
+            if !program.path.is_file() {
+                return Err(StackError::NoProgram(program.path));
             }
-            functions.push(Function::new(it.clone(), binary, endpoints.clone(), bus.clone()));
+            functions.push(Function::new(it.clone(), program, endpoints.clone(), bus.clone()));
         }
         let mut tasks =
             vec![serve(queues, sqs::http::router(sqs.clone(), sqs_url.clone())), serve(keys, kms), s3, iconik_task];

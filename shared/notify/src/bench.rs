@@ -1,15 +1,16 @@
 //! `notify bench`: the figures of the README, for anyone to repeat.
 
+mod functions;
 mod inbox;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Subcommand;
 use local::demo::{Keys, application};
-use local::{Event, Options, Stack};
+use local::{Event, Options, Programs, Stack};
 use serde_json::{Value, json};
 
 use crate::client::{http, moment, settle};
@@ -44,101 +45,25 @@ pub(crate) enum Command {
 
 pub(crate) async fn run(command: Command, json: bool) -> Result<(), CliError> {
     match command {
-        Command::Functions { starts } => functions(starts, json).await,
+        Command::Functions { starts } => functions::run(starts, json).await,
         Command::Scan { objects } => scan(objects, json).await,
         Command::Inbox { sockets, notifications } => inbox::run(sockets, notifications, json).await,
     }
 }
 
 async fn stack(data: &Path) -> Result<Stack, CliError> {
+    stack_of(Programs::One(up::program()?), data).await
+}
+
+async fn stack_of(programs: Programs, data: &Path) -> Result<Stack, CliError> {
     let project = up::project()?;
-    up::build(&project).await?;
-    let options = Options {
-        binaries: up::binaries(&project),
-        project,
-        data: data.to_owned(),
-        fresh: true,
-        port: 0,
-        parameters: BTreeMap::new(),
-    };
+    let options =
+        Options { project, programs, data: data.to_owned(), fresh: true, port: 0, parameters: BTreeMap::new() };
     Ok(Stack::start(options).await?)
 }
 
 fn folder() -> Result<tempfile::TempDir, CliError> {
     tempfile::tempdir().map_err(|it| CliError::Other(it.to_string()))
-}
-
-fn median(mut all: Vec<Duration>) -> f64 {
-    all.sort();
-    all.get(all.len() / 2).map_or(0.0, |it| it.as_secs_f64() * 1_000.0)
-}
-
-/// Starts and calls `docs-api` through the front door, whose work is as little as a function can have, and starts each
-/// function alone for its init time.
-async fn functions(starts: usize, json: bool) -> Result<(), CliError> {
-    let data = folder()?;
-    let stack = stack(data.path()).await?;
-    let mut base = Vec::new();
-    for _ in 0..starts {
-        let began = Instant::now();
-        drop(tokio::process::Command::new("true").status().await);
-        base.push(began.elapsed());
-    }
-    let base = median(base);
-    let mut rows = Vec::new();
-    let mut known: Vec<&str> = Vec::new();
-    for function in &stack.model.functions {
-        if known.contains(&function.binary.as_str()) {
-            continue; // the slow lane is the same program
-        }
-        known.push(&function.binary);
-        let (mut init, mut warm) = (Vec::new(), Vec::new());
-        for _ in 0..starts {
-            init.push(stack.start_once(&function.binary).await?);
-        }
-        for _ in 0..starts {
-            if let Some(took) = stack.call_idle(&function.binary).await {
-                warm.push(took);
-            }
-        }
-        let binary = up::binaries(&up::project()?).join(&function.binary);
-        let (size, zip) = sizes(&binary)?;
-        rows.push(json!({
-            "function": function.binary, "init_ms": median(init),
-            "warm_ms": (!warm.is_empty()).then(|| median(warm)), "binary_mb": size, "zip_mb": zip,
-        }));
-    }
-    if json {
-        say!("{}", json!({ "process_that_does_nothing_ms": base, "functions": rows }));
-        return Ok(());
-    }
-    say!("a process that does nothing: {base:.1} ms");
-    say!("");
-    say!("| function | init, ms | × nothing | warm, ms | binary, MB | zip, MB |");
-    say!("|---|---|---|---|---|---|");
-    for it in rows {
-        let number = |name: &str| it[name].as_f64().unwrap_or(0.0);
-        let ratio = number("init_ms") / base.max(0.001);
-        say!(
-            "| `{}` | {:.1} | {ratio:.1} | {} | {:.1} | {:.2} |",
-            it["function"].as_str().unwrap_or_default(),
-            number("init_ms"),
-            it["warm_ms"].as_f64().map_or("–".to_owned(), |it| format!("{it:.2}")),
-            number("binary_mb"),
-            number("zip_mb"),
-        );
-    }
-    Ok(())
-}
-
-/// Megabytes of a binary, as it is and deflated as a zip file's only entry.
-fn sizes(binary: &Path) -> Result<(f64, f64), CliError> {
-    let failed = |it: std::io::Error| CliError::Other(format!("{}: {it}", binary.display()));
-    let bytes = std::fs::read(binary).map_err(failed)?;
-    let mut zip = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
-    std::io::Write::write_all(&mut zip, &bytes).map_err(failed)?;
-    let packed = zip.finish().map_err(failed)?;
-    Ok((bytes.len() as f64 / 1e6, packed.len() as f64 / 1e6))
 }
 
 async fn scan(objects: usize, json: bool) -> Result<(), CliError> {

@@ -9,6 +9,7 @@ mod config;
 mod dead_letters;
 mod env_file;
 mod error;
+mod functions;
 mod hint;
 mod iconik;
 mod inbox;
@@ -122,8 +123,16 @@ enum Command {
     Completions { shell: clap_complete::Shell },
 }
 
+fn main() -> ExitCode {
+    // first: a function has its own runtime, arguments and environment, and starts often
+    match functions::called(std::env::args_os()) {
+        Some(name) => functions::run(&name),
+        None => command_line(),
+    }
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn command_line() -> ExitCode {
     drop(rustls::crypto::ring::default_provider().install_default()); // nobody was before us
     let mut cli = Cli::parse();
     match &mut cli.command {

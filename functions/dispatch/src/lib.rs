@@ -1,0 +1,24 @@
+//! `dispatch`: reads the table's stream; an item that is Pending is ordered, a notification becomes deliveries.
+
+mod handler;
+mod inboxes;
+mod items;
+mod notifications;
+mod pushes;
+
+/// Runs the function until Lambda ends it.
+#[tokio::main(flavor = "current_thread")]
+pub async fn run() -> Result<(), entry::Error> {
+    let mut start = entry::start().await;
+    let parts = handler::Parts {
+        table: start.table(),
+        faces: start.queue("FACES_QUEUE"),
+        faces_urgent: start.queue("FACES_URGENT_QUEUE"),
+        outlets: start.outlets(),
+        pushes: start.queue("PUSH_QUEUE"),
+        renders: start.queue("RENDER_QUEUE"),
+        presence: pushes::Presence::default(),
+        dead: start.queue("DEAD_LETTERS"),
+    };
+    start.stream(async |now, records| handler::handle(&parts, now, records).await).await
+}

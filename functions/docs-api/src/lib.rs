@@ -1,0 +1,17 @@
+//! `docs-api`: describes every route that there is, shows the description, and the guide. It may touch nothing.
+
+mod document;
+mod guide;
+mod operations;
+mod pages;
+mod responses;
+mod schemas;
+
+use entry::http::Pages;
+
+/// Runs the function until Lambda ends it.
+#[tokio::main(flavor = "current_thread")]
+pub async fn run() -> Result<(), entry::Error> {
+    let document = serde_json::to_vec(&document::document()?)?;
+    entry::start().await.http(pages::router(document.into()), Pages::All).await
+}

@@ -1,0 +1,34 @@
+//! `iconik-ingest`: what Iconik announced becomes items; and the connection to Iconik is kept well.
+
+mod asset;
+mod check;
+mod foreign;
+mod handler;
+mod pull;
+mod store;
+mod walk;
+
+use std::sync::Arc;
+
+use time::Duration;
+
+/// Runs the function until Lambda ends it.
+#[tokio::main(flavor = "current_thread")]
+pub async fn run() -> Result<(), entry::Error> {
+    let mut start = entry::start().await;
+    let (table, allowed, meter) = (start.table(), start.allowed_networks(), start.meter());
+    let secrets = Arc::new(entry::Secrets::new(table.clone(), Arc::new(start.seal())));
+    let parts = handler::Parts {
+        settings: entry::AppSettings::new(table.clone()),
+        connections: iconik::Connections::new(table.clone(), secrets.clone(), allowed.clone(), meter.clone()),
+        queue: start.queue("ICONIK_QUEUE"),
+        dead: start.queue("DEAD_LETTERS"),
+        wait: Duration::seconds(i64::from(start.number("WAIT_SECONDS"))),
+        iconik_hosts: start.text("ICONIK_HOSTS"),
+        table,
+        secrets,
+        allowed,
+        meter,
+    };
+    start.sqs(4, async |now, message| handler::handle(&parts, now, message).await).await
+}

@@ -1,0 +1,22 @@
+//! `scan`: lists one page of a bucket, stores its new items, and queues its own continuation.
+
+mod handler;
+mod page;
+
+use std::sync::Arc;
+
+/// Runs the function until Lambda ends it.
+#[tokio::main(flavor = "current_thread")]
+pub async fn run() -> Result<(), entry::Error> {
+    let mut start = entry::start().await;
+    let table = start.table();
+    let parts = handler::Parts {
+        settings: entry::AppSettings::new(table.clone()),
+        secrets: entry::Secrets::new(table.clone(), Arc::new(start.seal())),
+        table,
+        queue: start.queue("SCAN_QUEUE"),
+        allowed: start.allowed_networks(),
+        meter: start.meter(),
+    };
+    start.sqs(1, async |now, message| handler::handle(&parts, now, message).await).await
+}

@@ -1,0 +1,152 @@
+//! `notify bench functions`: each as the program of its own that Lambda has.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use local::Programs;
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use super::{folder, stack_of};
+use crate::error::CliError;
+use crate::print::{self, say};
+use crate::up;
+
+fn median(mut all: Vec<Duration>) -> f64 {
+    all.sort();
+    all.get(all.len() / 2).map_or(0.0, |it| it.as_secs_f64() * 1_000.0)
+}
+
+/// Starts and calls `docs-api` through the front door, whose work is as little as a function can have, and starts each
+/// function alone for its init time.
+pub(super) async fn run(starts: usize, json: bool) -> Result<(), CliError> {
+    let data = folder()?;
+    let binaries = binaries()?;
+    build(&up::project()?, &binaries).await?;
+    let stack = stack_of(Programs::Each(binaries.clone()), data.path()).await?;
+    let mut base = Vec::new();
+    for _ in 0..starts {
+        let began = Instant::now();
+        drop(tokio::process::Command::new("true").status().await);
+        base.push(began.elapsed());
+    }
+    let base = median(base);
+    let mut rows = Vec::new();
+    let mut known: Vec<&str> = Vec::new();
+    for function in &stack.model.functions {
+        if known.contains(&function.binary.as_str()) {
+            continue; // the slow lane is the same program
+        }
+        known.push(&function.binary);
+        let (mut init, mut warm) = (Vec::new(), Vec::new());
+        for _ in 0..starts {
+            init.push(stack.start_once(&function.binary).await?);
+        }
+        for _ in 0..starts {
+            if let Some(took) = stack.call_idle(&function.binary).await {
+                warm.push(took);
+            }
+        }
+        let (size, zip) = sizes(&binaries.join(&function.binary))?;
+        rows.push(json!({
+            "function": function.binary, "init_ms": median(init),
+            "warm_ms": (!warm.is_empty()).then(|| median(warm)), "binary_mb": size, "zip_mb": zip,
+        }));
+    }
+    if json {
+        say!("{}", json!({ "process_that_does_nothing_ms": base, "functions": rows }));
+        return Ok(());
+    }
+    say!("a process that does nothing: {base:.1} ms");
+    say!("");
+    say!("| function | init, ms | × nothing | warm, ms | binary, MB | zip, MB |");
+    say!("|---|---|---|---|---|---|");
+    for it in rows {
+        let number = |name: &str| it[name].as_f64().unwrap_or(0.0);
+        let ratio = number("init_ms") / base.max(0.001);
+        say!(
+            "| `{}` | {:.1} | {ratio:.1} | {} | {:.1} | {:.2} |",
+            it["function"].as_str().unwrap_or_default(),
+            number("init_ms"),
+            it["warm_ms"].as_f64().map_or("–".to_owned(), |it| format!("{it:.2}")),
+            number("binary_mb"),
+            number("zip_mb"),
+        );
+    }
+    Ok(())
+}
+
+/// Megabytes of a binary, as it is and deflated as a zip file's only entry.
+fn sizes(binary: &Path) -> Result<(f64, f64), CliError> {
+    let failed = |it: std::io::Error| CliError::Other(format!("{}: {it}", binary.display()));
+    let bytes = std::fs::read(binary).map_err(failed)?;
+    let mut zip = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut zip, &bytes).map_err(failed)?;
+    let packed = zip.finish().map_err(failed)?;
+    Ok((bytes.len() as f64 / 1e6, packed.len() as f64 / 1e6))
+}
+
+/// Where cargo puts the functions' programs: beside this one.
+fn binaries() -> Result<PathBuf, CliError> {
+    let program = up::program()?;
+    let beside = program.parent().ok_or_else(|| CliError::Other("this program is in no folder".to_owned()))?;
+    Ok(beside.to_owned())
+}
+
+fn profile() -> &'static str {
+    if cfg!(debug_assertions) { "debug" } else { "release" }
+}
+
+#[expect(clippy::disallowed_methods, reason = "to take from a child what cargo gave this program")]
+fn variables() -> std::env::Vars {
+    std::env::vars()
+}
+
+/// Builds a program for each function, as this one was built.
+async fn build(project: &Path, binaries: &Path) -> Result<(), CliError> {
+    let mut command = tokio::process::Command::new("cargo");
+    // the whole workspace: another choice of packages would have other features, and build their dependencies twice
+    command.args(["build", "--workspace", "--bins", "--color", "never"]);
+    if profile() == "release" {
+        command.arg("--release");
+    }
+    // under `cargo run` these name this package, and build scripts that watch them (ring's) would run again, with
+    // everything that is built on them
+    let own = |it: &str| {
+        it == "CARGO" || ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|own| it.starts_with(own))
+    };
+    for (name, _) in variables().filter(|it| own(&it.0)) {
+        command.env_remove(name);
+    }
+    if let Some(target) = binaries.parent() {
+        command.env("CARGO_TARGET_DIR", target);
+    }
+    let mut child =
+        command.current_dir(project).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(CliError::NoCargo)?;
+    let bar = ProgressBar::new_spinner().with_style(
+        ProgressStyle::default_spinner()
+            .template("{spinner} building the functions, {pos} crates, {elapsed}: {wide_msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+    );
+    bar.enable_steady_tick(Duration::from_millis(120));
+    let mut said = Vec::new();
+    if let Some(stderr) = child.stderr.take() {
+        let mut lines = BufReader::new(stderr).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            if let Some(name) = line.trim().strip_prefix("Compiling ") {
+                bar.inc(1);
+                bar.set_message(name.split(" (").next().unwrap_or(name).to_owned());
+            }
+            said.push(line);
+        }
+    }
+    let status = child.wait().await.map_err(CliError::NoCargo)?;
+    bar.finish_and_clear();
+    if status.success() {
+        return Ok(());
+    }
+    said.iter().for_each(|it| print::note(it));
+    Err(CliError::Build)
+}

@@ -1,0 +1,51 @@
+//! The functions that this program holds: the local stack starts it with `function NAME` for each of their processes.
+
+use std::ffi::OsString;
+use std::process::{ExitCode, Termination};
+
+/// What runs a function until its stack ends it.
+type Run = fn() -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+/// The function that the arguments (the program's own name first) ask for, if they ask for one.
+pub(crate) fn called(mut arguments: impl Iterator<Item = OsString>) -> Option<String> {
+    if arguments.nth(1)? == local::FUNCTION { arguments.next()?.into_string().ok() } else { None }
+}
+
+/// Runs a function by its name, which is the end of its `CodeUri` in the template.
+pub(crate) fn run(name: &str) -> ExitCode {
+    let function: Run = match name {
+        "channels-api" => ::channels_api::run,
+        "deliver-amqp" => ::deliver_amqp::run,
+        "deliver-push" => ::deliver_push::run,
+        "deliver-signalr" => ::deliver_signalr::run,
+        "deliver-webhook" => ::deliver_webhook::run,
+        "dispatch" => ::dispatch::run,
+        "docs-api" => ::docs_api::run,
+        "iconik-ingest" => ::iconik_ingest::run,
+        "iconik-webhook" => ::iconik_webhook::run,
+        "images-api" => ::images_api::run,
+        "inbox-api" => ::inbox_api::run,
+        "media-api" => ::media_api::run,
+        "process" => ::process::run,
+        "render-image" => ::render_image::run,
+        "scan" => ::scan::run,
+        "socket" => ::socket::run,
+        "sweep" => ::sweep::run,
+        _ => return Err::<(), String>(format!("this program holds no function {name}")).report(),
+    };
+    function().report()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_its_argument_makes_it_a_function() {
+        let asked = |line: &str| called(line.split(' ').map(OsString::from));
+        assert_eq!(asked("notify function scan"), Some("scan".to_owned()));
+        for line in ["notify", "notify function", "notify scan function", "notify --json function scan"] {
+            assert_eq!(asked(line), None, "{line}");
+        }
+    }
+}
