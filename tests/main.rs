@@ -45,3 +45,4 @@ mod stress;
 mod template;
 mod thread;
 mod tidy;
+mod what_is_media;
