@@ -29,8 +29,9 @@ pub fn without_pictures(first: &[u8]) -> Option<&'static str> {
     if named.is_some() || !is_text(first) {
         return named;
     }
-    let vector = first.windows(4).any(|it| it == b"<svg");
-    (!vector).then_some("text/plain")
+    let has = |mark: &[u8]| first.windows(mark.len()).any(|it| it == mark);
+    let drawn = has(b"<svg") || (first.starts_with(b"#define ") && has(b"_width")); // SVG, XBM
+    (!drawn).then_some("text/plain")
 }
 
 /// How pictures begin that are written as text, or begin with it (PFM, XPM, Radiance, FITS, YUV4MPEG2).
@@ -160,6 +161,7 @@ mod tests {
             ("JPEG", b"\xff\xd8\xff\xe0\0\x10JFIF\0".to_vec(), None),
             ("MP4", b"\0\0\0\x18ftypisom\0\0\x02\0".to_vec(), None),
             ("SVG", b"<?xml version=\"1.0\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\"/>".to_vec(), None),
+            ("XBM", b"#define a_width 8\n#define a_height 1\nstatic char a_bits[] = {\n 0x00 };\n".to_vec(), None),
             ("netpbm", sky, None),
             ("netpbm in text", b"P3\n1 1\n255\n1 2 3\n".to_vec(), None),
             ("YUV4MPEG2", grey, None),
