@@ -68,6 +68,8 @@ impl Kind {
             Self::Video
         } else if is(&["application/pdf", "application/postscript", "application/illustrator", "application/x-indd"]) {
             Self::Document
+        } else if is(&["audio/ogg"]) {
+            Self::Unknown // `.ogg` is also what videos in Ogg are called
         } else if is(&["audio/*"]) {
             Self::Sound
         } else if media_type::of_type(original) == Pictures::None {
@@ -104,6 +106,7 @@ pub fn decide(
     } else {
         Kind::of(original)
     };
+    let pictures = if kind == Kind::Sound { Pictures::None } else { pictures };
     let choice = choose_for(kind, version, proxies, files, attempt);
     let refused = |pictures| match wanted(processor, types, original, pictures) {
         Wanted::No(why) => Some(why),
@@ -280,6 +283,8 @@ mod tests {
         check(&[], "a.txt", &[], 0, "text/plain is not wanted: the processor looks at pictures");
         check(&[], "a.prproj", &[], 0, "application/x-prproj is not wanted: the processor looks at pictures");
         check(&[], "a.txt", &["a.mp4"], 0, "proxy 1");
+        check(&[], "a.ogg", &["a.mp4"], 0, "proxy 1");
+        check(&[], "a.mp2", &[], 0, "audio/mpeg is not wanted: the processor looks at pictures");
         check(&[], "a.mp3", &["a.mp4"], 0, "audio/mpeg is not wanted: the processor looks at pictures");
     }
 
