@@ -108,27 +108,20 @@ pub fn decide(
     };
     let pictures = if kind == Kind::Sound { Pictures::None } else { pictures };
     let choice = choose_for(kind, version, proxies, files, attempt);
-    let refused = |pictures| match wanted(processor, types, original, pictures) {
+    let refused = |media_type: &str, pictures| match wanted(processor, types, media_type, pictures) {
         Wanted::No(why) => Some(why),
         Wanted::Yes | Wanted::Unknown => None,
     };
-    let covered = |it: &str| refused_type(processor, types, it).is_none();
+    let covered = |it: &str| refused(it, media_type::of_type(it)).is_none();
     let by_proxy = match choice {
         Choice::Fetch(Media::Proxy(id, _)) => proxies.iter().filter(|it| it.id == id).any(|it| covered(&type_of(it))),
         Choice::Fetch(Media::File(..)) => false,
         Choice::Wait => attempt < PATIENT && kind.proxies().iter().any(|it| covered(it)),
     };
-    match (choice, refused(pictures)) {
+    match (choice, refused(original, pictures)) {
         (_, Some(why)) if !by_proxy => Decision::Skip(why),
         (Choice::Fetch(media), _) => Decision::Fetch(media),
         (Choice::Wait, _) => Decision::Wait,
-    }
-}
-
-fn refused_type(processor: ProcessorKind, types: &[String], it: &str) -> Option<String> {
-    match wanted(processor, types, it, media_type::of_type(it)) {
-        Wanted::No(why) => Some(why),
-        Wanted::Yes | Wanted::Unknown => None,
     }
 }
 
