@@ -47,3 +47,4 @@ mod stress;
 mod template;
 mod thread;
 mod tidy;
+mod what_is_media;

@@ -23,6 +23,7 @@ struct Inner {
     objects: Mutex<BTreeMap<String, (String, Vec<u8>)>>,
     asked: Mutex<Vec<Asked>>,
     signed: Mutex<Vec<String>>,
+    reads: Mutex<Vec<(String, String)>>,
 }
 
 /// A running server.
@@ -57,6 +58,12 @@ impl Shelf {
         self.inner.objects.lock().expect("not poisoned").insert(key.to_owned(), (etag.to_owned(), bytes));
     }
 
+    /// What was read of an object, in order: a range, or `all`.
+    pub fn reads(&self, key: &str) -> Vec<String> {
+        let reads = self.inner.reads.lock().expect("not poisoned");
+        reads.iter().filter(|it| it.0 == key).map(|it| it.1.clone()).collect()
+    }
+
     /// The queries of all listings, and the `Authorization` of each.
     pub fn asked(&self) -> (Vec<Asked>, Vec<String>) {
         let signed = self.inner.signed.lock().expect("not poisoned").clone();
@@ -85,6 +92,8 @@ async fn list(State(it): State<Arc<Inner>>, Query(query): Query<Asked>, headers:
 }
 
 async fn object(State(it): State<Arc<Inner>>, Path((_, key)): Path<(String, String)>, headers: HeaderMap) -> Response {
+    let range = headers.get("range").and_then(|it| it.to_str().ok()).unwrap_or("all").to_owned();
+    it.reads.lock().expect("not poisoned").push((key.clone(), range));
     let objects = it.objects.lock().expect("not poisoned");
     let Some((etag, bytes)) = objects.get(&key) else { return StatusCode::NOT_FOUND.into_response() };
     let etag = format!("\"{etag}\"");

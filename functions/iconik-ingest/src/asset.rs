@@ -1,12 +1,13 @@
 //! An asset: is there something new in it, what, and is it there yet?
 
 use domain::item::{Asset as Found, Item, Problem, Status, URGENT};
+use domain::media_type::{GENERIC, Pictures, of_type};
 use domain::order::{Ingest, IngestOrder};
 use domain::processing::reprocess;
-use domain::scanning::{MAX_BYTES, is_wanted};
+use domain::scanning::MAX_BYTES;
 use entry::Failure;
 use iconik::asset::{Asset, Unfit, Version};
-use iconik::choice::{Choice, Media, choose, media_type};
+use iconik::choice::{Decision, Media, decide, media_type, needs_proxies};
 use table::Committed;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -55,19 +56,21 @@ pub(crate) async fn look(
         return Ok(End::Done);
     }
     let files = at.iconik.files(asset).await?;
-    let named = media_type(version.id, &files);
-    let kind = match named {
-        Some(it) => Some(it),
-        None => at.iconik.original_type(asset).await?,
+    let original = match media_type(version.id, &files) {
+        Some(named) => Some(named),
+        None => at.iconik.original_type(asset).await?.map(|it| (it.clone(), of_type(&it))),
     };
-    let Some(kind) = kind else { return Ok(End::Wait) };
-    if !is_wanted(at.settings.processor, &at.settings.media_types(), &kind) {
-        return skip(parts, at, order, &found, &version, &kind, "the type is not wanted", now).await;
+    let (kind, pictures) = original.unwrap_or((GENERIC.to_owned(), Pictures::Unknown));
+    let proxies = if needs_proxies(&kind, version.id, &files) { at.iconik.proxies(asset).await? } else { Vec::new() };
+    if files.is_empty() && proxies.is_empty() {
+        return Ok(End::Wait); // nothing is known of it yet
     }
-    let proxies = if kind.starts_with("image/") { Vec::new() } else { at.iconik.proxies(asset).await? };
-    let size = match choose(&kind, version.id, &proxies, &files, order.attempt) {
-        Choice::Fetch(Media::Proxy(_, size) | Media::File(_, size)) => size,
-        Choice::Wait => return Ok(End::Wait),
+    let (processor, types) = (at.settings.processor, at.settings.media_types());
+    let decision = decide(processor, &types, (&kind, pictures), version.id, &proxies, &files, order.attempt);
+    let size = match decision {
+        Decision::Fetch(Media::Proxy(_, size) | Media::File(_, size)) => size,
+        Decision::Wait => return Ok(End::Wait),
+        Decision::Skip(why) => return skip(parts, at, order, &found, &version, &kind, &why, now).await,
     };
     if size > MAX_BYTES {
         return skip(parts, at, order, &found, &version, &kind, "the media is too large", now).await;
@@ -83,7 +86,7 @@ pub(crate) async fn give_up(parts: &Parts, at: &At, order: &IngestOrder, now: Of
     let Some((found, version)) = found.and_then(|it| it.active().ok().cloned().map(|version| (it, version))) else {
         return Ok(());
     };
-    let mut failed = item(at, order, &found, &version, 0, "application/octet-stream".to_owned());
+    let mut failed = item(at, order, &found, &version, 0, GENERIC.to_owned());
     failed.status = Status::Failed;
     failed.updated_at = domain::millis(now);
     failed.error = Some(Problem::new("no_media", "the asset has no closed file or proxy that can be fetched"));

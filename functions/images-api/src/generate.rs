@@ -5,6 +5,7 @@ use axum::Json;
 use axum::extract::State as Shared;
 use domain::ItemId;
 use domain::address::judge_new;
+use domain::content::{FIRST_BYTES, without_pictures};
 use domain::image::{Format, KINDS, OPEN, Process, Source, Task, render_kinds, upload_key};
 use domain::item::Status;
 use domain::masking::masked;
@@ -105,8 +106,9 @@ async fn source(
 ) -> Result<Source, Refusal> {
     let (url, item) = (form.text("ProductImageUrl"), form.text("ItemId"));
     match (upload, url, item) {
-        (Some(bytes), None, None) => match infer::get(bytes).map(|it| it.matcher_type()) {
-            Some(infer::MatcherType::Image) => Ok(Source::Upload),
+        // what nobody knows the decoders decide on, in the background
+        (Some(bytes), None, None) => match without_pictures(&bytes[..bytes.len().min(FIRST_BYTES)]) {
+            None if !bytes.is_empty() && !infer::is_video(bytes) => Ok(Source::Upload),
             _ => Err(Refusal::Field("UploadedImage", "The UploadedImage is no picture.".to_owned())),
         },
         (None, Some(url), None) => {

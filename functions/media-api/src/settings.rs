@@ -70,6 +70,8 @@ pub(crate) struct SettingsBody {
     temp_folder: Option<String>,
     /// How many items are processed at once; 0 means as many as the deployment can
     no_of_threads: Option<u32>,
+    /// What is processed, beside the other two lists: `video/mp4`, `video/*`; a bucket's `mimeTypes` come first. All three
+    /// empty mean whatever may hold pictures. In Iconik they are held against the original's type and its proxy's
     video_file_types: Vec<String>,
     audio_file_types: Vec<String>,
     image_file_types: Vec<String>,

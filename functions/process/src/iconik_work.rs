@@ -8,7 +8,7 @@ use domain::manager::State;
 use domain::result::Document;
 use domain::settings::Settings;
 use entry::{Failure, clock};
-use iconik::choice::{Choice, PATIENT, choose};
+use iconik::choice::Choice;
 use iconik::download::FetchError;
 use iconik::job::{Wish, status};
 use iconik::segments::Segment;
@@ -71,13 +71,7 @@ impl IconikWork {
 
     /// Fetches the asset's media as it is now.
     pub(crate) async fn fetch(&self, parts: &Parts, item: &Item, file: &Path) -> Result<Result<String, End>, Failure> {
-        let found = async {
-            let still = item.media_type.starts_with("image/");
-            let proxies = if still { Vec::new() } else { self.iconik.proxies(self.asset).await? };
-            let files = if proxies.is_empty() { self.iconik.files(self.asset).await? } else { Vec::new() };
-            Ok::<Choice, IconikError>(choose(&item.media_type, self.version, &proxies, &files, PATIENT))
-        };
-        let media = match found.await {
+        let media = match self.iconik.media(self.asset, self.version, &item.media_type).await {
             Ok(Choice::Fetch(media)) => media,
             Ok(Choice::Wait) => {
                 return Ok(Err(End::Again(Problem::new("media_unreadable", "the media is not there (any more)"))));

@@ -8,7 +8,7 @@ use domain::item::{Item, Problem};
 use domain::result::{Box as Area, Document};
 use entry::secrets::process_url_field;
 use entry::{Chain, clock};
-use iconik::choice::{Choice, PATIENT, choose};
+use iconik::choice::Choice;
 use image::DynamicImage;
 use media::objects::Objects;
 use media::picture::Still;
@@ -134,10 +134,7 @@ async fn from_iconik(parts: &Parts, item: &Item, to: &Path) -> Result<(), Troubl
     };
     let settings = parts.settings.of(item.app).await.map_err(|it| again(&it))?;
     let iconik = parts.connections.of(item.app, &settings).await.map_err(|it| again(&it))?;
-    let still = item.media_type.starts_with("image/");
-    let proxies = if still { Vec::new() } else { iconik.proxies(asset).await.map_err(|it| again(&it))? };
-    let files = if proxies.is_empty() { iconik.files(asset).await.map_err(|it| again(&it))? } else { Vec::new() };
-    match choose(&item.media_type, version, &proxies, &files, PATIENT) {
+    match iconik.media(asset, version, &item.media_type).await.map_err(|it| again(&it))? {
         Choice::Fetch(media) => iconik.fetch(asset, media, to).await.map(drop).map_err(|it| again(&it)),
         Choice::Wait => Err(Trouble::Again("the media is not there (any more)".to_owned())),
     }

@@ -109,7 +109,7 @@ pub struct Bucket {
     /// Keys must end with one of these, in any case; none means every key.
     #[serde(default)]
     pub suffixes: Vec<String>,
-    /// `image/jpeg` or `image/*`; none means what the processor takes.
+    /// `image/jpeg` or `image/*`; none means what may hold what the processor looks for ([`crate::scanning::wanted`]).
     #[serde(default)]
     pub mime_types: Vec<String>,
     pub schedule: Schedule,

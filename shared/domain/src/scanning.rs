@@ -4,6 +4,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::bucket::{Bucket, ProcessorKind};
+use crate::media_type::Pictures;
+use crate::{content, media_type};
 
 /// The largest object that is fetched: 5 GiB, half of a function's largest temporary storage.
 pub const MAX_BYTES: u64 = 5 << 30;
@@ -60,12 +62,14 @@ pub enum Verdict {
     /// Not an object that anybody asked for: a folder marker, a hidden file, a key outside the bucket's filters.
     Ignore,
     /// An item that is recorded and not processed.
-    Skip { media_type: String, reason: &'static str },
-    /// An item to process.
+    Skip { media_type: String, reason: String },
+    /// Its first [`crate::content::FIRST_BYTES`] decide, by [`judge_content`].
+    Look { media_type: String },
+    /// An item to process: a decoder decides.
     Process { media_type: String },
 }
 
-/// Judges an object by its bucket's filters. The type is guessed from the key; the processor looks at the bytes.
+/// Judges an object by its bucket's filters, its name and the type that its system has for it.
 pub fn judge(bucket: &Bucket, object: &Object) -> Verdict {
     let key = object.key.as_str();
     let name = key.rsplit('/').next().unwrap_or_default();
@@ -77,20 +81,56 @@ pub fn judge(bucket: &Bucket, object: &Object) -> Verdict {
     if pseudo_folder || temporary || !passes(bucket, key) {
         return Verdict::Ignore;
     }
-    let guessed = || mime_guess::from_path(key).first_raw().unwrap_or("application/octet-stream").to_owned();
-    let media_type = object.media_type.clone().unwrap_or_else(guessed);
-    let reason = if object.size == 0 {
-        Some("the object is empty")
-    } else if !wanted(bucket, &media_type) {
-        Some("the type is not wanted")
-    } else if object.size > MAX_BYTES {
-        Some("the object is too large")
-    } else {
-        None
-    };
-    match reason {
-        Some(reason) => Verdict::Skip { media_type, reason },
+    let (media_type, pictures) = media_type::judge(object.media_type.as_deref(), name);
+    if object.size == 0 {
+        return Verdict::Skip { media_type, reason: "the object is empty".to_owned() };
+    }
+    match wanted(bucket.processor, &bucket.mime_types, &media_type, pictures) {
+        Wanted::No(reason) => Verdict::Skip { media_type, reason },
+        _ if object.size > MAX_BYTES => Verdict::Skip { media_type, reason: "the object is too large".to_owned() },
+        Wanted::Unknown => Verdict::Look { media_type },
+        Wanted::Yes => Verdict::Process { media_type },
+    }
+}
+
+/// Judges an object that has to be looked at by its first bytes: what is no media is skipped by what it is.
+pub fn judge_content(processor: ProcessorKind, media_type: String, first: &[u8]) -> Verdict {
+    match content::without_pictures(first) {
+        Some(found) => Verdict::Skip { media_type: found.to_owned(), reason: no_pictures(processor, found) },
         None => Verdict::Process { media_type },
+    }
+}
+
+/// Whether media of a type is processed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    Yes,
+    /// If it is media: its first bytes tell.
+    Unknown,
+    /// Why not, by the type.
+    No(String),
+}
+
+/// Whether media of a type is processed. An entry among `types` opens and closes: what is covered by none is not wanted,
+/// and what is covered goes to the processor even if its type promises no pictures. Without entries, or with `*/*`,
+/// everything is wanted that may hold what the processor looks for.
+pub fn wanted(processor: ProcessorKind, types: &[String], media_type: &str, pictures: Pictures) -> Wanted {
+    if media_type::is_everything(types) {
+        return match pictures {
+            Pictures::Likely => Wanted::Yes,
+            Pictures::Unknown => Wanted::Unknown,
+            Pictures::None => Wanted::No(no_pictures(processor, media_type)),
+        };
+    }
+    if !types.iter().any(|it| media_type::covers(it, media_type)) {
+        return Wanted::No(format!("{media_type} is not wanted: it is not among the types that are asked for"));
+    }
+    if pictures == Pictures::Unknown { Wanted::Unknown } else { Wanted::Yes }
+}
+
+fn no_pictures(processor: ProcessorKind, media_type: &str) -> String {
+    match processor {
+        ProcessorKind::FacialRecognition => format!("{media_type} is not wanted: the processor looks at pictures"),
     }
 }
 
@@ -104,25 +144,6 @@ fn passes(bucket: &Bucket, key: &str) -> bool {
     let prefix = bucket.prefixes.is_empty() || bucket.prefixes.iter().any(|it| key.starts_with(it.as_str()));
     let suffix = bucket.suffixes.is_empty() || bucket.suffixes.iter().any(|it| lower.ends_with(&it.to_lowercase()));
     prefix && suffix
-}
-
-fn wanted(bucket: &Bucket, media_type: &str) -> bool {
-    is_wanted(bucket.processor, &bucket.mime_types, media_type)
-}
-
-/// Whether media of a type is processed: the processor takes it, and it is among `types`, if there are any.
-pub fn is_wanted(processor: ProcessorKind, types: &[String], media_type: &str) -> bool {
-    let takes = match processor {
-        ProcessorKind::FacialRecognition => media_type.starts_with("image/") || media_type.starts_with("video/"),
-    };
-    takes && (types.is_empty() || types.iter().any(|it| covers(it, media_type)))
-}
-
-fn covers(pattern: &str, media_type: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(family) => media_type.starts_with(family),
-        None => pattern.eq_ignore_ascii_case(media_type),
-    }
 }
 
 #[cfg(test)]
@@ -162,7 +183,8 @@ pub(crate) mod tests {
         let object = Object { key: key.into(), etag: "e".into(), size, media_type: None };
         let got = match judge(bucket, &object) {
             Verdict::Ignore => "ignore".to_owned(),
-            Verdict::Skip { reason, .. } => reason.to_owned(),
+            Verdict::Skip { reason, .. } => reason,
+            Verdict::Look { media_type } => format!("look: {media_type}"),
             Verdict::Process { media_type } => media_type,
         };
         assert_eq!(got, want);
@@ -176,7 +198,11 @@ pub(crate) mod tests {
         check(&plain, "a/", 0, "ignore");
         check(&plain, "a/.DS_Store", 9, "ignore");
         check(&plain, "a/clip.mp4.part", 9, "ignore");
-        check(&plain, "notes.txt", 9, "the type is not wanted");
+        check(&plain, "notes.txt", 9, "text/plain is not wanted: the processor looks at pictures");
+        check(&plain, "small.MXF", 9, "application/mxf");
+        check(&plain, "small", 9, "look: application/octet-stream");
+        check(&plain, "huge", MAX_BYTES + 1, "the object is too large");
+        check(&plain, "main.ts", 9, "look: video/mp2t");
         check(&plain, "empty.png", 0, "the object is empty");
         check(&plain, "huge.mov", MAX_BYTES + 1, "the object is too large");
         let strict = Bucket {
@@ -188,7 +214,25 @@ pub(crate) mod tests {
         check(&strict, "in/clip.mp4", 1, "video/mp4");
         check(&strict, "out/clip.mp4", 1, "ignore");
         check(&strict, "in/photo.jpg", 1, "ignore");
-        check(&Bucket { mime_types: vec!["image/png".into()], ..bucket() }, "a.jpg", 1, "the type is not wanted");
+        let only = |it: &str| Bucket { mime_types: vec![it.into()], ..bucket() };
+        let not = |it: &str| format!("{it} is not wanted: it is not among the types that are asked for");
+        check(&only("image/png"), "a.jpg", 1, &not("image/jpeg"));
+        check(&only("image/png"), "a", 1, &not("application/octet-stream"));
+        check(&only("application/mxf"), "a.mxf", 1, "application/mxf");
+        check(&only("application/mxf"), "a.mov", 1, &not("video/quicktime"));
+        check(&only("video/*"), "a.mxf", 1, "application/mxf");
+        check(&only("video/*"), "a.ts", 1, "look: video/mp2t");
+        check(&only("application/octet-stream"), "a", 1, "look: application/octet-stream");
+        check(&only("application/pdf"), "a.pdf", 1, "application/pdf");
+        check(&only("*/*"), "a.pdf", 1, "application/pdf is not wanted: the processor looks at pictures");
+    }
+
+    #[test]
+    fn the_first_bytes_keep_away_what_is_no_media() {
+        let judged = |first: &[u8]| judge_content(ProcessorKind::FacialRecognition, "video/mp2t".into(), first);
+        let reason = "text/plain is not wanted: the processor looks at pictures".to_owned();
+        assert_eq!(judged(b"export {};\n"), Verdict::Skip { media_type: "text/plain".into(), reason });
+        assert_eq!(judged(b"\x47\x40\x11\x10\0"), Verdict::Process { media_type: "video/mp2t".into() });
     }
 
     #[test]

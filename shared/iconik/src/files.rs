@@ -1,10 +1,12 @@
 //! Files and proxies of an asset, and the links to their bytes (section 3.10).
 
+use domain::media_type::{is_generic, is_image};
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::asset::strange;
+use crate::choice::{Choice, PATIENT, choose, needs_proxies};
 use crate::{Iconik, IconikError};
 
 /// How many files or proxies are asked for at once; the default is 10, which cuts lists silently.
@@ -54,6 +56,8 @@ pub struct Proxy {
     #[serde(default)]
     pub codec: Option<String>,
     #[serde(default)]
+    pub format: Option<String>,
+    #[serde(default)]
     pub version_id: Option<Uuid>,
 }
 
@@ -84,7 +88,19 @@ impl Iconik {
         };
         let parts = format["metadata"].as_array().into_iter().flatten();
         let types = parts.filter_map(|it| it["internet_media_type"].as_str());
-        Ok(types.map(str::to_ascii_lowercase).find(|it| it.contains('/')))
+        Ok(types.map(str::to_ascii_lowercase).find(|it| !is_generic(it)))
+    }
+
+    /// What is fetched now of a version whose original is of a type, as its files and proxies are at this time.
+    pub async fn media(&self, asset: Uuid, version: Uuid, original: &str) -> Result<Choice, IconikError> {
+        let files = if is_image(original) { self.files(asset).await? } else { Vec::new() };
+        let proxies = if needs_proxies(original, version, &files) { self.proxies(asset).await? } else { Vec::new() };
+        match choose(original, version, &proxies, &files, PATIENT) {
+            Choice::Wait if !is_image(original) => {
+                Ok(choose(original, version, &proxies, &self.files(asset).await?, PATIENT))
+            }
+            choice => Ok(choice),
+        }
     }
 
     /// A fresh link to a proxy's bytes.

@@ -10,6 +10,7 @@ mod files;
 mod jobs;
 mod library;
 mod metadata;
+mod proxies;
 mod search;
 mod segments;
 mod store;
@@ -134,7 +135,12 @@ impl Iconik {
 
     /// Puts a file into the library as an upload does, by name and bytes; answers the asset's id once it is complete.
     pub async fn upload(&self, name: &str, bytes: &[u8]) -> String {
-        library::upload(self, name, bytes).await
+        library::upload(self, name, bytes, None).await
+    }
+
+    /// Puts a file into the library whose proxy Iconik would make and this machine cannot: by its name and its bytes.
+    pub async fn upload_with_proxy(&self, name: &str, bytes: &[u8], proxy: (&str, &[u8])) -> String {
+        library::upload(self, name, bytes, Some(proxy)).await
     }
 
     /// Uploads a new version of an asset.

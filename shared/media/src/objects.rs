@@ -78,6 +78,8 @@ pub trait Objects {
     fn probe(&self) -> impl Future<Output = Result<(), ObjectsError>>;
     /// The type that the system has for an object; `None` if it is not asked for it, or has none.
     fn media_type(&self, key: &str) -> impl Future<Output = Result<Option<String>, ObjectsError>>;
+    /// The first bytes of an object, at most so many; fewer if it has no more.
+    fn first_bytes(&self, key: &str, most: usize) -> impl Future<Output = Result<Vec<u8>, ObjectsError>>;
     /// Stores a small object beside the media; `false` if the system refuses, as a vault under retention does.
     fn put(&self, key: &str, bytes: Vec<u8>, media_type: &str) -> impl Future<Output = Result<bool, ObjectsError>>;
     /// Fetches a version of an object ([`domain::item::Item::version`]) of `size` bytes into a file; answers the SHA-256 of
@@ -131,6 +133,13 @@ impl Objects for Opened {
         match self {
             Self::S3(it) => it.media_type(key).await,
             Self::Scsp(it) => it.media_type(key).await,
+        }
+    }
+
+    async fn first_bytes(&self, key: &str, most: usize) -> Result<Vec<u8>, ObjectsError> {
+        match self {
+            Self::S3(it) => it.first_bytes(key, most).await,
+            Self::Scsp(it) => it.first_bytes(key, most).await,
         }
     }
 

@@ -37,7 +37,12 @@ pub(crate) struct BucketIn {
     #[serde(default)]
     #[schema(max_items = 20)]
     suffixes: Vec<String>,
-    /// `image/*`, `video/mp4`; none means all that the processor takes.
+    /// What is processed: `image/*`, `video/mp4`. With none, or with `*/*`, whatever may hold pictures: known text, sound,
+    /// documents and archives are skipped by type or name, and what is unknown by its first bytes; decoders decide on the
+    /// rest. With entries, an object is processed if one of them covers its type: that of its system, or of its name if the
+    /// system's is generic or promises no pictures where the name does. `video/*` covers MXF, GXF, Ogg and RealMedia as well,
+    /// `application/octet-stream` what nobody knows, unless its first bytes show what it is; an exact type that promises no
+    /// pictures goes to the processor, too.
     #[serde(default)]
     #[schema(max_items = 20)]
     mime_types: Vec<String>,

@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::assets::{new_asset, new_version, put_into};
-use super::{COLLECTION, Iconik, UPLOADER, now, text, webhooks};
+use super::{COLLECTION, Iconik, UPLOADER, now, proxies, text, webhooks};
 
 /// How often the folder is looked at. A file that did not change between two looks is whole.
 const RHYTHM: Duration = Duration::from_millis(500);
@@ -23,7 +23,7 @@ pub(super) async fn watch(it: Iconik, library: PathBuf) {
             }
             let Ok(bytes) = tokio::fs::read(library.join(name)).await else { continue };
             let asset = it.store().get("library", name).map(|it| text(&it["asset"]));
-            let asset = take(&it, name, &bytes, asset).await;
+            let asset = take(&it, name, &bytes, asset, None).await;
             it.store().put("library", name, json!({ "state": state, "asset": asset }));
         }
         before = seen;
@@ -44,18 +44,18 @@ fn look(library: &Path) -> Vec<(String, String)> {
 }
 
 /// Uploads a file as a new asset; answers its id once everything of it is closed.
-pub(super) async fn upload(it: &Iconik, name: &str, bytes: &[u8]) -> String {
-    take(it, name, bytes, None).await
+pub(super) async fn upload(it: &Iconik, name: &str, bytes: &[u8], proxy: Option<(&str, &[u8])>) -> String {
+    take(it, name, bytes, None, proxy).await
 }
 
 /// Uploads a new version of an asset.
 pub(super) async fn change(it: &Iconik, asset: &str, bytes: &[u8]) {
     let title = it.store().get("asset", asset).map(|it| text(&it["title"])).unwrap_or_default();
-    take(it, &title, bytes, Some(asset.to_owned())).await;
+    take(it, &title, bytes, Some(asset.to_owned()), None).await;
 }
 
-/// Takes a file: an asset or a version, its file open, then closed, then a proxy; each step is announced.
-async fn take(it: &Iconik, name: &str, bytes: &[u8], known: Option<String>) -> String {
+/// Takes a file: an asset or a version, its file open, then closed, then a proxy, made or handed in; each step is announced.
+async fn take(it: &Iconik, name: &str, bytes: &[u8], known: Option<String>, proxy: Option<(&str, &[u8])>) -> String {
     let (asset, version) = match known {
         Some(asset) => {
             let version = add_version(it, &asset);
@@ -81,16 +81,29 @@ async fn take(it: &Iconik, name: &str, bytes: &[u8], known: Option<String>) -> S
         "date_created": now(), "date_modified": now(),
     });
     put_file(it, "file", "files", open.clone(), "create");
-    drop(tokio::fs::write(it.inner.media.join(&media), bytes).await); // a link to it then answers 404
+    let original = it.inner.media.join(&media);
+    drop(tokio::fs::write(&original, bytes).await); // a link to it then answers 404
     crate::pause(step).await;
     put_file(it, "file", "files", closed(open), "update");
-    if kind.starts_with("video/") {
+    let proxy = match proxy {
+        Some((name, bytes)) => Some(proxies::given(name, bytes)),
+        None => proxies::make(name, &original).await,
+    };
+    if let Some(proxy) = proxy {
         crate::pause(step).await;
-        let proxy = json!({
-            "id": crate::sqs::random_id(), "asset_id": asset, "version_id": version, "filename": format!("{name}.mp4"),
-            "size": bytes.len(), "status": "CLOSED", "codec": "h264", "media": media,
+        let (size, media) = match &proxy.bytes {
+            Some(bytes) => {
+                let media = crate::sqs::random_id();
+                drop(tokio::fs::write(it.inner.media.join(&media), bytes).await);
+                (bytes.len(), media)
+            }
+            None => (bytes.len(), media),
+        };
+        let about = json!({
+            "id": crate::sqs::random_id(), "asset_id": asset, "version_id": version, "filename": proxy.name, "size": size,
+            "status": "CLOSED", "codec": proxy.codec, "media": media,
         });
-        put_file(it, "proxy", "proxies", proxy, "create");
+        put_file(it, "proxy", "proxies", about, "create");
     }
     asset
 }

@@ -18,6 +18,7 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use domain::address::{Allowed, judge};
 use domain::bucket::System;
+use domain::media_type::is_generic;
 use domain::scanning::Proof;
 use http::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use sha2::{Digest, Sha256};
@@ -199,8 +200,21 @@ impl Objects for Bucket {
         }
         let answer =
             self.client.head_object().bucket(&self.bucket).key(key).send().await.map_err(|it| self.failed(it))?;
-        let known = |it: &String| !it.is_empty() && !it.ends_with("/octet-stream");
-        Ok(answer.content_type.map(|it| it.to_ascii_lowercase()).filter(known))
+        Ok(answer.content_type.filter(|it| !is_generic(it)))
+    }
+
+    /// Whoever knows no ranges sends the whole object (RFC 9110, section 14.2), of which no more is read.
+    async fn first_bytes(&self, key: &str, most: usize) -> Result<Vec<u8>, ObjectsError> {
+        let get = self.client.get_object().bucket(&self.bucket).key(key).range(format!("bytes=0-{}", most - 1));
+        let mut answer = get.send().await.map_err(|it| self.failed(it))?;
+        let mut first = Vec::new();
+        while first.len() < most
+            && let Some(chunk) = answer.body.next().await
+        {
+            first.extend_from_slice(&chunk.map_err(|it| ObjectsError::Unreachable(it.to_string()))?);
+        }
+        first.truncate(most);
+        Ok(first)
     }
 
     async fn put(&self, key: &str, bytes: Vec<u8>, media_type: &str) -> Result<bool, ObjectsError> {

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use domain::address::{Allowed, judge};
 use domain::id::hex;
+use domain::media_type::is_generic;
 use domain::scanning::{Object, Proof, dated};
 use domain::{from_millis, rfc3339};
-use http::header::{ETAG, HeaderMap, HeaderName, IF_MATCH, LAST_MODIFIED};
+use http::header::{ETAG, HeaderMap, HeaderName, IF_MATCH, LAST_MODIFIED, RANGE};
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -144,6 +145,22 @@ impl Objects for Bucket {
         Ok(None) // it came with the listing
     }
 
+    /// Whoever knows no ranges sends the whole object (RFC 9110, section 14.2), of which no more is read.
+    async fn first_bytes(&self, key: &str, most: usize) -> Result<Vec<u8>, ObjectsError> {
+        let request =
+            self.http.get(self.url(Some(key))?).timeout(LONGEST).header(RANGE, format!("bytes=0-{}", most - 1));
+        let mut answer = self.signed(request).send().await.map_err(|it| unreachable(&it))?;
+        judged(answer.status().as_u16(), true, answer.headers(), self.now)?;
+        let mut first = Vec::new();
+        while first.len() < most
+            && let Some(chunk) = answer.chunk().await.map_err(|it| unreachable(&it))?
+        {
+            first.extend_from_slice(&chunk);
+        }
+        first.truncate(most);
+        Ok(first)
+    }
+
     async fn put(&self, key: &str, bytes: Vec<u8>, media_type: &str) -> Result<bool, ObjectsError> {
         let request =
             self.http.post(self.url(Some(key))?).timeout(LONGEST).header("content-type", media_type).body(bytes);
@@ -212,7 +229,7 @@ fn object(entry: Value) -> Result<Object, String> {
         key: it.name,
         etag: format!("{ORIGIN}{etag}"),
         size: it.bytes,
-        media_type: it.content_type.filter(|it| !it.ends_with("/octet-stream")),
+        media_type: it.content_type.filter(|it| !is_generic(it)),
     })
 }
 

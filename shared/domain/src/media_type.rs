@@ -1,0 +1,347 @@
+//! What a media type and a name tell about pictures, and which types a list of patterns covers.
+//!
+//! A type and a name are hints: who decides is the decoder that looks at the bytes. So a hint keeps away only what surely
+//! holds no pictures, such as text, sound, documents and archives.
+
+mod names;
+
+pub use names::{GENERIC, of_name};
+
+/// Whether there may be pictures in something, as far as its type and its name tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pictures {
+    /// A still, a video, or a container of video.
+    Likely,
+    /// The first bytes are to be looked at ([`crate::content`]).
+    Unknown,
+    /// Text, sound, a document, an archive, a program, …
+    None,
+}
+
+/// The type that counts for an object, and what it tells: that of its system, unless that is a generic one, or says
+/// "no pictures" where the name says otherwise (`text/plain` for `a.jpg`, or what a table of types has for `.ts`).
+pub fn judge(stated: Option<&str>, name: &str) -> (String, Pictures) {
+    let named = of_name(name);
+    let by_name = if names::is_ambiguous(name) {
+        Pictures::Unknown
+    } else if names::is_without_pictures(name) {
+        Pictures::None
+    } else {
+        of_type(&named)
+    };
+    let stated = stated.map(essence).filter(|it| !is_generic(it));
+    match stated {
+        None => (named, by_name),
+        Some(stated) => match (of_type(&stated), by_name) {
+            (Pictures::None, Pictures::Likely) => (named, Pictures::Unknown),
+            (Pictures::None, Pictures::Unknown) if named != GENERIC => (named, Pictures::Unknown),
+            (Pictures::Likely, Pictures::Unknown) if names::is_ambiguous(name) => (stated, Pictures::Unknown),
+            (Pictures::Unknown, Pictures::Unknown) => (stated, Pictures::Unknown),
+            (Pictures::Unknown, other) => (named, other),
+            (known, _) => (stated, known),
+        },
+    }
+}
+
+/// What a type alone tells.
+pub fn of_type(media_type: &str) -> Pictures {
+    let plain = canonical(media_type);
+    let (family, subtype) = plain.split_once('/').unwrap_or_default();
+    if is_video(&plain) || is_image(&plain) {
+        return Pictures::Likely;
+    }
+    if matches!(family, "text" | "audio" | "font" | "message" | "multipart" | "model" | "chemical") {
+        return Pictures::None;
+    }
+    let structured = ["+json", "+xml", "+zip", "+gzip", "+yaml"].iter().any(|it| subtype.ends_with(it));
+    let vendors = DOCUMENTS.iter().any(|it| subtype.starts_with(it));
+    if family == "application" && (structured || vendors || NO_PICTURES.contains(&subtype)) {
+        return Pictures::None;
+    }
+    Pictures::Unknown
+}
+
+/// Whether a type is one of video, whatever its family: MXF and Ogg are `application/…`.
+pub fn is_video(media_type: &str) -> bool {
+    let plain = canonical(media_type);
+    plain.starts_with("video/") || VIDEO.contains(&plain.as_str())
+}
+
+/// Whether a type is one of stills.
+pub fn is_image(media_type: &str) -> bool {
+    let plain = canonical(media_type);
+    plain.starts_with("image/") || plain == "application/dicom"
+}
+
+/// Whether a type is one that says nothing.
+pub fn is_generic(media_type: &str) -> bool {
+    let plain = essence(media_type);
+    !plain.contains('/') || GENERIC_TYPES.contains(&plain.as_str())
+}
+
+/// Whether one of the patterns is `*/*`, or there is none: everything that may hold pictures.
+pub fn is_everything(patterns: &[String]) -> bool {
+    patterns.is_empty() || patterns.iter().any(|it| it.trim() == "*/*")
+}
+
+/// Whether a pattern, `type/subtype` or `type/*`, covers a type. `video/*` and `image/*` cover what [`is_video`] and
+/// [`is_image`] say; a type has more than one name (`video/mp2t` and `video/vnd.dlna.mpeg-tts`).
+pub fn covers(pattern: &str, media_type: &str) -> bool {
+    let pattern = canonical(pattern);
+    match pattern.strip_suffix('*') {
+        Some("*/") => true,
+        Some("video/") => is_video(media_type),
+        Some("image/") => is_image(media_type),
+        Some(family) => canonical(media_type).starts_with(family),
+        None => pattern == canonical(media_type),
+    }
+}
+
+/// A type without parameters, in lower case (RFC 9110, section 8.3.1).
+fn essence(media_type: &str) -> String {
+    media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// One name for the types that have several.
+fn canonical(media_type: &str) -> String {
+    let plain = essence(media_type);
+    let same = SAME.iter().find(|(_, names)| names.contains(&plain.as_str()));
+    same.map_or(plain, |(name, _)| (*name).to_owned())
+}
+
+/// Types that servers and uploaders give to what they do not know.
+const GENERIC_TYPES: [&str; 10] = [
+    GENERIC,
+    "binary/octet-stream",
+    "application/binary",
+    "application/x-binary",
+    "application/unknown",
+    "application/x-download",
+    "application/force-download",
+    "application/x-www-form-urlencoded", // what curl says without being told
+    "multipart/form-data",
+    "unknown/unknown",
+];
+
+/// Types of video that are not called so.
+const VIDEO: [&str; 9] = [
+    "application/mxf",
+    "application/gxf",
+    "application/ogg",
+    "application/mp4",
+    "application/vnd.rn-realmedia",
+    "application/vnd.ms-asf",
+    "application/x-matroska",
+    "application/x-shockwave-flash",
+    "application/x-nut",
+];
+
+/// A type, and its other names.
+const SAME: [(&str, &[&str]); 16] = [
+    (
+        "video/mp2t",
+        &["video/vnd.dlna.mpeg-tts", "model/vnd.mts", "video/mpegts", "video/x-mpegts", "application/x-mpegts"],
+    ),
+    ("video/mpeg", &["video/mpg", "video/x-mpeg", "video/x-mpeg2", "video/mpeg2", "video/mp2p", "application/mpeg"]),
+    ("video/x-msvideo", &["video/avi", "video/msvideo", "video/vnd.avi", "application/x-troff-msvideo"]),
+    ("video/x-matroska", &["video/matroska", "video/mkv", "video/x-mkv"]),
+    ("video/quicktime", &["video/mov", "video/x-quicktime"]),
+    ("video/x-dv", &["video/dv", "application/x-dv"]),
+    ("video/ogg", &["video/x-ogg", "video/theora", "video/x-theora"]),
+    ("application/mxf", &["video/mxf", "video/x-mxf", "application/x-mxf"]),
+    ("application/gxf", &["video/gxf", "video/x-gxf", "application/x-gxf"]),
+    ("application/vnd.rn-realmedia", &["application/vnd.rn-realmedia-vbr", "video/vnd.rn-realvideo"]),
+    ("application/vnd.ms-asf", &["video/x-ms-asf"]),
+    ("image/jpeg", &["image/jpg", "image/pjpeg"]),
+    ("image/tiff", &["image/tif", "image/x-tiff"]),
+    ("image/bmp", &["image/x-ms-bmp", "image/x-bmp"]),
+    (
+        "image/vnd.adobe.photoshop",
+        &[
+            "image/psd",
+            "image/x-psd",
+            "image/photoshop",
+            "image/x-photoshop",
+            "application/x-photoshop",
+            "application/photoshop",
+            "application/psd",
+        ],
+    ),
+    ("application/dicom", &["image/dicom-rle", "image/dicom"]),
+];
+
+/// How the types of office documents begin.
+const DOCUMENTS: [&str; 9] = [
+    "vnd.openxmlformats-",
+    "vnd.oasis.opendocument.",
+    "vnd.sun.xml.",
+    "vnd.ms-",
+    "vnd.apple.",
+    "vnd.google-apps.",
+    "x-font",
+    "x-x509-",
+    "java-",
+];
+
+/// Types of the family `application` without pictures that could be looked at.
+const NO_PICTURES: [&str; 52] = [
+    "json",
+    "ndjson",
+    "x-ndjson",
+    "json5",
+    "jsonlines",
+    "xml",
+    "xml-dtd",
+    "yaml",
+    "x-yaml",
+    "toml",
+    "javascript",
+    "x-javascript",
+    "ecmascript",
+    "typescript",
+    "x-typescript",
+    "node",
+    "wasm",
+    "sql",
+    "x-sql",
+    "graphql",
+    "x-sh",
+    "x-csh",
+    "x-httpd-php",
+    "pdf",
+    "postscript",
+    "illustrator",
+    "rtf",
+    "msword",
+    "zip",
+    "x-zip-compressed",
+    "gzip",
+    "x-gzip",
+    "x-tar",
+    "x-bzip",
+    "x-bzip2",
+    "x-xz",
+    "zstd",
+    "x-7z-compressed",
+    "vnd.rar",
+    "x-rar-compressed",
+    "x-lzip",
+    "x-apple-diskimage",
+    "x-iso9660-image",
+    "x-bittorrent",
+    "x-msdownload",
+    "x-sqlite3",
+    "vnd.sqlite3",
+    "x-subrip",
+    "x-mpegurl",
+    "x-tex",
+    "font-sfnt",
+    "pgp-signature",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(stated: Option<&str>, name: &str, want: (&str, Pictures)) {
+        let (media_type, pictures) = judge(stated, name);
+        assert_eq!((media_type.as_str(), pictures), want, "{stated:?} {name}");
+    }
+
+    #[test]
+    fn a_name_keeps_away_only_what_surely_has_no_pictures() {
+        for (name, media_type) in [
+            ("small.mxf", "application/mxf"),
+            ("small.MXF", "application/mxf"),
+            ("tv.gxf", "application/gxf"),
+            ("a.dv", "video/x-dv"),
+            ("a.jpg", "image/jpeg"),
+            ("a.HEIC", "image/heic"),
+            ("a.psd", "image/vnd.adobe.photoshop"),
+            ("a.exr", "image/x-exr"),
+            ("a.dpx", "image/x-dpx"),
+            ("a.mpg", "video/mpeg"),
+            ("a.m2v", "video/mpeg"),
+            ("a.vob", "video/x-ms-vob"),
+            ("a.rmvb", "application/vnd.rn-realmedia-vbr"),
+            ("a.r3d", "video/x-r3d"),
+            ("a.braw", "video/x-braw"),
+            ("a.ari", "image/x-arri"),
+            ("a.lxf", "video/x-lxf"),
+            ("a.y4m", "video/x-yuv4mpeg"),
+            ("a.m2ts", "video/mp2t"),
+            ("a.ogv", "video/ogg"),
+            ("a.ogx", "application/ogg"),
+            ("a.3gp", "video/3gpp"),
+            ("a.cr3", "image/x-canon-cr3"),
+        ] {
+            check(None, name, (media_type, Pictures::Likely));
+        }
+        for name in [
+            "a.txt", "a.srt", "a.xml", "a.json", "a.csv", "a.xmp", "a.md5", "a.edl", "a.aaf", "a.fcpxml", "a.prproj",
+            "a.SCC", "a.pdf", "a.docx", "a.zip", "a.wav", "a.mp3", "a.ttf", "a.html", "a.js", "a.tsx", "a.ale",
+            "a.cube", "a.idx", "a.ifo", "a.cpi", "a.mhl", "a.eps", "a.iso", "a.tar.gz", "a.m3u8", "a.mpd", "a.stl",
+            "a.sqlite", "a.exe", "a.par2", "a.log", "a.rs", "a.py", "a.sub", "a.glb", "a.7z",
+        ] {
+            assert_eq!(judge(None, name).1, Pictures::None, "{name}");
+        }
+        assert_eq!(judge(None, "a.PRPROJ").0, "application/x-prproj");
+        for name in ["small", "deep.folder/small", "a.unheard", "a.bin", "a.dat", "clip.001", "README", "x.vnd"] {
+            check(None, name, (GENERIC, Pictures::Unknown));
+        }
+        for name in ["start14.ts", "avchd.mts", "main.TS", "go.mod", "a.tod", "a.ogg", "a.mp2", "a.dav"] {
+            assert_eq!(judge(None, name).1, Pictures::Unknown, "{name}: other things are called so as well");
+        }
+    }
+
+    #[test]
+    fn a_stated_type_counts_unless_it_is_generic_or_less_than_the_name() {
+        for (stated, name, want) in [
+            ("image/jpeg", "a", ("image/jpeg", Pictures::Likely)),
+            ("Image/JPEG; q=1", "a.txt", ("image/jpeg", Pictures::Likely)),
+            ("text/plain; charset=utf-8", "a", ("text/plain", Pictures::None)),
+            ("binary/octet-stream", "a.mxf", ("application/mxf", Pictures::Likely)),
+            ("", "a.txt", ("text/plain", Pictures::None)),
+            ("application/octet-stream", "a", (GENERIC, Pictures::Unknown)),
+            ("text/plain", "a.jpg", ("image/jpeg", Pictures::Unknown)),
+            ("text/vnd.trolltech.linguist", "start14.ts", ("video/mp2t", Pictures::Unknown)),
+            ("video/mp2t", "main.ts", ("video/mp2t", Pictures::Unknown)),
+            ("application/x-strange", "a.mxf", ("application/mxf", Pictures::Likely)),
+            ("application/x-strange", "a.txt", ("text/plain", Pictures::None)),
+            ("application/x-strange", "a", ("application/x-strange", Pictures::Unknown)),
+            ("application/pdf", "a", ("application/pdf", Pictures::None)),
+            ("model/vnd.mts", "a", ("model/vnd.mts", Pictures::Likely)),
+        ] {
+            check(Some(stated), name, want);
+        }
+    }
+
+    #[test]
+    fn patterns_cover_the_names_that_a_type_has() {
+        for (pattern, media_type, want) in [
+            ("video/*", "application/mxf", true),
+            ("video/*", "application/gxf", true),
+            ("video/*", "application/vnd.rn-realmedia-vbr", true),
+            ("video/*", "application/ogg", true),
+            ("video/*", "model/vnd.mts", true),
+            ("video/*", "video/mp4", true),
+            ("Video/*", "image/jpeg", false),
+            ("image/*", "application/x-photoshop", true),
+            ("image/*", GENERIC, false),
+            ("video/mp2t", "video/vnd.dlna.mpeg-tts", true),
+            ("application/mxf", "application/mxf", true),
+            ("video/mxf", "application/mxf", true),
+            ("application/mxf", "application/gxf", false),
+            ("application/*", "application/mxf", true),
+            ("image/jpg", "image/jpeg", true),
+            ("video/mp4", "video/mp4; codecs=avc1", true),
+            ("video/mp4", "video/quicktime", false),
+            ("*/*", GENERIC, true),
+            (GENERIC, GENERIC, true),
+        ] {
+            assert_eq!(covers(pattern, media_type), want, "{pattern} {media_type}");
+        }
+        assert!(is_everything(&[]) && is_everything(&["*/*".into()]) && !is_everything(&["video/*".into()]));
+    }
+}

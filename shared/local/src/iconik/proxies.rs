@@ -1,0 +1,134 @@
+//! Proxies, made as Iconik makes them.
+//!
+//! Its help says what of ("Proxies": of video formats an MP4 with H.264, of image formats one JPEG) and how large ("ISG
+//! Advanced Options": at most 1280x720 and 2048x2048; its own transcoder is ffmpeg too). A list of extensions it does not
+//! publish: those here are of the formats that its help and its tutorials name, whatever the product reads.
+//!
+//! What the machine's ffmpeg cannot decode gets no proxy here, though Iconik would make one: HEIC needs ffmpeg 7, camera
+//! RAW, EPS and PDF other programs. Whoever has such a proxy hands it in ([`super::Iconik::upload_with_proxy`]).
+
+use std::path::Path;
+use std::process::Stdio;
+
+/// Originals of which an MP4 is made.
+const VIDEOS: &str = "mp4 m4v mov qt mxf gxf ts m2ts mts m2t mpg mpeg m2v vob dv avi wmv asf flv mkv webm 3gp 3g2 ogv lxf \
+    r3d braw ari mj2";
+
+/// Originals of which a JPEG is made.
+const STILLS: &str = "jpg jpeg png gif bmp tif tiff webp heic heif avif jp2 j2k jxl psd psb eps ai pdf svg tga dpx exr cin \
+    dng cr2 cr3 nef arw orf raf rw2";
+
+/// Kinds of proxies.
+#[derive(Clone, Copy)]
+enum Kind {
+    Video,
+    Still,
+}
+
+/// A proxy that was made or handed in.
+pub(super) struct Proxy {
+    pub(super) name: String,
+    pub(super) codec: &'static str,
+    /// Nothing if the original is one already.
+    pub(super) bytes: Option<Vec<u8>>,
+}
+
+/// Makes the proxy of an original; `None` if Iconik makes none of it, or this machine cannot.
+pub(super) async fn make(name: &str, original: &Path) -> Option<Proxy> {
+    let extension = extension(name);
+    let kind = kind(&extension)?;
+    let proxy = described(kind, name);
+    if matches!(extension.as_str(), "mp4" | "m4v" | "jpg" | "jpeg") {
+        return Some(proxy);
+    }
+    let bytes = transcode(kind, original, &extension).await?;
+    Some(Proxy { bytes: Some(bytes), ..proxy })
+}
+
+/// A proxy that somebody hands in, by its name.
+pub(super) fn given(name: &str, bytes: &[u8]) -> Proxy {
+    let kind = kind(&extension(name)).unwrap_or(Kind::Video);
+    Proxy { name: name.to_owned(), bytes: Some(bytes.to_vec()), ..described(kind, name) }
+}
+
+fn described(kind: Kind, name: &str) -> Proxy {
+    let (ending, codec) = match kind {
+        Kind::Video => ("mp4", "h264"),
+        Kind::Still => ("jpg", "mjpeg"),
+    };
+    Proxy { name: format!("{name}.{ending}"), codec, bytes: None }
+}
+
+fn kind(extension: &str) -> Option<Kind> {
+    let among = |list: &str| list.split_whitespace().any(|it| it == extension);
+    if among(VIDEOS) { Some(Kind::Video) } else { among(STILLS).then_some(Kind::Still) }
+}
+
+fn extension(name: &str) -> String {
+    Path::new(name).extension().and_then(|it| it.to_str()).unwrap_or_default().to_ascii_lowercase()
+}
+
+/// Runs ffmpeg; `None` if it is not there or fails. It is shown the original under its own extension: raw DV has little
+/// else to be known by.
+async fn transcode(kind: Kind, original: &Path, extension: &str) -> Option<Vec<u8>> {
+    let (input, output) = (original.with_extension(extension), original.with_extension("proxy"));
+    tokio::fs::copy(original, &input).await.ok()?;
+    let mut command = tokio::process::Command::new("ffmpeg");
+    command.args(["-nostdin", "-v", "error", "-y", "-i"]).arg(&input);
+    match kind {
+        Kind::Video => {
+            command.args(["-map", "0:v:0", "-map", "0:a:0?", "-pix_fmt", "yuv420p", "-preset", "ultrafast"]);
+            command.args(["-vf", "scale='2*trunc(min(1280,iw)/2)':'2*trunc(min(720,ih)/2)'"]);
+            command.args(["-c:a", "aac", "-ac", "2", "-f", "mp4"]);
+        }
+        Kind::Still => {
+            command.args(["-map", "0:v:0", "-frames:v", "1", "-q:v", "2", "-c:v", "mjpeg", "-f", "image2pipe"]);
+            command.args(["-vf", "scale='min(2048,iw)':'min(2048,ih)':force_original_aspect_ratio=decrease"]);
+        }
+    }
+    command.arg(&output).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let made = command.status().await.is_ok_and(|it| it.success());
+    let bytes = if made { tokio::fs::read(&output).await.ok() } else { None };
+    for file in [&input, &output] {
+        drop(tokio::fs::remove_file(file).await); // it lies in the stack's own folder, which goes as a whole
+    }
+    bytes.filter(|it| !it.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_a_proxy_already_is_its_own_and_what_is_no_media_gets_none() {
+        let nowhere = Path::new("/nowhere/media");
+        let mp4 = make("a.MP4", nowhere).await.expect("a proxy");
+        assert_eq!((mp4.name.as_str(), mp4.codec, mp4.bytes), ("a.MP4.mp4", "h264", None));
+        let jpeg = make("a.jpg", nowhere).await.expect("a proxy");
+        assert_eq!((jpeg.name.as_str(), jpeg.codec), ("a.jpg.jpg", "mjpeg"));
+        for name in ["a.txt", "a", "a.mp3", "gone.mxf"] {
+            assert!(make(name, nowhere).await.is_none(), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_proxy_is_made_of_what_ffmpeg_reads() {
+        if std::process::Command::new("ffmpeg").arg("-version").output().is_err() {
+            return;
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, start) in [("a.mxf", (4, &b"ftyp"[..])), ("a.tif", (0, &b"\xff\xd8\xff"[..]))] {
+            let file = folder.path().join(name);
+            let mut command = std::process::Command::new("ffmpeg");
+            command.args(["-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x240:rate=25:duration=0.2"]);
+            if name == "a.tif" {
+                command.args(["-frames:v", "1"]);
+            }
+            assert!(command.arg(&file).status().expect("ffmpeg runs").success());
+            let media = folder.path().join("media");
+            std::fs::rename(&file, &media).expect("renamed");
+            let bytes = make(name, &media).await.and_then(|it| it.bytes).expect(name);
+            assert!(bytes[start.0..].starts_with(start.1), "{name}");
+        }
+    }
+}
