@@ -20,9 +20,8 @@ mod send;
 mod types;
 
 use axum::extract::FromRef;
-use axum::http::StatusCode;
 use domain::notification::{NAME_RULE, Stream, is_name};
-use entry::http::{Callers, Problem};
+use entry::http::{Callers, Problem, ProblemType};
 use inbox::sending::Lines;
 use table::Table;
 use utoipa::OpenApi;
@@ -60,7 +59,7 @@ pub(crate) fn group(name: &str) -> Result<Stream, Problem> {
 }
 
 pub(crate) fn busy() -> Problem {
-    Problem::new(StatusCode::CONFLICT, "busy", "the inbox is changing; try again")
+    Problem::new(ProblemType::Busy, "the inbox is changing; try again")
 }
 
 /// The routes, to serve.
