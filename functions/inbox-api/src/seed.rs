@@ -74,7 +74,7 @@ pub(crate) async fn create(
         Value::String(it) => it.clone(),
         it => whole(it).ok_or_else(|| Problem::invalid("user_id", "a whole number or a text"))?.to_string(),
     };
-    let stream = stream(&user).map_err(|it| Problem::invalid("user_id", it.reason))?;
+    let stream = stream(&user).map_err(|it| Problem::invalid("user_id", it.reason()))?;
     let now = clock::now();
     let news = NotificationIn::plain(it.title, it.description, it.identifier).news(now)?;
     let news_data = (news.kind.clone(), news.data.clone());

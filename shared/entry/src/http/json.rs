@@ -135,7 +135,7 @@ mod tests {
             assert_eq!((problem.status, problem.field.as_deref()), (422, field), "{it}: {}", problem.detail);
         }
         let unknown = read::<Outer>(&json!({ "nmae": "a" })).unwrap_err();
-        assert!(unknown.reason.contains("nmae"), "{}", unknown.reason);
+        assert!(unknown.reason().contains("nmae"), "{}", unknown.reason());
         assert_eq!(unknown.field.as_deref(), Some("nmae"));
         let too_much = read::<Outer>(&json!({ "inner": [{ "number": 256 }] })).unwrap_err();
         assert_eq!(too_much.detail, "inner[0].number: a whole number from 0 to 255 is expected");

@@ -29,9 +29,6 @@ pub struct Problem {
     /// The field that is wrong, if one is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// What is wrong, without the field.
-    #[serde(skip)]
-    pub reason: String,
     /// When to ask again, in seconds (RFC 9110, section 10.2.3).
     #[serde(skip)]
     pub retry_after: Option<u32>,
@@ -56,9 +53,8 @@ impl Problem {
             kind: format!("about:blank#{code}"),
             title,
             status: status.as_u16(),
-            detail: reason.clone(),
+            detail: reason,
             field: None,
-            reason,
             retry_after: None,
         }
     }
@@ -73,7 +69,13 @@ impl Problem {
         if field.is_empty() {
             return self;
         }
-        Self { detail: format!("{field}: {}", self.reason), field: Some(field.to_owned()), ..self }
+        Self { detail: format!("{field}: {}", self.reason()), field: Some(field.to_owned()), ..self }
+    }
+
+    /// What is wrong, without the field.
+    pub fn reason(&self) -> &str {
+        let behind = self.field.as_ref().and_then(|field| self.detail.strip_prefix(field)?.strip_prefix(": "));
+        behind.unwrap_or(&self.detail)
     }
 
     /// Somebody asks too much; after so many seconds it is good again.
@@ -126,7 +128,7 @@ mod tests {
                 "detail": "limit: 1 to 100", "field": "limit",
             })
         );
-        assert_eq!((&sent(&one)["title"], &one.reason), (&sent(&other)["title"], &"1 to 100".to_owned()));
+        assert_eq!((&sent(&one)["title"], one.reason()), (&sent(&other)["title"], "1 to 100"));
         let bare = Problem::of_status(StatusCode::NOT_FOUND, " ");
         assert_eq!(
             (bare.kind.as_str(), bare.title, bare.detail.as_str()),

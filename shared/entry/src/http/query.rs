@@ -127,7 +127,7 @@ mod tests {
             ("read=maybe", "read", "`true` or `false` is expected"),
         ] {
             let Err(problem) = read(query) else { panic!("{query} is taken") };
-            assert_eq!((problem.status, problem.field.as_deref(), problem.reason.as_str()), (422, Some(field), title));
+            assert_eq!((problem.status, problem.field.as_deref(), problem.reason()), (422, Some(field), title));
         }
         let Err(unknown) = read("limti=5") else { panic!("it is taken") };
         assert_eq!(unknown.field.as_deref(), Some("limti"));

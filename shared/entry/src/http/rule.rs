@@ -79,7 +79,7 @@ mod tests {
     #[track_caller]
     fn check(path: &str, message: &str, field: Option<&str>, title: &str) {
         let problem = broken(path, message);
-        assert_eq!((problem.status, problem.field.as_deref(), problem.reason.as_str()), (422, field, title));
+        assert_eq!((problem.status, problem.field.as_deref(), problem.reason()), (422, field, title));
     }
 
     #[test]
