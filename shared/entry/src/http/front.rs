@@ -11,7 +11,7 @@ use domain::id::sha256_hex;
 use tower::ServiceExt;
 
 use super::pages::Pages;
-use super::{Problem, ProblemType, acting, coding};
+use super::{Problem, acting, coding};
 
 /// What a handler puts into an answer that is the same for everybody, and changes with a deployment or a key at most. Such
 /// an answer gets a validator, and is compressed.
@@ -112,6 +112,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::http::ProblemType;
 
     #[derive(Deserialize)]
     struct Which {
