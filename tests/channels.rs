@@ -172,6 +172,7 @@ fn wrong_fields_and_addresses_are_refused_by_name() {
             (&[("webHookUrl", "https://[::ffff:10.0.0.1]/")], "WebHookUrl"),
             (&[("webHookUrl", "https://user:pass@example.com/")], "WebHookUrl"),
             (&[("webHookUrl", "https://example.com/"), ("retryCount", "21")], "RetryCount"),
+            (&[("webHookUrl", "https://example.com/"), ("retryCount", "3.5")], "RetryCount"),
             (
                 &[("webHookUrl", "https://example.com/"), ("exponentialBackoffFactor", "2,0")],
                 "ExponentialBackoffFactor",

@@ -63,7 +63,7 @@ fn keys_are_made_replaced_and_revoked_and_good_for_their_scopes_alone() {
         let all = format!("{CHANNELS}/All?applicationId={app}");
         assert_eq!(with(world, &all, &pair).await.0, 200);
         let (status, refused) = with(world, "/api/v1/Media/Buckets", &pair).await;
-        assert_eq!((status, &refused["title"]), (403, &json!("the key lacks the scope media")));
+        assert_eq!((status, &refused["detail"]), (403, &json!("the key lacks the scope media")));
         let keys = format!("/api/v1/Applications/{app}/Keys");
         assert_eq!(with(world, &keys, &pair).await.0, 403, "it does not manage keys");
         let listed = world.get(&keys).await;

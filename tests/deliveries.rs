@@ -116,7 +116,7 @@ fn a_delivery_is_made_once_more_and_a_channel_catches_up_by_a_replay() {
 #[test]
 fn a_channel_with_a_limit_gets_no_more_than_that() {
     World::run(async |world| {
-        let hook = world.webhook(&[("maxPerSecond", "2"), ("types", "item.*")]).await;
+        let hook = world.webhook(&[("maxPerSecond", "2.0"), ("types", "item.*")]).await;
         let began = Instant::now();
         told(world, &Swarm::start().await, "limited", 12).await;
         world.until("all came", async || (hook.messages().len() == 12).then_some(())).await;

@@ -1,5 +1,6 @@
 //! What every route has in common: forms of errors and bodies, codings, caches, HEAD; and who may come with what.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use reqwest::{Method, RequestBuilder, Response};
@@ -26,6 +27,7 @@ fn header<'a>(answer: &'a Response, name: &str) -> &'a str {
 fn every_error_is_a_problem() {
     World::run(async |world| {
         let get = |path: &str| request(world, Method::GET, path);
+        let (mut titles, mut details) = (BTreeMap::new(), BTreeSet::new());
         let large = vec![b'x'; (10 << 20) + 1];
         let long = vec![b' '; 300_000];
         let user = "/api/v1/Inbox/jane";
@@ -48,6 +50,8 @@ fn every_error_is_a_problem() {
             ),
             (request(world, Method::POST, "/api/v1/Media/Buckets").header("content-encoding", "br").body("{}"), 415),
             (get(&format!("{user}/Notifications?limit=nonsense")), 422),
+            (get(&format!("{user}/Notifications?limit=1000")), 422),
+            (get(&format!("{user}/Notifications?since=yesterday")), 422),
             (world.http.post(format!("{}/hubs/notifications/negotiate", world.stack.url)), 401),
             (world.http.get(format!("{}/hubs/notifications/negotiate", world.stack.url)), 405),
         ] {
@@ -59,7 +63,18 @@ fn every_error_is_a_problem() {
             let problem: Value = answer.json().await.unwrap();
             assert_eq!(problem["status"], status, "{problem}");
             assert!(problem["title"].is_string() && problem["type"].is_string(), "{problem}");
+            // RFC 9457, 3.1.4: a title belongs to its type, what differs stands in the detail
+            let title = titles.entry(text(&problem["type"])).or_insert_with(|| text(&problem["title"]));
+            assert_eq!(*title, text(&problem["title"]), "{problem}");
+            details.insert(text(&problem["detail"]));
         }
+        assert!(details.len() > titles.len(), "{titles:?} {details:?}");
+        // JSON Schema's whole numbers
+        let whole = get(&format!("{user}/Notifications?limit=5.0")).send().await.unwrap();
+        assert_eq!(whole.status().as_u16(), 200);
+        let half = get(&format!("{user}/Notifications?limit=3.5")).send().await.unwrap();
+        let half: Value = half.json().await.unwrap();
+        assert_eq!((&half["status"], &half["field"]), (&json!(422), &json!("limit")));
         // a handshake that is refused is answered by HTTP
         let handshake = world.http.get(format!("{}/api/v1/Inbox/Socket", world.stack.url));
         let handshake = handshake.header("connection", "upgrade").header("upgrade", "websocket");
@@ -212,6 +227,6 @@ fn an_applications_own_token_is_good_alone_for_all_but_channels_and_keys() {
         let refused = rotate.send().await.unwrap();
         assert_eq!(refused.status(), 403);
         let refused: Value = refused.json().await.unwrap();
-        assert!(text(&refused["title"]).contains("lacks the scope inbox"), "{refused}");
+        assert!(text(&refused["detail"]).contains("lacks the scope inbox"), "{refused}");
     });
 }

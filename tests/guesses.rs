@@ -24,8 +24,10 @@ async fn guess(what: &str, request: impl Fn() -> RequestBuilder) -> Response {
 }
 
 #[test]
-fn guesses_of_every_kind_are_counted_and_a_right_key_pair_is_never_locked_out() {
+fn guesses_of_every_kind_are_counted_and_right_credentials_are_never_locked_out() {
     World::run(async |world| {
+        let issuer = Issuer::start().await;
+        trusting(world, &issuer).await;
         let url = |path: &str| format!("{}{path}", world.stack.url);
         let app = world.keys.application_id.as_str();
         let from = |request: RequestBuilder, last: u32| request.header("x-forwarded-for", format!("203.0.113.{last}"));
@@ -58,6 +60,38 @@ fn guesses_of_every_kind_are_counted_and_a_right_key_pair_is_never_locked_out() 
         guess("tickets", || from(world.http.post(&negotiate), 5).header("authorization", "Bearer tkt_guessed")).await;
         let half = || from(world.http.get(&inbox), 6).header("x-api-key", &world.keys.api_key);
         guess("secrets", || half().header("x-api-secret", "guessed")).await;
+        guess("keys that tokens are asked for with", || {
+            let body = json!({ "applicationId": app, "jwtPrivateKey": "guessed" });
+            from(world.http.post(url("/api/v1/Authorization/GenerateJwtToken")).json(&body), 2)
+        })
+        .await;
+        let foreign = issuer.token_with(json!({}), &claims(json!({ "ApplicationId": app, "aud": "another" })));
+        guess("another issuer's tokens", || {
+            from(world.http.get(&inbox), 7).header("authorization", format!("Bearer {foreign}"))
+        })
+        .await;
+        // whoever guesses, right ones of every kind pass from the same address, as often as they come
+        let post = async |path: &str, body: Value, last: u32| {
+            let answer = from(world.http.post(url(path)).json(&body), last).send().await.unwrap();
+            let status = answer.status().as_u16();
+            (status, answer.json::<Value>().await.unwrap_or_default())
+        };
+        for _ in 0..10 {
+            let key = json!({ "applicationId": app, "jwtPrivateKey": &world.keys.jwt_private_key });
+            let (status, issued) = post("/api/v1/Authorization/GenerateJwtToken", key, 2).await;
+            assert_eq!(status, 200, "a right JWT private key: {issued}");
+            let renewal = json!({ "applicationId": app, "refreshToken": &issued["refreshToken"] });
+            let (status, renewed) = post("/api/v1/Authorization/RefreshJwtToken", renewal, 1).await;
+            assert_eq!(status, 200, "a right refresh token: {renewed}");
+            let (_, pass) = world.ask("POST", "/api/v1/Inbox/jane/Tickets", None).await;
+            let ticket = format!("Bearer {}", text(&pass["ticket"]));
+            let opened = from(world.http.post(&negotiate), 5).header("authorization", ticket).send().await.unwrap();
+            assert_eq!(opened.status(), 200, "a right ticket");
+            let theirs = issuer.token(&claims(json!({ "ApplicationId": app })));
+            let listed = from(world.http.get(&inbox), 7).header("authorization", format!("Bearer {theirs}"));
+            assert_eq!(listed.send().await.unwrap().status(), 200, "a right token of another issuer");
+        }
+        guess("refresh tokens after a right one", refresh).await;
         for last in 4..=6 {
             for _ in 0..10 {
                 assert_eq!(pair(from(world.http.get(&inbox), last)).send().await.unwrap().status(), 200);

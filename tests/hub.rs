@@ -62,6 +62,23 @@ fn a_hub_is_called_over_one_connection_and_again_when_it_fails() {
             ("the receiver answered 503", &json!("the room is being cleaned"), closed)
         );
 
+        // an answer is one however long it is, as far as it can be read; what cannot be read is said, and not asked again at once
+        let wordy = Hub::start("secret").await;
+        let id = channel(world, &wordy.url, "secret", &[("format", "native")]).await;
+        wordy.result(3 << 20);
+        let long = world.tell(&id).await;
+        let delivery = world.delivery(&id, &long, "delivered").await;
+        let kept = text(&delivery["attempts"][0]["answer"]);
+        assert_eq!((outcomes(&delivery), wordy.calls().len()), (vec!["delivered (confirmed)".to_owned()], 1));
+        assert!(kept.starts_with("\"aaaa") && kept.len() == 1_024, "its beginning: {} bytes", kept.len());
+        wordy.result(9 << 20);
+        let longer = world.tell(&id).await;
+        let delivery = world.delivery(&id, &longer, "delivered").await;
+        let said = outcomes(&delivery);
+        assert!(said[0].starts_with("the hub sent a message of more than 8388608 bytes"), "{said:?}");
+        let times = wordy.calls().iter().filter(|it| it.1["id"] == longer.as_str()).count();
+        assert_eq!((said.len(), times), (2, 2), "each attempt is one call: {said:?}");
+
         // the published message, to a hub that the first one points to
         let other = Hub::start("other").await;
         let front = Hub::start("secret").await;

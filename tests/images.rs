@@ -11,10 +11,10 @@ use system_tests::{World, media, text};
 const GENERATE: &str = "/api/v1/Image/Generation/AdCreativesByKind";
 
 /// A file of form-data.
-struct File<'a>(&'a str, Vec<u8>);
+pub(crate) struct File<'a>(pub(crate) &'a str, pub(crate) Vec<u8>);
 
 /// Starts a process; answers status and body.
-async fn generate(world: &World<'_>, fields: &[(&str, &str)], file: Option<File<'_>>) -> (u16, Value) {
+pub(crate) async fn generate(world: &World<'_>, fields: &[(&str, &str)], file: Option<File<'_>>) -> (u16, Value) {
     let boundary = "----pictures";
     let mut body = Vec::new();
     for (name, value) in fields {

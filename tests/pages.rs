@@ -4,7 +4,9 @@ use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 use system_tests::client::CHANNELS;
 use system_tests::tools::{Talker, chromium, node};
-use system_tests::{World, own_stack, project};
+use system_tests::{World, noise, own_stack, project, text};
+
+use crate::images::{File, generate};
 
 const NEWS: &str = "https://news.example.com";
 const EVIL: &str = "https://evil.example.com";
@@ -105,14 +107,46 @@ fn the_deployments_origins_hold_for_every_application() {
     });
 }
 
+/// The paths of two pictures that are too large for an answer: one as it was made, and one that becomes so as a PNG.
+async fn large_pictures(world: &World<'_>) -> String {
+    let mut paths = Vec::new();
+    for format in ["0", "1"] {
+        let fields = [("renderKind", "4096.0"), ("userId", "1"), ("format", format), ("crop", "center")];
+        let (status, process) = generate(world, &fields, Some(File("uploadedImage", noise(800)))).await;
+        assert_eq!(status, 200, "{process}");
+        let query = format!(
+            "applicationId={}&imageRenderProcessId={}",
+            world.keys.application_id,
+            text(&process["imageRenderProcessId"])
+        );
+        let task = text(&process["tasks"][0]["taskId"]);
+        paths.push((query.clone(), format!("/api/v1/Image/Generation/Download?{query}&taskId={task}&format=0.0")));
+    }
+    for (query, _) in &paths {
+        let path = format!("/api/v1/Image/Generation/CheckUserProgress?{query}");
+        let done = async || (world.get(&path).await[0]["tasks"][0]["isSuccessful"] == true).then_some(());
+        world.until("the picture is made", done).await;
+    }
+    json!(paths.into_iter().map(|it| it.1).collect::<Vec<_>>()).to_string()
+}
+
 #[test]
 fn a_page_at_another_origin_reads_an_inbox_and_opens_a_hub_in_a_real_browser() {
     World::run(async |world| {
         chromium().await;
+        let _hook = world.webhook(&[("format", "adcreative")]).await; // who is told of pictures
+        let pictures = large_pictures(world).await;
         let (modules, token) = (node().await.to_string_lossy().into_owned(), world.token("jane", &[]).await);
         world.send("jane", "before").await;
-        let environment =
-            [("URL", world.stack.url.as_str()), ("TOKEN", &token), ("USER_ID", "jane"), ("MODULES", &modules)];
+        let environment = [
+            ("URL", world.stack.url.as_str()),
+            ("TOKEN", &token),
+            ("USER_ID", "jane"),
+            ("MODULES", &modules),
+            ("PICTURES", &pictures),
+            ("KEY", &world.keys.api_key),
+            ("SECRET", &world.keys.api_secret),
+        ];
         let script = project().join("tests/clients/two_origins.mjs").to_string_lossy().into_owned();
         let mut browser = Talker::start("node", &[&script], &environment);
         let origin = browser.until("origin ").await.trim_start_matches("origin ").to_owned();
@@ -120,7 +154,14 @@ fn a_page_at_another_origin_reads_an_inbox_and_opens_a_hub_in_a_real_browser() {
         browser.answer("listed").await;
         assert_eq!(browser.until("home read").await, "home read 200 before");
         browser.until("home subscribed").await;
+        for _ in 0..2 {
+            // over the link, for which the browser asks the bucket first
+            let line = browser.until("home picture").await;
+            let bytes = line.strip_prefix("home picture 200 true image/png ").and_then(|it| it.parse::<u64>().ok());
+            assert!(bytes.is_some_and(|it| it > 4_000_000), "{line}");
+        }
         assert_eq!(browser.until("foreign ").await, "foreign refused TypeError");
+        assert_eq!(browser.until("foreign picture").await, "foreign picture refused TypeError");
         assert_eq!(browser.until("foreign hub").await, "foreign hub refused");
         world.send("jane", "for the page").await;
         browser.until("told for the page").await;

@@ -89,10 +89,15 @@ fn a_restart_changes_nothing_but_the_addresses_that_it_changed() {
             &["bucket", "pause", "datacore-demo"][..],
             &["bucket", "remove", "objectmatrix-demo"],
             &["config", "set", "items_per_day=7", "webhook_name=mine"],
+            // keys that the program itself replaces, it goes on with
+            &["app", "rotate-jwt-key", "--overlap", "0"],
+            &["key", "rotate", demo.api_key.split('_').nth(2).unwrap(), "--overlap", "0"],
         ] {
             let (good, said) = world.notify(change).await;
             assert!(good, "{change:?}: {said}");
         }
+        let kept = local::demo::read(folder.path()).unwrap();
+        assert!(kept.api_key != demo.api_key && kept.jwt_private_key != demo.jwt_private_key);
         drop(world);
         drop(stack);
         std::fs::remove_file(folder.path().join("ports.json")).unwrap(); // so that S3 and Iconik get other ports
@@ -100,6 +105,17 @@ fn a_restart_changes_nothing_but_the_addresses_that_it_changed() {
         let again = local::demo::set_up(&stack).await.unwrap();
         assert_ne!(demo.s3_url, again.s3_url);
         let world = World::open(&stack).await;
+        assert_eq!((&again.api_key, &again.jwt_private_key), (&kept.api_key, &kept.jwt_private_key));
+        // keys that somebody else replaced: the program says so, and what to do
+        let stale = local::demo::Demo { api_secret: demo.api_secret.clone(), ..again.clone() };
+        local::demo::write(folder.path(), &stale).unwrap();
+        let (good, said) = world.notify(&["bucket", "list"]).await;
+        let file = local::demo::file(folder.path()).display().to_string();
+        assert!(
+            !good && said.contains(&file) && said.contains("replaced or revoked") && said.contains("--fresh"),
+            "{said}"
+        );
+        local::demo::write(folder.path(), &again).unwrap();
         let (_, said) = world.notify(&["bucket", "list", "--json"]).await;
         let buckets: Value = serde_json::from_str(&said).unwrap();
         assert_eq!(buckets.as_array().map(Vec::len), Some(1), "what was removed stays so: {said}");
@@ -129,6 +145,38 @@ fn it_says_what_happened_and_changes_what_was_meant() {
         }
         let (good, refused) = world.notify(&["app", "list", "--operator-key", "op_x"]).await;
         assert!(!good && refused.contains("without --url"), "{refused}");
+        // what is wrong with the arguments, and what went wrong
+        let exit = async |arguments: &[&str]| {
+            let mut command = Command::new(binaries().join("notify"));
+            command.args(arguments).arg("--data").arg(world.stack.data());
+            command.output().await.unwrap().status.code()
+        };
+        for (arguments, want) in [
+            (&["bucket", "list", "--api-key", "nk_live_x_secret"][..], 2),
+            (&["bucket", "list", "--application-id", "x", "--url", "x", "--api-key", "x", "--api-secret", "x"], 2),
+            (&["config", "set", "items_per_day"], 2),
+            (&["send", "--user", "..", "--title", "t"], 2),
+            (&["listen", "--user", "1", "--count", "0"], 2),
+            (&["redrive", "nonsense"], 2),
+            (&["config", "import", "--config", "/nowhere/config.json"], 1),
+            (&["bucket", "remove", "nonsense"], 1),
+        ] {
+            assert_eq!(exit(arguments).await, Some(want), "{arguments:?}");
+        }
+        // a key is of the application that is named, or nothing is done
+        let other = World::open(world.stack).await;
+        let theirs = ["--url", &world.stack.url, "--application-id", &other.keys.application_id];
+        let ours = ["--api-key", &world.keys.api_key, "--api-secret", &world.keys.api_secret];
+        for command in [
+            &["bucket", "list"][..],
+            &["config", "show"],
+            &["send", "--user", "1", "--title", "t"],
+            &["channel", "list"],
+            &["key", "list"],
+        ] {
+            let (good, refused) = world.notify(&[command, &theirs, &ours].concat()).await;
+            assert!(!good && !refused.contains('✓'), "{command:?}: {refused}");
+        }
         // a refusal names its field
         let nowhere = ["bucket", "add", "nowhere", "--endpoint", "http://127.0.0.1:1"];
         let (good, refused) = world.notify_as(&[&nowhere[..], &["--schedule", "now and then"]].concat()).await;
@@ -194,6 +242,14 @@ fn it_says_what_happened_and_changes_what_was_meant() {
         std::fs::write(&env, "AWS_SECRET_KEY=pa$$w${x\nSQLALCHEMY_DATABASE_URL=sqlite:///./n.db\n").unwrap();
         let imported = said(&import).await;
         assert!(imported.contains("SQLALCHEMY_DATABASE_URL is not used: everything is kept in DynamoDB"), "{imported}");
+        std::fs::write(&config, "{\n  \"no_of_threads\": \"many\"\n}").unwrap();
+        let (good, refused) = world.notify_as(&import).await;
+        let place = format!("{config_path}, line 2: storing the settings was answered with 422: no_of_threads: ");
+        assert!(!good && refused.contains(&place), "{refused}");
+        std::fs::write(&config, "{\n  \"no_of_treads\": 2\n}").unwrap();
+        let (good, refused) = world.notify_as(&import).await;
+        assert!(!good && refused.contains(&format!("no_of_treads ({config_path}, line 2)")), "{refused}");
+        std::fs::write(&config, "{}").unwrap();
         std::fs::write(&env, "LOG_LEVEL=ALL\nAWS_SECRET_KEY hush\n").unwrap();
         let (good, refused) = world.notify_as(&import).await;
         assert!(!good && refused.contains("line 2: AWS_SECRET_KEY: ") && !refused.contains("hush"), "{refused}");

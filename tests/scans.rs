@@ -161,7 +161,7 @@ fn buckets_are_made_read_replaced_and_removed() {
             assert_eq!((status, problem["field"].as_str()), (422, Some(field)), "{problem}");
         }
         let (status, problem) = world.ask("POST", "/api/v1/Media/Buckets", Some(with("colour", json!("red")))).await;
-        assert!(status == 422 && text(&problem["title"]).contains("unknown field `colour`"), "{problem}");
+        assert!(status == 422 && text(&problem["detail"]).contains("unknown field `colour`"), "{problem}");
         // a stored secret signs nothing for another address
         let (status, problem) =
             world.ask("PUT", &path, Some(with("endpoint", json!("https://elsewhere.example.com")))).await;

@@ -46,9 +46,12 @@ fn a_schema_that_could_cost_too_much_is_refused_with_the_rule_and_the_place() {
             (json!({ "description": "x".repeat(33_000) }), "size: ", ""),
         ] {
             let (status, problem) = give(world, "order.paid", schema).await;
-            let title = text(&problem["title"]);
+            let detail = text(&problem["detail"]);
             assert_eq!((status, &problem["field"]), (422, &json!("schema")), "{problem}");
-            assert!(title.starts_with(rule) && title.contains(place), "{rule}{place}: {title}");
+            assert!(
+                detail.starts_with(&format!("schema: {rule}")) && detail.contains(place),
+                "{rule}{place}: {detail}"
+            );
         }
         assert_eq!(world.get("/api/v1/Types").await, json!([]), "nothing of that is stored");
     });
@@ -91,7 +94,7 @@ fn data_that_would_take_too_much_work_is_refused_before_it_is_done() {
         assert_eq!(send(world, "lists", &json!({ "a": nested(5) })).await.0, 201);
         let (status, problem) = send(world, "lists", &json!({ "a": nested(60) })).await;
         assert_eq!((status, &problem["field"]), (422, &json!("schema")), "{problem}");
-        assert!(text(&problem["title"]).starts_with("work: "), "{problem}");
+        assert!(text(&problem["detail"]).starts_with("schema: work: "), "{problem}");
         // in a list of notifications it is the one entry
         let batch = json!([
             { "title": "deep", "type": "lists", "data": { "a": nested(60) } },

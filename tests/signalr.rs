@@ -175,3 +175,32 @@ fn a_negotiated_id_is_good_once_and_a_forged_one_never() {
         );
     });
 }
+
+#[test]
+fn a_cursor_of_a_group_that_was_left_is_named_and_the_others_are_resumed() {
+    World::run(async |world| {
+        let (own, group) = (world.send("jane", "first").await, "/api/v1/Groups/left/Notifications");
+        let (status, foreign) = world.ask("POST", group, Some(json!({ "title": "of the group" }))).await;
+        assert_eq!(status, 201, "{foreign}");
+        let foreign = &foreign[0]["cursor"];
+        world.send("jane", "second").await;
+        let mut socket = hub(world).await;
+        let call = |id: &str, cursors: Value| json!({ "type": 1, "target": "Subscribe", "arguments": [cursors], "invocationId": id });
+        let first = call("1", json!([own["cursor"], foreign]));
+        socket.records(&[json!({ "protocol": "json", "version": 1 }), first]).await;
+        let told = loop {
+            let it = socket.wait_record(1).await;
+            if it["target"] == "Notifications" {
+                break it;
+            }
+        };
+        assert_eq!(told["arguments"][0][0]["title"], "second");
+        let done = socket.wait_record(3).await;
+        assert_eq!((&done["error"], &done["result"]["refused"]), (&Value::Null, &json!([foreign])), "{done}");
+        // with nothing to resume from it is the error that it was
+        for cursors in [json!([foreign]), foreign.clone()] {
+            socket.records(&[call("2", cursors)]).await;
+            assert_eq!(socket.wait_record(3).await["error"], "this is no cursor of this inbox");
+        }
+    });
+}

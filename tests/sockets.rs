@@ -165,6 +165,33 @@ fn groups_and_everyone_are_told_and_catch_up_by_cursors_of_their_own() {
             }
         }
         assert_eq!(titles, ["deadline", "fire"]);
+        // whoever has left a group gets all the rest, and is told which cursor is refused
+        let (mut left, _) = open("jane", &[]).await;
+        left.say(&json!({ "action": "resume", "after": cursors })).await;
+        let refused = left.wait("error").await;
+        let named = refused["refused"].as_array().unwrap();
+        assert_eq!((&refused["action"], named.len()), (&json!("resume"), 1), "{refused}");
+        assert_eq!(refused["message"], "this is no cursor of this inbox");
+        assert!(cursors.as_array().unwrap().contains(&named[0]), "{refused}");
+        let mut titles = Vec::new();
+        let resumed = loop {
+            let it = left.next().await.unwrap();
+            match it["type"].as_str().unwrap() {
+                "notifications" => titles.push(text(&it["items"][0]["title"])),
+                "resumed" => break it,
+                _ => {}
+            }
+        };
+        assert_eq!((titles, &resumed["refused"]), (vec!["fire".to_owned()], &refused["refused"]));
+        assert_eq!(resumed["cursors"].as_array().unwrap().len(), 2);
+        for all in [json!(named), named[0].clone()] {
+            left.say(&json!({ "action": "resume", "after": all })).await;
+            let error = left.wait("error").await;
+            assert_eq!((&error["message"], &error["refused"]), (&refused["message"], &refused["refused"]));
+        }
+        // text that is no cursor could be any stream's: nothing is resumed
+        left.say(&json!({ "action": "resume", "after": [cursors[0], "nonsense"] })).await;
+        assert_eq!(left.wait("error").await["refused"], json!(["nonsense"]));
         // a member reads its groups over REST, and no others
         let token = world.token("jane", &["editors"]).await;
         for (path, want) in [

@@ -42,7 +42,7 @@ pub use clock::{in_seconds, since};
 pub use dice::Dice;
 use local::demo::{Keys, application};
 use local::{Options, Programs, Stack};
-pub use pictures::{jpeg, media, side_by_side};
+pub use pictures::{jpeg, media, noise, side_by_side};
 use receiver::Receiver;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;

@@ -26,6 +26,8 @@ struct Inner {
     cuts: Mutex<u32>,
     /// Records to answer the next calls with, before they are closed.
     closes: Mutex<Vec<Value>>,
+    /// How long the results of the next calls are, in bytes.
+    results: Mutex<Vec<usize>>,
     /// Whether the next negotiation is refused, as one that is asked too much does.
     busy: Mutex<bool>,
     opened: Mutex<u32>,
@@ -73,6 +75,11 @@ impl Hub {
     pub fn close(&self, error: &str, again: bool) {
         let record = json!({ "type": 7, "error": error, "allowReconnect": again });
         self.inner.closes.lock().expect("not poisoned").push(record);
+    }
+
+    /// The next call is completed with a text of so many bytes as its result.
+    pub fn result(&self, bytes: usize) {
+        self.inner.results.lock().expect("not poisoned").push(bytes);
     }
 
     /// The next negotiation is answered with 503, to come back in two seconds.
@@ -170,7 +177,8 @@ async fn talk(it: Arc<Inner>, mut socket: WebSocket) {
                     None => {
                         let target = record["target"].as_str().expect("a method").to_owned();
                         it.calls.lock().expect("not poisoned").push((target, record["arguments"][0].clone()));
-                        completion["result"] = json!("taken");
+                        let long = it.results.lock().expect("not poisoned").pop();
+                        completion["result"] = long.map_or(json!("taken"), |bytes| json!("a".repeat(bytes)));
                     }
                 }
                 if socket.send(Message::text(format!("{completion}{END}"))).await.is_err() {

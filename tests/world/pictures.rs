@@ -22,3 +22,14 @@ pub fn jpeg(picture: &image::DynamicImage) -> Vec<u8> {
     picture.write_to(&mut bytes, image::ImageFormat::Jpeg).expect("a JPEG");
     bytes.into_inner()
 }
+
+/// A square picture of noise, which no encoding makes small.
+pub fn noise(side: u32) -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223); // Numerical Recipes' generator
+        (state >> 24) as u8
+    };
+    let picture = image::RgbImage::from_fn(side, side, |_, _| image::Rgb([next(), next(), next()]));
+    jpeg(&image::DynamicImage::ImageRgb8(picture))
+}

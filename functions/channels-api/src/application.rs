@@ -7,7 +7,7 @@ use domain::application::{Application, Consent, Gift, Scope, may_give};
 use domain::id::{hex, sha256_hex};
 use domain::{AppId, from_millis, rfc3339};
 use entry::clock;
-use entry::http::{Body, Problem};
+use entry::http::{Body, Problem, ProblemType};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -125,7 +125,7 @@ pub(crate) async fn rotate(
 ) -> Result<Json<JwtKeyOut>, Problem> {
     may_give(&own, Gift::JwtKey).map_err(cannot_give)?;
     let until = clock::now() + it.seconds()?;
-    let missing = || Problem::new(StatusCode::NOT_FOUND, "no-such-application", "there is no such application");
+    let missing = || Problem::new(ProblemType::NoSuchApplication, "there is no such application");
     let mut application = state.table.application(app).await?.ok_or_else(missing)?;
     let private_key = hex(&clock::random::<64>());
     let old = std::mem::replace(&mut application.jwt_private_key_hash, sha256_hex(private_key.as_bytes()));

@@ -76,8 +76,8 @@ pub(crate) async fn read(
         },
         per_second: match form.text("maxPerSecond") {
             None => kept.and_then(|it| it.per_second),
-            Some("0") => None,
-            Some(_) => Some(form.number("MaxPerSecond", 1, 1, 1_000)?),
+            // 0 takes the limit away: any number of deliveries a second
+            Some(_) => Some(form.number("MaxPerSecond", 0, 0, 1_000)?).filter(|it| *it > 0),
         },
         every_progress: form.flag("EveryProgress", kept.is_some_and(|it| it.every_progress))?,
         unconfirmed: kind == Kind::Webhook && format == Format::Native && !confirmed,

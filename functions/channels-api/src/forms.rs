@@ -21,7 +21,7 @@ pub(crate) struct ChannelForm {
     /// An EventBridge pattern, as JSON text; `{}` takes it away
     #[schema(example = "{}")]
     filter: Option<String>,
-    /// Deliveries a second; 0 means any number
+    /// Deliveries a second at most; 0 takes the limit away
     #[schema(minimum = 0, maximum = 1000, example = 10)]
     max_per_second: Option<u32>,
     /// Progress is also told before all tasks are done

@@ -8,7 +8,7 @@ use domain::application::{ApiKey, Gift, Scope, api_key, may_give};
 use domain::id::sha256_hex;
 use domain::{from_millis, millis, rfc3339};
 use entry::clock;
-use entry::http::{Body, Problem};
+use entry::http::{Body, Problem, ProblemType};
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
@@ -200,12 +200,12 @@ pub(crate) async fn revoke(
 }
 
 fn no_such_key() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "no-such-key", "there is no such key")
+    Problem::new(ProblemType::NoSuchKey, "there is no such key")
 }
 
 pub(crate) fn cannot_give(lacking: Scope) -> Problem {
     let title = format!("the key lacks the scope {}, and cannot give it to another", lacking.name());
-    Problem::new(StatusCode::FORBIDDEN, "scope", title)
+    Problem::new(ProblemType::Scope, title)
 }
 
 /// Whether an application may have one key more. Those that have ended are not counted.

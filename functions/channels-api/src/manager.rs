@@ -1,12 +1,12 @@
 //! Who manages applications: the operator, and keys with the scope `keys`. Asked before anything else of a request.
 
 use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
 use domain::AppId;
 use domain::application::Scope;
 use entry::http::caller::matches;
-use entry::http::{Problem, Unknown, refused};
+use entry::http::{Problem, ProblemType, Unknown, refused};
 
 use crate::State;
 
@@ -34,7 +34,7 @@ impl FromRequestParts<State> for Manager {
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
         let named = RawPathParams::from_request_parts(parts, state).await.map_err(|it| Problem::internal(&it))?;
         let named: Option<AppId> = named.iter().find(|it| it.0 == "id").and_then(|it| it.1.parse().ok());
-        let missing = || Problem::new(StatusCode::NOT_FOUND, "no-such-application", "there is no such application");
+        let missing = || Problem::new(ProblemType::NoSuchApplication, "there is no such application");
         if parts.headers.contains_key("x-operator-key") {
             is_operator(state, &parts.headers)?;
             let there = state.table.application(named.ok_or_else(missing)?).await?.ok_or_else(missing)?;
@@ -51,9 +51,7 @@ fn is_operator(state: &State, headers: &HeaderMap) -> Result<(), Problem> {
         return Ok(());
     }
     Err(match state.callers.failed(headers) {
-        Unknown::Credentials => {
-            Problem::new(StatusCode::UNAUTHORIZED, "credentials", "send the operator's key as x-operator-key")
-        }
+        Unknown::Credentials => Problem::new(ProblemType::Credentials, "send the operator's key as x-operator-key"),
         other => refused(other),
     })
 }

@@ -83,7 +83,6 @@ pub(crate) async fn refresh(
 
 async fn application(state: &State, headers: &HeaderMap, form: &Form) -> Result<Application, Refusal> {
     let app = form.required("applicationId")?;
-    state.callers.guess(headers).map_err(refused)?;
     let wrong = || refused(state.callers.failed(headers));
     let app: AppId = app.parse().map_err(|_| wrong())?;
     state.table.application(app).await.map_err(Refusal::internal)?.ok_or_else(wrong)

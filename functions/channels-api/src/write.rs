@@ -22,7 +22,7 @@ use published::{Envelope, Refusal, Verb};
 /// Adds a webhook. Fields: `webHookUrl` (required), `retryCount` (0 to 20, by default 5), `exponentialBackoffFactor`
 /// (1.0 to 10.0, by default 2.0), `isActive`, `includeImageData`. Our additions: `format` (`adcreative`, or `native` for
 /// every type, after the receiver has answered its challenge), `types` (`item.*,scan.failed`), `filter` (an EventBridge
-/// pattern as JSON), `maxPerSecond` (1 to 1000), `everyProgress` (also before all tasks are done), `schedule` (`standard` for ten attempts over three days),
+/// pattern as JSON), `maxPerSecond` (1 to 1000; 0 takes the limit away), `everyProgress` (also before all tasks are done), `schedule` (`standard` for ten attempts over three days),
 /// `signingSecret` (`whsec_…`; made if absent). With the header `X-Extended: true` the answer shows that secret, this once.
 #[utoipa::path(post, path = "/api/v1/Notification/ChannelConfiguration/WebHook", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query), ("X-Extended" = Option<bool>, Header)),

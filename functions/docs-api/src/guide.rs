@@ -1,9 +1,9 @@
 //! The guide: pages in Markdown (`shared/docs`), out of the binary, shown as HTML.
 
 use axum::extract::Path;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use entry::http::{Problem, SAME_FOR_ALL};
+use entry::http::{Problem, ProblemType, SAME_FOR_ALL};
 use pulldown_cmark::{Options, Parser, html};
 
 /// Pages by their names, which are those of their files.
@@ -37,7 +37,7 @@ pub(crate) async fn list() -> Response {
 pub(crate) async fn show(Path(name): Path<String>) -> Response {
     match PAGES.iter().find(|it| it.0 == name) {
         Some((_, text)) => page(text),
-        None => Problem::new(StatusCode::NOT_FOUND, "no-such-page", "the guide has no such page").into_response(),
+        None => Problem::new(ProblemType::NoSuchPage, "the guide has no such page").into_response(),
     }
 }
 

@@ -3,10 +3,10 @@
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::Path;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use entry::http::{Problem, SAME_FOR_ALL};
+use entry::http::{Problem, ProblemType, SAME_FOR_ALL};
 
 use crate::guide;
 
@@ -18,7 +18,7 @@ async fn viewer(Path(path): Path<String>) -> Response {
     let config = std::sync::Arc::new(utoipa_swagger_ui::Config::from("/docs/openapi.json"));
     match utoipa_swagger_ui::serve(&path, config) {
         Ok(Some(file)) => same(&file.content_type, file.bytes.into_owned()),
-        _ => Problem::new(StatusCode::NOT_FOUND, "no-such-page", "there is no such page").into_response(),
+        _ => Problem::new(ProblemType::NoSuchPage, "there is no such page").into_response(),
     }
 }
 

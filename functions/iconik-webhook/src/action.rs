@@ -2,10 +2,9 @@
 
 use axum::Json;
 use axum::extract::{Path, State as Shared};
-use axum::http::StatusCode;
 use domain::order::IngestOrder;
 use entry::clock;
-use entry::http::Problem;
+use entry::http::{Problem, ProblemType};
 use iconik::payload::Action;
 use time::Duration;
 
@@ -24,11 +23,9 @@ pub(crate) async fn take(
     Payload(body): Payload,
 ) -> Result<Json<Taken>, Problem> {
     if name != "process" {
-        return Err(Problem::new(StatusCode::NOT_FOUND, "no-such-action", "the action is `process`"));
+        return Err(Problem::new(ProblemType::NoSuchAction, "the action is `process`"));
     }
-    let no_action = || {
-        Problem::new(StatusCode::BAD_REQUEST, "not-an-action", "the body is no custom action, or of an unknown context")
-    };
+    let no_action = || Problem::new(ProblemType::NotAnAction, "the body is no custom action, or of an unknown context");
     let action = Action::read(&body).ok_or_else(no_action)?;
     same_domain(&hook, &action.domain)?;
     let at = domain::millis(clock::now());

@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::id::sha256_hex;
-use entry::http::Problem;
+use entry::http::{Problem, ProblemType};
 use entry::{Remembered, clock};
 use table::{Hook, Table, TableError};
 
@@ -65,8 +65,7 @@ impl FromRequestParts<State> for Authentic {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Refused> {
-        let refused =
-            || Refused(Problem::new(StatusCode::UNAUTHORIZED, "secret", "the webhook's secret is missing or wrong"));
+        let refused = || Refused(Problem::new(ProblemType::Secret, "the webhook's secret is missing or wrong"));
         let secret = parts.headers.get(SECRET).and_then(|it| it.to_str().ok()).filter(|it| !it.is_empty());
         let found = state.hooks.find(secret.ok_or_else(refused)?).await;
         found.map_err(|it| Refused(Problem::internal(&it)))?.map(Self).ok_or_else(refused)
@@ -78,7 +77,7 @@ impl FromRequestParts<State> for Authentic {
 pub(crate) fn same_domain(hook: &Hook, domain: &str) -> Result<(), Problem> {
     match &hook.domain {
         Some(it) if it != domain => {
-            Err(Problem::new(StatusCode::FORBIDDEN, "domain", "the secret belongs to another Iconik domain"))
+            Err(Problem::new(ProblemType::Domain, "the secret belongs to another Iconik domain"))
         }
         _ => Ok(()),
     }

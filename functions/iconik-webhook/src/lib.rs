@@ -10,9 +10,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
 use entry::Queue;
-use entry::http::{Pages, Problem};
+use entry::http::{Pages, Problem, ProblemType};
 use serde::Serialize;
 use serde_json::Value;
 use table::Table;
@@ -94,12 +93,12 @@ impl<S: Send + Sync> FromRequest<S> for Payload {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let too_large = || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "a body has at most 1 MB");
+        let too_large = || Problem::new(ProblemType::TooLarge, "a body has at most 1 MB");
         let bytes = Bytes::from_request(request, state).await.map_err(|_| too_large())?;
         if bytes.len() > 1 << 20 {
             return Err(too_large());
         }
-        let not_json = |_| Problem::new(StatusCode::BAD_REQUEST, "not-json", "the body is no JSON");
+        let not_json = |_| Problem::new(ProblemType::NotJson, "the body is no JSON");
         serde_json::from_slice(&bytes).map(Self).map_err(not_json)
     }
 }

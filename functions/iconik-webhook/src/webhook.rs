@@ -2,10 +2,9 @@
 
 use axum::Json;
 use axum::extract::State as Shared;
-use axum::http::StatusCode;
 use domain::order::IngestOrder;
 use entry::clock;
-use entry::http::Problem;
+use entry::http::{Problem, ProblemType};
 use iconik::payload::{Event, Meaning};
 use time::Duration;
 
@@ -22,7 +21,7 @@ pub(crate) async fn take(
     Authentic(hook): Authentic,
     Payload(body): Payload,
 ) -> Result<Json<Taken>, Problem> {
-    let no_event = || Problem::new(StatusCode::BAD_REQUEST, "not-an-event", "the body is no event of Iconik's");
+    let no_event = || Problem::new(ProblemType::NotAnEvent, "the body is no event of Iconik's");
     let event = Event::read(&body).ok_or_else(no_event)?;
     same_domain(&hook, &event.domain)?;
     if hook.user.as_ref().is_some_and(|it| *it == event.user) {

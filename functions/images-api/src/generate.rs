@@ -11,6 +11,7 @@ use domain::item::Status;
 use domain::masking::masked;
 use domain::notification::is_name;
 use entry::clock;
+use entry::http::parse_number;
 use entry::secrets::process_url_field;
 use published::form::not_valid;
 use published::{Caller, Envelope, Form, Refusal};
@@ -42,7 +43,8 @@ pub(crate) async fn generate(
         return Err(Refusal::NoneActive(caller.app));
     }
     let kinds = form.required("RenderKind")?;
-    let kinds = render_kinds(kinds).ok_or_else(|| not_valid("RenderKind", kinds))?;
+    let sum = parse_number::<u32>(kinds).map(|it| it.to_string()); // or names
+    let kinds = render_kinds(sum.as_deref().unwrap_or(kinds)).ok_or_else(|| not_valid("RenderKind", kinds))?;
     let now = clock::now();
     let millis = u64::try_from(domain::millis(now)).unwrap_or_default();
     // they grow with time, so that the newest is found first

@@ -9,6 +9,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::image::{Format, Process, key};
 use domain::rfc3339;
+use entry::http::parse_number;
 use published::caller::{not_valid, required};
 use published::{Caller, Envelope, Refusal};
 use serde::Serialize;
@@ -113,31 +114,46 @@ pub(crate) async fn download(Shared(state): Shared<State>, caller: Caller) -> Re
     process.tasks.iter().find(|it| it.id == task && it.size.is_some()).ok_or_else(missing)?;
     let format = match caller.parameter("format") {
         None => process.format,
-        Some("0") => Format::Png,
-        Some("1") => Format::Jpeg,
-        Some("2") => return Err(Refusal::Field("format", "PDF is not made; ask for 0 (PNG) or 1 (JPEG).".to_owned())),
-        Some(other) => return Err(not_valid("format", other)),
+        Some(text) => match parse_number::<u8>(text) {
+            Ok(0) => Format::Png,
+            Ok(1) => Format::Jpeg,
+            Ok(2) => return Err(Refusal::Field("format", "PDF is not made; ask for 0 (PNG) or 1 (JPEG).".to_owned())),
+            _ => return Err(not_valid("format", text)),
+        },
     };
     let small = caller.parameter("lowResolution").is_some_and(|it| it.eq_ignore_ascii_case("true"));
-    let get = state.s3.get_object().bucket(&state.results).key(key(caller.app, id, task));
+    let stored = key(caller.app, id, task);
     let size = process.tasks.iter().find(|it| it.id == task).and_then(|it| it.size).unwrap_or_default();
-    if size > MOST_BYTES && !small && format == process.format {
-        let minutes = PresigningConfig::expires_in(LINK).map_err(Refusal::internal)?;
-        let link = get.presigned(minutes).await.map_err(Refusal::internal)?;
-        return Ok((StatusCode::FOUND, [(header::LOCATION, link.uri().to_owned())]).into_response());
+    let as_made = !small && format == process.format;
+    if as_made && size > MOST_BYTES {
+        return link(&state, &stored).await;
     }
-    let get = get.send().await;
-    let picture = match get {
+    let picture = match state.s3.get_object().bucket(&state.results).key(&stored).send().await {
         Ok(it) => it.body.collect().await.map_err(Refusal::internal)?.into_bytes(),
         Err(it) if it.as_service_error().is_some_and(|it| it.is_no_such_key()) => return Err(missing()),
         Err(it) => return Err(Refusal::internal(it)),
     };
-    let bytes = if small || format != process.format {
-        render::convert(&picture, format, small).map_err(Refusal::internal)?
-    } else {
-        picture.to_vec()
-    };
+    if as_made {
+        return Ok(([(header::CONTENT_TYPE, format.media_type())], picture).into_response());
+    }
+    let bytes = render::convert(&picture, format, small).map_err(Refusal::internal)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        // a PNG is larger than the JPEG that it was made from
+        let converted =
+            format!("{stored}.{}{}", format.media_type().rsplit('/').next().unwrap_or_default(), u8::from(small));
+        let put = state.s3.put_object().bucket(&state.results).key(&converted).content_type(format.media_type());
+        put.body(bytes.into()).send().await.map_err(Refusal::internal)?;
+        return link(&state, &converted).await;
+    }
     Ok(([(header::CONTENT_TYPE, format.media_type())], bytes).into_response())
+}
+
+/// A link to a picture that is too large for an answer.
+async fn link(state: &State, key: &str) -> Result<Response, Refusal> {
+    let minutes = PresigningConfig::expires_in(LINK).map_err(Refusal::internal)?;
+    let get = state.s3.get_object().bucket(&state.results).key(key);
+    let link = get.presigned(minutes).await.map_err(Refusal::internal)?;
+    Ok((StatusCode::FOUND, [(header::LOCATION, link.uri().to_owned())]).into_response())
 }
 
 async fn process(state: &State, caller: &Caller, id: &str) -> Result<Process, Refusal> {

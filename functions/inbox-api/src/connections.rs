@@ -9,7 +9,7 @@ use domain::notification::Stream;
 use domain::socket::{Connection, Protocol};
 use entry::clock;
 use entry::http::caller::Caller;
-use entry::http::{Body, Problem};
+use entry::http::{Body, Problem, ProblemType};
 use inbox::frame::Frame;
 use inbox::sending::Sent;
 use serde::{Deserialize, Serialize};
@@ -154,7 +154,7 @@ pub(crate) async fn say(
         }
         Sent::Busy(why) => {
             tracing::info!("a word to a connection was not taken: {why}");
-            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "the connection is slow; try again"))
+            Err(Problem::new(ProblemType::SlowConnection, "the connection is slow; try again"))
         }
     }
 }
@@ -163,7 +163,7 @@ pub(crate) async fn say(
 const MOST_ID: usize = 128;
 
 fn missing() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "no-such-connection", "there is no open connection of that id")
+    Problem::new(ProblemType::NoSuchConnection, "there is no open connection of that id")
 }
 
 /// A connection of the application, and of the user if one is named.

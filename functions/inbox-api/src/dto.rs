@@ -199,8 +199,7 @@ impl Sent {
     }
 
     pub(crate) fn refused(user: &str, why: &Problem) -> Self {
-        let field = why.field.as_ref().map(|it| format!("{it}: ")).unwrap_or_default();
-        let error = Some(format!("{field}{}", why.title));
+        let error = Some(why.detail.clone());
         Self { status: why.status, id: None, sequence: None, cursor: None, user: Some(user.to_owned()), error }
     }
 }

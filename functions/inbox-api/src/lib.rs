@@ -22,11 +22,10 @@ mod types;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use axum::http::StatusCode;
 use channels::socket::Posts;
 use domain::application::Scope;
 use domain::notification::{NAME_RULE, Stream, is_name};
-use entry::http::{Callers, Pages, Problem};
+use entry::http::{Callers, Pages, Problem, ProblemType};
 use inbox::sending::Lines;
 use table::Table;
 use utoipa::OpenApi;
@@ -64,7 +63,7 @@ pub(crate) fn group(name: &str) -> Result<Stream, Problem> {
 }
 
 pub(crate) fn busy() -> Problem {
-    Problem::new(StatusCode::CONFLICT, "busy", "the inbox is changing; try again")
+    Problem::new(ProblemType::Busy, "the inbox is changing; try again")
 }
 
 /// Runs the function until Lambda ends it.

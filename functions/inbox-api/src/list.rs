@@ -2,12 +2,11 @@
 
 use axum::Json;
 use axum::extract::{Path, State as Shared};
-use axum::http::StatusCode;
 use domain::AppId;
 use domain::inbox::{Entry, Marks};
 use domain::notification::{Notification, NotificationId, Place, Stream};
 use entry::clock;
-use entry::http::{Parameters, Problem};
+use entry::http::{Parameters, Problem, ProblemType};
 use inbox::escalation;
 use inbox::reading::{self, gap};
 use inbox::{CountsOut, Cursor, NotificationOut};
@@ -238,7 +237,7 @@ pub(crate) async fn get(
     Reader(app): Reader,
     Path((user, id)): Path<(String, String)>,
 ) -> Result<Json<NotificationOut>, Problem> {
-    let missing = || Problem::new(StatusCode::NOT_FOUND, "no-such-notification", "there is no notification of that id");
+    let missing = || Problem::new(ProblemType::NoSuchNotification, "there is no notification of that id");
     let id: NotificationId = id.parse().map_err(|()| missing())?;
     if id.stream != stream(&user)? {
         return Err(missing()); // another user's
@@ -279,7 +278,7 @@ pub(crate) async fn get_of_everyone(
 }
 
 async fn unmarked(state: &State, app: AppId, stream: &Stream, id: &str) -> Result<Json<NotificationOut>, Problem> {
-    let missing = || Problem::new(StatusCode::NOT_FOUND, "no-such-notification", "there is no notification of that id");
+    let missing = || Problem::new(ProblemType::NoSuchNotification, "there is no notification of that id");
     let id: NotificationId = id.parse().ok().filter(|it: &NotificationId| it.stream == *stream).ok_or_else(missing)?;
     let found = state.table.notification(app, &id).await?.ok_or_else(missing)?;
     Ok(Json(NotificationOut::new(app, &found, &Marks::default())))

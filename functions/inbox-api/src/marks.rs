@@ -2,10 +2,9 @@
 
 use axum::Json;
 use axum::extract::{Path, State as Shared};
-use axum::http::StatusCode;
 use domain::inbox::Change;
 use entry::clock;
-use entry::http::{Body, Problem};
+use entry::http::{Body, Problem, ProblemType};
 use inbox::marking::NotMarked;
 use inbox::{CountsOut, marking};
 use serde::Deserialize;
@@ -48,7 +47,7 @@ pub(crate) async fn mark(
     match marking::apply(&state.table, app, &user, it.change, &spans, clock::now()).await {
         Err(TableError::Full { .. }) => {
             let title = "too many separate marks; mark everything up to a cursor";
-            Err(Problem::new(StatusCode::CONFLICT, "full", title))
+            Err(Problem::new(ProblemType::Full, title))
         }
         counts => Ok(Json(counts?.ok_or_else(busy)?.into())),
     }

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use domain::AppId;
 use domain::id::sha256_hex;
 use entry::clock;
-use entry::http::Problem;
+use entry::http::{Problem, ProblemType};
 use table::{Once, Table};
 
 /// After this time a request that gave no answer is taken for dead, and its key for free.
@@ -45,12 +45,12 @@ pub(crate) async fn begin(
     };
     if there.body != body {
         let title = "the key was used with another body";
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key", title));
+        return Err(Problem::new(ProblemType::IdempotencyKey, title));
     }
     match &there.answer {
         Some(answer) => Ok(Err(respond(answer.clone(), true))),
         None if there.at + DEAD > since => {
-            Err(Problem::new(StatusCode::CONFLICT, "in-flight", "a request with this key is under way"))
+            Err(Problem::new(ProblemType::InFlight, "a request with this key is under way"))
         }
         None => Ok(Ok(Keyed { write_id, since: there.at, again: true, key: Some((key, there)) })),
     }

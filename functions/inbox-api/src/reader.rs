@@ -1,12 +1,12 @@
 //! Who reads and marks: an application with its key pair or its own token, or a user with a token, in its own inbox and its groups.
 
 use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
 use domain::AppId;
 use domain::socket::Member;
 use entry::http::caller::Caller;
-use entry::http::{Callers, Problem, TICKET, bearer, named, refused, speaks_for_all};
+use entry::http::{Callers, Problem, ProblemType, TICKET, bearer, named, refused, speaks_for_all};
 
 use crate::State;
 
@@ -33,7 +33,7 @@ impl FromRequestParts<State> for Reader {
         if own {
             Ok(Self(member.app))
         } else {
-            Err(Problem::new(StatusCode::FORBIDDEN, "not-yours", "the token is for another user"))
+            Err(Problem::new(ProblemType::NotYours, "the token is for another user"))
         }
     }
 }

@@ -7,7 +7,7 @@ use domain::AppId;
 use domain::notification::{Notification, NotificationId};
 use entry::clock;
 use entry::http::caller::Caller;
-use entry::http::{Body, Problem};
+use entry::http::{Body, Problem, ProblemType};
 use inbox::NotificationOut;
 use serde_json::Value;
 use table::{Revised, TableError};
@@ -67,7 +67,7 @@ fn own(user: &str, id: &str) -> Result<NotificationId, Problem> {
 }
 
 fn missing() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "no-such-notification", "there is no notification of that id")
+    Problem::new(ProblemType::NoSuchNotification, "there is no notification of that id")
 }
 
 async fn revise(

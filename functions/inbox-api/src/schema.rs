@@ -92,7 +92,7 @@ mod tests {
         }
         for (it, at) in bad {
             let why = schema.fits(it).unwrap_err();
-            assert_eq!((why.status, why.field.as_deref()), (422, Some(*at)), "{it}: {}", why.title);
+            assert_eq!((why.status, why.field.as_deref()), (422, Some(*at)), "{it}: {}", why.detail);
         }
     }
 
@@ -138,7 +138,8 @@ mod tests {
             "anyOf": [{ "items": { "$ref": "#/$defs/list" } }, { "items": { "$ref": "#/$defs/list" } }] } } });
         let list = |levels| json!({ "a": (0..levels).fold(json!(1), |it, _| json!([it])) });
         check(&twice, &[list(5)], &[(list(60), "schema")]);
-        let title = Schema::new(&twice).unwrap_or_else(|why| panic!("{why}")).fits(&list(60)).unwrap_err().title;
+        let title =
+            Schema::new(&twice).unwrap_or_else(|why| panic!("{why}")).fits(&list(60)).unwrap_err().reason().to_owned();
         assert!(title.starts_with("work: "), "{title}");
     }
 

@@ -9,7 +9,7 @@ use domain::inbox::{Change, Marks, UPDATED, is_change};
 use domain::notification::{Notification, NotificationId, Stream};
 use entry::clock;
 use entry::http::caller::Caller;
-use entry::http::json::whole;
+use entry::http::whole;
 use entry::http::{Body, Parameters, Problem, acts_for};
 use inbox::reading::unread;
 use inbox::shown::SEED_TIME;
@@ -74,7 +74,7 @@ pub(crate) async fn create(
         Value::String(it) => it.clone(),
         it => whole(it).ok_or_else(|| Problem::invalid("user_id", "a whole number or a text"))?.to_string(),
     };
-    let stream = stream(&user).map_err(|it| Problem::invalid("user_id", it.title))?;
+    let stream = stream(&user).map_err(|it| Problem::invalid("user_id", it.reason()))?;
     let now = clock::now();
     let news = NotificationIn::plain(it.title, it.description, it.identifier).news(now)?;
     let news_data = (news.kind.clone(), news.data.clone());

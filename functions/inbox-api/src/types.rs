@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use domain::AppId;
 use entry::Remembered;
 use entry::http::caller::Caller;
-use entry::http::{Body, Problem};
+use entry::http::{Body, Problem, ProblemType};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use table::Table;
@@ -195,6 +195,6 @@ pub(crate) async fn delete(
     if is_type(&kind) && state.table.delete_type(app, &kind).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
-        Err(Problem::new(StatusCode::NOT_FOUND, "no-such-type", "the type has no schema"))
+        Err(Problem::new(ProblemType::NoSuchType, "the type has no schema"))
     }
 }

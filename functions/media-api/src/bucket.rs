@@ -10,7 +10,7 @@ use domain::order::ScanOrder;
 use domain::{AppId, BucketId};
 use entry::clock;
 use entry::http::caller::Caller;
-use entry::http::{Body, Parameters, Problem};
+use entry::http::{Body, Parameters, Problem, ProblemType};
 use serde::{Deserialize, Serialize};
 use time::Duration;
 use utoipa::{IntoParams, ToSchema};
@@ -20,7 +20,7 @@ use crate::dto::Page;
 use dto::{BucketIn, BucketOut};
 
 fn missing() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "no-such-bucket", "there is no bucket of that id")
+    Problem::new(ProblemType::NoSuchBucket, "there is no bucket of that id")
 }
 
 async fn find(state: &State, app: AppId, id: &str) -> Result<Bucket, Problem> {

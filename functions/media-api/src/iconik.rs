@@ -7,7 +7,7 @@ use domain::order::{Ingest, IngestOrder};
 use domain::{AppId, from_millis, rfc3339};
 use entry::clock;
 use entry::http::caller::Caller;
-use entry::http::{Body, Problem};
+use entry::http::{Body, Problem, ProblemType};
 use serde::{Deserialize, Serialize};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
@@ -149,5 +149,5 @@ async fn set_up(state: &State, app: AppId) -> Result<(), Problem> {
         return Ok(());
     }
     let title = "put iconik_url, iconik_app_id and iconik_access_token into the settings, and `iconik` among `system`";
-    Err(Problem::new(StatusCode::CONFLICT, "iconik-not-set-up", title))
+    Err(Problem::new(ProblemType::IconikNotSetUp, title))
 }

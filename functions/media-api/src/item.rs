@@ -12,7 +12,7 @@ use domain::processing;
 use domain::{AppId, ItemId, cursor};
 use entry::clock;
 use entry::http::caller::Caller;
-use entry::http::{Parameters, Problem};
+use entry::http::{Parameters, Problem, ProblemType};
 use serde::Deserialize;
 use serde_json::Value;
 use table::{Committed, PageCursor, Wanted};
@@ -24,7 +24,7 @@ use crate::State;
 use crate::dto::{ItemOut, Page};
 
 fn missing() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "no-such-item", "there is no item of that id")
+    Problem::new(ProblemType::NoSuchItem, "there is no item of that id")
 }
 
 async fn find(state: &State, app: AppId, id: &str) -> Result<Item, Problem> {
@@ -148,7 +148,7 @@ pub(crate) async fn reprocess(
             return Ok((StatusCode::ACCEPTED, Json(ItemOut::new(&plan.item))));
         }
     }
-    Err(Problem::new(StatusCode::CONFLICT, "busy", "the item is changing; try again"))
+    Err(Problem::new(ProblemType::Busy, "the item is changing; try again"))
 }
 
 /// The picture, or for a video a frame per track, with the boxes drawn.
@@ -160,7 +160,7 @@ pub(crate) async fn preview(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let item = find(&state, app, &id).await?;
-    let none = || Problem::new(StatusCode::NOT_FOUND, "no-preview", "the item has no result yet");
+    let none = || Problem::new(ProblemType::NoPreview, "the item has no result yet");
     let key = item.results.ok_or_else(none)?.preview;
     let bytes = stored(&state, &key).await?;
     Ok(([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "private, max-age=60")], bytes).into_response())

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State as Shared;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use domain::AppId;
 use domain::address::{Allowed, judge_endpoint};
 use domain::application::{Gift, Scope, may_give};
@@ -15,7 +15,7 @@ use domain::settings::{Settings, iconik_host, tidied};
 use domain::settings_secret::SettingsSecret;
 use entry::clock;
 use entry::http::caller::Caller;
-use entry::http::{Body, Problem, refused};
+use entry::http::{Body, Problem, ProblemType, refused};
 use entry::secrets::{ICONIK_SECRET, settings_field};
 use serde::{Deserialize, Serialize};
 use table::Hook;
@@ -319,7 +319,7 @@ fn address(field: &str, text: &Option<String>, allowed: &Allowed) -> Result<Opti
 
 fn cannot_give(lacking: Scope) -> Problem {
     let title = format!("the key lacks the scope {}, and cannot give it to an issuer's tokens", lacking.name());
-    Problem::new(StatusCode::FORBIDDEN, "scope", title)
+    Problem::new(ProblemType::Scope, title)
 }
 
 /// Keeps the row that finds the application by its webhooks' secret; with `renew` a new one is made. A secret that is

@@ -1,5 +1,6 @@
 //! What a user does on a socket, in whatever protocol: resume, acknowledge, mark.
 
+use domain::AppId;
 use domain::inbox::{Change, Marks};
 use domain::notification::{Place, Stream};
 use domain::socket::Connection;
@@ -8,7 +9,7 @@ use inbox::frame::Frame;
 use inbox::reading::{Later, later, state};
 use inbox::sending::Sent;
 use inbox::shown::path;
-use inbox::{CountsOut, Cursor, marking};
+use inbox::{CountsOut, Cursor, WrongCursor, marking};
 use serde::Deserialize;
 use table::TableError;
 use time::OffsetDateTime;
@@ -17,6 +18,9 @@ use crate::handler::{Parts, Trouble};
 
 /// Notifications of one stream that one `resume` tells at most: so many fit well into an invocation.
 const MOST: usize = 1_000;
+/// Refused cursors that are named at most, and their letters.
+const MOST_NAMED: usize = 50;
+const MOST_LETTERS: usize = 512;
 /// A device's name at most.
 const MOST_DEVICE: usize = 64;
 
@@ -43,29 +47,58 @@ impl Cursors {
 /// What a user did wrong, as it is told.
 pub(crate) type Refused = String;
 
-/// From where on each of a connection's streams is wanted; `None`: from now on.
+/// From where on each of a connection's streams is wanted.
+pub(crate) struct Places {
+    /// `None`: from now on.
+    streams: Vec<(Stream, Option<Place>)>,
+    /// Cursors of streams that are not the connection's.
+    pub(crate) refused: Vec<String>,
+}
+
+/// Cursors with which nothing can be resumed.
+pub(crate) struct WrongCursors {
+    pub(crate) why: WrongCursor,
+    pub(crate) refused: Vec<String>,
+}
+
+/// Reads from where on a connection's streams are wanted. A cursor of another stream among good ones is set aside: the
+/// user may have left a group meanwhile, and misses nothing of the others. Text that is no cursor could be any stream's,
+/// so that nothing is resumed: a recovery is complete or refused (realtime, R-2).
 pub(crate) async fn places(
     parts: &Parts,
     connection: &Connection,
     cursors: &Cursors,
     device: Option<&str>,
-) -> Result<Result<Vec<(Stream, Option<Place>)>, Refused>, Trouble> {
-    let (app, streams) = (connection.member.app, connection.streams());
-    let mut places: Vec<(Stream, Option<Place>)> = streams.iter().map(|it| (it.clone(), None)).collect();
-    for token in cursors.list() {
-        match Cursor::among(token, app, &streams) {
-            Ok((stream, place)) => {
-                if let Some(it) = places.iter_mut().find(|it| it.0 == stream) {
-                    it.1 = Some(place);
-                }
-            }
-            Err(why) => return Ok(Err(why.to_string())),
-        }
-    }
-    if let (Some(device), [(Stream::User(user), place @ None), ..]) = (device, places.as_mut_slice()) {
+) -> Result<Result<Places, WrongCursors>, Trouble> {
+    let app = connection.member.app;
+    let mut places = match placed(app, connection.streams(), cursors) {
+        Ok(it) => it,
+        Err(wrong) => return Ok(Err(wrong)),
+    };
+    if let (Some(device), [(Stream::User(user), place @ None), ..]) = (device, places.streams.as_mut_slice()) {
         *place = parts.table.acked(app, user, device).await?;
     }
     Ok(Ok(places))
+}
+
+fn placed(app: AppId, streams: Vec<Stream>, cursors: &Cursors) -> Result<Places, WrongCursors> {
+    let mut places = Places { streams: streams.iter().map(|it| (it.clone(), None)).collect(), refused: Vec::new() };
+    for token in cursors.list() {
+        match Cursor::among(token, app, &streams) {
+            Ok((stream, place)) => {
+                places.streams.iter_mut().filter(|it| it.0 == stream).for_each(|it| it.1 = Some(place));
+            }
+            Err(WrongCursor::Foreign) if places.refused.len() < MOST_NAMED && !places.refused.contains(token) => {
+                places.refused.push(token.clone());
+            }
+            Err(WrongCursor::Foreign) => {}
+            Err(why) => return Err(WrongCursors { why, refused: vec![token.chars().take(MOST_LETTERS).collect()] }),
+        }
+    }
+    if !places.refused.is_empty() && places.streams.iter().all(|it| it.1.is_none()) {
+        return Err(WrongCursors { why: WrongCursor::Foreign, refused: places.refused });
+    }
+    Ok(places)
 }
 
 /// Tells what follows these places, then makes the connection live, then tells what came meanwhile. Answers the last frame:
@@ -74,10 +107,11 @@ pub(crate) async fn resume(
     parts: &Parts,
     now: OffsetDateTime,
     connection: &Connection,
-    mut places: Vec<(Stream, Option<Place>)>,
+    places: Places,
     tell: impl AsyncFn(Frame) -> Result<Sent, Trouble>,
 ) -> Result<Frame, Trouble> {
     let app = connection.member.app;
+    let Places { streams: mut places, refused } = places;
     let marks = parts.table.marks(app, &connection.member.user).await?;
     for (stream, place) in &mut places {
         if place.is_none() {
@@ -125,7 +159,7 @@ pub(crate) async fn resume(
         tell(Frame::marks(user, &marks, counts)).await?;
     }
     let cursors = places.iter().filter_map(|(stream, it)| it.map(|it| Cursor::at(app, stream, it))).collect();
-    Ok(Frame::Resumed { cursors, more })
+    Ok(Frame::Resumed { cursors, more, refused })
 }
 
 /// Keeps how far a device has come.
@@ -181,4 +215,36 @@ pub(crate) async fn heads(parts: &Parts, connection: &Connection) -> Result<Vec<
         }
     }
     Ok(cursors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_of_another_stream_is_set_aside_and_the_others_count() {
+        let (app, stranger) = (AppId::random([1; 16]), AppId::random([2; 16]));
+        let (user, left) = (Stream::User("jane".into()), Stream::Group("left".into()));
+        let place = Place { epoch: 1, sequence: 7 };
+        let streams = || vec![user.clone(), Stream::Everyone];
+        let at = |app: AppId, stream: &Stream| Cursor::at(app, stream, place);
+        let (own, foreign, other) = (at(app, &user), at(app, &left), at(stranger, &user));
+        let many = |all: &[&String]| Cursors::Many(all.iter().map(|it| (*it).clone()).collect());
+        let read = |cursors: &Cursors| placed(app, streams(), cursors).map(|it| (it.streams, it.refused));
+        let resumed = vec![(user.clone(), Some(place)), (Stream::Everyone, None)];
+        for (cursors, refused) in [
+            (many(&[&own]), vec![]),
+            (many(&[&own, &foreign]), vec![foreign.clone()]),
+            (many(&[&foreign, &other, &own, &foreign]), vec![foreign.clone(), other.clone()]),
+        ] {
+            assert_eq!(read(&cursors).ok(), Some((resumed.clone(), refused)));
+        }
+        // nothing is left to resume from: the error, as ever
+        for cursors in [Cursors::One(foreign.clone()), many(&[&foreign])] {
+            let Err(wrong) = read(&cursors) else { panic!("{cursors:?} is taken") };
+            assert_eq!((wrong.why, wrong.refused), (WrongCursor::Foreign, vec![foreign.clone()]));
+        }
+        let Err(wrong) = read(&many(&[&own, &"nonsense".to_owned()])) else { panic!("it is taken") };
+        assert!(matches!(wrong.why, WrongCursor::NotACursor(_)) && wrong.refused == ["nonsense"]);
+    }
 }

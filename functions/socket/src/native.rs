@@ -3,6 +3,7 @@
 use domain::inbox::Change;
 use domain::millis;
 use domain::socket::{Connection, Protocol};
+use inbox::WrongCursor;
 use inbox::frame::Frame;
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -70,10 +71,15 @@ async fn answer(
         }
         Action::Resume { after, device } => {
             match actions::places(parts, connection, &after, device.as_deref()).await? {
-                Err(why) => vec![error(Some("resume"), why)],
+                Err(wrong) => vec![refused_cursors(wrong.why.to_string(), wrong.refused)],
                 Ok(places) => {
                     let tell =
                         async |frame: Frame| Ok(parts.lines.post(&connection.id, &frame.texts(Protocol::Native)).await);
+                    if !places.refused.is_empty() {
+                        // also for clients that know no `refused` in the answer
+                        let why = WrongCursor::Foreign.to_string();
+                        tell(refused_cursors(why, places.refused.clone())).await?;
+                    }
                     vec![actions::resume(parts, now, connection, places, tell).await?]
                 }
             }
@@ -94,5 +100,9 @@ async fn answer(
 }
 
 fn error(action: Option<&str>, message: String) -> Frame {
-    Frame::Error { action: action.map(str::to_owned), message }
+    Frame::Error { action: action.map(str::to_owned), message, refused: Vec::new() }
+}
+
+fn refused_cursors(message: String, refused: Vec<String>) -> Frame {
+    Frame::Error { action: Some("resume".to_owned()), message, refused }
 }

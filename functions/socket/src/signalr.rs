@@ -238,7 +238,7 @@ async fn call(
             };
             let places = match actions::places(parts, connection, &cursors, text(1)).await? {
                 Ok(it) => it,
-                Err(why) => return Ok(Err(why)),
+                Err(wrong) => return Ok(Err(wrong.why.to_string())),
             };
             let tell = async |frame: Frame| tell(parts, now, connection, &frame.texts(Protocol::SignalR)).await;
             let resumed = actions::resume(parts, now, connection, places, tell).await?;

@@ -1,6 +1,8 @@
 //! A customer's SignalR hub is called: negotiate, one WebSocket, handshake, invocation, completion (channel API,
 //! section 8.2). The connection is kept for the next calls while it is fresh.
 
+mod records;
+
 use std::time::{Duration, Instant};
 
 use domain::address::{Allowed, judge, origin};
@@ -8,6 +10,7 @@ use domain::delivery::Outcome;
 use futures_util::{SinkExt, StreamExt};
 use guard::{Shutter, Wire, WireError};
 use reqwest::header::{AUTHORIZATION, HeaderMap};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio_tungstenite::WebSocketStream;
@@ -17,16 +20,15 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message as Frame};
 use url::Url;
 
+use self::records::{END, MOST_BYTES, Record, Records};
 use crate::kept::{Kept, Slot};
 use crate::message::{Message, Sent};
 use crate::webhook::FOR_THE_RECORD;
 
-/// The end of a record.
-const END: char = '\u{1e}';
 /// A server closes after 15 to 30 seconds of silence: a link that was idle for longer than this is made anew.
 const FRESH: Duration = Duration::from_secs(10);
-/// What a hub may send us in one message, and how much of a negotiation is read.
-const MOST_BYTES: usize = 1 << 20;
+/// How much of a negotiation is read.
+const MOST_NEGOTIATION: usize = 1 << 20;
 /// A negotiation may point to another server, which may point to another one; so often.
 const REDIRECTS: usize = 3;
 
@@ -47,8 +49,7 @@ pub struct Receiver {
 /// An open connection.
 struct Link {
     socket: WebSocketStream<Wire>,
-    /// What came behind the last record that was read.
-    rest: String,
+    records: Records,
     calls: u64,
     used: Instant,
     _shutter: Shutter,
@@ -62,11 +63,16 @@ impl Hubs {
     /// One attempt. A connection that has died meanwhile is made anew, once.
     pub async fn send(&self, to: &Receiver, message: &Message, sent_at: OffsetDateTime) -> Sent {
         let call = async |slot: &mut Slot<Link>| -> Sent {
-            if let Some(mut link) = slot.link.take().filter(|it| it.used.elapsed() < FRESH)
-                && let Ok(sent) = link.call(to, message).await
-            {
-                slot.link = Some(link);
-                return sent;
+            if let Some(mut link) = slot.link.take().filter(|it| it.used.elapsed() < FRESH) {
+                match link.call(to, message).await {
+                    Ok(sent) => {
+                        slot.link = Some(link);
+                        return sent;
+                    }
+                    // it has been called: the next attempt is the schedule's
+                    Err(it @ Broken::TooLong) => return rejected(&it).into(),
+                    Err(_) => {} // it died meanwhile
+                }
             }
             let mut link = match self.open(to, sent_at).await {
                 Ok(link) => link,
@@ -77,7 +83,7 @@ impl Hubs {
                     slot.link = Some(link);
                     sent
                 }
-                Err(it @ Broken::Told(_)) => Outcome::Rejected { why: it.to_string() }.into(),
+                Err(it @ (Broken::Told(_) | Broken::TooLong)) => rejected(&it).into(),
                 Err(error) => unreachable(format!("the connection broke: {error}")).into(),
             }
         };
@@ -107,16 +113,16 @@ impl Hubs {
             }
             it => unreachable(format!("no WebSocket: {it}")).into(),
         })?;
-        let mut link = Link { socket, rest: String::new(), calls: 0, used: Instant::now(), _shutter: shutter };
+        let mut link = Link { socket, records: Records::default(), calls: 0, used: Instant::now(), _shutter: shutter };
         let hello = json!({ "protocol": "json", "version": 1 }).to_string();
         let broken = |it: Broken| match it {
-            it @ Broken::Told(_) => Outcome::Rejected { why: it.to_string() },
+            it @ (Broken::Told(_) | Broken::TooLong) => rejected(&it),
             it => unreachable(format!("no handshake: {it}")),
         };
         link.write(&hello).await.map_err(broken)?;
-        let answer = link.record().await.map_err(broken)?;
-        match answer["error"].as_str() {
-            Some(error) => Err(Outcome::Rejected { why: format!("handshake: {}", shortened(error)) }.into()),
+        let refused = link.record(|answer| answer.error()).await.map_err(broken)?;
+        match refused {
+            Some(error) => Err(Outcome::Rejected { why: format!("handshake: {}", shortened(&error)) }.into()),
             None => Ok(link),
         }
     }
@@ -140,7 +146,7 @@ impl Hubs {
             let whole = tokio::time::timeout(if status == 200 { guard::TOTAL } else { FOR_THE_RECORD }, async {
                 while let Some(chunk) = answer.chunk().await? {
                     body.extend_from_slice(&chunk);
-                    if body.len() > MOST_BYTES {
+                    if body.len() > MOST_NEGOTIATION {
                         break;
                     }
                 }
@@ -151,7 +157,7 @@ impl Hubs {
                 _ if status != 200 => return Err(Sent::answered(outcome, &body)),
                 Ok(Err(error)) => return Err(crate::webhook::unreachable(&error).into()),
                 Err(_) => return Err(unreachable("the negotiation does not end".to_owned()).into()),
-                Ok(Ok(())) if body.len() > MOST_BYTES => {
+                Ok(Ok(())) if body.len() > MOST_NEGOTIATION => {
                     return Err(unreachable("the negotiation is too large".to_owned()).into());
                 }
                 Ok(Ok(())) => {}
@@ -190,6 +196,11 @@ enum Broken {
     Told(String),
     #[error("it sent something that is no record")]
     NoRecord,
+    /// What it answered cannot be known; it may have taken the message.
+    #[error(
+        "the hub sent a message of more than {MOST_BYTES} bytes, which is not read: it may have taken the notification"
+    )]
+    TooLong,
 }
 
 impl Link {
@@ -205,19 +216,21 @@ impl Link {
             return Err(self.told().await.unwrap_or(error));
         }
         loop {
-            let record = self.record().await?;
-            match record["type"].as_u64() {
-                Some(3) if record["invocationId"] == id.as_str() => {
-                    self.used = Instant::now();
-                    let outcome = match record["error"].as_str() {
-                        Some(error) => Outcome::Rejected { why: format!("the hub answered: {}", shortened(error)) },
+            let answer = self.record(|record| match record.kind {
+                Some(3) if record.invocation_id.as_ref().is_some_and(|it| *it == id.as_str()) => {
+                    let outcome = match record.error() {
+                        Some(error) => Outcome::Rejected { why: format!("the hub answered: {}", shortened(&error)) },
                         None => Outcome::Confirmed,
                     };
-                    let result = record.get("result").map(Value::to_string).unwrap_or_default();
-                    return Ok(Sent::answered(outcome, result.as_bytes()));
+                    let result = record.result.map_or("", RawValue::get);
+                    Some(Ok(Sent::answered(outcome, result.as_bytes())))
                 }
-                Some(7) => return Err(closed(&record)),
-                _ => {} // pings, and calls that are not for us
+                Some(7) => Some(Err(closed(record))),
+                _ => None, // pings, and calls that are not for us
+            });
+            if let Some(answer) = answer.await? {
+                self.used = Instant::now();
+                return answer;
             }
         }
     }
@@ -225,10 +238,10 @@ impl Link {
     /// What the hub said before a connection ended that takes nothing more.
     async fn told(&mut self) -> Option<Broken> {
         loop {
-            match self.record().await {
-                Ok(record) if record["type"] == 7 => return Some(closed(&record)),
-                Ok(_) => {}
-                Err(it @ Broken::Told(_)) => return Some(it),
+            match self.record(|record| (record.kind == Some(7)).then(|| closed(record))).await {
+                Ok(Some(closed)) => return Some(closed),
+                Ok(None) => {}
+                Err(it @ (Broken::Told(_) | Broken::TooLong)) => return Some(it),
                 Err(_) => return None,
             }
         }
@@ -239,40 +252,44 @@ impl Link {
         self.socket.send(frame).await.map_err(|it| Broken::Socket(Box::new(it)))
     }
 
-    /// The next record; one can be spread over frames, and one frame can hold many.
-    async fn record(&mut self) -> Result<Value, Broken> {
+    /// Reads the next record.
+    async fn record<T>(&mut self, read: impl FnOnce(&Record) -> T) -> Result<T, Broken> {
         loop {
-            if let Some((record, rest)) = self.rest.split_once(END) {
+            if let Some(record) = self.records.next() {
                 let record = serde_json::from_str(record).map_err(|_| Broken::NoRecord)?;
-                self.rest = rest.to_owned();
-                return Ok(record);
+                return Ok(read(&record));
             }
             match self.socket.next().await {
-                Some(Ok(Frame::Text(text))) => self.rest.push_str(&text),
+                Some(Ok(Frame::Text(text))) => self.records.push(&text),
                 Some(Ok(Frame::Close(Some(it)))) if it.code != CloseCode::Normal || !it.reason.is_empty() => {
                     let reason = shortened(&it.reason);
                     return Err(Broken::Told(format!("the hub closed the connection: {} {reason}", it.code)));
                 }
                 Some(Ok(Frame::Close(_))) | None => return Err(Broken::Closed),
                 Some(Ok(_)) => {}
+                Some(Err(SocketError::Capacity(_))) => return Err(Broken::TooLong),
                 Some(Err(error)) => return Err(Broken::Socket(Box::new(error))),
             }
-            if self.rest.len() > MOST_BYTES {
-                return Err(Broken::NoRecord);
+            if self.records.is_too_long() {
+                return Err(Broken::TooLong);
             }
         }
     }
 }
 
+fn rejected(why: &Broken) -> Outcome {
+    Outcome::Rejected { why: why.to_string() }
+}
+
 /// A Close message (SignalR's hub protocol, "Close Message Encoding"): why, and whether the hub would have us back. We try
 /// again by the channel's schedule all the same: it is another message's turn, perhaps another day.
-fn closed(record: &Value) -> Broken {
-    let again = match record["allowReconnect"].as_bool() {
+fn closed(record: &Record) -> Broken {
+    let again = match record.allow_reconnect {
         Some(again) => format!(" (allowReconnect: {again})"),
         None => String::new(),
     };
-    match record["error"].as_str() {
-        Some(error) => Broken::Told(format!("the hub closed the connection: {}{again}", shortened(error))),
+    match record.error() {
+        Some(error) => Broken::Told(format!("the hub closed the connection: {}{again}", shortened(&error))),
         None => Broken::Told(format!("the hub closed the connection without a reason{again}")),
     }
 }

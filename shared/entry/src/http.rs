@@ -13,12 +13,12 @@ pub mod problem;
 mod query;
 mod rule;
 pub mod token;
+mod whole;
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use lambda_http::{Adapter, Request, Service, service_fn};
 use lambda_runtime::LambdaEvent;
@@ -34,17 +34,17 @@ pub use caller::{Callers, Granted, Unknown, bearer, named, refused, speaks_for_a
 pub use front::SAME_FOR_ALL;
 pub use json::Body;
 pub use pages::{Listed, Pages};
-pub use problem::Problem;
+pub use problem::{Problem, ProblemType};
 pub use query::Parameters;
+pub use whole::{parse_number, whole};
 
 impl Start {
     /// Serves a router. Paths are the API's own, without a stage; a route or method that is not there is a problem.
     /// `pages` says which pages at other origins may read the answers.
     pub async fn http(mut self, router: Router, pages: Pages) -> Result<(), Error> {
         self.ready()?;
-        let missing = async || Problem::new(StatusCode::NOT_FOUND, "no-such-route", "there is no such route");
-        let method =
-            async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "the route does not know this method");
+        let missing = async || Problem::new(ProblemType::NoSuchRoute, "there is no such route");
+        let method = async || Problem::new(ProblemType::Method, "the route does not know this method");
         let (meter, pages) = (&self.meter, Arc::new(pages));
         let router = &router.fallback(missing).method_not_allowed_fallback(method);
         let handle = async |event: LambdaEvent<Value>| {

@@ -22,7 +22,13 @@ pub enum Frame {
     /// Notifications of one stream, oldest first.
     Notifications { stream: String, items: Vec<NotificationOut> },
     /// Everything that followed the cursors that were given has been told, unless `more`: resume again from these.
-    Resumed { cursors: Vec<String>, more: bool },
+    /// `refused` are those that are of no stream of this connection, such as a group that the user has left.
+    Resumed {
+        cursors: Vec<String>,
+        more: bool,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        refused: Vec<String>,
+    },
     /// What follows a cursor is not all kept. Everything behind `from` is; what came before is read at `href`.
     Gap { stream: String, from: Option<String>, href: String },
     /// What was done with the inbox, on whatever device: these sets replace the ones before, if `revision` is higher.
@@ -37,8 +43,13 @@ pub enum Frame {
     Reconnect { after_ms: u64 },
     /// How an action went that gives no other answer.
     Done { action: String, counts: Option<CountsOut> },
-    /// An action that could not be.
-    Error { action: Option<String>, message: String },
+    /// An action that could not be, or not with these cursors.
+    Error {
+        action: Option<String>,
+        message: String,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        refused: Vec<String>,
+    },
 }
 
 impl Frame {

@@ -12,6 +12,8 @@ use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
 use crate::bucket_index::{Entry, Index, modified};
+use crate::cors::{self, Asked};
+use crate::template::Model;
 use crate::{StackError, sqs};
 
 /// The service.
@@ -22,14 +24,14 @@ pub(crate) struct Buckets {
     writing: Arc<tokio::sync::Mutex<()>>,
 }
 
-/// Serves buckets below a folder; answers the URL.
+/// Serves a template's buckets below a folder, with their CORS rules; answers the URL.
 pub(crate) fn start(
     listener: tokio::net::TcpListener,
     root: &Path,
     file: &Path,
-    names: &[String],
+    model: &Model,
 ) -> Result<(String, tokio::task::JoinHandle<()>), StackError> {
-    for name in names {
+    for name in &model.buckets {
         let path = root.join(name);
         std::fs::create_dir_all(&path).map_err(|it| StackError::Unwritable { path, source: it.into() })?;
     }
@@ -38,7 +40,20 @@ pub(crate) fn start(
     let buckets = Buckets { index: Arc::new(index), writing: Arc::default() };
     let mut builder = s3s::service::S3ServiceBuilder::new(buckets);
     builder.set_auth(s3s::auth::SimpleAuth::from_single("test", "test"));
-    let service = builder.build();
+    let (service, rules) = (builder.build(), Arc::new(model.cors.clone()));
+    let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
+        let (service, rules) = (service.clone(), rules.clone());
+        async move {
+            let asked = Asked::of(&request);
+            let allowed = asked.as_ref().and_then(|it| it.allowed(&rules));
+            if asked.is_some_and(|it| it.is_preflight) {
+                return Ok(cors::preflight(allowed));
+            }
+            let mut answer = hyper::service::Service::call(&service, request).await?;
+            answer.headers_mut().extend(allowed.unwrap_or_default());
+            Ok::<_, s3s::HttpError>(answer)
+        }
+    });
     let failed = |it: std::io::Error| StackError::emulator("a port has no address", it);
     let url = format!("http://{}", listener.local_addr().map_err(failed)?);
     let server = tokio::spawn(async move {

@@ -60,9 +60,21 @@ pub struct Keys {
 /// The demo buckets' names, with their systems.
 pub const BUCKETS: [(&str, &str); 2] = [("datacore-demo", "datacore"), ("objectmatrix-demo", "objectmatrix")];
 
+/// Where a stack's addresses and the demo application's keys are kept, in its data.
+pub fn file(data: &Path) -> PathBuf {
+    data.join("stack.json")
+}
+
+/// Writes a `stack.json`, for its owner alone.
+pub fn write(data: &Path, demo: &Demo) -> Result<(), StackError> {
+    let path = file(data);
+    let json = serde_json::to_vec_pretty(demo).unwrap_or_default();
+    write_private(&path, &json).map_err(|it| StackError::Unwritable { path, source: it.into() })
+}
+
 /// Reads a `stack.json`.
 pub fn read(data: &Path) -> Result<Demo, StackError> {
-    let path = data.join("stack.json");
+    let path = file(data);
     let text = std::fs::read(&path).map_err(|source| StackError::Unreadable { path: path.clone(), source })?;
     serde_json::from_slice(&text).map_err(|it| StackError::Corrupt { path, source: it.into() })
 }
@@ -103,9 +115,7 @@ pub async fn set_up(stack: &Stack) -> Result<Demo, StackError> {
         buckets,
         iconik,
     };
-    let path = stack.data().join("stack.json");
-    let json = serde_json::to_vec_pretty(&demo).unwrap_or_default();
-    write_private(&path, &json).map_err(|it| StackError::Unwritable { path, source: it.into() })?;
+    write(stack.data(), &demo)?;
     Ok(demo)
 }
 
@@ -236,10 +246,9 @@ impl Http<'_> {
 
     async fn settle(&self, what: &str, answer: reqwest::Result<reqwest::Response>) -> Result<Value, StackError> {
         if answer.as_ref().is_ok_and(|it| it.status() == reqwest::StatusCode::UNAUTHORIZED) {
-            let path = self.data.join("stack.json");
             return Err(StackError::Demo(format!(
                 "the demo's keys were replaced since; put the new ones into {}, or begin with --fresh",
-                path.display()
+                file(self.data).display()
             )));
         }
         settle(what, answer).await

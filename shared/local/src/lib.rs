@@ -5,6 +5,7 @@
 pub mod aws_json;
 pub mod bucket_index;
 pub mod buckets;
+mod cors;
 pub mod demo;
 pub mod dynamodb;
 pub mod error;

@@ -107,7 +107,7 @@ impl Stack {
         trim(&data, &checkpoint);
         let dynamodb = DynamoDb::start(&data.join("dynamodb.db"), model.table.as_ref(), &http).await?;
         let (buckets, library) = stable_ports(&data, options.port).await?;
-        let (s3_url, s3) = buckets::start(buckets, &data.join("buckets"), &data.join("buckets.db"), &model.buckets)?;
+        let (s3_url, s3) = buckets::start(buckets, &data.join("buckets"), &data.join("buckets.db"), &model)?;
         let (iconik, iconik_task) = Iconik::start(library, &data, &data.join("iconik"))?;
         let keys = TcpListener::bind("127.0.0.1:0")
             .await

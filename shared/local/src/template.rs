@@ -17,6 +17,8 @@ pub struct Model {
     pub table: Option<Table>,
     /// Names of buckets of our own.
     pub buckets: Vec<String>,
+    /// Their CORS rules, in the order that they are tried in.
+    pub cors: BTreeMap<String, Vec<CorsRule>>,
     pub sockets: Option<SocketApi>,
 }
 
@@ -28,6 +30,20 @@ pub struct SocketApi {
     pub routes: BTreeMap<String, String>,
     /// Paths of the shared host that lead here; a `*` at the end stands for anything.
     pub paths: Vec<String>,
+}
+
+/// Which pages at other origins may read a bucket, and how.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CorsRule {
+    /// A `*` stands for anything.
+    pub origins: Vec<String>,
+    pub methods: Vec<String>,
+    /// Headers that a request may have; a `*` stands for anything.
+    pub headers: Vec<String>,
+    /// Headers of the answer that the page may read.
+    pub exposed: Vec<String>,
+    /// How long a preflight holds, in seconds.
+    pub max_age: Option<u32>,
 }
 
 /// A function, with what calls it.

@@ -16,7 +16,7 @@ pub(crate) enum Command {
     Create(Create),
     /// All applications
     List(Operator),
-    /// Replace the key that tokens are asked for with; the old one stays good for a while
+    /// Replace an application's JWT private key, with which it asks for tokens; the old one stays good for a while
     RotateJwtKey(RotateJwtKey),
 }
 
@@ -24,9 +24,10 @@ pub(crate) enum Command {
 #[derive(Args)]
 pub(crate) struct Operator {
     /// The API's address; without it, the local stack
-    #[arg(long, env = "NOTIFY_URL")]
+    #[arg(long, env = "NOTIFY_URL", help_heading = "Which API")]
     url: Option<String>,
-    #[arg(long, env = "NOTIFY_OPERATOR_KEY", hide_env_values = true)]
+    /// The operator's key of that deployment (`x-operator-key`), which stands above all applications
+    #[arg(long, env = "NOTIFY_OPERATOR_KEY", hide_env_values = true, help_heading = "Which API")]
     operator_key: Option<String>,
 }
 
@@ -50,8 +51,8 @@ struct Place {
 /// The application whose key is replaced.
 #[derive(Args)]
 pub(crate) struct RotateJwtKey {
-    /// How long the old one stays good, in seconds
-    #[arg(long, default_value_t = 86_400)]
+    /// How long the old one stays good, in seconds; at most 604800, a week
+    #[arg(long, default_value_t = 86_400, value_parser = clap::value_parser!(u32).range(0..=604_800))]
     overlap: u32,
     #[command(flatten)]
     target: Target,
@@ -63,6 +64,7 @@ pub(crate) struct RotateJwtKey {
     after_help = "Examples:\n  notify app create newsroom\n  notify app create newsroom --faces --by 'J. Doe' --url https://… --operator-key op_…"
 )]
 pub(crate) struct Create {
+    /// What the application is called
     name: String,
     /// Switch facial recognition on; it is off otherwise, as faces are biometric data
     #[arg(long, requires = "by")]
@@ -105,6 +107,11 @@ async fn rotate(it: RotateJwtKey, data: &Path, as_json: bool) -> Result<(), CliE
     let path = format!("/api/v1/Applications/{}/JwtKey/rotate", client.application_id);
     let request = client.request(Method::POST, &path).json(&json!({ "overlapSeconds": it.overlap }));
     let made = client.ask("replacing the JWT private key", request).await?;
+    let key = made["jwtPrivateKey"].as_str().unwrap_or_default().to_owned();
+    client.keep(data, |demo| {
+        demo.jwt_private_key = key;
+        true
+    })?;
     if as_json {
         say!("{made}");
         return Ok(());

@@ -4,6 +4,7 @@ mod functions;
 mod inbox;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -23,31 +24,32 @@ pub(crate) enum Command {
     /// Init, warm invocation, memory and size of the functions, beside a process that does nothing
     Functions {
         /// Starts of each function
-        #[arg(long, default_value_t = 20)]
-        starts: usize,
+        #[arg(long, default_value = "20")]
+        starts: NonZeroUsize,
     },
     /// Units and requests of a scan of many small objects, and of a second scan of the same bucket
     Scan {
-        #[arg(long, default_value_t = 100_000)]
-        objects: usize,
+        /// Objects in the bucket
+        #[arg(long, default_value = "100000")]
+        objects: NonZeroUsize,
     },
     /// How long a notification takes to an open socket, among few and many, and how long a list takes of a small and of a
     /// large inbox
     Inbox {
         /// Sockets of the largest run
-        #[arg(long, default_value_t = 1_000)]
-        sockets: usize,
+        #[arg(long, default_value = "1000")]
+        sockets: NonZeroUsize,
         /// Notifications of the large inbox
-        #[arg(long, default_value_t = 100_000)]
-        notifications: usize,
+        #[arg(long, default_value = "100000")]
+        notifications: NonZeroUsize,
     },
 }
 
 pub(crate) async fn run(command: Command, json: bool) -> Result<(), CliError> {
     match command {
-        Command::Functions { starts } => functions::run(starts, json).await,
-        Command::Scan { objects } => scan(objects, json).await,
-        Command::Inbox { sockets, notifications } => inbox::run(sockets, notifications, json).await,
+        Command::Functions { starts } => functions::run(starts.get(), json).await,
+        Command::Scan { objects } => scan(objects.get(), json).await,
+        Command::Inbox { sockets, notifications } => inbox::run(sockets.get(), notifications.get(), json).await,
     }
 }
 

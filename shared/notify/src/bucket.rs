@@ -49,8 +49,8 @@ pub(crate) struct Which {
 pub(crate) struct Add {
     /// Its name at the endpoint
     name: String,
-    /// `datacore` or `objectmatrix`
-    #[arg(long, default_value = "datacore")]
+    /// What kind of storage it is in; for any other that speaks S3, `datacore`
+    #[arg(long, default_value = "datacore", value_parser = ["datacore", "objectmatrix"])]
     system: String,
     /// The S3 endpoint; without it, the settings' `datacore_endpoint`
     #[arg(long)]
@@ -58,12 +58,13 @@ pub(crate) struct Add {
     /// The region that requests are signed for; by default `us-east-1`
     #[arg(long)]
     region: Option<String>,
-    /// Without keys the bucket is read anonymously, or as the settings say
+    /// The access key that it is read with; without keys it is read anonymously, or as the settings say
     #[arg(long, env = "NOTIFY_BUCKET_ACCESS_KEY", requires = "secret_key")]
     access_key: Option<String>,
+    /// The secret of the access key
     #[arg(long, env = "NOTIFY_BUCKET_SECRET_KEY", hide_env_values = true, requires = "access_key")]
     secret_key: Option<String>,
-    /// `rate(5 minutes)`, `cron(…)`
+    /// When it is scanned: `rate(5 minutes)`, or `cron(…)` as EventBridge has it
     #[arg(long, default_value = "rate(5 minutes)")]
     schedule: String,
     /// Store results beside the objects, as `.ai/<name>.json`

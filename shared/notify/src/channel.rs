@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::client::{Client, Target, moment};
+use crate::client::{Client, Target, moment, time};
 use crate::error::CliError;
 use crate::hint;
 use crate::print::{self, say};
@@ -53,6 +53,7 @@ pub(crate) struct One {
 /// A notification and a channel.
 #[derive(Args)]
 pub(crate) struct Explain {
+    /// The channel's id (`notify channel list`)
     channel: String,
     /// The notification's id, as its receivers have it (`webhook-id`)
     notification: String,
@@ -66,15 +67,16 @@ pub(crate) struct Explain {
     after_help = "Examples:\n  notify channel replay 0f8f… --since 2026-11-21T09:00:00Z\n  notify channel replay 0f8f… --after ntf_YXBw_1_41 --failed"
 )]
 pub(crate) struct Replay {
+    /// The channel's id (`notify channel list`)
     channel: String,
-    /// RFC 3339
-    #[arg(long, required_unless_present = "after", conflicts_with = "after")]
+    /// What was told at or after this time, such as 2026-11-21T09:00:00Z
+    #[arg(long, required_unless_present = "after", conflicts_with = "after", value_parser = time)]
     since: Option<String>,
     /// A cursor, or the id of the last notification that was received
     #[arg(long)]
     after: Option<String>,
-    /// RFC 3339; by default now
-    #[arg(long)]
+    /// And before this one; by default now
+    #[arg(long, value_parser = time)]
     until: Option<String>,
     /// Only what the channel did not get
     #[arg(long)]
@@ -86,9 +88,10 @@ pub(crate) struct Replay {
 /// The webhook whose secret is replaced.
 #[derive(Args)]
 pub(crate) struct RotateSecret {
+    /// The channel's id (`notify channel list`)
     channel: String,
-    /// How long the old one signs as well, in seconds; 0 ends it at once
-    #[arg(long, default_value_t = 86_400)]
+    /// How long the old one signs as well, in seconds; 0 ends it at once, at most 604800, a week
+    #[arg(long, default_value_t = 86_400, value_parser = clap::value_parser!(u32).range(0..=604_800))]
     overlap: u32,
     /// Also while an overlap is open
     #[arg(long)]

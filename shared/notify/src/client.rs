@@ -1,28 +1,32 @@
 //! The API's client: a deployment by its URL and keys, or the local stack by its `stack.json`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use local::demo::{self, Demo};
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::error::CliError;
-use crate::hint;
+use crate::{hint, print};
 
 /// Which API to talk to. Without these, the local stack and its demo application.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Target {
-    /// The API's address
-    #[arg(long, env = "NOTIFY_URL")]
+    /// The API's address; without it, the local stack and its demo application
+    #[arg(long, env = "NOTIFY_URL", help_heading = "Which API")]
     url: Option<String>,
-    /// The application's id
-    #[arg(long, env = "NOTIFY_APPLICATION_ID")]
+    /// The application's id, which the key has to be of
+    #[arg(long, env = "NOTIFY_APPLICATION_ID", help_heading = "Which API")]
     application_id: Option<String>,
-    #[arg(long, env = "NOTIFY_API_KEY", hide_env_values = true)]
+    /// A key of the application (`x-api-key`)
+    #[arg(long, env = "NOTIFY_API_KEY", hide_env_values = true, help_heading = "Which API")]
     api_key: Option<String>,
-    #[arg(long, env = "NOTIFY_API_SECRET", hide_env_values = true)]
+    /// The key's secret (`x-api-secret`); better in the variable, as others see a command's arguments
+    #[arg(long, env = "NOTIFY_API_SECRET", hide_env_values = true, help_heading = "Which API")]
     api_secret: Option<String>,
 }
 
@@ -35,6 +39,8 @@ pub(crate) struct Client {
     api_secret: String,
     /// What to try if nobody answers.
     advice: String,
+    /// Where the keys were read, if they were not given.
+    saved: Option<PathBuf>,
 }
 
 /// An address and what proves who asks, as they were given: all of it, or nothing. An empty one was not given. Half of it
@@ -53,7 +59,7 @@ pub(crate) fn whole<const N: usize>(given: [(&str, Option<String>); N]) -> Resul
         let text = format!(
             "{there} given without {missing}: give all of them (as options, or as variables, see --help), or none for the local stack"
         );
-        return Err(CliError::Other(text));
+        return Err(CliError::Usage(text));
     }
     Ok(Some(given.map(|it| it.1.unwrap_or_default())))
 }
@@ -71,23 +77,29 @@ impl Client {
             let url = url.trim_end_matches('/').to_owned();
             let parsed = reqwest::Url::parse(&url).ok();
             if !parsed.is_some_and(|it| matches!(it.scheme(), "http" | "https") && it.has_host()) {
-                return Err(CliError::Other("--url: not a URL like https://…".to_owned()));
+                return Err(CliError::Usage("--url: not a URL like https://…".to_owned()));
             }
-            return Ok(Self { http, url, application_id, api_key, api_secret, advice: String::new() });
+            let Ok(application_id) = uuid::Uuid::parse_str(&application_id) else {
+                let text = "--application-id: not an id like 0f8fad5b-d9cb-469f-a165-70867728950e";
+                return Err(CliError::Usage(text.to_owned()));
+            };
+            let application_id = application_id.to_string();
+            return Ok(Self { http, url, application_id, api_key, api_secret, advice: String::new(), saved: None });
         }
         let Demo { url, application_id, api_key, api_secret, .. } = stack(data)?;
         let advice = advice(&url);
-        Ok(Self { http, url, application_id, api_key, api_secret, advice })
+        let saved = Some(demo::file(data));
+        Ok(Self { http, url, application_id, api_key, api_secret, advice, saved })
     }
 
     /// A path of these segments, each encoded. An empty one, `.` and `..` cannot travel (RFC 3986, section 5.2.4), and
     /// neither can control characters: URL parsers take some of them away.
     pub(crate) fn path(segments: &[&str]) -> Result<String, CliError> {
         if let Some(it) = segments.iter().find(|it| matches!(**it, "" | "." | "..")) {
-            return Err(CliError::Other(format!("`{it}` is no name and no id")));
+            return Err(CliError::Usage(format!("`{it}` is no name and no id")));
         }
         if let Some(it) = segments.iter().find(|it| it.contains(char::is_control)) {
-            return Err(CliError::Other(format!(
+            return Err(CliError::Usage(format!(
                 "`{}` has control characters: no name and no id has",
                 it.escape_debug()
             )));
@@ -101,12 +113,33 @@ impl Client {
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.url));
-        request.header("x-api-key", &self.api_key).header("x-api-secret", &self.api_secret)
+        let request = request.header("x-api-key", &self.api_key).header("x-api-secret", &self.api_secret);
+        // the key has to be this application's (or a key of another one would change what was not meant)
+        request.header("x-application-id", &self.application_id)
     }
 
     /// Asks, and takes the JSON of a success.
     pub(crate) async fn ask(&self, what: &str, request: RequestBuilder) -> Result<Value, CliError> {
-        settle(&self.url, &self.advice, what, request).await
+        match (settle(&self.url, &self.advice, what, request).await, &self.saved) {
+            (Err(CliError::Answer { status: 401, .. }), Some(path)) => {
+                let fresh = hint::command("up --fresh");
+                Err(CliError::SavedKeys { url: self.url.clone(), path: path.clone(), fresh })
+            }
+            (answer, _) => answer,
+        }
+    }
+
+    /// Takes up keys that this program has replaced, where those of the local stack's demo application are kept, so that
+    /// they stay good; tells whether they are kept there.
+    pub(crate) fn keep(&self, data: &Path, change: impl FnOnce(&mut Demo) -> bool) -> Result<bool, CliError> {
+        let Ok(mut demo) = demo::read(data) else { return Ok(false) };
+        let theirs = demo.application_id == self.application_id && demo.url == self.url;
+        let kept = theirs && change(&mut demo);
+        if kept {
+            demo::write(data, &demo)?;
+            print::note(&format!("the new one stands in {}, too", demo::file(data).display()));
+        }
+        Ok(kept)
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Value, CliError> {
@@ -124,7 +157,8 @@ pub(crate) async fn settle(url: &str, advice: &str, what: &str, request: Request
     if status.is_success() {
         return Ok(body);
     }
-    Err(CliError::Answer { what: what.to_owned(), status: status.as_u16(), reason: reason(&body) })
+    let field = body["field"].as_str().map(str::to_owned);
+    Err(CliError::Answer { what: what.to_owned(), status: status.as_u16(), field, reason: reason(&body) })
 }
 
 /// Why something was refused: our problem+json (RFC 9457: title and detail, and our `field`), or the envelope of the
@@ -140,18 +174,24 @@ fn reason(body: &Value) -> String {
     if !all.is_empty() {
         return all.join("; ");
     }
-    let field = text("field").map_or_else(String::new, |it| format!("{it}: "));
-    let title = text("title").or_else(|| text("message")).unwrap_or("no reason given");
-    let said = format!("{field}{title}");
-    let detail =
-        text("detail").filter(|it| *it != title && *it != said).map_or_else(String::new, |it| format!(": {it}"));
-    format!("{said}{detail}")
+    // the title says of what type a problem is, the detail what is wrong this time
+    let said = text("detail").or_else(|| text("title")).or_else(|| text("message")).unwrap_or("no reason given");
+    match text("field").filter(|it| !said.starts_with(it)) {
+        Some(field) => format!("{field}: {said}"),
+        None => said.to_owned(),
+    }
 }
 
 /// What to try if the local stack does not answer at its address.
 pub(crate) fn advice(url: &str) -> String {
     let port = url.rsplit(':').next().and_then(|it| it.parse().ok()).unwrap_or(hint::PORT);
     format!("; is the stack running? Start it with `{}`", hint::up(port))
+}
+
+/// A time such as `2026-11-21T09:00:00Z` (RFC 3339), as an argument.
+pub(crate) fn time(text: &str) -> Result<String, String> {
+    let parsed = OffsetDateTime::parse(text, &Rfc3339);
+    parsed.map(|_| text.to_owned()).map_err(|_| "not a time like 2026-11-21T09:00:00Z".to_owned())
 }
 
 /// The running local stack.
@@ -186,12 +226,12 @@ mod tests {
     fn a_reason_names_its_field_and_says_all() {
         for (body, want) in [
             (
-                json!({ "title": "at most 20", "status": 422, "detail": "prefixes: at most 20", "field": "prefixes" }),
+                json!({ "title": "Not valid", "status": 422, "detail": "prefixes: at most 20", "field": "prefixes" }),
                 "prefixes: at most 20",
             ),
-            (json!({ "title": "invalid", "detail": "1 to 10", "field": "priority" }), "priority: invalid: 1 to 10"),
+            (json!({ "title": "invalid", "detail": "1 to 10", "field": "priority" }), "priority: 1 to 10"),
             (
-                json!({ "title": "there is no bucket of that id", "detail": "there is no bucket of that id" }),
+                json!({ "title": "There is no such bucket", "detail": "there is no bucket of that id" }),
                 "there is no bucket of that id",
             ),
             (

@@ -21,12 +21,13 @@ pub(crate) enum Command {
     Set(Set),
 }
 
+/// The settings to change.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  notify config set items_per_day=500\n  notify config set 'allowed_origins=[\"https://player.example.com\"]' reconcile_minutes=30"
 )]
 pub(crate) struct Set {
-    /// JSON, or a text
+    /// A setting by its name (`notify config show`), and its value: JSON, or a text; `null` takes it away
     #[arg(required = true, value_name = "NAME=VALUE")]
     settings: Vec<String>,
     #[command(flatten)]
@@ -36,10 +37,10 @@ pub(crate) struct Set {
 #[derive(Args)]
 #[command(after_help = "Example:\n  notify config import --config config.json --env .env")]
 pub(crate) struct Import {
-    /// The configuration, JSON
+    /// The original system's configuration, a JSON object
     #[arg(long)]
     config: PathBuf,
-    /// The environment file, `NAME=value` lines
+    /// Its environment file, `NAME=value` lines
     #[arg(long)]
     env: Option<PathBuf>,
     #[command(flatten)]
@@ -117,8 +118,9 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
 async fn set(it: Set, data: &Path, as_json: bool) -> Result<(), CliError> {
     let mut given = Map::new();
     for pair in &it.settings {
-        let pair =
-            pair.split_once('=').ok_or_else(|| CliError::Other("a setting is given as NAME=VALUE".to_owned()))?;
+        let pair = pair
+            .split_once('=')
+            .ok_or_else(|| CliError::Usage(format!("`{pair}`: a setting is given as NAME=VALUE")))?;
         let value = serde_json::from_str(pair.1).unwrap_or_else(|_| json!(pair.1));
         given.insert(pair.0.to_owned(), value);
     }
@@ -139,17 +141,24 @@ async fn store(client: &Client, given: &Map<String, Value>) -> Result<Value, Cli
 
 async fn import(it: Import, data: &Path, as_json: bool) -> Result<(), CliError> {
     let unreadable = |path: &Path, why: &dyn std::fmt::Display| CliError::Other(format!("{}: {why}", path.display()));
-    let config = std::fs::read(&it.config).map_err(|why| unreadable(&it.config, &why))?;
-    let config: Value = serde_json::from_slice(&config).map_err(|why| unreadable(&it.config, &why))?;
-    let mut file = EnvFile::default();
+    let text = std::fs::read_to_string(&it.config).map_err(|why| unreadable(&it.config, &why))?;
+    let config = serde_json::from_str(&text).map_err(|why| unreadable(&it.config, &why))?;
+    let mut files = Files { config_name: it.config.display().to_string(), text, config, ..Files::default() };
     if let Some(path) = &it.env {
         let text = std::fs::read_to_string(path).map_err(|why| unreadable(path, &why))?;
-        file = env_file::parse(&text).map_err(|why| unreadable(path, &why))?;
-        file.notes.iter().for_each(|it| print::note(&format!("{}: {it}", path.display())));
+        files.env_name = path.display().to_string();
+        files.env = env_file::parse(&text).map_err(|why| unreadable(path, &why))?;
+        files.env.notes.iter().for_each(|it| print::note(&format!("{}: {it}", path.display())));
     }
-    let read = read(&config, &file).map_err(CliError::Other)?;
+    let read = files.read().map_err(CliError::Other)?;
     let client = Client::open(it.target, data)?;
-    let settings = store(&client, &read.settings).await?;
+    let settings = store(&client, &read.settings).await.map_err(|error| match error {
+        CliError::Answer { what, status, field: Some(field), reason } => {
+            let what = files.place(&field).map_or(what.clone(), |place| format!("{place}: {what}"));
+            CliError::Answer { what, status, field: Some(field), reason }
+        }
+        other => other,
+    })?;
     show(&settings, as_json);
     let tell = |text: &str| if as_json { print::note(text) } else { say!("  {text}") };
     for name in &read.passed_over {
@@ -165,44 +174,81 @@ async fn import(it: Import, data: &Path, as_json: bool) -> Result<(), CliError> 
     Ok(())
 }
 
-/// Reads both files; unknown names are refused, all at once.
-fn read(config: &Value, file: &EnvFile) -> Result<Read, String> {
-    let variables = &file.values;
-    let config = config.as_object().ok_or("the configuration is no JSON object")?;
-    let known =
-        |name: &str| VARIABLES.iter().any(|it| it.0 == name) || DATABASE.contains(&name) || name == DATACORE_SECRET;
-    let line = |name: &String| file.lines.get(name).copied().unwrap_or_default();
-    let variables_unknown =
-        variables.keys().filter(|it| !known(it)).map(|it| format!("{} (line {})", shown(it, line(it)), line(it)));
-    let unknown: Vec<String> =
-        config.keys().filter(|it| !KEYS.contains(&it.as_str())).cloned().chain(variables_unknown).collect();
-    if !unknown.is_empty() {
-        return Err(format!("unknown keys: {}", unknown.join(", ")));
-    }
-    let mut read = Read::default();
-    for (name, value) in config {
-        let value = match (name.as_str(), value) {
-            // one system may stand there without a list
-            ("system", Value::String(one)) => json!([one.to_lowercase()]),
-            ("system", Value::Array(all)) => all.iter().map(|it| lower(it).replace([' ', '_', '-'], "")).collect(),
-            (_, it) => it.clone(),
-        };
-        read.settings.insert(name.clone(), value);
-    }
-    for (variable, setting) in VARIABLES {
-        if let Some(value) = variables.get(variable).filter(|it| !it.is_empty()) {
-            let value = if setting == "log_level" { value.to_uppercase() } else { value.clone() };
-            read.settings.insert(setting.to_owned(), Value::String(value));
+/// The two files that are taken over, and what they are called.
+#[derive(Default)]
+struct Files {
+    config_name: String,
+    /// The configuration as it is written.
+    text: String,
+    config: Value,
+    env_name: String,
+    env: EnvFile,
+}
+
+impl Files {
+    /// Where a setting was given: its file, and the line.
+    fn place(&self, field: &str) -> Option<String> {
+        let setting = field.split(['.', '[']).next().unwrap_or(field);
+        let variable = VARIABLES.iter().find(|it| it.1 == setting).and_then(|it| self.env.lines.get_key_value(it.0));
+        match variable {
+            Some((name, line)) => Some(format!("{}, line {line}: {name}", self.env_name)),
+            None => self.config.get(setting).map(|_| self.line_of(setting)),
         }
     }
-    if let (Some(secret), Some(Value::String(token))) =
-        (variables.get(DATACORE_SECRET), read.settings.get("datacore_token"))
-    {
-        let pair = format!("{token}:{secret}");
-        read.settings.insert("datacore_token".to_owned(), Value::String(pair));
+
+    /// The line of the configuration in which a key stands.
+    fn line_of(&self, key: &str) -> String {
+        let name = json!(key).to_string();
+        let is_key =
+            |line: &str| line.match_indices(&name).any(|(at, _)| line[at + name.len()..].trim_start().starts_with(':'));
+        match self.text.lines().position(is_key) {
+            Some(before) => format!("{}, line {}", self.config_name, before + 1),
+            None => self.config_name.clone(),
+        }
     }
-    read.passed_over = DATABASE.iter().filter(|it| variables.contains_key(**it)).map(|it| (*it).to_owned()).collect();
-    Ok(read)
+
+    /// Reads both files; unknown names are refused, all at once.
+    fn read(&self) -> Result<Read, String> {
+        let variables = &self.env.values;
+        let config = self.config.as_object().ok_or_else(|| format!("{}: no JSON object", self.config_name))?;
+        let known =
+            |name: &str| VARIABLES.iter().any(|it| it.0 == name) || DATABASE.contains(&name) || name == DATACORE_SECRET;
+        let variables_unknown = variables.keys().filter(|it| !known(it)).map(|it| {
+            let line = self.env.lines.get(it).copied().unwrap_or_default();
+            format!("{} ({}, line {line})", shown(it, line), self.env_name)
+        });
+        let keys_unknown = config.keys().filter(|it| !KEYS.contains(&it.as_str()));
+        let keys_unknown = keys_unknown.map(|it| format!("{it} ({})", self.line_of(it)));
+        let unknown: Vec<String> = keys_unknown.chain(variables_unknown).collect();
+        if !unknown.is_empty() {
+            return Err(format!("unknown keys: {}", unknown.join(", ")));
+        }
+        let mut read = Read::default();
+        for (name, value) in config {
+            let value = match (name.as_str(), value) {
+                // one system may stand there without a list
+                ("system", Value::String(one)) => json!([one.to_lowercase()]),
+                ("system", Value::Array(all)) => all.iter().map(|it| lower(it).replace([' ', '_', '-'], "")).collect(),
+                (_, it) => it.clone(),
+            };
+            read.settings.insert(name.clone(), value);
+        }
+        for (variable, setting) in VARIABLES {
+            if let Some(value) = variables.get(variable).filter(|it| !it.is_empty()) {
+                let value = if setting == "log_level" { value.to_uppercase() } else { value.clone() };
+                read.settings.insert(setting.to_owned(), Value::String(value));
+            }
+        }
+        if let (Some(secret), Some(Value::String(token))) =
+            (variables.get(DATACORE_SECRET), read.settings.get("datacore_token"))
+        {
+            let pair = format!("{token}:{secret}");
+            read.settings.insert("datacore_token".to_owned(), Value::String(pair));
+        }
+        read.passed_over =
+            DATABASE.iter().filter(|it| variables.contains_key(**it)).map(|it| (*it).to_owned()).collect();
+        Ok(read)
+    }
 }
 
 fn lower(it: &Value) -> String {
@@ -235,18 +281,47 @@ mod tests {
         for (name, _) in VARIABLES {
             assert!(file.values.contains_key(name), ".env.example has no {name}");
         }
-        let read = read(&config, &file).unwrap();
+        let read = Files { config, env: file, ..Files::default() }.read().unwrap();
         assert_eq!(read.passed_over, DATABASE);
         assert_eq!(read.settings["log_level"], "ALL");
         assert_eq!(read.settings["datacore_token"], "access:secret");
     }
 
+    fn files(text: &str, env: &str) -> Files {
+        Files {
+            config_name: "config.json".to_owned(),
+            text: text.to_owned(),
+            config: serde_json::from_str(text).unwrap(),
+            env_name: ".env".to_owned(),
+            env: env_file::parse(env).unwrap(),
+        }
+    }
+
     #[test]
-    fn unknown_keys_are_refused_by_name() {
-        let file = env_file::parse("\nLOG_LEVLE=ALL\nMII/hush==").unwrap();
-        let error = read(&json!({ "iconik_ulr": "x", "system": "Iconik" }), &file).unwrap_err();
-        assert_eq!(error, "unknown keys: iconik_ulr, LOG_LEVLE (line 2), the name in line 3 (line 3)");
-        let systems = read(&json!({ "system": ["iconik", "Object Matrix"] }), &EnvFile::default()).unwrap();
+    fn unknown_keys_are_refused_by_name_file_and_line() {
+        let wrong = files("{\n  \"iconik_ulr\": \"x\",\n  \"system\": \"Iconik\"\n}", "\nLOG_LEVLE=ALL\nMII/hush==");
+        let want = "unknown keys: iconik_ulr (config.json, line 2), LOG_LEVLE (.env, line 2), the name in line 3 (.env, line 3)";
+        assert_eq!(wrong.read().unwrap_err(), want);
+        assert_eq!(files("[]", "").read().unwrap_err(), "config.json: no JSON object");
+        let systems = files(r#"{ "system": ["iconik", "Object Matrix"] }"#, "").read().unwrap();
         assert_eq!(systems.settings["system"], json!(["iconik", "objectmatrix"]));
+    }
+
+    #[test]
+    fn a_setting_that_is_refused_has_a_place() {
+        let files = files(
+            "{\n  \"processor\": \"iconik_url\",\n  \"iconik_url\" : \"x\", \"no_of_threads\": 0\n}",
+            "# of Iconik\nICONIK_APP_ID=a\nDATACORE_TOKEN=t",
+        );
+        for (field, want) in [
+            ("iconik_url", Some("config.json, line 3")),
+            ("no_of_threads", Some("config.json, line 3")),
+            ("processor[0].name", Some("config.json, line 2")),
+            ("iconik_app_id", Some(".env, line 2: ICONIK_APP_ID")),
+            ("datacore_token", Some(".env, line 3: DATACORE_TOKEN")),
+            ("items_per_day", None),
+        ] {
+            assert_eq!(files.place(field).as_deref(), want, "{field}");
+        }
     }
 }

@@ -14,7 +14,18 @@ pub(crate) enum CliError {
     #[error("{url} does not answer{advice}")]
     Unreachable { url: String, advice: String, source: reqwest::Error },
     #[error("{what} was answered with {status}: {reason}")]
-    Answer { what: String, status: u16, reason: String },
+    Answer {
+        what: String,
+        status: u16,
+        /// The field that is wrong, if one is; the reason names it as well.
+        field: Option<String>,
+        reason: String,
+    },
+    #[error(
+        "{url} does not take the keys in {} any more: they were replaced or revoked since. Put the new ones there (`api_key` and `api_secret`), or give them with --url, --application-id, --api-key and --api-secret; `{fresh}` begins anew, with empty data",
+        .path.display()
+    )]
+    SavedKeys { url: String, path: std::path::PathBuf, fresh: String },
     #[error("the scan failed: {0}")]
     Scan(String),
     #[error("there is no bucket `{0}`; those there are: {1}")]
@@ -31,6 +42,16 @@ pub(crate) enum CliError {
         "{count} dead letters of `{kind}` are there and could not be had: somebody else looks at them. Try again in a minute"
     )]
     HeldLetters { kind: String, count: u64 },
+    /// An argument that cannot be, which the parser of arguments could not know.
+    #[error("{0}")]
+    Usage(String),
     #[error("{0}")]
     Other(String),
+}
+
+impl CliError {
+    /// What the program exits with: 2 for wrong arguments, as its parser does, and 1 for everything else.
+    pub(crate) fn exit_code(&self) -> u8 {
+        if matches!(self, Self::Usage(_) | Self::NoLetters(..)) { 2 } else { 1 }
+    }
 }

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::client::{Client, Target, moment};
+use crate::client::{Client, Target, moment, time};
 use crate::error::CliError;
 use crate::print::{self, say};
 
@@ -32,11 +32,11 @@ pub(crate) struct Which {
 #[derive(Args)]
 #[command(after_help = "Example:\n  notify iconik backfill --since 2026-11-01T00:00:00Z")]
 pub(crate) struct Backfill {
-    /// Assets that were made at or after this time, RFC 3339
-    #[arg(long)]
+    /// Assets that were made at or after this time, such as 2026-11-01T00:00:00Z
+    #[arg(long, value_parser = time)]
     since: String,
     /// And before this one; by default now
-    #[arg(long)]
+    #[arg(long, value_parser = time)]
     until: Option<String>,
     #[command(flatten)]
     target: Target,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -14,16 +15,19 @@ use crate::print::{self, say};
 #[derive(Args)]
 #[command(after_help = "Example:\n  notify send --user 123 --title 'New Message Received' --identifier MESSAGE")]
 pub(crate) struct Send {
-    #[arg(long)]
+    /// The user whose inbox it goes to
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     user: String,
+    /// What is shown first
     #[arg(long)]
     title: String,
+    /// What is shown below the title
     #[arg(long, default_value = "")]
     description: String,
     /// A category of the sender's own
     #[arg(long, default_value = "")]
     identifier: String,
-    /// Dotted words, such as message.received
+    /// Its type, dotted words such as message.received
     #[arg(long = "type", default_value = "notification")]
     kind: String,
     #[command(flatten)]
@@ -33,7 +37,8 @@ pub(crate) struct Send {
 /// For whom.
 #[derive(Args)]
 pub(crate) struct Mock {
-    #[arg(long, default_value = "123")]
+    /// The user whose inbox they go to
+    #[arg(long, default_value = "123", value_parser = NonEmptyStringValueParser::new())]
     user: String,
     #[command(flatten)]
     target: Target,

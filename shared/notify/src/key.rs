@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -9,6 +10,9 @@ use serde_json::{Value, json};
 use crate::client::{Client, Target};
 use crate::error::CliError;
 use crate::print::{self, say};
+
+/// What a key can be good for.
+const SCOPES: [&str; 6] = ["media", "channels", "channels:reveal", "inbox", "images", "keys"];
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -28,8 +32,8 @@ pub(crate) enum Command {
 pub(crate) struct Create {
     /// What it is for
     name: String,
-    /// What it is good for: media, channels, channels:reveal, inbox, images, keys; by default all but channels:reveal
-    #[arg(long = "scope")]
+    /// What it is good for, once for each; by default all but `channels:reveal`, which shows channels' secrets
+    #[arg(long = "scope", value_parser = PossibleValuesParser::new(SCOPES))]
     scopes: Vec<String>,
     #[command(flatten)]
     target: Target,
@@ -45,10 +49,10 @@ pub(crate) struct List {
 /// The key to replace.
 #[derive(Args)]
 pub(crate) struct Rotate {
-    /// Its id: the ten letters behind nk_live_
+    /// Its id (`notify key list`): the ten letters behind `nk_live_`
     id: String,
-    /// How long the old one stays good, in seconds
-    #[arg(long, default_value_t = 86_400)]
+    /// How long the old one stays good, in seconds; at most 604800, a week
+    #[arg(long, default_value_t = 86_400, value_parser = clap::value_parser!(u32).range(0..=604_800))]
     overlap: u32,
     #[command(flatten)]
     target: Target,
@@ -57,7 +61,7 @@ pub(crate) struct Rotate {
 /// The key to end.
 #[derive(Args)]
 pub(crate) struct Revoke {
-    /// Its id: the ten letters behind nk_live_
+    /// Its id (`notify key list`): the ten letters behind `nk_live_`
     id: String,
     #[command(flatten)]
     target: Target,
@@ -93,6 +97,14 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
             let path = format!("{}{}/rotate", keys(&client), Client::path(&[&it.id])?);
             let body = json!({ "overlapSeconds": it.overlap });
             let made = client.ask("replacing the key", client.request(Method::POST, &path).json(&body)).await?;
+            client.keep(data, |demo| {
+                let saved = demo.api_key.split('_').nth(2) == Some(it.id.as_str()); // nk_<environment>_<id>_…
+                if saved {
+                    demo.api_key = text(&made, "apiKey").to_owned();
+                    demo.api_secret = text(&made, "apiSecret").to_owned();
+                }
+                saved
+            })?;
             shown(&made, "The key is replaced", as_json);
         }
         Command::Revoke(it) => {

@@ -29,15 +29,17 @@ const ATTEMPTS: u32 = 30;
 #[derive(Args)]
 #[command(after_help = "Example:\n  notify listen --user 123 --protocol signalr")]
 pub(crate) struct Listen {
+    /// The user whose notifications are printed
     #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     user: String,
+    /// The protocol of the socket
     #[arg(long, value_enum, default_value = "native")]
     protocol: Protocol,
     /// Begin behind this cursor, not with what comes now
     #[arg(long)]
     after: Option<String>,
-    /// End after so many notifications
-    #[arg(long)]
+    /// End after so many notifications, 1 or more; without it, go on until Ctrl-C
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// Where sockets are, if not on the API's own host (the output `SocketUrl`)
     #[arg(long, env = "NOTIFY_SOCKET_URL")]
@@ -48,8 +50,11 @@ pub(crate) struct Listen {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Protocol {
+    /// Ours: JSON messages
     Native,
+    /// The original system's: JSON lists
     Seed,
+    /// SignalR's JSON hub protocol
     Signalr,
 }
 
@@ -122,7 +127,7 @@ impl Listener {
                 let protocol = format!("{:?}", self.it.protocol).to_lowercase();
                 let user: String =
                     reqwest::Url::parse_with_params(url, [("protocol", protocol.as_str()), ("user", user)])
-                        .map_err(|it| CliError::Other(it.to_string()))?
+                        .map_err(|it| CliError::Usage(format!("--socket-url: {it}")))?
                         .into();
                 format!("{user}&ticket={ticket}")
             }
@@ -142,7 +147,7 @@ impl Listener {
             Ok((stream, _)) => Ok(stream),
             Err(Error::Http(answer)) => {
                 let (status, reason) = (answer.status().as_u16(), "the socket was refused".to_owned());
-                Err(CliError::Answer { what: "opening a socket".to_owned(), status, reason })
+                Err(CliError::Answer { what: "opening a socket".to_owned(), status, field: None, reason })
             }
             Err(other) => Err(CliError::Other(format!("the socket does not open: {other}"))),
         }
@@ -268,7 +273,19 @@ impl Listener {
                 Ok(if from.is_some() { Taken::Missing } else { Taken::Fine })
             }
             "reconnect" if body["afterMs"].as_u64().is_some_and(|it| it < 30_000) => Ok(Taken::Reconnect),
-            "error" => Err(refused(&body["message"])),
+            "error" => {
+                // cursors that are refused among others: what follows the others comes
+                let refused_cursors: Vec<&str> =
+                    body["refused"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+                let sent = self.places.values().filter(|it| it.cursor.is_some()).count();
+                self.places.retain(|_, it| it.cursor.as_deref().is_none_or(|it| !refused_cursors.contains(&it)));
+                let left = self.places.values().filter(|it| it.cursor.is_some()).count();
+                if left == 0 || left == sent {
+                    return Err(refused(&body["message"]));
+                }
+                print::note(&format!("{}: {} of {sent}", body["message"].as_str().unwrap_or_default(), sent - left));
+                Ok(Taken::Fine)
+            }
             _ => Ok(Taken::Fine),
         }
     }

@@ -74,6 +74,9 @@ const EXAMPLES: &str = "Examples:
   notify redrive webhook               give the webhooks' dead letters another chance
   notify completions bash              shell completions
 
+With --url, --application-id, --api-key and --api-secret (or NOTIFY_URL and so on) a command talks to a deployment;
+without them, to the local stack's demo application.
+
 Exit codes: 0 done, 1 failed, 2 wrong arguments.";
 
 #[derive(Subcommand)]
@@ -120,7 +123,11 @@ enum Command {
     #[command(subcommand)]
     Bench(bench::Command),
     /// Print completions for a shell
-    Completions { shell: clap_complete::Shell },
+    #[command(after_help = "Example:\n  notify completions bash > /etc/bash_completion.d/notify")]
+    Completions {
+        /// Whose completions
+        shell: clap_complete::Shell,
+    },
 }
 
 fn main() -> ExitCode {
@@ -163,7 +170,7 @@ async fn command_line() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             print::error(&error);
-            ExitCode::FAILURE
+            ExitCode::from(error.exit_code())
         }
     }
 }
@@ -194,6 +201,87 @@ async fn run(cli: Cli, data: &Path) -> Result<(), CliError> {
             clap_complete::generate(shell, &mut Cli::command(), "notify", &mut script);
             print::raw(&script);
             Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every command below one, by its path.
+    fn all(command: &clap::Command, path: &str, found: &mut Vec<(String, clap::Command)>) {
+        let path = format!("{path} {}", command.get_name());
+        command.get_subcommands().for_each(|it| all(it, &path, found));
+        found.push((path, command.clone()));
+    }
+
+    #[test]
+    fn every_command_and_every_argument_has_a_help_text() {
+        let mut root = Cli::command();
+        root.build();
+        root.clone().debug_assert();
+        let (mut found, mut silent, mut arguments) = (Vec::new(), Vec::new(), 0);
+        all(&root, "", &mut found);
+        for (path, command) in &found {
+            if command.get_about().is_none_or(|it| it.to_string().trim().is_empty()) {
+                silent.push(path.clone());
+            }
+            for it in command.get_arguments() {
+                arguments += 1;
+                if it.get_help().is_none_or(|it| it.to_string().trim().is_empty()) {
+                    silent.push(format!("{path}: {}", it.get_id()));
+                }
+            }
+        }
+        assert!(found.len() > 30 && arguments > 100, "{} commands, {arguments} arguments", found.len());
+        assert_eq!(silent, Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_as_an_argument() {
+        let exit = |arguments: &[&str]| match Cli::try_parse_from([&["notify"], arguments].concat()) {
+            Ok(_) => 0,
+            Err(why) => why.exit_code(),
+        };
+        for wrong in [
+            &["listen", "--user", "1", "--count", "0"][..],
+            &["listen", "--user", ""],
+            &["bench", "functions", "--starts", "0"],
+            &["dead-letters", "--most", "0"],
+            &["key", "create", "a", "--scope", "everything"],
+            &["key", "rotate", "a", "--overlap", "604801"],
+            &["bucket", "add", "a", "--system", "nas"],
+            &["iconik", "backfill", "--since", "yesterday"],
+            &["channel", "replay", "a", "--since", "2026-11-21"],
+            &["channel", "replay", "a"],
+            &["config", "set"],
+            &["dance"],
+        ] {
+            assert_eq!(exit(wrong), 2, "{wrong:?}");
+        }
+        for right in [
+            &["listen", "--user", "1", "--count", "1"][..],
+            &["key", "create", "a", "--scope", "channels:reveal", "--scope", "media"],
+            &["key", "rotate", "a", "--overlap", "604800"],
+            &["bucket", "add", "a", "--system", "objectmatrix"],
+            &["iconik", "backfill", "--since", "2026-11-01T00:00:00Z", "--until", "2026-11-02T00:00:00+01:00"],
+        ] {
+            assert_eq!(exit(right), 0, "{right:?}");
+        }
+    }
+
+    #[test]
+    fn wrong_arguments_exit_with_2_and_everything_else_with_1() {
+        for (error, want) in [
+            (CliError::Usage("x".to_owned()), 2),
+            (CliError::NoLetters("x".to_owned(), "scan".to_owned()), 2),
+            (CliError::Other("x".to_owned()), 1),
+            (CliError::NoProject, 1),
+            (CliError::PortTaken(1), 1),
+            (CliError::Answer { what: "x".to_owned(), status: 422, field: None, reason: "y".to_owned() }, 1),
+        ] {
+            assert_eq!(error.exit_code(), want, "{error}");
         }
     }
 }

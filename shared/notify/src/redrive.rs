@@ -15,7 +15,7 @@ use crate::queues::{Letter, Place, Queues, failed};
 #[derive(ClapArgs)]
 #[command(after_help = "Examples:\n  notify redrive webhook\n  notify redrive scan --most 10 --stack notifications")]
 pub(crate) struct Args {
-    /// `scan`, `faces`, `webhook`, `amqp`, `signalr`, `push`, `render`, `iconik` or `stream`
+    /// Whose: `scan`, `faces`, `webhook`, `amqp`, `signalr`, `push`, `render`, `iconik` or `stream`
     kind: String,
     /// At most so many
     #[arg(long, default_value = "1000")]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::{Method, header};
+use entry::http::parse_number;
 use serde_json::Value;
 
 use crate::envelope::Refusal;
@@ -43,7 +44,7 @@ impl Form {
         }
     }
 
-    /// A number within bounds.
+    /// A number within bounds; a whole one may be written `3.0`.
     pub fn number<T: std::str::FromStr + PartialOrd + std::fmt::Display>(
         &self,
         name: &'static str,
@@ -52,7 +53,7 @@ impl Form {
         most: T,
     ) -> Result<T, Refusal> {
         let Some(text) = self.text(name) else { return Ok(default) };
-        let number: T = text.parse().map_err(|_| not_valid(name, text))?;
+        let number: T = parse_number(text).map_err(|_| not_valid(name, text))?;
         if number >= least && number <= most {
             Ok(number)
         } else {
@@ -174,6 +175,28 @@ mod tests {
             let form = read(kind, body).await.unwrap();
             assert_eq!(form.text("WebHookUrl"), Some("https://a.example/"), "{body}");
             assert_eq!(form.number("RetryCount", 5, 0, 20).unwrap(), 3, "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn whole_numbers_are_those_of_json_schema_in_every_form() {
+        let part = |value: &str| {
+            format!("--xx\r\nContent-Disposition: form-data; name=\"retryCount\"\r\n\r\n{value}\r\n--xx--\r\n")
+        };
+        for (value, want) in [("3", Some(3_u8)), ("3.0", Some(3)), ("3e0", Some(3)), ("3.5", None), ("21.0", None)] {
+            for (kind, body) in [
+                (MULTIPART, part(value)),
+                ("application/x-www-form-urlencoded", format!("retryCount={value}")),
+                ("application/json", format!("{{\"retryCount\":{value}}}")),
+                ("application/json", format!("{{\"retryCount\":\"{value}\"}}")),
+            ] {
+                let number = read(kind, body).await.unwrap().number("RetryCount", 5, 0, 20);
+                match (number, want) {
+                    (Ok(number), Some(want)) => assert_eq!(number, want, "{kind}: {value}"),
+                    (Err(Refusal::Field(name, _)), None) => assert_eq!(name, "RetryCount", "{kind}: {value}"),
+                    (other, _) => panic!("{kind}: {value}: {:?}", other.ok()),
+                }
+            }
         }
     }
 

@@ -1,4 +1,5 @@
-//! Addresses that keep guessing credentials: they are not listened to for a while, which costs them time and us nothing.
+//! Addresses that keep guessing credentials: their wrong ones are answered with 429 for a while. Right ones pass, of every
+//! kind: many callers can share an address (NAT, proxies), and whoever guesses there must not lock out the others.
 
 use std::time::Duration;
 
@@ -20,13 +21,7 @@ impl Default for Attackers {
 }
 
 impl Attackers {
-    /// Whether tokens and tickets of this address may be looked up. Key pairs are not asked this: a right one is never
-    /// locked out, whoever else guesses at the same address.
-    pub(crate) fn check(&self, from: &str) -> Result<(), Unknown> {
-        if self.0.get(from).is_some_and(|it| it >= MOST) { Err(Unknown::TooMany) } else { Ok(()) }
-    }
-
-    /// Counts a wrong guess; answers how it is refused.
+    /// Counts wrong credentials, which were looked at; answers how they are refused.
     pub(crate) fn failed(&self, from: &str) -> Unknown {
         let count = self.0.get(from).unwrap_or_default();
         if count >= MOST {
@@ -45,11 +40,9 @@ mod tests {
     fn a_hundred_wrong_ones_are_enough() {
         let attackers = Attackers::default();
         for _ in 0..MOST {
-            assert!(attackers.check("192.0.2.1").is_ok());
             assert!(matches!(attackers.failed("192.0.2.1"), Unknown::Credentials));
         }
         assert!(matches!(attackers.failed("192.0.2.1"), Unknown::TooMany));
-        assert!(matches!(attackers.check("192.0.2.1"), Err(Unknown::TooMany)));
-        assert!(attackers.check("192.0.2.2").is_ok());
+        assert!(matches!(attackers.failed("192.0.2.2"), Unknown::Credentials));
     }
 }

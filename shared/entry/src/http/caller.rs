@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use domain::AppId;
 use domain::address::Allowed;
 use domain::application::{ApiKey, Application, Scope, TOKEN_SCOPES};
@@ -17,7 +17,7 @@ use table::{Table, TableError};
 use super::attackers::Attackers;
 use super::oidc::Oidc;
 use super::token::Claims;
-use super::{Problem, TICKET, acts_for, token};
+use super::{Problem, ProblemType, TICKET, acts_for, token};
 use crate::{Remembered, Seal, clock};
 
 /// How long a key's row is remembered when it is there, and when it is not.
@@ -100,15 +100,16 @@ impl Callers {
     /// it, or whoever has a token of an issuer that the application trusts.
     ///
     /// Wrong credentials cost next to nothing: a key is told from other text by its checksum, unknown ones are
-    /// remembered, and an address that keeps guessing is told so, tokens of other issuers unread, for a while.
+    /// remembered, and an address that keeps guessing is told so for a while. Right ones pass from there, too: whoever
+    /// guesses may sit behind the same address as others.
     pub async fn check_for(&self, headers: &HeaderMap, scope: Scope) -> Result<Granted, Unknown> {
         let from = source(headers);
-        let granted = self.counted(&from, self.granted(headers, &from, scope).await)?;
+        let granted = self.counted(&from, self.granted(headers, scope).await)?;
         acts_for(granted.app);
         if granted.scopes.contains(&scope) { Ok(granted) } else { Err(Unknown::Scope(scope)) }
     }
 
-    async fn granted(&self, headers: &HeaderMap, from: &str, scope: Scope) -> Result<Granted, Unknown> {
+    async fn granted(&self, headers: &HeaderMap, scope: Scope) -> Result<Granted, Unknown> {
         let header = |name: &str| headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
         let token = bearer(headers)?;
         if token.is_some_and(|it| token::is_over(it, clock::now())) {
@@ -120,7 +121,6 @@ impl Callers {
             if token::is_ours(token) {
                 return self.own(token, scope).await;
             }
-            self.attackers.check(from)?;
             let identity = self.oidc.read(token, named(headers)).await?;
             return Ok(Granted { app: identity.member.app, key_id: None, scopes: identity.scopes });
         }
@@ -151,12 +151,7 @@ impl Callers {
         Ok(Granted { app, key_id: None, scopes: TOKEN_SCOPES.to_vec() })
     }
 
-    /// Whether the address of a request may try credentials that are checked elsewhere.
-    pub fn guess(&self, headers: &HeaderMap) -> Result<(), Unknown> {
-        self.attackers.check(&source(headers))
-    }
-
-    /// Counts that the credentials of a request were wrong; answers how it is refused.
+    /// Counts that the credentials of a request, which were checked elsewhere, are wrong; answers how it is refused.
     pub fn failed(&self, headers: &HeaderMap) -> Unknown {
         self.attackers.failed(&source(headers))
     }
@@ -194,11 +189,7 @@ impl Callers {
         if token::is_over(pass, clock::now()) {
             return Err(Unknown::Expired);
         }
-        let from = source(headers);
-        if !token::is_ours(pass) {
-            self.attackers.check(&from)?; // ours are read at once: a right one is never locked out
-        }
-        let member = self.counted(&from, self.read(pass, named).await)?;
+        let member = self.counted(&source(headers), self.read(pass, named).await)?;
         acts_for(member.app);
         Ok(member)
     }
@@ -283,7 +274,13 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Callers::from_ref(state).check(&parts.headers).await.map(|it| Self(it.app)).map_err(refused)
+        let app = Callers::from_ref(state).check(&parts.headers).await.map_err(refused)?.app;
+        // whoever names an application means that one
+        if named(&parts.headers).is_some_and(|it| it != app) {
+            let why = "the credentials are another application's than the one that x-application-id names";
+            return Err(Problem::new(ProblemType::OtherApplication, why));
+        }
+        Ok(Self(app))
     }
 }
 
@@ -292,16 +289,15 @@ pub fn refused(why: Unknown) -> Problem {
     match why {
         Unknown::Credentials | Unknown::Missing => {
             let title = "send x-api-key and x-api-secret of your application, or a token that is good for this";
-            Problem::new(StatusCode::UNAUTHORIZED, "credentials", title)
+            Problem::new(ProblemType::Credentials, title)
         }
-        Unknown::Expired => Problem::new(StatusCode::UNAUTHORIZED, "expired", why.to_string()),
-        Unknown::Early => Problem::new(StatusCode::UNAUTHORIZED, "early", why.to_string()),
-        Unknown::Scope(_) => Problem::new(StatusCode::FORBIDDEN, "scope", why.to_string()),
+        Unknown::Expired => Problem::new(ProblemType::Expired, why.to_string()),
+        Unknown::Early => Problem::new(ProblemType::Early, why.to_string()),
+        Unknown::Scope(_) => Problem::new(ProblemType::Scope, why.to_string()),
         Unknown::TooMany => Problem::too_many(why.to_string(), super::attackers::WHILE.as_secs() as u32),
-        Unknown::Unavailable(after) => Problem {
-            retry_after: Some(after),
-            ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, "issuer", why.to_string())
-        },
+        Unknown::Unavailable(after) => {
+            Problem { retry_after: Some(after), ..Problem::new(ProblemType::Issuer, why.to_string()) }
+        }
         it => Problem::internal(&it),
     }
 }

@@ -3,14 +3,13 @@
 use std::io::{Read, Write};
 
 use axum::body::Bytes;
-use axum::http::StatusCode;
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
-use super::Problem;
+use super::{Problem, ProblemType};
 
 /// An inflated body at most, in bytes: as much as Lambda hands over of one that is not compressed.
 const MOST: u64 = 6 << 20;
@@ -30,16 +29,14 @@ impl IntoResponse for Unread {
         match self {
             Self::Coding => {
                 let title = "send the body as it is, or compressed by gzip";
-                let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-coding", title);
+                let problem = Problem::new(ProblemType::ContentCoding, title);
                 // says what would do (RFC 9110, section 12.5.3)
                 ([(header::ACCEPT_ENCODING, "gzip")], problem).into_response()
             }
-            Self::Broken => {
-                Problem::new(StatusCode::BAD_REQUEST, "not-gzip", "the body is not what gzip makes").into_response()
-            }
+            Self::Broken => Problem::new(ProblemType::NotGzip, "the body is not what gzip makes").into_response(),
             Self::TooLarge => {
                 let title = format!("an inflated body has at most {MOST} bytes");
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", title).into_response()
+                Problem::new(ProblemType::TooLarge, title).into_response()
             }
         }
     }

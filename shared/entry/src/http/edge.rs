@@ -7,13 +7,13 @@
 
 use std::mem::take;
 
+use axum::http::Method;
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue};
-use axum::http::{Method, StatusCode};
 use lambda_http::request::LambdaRequest;
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::Problem;
+use super::{Problem, ProblemType};
 
 /// What stays as it is in a path: the unreserved characters of RFC 3986, section 2.3, and the slashes between segments.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
@@ -41,7 +41,7 @@ pub(crate) struct Arrived {
 
 /// Reads an event. A path that cannot be told from another one once a URL parser has seen it is refused.
 pub(crate) fn read(mut event: Value) -> Result<Arrived, Problem> {
-    let strange = || Problem::new(StatusCode::BAD_REQUEST, "request", "the request is none of API Gateway's");
+    let strange = || Problem::new(ProblemType::Request, "the request is none of API Gateway's");
     if !event["requestContext"].is_object() {
         return Err(strange());
     }
@@ -58,7 +58,7 @@ pub(crate) fn read(mut event: Value) -> Result<Arrived, Problem> {
     event["requestContext"]["stage"] = json!("$default"); // paths are the API's own, without a stage
     let method = event["requestContext"]["http"]["method"].as_str().and_then(|it| it.parse::<Method>().ok());
     if method.is_none() {
-        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "the method is none of HTTP's"));
+        return Err(Problem::new(ProblemType::Method, "the method is none of HTTP's"));
     }
     let event = serde_json::from_value(event).map_err(|_| strange())?;
     Ok(Arrived { event, headers })
@@ -76,7 +76,7 @@ pub(crate) fn nothing() -> Arrived {
 fn encoded(path: &str) -> Result<String, Problem> {
     if !path.starts_with('/') || path.split('/').any(|it| it == "." || it == "..") {
         let title = "a path begins with a slash and has no segment `.` or `..`, which URL parsers take away";
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "path", title));
+        return Err(Problem::new(ProblemType::Path, title));
     }
     Ok(percent_encode(path.as_bytes(), PATH).to_string())
 }

@@ -91,11 +91,8 @@ fn is_plain(headers: &HeaderMap) -> bool {
 
 /// The problem that a plain text tells.
 async fn problem(status: StatusCode, text: &Bytes) -> (HeaderMap, Bytes) {
-    let reason = status.canonical_reason().unwrap_or("error");
-    let text = String::from_utf8_lossy(text);
-    let title = if text.trim().is_empty() { reason.to_lowercase() } else { text.chars().take(200).collect() };
-    let code = reason.to_lowercase().replace(' ', "-");
-    let (mut parts, body) = Problem::new(status, &code, title).into_response().into_parts();
+    let text: String = String::from_utf8_lossy(text).chars().take(200).collect();
+    let (mut parts, body) = Problem::of_status(status, &text).into_response().into_parts();
     parts.headers.remove(header::CONTENT_LENGTH);
     (parts.headers, to_bytes(body, usize::MAX).await.unwrap_or_default())
 }
@@ -115,6 +112,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::http::ProblemType;
 
     #[derive(Deserialize)]
     struct Which {
@@ -122,7 +120,7 @@ mod tests {
     }
 
     fn router() -> Router {
-        let method = async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "no such method");
+        let method = async || Problem::new(ProblemType::Method, "no such method");
         let long = async || ([(header::CACHE_CONTROL, SAME_FOR_ALL)], "a".repeat(5_000));
         let router = Router::new().route("/own", get(async || "secret")).route("/same", get(long));
         let router = router.route("/number", get(async |it: Query<Which>| it.number.to_string()));
@@ -171,7 +169,14 @@ mod tests {
             assert_eq!(headers[header::CONTENT_TYPE], "application/problem+json", "{method} {path}");
             let problem: Value = serde_json::from_slice(&body).unwrap();
             assert_eq!((found.as_u16(), &problem["status"]), (status, &status.into()), "{problem}");
-            assert!(problem["title"].as_str().is_some_and(|it| !it.is_empty()), "{problem}");
+            let reason = found.canonical_reason().unwrap();
+            let (kind, title) = match status {
+                405 => ("method".to_owned(), "The method is not allowed"), // the router's own answer
+                _ => (reason.to_lowercase().replace(' ', "-"), reason),
+            };
+            assert_eq!(problem["type"], format!("about:blank#{kind}"), "{problem}");
+            assert_eq!(problem["title"], title, "{problem}");
+            assert!(problem["detail"].as_str().is_some_and(|it| !it.is_empty()), "{problem}");
             assert!(status != 405 || headers[header::ALLOW] == "GET,HEAD", "{headers:?}");
         }
         let (status, headers, _) = ask("GET", "/own", &[("content-encoding", "br")]).await;

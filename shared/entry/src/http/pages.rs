@@ -15,7 +15,7 @@ use domain::AppId;
 use domain::origin::{Origins, is_among};
 use table::{Table, TableError};
 
-use super::Problem;
+use super::{Problem, ProblemType};
 use crate::{AppSettings, Chain, Remembered, Start};
 
 /// How long a listed origin is remembered; one that is not listed is looked up each time.
@@ -101,7 +101,7 @@ impl Pages {
             return Some(response);
         }
         let title = "pages of this origin may not call: list it in allowed_origins, or in the parameter AllowedOrigins";
-        let mut refused = Problem::new(StatusCode::FORBIDDEN, "origin", title).into_response();
+        let mut refused = Problem::new(ProblemType::Origin, title).into_response();
         refused.headers_mut().extend(response.headers().clone());
         Some(refused)
     }

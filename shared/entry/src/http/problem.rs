@@ -1,9 +1,14 @@
-//! Errors of our own API: `application/problem+json` (RFC 9457). The caller sees a code and a title, never a cause.
+//! Errors of our own API: `application/problem+json` (RFC 9457). A type has one title and one status; what happened this
+//! time stands in the detail. The caller sees no cause.
+
+mod types;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+pub use self::types::ProblemType;
 
 use crate::Chain;
 
@@ -16,9 +21,10 @@ pub struct Problem {
     /// What kind of problem: `about:blank#no-such-bucket`.
     #[serde(rename = "type")]
     pub kind: String,
-    pub title: String,
+    /// The kind in words: the same with every problem of the type.
+    pub title: &'static str,
     pub status: u16,
-    /// The title, behind the field that it is about.
+    /// What is wrong this time, behind the field that it is about.
     pub detail: String,
     /// The field that is wrong, if one is.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,21 +35,33 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub fn new(status: StatusCode, code: &str, title: impl Into<String>) -> Self {
-        let title = title.into();
+    /// A problem of a type, and what is wrong this time.
+    pub fn new(kind: ProblemType, reason: impl Into<String>) -> Self {
+        let (code, status, title) = kind.row();
+        Self::told(code, status, title, reason.into())
+    }
+
+    /// What a bare status says, with the text that came with it. Its type is the status itself.
+    pub fn of_status(status: StatusCode, text: &str) -> Self {
+        let title = status.canonical_reason().unwrap_or("Error");
+        let reason = if text.trim().is_empty() { title } else { text };
+        Self::told(&title.to_lowercase().replace(' ', "-"), status, title, reason.to_owned())
+    }
+
+    fn told(code: &str, status: StatusCode, title: &'static str, reason: String) -> Self {
         Self {
             kind: format!("about:blank#{code}"),
-            detail: title.clone(),
             title,
             status: status.as_u16(),
+            detail: reason,
             field: None,
             retry_after: None,
         }
     }
 
     /// Something that the caller sent cannot be.
-    pub fn invalid(field: &str, title: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", title).about(field)
+    pub fn invalid(field: &str, reason: impl Into<String>) -> Self {
+        Self::new(ProblemType::Invalid, reason).about(field)
     }
 
     /// The same problem, of a field; an empty name is none.
@@ -51,18 +69,24 @@ impl Problem {
         if field.is_empty() {
             return self;
         }
-        Self { detail: format!("{field}: {}", self.title), field: Some(field.to_owned()), ..self }
+        Self { detail: format!("{field}: {}", self.reason()), field: Some(field.to_owned()), ..self }
+    }
+
+    /// What is wrong, without the field.
+    pub fn reason(&self) -> &str {
+        let behind = self.field.as_ref().and_then(|field| self.detail.strip_prefix(field)?.strip_prefix(": "));
+        behind.unwrap_or(&self.detail)
     }
 
     /// Somebody asks too much; after so many seconds it is good again.
-    pub fn too_many(title: impl Into<String>, seconds: u32) -> Self {
-        Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many", title) }
+    pub fn too_many(reason: impl Into<String>, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..Self::new(ProblemType::TooMany, reason) }
     }
 
     /// Our own failure: logged with its causes, told without them.
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error = %Chain(error), "request failed: {}", Chain(error));
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "something went wrong on our side")
+        Self::new(ProblemType::Internal, "something went wrong on our side")
     }
 }
 
@@ -84,5 +108,32 @@ impl IntoResponse for Problem {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, CHALLENGE); // RFC 9110, section 11.6.1
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn what_differs_stands_in_the_detail() {
+        let sent = |it: &Problem| serde_json::to_value(it).unwrap();
+        let (one, other) = (Problem::invalid("limit", "1 to 100"), Problem::invalid("a.b", "a text is expected"));
+        assert_eq!(
+            sent(&one),
+            json!({
+                "type": "about:blank#invalid", "title": "What was sent is not valid", "status": 422,
+                "detail": "limit: 1 to 100", "field": "limit",
+            })
+        );
+        assert_eq!((&sent(&one)["title"], one.reason()), (&sent(&other)["title"], "1 to 100"));
+        let bare = Problem::of_status(StatusCode::NOT_FOUND, " ");
+        assert_eq!(
+            (bare.kind.as_str(), bare.title, bare.detail.as_str()),
+            ("about:blank#not-found", "Not Found", "Not Found")
+        );
+        assert_eq!(sent(&bare)["field"], Value::Null);
     }
 }

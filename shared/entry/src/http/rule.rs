@@ -1,9 +1,7 @@
 //! What serde says of a value, as the rule that the value breaks: the words of JSON, not of Rust. The value itself is not
 //! repeated: it may be a secret.
 
-use axum::http::StatusCode;
-
-use super::Problem;
+use super::{Problem, ProblemType};
 
 /// The problem with the value at a path (`buckets[0].endpoint`; empty at the top), by serde's message.
 pub(super) fn broken(path: &str, message: &str) -> Problem {
@@ -15,7 +13,7 @@ pub(super) fn broken(path: &str, message: &str) -> Problem {
         Some(name) => format!("{path}.{name}"),
         None => path.to_owned(),
     };
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", rule(message)).about(&field)
+    Problem::new(ProblemType::Invalid, rule(message)).about(&field)
 }
 
 /// The name in backticks after a beginning.
@@ -81,7 +79,7 @@ mod tests {
     #[track_caller]
     fn check(path: &str, message: &str, field: Option<&str>, title: &str) {
         let problem = broken(path, message);
-        assert_eq!((problem.status, problem.field.as_deref(), problem.title.as_str()), (422, field, title));
+        assert_eq!((problem.status, problem.field.as_deref(), problem.reason()), (422, field, title));
     }
 
     #[test]

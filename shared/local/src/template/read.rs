@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::resolve::{Names, local_name};
-use super::{DEFAULT_ROUTE, Function, Model, Queue, QueueSource, Route, SocketApi, StreamSource, Table};
+use super::{CorsRule, DEFAULT_ROUTE, Function, Model, Queue, QueueSource, Route, SocketApi, StreamSource, Table};
 use crate::yaml::{Node, Value};
 
 type Wrong = (usize, String);
@@ -55,7 +55,11 @@ pub(super) fn model(root: &Node, names: &Names) -> Result<Model, Wrong> {
             "AWS::Serverless::Function" => model.functions.push(function(name, properties, defaults, names)?),
             "AWS::SQS::Queue" => model.queues.push(queue(name, properties, names)?),
             "AWS::DynamoDB::Table" => model.table = Some(table(name, properties, names)?),
-            "AWS::S3::Bucket" => model.buckets.push(local_name(name).to_lowercase()),
+            "AWS::S3::Bucket" => {
+                let name = local_name(name).to_lowercase();
+                model.cors.insert(name.clone(), cors(properties, names)?);
+                model.buckets.push(name);
+            }
             "AWS::Serverless::HttpApi" => known(properties, "HTTP API", &["StageName"])?,
             "AWS::Serverless::WebSocketApi" => model.sockets = Some(sockets(properties, names)?),
             // its paths hold whatever its condition says: one machine has one host anyway
@@ -68,6 +72,27 @@ pub(super) fn model(root: &Node, names: &Names) -> Result<Model, Wrong> {
         sockets.paths = paths;
     }
     Ok(model)
+}
+
+/// The CORS rules of a bucket.
+fn cors(bucket: &Node, names: &Names) -> Result<Vec<CorsRule>, Wrong> {
+    let rules = bucket.get("CorsConfiguration").map(|it| needed(it, "CorsRules")).transpose()?;
+    let read = |rule: &Node| {
+        let keys = ["Id", "AllowedOrigins", "AllowedMethods", "AllowedHeaders", "ExposedHeaders", "MaxAge"];
+        known(rule, "CORS rule", &keys)?;
+        let texts = |key: &str| {
+            let items = rule.get(key).map(Node::items).unwrap_or_default();
+            items.iter().map(|it| names.text(it)).collect::<Result<Vec<String>, Wrong>>()
+        };
+        Ok(CorsRule {
+            origins: texts("AllowedOrigins")?,
+            methods: texts("AllowedMethods")?,
+            headers: texts("AllowedHeaders")?,
+            exposed: texts("ExposedHeaders")?,
+            max_age: rule.get("MaxAge").map(|it| number(Some(it), names, 0)).transpose()?,
+        })
+    };
+    rules.map(Node::items).unwrap_or_default().iter().map(read).collect()
 }
 
 fn sockets(it: &Node, names: &Names) -> Result<SocketApi, Wrong> {

@@ -1,20 +1,15 @@
 //! JSON as it was meant: serde reads a list into a struct, its elements for the members in the order of our source. Here a
-//! struct is an object, at every depth, and `3.0` is a whole number (JSON Schema 2020-12 Validation, section 6.1.1).
+//! struct is an object, at every depth, and `3.0` is a whole number.
 
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{Deserializer, Error, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::Value;
 
+use crate::http::whole;
+
 /// A value whose structs are objects.
 pub(super) struct Strict<'a>(pub(super) &'a Value);
-
-/// A whole number that is written with a fraction, as far as such numbers are exact: `3.0` is 3.
-pub fn whole(it: &Value) -> Option<i64> {
-    const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
-    let number = it.as_number().filter(|it| it.is_f64())?.as_f64()?;
-    if number.fract() == 0.0 && number.abs() <= EXACT { format!("{number:.0}").parse().ok() } else { None }
-}
 
 macro_rules! whole {
     ($($method:ident)*) => {

@@ -1,0 +1,145 @@
+//! Which pages at other origins may read a bucket: its CORS rules, as Amazon S3 evaluates them ("How does Amazon S3 evaluate
+//! the CORS configuration on a bucket?").
+
+use std::collections::BTreeMap;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Response, StatusCode};
+
+use crate::template::CorsRule;
+
+/// A question of a browser, or a request of a page.
+pub(crate) struct Asked {
+    bucket: String,
+    origin: String,
+    method: String,
+    /// The headers that a request is to have, of which a preflight asks.
+    headers: Vec<String>,
+    /// As they were asked for.
+    listed: Option<HeaderValue>,
+    pub(crate) is_preflight: bool,
+}
+
+impl Asked {
+    /// What a request asks, if it comes from a page: `/bucket/key` is its path.
+    pub(crate) fn of<B>(request: &http::Request<B>) -> Option<Self> {
+        let text = |name: HeaderName| request.headers().get(name).and_then(|it| it.to_str().ok());
+        let origin = text(header::ORIGIN)?.to_owned();
+        let wanted = text(header::ACCESS_CONTROL_REQUEST_METHOD).filter(|_| request.method() == Method::OPTIONS);
+        let listed = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS).filter(|_| wanted.is_some());
+        let headers = listed.and_then(|it| it.to_str().ok()).unwrap_or_default().split(',');
+        Some(Self {
+            bucket: request.uri().path().trim_start_matches('/').split('/').next().unwrap_or_default().to_owned(),
+            origin,
+            method: wanted.unwrap_or(request.method().as_str()).to_owned(),
+            headers: headers.map(|it| it.trim().to_lowercase()).filter(|it| !it.is_empty()).collect(),
+            listed: listed.cloned(),
+            is_preflight: wanted.is_some(),
+        })
+    }
+
+    /// The headers that let the page read the answer: those of the first rule that fits; none if none does.
+    pub(crate) fn allowed(&self, rules: &BTreeMap<String, Vec<CorsRule>>) -> Option<HeaderMap> {
+        let fits = |rule: &&CorsRule| {
+            rule.origins.iter().any(|it| like(it, &self.origin))
+                && rule.methods.contains(&self.method)
+                && self.headers.iter().all(|name| rule.headers.iter().any(|it| like(&it.to_lowercase(), name)))
+        };
+        let rule = rules.get(&self.bucket)?.iter().find(fits)?;
+        let any = rule.origins.iter().any(|it| it == "*");
+        let mut headers = HeaderMap::new();
+        let mut put = |name: HeaderName, text: &str| {
+            if let Ok(value) = HeaderValue::from_str(text) {
+                headers.insert(name, value);
+            }
+        };
+        put(header::ACCESS_CONTROL_ALLOW_ORIGIN, if any { "*" } else { &self.origin });
+        if !any {
+            put(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true");
+        }
+        put(header::ACCESS_CONTROL_ALLOW_METHODS, &rule.methods.join(", "));
+        if !rule.exposed.is_empty() {
+            put(header::ACCESS_CONTROL_EXPOSE_HEADERS, &rule.exposed.join(", "));
+        }
+        if let Some(seconds) = rule.max_age {
+            put(header::ACCESS_CONTROL_MAX_AGE, &seconds.to_string());
+        }
+        put(header::VARY, "Origin, Access-Control-Request-Headers, Access-Control-Request-Method");
+        if let Some(listed) = self.listed.clone() {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, listed);
+        }
+        Some(headers)
+    }
+}
+
+/// The answer to a preflight: 200 with these headers, or 403.
+pub(crate) fn preflight<B: From<String>>(allowed: Option<HeaderMap>) -> Response<B> {
+    let Some(headers) = allowed else {
+        let text = "<Error><Code>AccessForbidden</Code><Message>CORSResponse: This CORS request is not allowed.</Message></Error>";
+        let mut response = Response::new(B::from(text.to_owned()));
+        *response.status_mut() = StatusCode::FORBIDDEN;
+        return response;
+    };
+    let mut response = Response::new(B::from(String::new()));
+    *response.headers_mut() = headers;
+    response
+}
+
+/// Whether a text fits one in which a `*` stands for anything.
+fn like(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((front, end)) => text.len() >= front.len() + end.len() && text.starts_with(front) && text.ends_with(end),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules() -> BTreeMap<String, Vec<CorsRule>> {
+        let texts = |all: &[&str]| all.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+        let news =
+            CorsRule { origins: texts(&["https://*.example.com"]), methods: texts(&["PUT"]), ..CorsRule::default() };
+        let all = CorsRule {
+            origins: texts(&["*"]),
+            methods: texts(&["GET", "HEAD"]),
+            headers: texts(&["x-*"]),
+            exposed: texts(&["ETag"]),
+            max_age: Some(60),
+        };
+        [("results".to_owned(), vec![news, all])].into()
+    }
+
+    #[track_caller]
+    fn check(method: &str, path: &str, headers: &[(&str, &str)], want: Option<(&str, bool)>) {
+        let mut request = http::Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let asked = Asked::of(&request.body(()).unwrap());
+        let allowed = asked.and_then(|it| it.allowed(&rules()));
+        let found = allowed.as_ref().map(|it| {
+            let origin = it[header::ACCESS_CONTROL_ALLOW_ORIGIN].to_str().unwrap();
+            (origin, it.contains_key(header::ACCESS_CONTROL_ALLOW_CREDENTIALS))
+        });
+        assert_eq!(found, want, "{method} {path} {headers:?}");
+    }
+
+    #[test]
+    fn the_first_rule_that_fits_lets_in() {
+        let (page, evil) = (("origin", "https://news.example.com"), ("origin", "null"));
+        check("GET", "/results/a/b", &[], None);
+        check("GET", "/results/a/b", &[page], Some(("*", false)));
+        check("GET", "/results/a/b", &[evil], Some(("*", false)));
+        check("GET", "/other/a/b", &[page], None);
+        check("PUT", "/results/a", &[page], Some(("https://news.example.com", true)));
+        check("PUT", "/results/a", &[evil], None);
+        let asks = |method: &'static str| ("access-control-request-method", method);
+        let with = |names: &'static str| ("access-control-request-headers", names);
+        check("OPTIONS", "/results/a", &[evil, asks("GET"), with("X-Api-Key, x-api-secret")], Some(("*", false)));
+        check("OPTIONS", "/results/a", &[evil, asks("GET"), with("authorization")], None);
+        check("OPTIONS", "/results/a", &[evil, asks("DELETE")], None);
+        check("OPTIONS", "/results/a", &[page, asks("PUT")], Some(("https://news.example.com", true)));
+    }
+}
