@@ -1,5 +1,6 @@
 //! Processors: what looks at media. The embedded backend runs here, on a file that was fetched before.
 
+mod detector;
 mod draw;
 pub(crate) mod faces;
 pub(crate) mod still;

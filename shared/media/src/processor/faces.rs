@@ -1,36 +1,37 @@
 //! FacialRecognition, embedded: finds faces, where and when, and names nobody (processors, section 6).
 
 use std::path::Path;
-use std::sync::LazyLock;
 
 use domain::bucket::ProcessorSettings;
 use domain::item::Problem;
 use domain::result::{Box as Area, Media, Model, Warning};
-use domain::tracks::{Detection, of_still, of_video};
-use image::GrayImage;
-use rustface::ImageData;
+use domain::tracks::{of_still, of_video};
 
+use super::detector::Detector;
 use super::video::{SIDE, Video};
 use super::{Analysis, Trouble, draw, still, unreadable};
 use crate::program::Program;
 
 /// Scores below are mostly no faces: false hits were seen up to 1.2, true ones from 4.0 on (section 6.2).
 const THRESHOLD: f64 = 2.0;
-/// The smallest face in a still and in a video's frame, in pixels.
+/// The smallest face in a still and in a video's frame, in pixels; the detector finds none below 40.
 const MIN_STILL: u32 = 20;
 const MIN_FRAME: u32 = 40;
-/// Frames per second that are looked at, and how many at most: 4,000 are about 400 CPU-seconds.
+/// Frames per second that are looked at, and how many at most: 4,000 are about 100 CPU-seconds of the detector.
 const FPS: f32 = 2.0;
 const MOST_FRAMES: f64 = 4_000.0;
-
-static MODEL: LazyLock<Option<rustface::Model>> =
-    LazyLock::new(|| rustface::read_model(&include_bytes!(concat!(env!("OUT_DIR"), "/faces.bin"))[..]).ok());
 
 /// What the detector is asked for.
 #[derive(Debug, Clone, Copy)]
 struct Asked {
     min_face: u32,
     threshold: f64,
+}
+
+impl Asked {
+    fn detector(self) -> Result<Detector, Trouble> {
+        Detector::new(self.min_face, self.threshold)
+    }
 }
 
 pub(super) async fn run(settings: &ProcessorSettings, file: &Path, program: &Program) -> Result<Analysis, Trouble> {
@@ -53,7 +54,7 @@ pub(super) async fn run(settings: &ProcessorSettings, file: &Path, program: &Pro
 fn of_picture(file: &Path, asked: Asked, most: u64) -> Result<Analysis, Trouble> {
     let picture = still::read(file, most)?;
     let grey = still::scaled(&picture, still::LONG_SIDE).to_luma8();
-    let tracks = of_still(&detect(&grey, asked)?);
+    let tracks = of_still(&asked.detector()?.look(&grey));
     let preview = draw::picture(&picture, &tracks).map_err(unreadable)?;
     let media = Media { width: Some(picture.width()), height: Some(picture.height()), ..Media::default() };
     Ok(analysis(media, tracks, Vec::new(), preview))
@@ -74,7 +75,8 @@ async fn of_clip(
         let message = format!("the video is long: {fps:.2} frames per second were looked at, not {wanted}");
         warnings.push(Warning { code: "sampled_sparsely".into(), message });
     }
-    let frames = video.frames(fps, move |grey| detect(&grey, asked)).await?;
+    let mut detector = asked.detector()?;
+    let frames = video.frames(fps, move |grey| detector.look(&grey)).await?;
     let tracks = of_video(&frames.detections, fps);
     let mut pictures = Vec::new();
     for track in tracks.iter().take(draw::MOST_FRAMES) {
@@ -95,35 +97,12 @@ async fn of_clip(
 /// The faces in a picture, as fractions of it.
 pub(crate) fn find(picture: &image::DynamicImage) -> Result<Vec<Area>, Trouble> {
     let grey = still::scaled(picture, still::LONG_SIDE).to_luma8();
-    Ok(detect(&grey, Asked { min_face: MIN_STILL, threshold: THRESHOLD })?.iter().map(|it| it.area).collect())
+    Ok(Detector::new(MIN_STILL, THRESHOLD)?.look(&grey).iter().map(|it| it.area).collect())
 }
 
 fn analysis(media: Media, tracks: Vec<domain::result::Track>, warnings: Vec<Warning>, preview: Vec<u8>) -> Analysis {
     let model = Model { id: "seeta_fd_frontal_v1.0".into(), sha256: Some(include_str!("model.sha256").trim().into()) };
     Analysis { media, tracks, warnings, backend: "embedded", models: vec![model], quality: "demo", preview }
-}
-
-fn detect(grey: &GrayImage, asked: Asked) -> Result<Vec<Detection>, Trouble> {
-    let (width, height) = grey.dimensions();
-    if width < asked.min_face || height < asked.min_face {
-        return Ok(Vec::new()); // no face fits, and the detector panics on an empty picture
-    }
-    let model = MODEL
-        .clone()
-        .ok_or_else(|| Trouble::Fail(Problem::new("backend_unavailable", "the face model does not load")))?;
-    let mut detector = rustface::create_detector_with_model(model);
-    detector.set_min_face_size(asked.min_face);
-    detector.set_score_thresh(asked.threshold.max(0.01));
-    detector.set_pyramid_scale_factor(0.8);
-    detector.set_slide_window_step(4, 4);
-    let found = detector.detect(&ImageData::new(grey.as_raw(), width, height));
-    let (w, h) = (f64::from(width), f64::from(height));
-    let relative = |it: &rustface::FaceInfo| {
-        let it = (it.bbox(), it.score());
-        let (x, y) = (f64::from(it.0.x()) / w, f64::from(it.0.y()) / h);
-        Detection { area: Area { x, y, w: f64::from(it.0.width()) / w, h: f64::from(it.0.height()) / h }, score: it.1 }
-    };
-    Ok(found.iter().map(relative).collect())
 }
 
 /// Runs what needs the processor for long beside the event loop, which goes on extending the lease.

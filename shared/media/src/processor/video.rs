@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use domain::item::Problem;
@@ -57,13 +56,13 @@ impl<'a> Video<'a> {
         Ok(video)
     }
 
-    /// Looks at frames, `fps` a second, as many at a time as there are processors.
+    /// Looks at frames, `fps` a second, one after the other, while the program decodes the next ones.
     pub(super) async fn frames(
         &self,
         fps: f32,
-        look: impl Fn(GrayImage) -> Result<Vec<Detection>, Trouble> + Send + Sync + 'static,
+        look: impl FnMut(GrayImage) -> Vec<Detection> + Send + 'static,
     ) -> Result<Frames, Trouble> {
-        let (arguments, look) = (self.sampling(fps)?, Arc::new(look));
+        let arguments = self.sampling(fps)?;
         let look_at_all = async move |stdout: &mut ChildStdout| look_at(stdout, look).await;
         let sampled = self.program.run(&arguments, DEADLINE, look_at_all).await?;
         // 69: too many errors (`-max_error_rate`); what was decoded before counts, as with any other damage
@@ -122,31 +121,24 @@ impl<'a> Video<'a> {
 
 async fn look_at(
     stdout: &mut ChildStdout,
-    look: Arc<impl Fn(GrayImage) -> Result<Vec<Detection>, Trouble> + Send + Sync + 'static>,
+    mut look: impl FnMut(GrayImage) -> Vec<Detection> + Send + 'static,
 ) -> Result<Frames, Trouble> {
-    let at_once = std::thread::available_parallelism().map_or(1, usize::from);
-    let (mut reader, mut running) = (BufReader::new(stdout), std::collections::VecDeque::new());
+    let mut reader = BufReader::new(stdout);
     let mut frames = Frames { detections: Vec::new(), width: 0, height: 0 };
-    while let Some(grey) = next_frame(&mut reader).await? {
+    let mut next = next_frame(&mut reader).await?;
+    while let Some(grey) = next {
         (frames.width, frames.height) = grey.dimensions();
-        let look = look.clone();
-        running.push_back(tokio::spawn(blocking(move || look(grey))));
-        if running.len() >= at_once
-            && let Some(it) = running.pop_front()
-        {
-            frames.detections.push(joined(it.await)?);
-        }
-    }
-    for it in running {
-        frames.detections.push(joined(it.await)?);
+        let looked = blocking(move || {
+            let found = look(grey);
+            (look, found)
+        });
+        let (looked, read) = tokio::join!(looked, next_frame(&mut reader));
+        let found;
+        (look, found) = looked?;
+        frames.detections.push(found);
+        next = read?;
     }
     Ok(frames)
-}
-
-type Looked = Result<Result<Vec<Detection>, Trouble>, Trouble>;
-
-fn joined(it: Result<Looked, tokio::task::JoinError>) -> Result<Vec<Detection>, Trouble> {
-    it.map_err(|_| Trouble::Again(Problem::new("internal", "the analysis stopped without a result")))??
 }
 
 /// The next picture of a stream of PGM files; each brings its own size. `None` at the end of the stream.
