@@ -1,0 +1,35 @@
+//! Non-maximum suppression: windows that overlap become the best of them, with the sum of their scores.
+
+use crate::Face;
+
+/// Sorts the windows, best first, and merges those that overlap by more than `same` (intersection over union).
+pub(crate) fn merged(windows: &mut [Face], same: f32) -> Vec<Face> {
+    windows.sort_by(|a, b| b.score.partial_cmp(&a.score).unwrap_or(std::cmp::Ordering::Equal));
+    let mut taken = vec![false; windows.len()];
+    let mut kept = Vec::new();
+    for index in 0..windows.len() {
+        if taken[index] {
+            continue;
+        }
+        let mut best = windows[index];
+        for (other, taken) in windows.iter().zip(&mut taken).skip(index + 1) {
+            if !*taken && overlap(&windows[index], other) > same {
+                *taken = true;
+                best.score += other.score;
+            }
+        }
+        kept.push(best);
+    }
+    kept
+}
+
+fn overlap(a: &Face, b: &Face) -> f32 {
+    let shared = |a: i32, a_side: u32, b: i32, b_side: u32| (a + a_side as i32).min(b + b_side as i32) - a.max(b);
+    let (width, height) = (shared(a.x, a.side, b.x, b.side), shared(a.y, a.side, b.y, b.side));
+    if width <= 0 || height <= 0 {
+        return 0.0;
+    }
+    let area = |it: &Face| it.side.saturating_mul(it.side) as f32;
+    let both = width.saturating_mul(height) as f32;
+    both / (area(a) + area(b) - both)
+}

@@ -1,0 +1,87 @@
+//! Bilinear scaling, with the roundings of the reference (`f64`, cut off to a byte).
+
+/// A grey picture: rows of bytes, `stride` apart.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plane<'a> {
+    pixels: &'a [u8],
+    stride: usize,
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+}
+
+impl<'a> Plane<'a> {
+    /// `None` if there are not as many pixels.
+    pub(crate) fn new(pixels: &'a [u8], width: usize, height: usize) -> Option<Self> {
+        (width > 0 && height > 0 && pixels.len() == width.checked_mul(height)?).then_some(Self {
+            pixels,
+            stride: width,
+            width,
+            height,
+        })
+    }
+
+    pub(crate) fn row(&self, y: usize) -> &'a [u8] {
+        &self.pixels[y * self.stride..][..self.width]
+    }
+
+    /// A part of it; `None` if it does not lie within.
+    pub(crate) fn part(&self, x: i32, y: i32, side: usize) -> Option<Self> {
+        let (x, y) = (usize::try_from(x).ok()?, usize::try_from(y).ok()?);
+        let within = side > 0 && x + side <= self.width && y + side <= self.height;
+        within.then(|| Self { pixels: &self.pixels[y * self.stride + x..], width: side, height: side, ..*self })
+    }
+}
+
+/// Where a pixel of the scaled line lies in the line before: between this one and the next, and the weights of both.
+type Place = (usize, f64, f64);
+
+/// A scaled picture, and what was needed to make it.
+#[derive(Debug, Default)]
+pub(crate) struct Resized {
+    pixels: Vec<u8>,
+    columns: Vec<Place>,
+    upper: Vec<f64>,
+    lower: Vec<f64>,
+}
+
+impl Resized {
+    /// The picture in another size; its sides must be 2 at least.
+    pub(crate) fn of(&mut self, from: Plane<'_>, width: usize, height: usize) -> Plane<'_> {
+        self.pixels.clear();
+        if (from.width, from.height) == (width, height) {
+            (0..height).for_each(|y| self.pixels.extend_from_slice(from.row(y)));
+            return Plane { pixels: &self.pixels, stride: width, width, height };
+        }
+        self.columns.clear();
+        self.columns.extend((0..width).map(|x| place(x, from.width, width)));
+        let mut there = None; // the row that `lower` holds
+        for y in 0..height {
+            let (row, of_upper, of_lower) = place(y, from.height, height);
+            if there == Some(row) {
+                std::mem::swap(&mut self.upper, &mut self.lower);
+            } else {
+                across(from.row(row), &self.columns, &mut self.upper);
+            }
+            across(from.row(row + 1), &self.columns, &mut self.lower);
+            there = Some(row + 1);
+            let rows = self.upper.iter().zip(&self.lower);
+            self.pixels.extend(rows.map(|(upper, lower)| (of_upper * upper + of_lower * lower) as u8));
+        }
+        Plane { pixels: &self.pixels, stride: width, width, height }
+    }
+}
+
+fn place(at: usize, from: usize, to: usize) -> Place {
+    let exact = from as f64 / to as f64 * at as f64;
+    let whole = (exact as usize).min(from.saturating_sub(2));
+    let weight = exact - whole as f64;
+    (whole, 1.0 - weight, weight)
+}
+
+fn across(row: &[u8], columns: &[Place], scaled: &mut Vec<f64>) {
+    scaled.clear();
+    scaled.extend(columns.iter().map(|(at, of_left, of_right)| {
+        let [left, right] = [row[*at], row[*at + 1]].map(f64::from);
+        of_left * left + of_right * right
+    }));
+}
