@@ -147,7 +147,7 @@ fn it_says_what_happened_and_changes_what_was_meant() {
         assert!(!good && refused.contains("without --url"), "{refused}");
         // what is wrong with the arguments, and what went wrong
         let exit = async |arguments: &[&str]| {
-            let mut command = Command::new(binaries().join("notify"));
+            let mut command = Command::new(program());
             command.args(arguments).arg("--data").arg(world.stack.data());
             command.output().await.unwrap().status.code()
         };

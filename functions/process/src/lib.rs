@@ -31,5 +31,6 @@ pub async fn run() -> Result<(), entry::Error> {
         meter,
     };
     media::workspace::clean();
+    parts.ffmpeg.log_decoders().await;
     start.sqs(1, async |_, message| handler::handle(&parts, message).await).await
 }

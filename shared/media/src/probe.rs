@@ -126,7 +126,10 @@ impl Probe {
             codec: video.codec.clone(),
             container: Some(self.container.clone()),
             timecode: self.timecode.map(|it| it.start()),
-            pixel_aspect: video.pixel_aspect.clone(),
+            pixel_aspect: video
+                .pixel_aspect
+                .as_deref()
+                .map(|aspect| if turned { inverted(aspect) } else { aspect.to_owned() }),
             rotation: Some(video.rotation).filter(|degrees| *degrees > 0),
             field_order: video.field_order.clone(),
             bit_depth: video.bit_depth,
@@ -211,6 +214,11 @@ impl Stream {
     pub(crate) fn promised_end_us(&self, start_us: i64) -> Option<i64> {
         self.end_us().or(self.ends_us).map(|end| end - start_us)
     }
+}
+
+/// `16:11` of a picture that is turned by a quarter.
+fn inverted(aspect: &str) -> String {
+    aspect.split_once(':').map_or_else(|| aspect.to_owned(), |(across, down)| format!("{down}:{across}"))
 }
 
 fn unknown() -> Trouble {
@@ -340,6 +348,7 @@ pub(crate) mod tests {
         file.timecode = Some("10:00:00:00".to_owned());
         let media = file.judged(&Messages::default()).unwrap().media();
         assert_eq!((media.width, media.height, media.rotation), (Some(540), Some(960), Some(90)));
+        assert_eq!(media.pixel_aspect.as_deref(), Some("11:16"));
         assert_eq!((media.duration_ms, media.fps, media.codec.as_deref()), (Some(6_000), Some(25.0), Some("h264")));
         assert_eq!(media.timecode.map(|it| it.start).as_deref(), Some("10:00:00:00"));
     }

@@ -49,13 +49,13 @@ impl Banner {
                 let (key, value) = (key.trim(), value.trim());
                 match container.streams.last_mut() {
                     Some(stream) if key == "DURATION" => stream.ends_us = clock_us(value),
-                    Some(stream) if key == "timecode" => stream.timecode = Some(value.to_owned()),
+                    Some(stream) if key.eq_ignore_ascii_case("timecode") => stream.timecode = Some(value.to_owned()),
                     Some(stream) if key == "displaymatrix" => {
                         let angle = value.strip_prefix("rotation of ").and_then(|it| it.split(' ').next());
                         let angle = angle.and_then(|it| it.parse::<f64>().ok());
                         stream.rotation = quarter(-angle.unwrap_or(0.0));
                     }
-                    None if key == "timecode" => container.timecode = Some(value.to_owned()),
+                    None if key.eq_ignore_ascii_case("timecode") => container.timecode = Some(value.to_owned()),
                     _ => {}
                 }
             }

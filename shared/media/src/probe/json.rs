@@ -23,6 +23,7 @@ struct Format {
 
 #[derive(Deserialize, Default)]
 struct Tags {
+    #[serde(alias = "TIMECODE")]
     timecode: Option<String>,
     rotate: Option<String>,
     /// When a track of Matroska ends, on the container's clock: `00:00:07.021000000`.

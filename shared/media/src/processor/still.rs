@@ -1,5 +1,6 @@
 //! Pictures: read whole or with a word, upright, opaque, within bounds (processors, section 4.4).
 
+mod animated;
 mod decode;
 mod entropy;
 mod jpeg;
@@ -89,7 +90,8 @@ pub(crate) fn read(file: &Path, most: u64) -> Result<Decoded, Trouble> {
             let turned = outline.exif.as_deref().and_then(orientation);
             let picture = decode(&section, Kind { format, name: "PNG", orientation: turned, beside: 0 }, most)?;
             let message = || "the PNG's end is missing; its picture is whole".to_owned();
-            let warnings = if outline.ended { Vec::new() } else { vec![warning("truncated", message())] };
+            let mut warnings = if outline.ended { Vec::new() } else { vec![warning("truncated", message())] };
+            warnings.extend(outline.moves.then(first_frame));
             Ok(Decoded::of(picture, warnings))
         }
         other => {
@@ -101,9 +103,15 @@ pub(crate) fn read(file: &Path, most: u64) -> Result<Decoded, Trouble> {
                 _ => "picture",
             };
             let kind = Kind { format: other, name, orientation: None, beside: 0 };
-            Ok(Decoded::of(decode(&section, kind, most)?, Vec::new()))
+            let picture = decode(&section, kind, most)?;
+            let moves = animated::moves(&section, other).map_err(unreadable)?;
+            Ok(Decoded::of(picture, moves.then(first_frame).into_iter().collect()))
         }
     }
+}
+
+fn first_frame() -> Warning {
+    warning("first_frame", "the picture moves: its first frame was looked at".to_owned())
 }
 
 /// Decodes a JPEG up to its end, if its data are there. `lying` is how it lies where it says nothing itself.

@@ -16,6 +16,8 @@ pub(super) struct Outline {
     pub(super) exif: Option<Vec<u8>>,
     /// The `IEND` chunk is there.
     pub(super) ended: bool,
+    /// There is a chunk `acTL`: frames follow each other.
+    pub(super) moves: bool,
 }
 
 /// Reads the headers of all chunks; their checksums are the decoder's to see.
@@ -37,6 +39,7 @@ pub(super) fn outline(section: &Section) -> io::Result<Outline> {
                 outline.ended = true;
                 break;
             }
+            b"acTL" => outline.moves = true,
             b"eXIf" if outline.exif.is_none() && whole && length <= MOST_EXIF => {
                 let mut exif = vec![0; usize::try_from(length).unwrap_or_default()];
                 read_at(&mut reader, at + 8, &mut exif)?;
