@@ -1,8 +1,8 @@
 //! SeetaFace's face detection (a funnel-structured cascade), written for speed and without `unsafe`.
 //!
 //! The same windows, features, sums and roundings as crate `rustface` 0.1.7, so that the boxes and the scores are the
-//! same to the last bit (the tests of crate `media` hold both side by side), in about a quarter of its time. It reads
-//! no byte outside of a picture, which `rustface` does when the cascade moves a window over the edge.
+//! same to the last bit (the tests of crate `media` hold both side by side), in a third of its time. It reads no byte
+//! outside of a picture, while nothing keeps `rustface` from it when the cascade moves a window over the edge.
 //!
 //! Shuzhe Wu, Meina Kan, Zhenliang He, Shiguang Shan, Xilin Chen: Funnel-structured cascade for multi-view face
 //! detection with alignment awareness. Neurocomputing, 2017. Derived from SeetaFace, see `LICENSE-SeetaFace`.

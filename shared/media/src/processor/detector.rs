@@ -217,7 +217,8 @@ mod tests {
         let first = detector.look(&noisy(&picture, 6, 0));
         assert_eq!(first.len(), 1);
         for number in 1..30 {
-            assert_eq!(middle(&detector.look(&noisy(&picture, 6, number))).0.round(), middle(&first).0.round());
+            let found = detector.look(&noisy(&picture, 6, number));
+            assert!((middle(&found).0 - middle(&first).0).abs() < 3.0, "{found:?}");
         }
         assert_eq!(detector.searches, 1 + 5, "after 1, 2, 4 and 8 frames, and 8 more");
     }
