@@ -216,7 +216,7 @@ fn times() -> Vec<Case> {
             .spans(&[(2_000, 3_000), (5_000, 6_000)])
             .tracks(1..=2)
             .without_preview()
-            .may_warn(&["preview", "duration", "truncated", "decode_errors"]),
+            .may_warn(&["preview", "duration", "timestamps"]),
         // the video begins 3.021 s after the sound, and shows the face to its end: 100 frames, to 7.021 s of 8.021 s
         usual("video_starts_late.mkv").spans(&[(3_021, 7_021)]).duration(8_021),
         usual("frames6.mp4").spans(&[(0, 240)]).open_end(200, 500).duration(240),

@@ -6,6 +6,7 @@
 //! output hold everywhere.
 
 pub(crate) mod decoders;
+mod limits;
 pub(crate) mod messages;
 
 use std::ffi::OsString;
@@ -23,6 +24,7 @@ use tokio::task::JoinHandle;
 
 use crate::processor::{Trouble, unreadable};
 use decoders::Decoders;
+use limits::limit;
 use messages::{Line, Messages};
 
 /// How the names of our temporary folders begin. `process` removes those that a killed function left behind.
@@ -270,40 +272,6 @@ fn demuxers() -> String {
 fn too_long(deadline: Duration) -> Trouble {
     let message = format!("the file could not be decoded within {} s", deadline.as_secs());
     Trouble::Fail(Problem::new("too_long", message))
-}
-
-/// Limits a program that has just been started: it has hardly been loaded, and has not opened its input. `memory` is
-/// that of private writable mappings (`RLIMIT_DATA`, which counts them since Linux 4.7), in bytes. It may write no
-/// file; a pipe is none. Its processor time, all that there is until the deadline, ends only what outlives us.
-#[cfg(target_os = "linux")]
-fn limit(child: &Child, memory: u64, deadline: Duration) -> Result<(), Trouble> {
-    use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
-
-    let unlimited = |why: String| {
-        let message = format!("the limits of the program that decodes videos cannot be set: {why}");
-        Trouble::Fail(Problem::new("backend_unavailable", message))
-    };
-    let pid = child.id().and_then(|it| i32::try_from(it).ok()).and_then(Pid::from_raw);
-    let pid = pid.ok_or_else(|| unlimited("it has no process id".to_owned()))?;
-    let cores = available_parallelism().map_or(1, usize::from) as u64;
-    let limits = [
-        (Resource::Data, memory),
-        (Resource::Cpu, deadline.as_secs().max(1) * cores),
-        (Resource::Core, 0),
-        (Resource::Fsize, 0),
-    ];
-    for (resource, most) in limits {
-        // a limit that is lower already is inherited, and stays
-        let most = Some(getrlimit(resource).maximum.map_or(most, |it| it.min(most)));
-        let limit = Rlimit { current: most, maximum: most };
-        prlimit(Some(pid), resource, limit).map_err(|it| unlimited(it.to_string()))?;
-    }
-    Ok(())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn limit(_: &Child, _: u64, _: Duration) -> Result<(), Trouble> {
-    Ok(())
 }
 
 #[cfg(test)]

@@ -151,6 +151,9 @@ fn whole_jpeg(
         }
         (Some(_), _) => {}
     }
+    if outline.end.is_some_and(|end| animated::more_follow(section, end).unwrap_or(false)) {
+        warnings.push(first_frame());
+    }
     let lying = if lying.is_some() && says_how_it_lies(&picture).map_err(unreadable)? { None } else { lying };
     let kind = Kind { format: ImageFormat::Jpeg, name: "JPEG", orientation: lying, beside: 0 };
     Ok((decode(&picture, kind, most)?, warnings))

@@ -9,6 +9,9 @@ use super::section::Section;
 /// Blocks of a GIF that are passed over before its second picture, at most.
 const BLOCKS: usize = 100_000;
 
+/// Bytes at a JPEG's beginning in which its segments stand.
+const LABELS: u64 = 128 << 10;
+
 /// Whether a GIF or a WebP has more than one frame. PNG's chunks say it ([`super::png::outline`]).
 pub(super) fn moves(section: &Section, format: ImageFormat) -> io::Result<bool> {
     match format {
@@ -22,6 +25,14 @@ pub(super) fn moves(section: &Section, format: ImageFormat) -> io::Result<bool> 
         }),
         _ => Ok(false),
     }
+}
+
+/// Whether a JPEG is followed by another at once, as in Motion JPEG. In a file of several pictures (CIPA DC-007, segment
+/// `MPF`) those are previews and maps of the same picture.
+pub(super) fn more_follow(section: &Section, end: u64) -> io::Result<bool> {
+    let next = section.part(end, section.length.saturating_sub(end)).first(3)?;
+    let labelled = section.first(LABELS)?.windows(4).any(|bytes| bytes == b"MPF\0");
+    Ok(next == [0xff, 0xd8, 0xff] && !labelled)
 }
 
 /// Whether there is a second image descriptor (GIF89a, sections 18 to 26).
