@@ -127,13 +127,13 @@ impl Rule {
         }
         // of the other application: what is here is not there
         let own = if operation.foreign { Refused(404) } else { Own };
-        let named = operation.names_application && caller.names_them;
         Some(match (self, class) {
             (Self::Public, _) => Own,
             (Self::Body | Self::Operator | Self::Iconik, _) => Refused(401),
             (Self::Seed, _) if !keyed => Own,
             (_, Class::Lacking(_)) => Refused(403),
-            (_, Class::Foreign) if named => Refused(403),
+            // credentials of one application with the name of another
+            (_, Class::Foreign) if caller.names_them => Refused(403),
             (_, Class::Foreign) => own,
             (Self::Own | Self::Users | Self::Door, Class::Stranger) => own,
             (Self::Own, Class::John) => Refused(403),

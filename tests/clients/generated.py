@@ -67,6 +67,6 @@ made = post_media_buckets.sync(client=client, body=bucket)
 same("the bucket", get_media_buckets_by_id.sync(made.id, client=client), made)
 
 missing = get_media_items_by_id.sync_detailed("itm_00000000000000000000000000000001", client=client)
-same("no item", (missing.status_code, missing.parsed.title), (404, "there is no item of that id"))
+same("no item", (missing.status_code, missing.parsed.detail), (404, "there is no item of that id"))
 
 print("right", done)

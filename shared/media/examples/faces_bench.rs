@@ -5,15 +5,9 @@
 //! camera that stands, and pans, over photographs with film grain), and of that minute ten in a row, which must not need
 //! more memory. `--beside opencv` shows the detector of OpenCV, in Python, the same frames. Linux only, by `/proc`.
 //!
-//! For the figures of another commit, put this file into a worktree of it and give both the same input:
-//!
-//! ```text
-//! git worktree add ../before 9b4ef63
-//! mkdir -p ../before/shared/media/examples && cp shared/media/examples/faces_bench.rs ../before/shared/media/examples/
-//! cd ../before && cargo run --release --example faces_bench -- "$OLDPWD"/target/bench/minute.mp4
-//! ```
-//!
-//! In 9b4ef63 a program was its name alone: there, `program()` is `"ffmpeg"`, and `&program()` loses its `&`.
+//! For the figures of another commit, put this file into a worktree of it and give both the same input. In 9b4ef63 a
+//! program was its name alone: there, `program()` is `"ffmpeg"`, `&program()` loses its `&`, and what it needs of
+//! `media::program` goes.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
