@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # In ffmpeg, leaving the sound out (`-an`) changes the times of the pictures, if the file is MPEG-TS or MPEG-PS.
 #
-# Package: ffmpeg 7.0.2 as imageio-ffmpeg 0.6.0 (PyPI) carries it; Debian 12's 5.1.9 does the same. Source
+# Package: ffmpeg 9.0.2 as imageio-ffmpeg 0.8.1 (PyPI) carries it; Debian 12's 5.1.9 does the same. Source
 #   https://git.ffmpeg.org/ffmpeg.git.
 # Documented: "As an output option, disables audio recording i.e. automatic selection or mapping of any audio stream."
 #   (ffmpeg(1), `-an`). Nothing about the times of other streams.
@@ -17,9 +17,8 @@
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-export GCONV_PATH=/nonexistent # findings/imageio-ffmpeg-segfaults-on-mpegts.sh
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install -q --disable-pip-version-check imageio-ffmpeg==0.6.0
+"$folder/venv/bin/pip" install -q --disable-pip-version-check imageio-ffmpeg==0.8.1
 ffmpeg=$("$folder/venv/bin/python" -c 'import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_exe())')
 first() { # a file and options: the time of the first picture
     "$ffmpeg" -nostdin -i "$1" "${@:2}" -vf showinfo -f null - 2>&1 | sed -n 's/.* n: *0 .*pts_time:\([-0-9.]*\).*/\1/p' | xargs printf '%.0f'
@@ -31,7 +30,7 @@ got=$("$ffmpeg" -version | head -n 1 | cut -d ' ' -f 1-3
             -fps_mode passthrough -c:v mpeg2video -c:a mp2 -f "$format" "$folder/$format"
         echo "$format: $(first "$folder/$format") $(first "$folder/$format" -an)"
     done)
-want='ffmpeg version 7.0.2-static
+want='ffmpeg version n9.0.2-17-g2a571b6068-20260930
 mpegts: 1 0
 vob: 1 0
 matroska: 1 1'

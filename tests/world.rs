@@ -326,9 +326,11 @@ async fn built() {
             let mut cargo = tokio::process::Command::new(env!("CARGO"));
             // with the packages and targets of `cargo test --workspace`, so that nothing is built with other features
             cargo.args(["build", "--workspace", "--tests", "--bin", "notify", "--locked"]).current_dir(project());
-            // set under `cargo test`, and watched by ring's build script: everything would be built again
+            // set under `cargo test`, and watched by ring's build script: everything would be built again; the last one
+            // is for `--report-time`
             let own = |it: &str| {
-                it == "CARGO" || ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|own| it.starts_with(own))
+                matches!(it, "CARGO" | "RUSTC_BOOTSTRAP")
+                    || ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|own| it.starts_with(own))
             };
             for (name, _) in variables().filter(|it| own(&it.0)) {
                 cargo.env_remove(name);

@@ -24,6 +24,8 @@ pub(crate) struct Operation {
     pub(crate) rule: Rule,
     /// Whether it names something that belongs to the application that is attacked.
     pub(crate) foreign: bool,
+    /// Whether the caller says for which application it acts.
+    pub(crate) names_application: bool,
     /// Parameters that are described as the path's, and are not in it.
     pub(crate) misplaced: Vec<String>,
     /// Of the path, in its order.
@@ -122,13 +124,14 @@ impl Operation {
         }
         let mut all = segments.iter().chain(query.iter().map(|it| &it.fill));
         let foreign = all.any(|it| matches!(it, Fill::Theirs(_) | Fill::Tenant(_)));
+        let names_application = query.iter().any(|it| it.fill == Fill::Application);
         let (method, path) = (method.to_owned(), path.to_owned());
         let body = if rule == Rule::Body {
             Some(Body { kind: "application/json".to_owned(), text: bodies.stolen.to_string() })
         } else {
             body(api, &it["requestBody"]["content"], &bodies.issuers)
         };
-        Ok(Self { method, path, rule, foreign, misplaced, segments, query, body })
+        Ok(Self { method, path, rule, foreign, names_application, misplaced, segments, query, body })
     }
 
     pub(crate) fn name(&self) -> String {

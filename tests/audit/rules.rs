@@ -125,15 +125,19 @@ impl Rule {
         if caller.broken && matches!(self, Self::Public | Self::Body | Self::Seed) {
             return None; // the body is all that there is to be wrong
         }
-        // of the other application: what is here is not there
-        let own = if operation.foreign { Refused(404) } else { Own };
+        // of the other application: what is here is not there; and who names another than its own is told so at once
+        let own = match operation.foreign {
+            true if alone && keyed && caller.names_them && class == Class::Foreign => Refused(403),
+            true => Refused(404),
+            false => Own,
+        };
+        let named = operation.names_application && caller.names_them;
         Some(match (self, class) {
             (Self::Public, _) => Own,
             (Self::Body | Self::Operator | Self::Iconik, _) => Refused(401),
             (Self::Seed, _) if !keyed => Own,
             (_, Class::Lacking(_)) => Refused(403),
-            // credentials of one application with the name of another
-            (_, Class::Foreign) if caller.names_them => Refused(403),
+            (_, Class::Foreign) if named => Refused(403),
             (_, Class::Foreign) => own,
             (Self::Own | Self::Users | Self::Door, Class::Stranger) => own,
             (Self::Own, Class::John) => Refused(403),

@@ -127,8 +127,8 @@ impl Program {
 
     /// Runs the program and hands its standard output to `read`, which takes it to its end or fails.
     ///
-    /// `GCONV_PATH` leads nowhere: a static build that loads the machine's modules of iconv ends by a signal on every
-    /// transport stream (imageio-ffmpeg 0.4.8 to 0.6.0).
+    /// `GCONV_PATH` leads nowhere, so that a static build does not load the machine's modules of iconv, which are of
+    /// another build than its own.
     ///
     /// Fails with `too_long` if it does not end before the deadline, with `media_unreadable` if it ends by a signal (a
     /// limit, or a crash) or runs out of memory, with `backend_unavailable` if it does not start or cannot be limited;
