@@ -39,6 +39,8 @@ pub(crate) struct Probe {
     pub(crate) timecode: Option<Timecode>,
     /// One picture, not a video.
     pub(crate) still: bool,
+    /// Bits of the file for each pixel that is shown.
+    pub(crate) bits_per_pixel: Option<f64>,
 }
 
 /// The kinds of streams that matter here.
@@ -186,7 +188,18 @@ impl Container {
             .chain(std::iter::once(&video.timecode))
             .chain(self.streams.iter().map(|stream| &stream.timecode));
         let timecode = addresses.flatten().find_map(|text| Timecode::parse(text, rate));
-        Ok(Probe { container: self.name, start_us, duration_us, wrong_duration_us, video, timecode, still: single })
+        let pixels = duration_us.map(|us| f64::from(video.width) * f64::from(video.height) * rate * us as f64 / 1e6);
+        let bits_per_pixel = pixels.filter(|pixels| *pixels > 0.0).map(|pixels| self.bytes as f64 * 8.0 / pixels);
+        Ok(Probe {
+            container: self.name,
+            start_us,
+            duration_us,
+            wrong_duration_us,
+            video,
+            timecode,
+            still: single,
+            bits_per_pixel,
+        })
     }
 
     /// A picture that lasts is some hundred bytes a minute at least.

@@ -4,6 +4,7 @@ mod detector;
 mod draw;
 mod encryption;
 pub(crate) mod faces;
+mod frame;
 mod length;
 pub(crate) mod opened;
 pub(crate) mod still;

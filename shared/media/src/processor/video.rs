@@ -4,11 +4,12 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use image::{DynamicImage, RgbImage};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use image::DynamicImage;
+use tokio::io::BufReader;
 use tokio::process::ChildStdout;
 use tokio::sync::mpsc;
 
+use super::frame::{Frame, Matrix};
 use super::timing::{DECODED, Reader, SELECTED, Timing};
 use super::{Trouble, encryption, length, unreadable};
 use crate::probe::Probe;
@@ -26,6 +27,8 @@ const LONG_SIDE: u32 = 2_560;
 pub(crate) const FULL_SIDE: u32 = 2_560;
 /// Bytes of a PPM file before its pixels, at most: `P6`, two sizes, the greatest value.
 const HEADER: u64 = 64;
+/// From so many bits for a pixel on, what the loop filter smooths is hardly seen: 1080p at 2.6 Mbit/s and 25 frames.
+const SHARP: f64 = 0.05;
 /// How far before a frame its decoding begins, in milliseconds.
 const LEAD_MS: u64 = 5_000;
 /// The exit status of a run with many errors (`-max_error_rate`): what was decoded before counts.
@@ -38,21 +41,14 @@ pub(crate) struct Video<'a> {
     pub(crate) probe: Probe,
 }
 
-/// A frame and when it is shown, from the container's start.
-#[derive(Debug, Clone)]
-pub(super) struct Frame {
-    pub(super) t_ms: u64,
-    pub(super) picture: RgbImage,
-}
-
 /// Which frames are wanted.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Selection {
     /// The first frame of each interval of 1/`fps` seconds.
     pub(super) fps: f64,
     pub(super) most: u64,
-    /// Frames that no other frame refers to need not be decoded.
-    pub(super) references_only: bool,
+    /// Frames that no other frame refers to need not be decoded, nor edges be smoothed where blocks are hardly seen.
+    pub(super) light: bool,
 }
 
 /// How a run over the frames ended.
@@ -78,9 +74,9 @@ impl<'a> Video<'a> {
         let (mut reader, timing) = Reader::new(self.probe.start_us, frame_us, times);
         let read = async |stdout: &mut ChildStdout| {
             let mut stdout = BufReader::new(stdout);
-            while let Some(picture) = next_frame(&mut stdout).await? {
+            while let Some(mut frame) = Frame::read(&mut stdout, LONG_SIDE).await? {
                 let at_us: i64 = at.recv().await.ok_or_else(|| unreadable("a frame has no time"))?;
-                let frame = Frame { t_ms: u64::try_from((at_us + 500) / 1_000).unwrap_or(0), picture };
+                frame.t_ms = u64::try_from((at_us + 500) / 1_000).unwrap_or(0);
                 if to.send(frame).await.is_err() {
                     break;
                 }
@@ -129,8 +125,14 @@ impl<'a> Video<'a> {
     /// streams that are used. No frame is made up or left out behind the choice: `-fps_mode passthrough`, and `setpts`,
     /// since a clock that goes back would be a fault of the output.
     fn sampling(&self, selection: Selection) -> Result<Vec<OsString>, Trouble> {
-        let Selection { fps, most, references_only } = selection;
-        let first: &[&str] = if references_only { &["-skip_frame", "noref"] } else { &[] };
+        let Selection { fps, most, light } = selection;
+        let first: &[&str] = match light {
+            true if self.probe.bits_per_pixel.is_some_and(|bits| bits > SHARP) => {
+                &["-skip_frame", "noref", "-skip_loop_filter", "nokey"]
+            }
+            true => &["-skip_frame", "noref"],
+            false => &[],
+        };
         let (start, every) = (self.start_seconds(), (self.probe.video.rate.unwrap_or(25.0) / fps).max(1.0).round());
         let interval = |time: &str| format!("floor(({time}-({start}))*{fps})");
         let (this, before) = (interval("t"), interval("prev_selected_t"));
@@ -140,12 +142,15 @@ impl<'a> Video<'a> {
         let scale =
             format!("max({},min({SHORT_SIDE}/min(iw*sar,ih),{LONG_SIDE}/max(iw*sar,ih)))", times(&SIDE.to_string()));
         let filter = format!(
-            "sidedata=delete,settb=AVTB,{DECODED}=checksum=0,select='{select}',{SELECTED}=checksum=0,setpts=N*1000000000,{}",
-            self.shaped(&scale)
+            "sidedata=delete,settb=AVTB,{DECODED}=checksum=0,select='{select}',{SELECTED}=checksum=0,\
+             setpts=N*1000000000,{}:flags=fast_bilinear:out_range=full,\
+             format=yuv420p",
+            self.shaped(&scale, 2)
         );
         let (most, stream) = (most.to_string(), self.stream());
         let output = ["-map", &stream, "-vf", &filter, "-fps_mode", "passthrough", "-frames:v", &most];
-        self.arguments("info", first, &[&output[..], PIXELS].concat())
+        let written = ["-c:v", "pgmyuv", "-f", "image2pipe", "-"];
+        self.arguments("info", first, &[&output[..], &written].concat())
     }
 
     fn still(&self, seek: bool, at_ms: u64, side: u32) -> Result<Vec<OsString>, Trouble> {
@@ -158,18 +163,25 @@ impl<'a> Video<'a> {
             _ => format!("select='gte(t-({}),{})',", self.start_seconds(), at_ms as f64 / 1_000.0 - 0.000_6),
         };
         let scale = format!("min(1,{side}/max(iw*sar,ih))");
-        let (filter, stream) = (format!("{select}{}", self.shaped(&scale)), self.stream());
+        let (filter, stream) = (format!("{select}{}", self.shaped(&scale, 1)), self.stream());
         let output = ["-map", &stream, "-frames:v", "1", "-vf", &filter, "-fps_mode", "passthrough"];
-        self.arguments("warning", first, &[&output[..], PIXELS].concat())
+        let written = ["-pix_fmt", "rgb24", "-c:v", "ppm", "-f", "image2pipe", "-"];
+        self.arguments("warning", first, &[&output[..], &written].concat())
     }
 
-    /// The filters that bring a frame into the shape in which a player shows it, times `scale`. Of two fields of
-    /// different moments one is taken.
-    fn shaped(&self, scale: &str) -> String {
+    /// The weights of the frames' colours: as players do where a file does not say it.
+    pub(super) fn matrix(&self) -> Matrix {
+        if self.probe.video.height > 576 || self.probe.video.width > 1_024 { Matrix::Bt709 } else { Matrix::Bt601 }
+    }
+
+    /// The filters that bring a frame into the shape in which a player shows it, times `scale`, its sides multiples of
+    /// `unit`. Of two fields of different moments one is taken.
+    fn shaped(&self, scale: &str, unit: u32) -> String {
         let (field, lines) = if self.probe.interlaced() { ("field=top,", "2*ih") } else { ("", "ih") };
         let scale = scale.replace("ih", lines);
-        let side = |length: &str| format!("'max(1,round({length}*{scale}))'");
-        format!("{field}scale=w={}:h={}:flags=bilinear,setsar=1", side("iw*sar"), side(lines))
+        let side = |length: &str| format!("'{unit}*max(1,round({length}*{scale}/{unit}))'");
+        let size = format!("w={}:h={}", side("iw*sar"), side(lines));
+        format!("{field}scale={size}")
     }
 
     fn start_seconds(&self) -> f64 {
@@ -192,33 +204,6 @@ impl<'a> Video<'a> {
     }
 }
 
-const PIXELS: &[&str] = &["-pix_fmt", "rgb24", "-c:v", "ppm", "-f", "image2pipe", "-"];
-
-/// The next picture of a stream of PPM files; each brings its own size. `None` at the end of the stream.
-async fn next_frame(reader: &mut (impl AsyncRead + AsyncBufReadExt + Unpin)) -> Result<Option<RgbImage>, Trouble> {
-    let mut header = Vec::new();
-    while header.iter().filter(|byte| **byte == b'\n').count() < 3 {
-        let read = reader.read_until(b'\n', &mut header).await.map_err(unreadable)?;
-        if read == 0 {
-            return Ok(None);
-        }
-        if header.len() as u64 > HEADER {
-            return Err(unreadable("a frame has no header"));
-        }
-    }
-    let text = String::from_utf8_lossy(&header).into_owned();
-    let numbers: Vec<u32> = text.split_whitespace().skip(1).filter_map(|number| number.parse().ok()).collect();
-    let [width, height, 255] = numbers[..] else { return Err(unreadable("a frame has a strange header")) };
-    if !text.starts_with("P6") || width > LONG_SIDE || height > LONG_SIDE {
-        return Err(unreadable("a frame has a strange size"));
-    }
-    let mut pixels = vec![0; width as usize * height as usize * 3];
-    if reader.read_exact(&mut pixels).await.is_err() {
-        return Ok(None); // the program ended within a picture; its messages say why
-    }
-    Ok(RgbImage::from_raw(width, height, pixels))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,7 +212,7 @@ mod tests {
     fn every_run_has_the_same_input_options() {
         let program = Program::new("ffmpeg".to_owned(), String::new(), 1_769);
         let video = Video::new(&program, Path::new("/tmp/a:b/media"), crate::probe::tests::probe());
-        let selection = Selection { fps: 2.0, most: 9, references_only: true };
+        let selection = Selection { fps: 2.0, most: 9, light: true };
         let runs = [video.sampling(selection), video.still(true, 6_500, SIDE), video.still(false, 0, SIDE)];
         for (run, own) in runs.map(Result::unwrap).iter().zip([&["-skip_frame", "noref"][..], &["-ss", "1.500"], &[]]) {
             let same = program.input_options(Tool::Ffmpeg);
@@ -245,17 +230,5 @@ mod tests {
         assert!(value("-format_whitelist").split(',').any(|it| it == "matroska"));
         assert!((1..=4).contains(&value("-threads").parse::<u32>().unwrap()), "60 % of 1,769 MB are for four threads");
         assert_eq!(value("-filter_threads"), value("-threads"));
-    }
-
-    #[tokio::test(flavor = "current_thread")]
-    async fn frames_bring_their_own_size() {
-        let mut stream = &b"P6\n2 1\n255\nabcdefP6\n1 2\n255\nghijkl"[..];
-        assert_eq!(next_frame(&mut stream).await.unwrap().unwrap().dimensions(), (2, 1));
-        assert_eq!(next_frame(&mut stream).await.unwrap().unwrap().into_raw(), b"ghijkl");
-        assert!(next_frame(&mut stream).await.unwrap().is_none());
-        assert!(next_frame(&mut &b"P6\n2 2\n255\nab"[..]).await.unwrap().is_none(), "cut within a picture");
-        for bad in [&b"P5\n2 1\n255\nabcdef"[..], b"P6\n9999 1\n255\n", b"P6 \n \n \n"] {
-            assert!(next_frame(&mut &*bad).await.is_err());
-        }
     }
 }

@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 use super::preview::Kept;
 use super::{Asked, analysis, blocking};
 use crate::processor::detector::Detector;
-use crate::processor::video::{Decoded, Frame, Selection, Video};
+use crate::processor::frame::Frame;
+use crate::processor::video::{Decoded, Selection, Video};
 use crate::processor::{Analysis, Trouble, unreadable};
 
 /// Frames per second that are looked at, and how many at most: 4,000 are about 400 CPU-seconds.
@@ -58,8 +59,9 @@ pub(super) async fn run(video: &Video<'_>, settings: &ProcessorSettings, asked: 
     }
     let mut tracks = tracker.finish(u64::try_from(end_us(video, &decoded) / 1_000).ok());
     name_in_timecode(video, &decoded, &mut tracks);
+    let matrix = video.matrix();
     let (tracks, preview) = blocking(move || {
-        let preview = kept.sheet(&tracks);
+        let preview = kept.sheet(&tracks, matrix);
         (tracks.into_iter().map(|(_, track)| track).collect(), preview)
     })
     .await?;
@@ -67,7 +69,7 @@ pub(super) async fn run(video: &Video<'_>, settings: &ProcessorSettings, asked: 
 }
 
 /// Decodes the video once, and looks at its frames beside that.
-async fn pass(video: &Video<'_>, asked: Asked, fps: f32, references_only: bool) -> Result<(Seen, Decoded), Trouble> {
+async fn pass(video: &Video<'_>, asked: Asked, fps: f32, light: bool) -> Result<(Seen, Decoded), Trouble> {
     let (send, receive) = mpsc::channel(WAITING);
     let interval_ms = (1_000.0 / f64::from(fps)).round() as u64;
     // a frame stands for as long as the file's rate says, as in a show of slides
@@ -81,7 +83,7 @@ async fn pass(video: &Video<'_>, asked: Asked, fps: f32, references_only: bool) 
         looker.all(receive, interval_ms);
         Seen { tracker: looker.tracker, kept: looker.kept }
     }));
-    let selection = Selection { fps: f64::from(fps) * BETWEEN as f64, most: MOST_FRAMES * BETWEEN, references_only };
+    let selection = Selection { fps: f64::from(fps) * BETWEEN as f64, most: MOST_FRAMES * BETWEEN, light };
     let decoded = video.frames(selection, send).await;
     let seen = looking.await.map_err(|_| unreadable("the analysis stopped without a result"))??;
     Ok((seen, decoded?))
@@ -125,7 +127,7 @@ impl Looker {
     }
 
     fn look(&mut self, frame: &Frame) -> Vec<Detection> {
-        self.detector.look(&grey(frame))
+        self.detector.look(&frame.luma)
     }
 
     fn add(&mut self, frame: Frame, found: Vec<Detection>) {
@@ -133,10 +135,6 @@ impl Looker {
         self.kept.take(frame, &found, &numbers, &self.tracker);
         self.last = found;
     }
-}
-
-fn grey(frame: &Frame) -> image::GrayImage {
-    image::imageops::grayscale(&frame.picture)
 }
 
 /// Whether so few frames are referred to that the wanted ones are not among them.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use domain::result::{Box as Area, Track};
 use domain::tracks::{Detection, Tracker};
-use image::{DynamicImage, RgbImage};
+use image::DynamicImage;
 
 use crate::processor::draw;
-use crate::processor::video::Frame;
+use crate::processor::frame::{Frame, Matrix};
 
-/// Pictures that are kept at once: of 640 x 360 they are 20 MB.
+/// Pictures that are kept at once: of 640 x 360 they are 11 MB.
 const MOST_KEPT: usize = 32;
 /// Where a video without a face is looked at: behind its black beginning (processors, section 4.5).
 pub(crate) const TENTH: u64 = 10;
@@ -21,7 +21,7 @@ pub(super) struct Kept {
     /// By the tracker's number.
     best: HashMap<usize, Best>,
     /// The frame for a video without a face.
-    plain: Option<RgbImage>,
+    plain: Option<Arc<Frame>>,
     plain_until_ms: u64,
     size: (u32, u32),
 }
@@ -30,7 +30,7 @@ pub(super) struct Kept {
 struct Best {
     score: f64,
     area: Area,
-    picture: Arc<RgbImage>,
+    frame: Arc<Frame>,
 }
 
 impl Kept {
@@ -40,15 +40,15 @@ impl Kept {
 
     /// Takes a frame that was looked at, and the numbers of the tracks that its detections belong to.
     pub(super) fn take(&mut self, frame: Frame, found: &[Detection], numbers: &[Option<usize>], tracker: &Tracker) {
-        self.size = frame.picture.dimensions();
+        let frame = Arc::new(frame);
+        self.size = frame.luma.dimensions();
         if self.plain.is_none() || frame.t_ms <= self.plain_until_ms {
-            self.plain = Some(frame.picture.clone());
+            self.plain = Some(frame.clone());
         }
-        let picture = Arc::new(frame.picture);
         for (detection, number) in found.iter().zip(numbers) {
             let (Some(number), Some(area)) = (number, detection.area.clamped()) else { continue };
             if self.best.get(number).is_none_or(|best| detection.score > best.score) {
-                self.best.insert(*number, Best { score: detection.score, area, picture: picture.clone() });
+                self.best.insert(*number, Best { score: detection.score, area, frame: frame.clone() });
             }
         }
         if self.best.len() > MOST_KEPT {
@@ -67,7 +67,7 @@ impl Kept {
     }
 
     /// The preview as a JPEG: the clearest tracks in the order in which they appear, or a plain frame if there is none.
-    pub(super) fn sheet(mut self, tracks: &[(usize, Track)]) -> image::ImageResult<Vec<u8>> {
+    pub(super) fn sheet(mut self, tracks: &[(usize, Track)], matrix: Matrix) -> image::ImageResult<Vec<u8>> {
         let mut shown: Vec<(usize, Best)> = tracks
             .iter()
             .enumerate()
@@ -76,12 +76,11 @@ impl Kept {
         shown.sort_by(|a, b| b.1.score.total_cmp(&a.1.score));
         shown.truncate(draw::MOST_FRAMES);
         shown.sort_by_key(|(order, _)| *order);
-        let mut frames: Vec<(DynamicImage, Area)> = shown
-            .into_iter()
-            .map(|(_, best)| (DynamicImage::ImageRgb8(Arc::unwrap_or_clone(best.picture)), best.area))
-            .collect();
+        let colour = |frame: &Frame| DynamicImage::ImageRgb8(frame.rgb(matrix));
+        let mut frames: Vec<(DynamicImage, Area)> =
+            shown.into_iter().map(|(_, best)| (colour(&best.frame), best.area)).collect();
         if let (true, Some(plain)) = (frames.is_empty(), self.plain) {
-            frames.push((DynamicImage::ImageRgb8(plain), Area { x: 0.0, y: 0.0, w: 0.0, h: 0.0 }));
+            frames.push((colour(&plain), Area { x: 0.0, y: 0.0, w: 0.0, h: 0.0 }));
         }
         draw::sheet(&frames)
     }
