@@ -20,7 +20,7 @@ const CELL: usize = 4;
 const TILE: usize = 5;
 /// A cell has changed if its mean differs by more than this, of 255. The detector needs a contrast (standard deviation)
 /// of 10 to see a face, so one that appears changes many cells by more.
-const CHANGE: u16 = 4;
+const CHANGE: u16 = 6;
 /// A tile has changed if so many of its cells have.
 const CELLS: usize = 3;
 /// So many unchanged frames in a row take over what was found before, at most.
@@ -76,6 +76,35 @@ impl Detector {
         self.found = self.search(grey);
         self.searched = Some(cells);
         self.found.clone()
+    }
+
+    /// The faces in a frame between two that were looked at: only where those have faces, and around them by the size of
+    /// the largest. It is for where a face was, not for who else is there.
+    pub(super) fn look_between(&mut self, grey: &GrayImage, near: &[Detection]) -> Vec<Detection> {
+        let (width, height) = (f64::from(grey.width()), f64::from(grey.height()));
+        let margin = near.iter().map(|it| (it.area.w * width).max(it.area.h * height)).fold(0.0, f64::max);
+        let least = |side: fn(&Detection) -> f64, scale: f64| {
+            let least = near.iter().map(|it| side(it) * scale).fold(f64::MAX, f64::min);
+            (least - margin).clamp(0.0, scale) as u32
+        };
+        let most = |side: fn(&Detection) -> f64, scale: f64| {
+            let most = near.iter().map(|it| side(it) * scale).fold(0.0, f64::max);
+            (most + margin).clamp(0.0, scale) as u32
+        };
+        let (left, top) = (least(|it| it.area.x, width), least(|it| it.area.y, height));
+        let (right, bottom) = (most(|it| it.area.x + it.area.w, width), most(|it| it.area.y + it.area.h, height));
+        if near.is_empty() || right <= left || bottom <= top {
+            return Vec::new();
+        }
+        let part = image::imageops::crop_imm(grey, left, top, right - left, bottom - top).to_image();
+        let whole = |it: Detection| {
+            let (w, h) = (f64::from(part.width()) / width, f64::from(part.height()) / height);
+            let (x, y) = (f64::from(left) / width, f64::from(top) / height);
+            let Area { x: inner_x, y: inner_y, w: inner_w, h: inner_h } = it.area;
+            let area = Area { x: x + inner_x * w, y: y + inner_y * h, w: inner_w * w, h: inner_h * h };
+            Detection { area, score: it.score }
+        };
+        self.search(&part).into_iter().map(whole).collect()
     }
 
     fn search(&mut self, grey: &GrayImage) -> Vec<Detection> {

@@ -109,25 +109,27 @@ impl Looker {
                 continue;
             }
             interval = Some(this);
-            let found = self.look(&frame);
+            let found = self.detector.look(&frame.luma);
             if moved(&self.last, &found) {
-                self.look_between();
+                self.look_between(&found);
             }
             self.between.clear();
             self.add(frame, found);
         }
-        self.look_between(); // what came or went behind the last one
-    }
-
-    fn look_between(&mut self) {
+        // what came or went behind the last one
         for frame in std::mem::take(&mut self.between) {
-            let found = self.look(&frame);
+            let found = self.detector.look(&frame.luma);
             self.add(frame, found);
         }
     }
 
-    fn look(&mut self, frame: &Frame) -> Vec<Detection> {
-        self.detector.look(&frame.luma)
+    /// Looks for the faces of the frames on both sides.
+    fn look_between(&mut self, next: &[Detection]) {
+        let near = [&self.last[..], next].concat();
+        for frame in std::mem::take(&mut self.between) {
+            let found = self.detector.look_between(&frame.luma, &near);
+            self.add(frame, found);
+        }
     }
 
     fn add(&mut self, frame: Frame, found: Vec<Detection>) {
