@@ -125,7 +125,8 @@ fn no_of_threads_is_how_many_items_are_worked_on_at_once() {
             let whole = world.get(&format!("/api/v1/Media/Items/{}", text(&it["id"]))).await;
             let at = |status: &str| {
                 let history = whole["history"].as_array().unwrap();
-                text(&history.iter().find(|it| it["status"] == status).unwrap()["at"])
+                let at = text(&history.iter().find(|it| it["status"] == status).unwrap()["at"]);
+                time::OffsetDateTime::parse(&at, &time::format_description::well_known::Rfc3339).unwrap()
             };
             times.push((at("Processing"), at("Completed")));
         }

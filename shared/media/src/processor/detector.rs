@@ -1,5 +1,6 @@
 //! The face detector for a sequence of grey frames: what has not changed is not searched again.
 
+use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
 use domain::item::Problem;
@@ -25,6 +26,9 @@ const CHANGE: u16 = 6;
 const CELLS: usize = 3;
 /// So many unchanged frames in a row take over what was found before, at most.
 const MOST_REUSED: usize = 8;
+/// Windows between two frames, as parts of the faces' sides: a face is found by windows of several sizes.
+const SMALLER: f64 = 0.5;
+const LARGER: f64 = 1.8;
 
 /// Finds the faces of one video's frames, in their order, or of one still.
 ///
@@ -73,48 +77,31 @@ impl Detector {
         }
         self.reusable = if same { (self.reusable * 2).min(MOST_REUSED) } else { 1 };
         self.reused = 0;
-        self.found = self.search(grey);
+        self.found = self.search(grey, 0..=u32::MAX);
         self.searched = Some(cells);
         self.found.clone()
     }
 
-    /// The faces in a frame between two that were looked at: only where those have faces, and around them by the size of
-    /// the largest. It is for where a face was, not for who else is there.
+    /// The faces in a frame between two that were looked at, of about the sizes of those: for where a face was, not for
+    /// who else is there.
     pub(super) fn look_between(&mut self, grey: &GrayImage, near: &[Detection]) -> Vec<Detection> {
-        let (width, height) = (f64::from(grey.width()), f64::from(grey.height()));
-        let margin = near.iter().map(|it| (it.area.w * width).max(it.area.h * height)).fold(0.0, f64::max);
-        let least = |side: fn(&Detection) -> f64, scale: f64| {
-            let least = near.iter().map(|it| side(it) * scale).fold(f64::MAX, f64::min);
-            (least - margin).clamp(0.0, scale) as u32
-        };
-        let most = |side: fn(&Detection) -> f64, scale: f64| {
-            let most = near.iter().map(|it| side(it) * scale).fold(0.0, f64::max);
-            (most + margin).clamp(0.0, scale) as u32
-        };
-        let (left, top) = (least(|it| it.area.x, width), least(|it| it.area.y, height));
-        let (right, bottom) = (most(|it| it.area.x + it.area.w, width), most(|it| it.area.y + it.area.h, height));
-        if near.is_empty() || right <= left || bottom <= top {
+        let sides = || near.iter().map(|it| it.area.w * f64::from(grey.width()));
+        let (least, most) = (sides().fold(f64::MAX, f64::min), sides().fold(0.0, f64::max));
+        if near.is_empty() {
             return Vec::new();
         }
-        let part = image::imageops::crop_imm(grey, left, top, right - left, bottom - top).to_image();
-        let whole = |it: Detection| {
-            let (w, h) = (f64::from(part.width()) / width, f64::from(part.height()) / height);
-            let (x, y) = (f64::from(left) / width, f64::from(top) / height);
-            let Area { x: inner_x, y: inner_y, w: inner_w, h: inner_h } = it.area;
-            let area = Area { x: x + inner_x * w, y: y + inner_y * h, w: inner_w * w, h: inner_h * h };
-            Detection { area, score: it.score }
-        };
-        self.search(&part).into_iter().map(whole).collect()
+        self.search(grey, (least * SMALLER) as u32..=(most * LARGER) as u32)
     }
 
-    fn search(&mut self, grey: &GrayImage) -> Vec<Detection> {
+    fn search(&mut self, grey: &GrayImage, sizes: RangeInclusive<u32>) -> Vec<Detection> {
         #[cfg(test)]
         {
             self.searches += 1;
         }
         let (width, height) = grey.dimensions();
         let (w, h) = (f64::from(width), f64::from(height));
-        let faces = self.engine.detect(grey.as_raw(), width, height, self.min_face, self.threshold);
+        let size = (width, height);
+        let faces = self.engine.detect_sizes(grey.as_raw(), size, self.min_face, self.threshold, sizes);
         let detections = faces.iter().map(|face| {
             let (x, y, side) = (f64::from(face.x), f64::from(face.y), f64::from(face.side));
             Detection { area: Area { x: x / w, y: y / h, w: side / w, h: side / h }, score: face.score }
