@@ -39,6 +39,7 @@ fn a_channel_gets_what_its_types_and_its_filter_let_through() {
             let explained = world.explain(channel, notification).await;
             assert_eq!((&explained["verdict"], &explained["reasons"][0]), (&json!("unwanted"), &json!(why)));
         }
+        world.delivery(&scans, &scan, "delivered").await; // written down after the receiver's answer
         let explained = world.explain(&scans, &scan).await;
         assert_eq!((&explained["verdict"], &explained["reasons"][0]), (&json!("delivered"), &json!("delivered (204)")));
         let query = [("configurationId", scans.as_str()), ("notification", "ntf_x")];

@@ -10,6 +10,7 @@ use pulldown_cmark::{Options, Parser, html};
 const PAGES: &[(&str, &str)] = &[
     ("media", include_str!("../../../shared/docs/media.md")),
     ("security", include_str!("../../../shared/docs/security.md")),
+    ("tests", include_str!("../../../shared/docs/tests.md")),
 ];
 
 const STYLE: &str = "\

@@ -365,4 +365,32 @@ pub(crate) mod tests {
         assert_eq!((media.duration_ms, media.fps, media.codec.as_deref()), (Some(6_000), Some(25.0), Some("h264")));
         assert_eq!(media.timecode.map(|it| it.start).as_deref(), Some("10:00:00:00"));
     }
+
+    /// A program without ffprobe beside it that knows VP9 alone, and shows a file of this codec.
+    fn ffmpeg_of(folder: &Path, codec: &str) -> Program {
+        let lines = ["Input #0, mov, from 'x':", "  Duration: 00:00:06.00, start: 0.000000, bitrate: 9 kb/s"];
+        let stream = format!("  Stream #0:0: Video: {codec} (High), yuv420p, 960x540, 25 fps, 25 tbr, 90k tbn");
+        let shown: Vec<String> = lines.iter().map(|it| (*it).to_owned()).chain([stream]).collect();
+        let shown: String = shown.iter().map(|line| format!("echo \"[info] {line}\" >&2\n")).collect();
+        let script = format!(
+            "#!/bin/sh\ncase \"$*\" in *-decoders*) echo ' V....D vp9    Google VP9'; exit 0;; esac\n{shown}exit 1\n"
+        );
+        let program = folder.join("ffmpeg");
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        Program::new(program.to_string_lossy().into_owned(), String::new(), 1_000)
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_decoder_that_is_missing_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("media");
+        std::fs::write(&file, vec![0; 100_000]).unwrap();
+        let known = Probe::of(&ffmpeg_of(folder.path(), "vp9"), &file).await.unwrap();
+        assert_eq!((known.video.codec.as_deref(), known.duration_us), (Some("vp9"), Some(6_000_000)));
+        let unknown = Probe::of(&ffmpeg_of(folder.path(), "prores"), &file).await;
+        let Err(Trouble::Skip(problem)) = unknown else { panic!("{unknown:?}") };
+        assert_eq!(problem.code, "unsupported_media");
+        assert_eq!(problem.message, "the ffmpeg that is there has no decoder for prores");
+    }
 }
