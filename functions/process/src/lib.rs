@@ -7,15 +7,13 @@ mod limits;
 mod pipeline;
 mod source;
 
-use std::sync::Arc;
-
 /// Runs the function until Lambda ends it.
 #[tokio::main(flavor = "current_thread")]
 pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let table = start.table();
     let (allowed, meter) = (start.allowed_networks(), start.meter());
-    let secrets = Arc::new(entry::Secrets::new(table.clone(), Arc::new(start.seal())));
+    let secrets = start.secrets(&table);
     let parts = handler::Parts {
         settings: entry::AppSettings::new(table.clone()),
         connections: iconik::Connections::new(table.clone(), secrets.clone(), allowed.clone(), meter.clone()),

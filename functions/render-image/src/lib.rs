@@ -3,14 +3,12 @@
 mod handler;
 mod source;
 
-use std::sync::Arc;
-
 /// Runs the function until Lambda ends it.
 #[tokio::main(flavor = "current_thread")]
 pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let (table, allowed, meter) = (start.table(), start.allowed_networks(), start.meter());
-    let secrets = Arc::new(entry::Secrets::new(table.clone(), Arc::new(start.seal())));
+    let secrets = start.secrets(&table);
     let parts = handler::Parts {
         settings: entry::AppSettings::new(table.clone()),
         connections: iconik::Connections::new(table.clone(), secrets.clone(), allowed.clone(), meter.clone()),

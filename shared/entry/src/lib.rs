@@ -18,6 +18,8 @@ pub mod socket;
 pub mod sqs;
 mod telemetry;
 
+use std::sync::Arc;
+
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -121,6 +123,11 @@ impl Start {
     pub fn seal(&mut self) -> Seal {
         let config = aws_sdk_kms::config::Builder::from(&self.aws).interceptor(self.meter.counter("kms")).build();
         Seal::new(aws_sdk_kms::Client::from_conf(config), self.text("MASTER_KEY"))
+    }
+
+    /// The applications' secrets, in the table under the seal.
+    pub fn secrets(&mut self, table: &table::Table) -> Arc<Secrets> {
+        Arc::new(Secrets::new(table.clone(), Arc::new(self.seal())))
     }
 
     fn sqs_client(&self) -> aws_sdk_sqs::Client {
