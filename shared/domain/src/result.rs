@@ -142,6 +142,12 @@ pub struct Warning {
     pub message: String,
 }
 
+impl Warning {
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into() }
+    }
+}
+
 impl Box {
     /// The part inside the picture; `None` if nothing is left.
     pub fn clamped(self) -> Option<Self> {

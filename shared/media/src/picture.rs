@@ -28,7 +28,7 @@ pub async fn open(file: &Path, program: &Program, known: Option<&Document>) -> R
         }
         Opened::Video(video) => {
             let best = samples().max_by(|a, b| a.confidence.total_cmp(&b.confidence));
-            let duration_ms = video.probe.media().duration_ms.unwrap_or_default();
+            let duration_ms = video.probe.duration_ms().unwrap_or_default();
             let at = best.map_or(duration_ms / TENTH, |sample| sample.t_ms);
             let picture = video.picture(at, FULL_SIDE).await?;
             let faces = samples().filter(|sample| sample.t_ms == at).map(|sample| sample.area).collect();

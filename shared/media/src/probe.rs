@@ -121,7 +121,7 @@ impl Probe {
         let turned = video.rotation == 90 || video.rotation == 270;
         let (width, height) = if turned { (video.height, video.width) } else { (video.width, video.height) };
         Media {
-            duration_ms: self.duration_us.filter(|_| !self.still).and_then(|us| u64::try_from(us / 1_000).ok()),
+            duration_ms: self.duration_ms().filter(|_| !self.still),
             width: Some(width).filter(|pixels| *pixels > 0),
             height: Some(height).filter(|pixels| *pixels > 0),
             fps: video.rate.filter(|_| !self.still).map(|rate| (rate * 1_000.0).round() / 1_000.0),
@@ -138,6 +138,15 @@ impl Probe {
             transfer: video.transfer.clone(),
             ..Media::default()
         }
+    }
+
+    pub(crate) fn duration_ms(&self) -> Option<u64> {
+        self.duration_us.and_then(|us| u64::try_from(us / 1_000).ok())
+    }
+
+    /// How long a frame is shown, in microseconds, by the file's rate.
+    pub(crate) fn frame_us(&self) -> Option<f64> {
+        self.video.rate.map(|rate| 1e6 / rate)
     }
 
     /// Whether the frames hold two fields of different moments.

@@ -70,7 +70,7 @@ impl<'a> Video<'a> {
     pub(super) async fn frames(&self, selection: Selection, to: mpsc::Sender<Frame>) -> Result<Decoded, Trouble> {
         let arguments = self.sampling(selection)?;
         let (times, mut at) = mpsc::unbounded_channel();
-        let frame_us = self.probe.video.rate.map_or(40_000.0, |rate| 1e6 / rate) as i64;
+        let frame_us = self.probe.frame_us().unwrap_or(40_000.0) as i64;
         let (mut reader, timing) = Reader::new(self.probe.start_us, frame_us, times);
         let read = async |stdout: &mut ChildStdout| {
             let mut stdout = BufReader::new(stdout);

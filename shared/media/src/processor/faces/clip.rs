@@ -42,7 +42,7 @@ pub(super) async fn run(video: &Video<'_>, settings: &ProcessorSettings, asked: 
     let mut warnings = Vec::new();
     if fps < wanted {
         let message = format!("the video is long: {fps:.2} frames per second were looked at, not {wanted}");
-        warnings.push(warning("sampled_sparsely", message));
+        warnings.push(Warning::new("sampled_sparsely", message));
     }
     let (mut seen, mut decoded) = pass(video, asked, fps, seconds > SHORT_SECONDS).await?;
     if reference_frames_are_rare(video, &decoded, fps) {
@@ -55,7 +55,7 @@ pub(super) async fn run(video: &Video<'_>, settings: &ProcessorSettings, asked: 
     let Seen { tracker, kept } = seen;
     let left_out = tracker.left_out();
     if left_out > 0 {
-        warnings.push(warning("too_many_faces", format!("{left_out} more faces were seen than are listed")));
+        warnings.push(Warning::new("too_many_faces", format!("{left_out} more faces were seen than are listed")));
     }
     let mut tracks = tracker.finish(u64::try_from(end_us(video, &decoded) / 1_000).ok());
     name_in_timecode(video, &decoded, &mut tracks);
@@ -73,20 +73,19 @@ async fn pass(video: &Video<'_>, asked: Asked, fps: f32, light: bool) -> Result<
     let (send, receive) = mpsc::channel(WAITING);
     let interval_ms = (1_000.0 / f64::from(fps)).round() as u64;
     // a frame stands for as long as the file's rate says, as in a show of slides
-    let frame_ms = video.probe.video.rate.map_or(0, |rate| (1_000.0 / rate).round() as u64);
-    let duration_ms = video.probe.duration_us.and_then(|us| u64::try_from(us / 1_000).ok());
+    let frame_ms = (frame_us(video) / 1_000.0).round() as u64;
+    let duration_ms = video.probe.duration_ms();
     let detector = asked.detector()?;
     let tracker = Tracker::new(Settings { interval_ms: interval_ms.max(frame_ms), threshold: asked.threshold });
-    let looking = tokio::spawn(blocking(move || {
+    let looking = blocking(move || {
         let mut looker =
             Looker { detector, tracker, kept: Kept::new(duration_ms), last: Vec::new(), between: Vec::new() };
         looker.all(receive, interval_ms);
         Seen { tracker: looker.tracker, kept: looker.kept }
-    }));
+    });
     let selection = Selection { fps: f64::from(fps) * BETWEEN as f64, most: MOST_FRAMES * BETWEEN, light };
-    let decoded = video.frames(selection, send).await;
-    let seen = looking.await.map_err(|_| unreadable("the analysis stopped without a result"))??;
-    Ok((seen, decoded?))
+    let (decoded, seen) = tokio::join!(video.frames(selection, send), looking);
+    Ok((seen?, decoded?))
 }
 
 /// Looks at frames in order of time.
@@ -141,9 +140,8 @@ impl Looker {
 
 /// Whether so few frames are referred to that the wanted ones are not among them.
 fn reference_frames_are_rare(video: &Video<'_>, decoded: &Decoded, fps: f32) -> bool {
-    let wanted = 1.0 / f64::from(fps);
-    let own = video.probe.video.rate.map_or(0.0, |rate| 1.0 / rate);
-    decoded.timing.longest_us as f64 / 1e6 > 1.5 * wanted.max(own)
+    let wanted_us = 1e6 / f64::from(fps);
+    decoded.timing.longest_us as f64 > 1.5 * wanted_us.max(frame_us(video))
 }
 
 /// What the file promised and what was decoded: each difference is a warning.
@@ -152,7 +150,8 @@ fn judge(video: &Video<'_>, decoded: &Decoded, media: &mut Media, warnings: &mut
     let (frame_us, end_us) = (frame_us(video), end_us(video, decoded));
     if decoded.messages.errors > 0 || decoded.code != 0 {
         let (errors, reason) = (decoded.messages.errors, decoded.messages.reason());
-        warnings.push(warning("decode_errors", format!("the decoder reported {errors} errors, the first: {reason}")));
+        warnings
+            .push(Warning::new("decode_errors", format!("the decoder reported {errors} errors, the first: {reason}")));
     }
     let own = probe.video.promised_end_us(probe.start_us);
     let slack = ((MISSING_FRAMES + UNREFERRED_FRAMES) * frame_us) as i64;
@@ -162,28 +161,28 @@ fn judge(video: &Video<'_>, decoded: &Decoded, media: &mut Media, warnings: &mut
     };
     if timing.selected >= MOST_FRAMES * BETWEEN {
         let message = format!("the video is long: only its first {} were looked at", seconds(end_us));
-        warnings.push(warning("truncated", message));
+        warnings.push(Warning::new("truncated", message));
     } else if let Some(promised) = promised.filter(|promised| end_us + slack < *promised) {
         let message = format!("the pictures end at {}; the file promises {}", seconds(end_us), seconds(promised));
-        warnings.push(warning("truncated", message));
+        warnings.push(Warning::new("truncated", message));
     } else if let Some((promised, has)) = video.missing_bytes() {
         let end = seconds(end_us);
         let message = format!("the file is cut off: it has {has} of {promised} bytes; the pictures end at {end}");
-        warnings.push(warning("truncated", message));
+        warnings.push(Warning::new("truncated", message));
     }
     if timing.restarts > 0 {
         let message = format!("the file's clock went back {} times; times go on from there", timing.restarts);
-        warnings.push(warning("timestamps", message));
+        warnings.push(Warning::new("timestamps", message));
     }
     let longer = probe.duration_us.is_some_and(|us| us + LONGER_SOUND_US < end_us);
     match (probe.wrong_duration_us.or(probe.duration_us.filter(|_| longer)), media.duration_ms) {
         (Some(wrong), _) => {
             let message = format!("the header says {}; {} were decoded", seconds(wrong), seconds(end_us));
-            warnings.push(warning("duration", message));
+            warnings.push(Warning::new("duration", message));
         }
         (None, None) => {
             let message = format!("the file does not say how long it is; {} were decoded", seconds(end_us));
-            warnings.push(warning("duration", message));
+            warnings.push(Warning::new("duration", message));
         }
         (None, Some(_)) => {}
     }
@@ -198,7 +197,7 @@ fn end_us(video: &Video<'_>, decoded: &Decoded) -> i64 {
 }
 
 fn frame_us(video: &Video<'_>) -> f64 {
-    video.probe.video.rate.map_or(0.0, |rate| 1e6 / rate)
+    video.probe.frame_us().unwrap_or(0.0)
 }
 
 /// Ranges in the file's own timecode, which counts from its first picture.
@@ -209,10 +208,6 @@ fn name_in_timecode(video: &Video<'_>, decoded: &Decoded, tracks: &mut [(usize, 
         range.start_timecode = Some(timecode.at(range.start_ms.saturating_sub(first_ms)));
         range.end_timecode = Some(timecode.at(range.end_ms.saturating_sub(first_ms)));
     }
-}
-
-fn warning(code: &str, message: String) -> Warning {
-    Warning { code: code.to_owned(), message }
 }
 
 /// `2.560 s`.
