@@ -34,7 +34,7 @@ pub(crate) struct Still {
 ///
 /// Skips with `unsupported_media`, by the format's name, what neither of the two takes.
 pub(crate) async fn open<'a>(file: &Path, program: &'a Program, side: u32) -> Result<Opened<'a>, Trouble> {
-    let refused = match still::guess(file)? {
+    let mut refused = match still::guess(file)? {
         None => None,
         Some(format) => {
             let (owned, most) = (file.to_owned(), program.share());
@@ -60,6 +60,9 @@ pub(crate) async fn open<'a>(file: &Path, program: &'a Program, side: u32) -> Re
         Err(Trouble::Again(problem)) => return Err(Trouble::Again(problem)),
         Err(probed) => return Err(refused.map_or_else(|| named(file, probed), Ok)?),
     };
+    if let Some(refused) = refused.take_if(|_| !still::is_own_size(file, probe.video.width, probe.video.height)) {
+        return Err(refused);
+    }
     // HEIF and AVIF have one picture and no duration, but may look like a video of one frame
     let is_still = probe.still || (probe.duration_us.is_none() && still::name_of(&start(file)?).is_some());
     let probe = Probe { still: is_still, ..probe };

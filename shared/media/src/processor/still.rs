@@ -90,7 +90,7 @@ pub(crate) fn read(file: &Path, most: u64) -> Result<Decoded, Trouble> {
             let turned = outline.exif.as_deref().and_then(orientation);
             let picture = decode(&section, Kind { format, name: "PNG", orientation: turned, beside: 0 }, most)?;
             let message = || "the PNG's end is missing; its picture is whole".to_owned();
-            let mut warnings = if outline.ended { Vec::new() } else { vec![warning("truncated", message())] };
+            let mut warnings = if outline.ended { Vec::new() } else { vec![Warning::new("truncated", message())] };
             warnings.extend(outline.moves.then(first_frame));
             Ok(Decoded::of(picture, warnings))
         }
@@ -110,8 +110,16 @@ pub(crate) fn read(file: &Path, most: u64) -> Result<Decoded, Trouble> {
     }
 }
 
+/// Whether a picture of this size, as another decoder takes the file for, is the file's own: a TIFF may begin with a
+/// thumbnail, and raw data are not a picture yet.
+pub(crate) fn is_own_size(file: &Path, width: u32, height: u32) -> bool {
+    let Ok(section) = Section::open(file) else { return false };
+    let tiff = section.first(64).is_ok_and(|bytes| format_of(&bytes) == Some(ImageFormat::Tiff));
+    !tiff || tiff::pixels(&section).is_some_and(|pixels| u64::from(width) * u64::from(height) >= pixels)
+}
+
 fn first_frame() -> Warning {
-    warning("first_frame", "the picture moves: its first frame was looked at".to_owned())
+    Warning::new("first_frame", "the picture moves: its first frame was looked at".to_owned())
 }
 
 /// Decodes a JPEG up to its end, if its data are there. `lying` is how it lies where it says nothing itself.
@@ -135,7 +143,8 @@ fn whole_jpeg(
     let mut warnings = Vec::new();
     match (outline.end, seen) {
         (None, Some(it)) if it.whole() => {
-            warnings.push(warning("truncated", "the JPEG's end marker is missing; its picture is whole".to_owned()));
+            warnings
+                .push(Warning::new("truncated", "the JPEG's end marker is missing; its picture is whole".to_owned()));
         }
         (None, it) => {
             let there = it.map_or_else(String::new, |it| format!(", {} % of its data are there", it.percent()));
@@ -143,11 +152,11 @@ fn whole_jpeg(
         }
         (Some(_), Some(it)) if it.blocks < it.of => {
             let message = format!("the JPEG is damaged: {} % of its data can be read", it.percent());
-            warnings.push(warning("truncated", message));
+            warnings.push(Warning::new("truncated", message));
         }
         (Some(_), Some(it)) if !it.refined => {
             let message = "the JPEG's last details are missing: it is less sharp than it could be".to_owned();
-            warnings.push(warning("truncated", message));
+            warnings.push(Warning::new("truncated", message));
         }
         (Some(_), _) => {}
     }
@@ -163,10 +172,6 @@ fn whole_jpeg(
 fn says_how_it_lies(section: &Section) -> io::Result<bool> {
     let bytes = section.first(1 << 17)?;
     Ok(bytes.windows(6).any(|it| it == b"Exif\0\0"))
-}
-
-fn warning(code: &str, message: String) -> Warning {
-    Warning { code: code.to_owned(), message }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use self::directory::{Directory, Header, directories};
 use super::decode::{Kind, cut_off, decode, fits_file, unsupported};
 use super::entropy::{self, Coverage};
 use super::section::Section;
-use super::{Decoded, jpeg, warning, whole_jpeg};
+use super::{Decoded, jpeg, whole_jpeg};
 use crate::processor::{Trouble, unreadable};
 
 /// So many previews are tried.
@@ -25,16 +25,17 @@ pub(super) fn read(section: &Section, most: u64) -> Result<Decoded, Trouble> {
     let Some(first) = all.first() else { return Err(cut_off("TIFF")) };
     let file = File { section, header, most, first };
     let main = main(&all, first);
-    let canon = section.first(10).is_ok_and(|it| it.ends_with(b"CR")); // CR2, whose raw data have no size
-    let name = if canon || all.iter().any(Directory::raw) { "RAW file" } else { "TIFF" };
+    let name = if is_canon(section) || all.iter().any(Directory::raw) { "RAW file" } else { "TIFF" };
     let refused = match main.raw() {
         true => unsupported("the raw data of this camera file"),
         false => match file.decoded(main) {
             Ok((picture, mut warnings)) => {
                 let pages = all.iter().filter(|it| it.page && !it.reduced && !it.mask).count();
                 if pages > 1 && main.page {
-                    warnings
-                        .push(warning("first_page", format!("the TIFF has {pages} pages: the first was looked at")));
+                    warnings.push(Warning::new(
+                        "first_page",
+                        format!("the TIFF has {pages} pages: the first was looked at"),
+                    ));
                 }
                 return Ok(Decoded::of(picture, warnings));
             }
@@ -64,12 +65,25 @@ pub(super) fn read(section: &Section, most: u64) -> Result<Decoded, Trouble> {
         picture.width(),
         picture.height()
     );
-    warnings.push(warning("preview", message));
+    warnings.push(Warning::new("preview", message));
     let mut full = [main.width, main.height].map(|it| u32::try_from(it).unwrap_or_default());
     if (full[0] > full[1]) != (picture.width() > picture.height()) {
         full.reverse(); // the preview stands upright
     }
     Ok(Decoded { width: full[0].max(picture.width()), height: full[1].max(picture.height()), picture, warnings })
+}
+
+/// The pixels of the file's picture; `None` for raw data.
+pub(super) fn pixels(section: &Section) -> Option<u64> {
+    let header = Header::read(section).ok()??;
+    let all = directories(section, header);
+    let main = main(&all, all.first()?);
+    (!all.iter().any(Directory::raw) && !is_canon(section)).then(|| main.pixels())
+}
+
+/// CR2, whose raw data have no size.
+fn is_canon(section: &Section) -> bool {
+    section.first(10).is_ok_and(|bytes| bytes.ends_with(b"CR"))
 }
 
 /// The directory of the file's picture.
@@ -118,12 +132,12 @@ impl File<'_> {
         let mut warnings = Vec::new();
         if it.beyond > 0 {
             let message = format!("{} of the TIFF's {} strips end beyond the file", it.beyond, it.chunks);
-            warnings.push(warning("truncated", message));
+            warnings.push(Warning::new("truncated", message));
         }
         let damaged = it.strips.iter().filter(|strip| !self.whole_strip(it, **strip)).count();
         if it.beyond == 0 && damaged > 0 {
             let message = format!("{damaged} of the TIFF's {} strips are damaged or not whole", it.chunks);
-            warnings.push(warning("truncated", message));
+            warnings.push(Warning::new("truncated", message));
         }
         Ok((picture, warnings))
     }

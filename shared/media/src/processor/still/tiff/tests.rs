@@ -193,3 +193,23 @@ fn nothing_makes_it_loop_or_panic() {
         drop(read_bytes(&bytes[..at]));
     }
 }
+
+#[test]
+fn a_thumbnail_is_not_the_files_own_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    let own = |pages: &[Page], width, height| {
+        std::fs::write(&path, written(pages)).unwrap();
+        crate::processor::still::is_own_size(&path, width, height)
+    };
+    // 50,000: Zstandard, which is not read here, and is by ffmpeg
+    let full = page(400, 300, 1, 7).with(259, &[50_000]);
+    let thumbnail = page(40, 30, 1, 7).with(254, &[1]);
+    assert!(own(std::slice::from_ref(&full), 400, 300));
+    assert!(!own(&[thumbnail.clone(), full.clone()], 40, 30), "the first directory");
+    assert!(own(&[thumbnail.clone(), full], 400, 300));
+    let raw = page(400, 300, 32_803, 7).with(254, &[0]);
+    assert!(!own(&[thumbnail, raw], 40, 30));
+    std::fs::write(&path, b"no TIFF").unwrap();
+    assert!(crate::processor::still::is_own_size(&path, 1, 1));
+}
