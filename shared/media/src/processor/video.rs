@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn every_run_has_the_same_input_options() {
         let program = Program::new("ffmpeg".to_owned(), String::new(), 1_769);
-        let video = Video::new(&program, Path::new("/tmp/a:b/media"), crate::probe::tests::probe());
+        let video = Video::new(&program, Path::new("/tmp/a:b/media"), crate::probe::container::tests::probe());
         let selection = Selection { fps: 2.0, most: 9, light: true };
         let runs = [video.sampling(selection), video.still(true, 6_500, SIDE), video.still(false, 0, SIDE)];
         for (run, own) in runs.map(Result::unwrap).iter().zip([&["-skip_frame", "noref"][..], &["-ss", "1.500"], &[]]) {
