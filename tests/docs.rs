@@ -1,4 +1,7 @@
-//! The description of the API and the guide: whole, and shown without anybody's help.
+//! The description of the API and the guide: whole, true, and shown without anybody's help.
+
+mod commands;
+mod diagram;
 
 use serde_json::{Value, json};
 use system_tests::{World, project, text};
@@ -101,39 +104,77 @@ fn the_sockets_description_names_every_message_that_comes() {
     });
 }
 
-/// The places below `shared`, `functions` and `tests` that a text names.
-fn places(text: &str) -> Vec<&str> {
+/// The paths below `shared`, `functions` and `tests` that a text names.
+fn paths(text: &str) -> Vec<&str> {
     let of_a_path = |it: char| it.is_ascii_alphanumeric() || "/._-".contains(it);
     let words = text.split(|it: char| !of_a_path(it)).map(|it| it.trim_end_matches('.'));
     words.filter(|it| ["shared/", "functions/", "tests/"].iter().any(|top| it.starts_with(top))).collect()
 }
 
 #[test]
-fn the_guide_is_served_and_names_what_is_there() {
+fn the_readme_and_the_guide_name_files_that_are_there() {
+    for (name, source) in pages() {
+        for path in paths(&source) {
+            assert!(project().join(path).exists(), "{name} names {path}, which is not there");
+        }
+    }
+}
+
+/// The README, then the pages of the guide by their names: path and text.
+fn pages() -> Vec<(String, String)> {
+    let files = std::fs::read_dir(project().join("shared/docs")).unwrap().flatten();
+    let mut names: Vec<String> =
+        files.map(|file| format!("shared/docs/{}", file.file_name().to_str().unwrap())).collect();
+    names.sort_unstable();
+    names.insert(0, "README.md".to_owned());
+    let read = |name: String| {
+        let text = std::fs::read_to_string(project().join(&name)).unwrap();
+        (name, text)
+    };
+    names.into_iter().map(read).collect()
+}
+
+#[test]
+fn the_guide_is_served_and_its_pages_link_to_each_other() {
     World::run(async |world| {
         let get =
             async |path: &str| world.http.get(format!("{}/docs/guide{path}", world.stack.url)).send().await.unwrap();
         let list = get("").await;
         assert_eq!(list.status(), 200);
         let list = list.text().await.unwrap();
-        for file in std::fs::read_dir(project().join("shared/docs")).unwrap() {
-            let file = file.unwrap();
-            let (name, source) = (file.file_name(), std::fs::read_to_string(file.path()).unwrap());
-            let name = name.to_str().unwrap().strip_suffix(".md").expect("a page is Markdown");
+        for (file, source) in &pages()[1..] {
+            let name = file.strip_prefix("shared/docs/").and_then(|it| it.strip_suffix(".md"));
+            let name = name.expect("a page is Markdown");
             let answer = get(&format!("/{name}")).await;
             assert_eq!(answer.status(), 200, "{name} is among the pages of docs-api");
             assert_eq!(answer.headers()["content-type"], "text/html; charset=utf-8");
             let policy = answer.headers()["content-security-policy"].to_str().unwrap();
             assert!(policy.starts_with("default-src 'none'; style-src 'unsafe-inline';"), "{policy}");
             let (page, title) = (answer.text().await.unwrap(), source.lines().next().unwrap().trim_start_matches("# "));
-            assert!(page.contains(&format!("<h1>{title}</h1>")) && !page.contains("<script"), "{page}");
+            assert!(page.contains(&format!(">{title}</h1>")) && !page.contains("<script"), "{page}");
             assert!(list.contains(&format!("<a href=\"/docs/guide/{name}\">{title}</a>")), "{list}");
-            for place in places(&source) {
-                assert!(project().join(place).exists(), "shared/docs/{name}.md names {place}, which is not there");
+            // each link of the served page leads somewhere: to a page that is served, to a heading, or to another site
+            for link in page.split("href=\"").skip(1).map(|it| it.split('"').next().unwrap()) {
+                if link.starts_with("https://") {
+                    continue;
+                }
+                let (path, anchor) = link.split_once('#').map_or((link, None), |(path, id)| (path, Some(id)));
+                let target = match path.strip_prefix("/docs/guide") {
+                    Some(path) => {
+                        let answer = get(path).await;
+                        assert_eq!(answer.status(), 200, "{name} links to {link}");
+                        answer.text().await.unwrap()
+                    }
+                    None if path.is_empty() => page.clone(),
+                    None => panic!("{name} links to {link}, which is not served"),
+                };
+                let there = anchor.is_none_or(|id| target.contains(&format!(" id=\"{id}\"")));
+                assert!(there, "{name} links to {link}, and there is no such heading");
             }
         }
         let security = get("/security").await.text().await.unwrap();
-        assert!(security.contains("<h2>How to report a vulnerability</h2>") && security.contains("<table>"));
+        let heading = "<h2 id=\"how-to-report-a-vulnerability\">How to report a vulnerability</h2>";
+        assert!(security.contains(heading) && security.contains("<table>"));
         let missing = get("/nothing").await;
         assert_eq!(
             (missing.status().as_u16(), missing.headers()["content-type"].to_str().unwrap()),

@@ -336,11 +336,11 @@ fn the_seeds_own_clients_work_as_they_are() {
 }
 
 #[test]
-fn the_readmes_snippet_works_in_a_real_browser() {
+fn the_guides_snippet_works_in_a_real_browser() {
     World::run(async |world| {
         chromium().await;
-        let readme = std::fs::read_to_string(project().join("README.md")).unwrap();
-        let snippet = readme.split("```js\n").find(|it| it.starts_with("// in a browser's console")).unwrap();
+        let page = std::fs::read_to_string(project().join("shared/docs/inbox.md")).unwrap();
+        let snippet = page.split("```js\n").find(|it| it.starts_with("// in a browser's console")).unwrap();
         let snippet = snippet.split("```").next().unwrap();
         let snippet = snippet.replace("127.0.0.1:8000", world.stack.url.trim_start_matches("http://"));
         let user = world.seed % 1_000_000 + 5_000_000;

@@ -350,7 +350,7 @@ fn variables() -> std::env::Vars {
     std::env::vars()
 }
 
-async fn runs(program: &str, arguments: &[&str]) -> bool {
+pub async fn runs(program: &str, arguments: &[&str]) -> bool {
     let mut command = tokio::process::Command::new(program);
     command.args(arguments).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
     command.status().await.is_ok_and(|it| it.success())

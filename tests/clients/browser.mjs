@@ -1,4 +1,4 @@
-// The README's snippet for a browser's console, in a real headless Chromium.
+// The guide's snippet (shared/docs/inbox.md) for a browser's console, in a real headless Chromium.
 //
 // Environment: SNIPPET (JavaScript), PAGE (an address on the same host), MODULES. Prints what the console says.
 import { createRequire } from 'node:module';

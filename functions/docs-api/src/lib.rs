@@ -2,6 +2,7 @@
 
 mod document;
 mod guide;
+mod markdown;
 mod operations;
 mod pages;
 mod responses;

@@ -1,4 +1,4 @@
-//! `notify bench`: the figures of the README, for anyone to repeat.
+//! `notify bench`: the figures of the guide (`shared/docs/figures.md`), for anyone to repeat.
 
 mod functions;
 mod inbox;
