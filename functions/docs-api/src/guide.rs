@@ -41,7 +41,7 @@ const POLICY: &str =
 
 /// All pages.
 pub(crate) async fn list() -> Response {
-    let line = |(name, text): &(&str, &str)| format!("- [{}](/docs/guide/{name})\n", title(text));
+    let line = |(name, text): &(&str, &str)| format!("- [{}]({name}.md)\n", title(text));
     page(&format!("# Guide\n\n{}", PAGES.iter().map(line).collect::<String>()))
 }
 
