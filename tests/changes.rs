@@ -249,7 +249,7 @@ fn what_a_user_does_not_want_is_not_stored_and_what_stays_unread_is_escalated() 
         assert_eq!(state(&minor["id"]).await, "cancelled", "a change leaves the escalation as it is");
         let told = world
             .until("the webhook hears of it", async || {
-                world.stack.fire("sweep").await;
+                world.stack.fire_schedule("sweep").await;
                 hook.first("notification.escalated")
             })
             .await;

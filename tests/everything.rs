@@ -42,7 +42,7 @@ fn three_systems_at_once_while_iconik_fails() {
             "error_every": 17 + dice.roll(10), "busy_every": 23 + dice.roll(10), "slow_ms": 5, "twice_every": 4, "swap_every": 5,
             "lose": 1, "upload_ms": 50,
         });
-        manager.iconik.fail(faults.clone());
+        manager.iconik.set_faults(faults.clone());
         for id in [&bucket.id, &vault_id] {
             assert_eq!(world.ask("POST", &format!("/api/v1/Media/Buckets/{id}/scan"), None).await.0, 202);
         }
@@ -57,14 +57,14 @@ fn three_systems_at_once_while_iconik_fails() {
                 // the token is refused for a while, in the middle of it all
                 let mut refused = faults.clone();
                 refused["refused_until"] = json!(i64::MAX);
-                manager.iconik.fail(refused);
+                manager.iconik.set_faults(refused);
                 until("it is blocked", async || hook.first("iconik.unauthorized")).await;
-                manager.iconik.fail(faults.clone());
+                manager.iconik.set_faults(faults.clone());
             }
         }
         // the clock's minute, more often: leases, looks at Iconik, what is caught up
         let items = until("all items end", async || {
-            world.stack.fire("sweep").await;
+            world.stack.fire_schedule("sweep").await;
             world.check_iconik().await;
             let items = world.items("").await;
             let open = |it: &Value| matches!(it["status"].as_str(), Some("Pending" | "Processing"));
@@ -79,7 +79,7 @@ fn three_systems_at_once_while_iconik_fails() {
                 "{it}"
             );
         }
-        println!("{ended:?}; {} requests to Iconik for {EACH} assets", manager.iconik.requests());
+        println!("{ended:?}; {} requests to Iconik for {EACH} assets", manager.iconik.request_count());
         assert!(ended["Completed"] > 3 * EACH - 15, "few fail: {ended:?}");
         for asset in &assets {
             let of: Vec<&Value> = items.iter().filter(|it| text(&it["key"]) == *asset).collect();
@@ -111,9 +111,9 @@ fn three_systems_at_once_while_iconik_fails() {
             assert!(told(kind).values().all(|it| it.len() == 1), "{kind} of an item is told under one id");
         }
         until("no queue holds a leftover", async || {
-            world.stack.fire("sweep").await;
+            world.stack.fire_schedule("sweep").await;
             let left: Vec<String> =
-                world.stack.sqs.names().flat_map(|it| world.stack.sqs.bodies(it).unwrap()).collect();
+                world.stack.sqs.queue_names().flat_map(|it| world.stack.sqs.bodies(it).unwrap()).collect();
             left.is_empty().then_some(())
         })
         .await;

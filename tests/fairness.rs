@@ -92,7 +92,7 @@ fn a_healthy_receiver_does_not_notice_the_others_and_nothing_is_lost() {
                 .until("each is delivered or has a successor", async || {
                     let mut left: BTreeSet<String> = ids.clone();
                     let query = [("configurationId", channel.as_str())];
-                    for queue in world.stack.sqs.names() {
+                    for queue in world.stack.sqs.queue_names() {
                         for body in world.stack.sqs.bodies(queue).expect("the queue is read") {
                             let order: Value = serde_json::from_str(&body).unwrap_or_default();
                             if order["channel"] == json!(channel) {

@@ -71,7 +71,7 @@ fn remove(world: &World<'_>, queue: &str, mark: &str) {
     while sqs.bodies(&queue).unwrap().iter().any(|it| it.contains(mark)) {
         for it in sqs.receive(&queue, 10, Duration::from_secs(1)).unwrap() {
             if it.body.contains(mark) {
-                sqs.delete(&it.receipt).unwrap();
+                sqs.delete(&it.receipt_handle).unwrap();
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use local::sockets::Limits;
+use local::websocket_gateway::ConnectionLimits;
 use serde_json::{Value, json};
 use system_tests::socket::{End, Socket};
 use system_tests::{World, own_stack, text};
@@ -25,7 +25,7 @@ fn connections_are_managed_as_at_api_gateway() {
         let url = format!("{}/api/v1/Inbox/Socket", world.stack.url);
         let headers = [("authorization", bearer.as_str()), ("user-agent", agent.as_str())];
         let mut socket = Socket::open(&url, &headers).await.unwrap();
-        let id = world.until("the socket is open", async || world.stack.sockets.ids(&agent).pop()).await;
+        let id = world.until("the socket is open", async || world.stack.sockets.connection_ids(&agent).pop()).await;
         assert!(id.len() == 16 && id.ends_with('='), "{id}");
         let (status, _, it) = manage(world, "GET", &id, Vec::new()).await;
         assert_eq!((status, &it["identity"]["userAgent"]), (200, &json!(agent)));
@@ -52,10 +52,10 @@ fn idle_old_and_lost_sockets_end_and_nothing_is_lost_with_them() {
         let stack = own_stack(folder.path(), &[]).await;
         let world = &World::open(&stack).await;
         for (limits, what) in [
-            (Limits { idle: Duration::from_secs(2), ..Limits::default() }, "idle"),
-            (Limits { age: Duration::from_secs(2), ..Limits::default() }, "old"),
+            (ConnectionLimits { idle: Duration::from_secs(2), ..ConnectionLimits::default() }, "idle"),
+            (ConnectionLimits { age: Duration::from_secs(2), ..ConnectionLimits::default() }, "old"),
         ] {
-            stack.sockets.limit(limits);
+            stack.sockets.set_limits(limits);
             let mut socket = world.listen("jane", None).await;
             let (_, cursor) = socket.caught_up().await;
             let end = loop {
@@ -65,19 +65,19 @@ fn idle_old_and_lost_sockets_end_and_nothing_is_lost_with_them() {
                 }
             };
             assert_eq!(end, End::Closed(1001), "{what}");
-            stack.sockets.limit(Limits::default());
+            stack.sockets.set_limits(ConnectionLimits::default());
             let sent = world.send("jane", what).await;
             let mut socket = world.listen("jane", Some(&cursor)).await;
             assert_eq!(socket.caught_up().await.0, [sent["sequence"].as_u64().unwrap()], "{what}");
         }
         // connections cut, and nobody is told: the rows of the lost ones go when they cannot be reached
-        stack.sockets.keep_silent(true);
+        stack.sockets.suppress_disconnect(true);
         let before = world.listen("john", None).await;
         let mut second = world.listen("john", None).await;
         second.caught_up().await;
         before.cut();
-        assert!(stack.sockets.cut_all() > 0);
-        world.until("the sockets are gone", async || (stack.sockets.count() == 0).then_some(())).await;
+        assert!(stack.sockets.abort_all() > 0);
+        world.until("the sockets are gone", async || (stack.sockets.connection_count() == 0).then_some(())).await;
         let mut socket = world.listen("john", None).await;
         socket.caught_up().await;
         world.send("john", "one is left").await;
@@ -85,7 +85,7 @@ fn idle_old_and_lost_sockets_end_and_nothing_is_lost_with_them() {
         world.until("no push is left over", async || world.leftovers().is_empty().then_some(())).await;
         let left = world.get("/api/v1/Inbox/john/Connections").await;
         assert_eq!(left.as_array().unwrap().len(), 1, "the rows of the lost ones are gone: {left}");
-        stack.sockets.keep_silent(false);
+        stack.sockets.suppress_disconnect(false);
         // a stack that is killed: the cursor is still good in the next one
         let cursor = text(&world.get("/api/v1/Inbox/john/Notifications?limit=1").await["items"][0]["cursor"]);
         let keys = world.keys.clone();
@@ -108,10 +108,10 @@ fn what_is_over_the_limit_is_told_again_and_who_never_takes_it_is_closed_and_res
         let (_, cursor) = socket.caught_up().await;
         world.until("nothing is under way", async || world.leftovers().is_empty().then_some(())).await;
         // the SDK tries three times at once; then the queue, later
-        stack.sockets.refuse_posts(4);
+        stack.sockets.throttle_posts(4);
         world.send("jane", "told again").await;
         assert_eq!(socket.wait("notifications").await["items"][0]["title"], "told again");
-        stack.sockets.refuse_posts(usize::MAX);
+        stack.sockets.throttle_posts(usize::MAX);
         let missed = world.send("jane", "never taken").await["sequence"].as_u64().unwrap();
         let end = loop {
             if let Err(end) = socket.next().await {
@@ -119,7 +119,7 @@ fn what_is_over_the_limit_is_told_again_and_who_never_takes_it_is_closed_and_res
             }
         };
         assert_eq!(end, End::Closed(1000), "too slow to follow");
-        stack.sockets.refuse_posts(0);
+        stack.sockets.throttle_posts(0);
         let mut socket = world.listen("jane", Some(&cursor)).await;
         assert_eq!(socket.caught_up().await.0, [missed - 1, missed]);
         world.until("no push is left over", async || world.leftovers().is_empty().then_some(())).await;

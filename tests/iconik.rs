@@ -1,6 +1,6 @@
 //! Iconik: announced, fetched, analysed, written back; and everything that goes wrong on the way.
 
-use local::iconik::{COLLECTION, DOMAIN, VIEW};
+use local::iconik::{DOMAIN_ID, LIBRARY_COLLECTION_ID, METADATA_VIEW_ID};
 use serde_json::{Value, json};
 use system_tests::{World, media, side_by_side, text};
 
@@ -8,11 +8,11 @@ use system_tests::{World, media, side_by_side, text};
 fn an_upload_is_analysed_and_its_results_stand_in_iconik() {
     World::run(async |world| {
         let (manager, hook) = (world.iconik(json!({})).await, world.webhook(&[]).await);
-        let before = manager.iconik.requests();
+        let before = manager.iconik.request_count();
         let video = manager.iconik.upload("clip.mp4", &media("clip.mp4")).await;
         let picture = manager.iconik.upload("two.jpg", &side_by_side("astronaut.jpg", 2)).await;
         let items = world.assets_ended(2).await;
-        println!("{} Iconik requests per asset", (manager.iconik.requests() - before) as f64 / 2.0);
+        println!("{} Iconik requests per asset", (manager.iconik.request_count() - before) as f64 / 2.0);
         for (asset, title, faces) in [(&video, "clip.mp4", 1), (&picture, "two.jpg", 2)] {
             let item = items.iter().find(|it| text(&it["key"]) == *asset).unwrap();
             assert_eq!(
@@ -50,14 +50,14 @@ fn an_upload_is_analysed_and_its_results_stand_in_iconik() {
 fn a_new_version_is_processed_and_an_edit_is_not() {
     World::run(async |world| {
         let manager = world.iconik(json!({ "single_webhook": false })).await;
-        assert_eq!(manager.iconik.all("webhook").len(), 3, "contents, files, proxies");
-        manager.iconik.fail(json!({ "twice_every": 2, "swap_every": 3 }));
+        assert_eq!(manager.iconik.objects("webhook").len(), 3, "contents, files, proxies");
+        manager.iconik.set_faults(json!({ "twice_every": 2, "swap_every": 3 }));
         let asset = manager.iconik.upload("one.jpg", &media("astronaut.jpg")).await;
         let first = world.assets_ended(1).await.remove(0);
         // what an edit raises, twice
         for _ in 0..2 {
             let edit = json!({ "metadata_values": { "Title": { "field_values": [{ "value": "x" }] } } });
-            let url = format!("{}/API/metadata/v1/assets/{asset}/views/{VIEW}/", manager.iconik.url());
+            let url = format!("{}/API/metadata/v1/assets/{asset}/views/{METADATA_VIEW_ID}/", manager.iconik.url());
             let request = world
                 .http
                 .put(url)
@@ -65,7 +65,7 @@ fn a_new_version_is_processed_and_an_edit_is_not() {
                 .header("auth-token", manager.iconik.token());
             assert_eq!(request.json(&edit).send().await.unwrap().status(), 200);
         }
-        manager.iconik.change_asset(&asset, &side_by_side("astronaut.jpg", 2)).await;
+        manager.iconik.upload_version(&asset, &side_by_side("astronaut.jpg", 2)).await;
         let items = world.assets_ended(2).await;
         let second = items.iter().find(|it| it["version"] != first["version"]).unwrap();
         assert_eq!((&second["key"], &second["results"]["FacialRecognition"]["faces"]), (&first["key"], &json!(2)));
@@ -85,7 +85,7 @@ fn webhooks_are_taken_from_who_knows_the_secret() {
         let event = |name: &str| {
             let path = system_tests::project().join(format!("events/iconik.{name}.json"));
             let mut it: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-            it["system_domain_id"] = DOMAIN.into();
+            it["system_domain_id"] = DOMAIN_ID.into();
             it
         };
         let (path, secret) = ("/iconik/webhook", Some(manager.secret.as_str()));
@@ -138,8 +138,8 @@ fn a_person_orders_assets_collections_and_searches_again() {
             async move {
                 world
                     .until(&format!("{count} runs"), async || {
-                        let done = manager.iconik.all("job").iter().filter(|it| it["status"] == "FINISHED").count();
-                        let runs = manager.iconik.all("history").len();
+                        let done = manager.iconik.objects("job").iter().filter(|it| it["status"] == "FINISHED").count();
+                        let runs = manager.iconik.objects("history").len();
                         (done == 3 && runs == count).then_some(())
                     })
                     .await
@@ -147,17 +147,18 @@ fn a_person_orders_assets_collections_and_searches_again() {
         };
         jobs(3).await;
         let url = format!("{}/iconik/actions/process", world.stack.url);
-        let act = async |body: Value| assert_eq!(manager.iconik.act(&url, &manager.secret, body).await, 200);
+        let act =
+            async |body: Value| assert_eq!(manager.iconik.run_custom_action(&url, &manager.secret, body).await, 200);
         act(json!({ "context": "ASSET", "asset_ids": [assets[0]] })).await;
         jobs(4).await;
         // the library lies in itself: it is walked once
-        manager.iconik.nest(COLLECTION, COLLECTION);
-        act(json!({ "context": "COLLECTION", "collection_ids": [COLLECTION] })).await;
+        manager.iconik.add_subcollection(LIBRARY_COLLECTION_ID, LIBRARY_COLLECTION_ID);
+        act(json!({ "context": "COLLECTION", "collection_ids": [LIBRARY_COLLECTION_ID] })).await;
         jobs(7).await;
-        act(json!({ "context": "SAVED_SEARCH", "saved_search_ids": [COLLECTION] })).await;
-        world.until("all run again", async || (manager.iconik.all("history").len() >= 10).then_some(())).await;
+        act(json!({ "context": "SAVED_SEARCH", "saved_search_ids": [LIBRARY_COLLECTION_ID] })).await;
+        world.until("all run again", async || (manager.iconik.objects("history").len() >= 10).then_some(())).await;
         world.assets_ended(3).await;
-        assert_eq!(manager.iconik.all("segment").len(), 0, "pictures have no time");
+        assert_eq!(manager.iconik.objects("segment").len(), 0, "pictures have no time");
     });
 }
 
@@ -165,13 +166,13 @@ fn a_person_orders_assets_collections_and_searches_again() {
 fn refused_credentials_stop_everything_and_lose_nothing() {
     World::run(async |world| {
         let (manager, hook) = (world.iconik(json!({ "reconcile_minutes": 1 })).await, world.webhook(&[]).await);
-        manager.iconik.fail(json!({ "refused_until": i64::MAX }));
+        manager.iconik.set_faults(json!({ "refused_until": i64::MAX }));
         manager.iconik.upload("one.jpg", &media("astronaut.jpg")).await;
         world.until("the application is told", async || hook.first("iconik.unauthorized")).await;
         let blocked = world.get("/api/v1/Media/Iconik").await;
         assert_eq!(blocked["blocked"], "Token is invalid");
         world.check_iconik().await;
-        manager.iconik.fail(json!({}));
+        manager.iconik.set_faults(json!({}));
         world.check_iconik().await;
         world.until("it is authorized again", async || hook.first("iconik.authorized")).await;
         // the order waits for two minutes; what is caught up does not
@@ -188,7 +189,7 @@ fn a_webhook_that_was_switched_off_is_repaired_and_its_gap_is_caught_up() {
         let (manager, hook) = (world.iconik(json!({})).await, world.webhook(&[]).await);
         world.check_iconik().await;
         world.until("all is well", async || world.get("/api/v1/Media/Iconik").await["wellAt"].as_str().map(drop)).await;
-        manager.iconik.change_webhook(|it| {
+        manager.iconik.update_webhooks(|it| {
             it["status"] = "DISABLED".into();
             it["first_failed_at"] = it["date_created"].clone();
             it["last_error"] = "answered 500".into();
@@ -203,8 +204,8 @@ fn a_webhook_that_was_switched_off_is_repaired_and_its_gap_is_caught_up() {
         );
         assert_eq!(world.assets_ended(1).await[0]["status"], "Completed");
         world.until("what was caught up is told", async || hook.first("iconik.caught-up")).await;
-        assert!(manager.iconik.all("webhook").iter().all(|it| it["status"] == "ENABLED"));
-        let headers = &manager.iconik.all("webhook")[0]["headers"];
+        assert!(manager.iconik.objects("webhook").iter().all(|it| it["status"] == "ENABLED"));
+        let headers = &manager.iconik.objects("webhook")[0]["headers"];
         assert_eq!(headers["x-webhook-secret"], manager.secret.as_str(), "headers go along with a repair");
         let (good, text) = world.notify_as(&["iconik", "status"]).await;
         assert!(good && text.contains("ENABLED"), "{text}");
@@ -217,8 +218,8 @@ fn another_systems_queue_is_read_and_its_messages_are_understood() {
         let own = world.keys.application_id.as_str();
         let manager = world.iconik(json!({ "iconik_domain_id": own })).await;
         // what the settings say is a claim: Iconik's word alone makes the common queue's events an application's
-        assert_eq!(world.get("/api/v1/Media/Iconik").await["domain"], DOMAIN);
-        manager.iconik.belong_to(own);
+        assert_eq!(world.get("/api/v1/Media/Iconik").await["domain"], DOMAIN_ID);
+        manager.iconik.set_domain(own);
         world.check_iconik().await;
         world
             .until("Iconik has named the domain", async || {
@@ -228,16 +229,16 @@ fn another_systems_queue_is_read_and_its_messages_are_understood() {
         // another application, with an Iconik of its own, which has said that its token is of another domain
         let claimer = World::open(world.stack).await;
         let theirs = claimer.iconik(json!({ "iconik_domain_id": own })).await;
-        theirs.iconik.fail(json!({ "lose": 1_000 }));
+        theirs.iconik.set_faults(json!({ "lose": 1_000 }));
         let claimed = theirs.iconik.upload("claimed.jpg", &media("astronaut.jpg")).await;
-        manager.iconik.fail(json!({ "lose": 1_000 }));
+        manager.iconik.set_faults(json!({ "lose": 1_000 }));
         let one = manager.iconik.upload("one.jpg", &media("astronaut.jpg")).await;
         let two = manager.iconik.upload("two.jpg", &media("chelsea.jpg")).await;
         let event = |asset: &str| {
             json!({
                 "system_domain_id": world.keys.application_id, "event_type": "collections", "object_id": asset, "user_id": "u",
                 "realm": "contents", "operation": "create", "request_id": "r",
-                "data": { "object_id": asset, "object_type": "assets", "collection_id": COLLECTION },
+                "data": { "object_id": asset, "object_type": "assets", "collection_id": LIBRARY_COLLECTION_ID },
             })
         };
         // bare on our own queue, and wrapped by a Lambda URL on another's
@@ -245,8 +246,11 @@ fn another_systems_queue_is_read_and_its_messages_are_understood() {
         world.queue("IconikQueue", &event(&one).to_string());
         world.assets_ended(1).await;
         let wrapped = json!({ "version": "2.0", "isBase64Encoded": false, "body": event(&two).to_string() });
-        let foreign =
-            local::sqs::Send { body: wrapped.to_string(), attributes: Value::Null, delay: std::time::Duration::ZERO };
+        let foreign = local::sqs::NewMessage {
+            body: wrapped.to_string(),
+            attributes: Value::Null,
+            delay: std::time::Duration::ZERO,
+        };
         // the stream's dead letters stand in for a queue of another account: nothing else reads them
         world.stack.sqs.send("notifications-StreamDead", &[foreign]).unwrap();
         let _letters = world.letters().await;
@@ -268,11 +272,11 @@ fn another_systems_queue_is_read_and_its_messages_are_understood() {
 fn a_link_to_media_may_lead_elsewhere_but_not_inside() {
     World::run(async |world| {
         let manager = world.iconik(json!({})).await;
-        manager.iconik.fail(json!({ "redirect": manager.iconik.url() }));
+        manager.iconik.set_faults(json!({ "redirect": manager.iconik.url() }));
         manager.iconik.upload("one.jpg", &media("astronaut.jpg")).await;
         let items = world.assets_ended(1).await;
         assert_eq!(items[0]["status"], "Completed", "{items:?}");
-        manager.iconik.fail(json!({ "redirect": "http://10.0.0.1" }));
+        manager.iconik.set_faults(json!({ "redirect": "http://10.0.0.1" }));
         manager.iconik.upload("two.jpg", &media("chelsea.jpg")).await;
         let items = world.assets_ended(2).await;
         let two = items.iter().find(|it| it["title"] == "two.jpg").unwrap();

@@ -10,7 +10,7 @@ const STATE: &str = "/api/v1/Media/Iconik";
 /// Name and address of the webhooks at Iconik, by name.
 fn webhooks(manager: &Manager) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> =
-        manager.iconik.all("webhook").iter().map(|it| (text(&it["name"]), text(&it["url"]))).collect();
+        manager.iconik.objects("webhook").iter().map(|it| (text(&it["name"]), text(&it["url"]))).collect();
     all.sort();
     all
 }
@@ -62,7 +62,7 @@ fn settings_that_change_leave_no_webhook_behind_and_raise_no_alarm() {
                 (all.len() == 3 && all.iter().all(|it| it["status"] == "ENABLED")).then_some(())
             })
             .await;
-        manager.iconik.change_webhook(|it| {
+        manager.iconik.update_webhooks(|it| {
             if it["name"] == "New (files)" {
                 it["status"] = "DISABLED".into();
             }
@@ -83,7 +83,7 @@ fn an_outage_and_an_unreadable_queue_are_told_once_and_when_they_are_over() {
     World::run(async |world| {
         let (manager, hook) = (world.iconik(json!({})).await, world.webhook(&[]).await);
         let next = async || text(&world.get(STATE).await["nextCheck"]);
-        manager.iconik.fail(json!({ "error_every": 1 }));
+        manager.iconik.set_faults(json!({ "error_every": 1 }));
         for _ in 0..2 {
             let before = next().await;
             world.check_iconik().await;
@@ -99,7 +99,7 @@ fn an_outage_and_an_unreadable_queue_are_told_once_and_when_they_are_over() {
         assert!(world.get(STATE).await["unreachableSince"].is_string());
         let (_, shown) = world.notify_as(&["iconik", "status"]).await;
         assert!(shown.contains("it does not answer"), "{shown}");
-        manager.iconik.fail(json!({}));
+        manager.iconik.set_faults(json!({}));
         world.check_iconik().await;
         let over = world.until("its end is told", async || hook.first("iconik.reachable")).await;
         assert!(over.body["data"]["unreachableSince"].is_string(), "{over:?}");

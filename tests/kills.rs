@@ -34,7 +34,7 @@ fn killed_functions_and_a_killed_stack_lose_nothing() {
             while kills < 8 * (restart + 1) && began.elapsed() < Duration::from_secs(30 * (restart as u64 + 1)) {
                 pause(50 + dice.roll(250)).await;
                 let function = ["scan", "process", "process", "dispatch", "deliver-webhook"][dice.roll(5) as usize];
-                kills += usize::from(stack.function(function).unwrap().kill());
+                kills += usize::from(stack.function(function).unwrap().kill_one_busy());
             }
             drop(stack); // every process and every emulator, in the middle of whatever they do
             stack = own_stack(&data, &PARAMETERS).await;
@@ -51,7 +51,7 @@ fn killed_functions_and_a_killed_stack_lose_nothing() {
 async fn check(world: &World<'_>, bucket: &str, hook: &Receiver) {
     // the minute's sweep, more often: what a killed worker held is taken from it as soon as its lease is over
     let items = until("all items end", async || {
-        world.stack.fire("sweep").await;
+        world.stack.fire_schedule("sweep").await;
         let items = world.items(&format!("bucket={bucket}")).await;
         let open = |it: &Value| matches!(it["status"].as_str(), Some("Pending" | "Processing"));
         (items.len() == ITEMS && !items.iter().any(open)).then_some(items)
@@ -80,7 +80,7 @@ async fn check(world: &World<'_>, bucket: &str, hook: &Receiver) {
         assert!(completed.contains(&item) && ids.len() == 1, "{item} is told under one id: {ids:?}");
     }
     until("no queue holds a leftover", async || {
-        let left: usize = world.stack.sqs.names().map(|it| world.stack.sqs.bodies(it).unwrap().len()).sum();
+        let left: usize = world.stack.sqs.queue_names().map(|it| world.stack.sqs.bodies(it).unwrap().len()).sum();
         (left == 0).then_some(())
     })
     .await;

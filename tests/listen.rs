@@ -34,7 +34,7 @@ fn it_goes_on_where_it_stopped_over_each_protocol() {
                 &keys.api_secret,
             ];
             let mut listener = Talker::start(&program, &arguments, &[]);
-            let open = async || (stack.sockets.count() == 1).then_some(());
+            let open = async || (stack.sockets.connection_count() == 1).then_some(());
             world.until("it listens", open).await;
             // the first is sent until it is heard of: what came before the socket was live is not asked for
             let mut sent = 0;
@@ -48,7 +48,7 @@ fn it_goes_on_where_it_stopped_over_each_protocol() {
             let title = |line: &str| text(&serde_json::from_str::<Value>(line).unwrap()["title"]);
             let mut heard = vec![title(&first)];
             for round in 0..2 {
-                assert!(stack.sockets.cut_all() > 0, "{protocol}, round {round}");
+                assert!(stack.sockets.abort_all() > 0, "{protocol}, round {round}");
                 sent += 1;
                 world.send(&encoded, &format!("{sent}")).await; // while nobody is connected
                 heard.push(title(&listener.line().await.unwrap()));
@@ -63,7 +63,7 @@ fn it_goes_on_where_it_stopped_over_each_protocol() {
             let wanted: Vec<String> = (first..first + 6).map(|it| it.to_string()).collect();
             assert_eq!(heard, wanted, "{protocol}: each once, in order");
             assert_eq!(listener.line().await, None, "it ends after as many as were wanted");
-            world.until("its socket is gone", async || (stack.sockets.count() == 0).then_some(())).await;
+            world.until("its socket is gone", async || (stack.sockets.connection_count() == 0).then_some(())).await;
         }
         // what cannot be is said, and ends it
         let (done, said) = world.notify_as(&["listen", "--user", ""]).await;

@@ -5,7 +5,7 @@ mod table;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use system_tests::checks::{Checks, best_likeness};
+use system_tests::checks::{Checks, LIKE, best_likeness};
 use system_tests::{World, media, text};
 
 use table::{Case, cases};
@@ -70,7 +70,7 @@ fn each_case_is_read_by_its_right_value() {
             let (good, got) = if key == "late.mp4" {
                 // 960 x 540 is cut to 1200 x 628, or to a part of it around the face
                 let likeness = best_likeness(&picture.to_luma8(), [0.13, 0.152, 0.18, 0.21, 0.25]);
-                (likeness > 0.7, format!("something like it to {likeness:.2}"))
+                (likeness > LIKE, format!("something like it to {likeness:.2}"))
             } else {
                 let red =
                     picture.to_rgb8().pixels().filter(|it| it.0[0] > 150 && it.0[1] < 100 && it.0[2] < 100).count();

@@ -14,7 +14,7 @@ const BUDGETS: [(&str, f64); 4] =
     [("write units", 1.1), ("read units", 1.2), ("SQS requests", 0.35), ("invocations", 1.1)];
 
 fn row(name: &str, used: &Meter, functions: &[&str], per: f64) -> [f64; 4] {
-    let sum = |metric: &str| functions.iter().map(|it| used.of(it, metric)).sum::<f64>() / per;
+    let sum = |metric: &str| functions.iter().map(|it| used.of_function(it, metric)).sum::<f64>() / per;
     let invocations = functions.iter().filter_map(|it| used.invocations.get(*it)).sum::<u64>() as f64 / per;
     let row = [sum("write_units"), sum("read_units"), sum("sqs_requests"), invocations];
     println!("| {name} | {:.3} | {:.3} | {:.3} | {:.3} |", row[0], row[1], row[2], row[3]);
@@ -47,17 +47,17 @@ fn a_webhook_notification_and_an_item_cost_what_the_budgets_allow() {
         for ((what, budget), cost) in BUDGETS.into_iter().zip(costs) {
             assert!(cost <= budget, "{what}: {cost} is over {budget}");
         }
-        let per_object = used.of("scan", "write_units") / 1_000.0;
+        let per_object = used.of_function("scan", "write_units") / 1_000.0;
         assert!((1.0..1.3).contains(&per_object), "about one write unit per new object: {per_object}");
-        assert_eq!(used.of("scan", "media.ListObjectsV2"), 2.0, "one page, and the probe of the credentials");
+        assert_eq!(used.of_function("scan", "media.ListObjectsV2"), 2.0, "one page, and the probe of the credentials");
 
         let before = stack.meter();
         world.scan(&many).await;
         let used = stack.meter().since(&before);
         assert!(
-            used.of("scan", "write_units") <= 4.0,
+            used.of_function("scan", "write_units") <= 4.0,
             "an unchanged bucket writes no item: {}",
-            used.of("scan", "write_units")
+            used.of_function("scan", "write_units")
         );
 
         let pictures = world.bucket().await;
@@ -81,13 +81,13 @@ fn an_asset_of_iconiks_costs_what_the_readme_says() {
         let stack = own_stack(data.path(), &[("IconikWaitSeconds", "1")]).await;
         let world = World::open(&stack).await;
         let (manager, hook) = (world.iconik(json!({})).await, world.webhook(&[]).await);
-        let (before, asked) = (stack.meter(), manager.iconik.requests());
+        let (before, asked) = (stack.meter(), manager.iconik.request_count());
         for index in 0..20 {
             manager.iconik.upload(&format!("{index}.jpg"), &media("coffee.jpg")).await;
         }
         world.until("all are told", async || (hook.of("item.completed").len() == 20).then_some(())).await;
         let used = stack.meter().since(&before);
-        let asked = (manager.iconik.requests() - asked) as f64 / 20.0;
+        let asked = (manager.iconik.request_count() - asked) as f64 / 20.0;
         println!("| path | write units | read units | SQS requests | invocations |\n|---|---|---|---|---|");
         let all = ["iconik-webhook", "iconik-ingest", "dispatch", "process", "deliver-webhook"];
         let costs = row("an asset, announced, found, processed, written back and told twice", &used, &all, 20.0);
@@ -117,8 +117,8 @@ fn inboxes_and_sockets_cost_what_the_budgets_allow() {
         assert!(writes <= 1.1 && reads <= 1.2 && invocations <= 1.0, "{writes} {reads} {invocations}");
         INBOX.holds(costs, calls(&single, "dispatch") / 200.0);
         assert_eq!(single.total("sqs_requests"), 0.0, "nobody listens, so nothing is queued");
-        assert!(single.of("dispatch", "write_units") <= calls(&single, "dispatch"));
-        assert!(single.of("dispatch", "read_units") <= calls(&single, "dispatch"));
+        assert!(single.of_function("dispatch", "write_units") <= calls(&single, "dispatch"));
+        assert!(single.of_function("dispatch", "read_units") <= calls(&single, "dispatch"));
         let batch = used(Work::Batches("quiet")).await;
         let costs = row("inbox, batch of 100", &batch, &path, 1_000.0);
         for (budget, cost) in [1.1, 0.1, 0.0, 0.06].into_iter().zip(costs) {
@@ -135,11 +135,14 @@ fn inboxes_and_sockets_cost_what_the_budgets_allow() {
         row("of it `deliver-push`", &live, &["deliver-push"], 200.0);
         SOCKET.holds(costs, calls(&live, "dispatch") / 200.0);
         // an order per user and batch, which reads the user's sockets once and writes nothing
-        assert_eq!(live.of("deliver-push", "write_units"), 0.0);
-        assert!(live.of("deliver-push", "read_units") <= 0.5 * 200.0);
-        assert!(live.of("dispatch", "sqs_requests") <= calls(&live, "dispatch"), "ten orders a request");
-        assert!(live.of("deliver-push", "sqs_requests") <= 2.0 * calls(&live, "deliver-push"), "one poll, one delete");
-        assert!(live.of("deliver-push", "sockets.PostToConnection") <= 200.0);
+        assert_eq!(live.of_function("deliver-push", "write_units"), 0.0);
+        assert!(live.of_function("deliver-push", "read_units") <= 0.5 * 200.0);
+        assert!(live.of_function("dispatch", "sqs_requests") <= calls(&live, "dispatch"), "ten orders a request");
+        assert!(
+            live.of_function("deliver-push", "sqs_requests") <= 2.0 * calls(&live, "deliver-push"),
+            "one poll, one delete"
+        );
+        assert!(live.of_function("deliver-push", "sockets.PostToConnection") <= 200.0);
         for socket in &mut sockets {
             let mut seen = std::collections::BTreeSet::new();
             while seen.len() < 50 {
@@ -158,7 +161,11 @@ fn inboxes_and_sockets_cost_what_the_budgets_allow() {
         for it in &mut others {
             it.wait("notifications").await;
         }
-        assert_eq!(used_by_user.of("deliver-push", "sockets.PostToConnection"), MANY as f64, "one post per connection");
+        assert_eq!(
+            used_by_user.of_function("deliver-push", "sockets.PostToConnection"),
+            MANY as f64,
+            "one post per connection"
+        );
         assert!(
             calls(&used_by_user, "deliver-push") <= 2.0,
             "a page follows the other, in one invocation while there is time"
@@ -175,7 +182,7 @@ fn inboxes_and_sockets_cost_what_the_budgets_allow() {
             stack.meter().since(&before)
         };
         let all = MANY as f64 + 4.0;
-        assert_eq!(used.of("deliver-push", "sockets.PostToConnection"), all, "one post per connection");
+        assert_eq!(used.of_function("deliver-push", "sockets.PostToConnection"), all, "one post per connection");
         // what a broadcast costs whoever is there, one row and an order per shard; and what each connection adds
         let path = ["inbox-api", "dispatch", "deliver-push"];
         let costs = row("everyone, 524 connections, in all", &used, &path, 1.0);

@@ -57,7 +57,7 @@ fn none_is_said_only_of_what_is_shown_to_be_none_and_a_bound_holds() {
         let webhook = queues.iter().find(|it| it["queue"] == "WebhookDead").unwrap();
         assert!(good && webhook["inFlight"] == 1 && webhook["waiting"] == 0, "{said}");
         assert!(queues.iter().any(|it| it["queue"] == "ScanQueue"), "{said}");
-        stack.sqs.change_visibility(&held[0].receipt, Duration::ZERO).unwrap();
+        stack.sqs.change_visibility(&held[0].receipt_handle, Duration::ZERO).unwrap();
         let (good, said) = world.notify(&["redrive", "webhook"]).await;
         assert!(good && said.contains("1 letters are back"), "{said}");
         let (good, said) = world.notify(&["redrive", "webhook"]).await;
@@ -96,7 +96,7 @@ fn a_restart_changes_nothing_but_the_addresses_that_it_changed() {
             let (good, said) = world.notify(change).await;
             assert!(good, "{change:?}: {said}");
         }
-        let kept = local::demo::read(folder.path()).unwrap();
+        let kept = local::demo::read_stack_file(folder.path()).unwrap();
         assert!(kept.api_key != demo.api_key && kept.jwt_private_key != demo.jwt_private_key);
         drop(world);
         drop(stack);
@@ -108,14 +108,14 @@ fn a_restart_changes_nothing_but_the_addresses_that_it_changed() {
         assert_eq!((&again.api_key, &again.jwt_private_key), (&kept.api_key, &kept.jwt_private_key));
         // keys that somebody else replaced: the program says so, and what to do
         let stale = local::demo::Demo { api_secret: demo.api_secret.clone(), ..again.clone() };
-        local::demo::write(folder.path(), &stale).unwrap();
+        local::demo::write_stack_file(folder.path(), &stale).unwrap();
         let (good, said) = world.notify(&["bucket", "list"]).await;
-        let file = local::demo::file(folder.path()).display().to_string();
+        let file = local::demo::stack_file(folder.path()).display().to_string();
         assert!(
             !good && said.contains(&file) && said.contains("replaced or revoked") && said.contains("--fresh"),
             "{said}"
         );
-        local::demo::write(folder.path(), &again).unwrap();
+        local::demo::write_stack_file(folder.path(), &again).unwrap();
         let (_, said) = world.notify(&["bucket", "list", "--json"]).await;
         let buckets: Value = serde_json::from_str(&said).unwrap();
         assert_eq!(buckets.as_array().map(Vec::len), Some(1), "what was removed stays so: {said}");
@@ -198,7 +198,7 @@ fn it_says_what_happened_and_changes_what_was_meant() {
             .await;
         // paused, with all else as it was
         let path = format!("/api/v1/Media/Buckets/{id}");
-        let mut put = local::demo::as_put(world.get(&path).await);
+        let mut put = local::demo::as_put_body(world.get(&path).await);
         put["poll"] = json!("search");
         put["fullWalkEvery"] = json!(7);
         put["credentials"] = json!({ "accessKey": "a", "secretKey": "s" });

@@ -122,7 +122,7 @@ fn a_due_bucket_is_scanned_by_the_sweep_and_an_inactive_one_is_not() {
         replace(true).await;
         world
             .until("the minute comes and the item is found", async || {
-                assert!(world.stack.fire("sweep").await);
+                assert!(world.stack.fire_schedule("sweep").await);
                 (!world.items(&format!("bucket={}", bucket.id)).await.is_empty()).then_some(())
             })
             .await;

@@ -132,7 +132,7 @@ fn a_secret_of_the_settings_does_not_move_with_an_address() {
     World::run(async |world| {
         let manager = world.iconik(json!({})).await;
         let told = |endpoint: &str| -> Option<String> {
-            let there = manager.iconik.all("webhook");
+            let there = manager.iconik.objects("webhook");
             let there = there.iter().find(|it| text(&it["url"]).starts_with(endpoint))?;
             Some(text(&there["headers"]["x-webhook-secret"]))
         };

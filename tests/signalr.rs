@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use local::sockets::Limits;
+use local::websocket_gateway::ConnectionLimits;
 use serde_json::{Value, json};
 use system_tests::socket::{End, Socket};
 use system_tests::tools::{Talker, node, python};
@@ -34,8 +34,8 @@ fn the_official_client_passes_the_conformance_suite() {
                     "close for now" => json!({ "type": 7, "allowReconnect": true }),
                     _ => json!({ "type": 7, "error": "bye" }),
                 };
-                for id in world.stack.sockets.ids("Microsoft SignalR") {
-                    assert!(world.stack.sockets.post(&id, format!("{record}\u{1e}")));
+                for id in world.stack.sockets.connection_ids("Microsoft SignalR") {
+                    assert!(world.stack.sockets.post_to_connection(&id, format!("{record}\u{1e}")));
                 }
                 suite.answer("done").await;
             } else if line.starts_with("not ok") {
@@ -57,7 +57,7 @@ fn the_official_client_outlives_its_sockets() {
         let world = &World::open(&stack).await;
         let (modules, token) = (node().await.to_string_lossy().into_owned(), world.token("jane", &[]).await);
         // two hours at API Gateway
-        stack.sockets.limit(Limits { age: Duration::from_secs(3), ..Limits::default() });
+        stack.sockets.set_limits(ConnectionLimits { age: Duration::from_secs(3), ..ConnectionLimits::default() });
         let environment = [
             ("URL", stack.url.as_str()),
             ("TOKEN", &token),

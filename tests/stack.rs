@@ -22,7 +22,7 @@ fn everything_is_still_there_after_a_restart_and_what_was_under_way_goes_on() {
             (&again.application_id, &again.api_key, &again.buckets),
             (&demo.application_id, &demo.api_key, &demo.buckets)
         );
-        let keys = local::demo::Keys {
+        let keys = local::demo::ApplicationKeys {
             application_id: again.application_id,
             api_key: again.api_key,
             api_secret: again.api_secret,
@@ -32,7 +32,7 @@ fn everything_is_still_there_after_a_restart_and_what_was_under_way_goes_on() {
         // the minute's sweep, more often: the lease of the killed worker ends after 20 seconds
         world
             .until("the item is completed", async || {
-                stack.fire("sweep").await;
+                stack.fire_schedule("sweep").await;
                 let items = world.items(&format!("bucket={}", again.buckets[0].id)).await;
                 items.iter().any(|it| it["status"] == "Completed").then_some(())
             })
@@ -51,7 +51,7 @@ fn what_keeps_the_stack_from_starting_is_said() {
         let stack = own_stack(data.path(), &[]).await;
         let start = async |data: &std::path::Path, port: u16, project: std::path::PathBuf| {
             let options = Options {
-                programs: Programs::One(program()),
+                programs: Programs::AllInOne(program()),
                 project,
                 data: data.to_owned(),
                 fresh: false,
@@ -132,7 +132,7 @@ fn one_program_is_each_function_of_the_template_and_is_noticed_when_it_is_built_
         std::fs::hard_link(program(), &copy).or_else(|_| std::fs::copy(program(), &copy).map(drop)).unwrap();
         let stack = Stack::start(Options {
             project: project(),
-            programs: Programs::One(copy.clone()),
+            programs: Programs::AllInOne(copy.clone()),
             data: data.path().to_owned(),
             fresh: true,
             port: 0,
@@ -141,17 +141,17 @@ fn one_program_is_each_function_of_the_template_and_is_noticed_when_it_is_built_
         .await
         .unwrap();
         for function in &stack.model.functions {
-            assert!(stack.start_once(&function.binary).await.is_ok(), "the program holds {}", function.binary);
+            assert!(stack.measure_init(&function.binary).await.is_ok(), "the program holds {}", function.binary);
         }
-        assert!(stack.start_once("nothing").await.is_err());
+        assert!(stack.measure_init("nothing").await.is_err());
 
         let mut events = stack.events();
-        assert!(stack.call_idle("docs-api").await.is_some());
+        assert!(stack.measure_warm_invocation("docs-api").await.is_some());
         #[cfg(target_os = "linux")]
         {
             let running = processes(&copy);
             let docs = running.iter().find(|it| it.0 == ["function", "docs-api"]).expect("a process of its own");
-            let given = &stack.function("docs-api").unwrap().it.environment;
+            let given = &stack.function("docs-api").unwrap().definition.environment;
             let lambda =
                 |name: &str| name.starts_with("AWS_") || ["PATH", "HOME", "RUST_BACKTRACE", "_HANDLER"].contains(&name);
             let strange: Vec<_> = docs.1.iter().filter(|it| !lambda(it) && !given.contains_key(*it)).collect();
@@ -161,12 +161,12 @@ fn one_program_is_each_function_of_the_template_and_is_noticed_when_it_is_built_
         // as cargo does: the file is another one, and newer
         std::fs::remove_file(&copy).unwrap();
         std::fs::copy(program(), &copy).unwrap();
-        assert!(stack.call_idle("docs-api").await.is_some());
+        assert!(stack.measure_warm_invocation("docs-api").await.is_some());
         let mut seen = Vec::new();
         while let Ok(event) = events.try_recv() {
             match event {
                 Event::Note(text) => seen.push(text),
-                Event::Started { function, .. } if function == "docs-api" => seen.push("started".to_owned()),
+                Event::ProcessStarted { function, .. } if function == "docs-api" => seen.push("started".to_owned()),
                 _ => {}
             }
         }

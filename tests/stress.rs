@@ -8,7 +8,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::join_all;
-use local::demo::Keys;
+use local::demo::ApplicationKeys;
 use serde_json::{Value, json};
 use system_tests::socket::Socket;
 use system_tests::{Dice, World, look_again, own_stack, setting, text};
@@ -249,7 +249,7 @@ fn one_cursor_over_changing_transports_misses_nothing_whatever_dies() {
         let folder = tempfile::tempdir().unwrap();
         let stack = own_stack(folder.path(), &[("QueueReturnSeconds", "30")]).await;
         let opened = World::open(&stack).await;
-        let (seed, keys): (u64, Keys) = (opened.seed, opened.keys.clone());
+        let (seed, keys): (u64, ApplicationKeys) = (opened.seed, opened.keys.clone());
         let world = &World { stack: &stack, keys, http: system_tests::http(), seed };
         let users = setting("WORLD_USERS").unwrap_or(8);
         let sockets = setting("WORLD_SOCKETS").unwrap_or(40);
@@ -293,12 +293,12 @@ fn one_cursor_over_changing_transports_misses_nothing_whatever_dies() {
             let mut dice = Dice(seed);
             while !done.load(Ordering::Relaxed) {
                 let name = ["socket", "deliver-push", "dispatch", "inbox-api"][dice.roll(4) as usize];
-                if world.stack.function(name).is_some_and(|it| it.kill()) {
+                if world.stack.function(name).is_some_and(|it| it.kill_one_busy()) {
                     count(&tally.kills);
                 }
                 // all at once: the more there are, the longer they need to come back
                 if dice.roll(20 + sockets / 10) == 0 {
-                    tally.cuts.fetch_add(world.stack.sockets.cut_all() as u64, Ordering::Relaxed);
+                    tally.cuts.fetch_add(world.stack.sockets.abort_all() as u64, Ordering::Relaxed);
                 }
                 for _ in 0..6 + dice.roll(10) {
                     look_again().await;

@@ -145,7 +145,7 @@ fn what_cannot_be_analysed_says_why() {
 #[test]
 fn faces_are_looked_for_only_where_an_administrator_said_so() {
     World::run(async |world| {
-        let keys = local::demo::application(world.stack, "no faces", false).await.unwrap();
+        let keys = local::demo::create_application(world.stack, "no faces", false).await.unwrap();
         let other = World { stack: world.stack, keys, http: world.http.clone(), seed: world.seed };
         let bucket = other.bucket().await;
         std::fs::write(bucket.folder.join("one.jpg"), media("astronaut.jpg")).unwrap();

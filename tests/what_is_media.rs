@@ -138,7 +138,7 @@ fn in_iconik_the_proxy_decides() {
             let original = case(name);
             let asset = manager.iconik.upload(name, &original).await;
             let proxies: Vec<Value> =
-                manager.iconik.all("proxy").into_iter().filter(|it| text(&it["asset_id"]) == asset).collect();
+                manager.iconik.objects("proxy").into_iter().filter(|it| text(&it["asset_id"]) == asset).collect();
             assert_eq!(proxies.len(), 1, "{name}: {proxies:?}");
             assert_eq!(proxies[0]["codec"], "h264");
             assert_ne!(proxies[0]["size"], json!(original.len()), "an MP4 of its own");

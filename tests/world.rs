@@ -40,7 +40,7 @@ use std::time::{Duration, Instant};
 pub use client::http;
 pub use clock::{in_seconds, since};
 pub use dice::Dice;
-use local::demo::{Keys, application};
+use local::demo::{ApplicationKeys, create_application};
 use local::{Options, Programs, Stack};
 pub use pictures::{jpeg, media, noise, side_by_side};
 use receiver::Receiver;
@@ -62,7 +62,7 @@ static LETTERS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 /// One test's view.
 pub struct World<'a> {
     pub stack: &'a Stack,
-    pub keys: Keys,
+    pub keys: ApplicationKeys,
     pub http: reqwest::Client,
     /// All that is random comes from here; `WORLD_SEED=…` repeats a run.
     pub seed: u64,
@@ -96,7 +96,7 @@ impl World<'_> {
     }
 
     pub async fn open(stack: &Stack) -> World<'_> {
-        let keys = application(stack, "test", true).await.expect("an application is made");
+        let keys = create_application(stack, "test", true).await.expect("an application is made");
         let seed = seed();
         println!("WORLD_SEED={seed}");
         World { stack, keys, http: http(), seed }
@@ -221,7 +221,7 @@ impl World<'_> {
 
     /// Puts a message on a queue as a stranger could who has the right.
     pub fn queue(&self, name: &str, body: &str) {
-        let message = local::sqs::Send { body: body.to_owned(), attributes: Value::Null, delay: Duration::ZERO };
+        let message = local::sqs::NewMessage { body: body.to_owned(), attributes: Value::Null, delay: Duration::ZERO };
         self.stack.sqs.send(&format!("notifications-{name}"), &[message]).expect("the queue takes it");
     }
 
@@ -254,7 +254,7 @@ impl World<'_> {
     /// Messages of this application that are in a queue or among the dead letters.
     pub fn leftovers(&self) -> Vec<String> {
         let mut left = Vec::new();
-        for queue in self.stack.sqs.names() {
+        for queue in self.stack.sqs.queue_names() {
             let bodies = self.stack.sqs.bodies(queue).expect("the queue is read");
             let ours = bodies.into_iter().filter(|it| it.contains(&self.keys.application_id));
             left.extend(ours.map(|it| format!("{queue}: {it}")));
@@ -285,7 +285,7 @@ pub async fn own_stack(data: &Path, parameters: &[(&str, &str)]) -> Stack {
     let parameters: BTreeMap<String, String> =
         parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     built().await;
-    let programs = Programs::One(program());
+    let programs = Programs::AllInOne(program());
     let options = Options { project: project(), programs, data: data.to_owned(), fresh: false, port: 0, parameters };
     let stack = Stack::start(options).await.expect("the stack starts");
     let mut events = stack.events();

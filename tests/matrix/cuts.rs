@@ -10,8 +10,8 @@ use std::process::Command;
 use std::sync::{LazyLock, Mutex};
 
 use domain::bucket::{ProcessorKind, ProcessorSettings};
+use media::ffmpeg::Ffmpeg;
 use media::processor;
-use media::program::Program;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
@@ -51,7 +51,7 @@ fn frames_of_whole(cell: &Cell) -> u64 {
 
 /// The codes of what a result warns of; or why there is none, as the error shows itself.
 fn analysed(file: &Path) -> Result<Vec<String>, String> {
-    let program = Program::new("ffmpeg".to_owned(), SEARCH_PATH.to_owned(), MEMORY_MB);
+    let program = Ffmpeg::new("ffmpeg".to_owned(), SEARCH_PATH.to_owned(), MEMORY_MB);
     let settings = ProcessorSettings::default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let run = processor::run(ProcessorKind::FacialRecognition, &settings, file, &program);

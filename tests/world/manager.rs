@@ -1,13 +1,13 @@
 //! An Iconik of a test's own: the stand-in, on a port of its own, and an application that is set up for it.
 
-use local::iconik::{APP_ID, DOMAIN, Iconik, VIEW};
+use local::iconik::{APP_ID, DOMAIN_ID, IconikEmulator, METADATA_VIEW_ID};
 use serde_json::{Value, json};
 
 use crate::{World, text};
 
 /// A running Iconik. It goes on until the tests end: orders that a test leaves behind are carried out.
 pub struct Manager {
-    pub iconik: Iconik,
+    pub iconik: IconikEmulator,
     pub secret: String,
 }
 
@@ -17,12 +17,12 @@ impl World<'_> {
         let data = self.stack.data().join("managers").join(&self.keys.application_id);
         std::fs::create_dir_all(&data).expect("a folder");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let (iconik, _) = Iconik::start(listener, &data, &data.join("library")).expect("Iconik starts");
+        let (iconik, _) = IconikEmulator::start(listener, &data, &data.join("library")).expect("Iconik starts");
         let secret = format!("secret-of-{}", self.keys.application_id);
         let manager = Manager { iconik, secret };
         self.set_up(&manager, more).await;
         self.until("the webhooks are there", async || {
-            let there = manager.iconik.all("webhook");
+            let there = manager.iconik.objects("webhook");
             (!there.is_empty() && there.iter().all(|it| it["status"] == "ENABLED")).then_some(())
         })
         .await;
@@ -37,7 +37,7 @@ impl World<'_> {
     pub async fn set_up(&self, manager: &Manager, more: Value) {
         let mut body = json!({
             "system": ["iconik"], "system_endpoint": self.stack.url, "iconik_url": manager.iconik.url(), "iconik_app_id": APP_ID,
-            "iconik_access_token": manager.iconik.token(), "iconik_domain_id": DOMAIN, "iconik_metadata_view": VIEW,
+            "iconik_access_token": manager.iconik.token(), "iconik_domain_id": DOMAIN_ID, "iconik_metadata_view": METADATA_VIEW_ID,
             "iconik_webhook_secret": manager.secret, "iconik_requests_per_second": 50,
         });
         for (name, value) in more.as_object().into_iter().flatten() {
@@ -79,6 +79,6 @@ impl Manager {
     /// What the stand-in has of a kind for an asset.
     pub fn of(&self, kind: &str, asset: &str) -> Vec<Value> {
         let about = |it: &Value| [&it["asset_id"], &it["object_id"]].iter().any(|it| text(it) == asset);
-        self.iconik.all(kind).into_iter().filter(about).collect()
+        self.iconik.objects(kind).into_iter().filter(about).collect()
     }
 }

@@ -3,16 +3,16 @@
 use axum::Json;
 use axum::extract::State as Shared;
 use axum::http::StatusCode;
-use domain::application::{Application, Consent, Gift, Scope, may_give};
+use domain::application::{Application, Consent, Grant, Scope, check_grant};
 use domain::id::{hex, sha256_hex};
 use domain::{AppId, from_millis, rfc3339};
 use entry::clock;
-use entry::http::{Body, Problem, ProblemType};
+use entry::http::{JsonBody, Problem, ProblemType};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::State;
-use crate::keys::{Made, OverlapIn, cannot_give, note};
+use crate::Context;
+use crate::keys::{NewKey, OverlapIn, audit, scope_not_grantable};
 use crate::manager::{Manager, Operator};
 
 /// A tenant to make.
@@ -49,9 +49,9 @@ pub(crate) struct ApplicationOut {
     params(("x-operator-key" = String, Header)),
     responses((status = 201, body = ApplicationOut), (status = 401, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn create(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     _: Operator,
-    Body(it): Body<ApplicationIn>,
+    JsonBody(it): JsonBody<ApplicationIn>,
 ) -> Result<(StatusCode, Json<ApplicationOut>), Problem> {
     if it.name.trim().is_empty() || it.name.len() > 100 {
         return Err(Problem::invalid("name", "1 to 100 characters"));
@@ -59,8 +59,8 @@ pub(crate) async fn create(
     if it.facial_recognition && it.requested_by.trim().is_empty() {
         return Err(Problem::invalid("requestedBy", "say who switches facial recognition on"));
     }
-    let (id, now) = (AppId::random(clock::random()), clock::now());
-    let private_key = hex(&clock::random::<64>());
+    let (id, now) = (AppId::random(clock::random_bytes()), clock::now());
+    let private_key = hex(&clock::random_bytes::<64>());
     let consent = it.facial_recognition.then(|| Consent { by: it.requested_by.clone(), at: now });
     let application = Application {
         id,
@@ -71,13 +71,13 @@ pub(crate) async fn create(
         facial_recognition: consent,
         created_at: now,
     };
-    let made = Made::new(id, "first", Scope::usual(), now);
+    let made = NewKey::new(id, "first", Scope::default_scopes(), now);
     state.table.put_application(&application, &made.stored).await?;
     if it.open_inbox {
         state.table.put_open_inbox(id).await?;
     }
     tracing::info!(application.id = %id, "application {id} is made");
-    let Made { api_key, api_secret, .. } = made;
+    let NewKey { api_key, api_secret, .. } = made;
     let keys = ApplicationOut { application_id: id.to_string(), api_key, api_secret, jwt_private_key: private_key };
     Ok((StatusCode::CREATED, Json(keys)))
 }
@@ -94,7 +94,7 @@ pub(crate) struct ListedOut {
 /// All applications, for whoever holds the operator's key.
 #[utoipa::path(get, path = "/api/v1/Applications", tag = "Applications", params(("x-operator-key" = String, Header)),
     responses((status = 200, body = Vec<ListedOut>), (status = 401, body = Problem)))]
-pub(crate) async fn list(Shared(state): Shared<State>, _: Operator) -> Result<Json<Vec<ListedOut>>, Problem> {
+pub(crate) async fn list(Shared(state): Shared<Context>, _: Operator) -> Result<Json<Vec<ListedOut>>, Problem> {
     let all = state.table.applications().await?;
     let shown = all.into_iter().map(|it| ListedOut {
         application_id: it.app.to_string(),
@@ -119,18 +119,18 @@ pub(crate) struct JwtKeyOut {
     params(("id" = String, Path), ("x-operator-key" = Option<String>, Header)),
     responses((status = 200, body = JwtKeyOut), (status = 401, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn rotate(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Manager { app, scopes: own }: Manager,
-    Body(it): Body<OverlapIn>,
+    JsonBody(it): JsonBody<OverlapIn>,
 ) -> Result<Json<JwtKeyOut>, Problem> {
-    may_give(&own, Gift::JwtKey).map_err(cannot_give)?;
-    let until = clock::now() + it.seconds()?;
+    check_grant(&own, Grant::JwtKey).map_err(scope_not_grantable)?;
+    let until = clock::now() + it.overlap()?;
     let missing = || Problem::new(ProblemType::NoSuchApplication, "there is no such application");
     let mut application = state.table.application(app).await?.ok_or_else(missing)?;
-    let private_key = hex(&clock::random::<64>());
+    let private_key = hex(&clock::random_bytes::<64>());
     let old = std::mem::replace(&mut application.jwt_private_key_hash, sha256_hex(private_key.as_bytes()));
     application.previous_jwt_private_key = Some((old, domain::millis(until)));
     state.table.replace_application(&application).await?;
-    note(&state, app, "JWT key replaced", "").await?;
+    audit(&state, app, "JWT key replaced", "").await?;
     Ok(Json(JwtKeyOut { jwt_private_key: private_key, overlap_until: rfc3339(until) }))
 }

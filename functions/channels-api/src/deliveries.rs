@@ -3,23 +3,23 @@
 use axum::Json;
 use axum::extract::{Path, State as Shared};
 use axum::http::StatusCode;
-use domain::channel::{Channel, Unwanted};
+use domain::channel::{Channel, SkipReason};
+use domain::command::Delivery;
 use domain::notification::{NotificationId, Stream};
-use domain::order::Delivery;
 use domain::{ChannelId, from_millis, millis, rfc3339};
 use entry::clock;
 use serde::Serialize;
-use table::{Attempt, FailedDelivery};
+use table::{DeliveryAttempt, FailedDelivery};
 use time::Duration;
 use utoipa::ToSchema;
 
-use crate::State;
-use published::Caller;
-use published::caller::{not_valid, required};
-use published::{Envelope, Refusal, Verb};
+use crate::Context;
+use adcreative_api::Caller;
+use adcreative_api::caller::{invalid_value, required};
+use adcreative_api::{ApiError, Envelope, Verb};
 
 /// Batches of good deliveries that are looked through.
-const BATCHES: i32 = 50;
+const MAX_SEGMENTS: i32 = 50;
 
 /// A delivery and its attempts.
 #[derive(Serialize, ToSchema)]
@@ -57,8 +57,8 @@ pub(crate) struct AttemptOut {
 }
 
 impl AttemptOut {
-    fn new(it: &Attempt) -> Self {
-        use domain::delivery::Outcome::{Delivered, Refused};
+    fn new(it: &DeliveryAttempt) -> Self {
+        use domain::delivery::DeliveryOutcome::{Delivered, Refused};
         let status = match it.outcome {
             Delivered { status } | Refused { status, .. } => Some(status),
             _ => None,
@@ -76,8 +76,8 @@ impl AttemptOut {
 }
 
 impl DeliveryOut {
-    pub(crate) fn failed(it: &FailedDelivery) -> Self {
-        let mut attempts: Vec<&Attempt> = it.attempts.values().collect();
+    pub(crate) fn from_failed(it: &FailedDelivery) -> Self {
+        let mut attempts: Vec<&DeliveryAttempt> = it.attempts.values().collect();
         attempts.sort_by_key(|it| (it.round, it.attempt));
         Self {
             id: delivery_id(it.channel, &it.notification),
@@ -89,7 +89,7 @@ impl DeliveryOut {
         }
     }
 
-    pub(crate) fn good(it: &Attempt) -> Self {
+    pub(crate) fn from_attempt(it: &DeliveryAttempt) -> Self {
         Self {
             id: delivery_id(it.channel, &it.notification),
             configuration_id: it.channel.to_string(),
@@ -113,27 +113,31 @@ fn delivery_id(channel: ChannelId, notification: &NotificationId) -> String {
 #[utoipa::path(get, path = "/api/v1/Notification/Deliveries", tag = "Deliveries", security(("keys" = [])),
     params(("applicationId" = String, Query), ("configurationId" = Option<String>, Query), ("notification" = Option<String>, Query)),
     responses((status = 200, body = Vec<DeliveryOut>), (status = 404, body = Envelope)))]
-pub(crate) async fn list(Shared(state): Shared<State>, caller: Caller) -> Result<Json<Vec<DeliveryOut>>, Refusal> {
+pub(crate) async fn list(Shared(state): Shared<Context>, caller: Caller) -> Result<Json<Vec<DeliveryOut>>, ApiError> {
     let channels: Vec<Channel> = match caller.parameter("configurationId") {
         Some(_) => vec![channel(&state, &caller).await?],
         None if caller.parameter("notification").is_none() => return Err(required("configurationId")),
-        None => state.table.channels(caller.app).await.map_err(Refusal::internal)?,
+        None => state.table.channels(caller.app).await.map_err(ApiError::internal)?,
     };
     let mut all = Vec::new();
     match caller.parameter("notification") {
         Some(text) => {
             let id = notification_id(text)?;
             for it in &channels {
-                all.extend(of(&state, it, &id).await?);
+                all.extend(read_delivery(&state, it, &id).await?);
             }
         }
         None => {
             let channel = channels.first().map(|it| it.id);
             if let Some(id) = channel {
-                let failed = state.table.failed_deliveries(caller.app, id).await.map_err(Refusal::internal)?;
-                all.extend(failed.iter().map(DeliveryOut::failed));
-                let good = state.table.delivered(caller.app, None, BATCHES).await.map_err(Refusal::internal)?;
-                all.extend(good.iter().filter(|it| it.channel == id).map(DeliveryOut::good));
+                let failed = state.table.failed_deliveries(caller.app, id).await.map_err(ApiError::internal)?;
+                all.extend(failed.iter().map(DeliveryOut::from_failed));
+                let good = state
+                    .table
+                    .successful_attempts(caller.app, None, MAX_SEGMENTS)
+                    .await
+                    .map_err(ApiError::internal)?;
+                all.extend(good.iter().filter(|it| it.channel == id).map(DeliveryOut::from_attempt));
             }
         }
     }
@@ -141,19 +145,24 @@ pub(crate) async fn list(Shared(state): Shared<State>, caller: Caller) -> Result
 }
 
 /// What became of one delivery; `None` if it has not been attempted, or the record is older than 30 days.
-pub(crate) async fn of(state: &State, channel: &Channel, id: &NotificationId) -> Result<Option<DeliveryOut>, Refusal> {
-    let failed = state.table.failed_delivery(channel.app, channel.id, id).await.map_err(Refusal::internal)?;
+pub(crate) async fn read_delivery(
+    state: &Context,
+    channel: &Channel,
+    id: &NotificationId,
+) -> Result<Option<DeliveryOut>, ApiError> {
+    let failed = state.table.failed_delivery(channel.app, channel.id, id).await.map_err(ApiError::internal)?;
     if let Some(it) = failed {
-        return Ok(Some(DeliveryOut::failed(&it)));
+        return Ok(Some(DeliveryOut::from_failed(&it)));
     }
-    let Some(told) = state.table.notification(channel.app, id).await.map_err(Refusal::internal)? else {
+    let Some(told) = state.table.notification(channel.app, id).await.map_err(ApiError::internal)? else {
         return Ok(None);
     };
     // good ones are recorded by batch, soon after the notification
     let since = millis(told.timestamp);
-    let good = state.table.delivered(channel.app, Some(since), BATCHES).await.map_err(Refusal::internal)?;
+    let good =
+        state.table.successful_attempts(channel.app, Some(since), MAX_SEGMENTS).await.map_err(ApiError::internal)?;
     let ours = good.iter().find(|it| it.channel == channel.id && it.notification == *id);
-    Ok(ours.map(DeliveryOut::good))
+    Ok(ours.map(DeliveryOut::from_attempt))
 }
 
 /// Makes one more attempt, now. If it fails, nothing follows.
@@ -161,26 +170,26 @@ pub(crate) async fn of(state: &State, channel: &Channel, id: &NotificationId) ->
     params(("id" = String, Path), ("applicationId" = String, Query)),
     responses((status = 202, body = DeliveryOut), (status = 404, body = Envelope)))]
 pub(crate) async fn retry(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Path(id): Path<String>,
     caller: Caller,
-) -> Result<(StatusCode, Json<DeliveryOut>), Refusal> {
+) -> Result<(StatusCode, Json<DeliveryOut>), ApiError> {
     let missing =
-        || Refusal::NotThere(format!("Delivery {} not found for Application {}.", shortened(&id), caller.app));
+        || ApiError::NotFound(format!("Delivery {} not found for Application {}.", shortened(&id), caller.app));
     let (channel, notification) = id.split_once('~').ok_or_else(missing)?;
     let channel: ChannelId = channel.parse().map_err(|_| missing())?;
     let notification: NotificationId = notification.parse().map_err(|()| missing())?;
-    let channel = state.table.channel(caller.app, channel).await.map_err(Refusal::internal)?.ok_or_else(missing)?;
-    let told = state.table.notification(caller.app, &notification).await.map_err(Refusal::internal)?;
+    let channel = state.table.channel(caller.app, channel).await.map_err(ApiError::internal)?.ok_or_else(missing)?;
+    let told = state.table.notification(caller.app, &notification).await.map_err(ApiError::internal)?;
     let told = told.filter(|it| it.id.stream == Stream::App).ok_or_else(missing)?;
     // whoever has not consented is asked once by each channel, and by nobody's hand again
-    let wants = if channel.unconfirmed { Err(Unwanted::Unconfirmed) } else { channel.wants(&told) };
+    let wants = if channel.unconfirmed { Err(SkipReason::Unconfirmed) } else { channel.accepts(&told) };
     if let Err(why) = wants {
-        return Err(Refusal::Conflict(format!("Channel {} does not get this: {why}.", channel.id)));
+        return Err(ApiError::Conflict(format!("Channel {} does not get this: {why}.", channel.id)));
     }
-    let order = Delivery { round: Some(millis(clock::now())), once: true, ..Delivery::new(&channel, told) };
-    state.outlets.send(&[(&order, Duration::ZERO)]).await.map_err(Refusal::internal)?;
-    let seen = of(&state, &channel, &notification).await?;
+    let order = Delivery { round: Some(millis(clock::now())), single_attempt: true, ..Delivery::new(&channel, told) };
+    state.outlets.send(&[(&order, Duration::ZERO)]).await.map_err(ApiError::internal)?;
+    let seen = read_delivery(&state, &channel, &notification).await?;
     let seen = seen.unwrap_or_else(|| DeliveryOut {
         id: id.clone(),
         configuration_id: channel.id.to_string(),
@@ -193,14 +202,14 @@ pub(crate) async fn retry(
 }
 
 /// The channel that `configurationId` names.
-pub(crate) async fn channel(state: &State, caller: &Caller) -> Result<Channel, Refusal> {
-    let id = caller.configuration()?;
-    let channel = state.table.channel(caller.app, id).await.map_err(Refusal::internal)?;
-    channel.ok_or_else(|| Refusal::no_channel(caller.app, id, Verb::Get))
+pub(crate) async fn channel(state: &Context, caller: &Caller) -> Result<Channel, ApiError> {
+    let id = caller.configuration_id()?;
+    let channel = state.table.channel(caller.app, id).await.map_err(ApiError::internal)?;
+    channel.ok_or_else(|| ApiError::no_channel(caller.app, id, Verb::Get))
 }
 
-pub(crate) fn notification_id(text: &str) -> Result<NotificationId, Refusal> {
-    text.parse().map_err(|()| not_valid("notification", text))
+pub(crate) fn notification_id(text: &str) -> Result<NotificationId, ApiError> {
+    text.parse().map_err(|()| invalid_value("notification", text))
 }
 
 fn shortened(text: &str) -> String {

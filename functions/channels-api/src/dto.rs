@@ -1,9 +1,9 @@
 //! Channel configurations in the published shape (channel API, section 6): member order included.
 
-use domain::channel::{Channel, Format, Target};
-use domain::delivery::Schedule;
-use domain::health::{Breaker, Health};
-use domain::masking::{MASK, masked};
+use domain::channel::{Channel, MessageFormat, Target};
+use domain::circuit_breaker::{Breaker, ChannelHealth};
+use domain::delivery::RetrySchedule;
+use domain::masking::{MASK, mask_url};
 use domain::rfc3339;
 use serde::Serialize;
 use serde_json::Value;
@@ -84,7 +84,7 @@ pub(crate) enum List {
 
 /// The secrets of a channel in clear, for whoever may see them.
 #[derive(Default)]
-pub(crate) struct Revealed {
+pub(crate) struct RevealedSecrets {
     pub(crate) secret: Option<String>,
     /// The address with what its query holds.
     pub(crate) url: Option<String>,
@@ -96,8 +96,8 @@ impl Configuration {
         Self {
             id: it.id.to_string(),
             application_id: it.app.to_string(),
-            channel: it.target.number(),
-            configuration_json: settings(&it.target, &Revealed::default()),
+            channel: it.target.api_number(),
+            configuration_json: settings_json(&it.target, &RevealedSecrets::default()),
             notification_channel_configuration: None,
             is_active: it.active,
             include_image_data: it.include_image_data,
@@ -108,28 +108,28 @@ impl Configuration {
     }
 
     /// As GET answers.
-    pub(crate) fn whole(it: &Channel) -> Self {
+    pub(crate) fn with_summary(it: &Channel) -> Self {
         let short = Short {
             is_active: it.active,
             include_image_data: it.include_image_data,
-            notification_channel: it.target.number(),
+            notification_channel: it.target.api_number(),
         };
         Self { notification_channel_configuration: Some(short), ..Self::new(it) }
     }
 
     /// With what the published shape does not have.
-    pub(crate) fn extended(mut self, it: &Channel, health: &Health, now: i64) -> Self {
+    pub(crate) fn extended(mut self, it: &Channel, health: &ChannelHealth, now: i64) -> Self {
         let status = match health.breaker {
             _ if it.disabled_reason.is_some() => "disabled",
             _ if !it.active => "inactive",
             _ if it.unconfirmed => "unconfirmed",
             Breaker::Open { .. } | Breaker::HalfOpen { .. } => "failing",
-            Breaker::Closed if health.ramp(now).is_some() => "recovering",
+            Breaker::Closed if health.ramp_rate(now).is_some() => "recovering",
             Breaker::Closed => "active",
         };
         let schedule = match it.target.schedule() {
-            Schedule::Exponential { .. } => "exponential",
-            Schedule::Standard => "standard",
+            RetrySchedule::Exponential { .. } => "exponential",
+            RetrySchedule::Standard => "standard",
         };
         self.extended = Some(Extended {
             secrets_masked: true,
@@ -163,8 +163,8 @@ impl Configuration {
     }
 
     /// With its secrets in clear (channel API, section 7.3).
-    pub(crate) fn revealed(mut self, it: &Channel, secrets: &Revealed) -> Self {
-        self.configuration_json = settings(&it.target, secrets);
+    pub(crate) fn revealed(mut self, it: &Channel, secrets: &RevealedSecrets) -> Self {
+        self.configuration_json = settings_json(&it.target, secrets);
         if let Some(extended) = &mut self.extended {
             extended.secrets_masked = false;
         }
@@ -172,24 +172,24 @@ impl Configuration {
     }
 }
 
-pub(crate) fn format_name(it: Format) -> &'static str {
+pub(crate) fn format_name(it: MessageFormat) -> &'static str {
     match it {
-        Format::AdCreative => "adcreative",
-        Format::Native => "native",
+        MessageFormat::AdCreative => "adcreative",
+        MessageFormat::Native => "native",
     }
 }
 
 /// The inner JSON, in the published order of members.
-fn settings(it: &Target, revealed: &Revealed) -> String {
+fn settings_json(it: &Target, revealed: &RevealedSecrets) -> String {
     let json = |it: &str| serde_json::to_string(it).unwrap_or_default();
     let secret = revealed.secret.as_deref().unwrap_or(MASK);
     // one that was stored before addresses were sealed is masked here
-    let shown = |url: &str| json(&revealed.url.clone().unwrap_or_else(|| masked(url)));
+    let shown = |url: &str| json(&revealed.url.clone().unwrap_or_else(|| mask_url(url)));
     match it {
         Target::Webhook(it) => {
             let (retries, factor) = match it.schedule {
-                Schedule::Exponential { retries, factor } => (retries, factor),
-                standard @ Schedule::Standard => (standard.retries(), 2.0),
+                RetrySchedule::Exponential { retries, factor } => (retries, factor),
+                standard @ RetrySchedule::Standard => (standard.retries(), 2.0),
             };
             // always with a decimal, as published
             format!(
@@ -213,14 +213,14 @@ fn settings(it: &Target, revealed: &Revealed) -> String {
 
 #[cfg(test)]
 mod tests {
-    use domain::bucket::Sealed;
+    use domain::bucket::SealedSecret;
     use domain::channel::{RabbitMq, SignalR, Webhook};
 
     use super::*;
 
     #[test]
     fn settings_print_as_published_and_hide_secrets() {
-        let schedule = Schedule::default();
+        let schedule = RetrySchedule::default();
         let webhook = Target::Webhook(Webhook {
             url: "https://example.com/webhook".into(),
             sealed_url: None,
@@ -230,24 +230,24 @@ mod tests {
         let rabbit = Target::RabbitMq(RabbitMq {
             url: "amqp://localhost/Test".into(),
             username: "admin".into(),
-            password: Sealed("x".into()),
+            password: SealedSecret("x".into()),
             queue: "TaskQueue".into(),
             schedule,
         });
-        let hub = |token: Option<Sealed>| {
+        let hub = |token: Option<SealedSecret>| {
             let (url, method) = ("https://hub.example.com/hub".into(), "ReceiveNotification".into());
             Target::SignalR(SignalR { url, sealed_url: None, method, token, schedule })
         };
-        let clear = Revealed { secret: Some("securePassword123".into()), url: None };
+        let clear = RevealedSecrets { secret: Some("securePassword123".into()), url: None };
         for (target, revealed, want) in [
             (
                 &webhook,
-                &Revealed::default(),
+                &RevealedSecrets::default(),
                 r#"{"WebHookUrl":"https://example.com/webhook","RetryCount":5,"ExponentialBackoffFactor":2.0}"#,
             ),
             (
                 &rabbit,
-                &Revealed::default(),
+                &RevealedSecrets::default(),
                 r#"{"Url":"amqp://localhost/Test","Username":"admin","Password":"********","QueueName":"TaskQueue"}"#,
             ),
             (
@@ -256,17 +256,17 @@ mod tests {
                 r#"{"Url":"amqp://localhost/Test","Username":"admin","Password":"securePassword123","QueueName":"TaskQueue"}"#,
             ),
             (
-                &hub(Some(Sealed("x".into()))),
-                &Revealed::default(),
+                &hub(Some(SealedSecret("x".into()))),
+                &RevealedSecrets::default(),
                 r#"{"HubUrl":"https://hub.example.com/hub","HubMethod":"ReceiveNotification","AccessToken":"********"}"#,
             ),
             (
                 &hub(None),
-                &Revealed::default(),
+                &RevealedSecrets::default(),
                 r#"{"HubUrl":"https://hub.example.com/hub","HubMethod":"ReceiveNotification","AccessToken":null}"#,
             ),
         ] {
-            assert_eq!(settings(target, revealed), want);
+            assert_eq!(settings_json(target, revealed), want);
         }
     }
 }

@@ -5,19 +5,19 @@ use axum::Json;
 use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use domain::channel::{Channel, TEST};
-use domain::health::Gate;
-use domain::notification::{News, Notification, NotificationId, Stream};
+use domain::circuit_breaker::Admission;
+use domain::notification::{NewNotification, Notification, NotificationId, Stream};
 use domain::{AppId, from_millis, millis, rfc3339};
 use entry::clock;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::State;
-use crate::deliveries::{DeliveryOut, channel, notification_id, of};
-use published::Caller;
-use published::caller::required;
-use published::{Envelope, Refusal};
+use crate::Context;
+use crate::deliveries::{DeliveryOut, channel, notification_id, read_delivery};
+use adcreative_api::Caller;
+use adcreative_api::caller::required;
+use adcreative_api::{ApiError, Envelope};
 
 /// What stands between a notification and a channel.
 #[derive(Serialize, ToSchema)]
@@ -39,24 +39,24 @@ pub(crate) struct Explanation {
 #[utoipa::path(get, path = "/api/v1/Notification/Explain", tag = "Deliveries", security(("keys" = [])),
     params(("applicationId" = String, Query), ("configurationId" = String, Query), ("notification" = String, Query)),
     responses((status = 200, body = Explanation), (status = 404, body = Envelope)))]
-pub(crate) async fn explain(Shared(state): Shared<State>, caller: Caller) -> Result<Json<Explanation>, Refusal> {
+pub(crate) async fn explain(Shared(state): Shared<Context>, caller: Caller) -> Result<Json<Explanation>, ApiError> {
     let channel = channel(&state, &caller).await?;
     let id = notification_id(caller.parameter("notification").ok_or_else(|| required("notification"))?)?;
-    let told = state.table.notification(caller.app, &id).await.map_err(Refusal::internal)?;
-    let missing = || Refusal::NotThere(format!("Notification {id} not found for Application {}.", caller.app));
+    let told = state.table.notification(caller.app, &id).await.map_err(ApiError::internal)?;
+    let missing = || ApiError::NotFound(format!("Notification {id} not found for Application {}.", caller.app));
     let told = told.ok_or_else(missing)?;
-    let delivery = of(&state, &channel, &id).await?;
-    let health = state.table.health(caller.app, channel.id).await.map_err(Refusal::internal)?;
+    let delivery = read_delivery(&state, &channel, &id).await?;
+    let health = state.table.health(caller.app, channel.id).await.map_err(ApiError::internal)?;
     let now = millis(clock::now());
-    let mut reasons = why_not(&channel, &told);
+    let mut reasons = unwanted_reasons(&channel, &told);
     let unwanted = !reasons.is_empty();
     let mut next_attempt_at = None;
     if let Some(it) = &delivery {
         reasons.extend(it.attempts.iter().map(|it| it.outcome.clone()));
         next_attempt_at = it.next_attempt_at.clone();
     }
-    match health.gate(now) {
-        Gate::Wait(until) => {
+    match health.admission(now) {
+        Admission::Wait(until) => {
             let until = rfc3339(from_millis(until));
             reasons.push(format!(
                 "the breaker is open after {} failures in a row; the next probe is at {until}",
@@ -64,10 +64,10 @@ pub(crate) async fn explain(Shared(state): Shared<State>, caller: Caller) -> Res
             ));
             next_attempt_at = next_attempt_at.or(Some(until));
         }
-        Gate::Probe => reasons.push("the breaker is open, and the next delivery probes".to_owned()),
-        Gate::Go => {}
+        Admission::Probe => reasons.push("the breaker is open, and the next delivery probes".to_owned()),
+        Admission::Allow => {}
     }
-    if let Some(rate) = health.ramp(now) {
+    if let Some(rate) = health.ramp_rate(now) {
         reasons.push(format!("the receiver recovers: {rate} deliveries a second now"));
     }
     if health.is_slow(now) {
@@ -76,7 +76,7 @@ pub(crate) async fn explain(Shared(state): Shared<State>, caller: Caller) -> Res
     if let Some(rate) = channel.per_second {
         reasons.push(format!("the channel takes {rate} deliveries a second"));
     }
-    if superseded(&state, caller.app, &told).await? {
+    if is_superseded(&state, caller.app, &told).await? {
         reasons.push("a newer notification has the same collapse key: a retry would be dropped".to_owned());
     }
     let verdict = match &delivery {
@@ -90,11 +90,11 @@ pub(crate) async fn explain(Shared(state): Shared<State>, caller: Caller) -> Res
     Ok(Json(Explanation { verdict, reasons, next_attempt_at, delivery }))
 }
 
-fn why_not(channel: &Channel, told: &Notification) -> Vec<String> {
+fn unwanted_reasons(channel: &Channel, told: &Notification) -> Vec<String> {
     let mut reasons = Vec::new();
     if told.id.stream != Stream::App {
         reasons.push(format!("it stands in the stream {}; channels are told the application's own", told.id.stream));
-    } else if let Err(why) = channel.wants(told) {
+    } else if let Err(why) = channel.accepts(told) {
         reasons.push(why.to_string());
         reasons.extend(channel.disabled_reason.clone());
     } else if told.timestamp < channel.created_at {
@@ -103,10 +103,10 @@ fn why_not(channel: &Channel, told: &Notification) -> Vec<String> {
     reasons
 }
 
-async fn superseded(state: &State, app: AppId, it: &Notification) -> Result<bool, Refusal> {
+async fn is_superseded(state: &Context, app: AppId, it: &Notification) -> Result<bool, ApiError> {
     let Some(key) = it.data.get("collapseKey").and_then(|it| it.as_str()) else { return Ok(false) };
-    let newest = state.table.collapsed(app, "", key).await.map_err(Refusal::internal)?;
-    Ok(newest.is_some_and(|newest| newest > it.id.place()))
+    let newest = state.table.newest_of_collapse_key(app, "", key).await.map_err(ApiError::internal)?;
+    Ok(newest.is_some_and(|newest| newest > it.id.position()))
 }
 
 /// A test that was told.
@@ -121,7 +121,10 @@ pub(crate) struct TestOut {
 #[utoipa::path(post, path = "/api/v1/Notification/ChannelConfiguration/Test", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query), ("configurationId" = String, Query)),
     responses((status = 202, body = TestOut), (status = 404, body = Envelope), (status = 409, body = Envelope)))]
-pub(crate) async fn test(Shared(state): Shared<State>, caller: Caller) -> Result<(StatusCode, Json<TestOut>), Refusal> {
+pub(crate) async fn test(
+    Shared(state): Shared<Context>,
+    caller: Caller,
+) -> Result<(StatusCode, Json<TestOut>), ApiError> {
     let (channel, now) = (channel(&state, &caller).await?, clock::now());
     if !channel.active || channel.unconfirmed {
         let why = if channel.active {
@@ -129,12 +132,12 @@ pub(crate) async fn test(Shared(state): Shared<State>, caller: Caller) -> Result
         } else {
             "is inactive"
         };
-        return Err(Refusal::Conflict(format!("Channel {} {why}.", channel.id)));
+        return Err(ApiError::Conflict(format!("Channel {} {why}.", channel.id)));
     }
     let data = json!({ "channel": { "id": channel.id }, "by": caller.key_id });
-    let news = [News::new(TEST, data)];
-    let place = state.table.append(caller.app, &Stream::App, &news, &clock::word(20), now).await;
-    let place = place.map_err(Refusal::internal)?;
+    let news = [NewNotification::new(TEST, data)];
+    let place = state.table.append(caller.app, &Stream::App, &news, &clock::random_alphanumeric(20), now).await;
+    let place = place.map_err(ApiError::internal)?;
     let id = NotificationId { stream: Stream::App, epoch: place.epoch, sequence: place.sequence };
     Ok((StatusCode::ACCEPTED, Json(TestOut { notification: id.to_string() })))
 }

@@ -1,4 +1,4 @@
-//! The fields of forms, to describe them (channel API, section 4.2). [`published::Form`] reads them, in any case of their
+//! The fields of forms, to describe them (channel API, section 4.2). [`adcreative_api::Form`] reads them, in any case of their
 //! names; what they may be is checked where they are used.
 
 use serde::Serialize;

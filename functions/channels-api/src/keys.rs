@@ -4,22 +4,22 @@ use axum::Json;
 use axum::extract::{Path, State as Shared};
 use axum::http::StatusCode;
 use domain::AppId;
-use domain::application::{ApiKey, Gift, Scope, api_key, may_give};
+use domain::application::{ApiKey, Grant, Scope, check_grant, format_api_key};
 use domain::id::sha256_hex;
 use domain::{from_millis, millis, rfc3339};
 use entry::clock;
-use entry::http::{Body, Problem, ProblemType};
+use entry::http::{JsonBody, Problem, ProblemType};
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
-use crate::State;
+use crate::Context;
 use crate::manager::Manager;
 
 /// Keys of an application at most.
-const MOST: usize = 50;
+const MAX_KEYS: usize = 50;
 /// The longest overlap of a key that is replaced: a week.
-const LONGEST: u32 = 7 * 86_400;
+const MAX_OVERLAP_SECONDS: u32 = 7 * 86_400;
 
 /// A key to make.
 #[derive(Deserialize, ToSchema)]
@@ -44,10 +44,10 @@ pub(crate) struct OverlapIn {
 }
 
 impl OverlapIn {
-    pub(crate) fn seconds(&self) -> Result<Duration, Problem> {
+    pub(crate) fn overlap(&self) -> Result<Duration, Problem> {
         match self.overlap_seconds.unwrap_or(86_400) {
-            it if it <= LONGEST => Ok(Duration::seconds(it.into())),
-            _ => Err(Problem::invalid("overlapSeconds", format!("0 to {LONGEST}"))),
+            it if it <= MAX_OVERLAP_SECONDS => Ok(Duration::seconds(it.into())),
+            _ => Err(Problem::invalid("overlapSeconds", format!("0 to {MAX_OVERLAP_SECONDS}"))),
         }
     }
 }
@@ -83,16 +83,17 @@ impl KeyOut {
 }
 
 /// A key pair that was just made.
-pub(crate) struct Made {
+pub(crate) struct NewKey {
     pub(crate) stored: ApiKey,
     pub(crate) api_key: String,
     pub(crate) api_secret: String,
 }
 
-impl Made {
+impl NewKey {
     pub(crate) fn new(app: AppId, name: &str, scopes: Vec<Scope>, now: OffsetDateTime) -> Self {
-        let id = clock::word(10);
-        let (api_key, api_secret) = (api_key(&id, &clock::word(43)), clock::word(43)); // 43 letters of 62 are 256 bits
+        let id = clock::random_alphanumeric(10);
+        let (api_key, api_secret) =
+            (format_api_key(&id, &clock::random_alphanumeric(43)), clock::random_alphanumeric(43)); // 43 letters of 62 are 256 bits
         let stored = ApiKey {
             app,
             id,
@@ -106,7 +107,7 @@ impl Made {
         Self { stored, api_key, api_secret }
     }
 
-    fn shown(self) -> KeyOut {
+    fn into_output(self) -> KeyOut {
         KeyOut { api_key: Some(self.api_key), api_secret: Some(self.api_secret), ..KeyOut::new(&self.stored) }
     }
 }
@@ -116,12 +117,12 @@ impl Made {
     params(("id" = String, Path), ("x-operator-key" = Option<String>, Header)),
     responses((status = 200, body = Vec<KeyOut>), (status = 401, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn list(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Manager { app, .. }: Manager,
 ) -> Result<Json<Vec<KeyOut>>, Problem> {
     let now = millis(clock::now());
     let keys = state.table.api_keys(app).await?;
-    Ok(Json(keys.iter().filter(|it| !it.has_ended(now)).map(KeyOut::new).collect()))
+    Ok(Json(keys.iter().filter(|it| !it.has_expired(now)).map(KeyOut::new).collect()))
 }
 
 /// Makes a key and shows it, this once.
@@ -129,15 +130,15 @@ pub(crate) async fn list(
     params(("id" = String, Path), ("x-operator-key" = Option<String>, Header)),
     responses((status = 201, body = KeyOut), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn create(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Manager { app, scopes: own }: Manager,
-    Body(it): Body<KeyIn>,
+    JsonBody(it): JsonBody<KeyIn>,
 ) -> Result<(StatusCode, Json<KeyOut>), Problem> {
     if it.name.trim().is_empty() || it.name.len() > 100 {
         return Err(Problem::invalid("name", "1 to 100 characters"));
     }
     let scopes = match it.scopes {
-        None => Scope::usual(),
+        None => Scope::default_scopes(),
         Some(names) if names.is_empty() => return Err(Problem::invalid("scopes", "at least one")),
         Some(names) => {
             let known = names.iter().map(|it| it.parse().map_err(|()| it.as_str())).collect::<Result<Vec<Scope>, _>>();
@@ -146,13 +147,13 @@ pub(crate) async fn create(
             })?
         }
     };
-    may_give(&own, Gift::Key(&scopes)).map_err(cannot_give)?;
+    check_grant(&own, Grant::ApiKey(&scopes)).map_err(scope_not_grantable)?;
     let now = clock::now();
-    room(&state.table.api_keys(app).await?, millis(now))?;
-    let made = Made::new(app, &it.name, scopes, now);
+    check_key_limit(&state.table.api_keys(app).await?, millis(now))?;
+    let made = NewKey::new(app, &it.name, scopes, now);
     state.table.put_api_key(&made.stored, None).await?;
-    note(&state, app, "key made", &made.stored.id).await?;
-    Ok((StatusCode::CREATED, Json(made.shown())))
+    audit(&state, app, "key made", &made.stored.id).await?;
+    Ok((StatusCode::CREATED, Json(made.into_output())))
 }
 
 /// Replaces a key by a new one of the same name and scopes; the old one stays good for a while. A key that has ended
@@ -161,26 +162,26 @@ pub(crate) async fn create(
     params(("id" = String, Path), ("key" = String, Path), ("x-operator-key" = Option<String>, Header)),
     responses((status = 201, body = KeyOut), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn rotate(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Manager { app, scopes: own }: Manager,
     Path((_, key)): Path<(String, String)>,
-    Body(it): Body<OverlapIn>,
+    JsonBody(it): JsonBody<OverlapIn>,
 ) -> Result<(StatusCode, Json<KeyOut>), Problem> {
-    let (overlap, now) = (it.seconds()?, clock::now());
+    let (overlap, now) = (it.overlap()?, clock::now());
     let mut keys = state.table.api_keys(app).await?;
-    let there = keys.iter().position(|it| it.id == key && !it.has_ended(millis(now)));
+    let there = keys.iter().position(|it| it.id == key && !it.has_expired(millis(now)));
     let mut old = keys.swap_remove(there.ok_or_else(no_such_key)?);
-    may_give(&own, Gift::Key(&old.scopes)).map_err(cannot_give)?;
+    check_grant(&own, Grant::ApiKey(&old.scopes)).map_err(scope_not_grantable)?;
     if overlap.is_positive() {
         keys.push(old.clone()); // both are good for a while
     }
-    room(&keys, millis(now))?;
-    let made = Made::new(app, &old.name, old.scopes.clone(), now);
+    check_key_limit(&keys, millis(now))?;
+    let made = NewKey::new(app, &old.name, old.scopes.clone(), now);
     let end = millis(now + overlap);
     old.expires_at = Some(old.expires_at.map_or(end, |it| it.min(end)));
     state.table.put_api_key(&made.stored, Some(&old)).await?;
-    note(&state, app, "key replaced", &key).await?;
-    Ok((StatusCode::CREATED, Json(made.shown())))
+    audit(&state, app, "key replaced", &key).await?;
+    Ok((StatusCode::CREATED, Json(made.into_output())))
 }
 
 /// Ends a key. Where it was used a moment ago, it is remembered for up to a minute.
@@ -188,14 +189,14 @@ pub(crate) async fn rotate(
     params(("id" = String, Path), ("key" = String, Path), ("x-operator-key" = Option<String>, Header)),
     responses((status = 204), (status = 404, body = Problem)))]
 pub(crate) async fn revoke(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Manager { app, .. }: Manager,
     Path((_, key)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     if !state.table.delete_api_key(app, &key).await? {
         return Err(no_such_key());
     }
-    note(&state, app, "key revoked", &key).await?;
+    audit(&state, app, "key revoked", &key).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -203,21 +204,21 @@ fn no_such_key() -> Problem {
     Problem::new(ProblemType::NoSuchKey, "there is no such key")
 }
 
-pub(crate) fn cannot_give(lacking: Scope) -> Problem {
+pub(crate) fn scope_not_grantable(lacking: Scope) -> Problem {
     let title = format!("the key lacks the scope {}, and cannot give it to another", lacking.name());
     Problem::new(ProblemType::Scope, title)
 }
 
 /// Whether an application may have one key more. Those that have ended are not counted.
-fn room(keys: &[ApiKey], now: i64) -> Result<(), Problem> {
-    if keys.iter().filter(|it| !it.has_ended(now)).count() < MOST {
+fn check_key_limit(keys: &[ApiKey], now: i64) -> Result<(), Problem> {
+    if keys.iter().filter(|it| !it.has_expired(now)).count() < MAX_KEYS {
         return Ok(());
     }
-    Err(Problem::invalid("name", format!("an application has at most {MOST} keys")))
+    Err(Problem::invalid("name", format!("an application has at most {MAX_KEYS} keys")))
 }
 
-pub(crate) async fn note(state: &State, app: AppId, what: &str, key: &str) -> Result<(), Problem> {
+pub(crate) async fn audit(state: &Context, app: AppId, what: &str, key: &str) -> Result<(), Problem> {
     let what = serde_json::json!({ "what": what, "key": key });
-    state.table.put_audit(app, &what, &clock::word(10), clock::now()).await?;
+    state.table.put_audit(app, &what, &clock::random_alphanumeric(10), clock::now()).await?;
     Ok(())
 }

@@ -17,10 +17,10 @@ mod write;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use domain::address::Allowed;
 use domain::application::Scope;
-use entry::http::{Callers, Pages};
-use entry::{Outlets, Seal, Secrets};
+use domain::ssrf::AllowedNetworks;
+use entry::http::{Authenticator, CorsPolicy};
+use entry::{DeliveryQueues, Seal, Secrets};
 use table::Table;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -28,22 +28,22 @@ use utoipa_axum::routes;
 
 /// What the endpoints work with.
 #[derive(Clone)]
-pub struct State {
+pub struct Context {
     pub table: Table,
-    pub callers: Callers,
+    pub callers: Authenticator,
     pub secrets: Arc<Secrets>,
     pub seal: Arc<Seal>,
     /// SHA-256 of the operator's key, in hex; empty means that nobody has it.
     pub operator_key_hash: String,
-    pub allowed: Allowed,
+    pub allowed: AllowedNetworks,
     /// Where retries and replays are queued.
-    pub outlets: Outlets,
+    pub outlets: DeliveryQueues,
     /// Whether owners may see secrets in clear: `never` or `owner`.
     pub reveal_secrets: String,
 }
 
-impl FromRef<State> for Callers {
-    fn from_ref(state: &State) -> Self {
+impl FromRef<Context> for Authenticator {
+    fn from_ref(state: &Context) -> Self {
         state.callers.clone()
     }
 }
@@ -54,13 +54,13 @@ pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let (table, seal) = (start.table(), Arc::new(start.seal()));
     let allowed = start.allowed_networks();
-    let pages = Pages::Listed(start.listed(&table));
-    let state = State {
-        callers: Callers::new(table.clone(), seal.clone(), &allowed, Scope::Channels),
+    let pages = CorsPolicy::AllowedOrigins(start.allowed_origins(&table));
+    let state = Context {
+        callers: Authenticator::new(table.clone(), seal.clone(), &allowed, Scope::Channels),
         secrets: Arc::new(Secrets::new(table.clone(), seal.clone())),
         operator_key_hash: start.text("OPERATOR_KEY_HASH"),
         allowed,
-        outlets: start.outlets(),
+        outlets: start.delivery_queues(),
         reveal_secrets: start.text("REVEAL_SECRETS"),
         table,
         seal,
@@ -69,7 +69,7 @@ pub async fn run() -> Result<(), entry::Error> {
 }
 
 /// The routes, to serve.
-fn router(state: State) -> axum::Router {
+fn router(state: Context) -> axum::Router {
     let (router, _) = routes().split_for_parts();
     router.with_state(state)
 }
@@ -111,7 +111,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     Description::openapi()
 }
 
-fn routes() -> OpenApiRouter<State> {
+fn routes() -> OpenApiRouter<Context> {
     OpenApiRouter::new()
         .routes(routes!(application::create, application::list))
         .routes(routes!(application::rotate))

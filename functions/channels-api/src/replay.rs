@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State as Shared;
-use domain::notification::{Notification, NotificationId, Place, Stream};
-use domain::order::Delivery;
+use domain::command::Delivery;
+use domain::notification::{Notification, NotificationId, Position, Stream};
 use domain::{AppId, rfc3339};
 use entry::clock;
 use inbox::cursor::Cursor;
@@ -13,16 +13,16 @@ use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
-use crate::State;
+use crate::Context;
 use crate::deliveries::channel;
 use crate::forms::ReplayForm;
-use published::Caller;
-use published::Form;
-use published::{Envelope, Refusal};
+use adcreative_api::Caller;
+use adcreative_api::Form;
+use adcreative_api::{ApiError, Envelope};
 
 /// Notifications that one request looks through.
-const MOST: usize = 1_000;
-const PAGE: usize = 100;
+const MAX_NOTIFICATIONS: usize = 1_000;
+const PAGE_SIZE: usize = 100;
 
 /// How far a replay has come.
 #[derive(Serialize, ToSchema)]
@@ -48,38 +48,38 @@ pub(crate) struct ReplayOut {
     responses((status = 200, body = ReplayOut), (status = 400, body = Envelope), (status = 404, body = Envelope),
         (status = 409, body = Envelope), (status = 410, body = Envelope)))]
 pub(crate) async fn replay(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     caller: Caller,
     form: Form,
-) -> Result<Json<ReplayOut>, Refusal> {
+) -> Result<Json<ReplayOut>, ApiError> {
     let (channel, now) = (channel(&state, &caller).await?, clock::now());
     if !channel.active {
-        return Err(Refusal::Conflict(format!("Channel {} is inactive.", channel.id)));
+        return Err(ApiError::Conflict(format!("Channel {} is inactive.", channel.id)));
     }
     if channel.unconfirmed {
-        return Err(Refusal::Conflict(format!(
+        return Err(ApiError::Conflict(format!(
             "Channel {} has not answered its challenge yet; PUT of its form asks again.",
             channel.id
         )));
     }
-    let until = time_of(&form, "until")?.unwrap_or(now);
-    let failed_only = form.flag("Failed", false)?;
-    let mut place = start(&state.table, caller.app, &form).await?;
+    let until = time_field(&form, "until")?.unwrap_or(now);
+    let failed_only = form.boolean("Failed", false)?;
+    let mut place = start_position(&state.table, caller.app, &form).await?;
     let (mut seen, mut queued, round) = (0, 0, domain::millis(now));
     loop {
-        let later = state.table.later(caller.app, &Stream::App, place.sequence, PAGE).await;
+        let later = state.table.notifications_after(caller.app, &Stream::App, place.sequence, PAGE_SIZE).await;
         let page: Vec<Notification> =
-            later.map_err(Refusal::internal)?.into_iter().take_while(|it| it.timestamp <= until).collect();
+            later.map_err(ApiError::internal)?.into_iter().take_while(|it| it.timestamp <= until).collect();
         let Some(last) = page.last() else {
             return Ok(Json(ReplayOut { queued, seen, next: None }));
         };
-        (place, seen) = (last.id.place(), seen + page.len());
+        (place, seen) = (last.id.position(), seen + page.len());
         let mut wanted = Vec::new();
-        for it in page.into_iter().filter(|it| channel.wants(it).is_ok()) {
+        for it in page.into_iter().filter(|it| channel.accepts(it).is_ok()) {
             if failed_only {
                 let record = state.table.failed_delivery(caller.app, channel.id, &it.id).await;
                 let failed = record
-                    .map_err(Refusal::internal)?
+                    .map_err(ApiError::internal)?
                     .is_some_and(|it| !matches!(it.state.as_str(), "delivered" | "retrying"));
                 if !failed {
                     continue;
@@ -88,77 +88,86 @@ pub(crate) async fn replay(
             wanted.push(it);
         }
         queued += wanted.len();
-        let orders = Delivery::in_order(&channel, wanted).into_iter();
+        let orders = Delivery::in_sequence(&channel, wanted).into_iter();
         let orders: Vec<Delivery> = orders.map(|it| Delivery { round: Some(round), ..it }).collect();
         let orders: Vec<(&Delivery, Duration)> = orders.iter().map(|it| (it, Duration::ZERO)).collect();
-        state.outlets.send(&orders).await.map_err(Refusal::internal)?;
-        if seen >= MOST {
-            let next = Some(Cursor::at(caller.app, &Stream::App, place));
+        state.outlets.send(&orders).await.map_err(ApiError::internal)?;
+        if seen >= MAX_NOTIFICATIONS {
+            let next = Some(Cursor::encode(caller.app, &Stream::App, place));
             return Ok(Json(ReplayOut { queued, seen, next }));
         }
     }
 }
 
 /// The place behind which a replay begins.
-async fn start(table: &Table, app: AppId, form: &Form) -> Result<Place, Refusal> {
-    let floor = table.floor(app, &Stream::App).await.map_err(Refusal::internal)?;
+async fn start_position(table: &Table, app: AppId, form: &Form) -> Result<Position, ApiError> {
+    let floor = table.oldest_position(app, &Stream::App).await.map_err(ApiError::internal)?;
     let empty = floor.is_none();
-    let floor = floor.unwrap_or(Place { epoch: 0, sequence: 1 });
-    match (form.text("after"), time_of(form, "since")?) {
+    let floor = floor.unwrap_or(Position { epoch: 0, sequence: 1 });
+    match (form.text("after"), time_field(form, "since")?) {
         (Some(text), None) => {
-            let place = read(app, text)?;
+            let place = parse_position(app, text)?;
             if !empty && place.sequence + 1 >= floor.sequence && place.epoch >= floor.epoch {
                 return Ok(place);
             }
-            let oldest = Place { sequence: floor.sequence.saturating_sub(1), ..floor };
-            let oldest = Cursor::at(app, &Stream::App, oldest);
-            Err(Refusal::Gap(format!("What follows is not held any more; the history begins after {oldest}.")))
+            let oldest = Position { sequence: floor.sequence.saturating_sub(1), ..floor };
+            let oldest = Cursor::encode(app, &Stream::App, oldest);
+            Err(ApiError::Gap(format!("What follows is not held any more; the history begins after {oldest}.")))
         }
         (None, Some(since)) => {
             // with number 1 the whole history is there
-            let first = table.later(app, &Stream::App, floor.sequence - 1, 1).await.map_err(Refusal::internal)?;
+            let first = table
+                .notifications_after(app, &Stream::App, floor.sequence - 1, 1)
+                .await
+                .map_err(ApiError::internal)?;
             match first.first() {
-                Some(it) if it.id.sequence > 1 && it.timestamp > since => Err(Refusal::Gap(format!(
+                Some(it) if it.id.sequence > 1 && it.timestamp > since => Err(ApiError::Gap(format!(
                     "What was told then is not held any more; the history begins at {}.",
                     rfc3339(it.timestamp)
                 ))),
-                _ => before(table, app, floor, since).await,
+                _ => position_before(table, app, floor, since).await,
             }
         }
-        (None, None) => Err(Refusal::Field("After", "The After or the Since field is required.".to_owned())),
-        (Some(_), Some(_)) => Err(Refusal::Field("After", "Send After or Since, not both.".to_owned())),
+        (None, None) => Err(ApiError::InvalidField("After", "The After or the Since field is required.".to_owned())),
+        (Some(_), Some(_)) => Err(ApiError::InvalidField("After", "Send After or Since, not both.".to_owned())),
     }
 }
 
 /// A cursor of the application's stream, or the id of a notification in it.
-fn read(app: AppId, text: &str) -> Result<Place, Refusal> {
+fn parse_position(app: AppId, text: &str) -> Result<Position, ApiError> {
     if let Ok(NotificationId { stream: Stream::App, epoch, sequence }) = text.parse() {
-        return Ok(Place { epoch, sequence });
+        return Ok(Position { epoch, sequence });
     }
-    let wrong =
-        |_| Refusal::Field("After", "The After is no cursor and no notification of this application.".to_owned());
-    Cursor::read(text, app, &Stream::App).map_err(wrong)
+    let wrong = |_| {
+        ApiError::InvalidField("After", "The After is no cursor and no notification of this application.".to_owned())
+    };
+    Cursor::decode(text, app, &Stream::App).map_err(wrong)
 }
 
 /// The last place before a time, by halving: numbers and times grow together.
-async fn before(table: &Table, app: AppId, floor: Place, since: OffsetDateTime) -> Result<Place, Refusal> {
-    let head = table.head(app, &Stream::App).await.map_err(Refusal::internal)?;
+async fn position_before(
+    table: &Table,
+    app: AppId,
+    floor: Position,
+    since: OffsetDateTime,
+) -> Result<Position, ApiError> {
+    let head = table.head(app, &Stream::App).await.map_err(ApiError::internal)?;
     let (mut low, mut high) = (floor.sequence.saturating_sub(1), head.map_or(0, |it| it.last.sequence));
     while low < high {
         let middle = low + (high - low) / 2;
-        let next = table.later(app, &Stream::App, middle, 1).await.map_err(Refusal::internal)?;
+        let next = table.notifications_after(app, &Stream::App, middle, 1).await.map_err(ApiError::internal)?;
         match next.first() {
             Some(it) if it.timestamp < since => low = it.id.sequence,
             _ => high = middle,
         }
     }
-    Ok(Place { epoch: floor.epoch, sequence: low })
+    Ok(Position { epoch: floor.epoch, sequence: low })
 }
 
-fn time_of(form: &Form, name: &'static str) -> Result<Option<OffsetDateTime>, Refusal> {
+fn time_field(form: &Form, name: &'static str) -> Result<Option<OffsetDateTime>, ApiError> {
     let Some(text) = form.text(name) else { return Ok(None) };
     let wrong = |_| {
-        Refusal::Field(
+        ApiError::InvalidField(
             name,
             format!(
                 "The value '{}' is no time such as 2026-11-21T09:00:00Z.",

@@ -5,23 +5,23 @@ use axum::extract::State as Shared;
 use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, HeaderName};
 use channels::secret;
-use channels::sign::{PURPOSE, Pair};
-use domain::channel::{MOST_KEYS, SigningKey, Target};
+use channels::sign::{PURPOSE, SigningKeyPair};
+use domain::channel::{MAX_SIGNING_KEYS, SigningKey, Target};
 use domain::{AppId, rfc3339};
 use entry::clock;
-use entry::http::SAME_FOR_ALL;
+use entry::http::PUBLIC_CACHE;
 use entry::secrets::{SecretError, channel_field};
 use serde::Serialize;
 use serde_json::{Value, json};
 use time::Duration;
 use utoipa::ToSchema;
 
-use crate::State;
+use crate::Context;
 use crate::forms::SecretForm;
-use published::Caller;
-use published::Form;
-use published::caller::application_id;
-use published::{Envelope, Refusal, Verb};
+use adcreative_api::Caller;
+use adcreative_api::Form;
+use adcreative_api::caller::application_id;
+use adcreative_api::{ApiError, Envelope, Verb};
 
 /// A new signing secret, shown this once.
 #[derive(Serialize, ToSchema)]
@@ -33,19 +33,19 @@ pub(crate) struct SecretOut {
 }
 
 /// An answer that is the same for everybody.
-type Unchanging = ([(HeaderName, HeaderValue); 1], Json<Value>);
+type CacheableJson = ([(HeaderName, HeaderValue); 1], Json<Value>);
 
 /// The public keys that verify `v1a` signatures of an application's webhooks, as a JSON Web Key Set. No credentials are
 /// needed: a receiver keeps these keys and never takes one from a message.
 #[utoipa::path(get, path = "/api/v1/Notification/Jwks", tag = "Channels", params(("applicationId" = String, Query)),
     responses((status = 200, body = Object), (status = 404, body = Envelope)))]
-pub(crate) async fn jwks(Shared(state): Shared<State>, uri: axum::http::Uri) -> Result<Unchanging, Refusal> {
+pub(crate) async fn jwks(Shared(state): Shared<Context>, uri: axum::http::Uri) -> Result<CacheableJson, ApiError> {
     let app: AppId = application_id(&uri)?;
-    let seed = state.secrets.derived(app, PURPOSE).await.map_err(|it| match it {
-        SecretError::NoApplication(_) => Refusal::NotThere(format!("There is no Application {app}.")),
-        it => Refusal::internal(it),
+    let seed = state.secrets.derive_key(app, PURPOSE).await.map_err(|it| match it {
+        SecretError::NoApplication(_) => ApiError::NotFound(format!("There is no Application {app}.")),
+        it => ApiError::internal(it),
     })?;
-    Ok(([(CACHE_CONTROL, SAME_FOR_ALL)], Json(json!({ "keys": [Pair::new(&seed).jwk()] }))))
+    Ok(([(CACHE_CONTROL, PUBLIC_CACHE)], Json(json!({ "keys": [SigningKeyPair::new(&seed).jwk()] }))))
 }
 
 /// Gives a webhook a new signing secret. The one before signs as well for `overlapSeconds` (0 to 604800, by default
@@ -55,24 +55,24 @@ pub(crate) async fn jwks(Shared(state): Shared<State>, uri: axum::http::Uri) -> 
     request_body(content = SecretForm, content_type = "application/json"),
     responses((status = 200, body = SecretOut), (status = 404, body = Envelope), (status = 409, body = Envelope)))]
 pub(crate) async fn rotate(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     caller: Caller,
     form: Form,
-) -> Result<Json<SecretOut>, Refusal> {
-    let (id, now) = (caller.configuration()?, clock::now());
-    let missing = || Refusal::no_channel(caller.app, id, Verb::Update);
-    let channel = state.table.channel(caller.app, id).await.map_err(Refusal::internal)?;
+) -> Result<Json<SecretOut>, ApiError> {
+    let (id, now) = (caller.configuration_id()?, clock::now());
+    let missing = || ApiError::no_channel(caller.app, id, Verb::Update);
+    let channel = state.table.channel(caller.app, id).await.map_err(ApiError::internal)?;
     let mut channel = channel.ok_or_else(missing)?;
     let Target::Webhook(webhook) = &mut channel.target else { return Err(missing()) };
     let overlap: i64 = form.number("OverlapSeconds", 86_400, 0, 604_800)?;
     let at = domain::millis(now);
     webhook.keys.retain(|it| it.until.is_none_or(|until| until > at));
-    if webhook.keys.len() > 1 && overlap > 0 && !form.flag("Force", false)? {
-        return Err(Refusal::Conflict("The signing secret before the current one is still good.".to_owned()));
+    if webhook.keys.len() > 1 && overlap > 0 && !form.boolean("Force", false)? {
+        return Err(ApiError::Conflict("The signing secret before the current one is still good.".to_owned()));
     }
     let key = match form.text("signingSecret") {
-        Some(text) => secret::read(text).map_err(|why| Refusal::Field("SigningSecret", why.to_string()))?,
-        None => clock::random::<32>().to_vec(),
+        Some(text) => secret::decode(text).map_err(|why| ApiError::InvalidField("SigningSecret", why.to_string()))?,
+        None => clock::random_bytes::<32>().to_vec(),
     };
     let until = (overlap > 0).then(|| now + Duration::seconds(overlap));
     match until {
@@ -83,12 +83,12 @@ pub(crate) async fn rotate(
             }
         }
     }
-    let secret = state.secrets.seal(caller.app, &channel_field(id), &key).await.map_err(Refusal::internal)?;
+    let secret = state.secrets.seal(caller.app, &channel_field(id), &key).await.map_err(ApiError::internal)?;
     webhook.keys.insert(0, SigningKey { secret, until: None });
-    webhook.keys.truncate(MOST_KEYS + 1);
+    webhook.keys.truncate(MAX_SIGNING_KEYS + 1);
     channel.updated_at = now;
-    if !state.table.replace_channel(&channel).await.map_err(Refusal::internal)? {
+    if !state.table.replace_channel(&channel).await.map_err(ApiError::internal)? {
         return Err(missing());
     }
-    Ok(Json(SecretOut { signing_secret: secret::show(&key), overlap_until: until.map(rfc3339) }))
+    Ok(Json(SecretOut { signing_secret: secret::encode(&key), overlap_until: until.map(rfc3339) }))
 }

@@ -9,21 +9,21 @@ use domain::application::Application;
 use domain::id::sha256_hex;
 use domain::{AppId, rfc3339};
 use entry::clock;
-use entry::http::caller::matches;
-use entry::http::token::{LIFETIME, PURPOSE, write};
+use entry::http::auth::matches_hash;
+use entry::http::token::{self, KEY_PURPOSE, LIFETIME};
 use serde::Serialize;
-use table::{Refresh, Refreshed};
+use table::{RefreshOutcome, RefreshToken};
 use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
-use crate::State;
+use crate::Context;
 use crate::forms::{GenerateForm, RefreshForm};
-use published::Form;
-use published::caller::refused;
-use published::{Envelope, Refusal};
+use adcreative_api::Form;
+use adcreative_api::caller::from_auth_error;
+use adcreative_api::{ApiError, Envelope};
 
 /// A refresh token is good for so long after its access token, as in the published sample.
-const REFRESH: Duration = Duration::days(7);
+const REFRESH_LIFETIME: Duration = Duration::days(7);
 
 /// An access token, good for 24 hours, and a refresh token, good once.
 #[derive(Serialize, ToSchema)]
@@ -44,19 +44,19 @@ pub(crate) struct TokenOut {
     request_body(content = GenerateForm, content_type = "application/json"),
     responses((status = 200, body = TokenOut), (status = 401, body = Envelope)))]
 pub(crate) async fn generate(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     headers: HeaderMap,
     form: Form,
-) -> Result<Json<TokenOut>, Refusal> {
+) -> Result<Json<TokenOut>, ApiError> {
     let (application, now) = (application(&state, &headers, &form).await?, clock::now());
     let presented = form.required("jwtPrivateKey")?;
-    let current = matches(presented, &application.jwt_private_key_hash);
+    let current = matches_hash(presented, &application.jwt_private_key_hash);
     let before = application.previous_jwt_private_key.as_ref();
-    let before = before.is_some_and(|(hash, until)| *until > domain::millis(now) && matches(presented, hash));
+    let before = before.is_some_and(|(hash, until)| *until > domain::millis(now) && matches_hash(presented, hash));
     if !(current || before) {
-        return Err(refused(state.callers.failed(&headers)));
+        return Err(from_auth_error(state.callers.record_failure(&headers)));
     }
-    issue(&state, &application, clock::word(22), now).await
+    issue(&state, &application, clock::random_alphanumeric(22), now).await
 }
 
 /// Issues a new token for a refresh token, and a new refresh token with it. Each is good once: if one is presented a
@@ -65,45 +65,50 @@ pub(crate) async fn generate(
     request_body(content = RefreshForm, content_type = "application/json"),
     responses((status = 200, body = TokenOut), (status = 401, body = Envelope)))]
 pub(crate) async fn refresh(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     headers: HeaderMap,
     form: Form,
-) -> Result<Json<TokenOut>, Refusal> {
+) -> Result<Json<TokenOut>, ApiError> {
     let (application, now) = (application(&state, &headers, &form).await?, clock::now());
     let hash = sha256_hex(form.required("refreshToken")?.as_bytes());
-    match state.table.take_refresh(application.id, &hash, &clock::word(20), now).await.map_err(Refusal::internal)? {
-        Refreshed::Good(it) => issue(&state, &application, it.family, now).await,
-        Refreshed::Reused => {
+    match state
+        .table
+        .redeem_refresh_token(application.id, &hash, &clock::random_alphanumeric(20), now)
+        .await
+        .map_err(ApiError::internal)?
+    {
+        RefreshOutcome::Valid(it) => issue(&state, &application, it.family, now).await,
+        RefreshOutcome::Reused => {
             tracing::warn!(application.id = %application.id, "a refresh token came twice: its family is void");
-            Err(refused(state.callers.failed(&headers)))
+            Err(from_auth_error(state.callers.record_failure(&headers)))
         }
-        Refreshed::Unknown => Err(refused(state.callers.failed(&headers))),
+        RefreshOutcome::Unknown => Err(from_auth_error(state.callers.record_failure(&headers))),
     }
 }
 
-async fn application(state: &State, headers: &HeaderMap, form: &Form) -> Result<Application, Refusal> {
+async fn application(state: &Context, headers: &HeaderMap, form: &Form) -> Result<Application, ApiError> {
     let app = form.required("applicationId")?;
-    let wrong = || refused(state.callers.failed(headers));
+    let wrong = || from_auth_error(state.callers.record_failure(headers));
     let app: AppId = app.parse().map_err(|_| wrong())?;
-    state.table.application(app).await.map_err(Refusal::internal)?.ok_or_else(wrong)
+    state.table.application(app).await.map_err(ApiError::internal)?.ok_or_else(wrong)
 }
 
 async fn issue(
-    state: &State,
+    state: &Context,
     application: &Application,
     family: String,
     now: OffsetDateTime,
-) -> Result<Json<TokenOut>, Refusal> {
+) -> Result<Json<TokenOut>, ApiError> {
     let app = application.id;
-    let key = state.seal.derived(app, &application.wrapped_key, PURPOSE).await.map_err(Refusal::internal)?;
-    let refresh_token = STANDARD.encode(clock::random::<32>());
-    let until = now + LIFETIME + REFRESH;
-    let stored = Refresh { app, family, expires: until.unix_timestamp() };
-    state.table.put_refresh(&sha256_hex(refresh_token.as_bytes()), &stored).await.map_err(Refusal::internal)?;
+    let key = state.seal.derive_key(app, &application.wrapped_key, KEY_PURPOSE).await.map_err(ApiError::internal)?;
+    let refresh_token = STANDARD.encode(clock::random_bytes::<32>());
+    let until = now + LIFETIME + REFRESH_LIFETIME;
+    let stored = RefreshToken { app, family, expires: until.unix_timestamp() };
+    state.table.put_refresh_token(&sha256_hex(refresh_token.as_bytes()), &stored).await.map_err(ApiError::internal)?;
     Ok(Json(TokenOut {
         id: "1",
         application_id: app.to_string(),
-        access_token: write(app, &key, now),
+        access_token: token::issue(app, &key, now),
         access_token_expiration: rfc3339(now + LIFETIME),
         refresh_token,
         refresh_token_expiration: rfc3339(until),

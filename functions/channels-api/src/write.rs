@@ -3,21 +3,21 @@
 use axum::Json;
 use axum::extract::State as Shared;
 use axum::http::HeaderMap;
-use channels::sign::{PURPOSE, Pair};
-use domain::channel::{CHALLENGE, Channel, Kind};
-use domain::health::Health;
-use domain::notification::{News, Stream};
+use channels::sign::{PURPOSE, SigningKeyPair};
+use domain::channel::{CHALLENGE, Channel, ChannelKind};
+use domain::circuit_breaker::ChannelHealth;
+use domain::notification::{NewNotification, Stream};
 use entry::clock;
 use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::State;
+use crate::Context;
 use crate::dto::Configuration;
 use crate::fields;
 use crate::forms::{RabbitForm, SignalRForm, WebhookForm};
-use published::Caller;
-use published::Form;
-use published::{Envelope, Refusal, Verb};
+use adcreative_api::Caller;
+use adcreative_api::Form;
+use adcreative_api::{ApiError, Envelope, Verb};
 
 /// Adds a webhook. Fields: `webHookUrl` (required), `retryCount` (0 to 20, by default 5), `exponentialBackoffFactor`
 /// (1.0 to 10.0, by default 2.0), `isActive`, `includeImageData`. Our additions: `format` (`adcreative`, or `native` for
@@ -29,12 +29,12 @@ use published::{Envelope, Refusal, Verb};
     request_body(content = WebhookForm, content_type = "multipart/form-data"),
     responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 401, body = Envelope)))]
 pub(crate) async fn create_webhook(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     caller: Caller,
     headers: HeaderMap,
     form: Form,
-) -> Result<Json<Configuration>, Refusal> {
-    create(&state, &caller, Kind::Webhook, &headers, &form).await
+) -> Result<Json<Configuration>, ApiError> {
+    create(&state, &caller, ChannelKind::Webhook, &headers, &form).await
 }
 
 /// Replaces a webhook's configuration. A signing secret that is not given stays; the same goes for our additions. One that
@@ -44,12 +44,12 @@ pub(crate) async fn create_webhook(
     request_body(content = WebhookForm, content_type = "multipart/form-data"),
     responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 404, body = Envelope)))]
 pub(crate) async fn update_webhook(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     caller: Caller,
     headers: HeaderMap,
     form: Form,
-) -> Result<Json<Configuration>, Refusal> {
-    update(&state, &caller, Kind::Webhook, &headers, &form).await
+) -> Result<Json<Configuration>, ApiError> {
+    update(&state, &caller, ChannelKind::Webhook, &headers, &form).await
 }
 
 /// Adds a RabbitMQ queue. Fields: `url` (`amqps://host/vhost`), `username`, `password`, `queueName` (all required),
@@ -59,12 +59,12 @@ pub(crate) async fn update_webhook(
     request_body(content = RabbitForm, content_type = "multipart/form-data"),
     responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 401, body = Envelope)))]
 pub(crate) async fn create_rabbit(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     caller: Caller,
     headers: HeaderMap,
     form: Form,
-) -> Result<Json<Configuration>, Refusal> {
-    create(&state, &caller, Kind::RabbitMq, &headers, &form).await
+) -> Result<Json<Configuration>, ApiError> {
+    create(&state, &caller, ChannelKind::RabbitMq, &headers, &form).await
 }
 
 /// Replaces a RabbitMQ configuration. A password that is empty, absent or masked stays as it was.
@@ -73,12 +73,12 @@ pub(crate) async fn create_rabbit(
     request_body(content = RabbitForm, content_type = "multipart/form-data"),
     responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 404, body = Envelope)))]
 pub(crate) async fn update_rabbit(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     caller: Caller,
     headers: HeaderMap,
     form: Form,
-) -> Result<Json<Configuration>, Refusal> {
-    update(&state, &caller, Kind::RabbitMq, &headers, &form).await
+) -> Result<Json<Configuration>, ApiError> {
+    update(&state, &caller, ChannelKind::RabbitMq, &headers, &form).await
 }
 
 /// Adds a SignalR hub of yours, whose method is called. Fields: `hubUrl` (required), `hubMethod` (by default
@@ -88,12 +88,12 @@ pub(crate) async fn update_rabbit(
     request_body(content = SignalRForm, content_type = "multipart/form-data"),
     responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 401, body = Envelope)))]
 pub(crate) async fn create_signal_r(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     caller: Caller,
     headers: HeaderMap,
     form: Form,
-) -> Result<Json<Configuration>, Refusal> {
-    create(&state, &caller, Kind::SignalR, &headers, &form).await
+) -> Result<Json<Configuration>, ApiError> {
+    create(&state, &caller, ChannelKind::SignalR, &headers, &form).await
 }
 
 /// Replaces a SignalR configuration. A token that is empty, absent or masked stays as it was.
@@ -102,64 +102,64 @@ pub(crate) async fn create_signal_r(
     request_body(content = SignalRForm, content_type = "multipart/form-data"),
     responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 404, body = Envelope)))]
 pub(crate) async fn update_signal_r(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     caller: Caller,
     headers: HeaderMap,
     form: Form,
-) -> Result<Json<Configuration>, Refusal> {
-    update(&state, &caller, Kind::SignalR, &headers, &form).await
+) -> Result<Json<Configuration>, ApiError> {
+    update(&state, &caller, ChannelKind::SignalR, &headers, &form).await
 }
 
 async fn create(
-    state: &State,
+    state: &Context,
     caller: &Caller,
-    kind: Kind,
+    kind: ChannelKind,
     headers: &HeaderMap,
     form: &Form,
-) -> Result<Json<Configuration>, Refusal> {
+) -> Result<Json<Configuration>, ApiError> {
     let now = clock::now();
     let read = fields::read(state, caller.app, kind, form, None, now).await?;
-    state.table.put_channel(&read.channel).await.map_err(Refusal::internal)?;
-    answer(state, read, headers, now).await
+    state.table.put_channel(&read.channel).await.map_err(ApiError::internal)?;
+    respond(state, read, headers, now).await
 }
 
 async fn update(
-    state: &State,
+    state: &Context,
     caller: &Caller,
-    kind: Kind,
+    kind: ChannelKind,
     headers: &HeaderMap,
     form: &Form,
-) -> Result<Json<Configuration>, Refusal> {
-    let (id, now) = (caller.configuration()?, clock::now());
-    let missing = || Refusal::no_channel(caller.app, id, Verb::Update);
-    let before = state.table.channel(caller.app, id).await.map_err(Refusal::internal)?;
+) -> Result<Json<Configuration>, ApiError> {
+    let (id, now) = (caller.configuration_id()?, clock::now());
+    let missing = || ApiError::no_channel(caller.app, id, Verb::Update);
+    let before = state.table.channel(caller.app, id).await.map_err(ApiError::internal)?;
     let before = before.filter(|it| it.target.kind() == kind).ok_or_else(missing)?;
     let read = fields::read(state, caller.app, kind, form, Some(before), now).await?;
-    if !state.table.replace_channel(&read.channel).await.map_err(Refusal::internal)? {
+    if !state.table.replace_channel(&read.channel).await.map_err(ApiError::internal)? {
         return Err(missing());
     }
     // whoever changes a channel gives it another chance
-    state.table.delete_health(caller.app, id).await.map_err(Refusal::internal)?;
-    answer(state, read, headers, now).await
+    state.table.delete_health(caller.app, id).await.map_err(ApiError::internal)?;
+    respond(state, read, headers, now).await
 }
 
-async fn answer(
-    state: &State,
-    read: fields::Read,
+async fn respond(
+    state: &Context,
+    read: fields::ParsedChannel,
     headers: &HeaderMap,
     now: OffsetDateTime,
-) -> Result<Json<Configuration>, Refusal> {
+) -> Result<Json<Configuration>, ApiError> {
     let channel = &read.channel;
-    if channel.unconfirmed && channel.active && !read.just_asked {
+    if channel.unconfirmed && channel.active && !read.challenged_recently {
         challenge(state, channel, now).await?;
     }
     let mut answer = Configuration::new(channel);
     if extended(headers) {
-        answer = answer.extended(channel, &Health::default(), domain::millis(now));
+        answer = answer.extended(channel, &ChannelHealth::default(), domain::millis(now));
         if let Some(secret) = read.signing_secret {
             answer = answer.with_signing_secret(secret);
         }
-        if channel.target.kind() == Kind::Webhook {
+        if channel.target.kind() == ChannelKind::Webhook {
             answer = answer.with_key_id(key_id(state, channel).await?);
         }
     }
@@ -167,17 +167,17 @@ async fn answer(
 }
 
 /// Asks the receiver whether it wants to be called (realtime, H-9): the message goes the way of all others.
-async fn challenge(state: &State, channel: &Channel, now: OffsetDateTime) -> Result<(), Refusal> {
-    let word = clock::word(32);
+async fn challenge(state: &Context, channel: &Channel, now: OffsetDateTime) -> Result<(), ApiError> {
+    let word = clock::random_alphanumeric(32);
     let data = json!({ "channel": { "id": channel.id }, "challenge": word });
-    let told = [News::new(CHALLENGE, data)];
-    state.table.append(channel.app, &Stream::App, &told, &word, now).await.map(drop).map_err(Refusal::internal)
+    let told = [NewNotification::new(CHALLENGE, data)];
+    state.table.append(channel.app, &Stream::App, &told, &word, now).await.map(drop).map_err(ApiError::internal)
 }
 
 /// The `kid` of the application's `v1a` key.
-pub(crate) async fn key_id(state: &State, channel: &Channel) -> Result<String, Refusal> {
-    let seed = state.secrets.derived(channel.app, PURPOSE).await.map_err(Refusal::internal)?;
-    Ok(Pair::new(&seed).jwk()["kid"].as_str().unwrap_or_default().to_owned())
+pub(crate) async fn key_id(state: &Context, channel: &Channel) -> Result<String, ApiError> {
+    let seed = state.secrets.derive_key(channel.app, PURPOSE).await.map_err(ApiError::internal)?;
+    Ok(SigningKeyPair::new(&seed).jwk()["kid"].as_str().unwrap_or_default().to_owned())
 }
 
 /// Whether the caller asks for members that the published shape does not have.

@@ -2,14 +2,14 @@
 
 mod sender;
 
-use delivery::Parts;
+use delivery::Context;
 
 /// Runs the function until Lambda ends it.
 #[tokio::main(flavor = "current_thread")]
 pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let allowed = start.allowed_networks();
-    let sender = sender::Brokers(channels::amqp::Brokers::new(allowed));
-    let parts = Parts::new(&mut start, "AMQP_QUEUE");
+    let sender = sender::RabbitMqSender(channels::amqp::BrokerClient::new(allowed));
+    let parts = Context::new(&mut start, "AMQP_QUEUE");
     delivery::run(start, parts, sender).await
 }

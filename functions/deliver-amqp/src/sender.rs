@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use channels::amqp::{self, Receiver};
-use channels::{Message, Sent};
-use delivery::{Sender, within};
+use channels::{AttemptOutcome, Message};
+use delivery::{Sender, with_timeout};
 use domain::channel::{Channel, Target};
 use entry::Secrets;
 use entry::secrets::{SecretError, channel_field};
 use time::OffsetDateTime;
 
 /// Publishes to brokers.
-pub(crate) struct Brokers(pub(crate) amqp::Brokers);
+pub(crate) struct RabbitMqSender(pub(crate) amqp::BrokerClient);
 
-impl Sender for Brokers {
+impl Sender for RabbitMqSender {
     type Receiver = Receiver;
 
     async fn receiver(
@@ -34,8 +34,8 @@ impl Sender for Brokers {
         message: &Message,
         sent_at: OffsetDateTime,
         patience: Option<Duration>,
-    ) -> Option<Sent> {
-        within(patience, self.0.send(to, message, sent_at)).await
+    ) -> Option<AttemptOutcome> {
+        with_timeout(patience, self.0.send(to, message, sent_at)).await
     }
 }
 
@@ -45,8 +45,8 @@ mod tests {
     fn its_events_decode() {
         let event = include_str!("../../../events/deliver-amqp.retry.json");
         let event: serde_json::Value = serde_json::from_str(event).unwrap();
-        let order: domain::order::Delivery =
+        let order: domain::command::Delivery =
             serde_json::from_str(event["Records"][0]["body"].as_str().unwrap()).unwrap();
-        assert_eq!((order.attempt, order.kind), (2, domain::channel::Kind::RabbitMq));
+        assert_eq!((order.attempt, order.kind), (2, domain::channel::ChannelKind::RabbitMq));
     }
 }

@@ -2,15 +2,18 @@
 
 mod handler;
 
-use channels::socket::Posts;
-use inbox::sending::Lines;
+use channels::management::ManagementClient;
+use inbox::connection_sender::ConnectionSender;
 
 /// Runs the function until Lambda ends it.
 #[tokio::main(flavor = "current_thread")]
 pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
-    let (table, posts) = (start.table(), Posts::new(start.sockets()));
-    let parts =
-        handler::Parts { lines: Lines { table: table.clone(), posts }, table, queue: start.queue("PUSH_QUEUE") };
-    start.batches(async |now, messages| handler::handle(&parts, now, messages).await).await
+    let (table, management) = (start.table(), ManagementClient::new(start.management_client()));
+    let context = handler::Context {
+        sender: ConnectionSender { table: table.clone(), management },
+        table,
+        queue: start.queue("PUSH_QUEUE"),
+    };
+    start.batches(async |now, messages| handler::handle(&context, now, messages).await).await
 }

@@ -3,25 +3,25 @@
 use std::time::Duration;
 
 use channels::hub::{self, Receiver};
-use channels::{Message, Sent};
-use delivery::{Sender, within};
-use domain::address::Allowed;
+use channels::{AttemptOutcome, Message};
+use delivery::{Sender, with_timeout};
 use domain::channel::{Channel, Target};
+use domain::ssrf::AllowedNetworks;
 use entry::Secrets;
 use entry::secrets::{SecretError, channel_field};
 use time::OffsetDateTime;
 
 /// Calls hubs.
-pub(crate) struct Hubs(hub::Hubs);
+pub(crate) struct SignalRSender(hub::HubClient);
 
-impl Hubs {
-    pub(crate) fn new(allowed: Allowed) -> Result<Self, entry::Error> {
-        let client = guard::client(&allowed, Some(guard::TOTAL))?;
-        Ok(Self(hub::Hubs::new(client, allowed)))
+impl SignalRSender {
+    pub(crate) fn new(allowed: AllowedNetworks) -> Result<Self, entry::Error> {
+        let client = guard::client(&allowed, Some(guard::TOTAL_TIMEOUT))?;
+        Ok(Self(hub::HubClient::new(client, allowed)))
     }
 }
 
-impl Sender for Hubs {
+impl Sender for SignalRSender {
     type Receiver = Receiver;
 
     async fn receiver(
@@ -44,8 +44,8 @@ impl Sender for Hubs {
         message: &Message,
         sent_at: OffsetDateTime,
         patience: Option<Duration>,
-    ) -> Option<Sent> {
-        within(patience, self.0.send(to, message, sent_at)).await
+    ) -> Option<AttemptOutcome> {
+        with_timeout(patience, self.0.send(to, message, sent_at)).await
     }
 }
 
@@ -55,8 +55,8 @@ mod tests {
     fn its_events_decode() {
         let event = include_str!("../../../events/deliver-signalr.first-attempt.json");
         let event: serde_json::Value = serde_json::from_str(event).unwrap();
-        let order: domain::order::Delivery =
+        let order: domain::command::Delivery =
             serde_json::from_str(event["Records"][0]["body"].as_str().unwrap()).unwrap();
-        assert_eq!((order.attempt, order.kind), (1, domain::channel::Kind::SignalR));
+        assert_eq!((order.attempt, order.kind), (1, domain::channel::ChannelKind::SignalR));
     }
 }

@@ -2,26 +2,26 @@
 
 use std::time::Duration;
 
-use channels::sign::{PURPOSE, Pair};
+use channels::sign::{PURPOSE, SigningKeyPair};
 use channels::webhook::{self, Receiver};
-use channels::{Message, Sent};
+use channels::{AttemptOutcome, Message};
 use delivery::Sender;
-use domain::address::Allowed;
 use domain::channel::{Channel, Target};
+use domain::ssrf::AllowedNetworks;
 use entry::Secrets;
 use entry::secrets::{SecretError, channel_field};
 use time::OffsetDateTime;
 
 /// Calls webhooks.
-pub(crate) struct Webhooks(webhook::Webhooks);
+pub(crate) struct WebhookSender(webhook::WebhookClient);
 
-impl Webhooks {
-    pub(crate) fn new(allowed: Allowed) -> Self {
-        Self(webhook::Webhooks::new(allowed))
+impl WebhookSender {
+    pub(crate) fn new(allowed: AllowedNetworks) -> Self {
+        Self(webhook::WebhookClient::new(allowed))
     }
 }
 
-impl Sender for Webhooks {
+impl Sender for WebhookSender {
     type Receiver = Receiver;
 
     async fn receiver(
@@ -35,7 +35,7 @@ impl Sender for Webhooks {
         for key in it.keys.iter().filter(|it| it.until.is_none_or(|until| until > domain::millis(now))) {
             keys.push(secrets.open(channel.app, &channel_field(channel.id), &key.secret).await?);
         }
-        let pair = Pair::new(&secrets.derived(channel.app, PURPOSE).await?);
+        let pair = SigningKeyPair::new(&secrets.derive_key(channel.app, PURPOSE).await?);
         Ok(Some(Receiver { url: secrets.channel_url(channel).await?, keys, pair }))
     }
 
@@ -45,7 +45,7 @@ impl Sender for Webhooks {
         message: &Message,
         sent_at: OffsetDateTime,
         patience: Option<Duration>,
-    ) -> Option<Sent> {
+    ) -> Option<AttemptOutcome> {
         self.0.send(to, message, sent_at, patience).await
     }
 }
@@ -56,7 +56,7 @@ mod tests {
     fn its_events_decode() {
         let event = include_str!("../../../events/deliver-webhook.first-attempt.json");
         let event: serde_json::Value = serde_json::from_str(event).unwrap();
-        let order: domain::order::Delivery =
+        let order: domain::command::Delivery =
             serde_json::from_str(event["Records"][0]["body"].as_str().unwrap()).unwrap();
         assert_eq!((order.attempt, order.notification.kind.as_str()), (1, "item.completed"));
     }

@@ -4,29 +4,33 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 
+use domain::command::{Push, PushCommand, delay_until};
 use domain::expiry::Expiry;
-use domain::inbox::{Change, Entry, UPDATED, is_change};
-use domain::notification::{Notification, Place, Stream};
-use domain::order::{Push, PushOrder, until};
+use domain::inbox::{InboxAction, InboxEntry, UPDATED, is_change_type};
+use domain::notification::{Notification, Position, Stream};
 use domain::{AppId, millis};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use inbox::expiry;
-use inbox::marking::{self, Span};
+use inbox::read_state::{self, PositionRange};
 use serde_json::Value;
-use table::{Batch, Due, DueWork, TableError};
+use table::{DueEntry, DueWork, NotificationBatch, TableError};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::handler::Parts;
+use crate::handler::Context;
 
 /// What expires within this time, in milliseconds, may do so before the sweep's next run, which looks 90 s ahead: it is
 /// ordered at once.
-const SOON: i64 = 90_000;
+const IMMEDIATE_MS: i64 = 90_000;
 /// Inboxes that are looked after at once.
-const AT_ONCE: usize = 16;
+const MAX_CONCURRENT_INBOXES: usize = 16;
 
 /// Looks after the inboxes of a batch, each once.
-pub(crate) async fn follow(parts: &Parts, now: OffsetDateTime, told: &[Batch]) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn process(
+    parts: &Context,
+    now: OffsetDateTime,
+    told: &[NotificationBatch],
+) -> Result<(), Box<dyn Error>> {
     let mut inboxes: BTreeMap<(AppId, &str), Vec<&Notification>> = BTreeMap::new();
     for batch in told {
         for it in &batch.notifications {
@@ -35,34 +39,34 @@ pub(crate) async fn follow(parts: &Parts, now: OffsetDateTime, told: &[Batch]) -
             }
         }
     }
-    let work = inboxes.iter().map(|((app, user), all)| one(parts, now, *app, user, all));
-    stream::iter(work).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await.map(drop)
+    let work = inboxes.iter().map(|((app, user), all)| process_inbox(parts, now, *app, user, all));
+    stream::iter(work).buffer_unordered(MAX_CONCURRENT_INBOXES).try_collect::<Vec<()>>().await.map(drop)
 }
 
-async fn one(
-    parts: &Parts,
+async fn process_inbox(
+    parts: &Context,
     now: OffsetDateTime,
     app: AppId,
     user: &str,
     all: &[&Notification],
 ) -> Result<(), Box<dyn Error>> {
     for it in all {
-        due(parts, now, app, user, it).await?;
+        schedule(parts, now, app, user, it).await?;
     }
     // whoever sent them has noted that, unless it died in between
-    let expiring: Vec<Expiry> = all.iter().filter_map(|it| expiry::of(it)).collect();
-    if !expiring.is_empty() && !expiry::note(&parts.table, app, user, &expiring).await? {
+    let expiring: Vec<Expiry> = all.iter().filter_map(|it| expiry::from_notification(it)).collect();
+    if !expiring.is_empty() && !expiry::record(&parts.table, app, user, &expiring).await? {
         return Err("an inbox is changing all the time".into());
     }
     // of one key the newest stays; what it replaces goes first, so that a repeat finds what is left to do
-    let mut newest: BTreeMap<&str, Place> = BTreeMap::new();
-    let mut gone: Vec<Span> = Vec::new();
-    for it in all.iter().filter(|it| !is_change(&it.kind)) {
+    let mut newest: BTreeMap<&str, Position> = BTreeMap::new();
+    let mut gone: Vec<PositionRange> = Vec::new();
+    for it in all.iter().filter(|it| !is_change_type(&it.kind)) {
         let Some(key) = it.data.get("collapseKey").and_then(Value::as_str) else { continue };
-        let place = it.id.place();
+        let place = it.id.position();
         let before = match newest.get(key) {
             Some(before) => Some(*before),
-            None => parts.table.collapsed(app, user, key).await?.filter(|it| it.epoch == place.epoch),
+            None => parts.table.newest_of_collapse_key(app, user, key).await?.filter(|it| it.epoch == place.epoch),
         };
         if let Some(before) = before.filter(|it| it.sequence != place.sequence) {
             gone.push(before.min(place).into());
@@ -73,7 +77,7 @@ async fn one(
         delete(parts, app, user, &gone).await?;
     }
     for (key, place) in newest {
-        if !parts.table.put_collapsed(app, user, key, place, now).await? {
+        if !parts.table.put_newest_of_collapse_key(app, user, key, place, now).await? {
             // a newer one came another way: this one is replaced by it
             delete(parts, app, user, &[place.into()]).await?;
         }
@@ -82,8 +86,8 @@ async fn one(
 }
 
 /// Deletes what was replaced. An inbox whose marks are full keeps it: the batch, and all behind it, must not wait for that.
-async fn delete(parts: &Parts, app: AppId, user: &str, spans: &[Span]) -> Result<(), Box<dyn Error>> {
-    match marking::apply(&parts.table, app, user, Change::Delete, spans, entry::clock::now()).await {
+async fn delete(parts: &Context, app: AppId, user: &str, spans: &[PositionRange]) -> Result<(), Box<dyn Error>> {
+    match read_state::apply(&parts.table, app, user, InboxAction::Delete, spans, entry::clock::now()).await {
         Err(error @ TableError::Full { .. }) => {
             tracing::error!(error = %error, "a notification that was replaced stays: {error}");
             Ok(())
@@ -93,8 +97,8 @@ async fn delete(parts: &Parts, app: AppId, user: &str, spans: &[Span]) -> Result
 }
 
 /// Notes when it expires and is escalated. A change may give a notification another time to expire.
-async fn due(
-    parts: &Parts,
+async fn schedule(
+    parts: &Context,
     now: OffsetDateTime,
     app: AppId,
     user: &str,
@@ -103,22 +107,22 @@ async fn due(
     let id = if it.kind == UPDATED {
         it.data.get("updates").and_then(Value::as_str).and_then(|it| it.parse().ok())
     } else {
-        (!is_change(&it.kind)).then(|| it.id.clone())
+        (!is_change_type(&it.kind)).then(|| it.id.clone())
     };
     let Some(id) = id else { return Ok(()) };
-    let entry = || Entry { app, user: user.to_owned(), id: id.clone() };
+    let entry = || InboxEntry { app, user: user.to_owned(), id: id.clone() };
     // what fell due while the stream waited is done at once, or with the next run of the sweep
     if let Some(at) = it.expires_at() {
-        if at - millis(now) <= SOON {
-            let order = PushOrder::new(app, id.stream.to_string(), Push::Expire { user: user.to_owned(), at });
-            parts.pushes.send(&order, until(at, now)).await?;
+        if at - millis(now) <= IMMEDIATE_MS {
+            let order = PushCommand::new(app, id.stream.to_string(), Push::Expire { user: user.to_owned(), at });
+            parts.pushes.send(&order, delay_until(at, now)).await?;
         } else {
-            parts.table.put_due(&Due { at, what: DueWork::Expire(entry()) }).await?;
+            parts.table.put_due(&DueEntry { at, work: DueWork::Expire(entry()) }).await?;
         }
     }
     let escalated = it.data.pointer("/escalation/at").and_then(Value::as_str);
     if let Some(at) = escalated.and_then(|it| OffsetDateTime::parse(it, &Rfc3339).ok()) {
-        parts.table.put_due(&Due { at: millis(at.max(now)), what: DueWork::Escalate(entry()) }).await?;
+        parts.table.put_due(&DueEntry { at: millis(at.max(now)), work: DueWork::Escalate(entry()) }).await?;
     }
     Ok(())
 }

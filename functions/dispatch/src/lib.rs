@@ -10,15 +10,15 @@ mod pushes;
 #[tokio::main(flavor = "current_thread")]
 pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
-    let parts = handler::Parts {
+    let context = handler::Context {
         table: start.table(),
         faces: start.queue("FACES_QUEUE"),
         faces_urgent: start.queue("FACES_URGENT_QUEUE"),
-        outlets: start.outlets(),
+        delivery_queues: start.delivery_queues(),
         pushes: start.queue("PUSH_QUEUE"),
         renders: start.queue("RENDER_QUEUE"),
         presence: pushes::Presence::default(),
         dead: start.queue("DEAD_LETTERS"),
     };
-    start.stream(async |now, records| handler::handle(&parts, now, records).await).await
+    start.stream(async |now, records| handler::handle(&context, now, records).await).await
 }

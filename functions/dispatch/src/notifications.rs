@@ -6,17 +6,21 @@ use std::error::Error;
 
 use domain::AppId;
 use domain::channel::Channel;
+use domain::command::Delivery;
 use domain::notification::{Notification, Stream};
-use domain::order::Delivery;
 use serde_json::Value;
-use table::{Batch, TableError};
+use table::{NotificationBatch, TableError};
 use time::{Duration, OffsetDateTime};
 
-use crate::handler::Parts;
+use crate::handler::Context;
 
 /// Queues a delivery for each channel of the notification's application that wants it. The channels are read once per
 /// application and batch.
-pub(crate) async fn deliver(parts: &Parts, told: Vec<Batch>, now: OffsetDateTime) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn deliver(
+    parts: &Context,
+    told: Vec<NotificationBatch>,
+    now: OffsetDateTime,
+) -> Result<(), Box<dyn Error>> {
     let mut channels: HashMap<AppId, Vec<Channel>> = HashMap::new();
     let mut deliveries: Vec<Delivery> = Vec::new();
     for batch in told.into_iter().filter(|it| it.stream() == Some(&Stream::App)) {
@@ -28,30 +32,35 @@ pub(crate) async fn deliver(parts: &Parts, told: Vec<Batch>, now: OffsetDateTime
             collapse(parts, batch.app, notification, now).await?;
         }
         for channel in known.iter() {
-            let wanted = batch.notifications.iter().filter(|it| channel.wants(it).is_ok()).cloned().collect();
-            deliveries.extend(Delivery::in_order(channel, wanted));
+            let wanted = batch.notifications.iter().filter(|it| channel.accepts(it).is_ok()).cloned().collect();
+            deliveries.extend(Delivery::in_sequence(channel, wanted));
         }
     }
     let orders: Vec<(&Delivery, Duration)> = deliveries.iter().map(|it| (it, Duration::ZERO)).collect();
-    Ok(parts.outlets.send(&orders).await?)
+    Ok(parts.delivery_queues.send(&orders).await?)
 }
 
 /// Notes the newest notification of a collapse key: a pending retry of an older one is given up then.
-async fn collapse(parts: &Parts, app: AppId, it: &Notification, now: OffsetDateTime) -> Result<(), TableError> {
+async fn collapse(parts: &Context, app: AppId, it: &Notification, now: OffsetDateTime) -> Result<(), TableError> {
     if let Some(key) = it.data.get("collapseKey").and_then(Value::as_str) {
-        parts.table.put_collapsed(app, "", key, it.id.place(), now).await?;
+        parts.table.put_newest_of_collapse_key(app, "", key, it.id.position(), now).await?;
     }
     Ok(())
 }
 
 /// Lists what was told to users, one row per application and batch, for the view of everything.
-pub(crate) async fn list(parts: &Parts, told: &[Batch], at: i64, sequence: &str) -> Result<(), TableError> {
+pub(crate) async fn record_recent(
+    parts: &Context,
+    told: &[NotificationBatch],
+    at: i64,
+    sequence: &str,
+) -> Result<(), TableError> {
     let mut by_app: HashMap<AppId, Vec<Notification>> = HashMap::new();
     for batch in told.iter().filter(|it| matches!(it.stream(), Some(Stream::User(_)))) {
         by_app.entry(batch.app).or_default().extend(batch.notifications.iter().cloned());
     }
     for (app, notifications) in by_app {
-        parts.table.list_told(app, &notifications, at, sequence).await?;
+        parts.table.put_recent(app, &notifications, at, sequence).await?;
     }
     Ok(())
 }

@@ -4,28 +4,28 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 
+use domain::command::{Push, PushCommand};
 use domain::notification::{Notification, Stream};
-use domain::order::{Push, PushOrder};
-use domain::socket::{SHARDS, shard};
+use domain::socket::{BROADCAST_SHARDS, broadcast_topic};
 use domain::{AppId, millis};
-use entry::Remembered;
-use table::{Batch, Marked, Table, TableError};
+use entry::TtlCache;
+use table::{NotificationBatch, ReadStateChange, Table, TableError};
 use time::{Duration, OffsetDateTime};
 
-use crate::handler::Parts;
+use crate::handler::Context;
 
 /// Notifications of one order, in bytes of JSON: a queue takes a message of 1 MiB.
-const MOST: usize = 200_000;
+const MAX_PUSH_BYTES: usize = 200_000;
 /// How long it is remembered that an application has sockets. That it has none is asked each time.
-const REMEMBERED: std::time::Duration = std::time::Duration::from_secs(300);
-const MOST_REMEMBERED: usize = 1_000;
+const PRESENCE_TTL: std::time::Duration = std::time::Duration::from_secs(300);
+const MAX_CACHED: usize = 1_000;
 
 /// Which applications have sockets.
-pub(crate) struct Presence(Remembered<AppId, ()>);
+pub(crate) struct Presence(TtlCache<AppId, ()>);
 
 impl Default for Presence {
     fn default() -> Self {
-        Self(Remembered::new(MOST_REMEMBERED))
+        Self(TtlCache::new(MAX_CACHED))
     }
 }
 
@@ -34,22 +34,22 @@ impl Presence {
         if self.0.get(&app).is_some() {
             return Ok(true);
         }
-        let until = table.sockets_until(app).await?;
+        let until = table.presence_until(app).await?;
         if until > now {
-            self.0.put(app, (), REMEMBERED);
+            self.0.put(app, (), PRESENCE_TTL);
         }
         Ok(until > now)
     }
 }
 
 /// Orders pushes of what was told and marked.
-pub(crate) async fn order(
-    parts: &Parts,
+pub(crate) async fn enqueue(
+    parts: &Context,
     now: OffsetDateTime,
-    told: &[Batch],
-    marked: Vec<Marked>,
+    told: &[NotificationBatch],
+    marked: Vec<ReadStateChange>,
 ) -> Result<(), Box<dyn Error>> {
-    let mut orders: Vec<(PushOrder, Duration)> = Vec::new();
+    let mut orders: Vec<(PushCommand, Duration)> = Vec::new();
     let mut sockets: HashMap<AppId, bool> = HashMap::new();
     let apps = told.iter().filter(|it| it.stream() != Some(&Stream::App)).map(|it| it.app);
     for app in apps.chain(marked.iter().map(|it| it.app)) {
@@ -66,14 +66,14 @@ pub(crate) async fn order(
     for ((app, stream), mut notifications) in streams {
         notifications.sort_by_key(|it| it.id.sequence);
         let channels = match stream {
-            Stream::Everyone => (0..SHARDS).map(shard).collect(),
+            Stream::Everyone => (0..BROADCAST_SHARDS).map(broadcast_topic).collect(),
             Stream::User(_) | Stream::Group(_) => vec![stream.to_string()],
             Stream::App => continue,
         };
-        for notifications in parts_of(&notifications) {
+        for notifications in split(&notifications) {
             for channel in &channels {
-                let what = Push::News { notifications: notifications.to_vec() };
-                orders.push((PushOrder::new(app, channel.clone(), what), Duration::ZERO));
+                let what = Push::Notifications { notifications: notifications.to_vec() };
+                orders.push((PushCommand::new(app, channel.clone(), what), Duration::ZERO));
             }
         }
     }
@@ -84,14 +84,14 @@ pub(crate) async fn order(
     }
     for ((app, user), revision) in newest {
         let channel = Stream::User(user.clone()).to_string();
-        orders.push((PushOrder::new(app, channel, Push::Marks { user, revision }), Duration::ZERO));
+        orders.push((PushCommand::new(app, channel, Push::ReadState { user, revision }), Duration::ZERO));
     }
     Ok(parts.pushes.send_all(&orders).await?)
 }
 
 /// Notifications in parts that fit into a message each.
-fn parts_of(all: &[Notification]) -> Vec<&[Notification]> {
-    domain::parts(all, MOST, usize::MAX, |it| it.data.to_string().len() + 500)
+fn split(all: &[Notification]) -> Vec<&[Notification]> {
+    domain::parts(all, MAX_PUSH_BYTES, usize::MAX, |it| it.data.to_string().len() + 500)
 }
 
 #[cfg(test)]
@@ -109,9 +109,9 @@ mod tests {
             data: serde_json::json!({ "data": "x".repeat(sequence as usize * 700) }),
         };
         let all: Vec<Notification> = (0..60).map(notification).collect();
-        let parts = parts_of(&all);
+        let parts = split(&all);
         assert!(parts.len() > 3);
         assert_eq!(parts.concat(), all);
-        assert!(parts.iter().all(|it| serde_json::to_string(it).unwrap().len() < MOST + 50_000));
+        assert!(parts.iter().all(|it| serde_json::to_string(it).unwrap().len() < MAX_PUSH_BYTES + 50_000));
     }
 }

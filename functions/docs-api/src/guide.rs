@@ -3,7 +3,7 @@
 use axum::extract::Path;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use entry::http::{Problem, ProblemType, SAME_FOR_ALL};
+use entry::http::{PUBLIC_CACHE, Problem, ProblemType};
 use pulldown_cmark::html;
 
 use crate::markdown;
@@ -83,7 +83,7 @@ fn page(text: &str) -> Response {
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    (headers, [(header::CACHE_CONTROL, SAME_FOR_ALL)], body).into_response()
+    (headers, [(header::CACHE_CONTROL, PUBLIC_CACHE)], body).into_response()
 }
 
 #[cfg(test)]

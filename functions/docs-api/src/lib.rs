@@ -8,11 +8,11 @@ mod pages;
 mod responses;
 mod schemas;
 
-use entry::http::Pages;
+use entry::http::CorsPolicy;
 
 /// Runs the function until Lambda ends it.
 #[tokio::main(flavor = "current_thread")]
 pub async fn run() -> Result<(), entry::Error> {
     let document = serde_json::to_vec(&document::document()?)?;
-    entry::start().await.http(pages::router(document.into()), Pages::All).await
+    entry::start().await.http(pages::router(document.into()), CorsPolicy::AnyOrigin).await
 }

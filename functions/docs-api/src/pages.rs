@@ -6,7 +6,7 @@ use axum::extract::Path;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use entry::http::{Problem, ProblemType, SAME_FOR_ALL};
+use entry::http::{PUBLIC_CACHE, Problem, ProblemType};
 
 use crate::guide;
 
@@ -27,7 +27,7 @@ fn same(kind: &str, body: impl IntoResponse) -> Response {
     let mut response = body.into_response();
     let kind = HeaderValue::from_str(kind).unwrap_or(HeaderValue::from_static("application/octet-stream"));
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response.headers_mut().insert(header::CACHE_CONTROL, SAME_FOR_ALL);
+    response.headers_mut().insert(header::CACHE_CONTROL, PUBLIC_CACHE);
     response
 }
 

@@ -1,93 +1,98 @@
 //! An asset: is there something new in it, what, and is it there yet?
 
-use domain::item::{Asset as Found, Item, Problem, Status, URGENT};
-use domain::media_type::{GENERIC, Pictures, of_type};
-use domain::order::{Ingest, IngestOrder};
+use domain::command::{Ingest, IngestCommand};
+use domain::item::{AssetVersion as Found, Item, ItemStatus, Problem, URGENT_PRIORITY};
+use domain::media_type::{OCTET_STREAM, VisualContent, classify_type};
 use domain::processing::reprocess;
-use domain::scanning::MAX_BYTES;
+use domain::scanning::MAX_OBJECT_BYTES;
 use entry::Failure;
 use iconik::asset::{Asset, Unfit, Version};
-use iconik::choice::{Decision, Media, decide, media_type, needs_proxies};
-use table::Committed;
+use iconik::source::{Decision, MediaSource, decide, needs_proxies, original_media_type};
+use table::CommitOutcome;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::handler::{At, End, Parts, Trouble};
+use crate::handler::{Context, IngestError, IngestOutcome, Session};
 use crate::store;
 
 /// Looks at an asset as it is now, whatever the event said of it.
-pub(crate) async fn look(
-    parts: &Parts,
-    at: &At,
-    order: &IngestOrder,
+pub(crate) async fn ingest(
+    parts: &Context,
+    at: &Session,
+    order: &IngestCommand,
     asset: Uuid,
     announced: Option<Uuid>,
     now: OffsetDateTime,
-) -> Result<End, Trouble> {
+) -> Result<IngestOutcome, IngestError> {
     // an event that names its version needs no question to Iconik if that version is known
     if let Some(version) = announced
         && !order.force
-        && store::known(parts, at, order, asset, version).await?
+        && store::is_known(parts, at, order, asset, version).await?
     {
-        return Ok(End::Done);
+        return Ok(IngestOutcome::Done);
     }
     let Some(found) = at.iconik.asset(asset).await? else {
         tracing::info!(asset = %asset, "asset {asset} is gone");
-        return Ok(End::Done);
+        return Ok(IngestOutcome::Done);
     };
     let version = match found.active() {
         Ok(it) => it.clone(),
         Err(Unfit::NotMedia(why)) => {
             tracing::info!(asset = %asset, "asset {asset} is passed over: {why}");
-            return Ok(End::Done);
+            return Ok(IngestOutcome::Done);
         }
         Err(Unfit::Skip(why)) => {
-            let Some(version) = found.versions.last() else { return Ok(End::Done) };
+            let Some(version) = found.versions.last() else { return Ok(IngestOutcome::Done) };
             return skip(parts, at, order, &found, version, "application/octet-stream", why, now).await;
         }
     };
-    if store::known(parts, at, order, asset, version.id).await? {
+    if store::is_known(parts, at, order, asset, version.id).await? {
         if order.force {
-            again(parts, at, order, asset, version.id, now).await?;
+            reprocess_known(parts, at, order, asset, version.id, now).await?;
         }
-        return Ok(End::Done);
+        return Ok(IngestOutcome::Done);
     }
-    if !watched(at, &found).await? {
-        return Ok(End::Done);
+    if !is_watched(at, &found).await? {
+        return Ok(IngestOutcome::Done);
     }
     let files = at.iconik.files(asset).await?;
-    let original = match media_type(version.id, &files) {
+    let original = match original_media_type(version.id, &files) {
         Some(named) => Some(named),
-        None => at.iconik.original_type(asset).await?.map(|it| (it.clone(), of_type(&it))),
+        None => at.iconik.original_type(asset).await?.map(|it| (it.clone(), classify_type(&it))),
     };
-    let (kind, pictures) = original.unwrap_or((GENERIC.to_owned(), Pictures::Unknown));
+    let (kind, pictures) = original.unwrap_or((OCTET_STREAM.to_owned(), VisualContent::Unknown));
     let proxies = if needs_proxies(&kind, version.id, &files) { at.iconik.proxies(asset).await? } else { Vec::new() };
     if files.is_empty() && proxies.is_empty() {
-        return Ok(End::Wait); // nothing is known of it yet
+        return Ok(IngestOutcome::RetryLater); // nothing is known of it yet
     }
     let (processor, types) = (at.settings.processor, at.settings.media_types());
     let decision = decide(processor, &types, (&kind, pictures), version.id, &proxies, &files, order.attempt);
     let size = match decision {
-        Decision::Fetch(Media::Proxy(_, size) | Media::File(_, size)) => size,
-        Decision::Wait => return Ok(End::Wait),
+        Decision::Fetch(MediaSource::Proxy(_, size) | MediaSource::File(_, size)) => size,
+        Decision::Wait => return Ok(IngestOutcome::RetryLater),
         Decision::Skip(why) => return skip(parts, at, order, &found, &version, &kind, &why, now).await,
     };
-    if size > MAX_BYTES {
+    if size > MAX_OBJECT_BYTES {
         return skip(parts, at, order, &found, &version, &kind, "the media is too large", now).await;
     }
     store::store(parts, order, item(at, order, &found, &version, size, kind)).await?;
-    Ok(End::Done)
+    Ok(IngestOutcome::Done)
 }
 
 /// The media never came.
-pub(crate) async fn give_up(parts: &Parts, at: &At, order: &IngestOrder, now: OffsetDateTime) -> Result<(), Failure> {
+pub(crate) async fn fail(
+    parts: &Context,
+    at: &Session,
+    order: &IngestCommand,
+    now: OffsetDateTime,
+) -> Result<(), Failure> {
     let Ingest::Asset { asset, .. } = order.what else { return Ok(()) };
     let found = at.iconik.asset(asset).await?;
     let Some((found, version)) = found.and_then(|it| it.active().ok().cloned().map(|version| (it, version))) else {
         return Ok(());
     };
-    let mut failed = item(at, order, &found, &version, 0, GENERIC.to_owned());
-    failed.status = Status::Failed;
+    let mut failed = item(at, order, &found, &version, 0, OCTET_STREAM.to_owned());
+    failed.status = ItemStatus::Failed;
     failed.updated_at = domain::millis(now);
     failed.error = Some(Problem::new("no_media", "the asset has no closed file or proxy that can be fetched"));
     Ok(store::store(parts, order, failed).await?)
@@ -95,28 +100,28 @@ pub(crate) async fn give_up(parts: &Parts, at: &At, order: &IngestOrder, now: Of
 
 #[expect(clippy::too_many_arguments, reason = "an item that is not processed, with all that is known of it")]
 async fn skip(
-    parts: &Parts,
-    at: &At,
-    order: &IngestOrder,
+    parts: &Context,
+    at: &Session,
+    order: &IngestCommand,
     found: &Asset,
     version: &Version,
     kind: &str,
     why: &str,
     now: OffsetDateTime,
-) -> Result<End, Trouble> {
+) -> Result<IngestOutcome, IngestError> {
     let mut skipped = item(at, order, found, version, 0, kind.to_owned());
-    skipped.status = Status::Skipped;
+    skipped.status = ItemStatus::Skipped;
     skipped.updated_at = domain::millis(now);
     skipped.error = Some(Problem::new("not_wanted", why));
     store::store(parts, order, skipped).await?;
-    Ok(End::Done)
+    Ok(IngestOutcome::Done)
 }
 
-fn item(at: &At, order: &IngestOrder, found: &Asset, version: &Version, size: u64, media_type: String) -> Item {
-    let (asset, version, found_by) = (found.id.to_string(), version.id.to_string(), store::name(order));
+fn item(at: &Session, order: &IngestCommand, found: &Asset, version: &Version, size: u64, media_type: String) -> Item {
+    let (asset, version, found_by) = (found.id.to_string(), version.id.to_string(), store::command_key(order));
     let it = Found {
         app: order.app,
-        host: at.iconik.place(),
+        host: at.iconik.host_name(),
         asset: &asset,
         version: &version,
         title: &found.title,
@@ -124,26 +129,26 @@ fn item(at: &At, order: &IngestOrder, found: &Asset, version: &Version, size: u6
         media_type,
         processor: at.settings.processor,
         // a person who asks for it waits for it
-        priority: if order.force { at.settings.priority.max(URGENT) } else { at.settings.priority },
+        priority: if order.force { at.settings.priority.max(URGENT_PRIORITY) } else { at.settings.priority },
         found_by: &found_by,
     };
-    Item::of_asset(it, domain::from_millis(order.received_at))
+    Item::from_asset(it, domain::from_millis(order.received_at))
 }
 
 /// A person wants a known version processed again.
-async fn again(
-    parts: &Parts,
-    at: &At,
-    order: &IngestOrder,
+async fn reprocess_known(
+    parts: &Context,
+    at: &Session,
+    order: &IngestCommand,
     asset: Uuid,
     version: Uuid,
     now: OffsetDateTime,
-) -> Result<(), Trouble> {
-    let id = store::id(at, order, asset, version);
+) -> Result<(), IngestError> {
+    let id = store::item_id(at, order, asset, version);
     for _ in 0..3 {
         let Some(item) = parts.table.item(id).await? else { return Ok(()) };
         let Some(plan) = reprocess(now, &item) else { return Ok(()) };
-        if parts.table.commit(&plan, now).await? == Committed::Done {
+        if parts.table.commit(&plan, now).await? == CommitOutcome::Committed {
             return Ok(());
         }
     }
@@ -151,7 +156,7 @@ async fn again(
 }
 
 /// Whether the asset lies below a collection that is watched.
-async fn watched(at: &At, found: &Asset) -> Result<bool, Trouble> {
+async fn is_watched(at: &Session, found: &Asset) -> Result<bool, IngestError> {
     let watched = &at.settings.iconik_collections;
     let is = |it: &Uuid| watched.contains(&it.to_string());
     if watched.is_empty() || found.in_collections.iter().any(is) {

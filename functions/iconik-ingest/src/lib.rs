@@ -2,9 +2,9 @@
 
 mod asset;
 mod check;
-mod foreign;
+mod external_message;
+mod external_queue;
 mod handler;
-mod pull;
 mod store;
 mod walk;
 
@@ -16,17 +16,17 @@ pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let (table, allowed, meter) = (start.table(), start.allowed_networks(), start.meter());
     let secrets = start.secrets(&table);
-    let parts = handler::Parts {
+    let context = handler::Context {
         settings: entry::AppSettings::new(table.clone()),
         connections: iconik::Connections::new(table.clone(), secrets.clone(), allowed.clone(), meter.clone()),
         queue: start.queue("ICONIK_QUEUE"),
-        dead: start.queue("DEAD_LETTERS"),
-        wait: Duration::seconds(i64::from(start.number("WAIT_SECONDS"))),
+        dead_letters: start.queue("DEAD_LETTERS"),
+        first_wait: Duration::seconds(i64::from(start.number("WAIT_SECONDS"))),
         iconik_hosts: start.text("ICONIK_HOSTS"),
         table,
         secrets,
         allowed,
         meter,
     };
-    start.sqs(4, async |now, message| handler::handle(&parts, now, message).await).await
+    start.sqs(4, async |now, message| handler::handle(&context, now, message).await).await
 }

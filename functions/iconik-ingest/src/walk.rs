@@ -1,33 +1,33 @@
 //! Many assets: chosen ones, collections with all below them, searches. One page per order, the next is another order.
 
-use domain::notification::{News, Stream};
-use domain::order::{Ingest, IngestOrder};
-use iconik::asset::Contents;
+use domain::command::{Ingest, IngestCommand};
+use domain::notification::{NewNotification, Stream};
+use iconik::asset::CollectionPage;
 use serde_json::json;
 use time::Duration;
 use uuid::Uuid;
 
-use crate::handler::{At, Parts, Trouble};
+use crate::handler::{Context, IngestError, Session};
 
 /// Collections are followed so deep; one that contains itself is met only once on its way.
-const DEEPEST: usize = 20;
+const MAX_DEPTH: usize = 20;
 /// Iconik's lists end at this page (section 3.9).
-const LAST_PAGE: u32 = 10_000;
+const MAX_PAGE: u32 = 10_000;
 
 /// Carries out one step.
-pub(crate) async fn step(parts: &Parts, at: &At, order: &IngestOrder) -> Result<(), Trouble> {
+pub(crate) async fn step(parts: &Context, at: &Session, order: &IngestCommand) -> Result<(), IngestError> {
     let mut next: Vec<Ingest> = Vec::new();
     match &order.what {
-        Ingest::Assets { assets } => next.extend(assets.iter().map(|it| of(*it))),
+        Ingest::Assets { assets } => next.extend(assets.iter().map(|it| asset_command(*it))),
         Ingest::Collection { collection, page, above } => {
-            let Some(found) = at.iconik.contents(*collection, *page).await? else { return Ok(()) };
+            let Some(found) = at.iconik.collection_page(*collection, *page).await? else { return Ok(()) };
             let path: Vec<Uuid> = above.iter().copied().chain([*collection]).collect();
-            if path.len() < DEEPEST {
+            if path.len() < MAX_DEPTH {
                 let inner = found.collections.iter().filter(|it| !path.contains(it));
                 next.extend(inner.map(|it| Ingest::Collection { collection: *it, page: 1, above: path.clone() }));
             }
             let (collection, above) = (*collection, above.clone());
-            page_of(&found, *page, &mut next, |page| Ingest::Collection { collection, page, above });
+            add_page(&found, *page, &mut next, |page| Ingest::Collection { collection, page, above });
         }
         Ingest::SavedSearch { search, page } => {
             let Some(found) = at.iconik.saved_search(*search, *page).await? else { return Ok(()) };
@@ -38,47 +38,53 @@ pub(crate) async fn step(parts: &Parts, at: &At, order: &IngestOrder) -> Result<
                 above: path.clone(),
             }));
             let search = *search;
-            page_of(&found, *page, &mut next, |page| Ingest::SavedSearch { search, page });
+            add_page(&found, *page, &mut next, |page| Ingest::SavedSearch { search, page });
         }
         Ingest::Search { from, to, after, seen } => {
-            let found = at.iconik.found(*from, *to, &at.settings.iconik_collections, after.as_deref()).await?;
+            let found = at.iconik.search_created(*from, *to, &at.settings.iconik_collections, after.as_deref()).await?;
             let seen = seen + found.assets.len() as u64;
-            next.extend(found.assets.iter().map(|it| of(*it)));
+            next.extend(found.assets.iter().map(|it| asset_command(*it)));
             match found.after {
                 // a place that does not move would go round for ever
                 Some(it) if after.as_ref() != Some(&it) => {
                     next.push(Ingest::Search { from: *from, to: *to, after: Some(it), seen });
                 }
-                _ => tell(parts, order, *from, *to, seen).await?,
+                _ => publish_caught_up(parts, order, *from, *to, seen).await?,
             }
         }
         Ingest::Asset { .. } | Ingest::EndJob { .. } | Ingest::Check => {}
     }
-    let orders: Vec<(IngestOrder, Duration)> =
-        next.into_iter().map(|what| (IngestOrder { what, attempt: 0, ..order.clone() }, Duration::ZERO)).collect();
+    let orders: Vec<(IngestCommand, Duration)> =
+        next.into_iter().map(|what| (IngestCommand { what, attempt: 0, ..order.clone() }, Duration::ZERO)).collect();
     Ok(parts.queue.send_all(&orders).await?)
 }
 
-fn of(asset: Uuid) -> Ingest {
+fn asset_command(asset: Uuid) -> Ingest {
     Ingest::Asset { asset, version: None }
 }
 
 /// The assets of a page, and the order for the next: a list ends with an empty page, whatever it says of its length.
-fn page_of(found: &Contents, page: u32, next: &mut Vec<Ingest>, after: impl FnOnce(u32) -> Ingest) {
-    next.extend(found.assets.iter().map(|it| of(*it)));
-    if !found.empty && page < LAST_PAGE {
+fn add_page(found: &CollectionPage, page: u32, next: &mut Vec<Ingest>, after: impl FnOnce(u32) -> Ingest) {
+    next.extend(found.assets.iter().map(|it| asset_command(*it)));
+    if !found.empty && page < MAX_PAGE {
         next.push(after(page + 1));
     }
 }
 
-async fn tell(parts: &Parts, order: &IngestOrder, from: i64, to: i64, seen: u64) -> Result<(), Trouble> {
+async fn publish_caught_up(
+    parts: &Context,
+    order: &IngestCommand,
+    from: i64,
+    to: i64,
+    seen: u64,
+) -> Result<(), IngestError> {
     let time = |it: i64| domain::rfc3339(domain::from_millis(it));
     let data = json!({ "from": time(from), "to": time(to), "assets": seen });
     let write_id = format!("{}.caught-up.{from}.{to}.{}", order.app, order.received_at);
-    if parts.table.told_since(order.app, &Stream::App, order.received_at).await?.contains_key(&write_id) {
+    if parts.table.published_since(order.app, &Stream::App, order.received_at).await?.contains_key(&write_id) {
         return Ok(());
     }
-    let news = [News::new("iconik.caught-up", data)];
+    let news = [NewNotification::new("iconik.caught-up", data)];
     parts.table.append(order.app, &Stream::App, &news, &write_id, entry::clock::now()).await?;
     Ok(())
 }

@@ -2,14 +2,14 @@
 
 use axum::Json;
 use axum::extract::{Path, State as Shared};
-use domain::order::IngestOrder;
+use domain::command::IngestCommand;
 use entry::clock;
 use entry::http::{Problem, ProblemType};
 use iconik::payload::Action;
 use time::Duration;
 
-use crate::hook::{Authentic, same_domain};
-use crate::{Payload, State, Taken};
+use crate::secret::{Authenticated, same_domain};
+use crate::{Context, Payload, Taken};
 
 /// "Process this now", from Iconik's menus: assets, collections and saved searches, again if they are known. The action is
 /// `process`.
@@ -17,9 +17,9 @@ use crate::{Payload, State, Taken};
     params(("action" = String, Path), ("x-webhook-secret" = String, Header)), request_body = Object,
     responses((status = 200, body = Taken), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn take(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Path(name): Path<String>,
-    Authentic(hook): Authentic,
+    Authenticated(hook): Authenticated,
     Payload(body): Payload,
 ) -> Result<Json<Taken>, Problem> {
     if name != "process" {
@@ -29,8 +29,8 @@ pub(crate) async fn take(
     let action = Action::read(&body).ok_or_else(no_action)?;
     same_domain(&hook, &action.domain)?;
     let at = domain::millis(clock::now());
-    let order = |what| (IngestOrder { force: true, ..IngestOrder::new(hook.app, what, at) }, Duration::ZERO);
-    let orders: Vec<(IngestOrder, Duration)> = action.orders().into_iter().map(order).collect();
+    let order = |what| (IngestCommand { force: true, ..IngestCommand::new(hook.app, what, at) }, Duration::ZERO);
+    let orders: Vec<(IngestCommand, Duration)> = action.commands().into_iter().map(order).collect();
     if orders.is_empty() {
         return Ok(Taken::ignored("nothing is chosen"));
     }

@@ -2,7 +2,7 @@
 //! `docs-api` describes the routes.
 
 mod action;
-mod hook;
+mod secret;
 mod webhook;
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use entry::Queue;
-use entry::http::{Pages, Problem, ProblemType};
+use entry::http::{CorsPolicy, Problem, ProblemType};
 use serde::Serialize;
 use serde_json::Value;
 use table::Table;
@@ -21,14 +21,14 @@ use utoipa_axum::routes;
 
 /// What the endpoints work with.
 #[derive(Clone)]
-pub struct State {
-    hooks: Arc<hook::Hooks>,
+pub struct Context {
+    secrets: Arc<secret::WebhookSecrets>,
     queue: Queue,
 }
 
-impl State {
+impl Context {
     pub fn new(table: Table, queue: Queue) -> Self {
-        Self { hooks: Arc::new(hook::Hooks::new(table)), queue }
+        Self { secrets: Arc::new(secret::WebhookSecrets::new(table)), queue }
     }
 }
 
@@ -36,12 +36,12 @@ impl State {
 #[tokio::main(flavor = "current_thread")]
 pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
-    let state = State::new(start.table(), start.queue("ICONIK_QUEUE"));
-    start.http(router(state), Pages::Own).await
+    let state = Context::new(start.table(), start.queue("ICONIK_QUEUE"));
+    start.http(router(state), CorsPolicy::SameOrigin).await
 }
 
 /// The routes, to serve.
-fn router(state: State) -> axum::Router {
+fn router(state: Context) -> axum::Router {
     let (router, _) = routes().split_for_parts();
     router.with_state(state)
 }
@@ -56,7 +56,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     Description::openapi()
 }
 
-fn routes() -> OpenApiRouter<State> {
+fn routes() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(webhook::take)).routes(routes!(action::take)).routes(routes!(ready))
 }
 

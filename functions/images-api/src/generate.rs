@@ -1,25 +1,27 @@
 //! `POST /api/v1/Image/Generation/AdCreativesByKind`: a process, with one task per rendition.
 
+use adcreative_api::form::invalid_value;
+use adcreative_api::{ApiError, Caller, Envelope, Form};
 use aws_sdk_s3::primitives::ByteStream;
 use axum::Json;
 use axum::extract::State as Shared;
 use domain::ItemId;
-use domain::address::judge_new;
-use domain::content::{FIRST_BYTES, without_pictures};
-use domain::image::{Format, KINDS, OPEN, Process, Source, Task, render_kinds, upload_key};
-use domain::item::Status;
-use domain::masking::masked;
-use domain::notification::is_name;
+use domain::content_sniffing::{SNIFF_BYTES, sniff_non_visual};
+use domain::image::{
+    ImageSource, RENDER_KINDS, RenderProcess, RenderTask, RenditionFormat, TASK_OPEN, parse_render_kinds, upload_key,
+};
+use domain::item::ItemStatus;
+use domain::masking::mask_url;
+use domain::notification::is_valid_name;
+use domain::ssrf::check_new_url;
 use entry::clock;
 use entry::http::parse_number;
 use entry::secrets::process_url_field;
-use published::form::not_valid;
-use published::{Caller, Envelope, Form, Refusal};
 
-use crate::State;
-use crate::fields::Fields;
-use crate::forms::{PictureForm, UploadForm};
-use crate::look::ProcessOut;
+use crate::Context;
+use crate::form_data::FormData;
+use crate::form_schema::{PictureForm, UploadForm};
+use crate::processes::ProcessOut;
 
 /// Processes of one application that are under way at once.
 const MOST_OPEN: usize = 100;
@@ -34,115 +36,120 @@ const MOST_OPEN: usize = 100;
     request_body(content((UploadForm = "multipart/form-data"), (PictureForm = "application/x-www-form-urlencoded"), (PictureForm = "application/json"))),
     responses((status = 200, body = ProcessOut), (status = 400, body = Envelope), (status = 404, body = Envelope), (status = 409, body = Envelope)))]
 pub(crate) async fn generate(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     caller: Caller,
-    Fields { form, upload }: Fields,
-) -> Result<Json<ProcessOut>, Refusal> {
-    let channels = state.table.channels(caller.app).await.map_err(Refusal::internal)?;
+    FormData { form, upload }: FormData,
+) -> Result<Json<ProcessOut>, ApiError> {
+    let channels = state.table.channels(caller.app).await.map_err(ApiError::internal)?;
     if !channels.iter().any(|it| it.active) {
-        return Err(Refusal::NoneActive(caller.app));
+        return Err(ApiError::NoActiveChannels(caller.app));
     }
     let kinds = form.required("RenderKind")?;
-    let sum = parse_number::<u32>(kinds).map(|it| it.to_string()); // or names
-    let kinds = render_kinds(sum.as_deref().unwrap_or(kinds)).ok_or_else(|| not_valid("RenderKind", kinds))?;
+    let flags = parse_number::<u32>(kinds).map(|it| it.to_string()); // or names
+    let kinds =
+        parse_render_kinds(flags.as_deref().unwrap_or(kinds)).ok_or_else(|| invalid_value("RenderKind", kinds))?;
     let now = clock::now();
     let millis = u64::try_from(domain::millis(now)).unwrap_or_default();
     // they grow with time, so that the newest is found first
-    let id = || uuid::Builder::from_unix_timestamp_millis(millis, &clock::random()).into_uuid().to_string();
-    let process = id();
-    let source = source(&state, &caller, &form, upload.as_deref(), &process).await?;
+    let new_id = || uuid::Builder::from_unix_timestamp_millis(millis, &clock::random_bytes()).into_uuid().to_string();
+    let process = new_id();
+    let source = resolve_source(&state, &caller, &form, upload.as_deref(), &process).await?;
     let user = form.text("UserId").unwrap_or_default();
-    if !user.is_empty() && !is_name(user) {
-        return Err(not_valid("UserId", user));
+    if !user.is_empty() && !is_valid_name(user) {
+        return Err(invalid_value("UserId", user));
     }
     let headline = form.text("MainHeadline").map(str::to_owned);
     if headline.as_ref().is_some_and(|it| it.chars().count() > 300) {
         let why = "The field MainHeadline must be a string with a maximum length of 300.";
-        return Err(Refusal::Field("MainHeadline", why.to_owned()));
+        return Err(ApiError::InvalidField("MainHeadline", why.to_owned()));
     }
-    if let Some(letters) = headline.as_deref().and_then(render::undrawable) {
+    if let Some(letters) = headline.as_deref().and_then(render::missing_glyphs) {
         let why = format!("The field MainHeadline has letters that cannot be drawn: {letters}.");
-        return Err(Refusal::Field("MainHeadline", why));
+        return Err(ApiError::InvalidField("MainHeadline", why));
     }
-    let open = state.table.processes(caller.app).await.map_err(Refusal::internal)?;
+    let open = state.table.processes(caller.app).await.map_err(ApiError::internal)?;
     if open.iter().filter(|it| it.progress() < 100).count() >= MOST_OPEN {
-        return Err(Refusal::Conflict(format!("Application {} has {MOST_OPEN} processes under way.", caller.app)));
+        return Err(ApiError::Conflict(format!("Application {} has {MOST_OPEN} processes under way.", caller.app)));
     }
-    let task = |kind: u32| Task { id: id(), kind, state: OPEN, error: None, size: None };
-    let process = Process {
+    let task = |kind: u32| RenderTask { id: new_id(), kind, state: TASK_OPEN, error: None, size: None };
+    let process = RenderProcess {
         id: process,
         app: caller.app,
         user: user.to_owned(),
         operation: "ImageGeneration".to_owned(),
         source,
         headline,
-        colour: form.text("Color1Hex").map(|it| colour(it).ok_or_else(|| not_valid("Color1Hex", it))).transpose()?,
+        colour: form
+            .text("Color1Hex")
+            .map(|it| parse_colour(it).ok_or_else(|| invalid_value("Color1Hex", it)))
+            .transpose()?,
         subject: match form.text("Crop").map(str::to_ascii_lowercase).as_deref() {
             None | Some("subject") => true,
             Some("center" | "centre") => false,
-            Some(other) => return Err(not_valid("Crop", other)),
+            Some(other) => return Err(invalid_value("Crop", other)),
         },
-        format: if form.number("Format", 0, 0, 1)? == 0 { Format::Png } else { Format::Jpeg },
+        format: if form.number("Format", 0, 0, 1)? == 0 { RenditionFormat::Png } else { RenditionFormat::Jpeg },
         quality: form.number("Quality", 82, 1, 100)?,
-        tasks: KINDS.iter().filter(|it| kinds & it.1 != 0).map(|it| task(it.1)).collect(),
+        tasks: RENDER_KINDS.iter().filter(|it| kinds & it.1 != 0).map(|it| task(it.1)).collect(),
         created_at: now,
         revision: 0,
     };
     if let Some(bytes) = upload {
-        let put = state.s3.put_object().bucket(&state.results).key(upload_key(caller.app, &process.id));
-        put.body(ByteStream::from(bytes)).send().await.map_err(Refusal::internal)?;
+        let put = state.s3.put_object().bucket(&state.results_bucket).key(upload_key(caller.app, &process.id));
+        put.body(ByteStream::from(bytes)).send().await.map_err(ApiError::internal)?;
     }
     // from here on it is done, whatever dies: its row is the order
-    state.table.put_process(&process).await.map_err(Refusal::internal)?;
+    state.table.put_process(&process).await.map_err(ApiError::internal)?;
     tracing::info!(process.id = %process.id, "process {} has {} tasks", process.id, process.tasks.len());
     Ok(Json(ProcessOut::new(&process)))
 }
 
 /// Exactly one source, checked as far as it can be now.
-async fn source(
-    state: &State,
+async fn resolve_source(
+    state: &Context,
     caller: &Caller,
     form: &Form,
     upload: Option<&[u8]>,
     process: &str,
-) -> Result<Source, Refusal> {
+) -> Result<ImageSource, ApiError> {
     let (url, item) = (form.text("ProductImageUrl"), form.text("ItemId"));
     match (upload, url, item) {
         // what nobody knows the decoders decide on, in the background
-        (Some(bytes), None, None) => match without_pictures(&bytes[..bytes.len().min(FIRST_BYTES)]) {
-            None if !bytes.is_empty() && !infer::is_video(bytes) => Ok(Source::Upload),
-            _ => Err(Refusal::Field("UploadedImage", "The UploadedImage is no picture.".to_owned())),
+        (Some(bytes), None, None) => match sniff_non_visual(&bytes[..bytes.len().min(SNIFF_BYTES)]) {
+            None if !bytes.is_empty() && !infer::is_video(bytes) => Ok(ImageSource::Upload),
+            _ => Err(ApiError::InvalidField("UploadedImage", "The UploadedImage is no picture.".to_owned())),
         },
         (None, Some(url), None) => {
-            let refused = |why| Refusal::Field("ProductImageUrl", format!("The ProductImageUrl is refused: {why}."));
-            let whole = judge_new(url, &state.allowed).map_err(refused)?.to_string();
-            let url = masked(&whole);
+            let refused =
+                |why| ApiError::InvalidField("ProductImageUrl", format!("The ProductImageUrl is refused: {why}."));
+            let whole = check_new_url(url, &state.allowed_networks).map_err(refused)?.to_string();
+            let url = mask_url(&whole);
             if url == whole {
-                return Ok(Source::Url { url, sealed: None });
+                return Ok(ImageSource::Url { url, sealed: None });
             }
             let sealed = state.secrets.seal(caller.app, &process_url_field(process), whole.as_bytes()).await;
-            Ok(Source::Url { url, sealed: Some(sealed.map_err(Refusal::internal)?) })
+            Ok(ImageSource::Url { url, sealed: Some(sealed.map_err(ApiError::internal)?) })
         }
         (None, None, Some(text)) => {
-            let id: ItemId = text.parse().map_err(|_| not_valid("ItemId", text))?;
-            let found = state.table.item(id).await.map_err(Refusal::internal)?;
-            let ours = found.filter(|it| it.app == caller.app && it.status != Status::Skipped);
-            ours.map(|it| Source::Item { item: it.id })
-                .ok_or_else(|| Refusal::NotThere(format!("Item {id} not found for Application {}.", caller.app)))
+            let id: ItemId = text.parse().map_err(|_| invalid_value("ItemId", text))?;
+            let found = state.table.item(id).await.map_err(ApiError::internal)?;
+            let own = found.filter(|it| it.app == caller.app && it.status != ItemStatus::Skipped);
+            own.map(|it| ImageSource::Item { item: it.id })
+                .ok_or_else(|| ApiError::NotFound(format!("Item {id} not found for Application {}.", caller.app)))
         }
         (None, None, None) => {
             let why = "One of UploadedImage, ProductImageUrl and ItemId is required.";
-            Err(Refusal::Field("UploadedImage", why.to_owned()))
+            Err(ApiError::InvalidField("UploadedImage", why.to_owned()))
         }
         _ => {
             let why = "Send one of UploadedImage, ProductImageUrl and ItemId, not several.";
-            Err(Refusal::Field("UploadedImage", why.to_owned()))
+            Err(ApiError::InvalidField("UploadedImage", why.to_owned()))
         }
     }
 }
 
 /// `#RRGGBB`, with or without its sign.
-fn colour(text: &str) -> Option<[u8; 3]> {
+fn parse_colour(text: &str) -> Option<[u8; 3]> {
     let digits = text.trim_start_matches('#');
     if !digits.bytes().all(|it| it.is_ascii_hexdigit()) {
         return None;
@@ -158,9 +165,9 @@ mod tests {
 
     #[test]
     fn colours_are_six_digits() {
-        assert_eq!((colour("#FFD600"), colour("10a0ff")), (Some([255, 214, 0]), Some([16, 160, 255])));
+        assert_eq!((parse_colour("#FFD600"), parse_colour("10a0ff")), (Some([255, 214, 0]), Some([16, 160, 255])));
         for bad in ["", "#fff", "red", "#12345g", "+12345"] {
-            assert_eq!(colour(bad), None, "{bad}");
+            assert_eq!(parse_colour(bad), None, "{bad}");
         }
     }
 }

@@ -1,39 +1,39 @@
 //! `images-api`: image tasks over HTTP: asked for, looked at, and their pictures. `docs-api` describes the routes.
 
-mod fields;
-mod forms;
+mod form_data;
+mod form_schema;
 mod generate;
-mod look;
+mod processes;
 
 use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, FromRef};
-use domain::address::Allowed;
 use domain::application::Scope;
+use domain::ssrf::AllowedNetworks;
 use entry::Secrets;
-use entry::http::{Callers, Pages};
+use entry::http::{Authenticator, CorsPolicy};
 use table::Table;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// A request at most: API Gateway and Lambda take 6 MB, in which an upload stands in base64.
-const MOST_BYTES: usize = 6 << 20;
+const MAX_BODY_BYTES: usize = 6 << 20;
 
 /// What the endpoints work with.
 #[derive(Clone)]
-pub struct State {
+pub struct Context {
     pub table: Table,
-    pub callers: Callers,
+    pub callers: Authenticator,
     pub secrets: Arc<Secrets>,
     pub s3: aws_sdk_s3::Client,
     /// The bucket of results.
-    pub results: String,
-    pub allowed: Allowed,
+    pub results_bucket: String,
+    pub allowed_networks: AllowedNetworks,
 }
 
-impl FromRef<State> for Callers {
-    fn from_ref(state: &State) -> Self {
+impl FromRef<Context> for Authenticator {
+    fn from_ref(state: &Context) -> Self {
         state.callers.clone()
     }
 }
@@ -43,23 +43,29 @@ impl FromRef<State> for Callers {
 pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let (table, seal) = (start.table(), Arc::new(start.seal()));
-    let allowed = start.allowed_networks();
-    let callers = Callers::new(table.clone(), seal.clone(), &allowed, Scope::Images);
+    let allowed_networks = start.allowed_networks();
+    let callers = Authenticator::new(table.clone(), seal.clone(), &allowed_networks, Scope::Images);
     let secrets = Arc::new(Secrets::new(table.clone(), seal));
-    let pages = Pages::Listed(start.listed(&table));
-    let state = State { callers, secrets, s3: start.s3(), results: start.text("RESULTS"), allowed, table };
+    let pages = CorsPolicy::AllowedOrigins(start.allowed_origins(&table));
+    let state =
+        Context { callers, secrets, s3: start.s3(), results_bucket: start.text("RESULTS"), allowed_networks, table };
     start.http(router(state), pages).await
 }
 
 /// The routes, to serve.
-fn router(state: State) -> axum::Router {
+fn router(state: Context) -> axum::Router {
     let (router, _) = routes().split_for_parts();
-    router.layer(DefaultBodyLimit::max(MOST_BYTES)).with_state(state)
+    router.layer(DefaultBodyLimit::max(MAX_BODY_BYTES)).with_state(state)
 }
 
 /// The routes, to describe: without the handlers, so that whoever describes them does not carry them.
 #[derive(OpenApi)]
-#[openapi(paths(generate::generate, look::of_user, look::all, look::download))]
+#[openapi(paths(
+    generate::generate,
+    processes::check_user_progress,
+    processes::check_application_progress,
+    processes::download
+))]
 struct Description;
 
 /// The description of the routes.
@@ -67,12 +73,12 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     Description::openapi()
 }
 
-fn routes() -> OpenApiRouter<State> {
+fn routes() -> OpenApiRouter<Context> {
     OpenApiRouter::new()
         .routes(routes!(generate::generate))
-        .routes(routes!(look::of_user))
-        .routes(routes!(look::all))
-        .routes(routes!(look::download))
+        .routes(routes!(processes::check_user_progress))
+        .routes(routes!(processes::check_application_progress))
+        .routes(routes!(processes::download))
 }
 
 #[cfg(test)]

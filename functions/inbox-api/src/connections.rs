@@ -8,21 +8,21 @@ use domain::AppId;
 use domain::notification::Stream;
 use domain::socket::{Connection, Protocol};
 use entry::clock;
-use entry::http::caller::Caller;
-use entry::http::{Body, Problem, ProblemType};
+use entry::http::auth::Caller;
+use entry::http::{JsonBody, Problem, ProblemType};
+use inbox::connection_sender::SendOutcome;
 use inbox::frame::Frame;
-use inbox::sending::Sent;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use table::TableError;
 use utoipa::ToSchema;
 
-use crate::{State, group, stream};
+use crate::{Context, group_stream, user_stream};
 
 /// Connections of a channel that are read at once.
-const PAGE: i32 = 500;
+const PAGE_SIZE: i32 = 500;
 /// The longest word to a connection, in bytes of JSON: a message has at most 128 KB (AWS, 1.4).
-const MOST: usize = 120_000;
+const MAX_MESSAGE: usize = 120_000;
 
 /// An open connection.
 #[derive(Serialize, ToSchema)]
@@ -59,44 +59,44 @@ pub(crate) struct Word {
 #[utoipa::path(get, path = "/api/v1/Inbox/{user}/Connections", tag = "Sockets", security(("keys" = [])), params(("user" = String, Path)),
     responses((status = 200, body = Vec<ConnectionOut>)))]
 pub(crate) async fn of_user(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Caller(app): Caller,
     Path(user): Path<String>,
 ) -> Result<Json<Vec<ConnectionOut>>, Problem> {
-    list(&state, app, &stream(&user)?).await
+    list(&state, app, &user_stream(&user)?).await
 }
 
 /// A group's open connections, at most 500.
 #[utoipa::path(get, path = "/api/v1/Groups/{group}/Connections", tag = "Sockets", security(("keys" = [])), params(("group" = String, Path)),
     responses((status = 200, body = Vec<ConnectionOut>)))]
 pub(crate) async fn of_group(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Caller(app): Caller,
     Path(name): Path<String>,
 ) -> Result<Json<Vec<ConnectionOut>>, Problem> {
-    list(&state, app, &group(&name)?).await
+    list(&state, app, &group_stream(&name)?).await
 }
 
 /// Closes a user's connections; whoever's token is still good may come back.
 #[utoipa::path(delete, path = "/api/v1/Inbox/{user}/Connections", tag = "Sockets", security(("keys" = [])), params(("user" = String, Path)),
     responses((status = 204)))]
 pub(crate) async fn close_user(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Caller(app): Caller,
     Path(user): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    close_all(&state, app, &stream(&user)?).await
+    close_all(&state, app, &user_stream(&user)?).await
 }
 
 /// Closes a group's connections.
 #[utoipa::path(delete, path = "/api/v1/Groups/{group}/Connections", tag = "Sockets", security(("keys" = [])), params(("group" = String, Path)),
     responses((status = 204)))]
 pub(crate) async fn close_group(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Caller(app): Caller,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    close_all(&state, app, &group(&name)?).await
+    close_all(&state, app, &group_stream(&name)?).await
 }
 
 /// One connection, if it is open.
@@ -104,11 +104,11 @@ pub(crate) async fn close_group(
     params(("user" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = ConnectionOut), (status = 404, body = Problem)))]
 pub(crate) async fn get(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Caller(app): Caller,
     Path((user, id)): Path<(String, String)>,
 ) -> Result<Json<ConnectionOut>, Problem> {
-    Ok(Json(one(&state, app, Some(&user), &id).await?.into()))
+    Ok(Json(find_connection(&state, app, Some(&user), &id).await?.into()))
 }
 
 /// Closes a connection.
@@ -116,12 +116,12 @@ pub(crate) async fn get(
     params(("user" = String, Path), ("id" = String, Path)),
     responses((status = 204), (status = 404, body = Problem)))]
 pub(crate) async fn close(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Caller(app): Caller,
     Path((user, id)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    let connection = one(&state, app, Some(&user), &id).await?;
-    shut(&state, &connection).await?;
+    let connection = find_connection(&state, app, Some(&user), &id).await?;
+    close_connection(&state, &connection).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -130,12 +130,12 @@ pub(crate) async fn close(
     params(("user" = String, Path), ("id" = String, Path)), request_body = Word,
     responses((status = 202), (status = 404, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(crate) async fn say(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Caller(app): Caller,
     Path((user, id)): Path<(String, String)>,
-    Body(it): Body<Word>,
+    JsonBody(it): JsonBody<Word>,
 ) -> Result<StatusCode, Problem> {
-    let connection = one(&state, app, Some(&user), &id).await?;
+    let connection = find_connection(&state, app, Some(&user), &id).await?;
     if !(1..=100).contains(&it.target.chars().count()) {
         return Err(Problem::invalid("target", "1 to 100 characters"));
     }
@@ -143,16 +143,16 @@ pub(crate) async fn say(
     let Some(text) = texts.first() else {
         return Err(Problem::invalid("target", "this connection's protocol knows notifications alone"));
     };
-    if text.len() > MOST {
-        return Err(Problem::invalid("arguments", format!("at most {MOST} bytes")));
+    if text.len() > MAX_MESSAGE {
+        return Err(Problem::invalid("arguments", format!("at most {MAX_MESSAGE} bytes")));
     }
-    match state.lines.tell(&connection.receiver(), &texts, &clock::word(20), clock::now()).await? {
-        Sent::Done => Ok(StatusCode::ACCEPTED),
-        Sent::Gone => {
-            state.lines.forget(&connection).await?;
-            Err(missing())
+    match state.sender.tell(&connection.subscriber(), &texts, &clock::random_alphanumeric(20), clock::now()).await? {
+        SendOutcome::Accepted => Ok(StatusCode::ACCEPTED),
+        SendOutcome::Gone => {
+            state.sender.unregister(&connection).await?;
+            Err(no_such_connection())
         }
-        Sent::Busy(why) => {
+        SendOutcome::Busy(why) => {
             tracing::info!("a word to a connection was not taken: {why}");
             Err(Problem::new(ProblemType::SlowConnection, "the connection is slow; try again"))
         }
@@ -160,54 +160,63 @@ pub(crate) async fn say(
 }
 
 /// Ids of connections are sixteen letters (API Gateway); what is much longer is none, and too long for a key.
-const MOST_ID: usize = 128;
+const MAX_ID: usize = 128;
 
-fn missing() -> Problem {
+fn no_such_connection() -> Problem {
     Problem::new(ProblemType::NoSuchConnection, "there is no open connection of that id")
 }
 
 /// A connection of the application, and of the user if one is named.
-pub(crate) async fn one(state: &State, app: AppId, user: Option<&str>, id: &str) -> Result<Connection, Problem> {
-    if id.len() > MOST_ID {
-        return Err(missing());
+pub(crate) async fn find_connection(
+    state: &Context,
+    app: AppId,
+    user: Option<&str>,
+    id: &str,
+) -> Result<Connection, Problem> {
+    if id.len() > MAX_ID {
+        return Err(no_such_connection());
     }
     let found = state.table.connection(id).await?;
     let own = |it: &Connection| it.member.app == app && user.is_none_or(|user| user == it.member.user);
-    found.filter(own).ok_or_else(missing)
+    found.filter(own).ok_or_else(no_such_connection)
 }
 
 /// The connections that receive on a channel.
-pub(crate) async fn open(state: &State, app: AppId, channel: &Stream) -> Result<Vec<Connection>, TableError> {
+pub(crate) async fn open_connections(
+    state: &Context,
+    app: AppId,
+    channel: &Stream,
+) -> Result<Vec<Connection>, TableError> {
     let mut found = Vec::new();
-    for it in state.table.receivers(app, &channel.to_string(), None, PAGE).await? {
+    for it in state.table.receivers(app, &channel.to_string(), None, PAGE_SIZE).await? {
         // (a SignalR connection between two sockets has none of its own)
         found.extend(state.table.connection(&it.connection).await?);
     }
     Ok(found)
 }
 
-async fn list(state: &State, app: AppId, channel: &Stream) -> Result<Json<Vec<ConnectionOut>>, Problem> {
-    Ok(Json(open(state, app, channel).await?.into_iter().map(ConnectionOut::from).collect()))
+async fn list(state: &Context, app: AppId, channel: &Stream) -> Result<Json<Vec<ConnectionOut>>, Problem> {
+    Ok(Json(open_connections(state, app, channel).await?.into_iter().map(ConnectionOut::from).collect()))
 }
 
-async fn close_all(state: &State, app: AppId, channel: &Stream) -> Result<StatusCode, Problem> {
+async fn close_all(state: &Context, app: AppId, channel: &Stream) -> Result<StatusCode, Problem> {
     loop {
-        let receivers = state.table.receivers(app, &channel.to_string(), None, PAGE).await?;
+        let receivers = state.table.receivers(app, &channel.to_string(), None, PAGE_SIZE).await?;
         for it in &receivers {
-            match state.lines.connection_of(it).await? {
-                Some(connection) => shut(state, &connection).await?,
-                None => state.table.drop_receiver(app, &channel.to_string(), it.key()).await?,
+            match state.sender.connection_of(it).await? {
+                Some(connection) => close_connection(state, &connection).await?,
+                None => state.table.delete_subscriber(app, &channel.to_string(), it.key()).await?,
             }
         }
-        if receivers.len() < PAGE as usize {
+        if receivers.len() < PAGE_SIZE as usize {
             return Ok(StatusCode::NO_CONTENT);
         }
     }
 }
 
 /// Closes a connection for good: a SignalR one cannot be taken up again.
-async fn shut(state: &State, it: &Connection) -> Result<(), TableError> {
-    state.lines.forget(it).await?;
-    state.lines.posts.close(&it.id).await;
+async fn close_connection(state: &Context, it: &Connection) -> Result<(), TableError> {
+    state.sender.unregister(it).await?;
+    state.sender.management.close(&it.id).await;
     Ok(())
 }

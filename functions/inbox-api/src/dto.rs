@@ -1,7 +1,7 @@
 //! What goes over the wire.
 
-use domain::inbox::is_change;
-use domain::notification::{News, NotificationId, Place, Stream};
+use domain::inbox::is_change_type;
+use domain::notification::{NewNotification, NotificationId, Position, Stream};
 use domain::{AppId, rfc3339};
 use entry::http::Problem;
 use inbox::Cursor;
@@ -12,7 +12,7 @@ use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
 /// The largest `data` of a notification, in bytes of JSON.
-const MOST_DATA: usize = 32 * 1024;
+const MAX_DATA: usize = 32 * 1024;
 
 /// A notification to send.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -69,17 +69,17 @@ pub(crate) struct Link {
 
 impl NotificationIn {
     /// A notification of the seed's: title, description and identifier.
-    pub(crate) fn plain(title: String, description: String, identifier: String) -> Self {
+    pub(crate) fn from_legacy(title: String, description: String, identifier: String) -> Self {
         let (kind, data, links, priority, expires_at, collapse_key) = Default::default();
         Self { kind, title, description, identifier, data, links, priority, expires_at, collapse_key }
     }
 
-    pub(crate) fn names_type(&self) -> bool {
+    pub(crate) fn has_type(&self) -> bool {
         self.kind.is_some()
     }
 
     /// What only an inbox can do: the sockets of a group have no lists and counts to take it from.
-    pub(crate) fn for_inboxes(&self) -> bool {
+    pub(crate) fn is_inbox_only(&self) -> bool {
         self.expires_at.is_some() || self.collapse_key.is_some()
     }
 
@@ -93,12 +93,12 @@ impl NotificationIn {
     }
 
     /// What is told.
-    pub(crate) fn news(&self, now: OffsetDateTime) -> Result<News, Problem> {
+    pub(crate) fn to_new_notification(&self, now: OffsetDateTime) -> Result<NewNotification, Problem> {
         let kind = self.kind();
-        if !is_type(kind) {
+        if !is_type_name(kind) {
             return Err(Problem::invalid("type", "dotted words of letters, digits, underlines and hyphens"));
         }
-        if is_change(kind) {
+        if is_change_type(kind) {
             return Err(Problem::invalid("type", "this type tells of changes, which have routes of their own"));
         }
         for (field, text, least, most) in [
@@ -122,7 +122,7 @@ impl NotificationIn {
         }
         let mut data = json!({ "title": self.title, "description": self.description, "identifier": self.identifier });
         if let Some(more) = &self.data {
-            if !more.is_object() || more.to_string().len() > MOST_DATA {
+            if !more.is_object() || more.to_string().len() > MAX_DATA {
                 return Err(Problem::invalid("data", "an object of at most 32 KB"));
             }
             data["data"] = more.clone();
@@ -146,20 +146,20 @@ impl NotificationIn {
             }
             data["collapseKey"] = json!(key);
         }
-        Ok(News::new(kind, data))
+        Ok(NewNotification::new(kind, data))
     }
 }
 
 /// Whether a text names a type: dotted words.
-pub(crate) fn is_type(kind: &str) -> bool {
+pub(crate) fn is_type_name(kind: &str) -> bool {
     let word =
         |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-'));
     kind.len() <= 100 && kind.split('.').all(word)
 }
 
 /// Reads a cursor that a field holds.
-pub(crate) fn place(field: &str, token: &str, app: AppId, stream: &Stream) -> Result<Place, Problem> {
-    Cursor::read(token, app, stream).map_err(|it| Problem::invalid(field, it.to_string()))
+pub(crate) fn read_position(field: &str, token: &str, app: AppId, stream: &Stream) -> Result<Position, Problem> {
+    Cursor::decode(token, app, stream).map_err(|it| Problem::invalid(field, it.to_string()))
 }
 
 /// Where a write went.
@@ -180,25 +180,25 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    pub(crate) fn done(app: AppId, stream: &Stream, place: Place) -> Self {
+    pub(crate) fn stored(app: AppId, stream: &Stream, place: Position) -> Self {
         let id = NotificationId { stream: stream.clone(), epoch: place.epoch, sequence: place.sequence };
         let user = if let Stream::User(it) = stream { Some(it.clone()) } else { None };
         Self {
             status: 201,
             id: Some(id.to_string()),
             sequence: Some(place.sequence),
-            cursor: Some(Cursor::at(app, stream, place)),
+            cursor: Some(Cursor::encode(app, stream, place)),
             user,
             error: None,
         }
     }
 
     /// The user wants none of this type.
-    pub(crate) fn unwanted(user: &str) -> Self {
+    pub(crate) fn suppressed(user: &str) -> Self {
         Self { status: 200, id: None, sequence: None, cursor: None, user: Some(user.to_owned()), error: None }
     }
 
-    pub(crate) fn refused(user: &str, why: &Problem) -> Self {
+    pub(crate) fn rejected(user: &str, why: &Problem) -> Self {
         let error = Some(why.detail.clone());
         Self { status: why.status, id: None, sequence: None, cursor: None, user: Some(user.to_owned()), error }
     }

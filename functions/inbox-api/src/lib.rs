@@ -3,30 +3,30 @@
 mod connections;
 mod dto;
 mod groups;
+mod idempotency;
+mod inbox_caller;
+mod legacy;
 mod list;
-mod marks;
 mod negotiate;
-mod once;
-mod passes;
 mod preferences;
-mod reader;
+mod read_state;
 mod revise;
 mod schema;
-mod schema_bounds;
-mod schema_time;
-mod schema_work;
-mod seed;
+mod schema_cost;
+mod schema_limits;
+mod schema_quota;
 mod send;
+mod tokens;
 mod types;
 
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use channels::socket::Posts;
+use channels::management::ManagementClient;
 use domain::application::Scope;
-use domain::notification::{NAME_RULE, Stream, is_name};
-use entry::http::{Callers, Pages, Problem, ProblemType};
-use inbox::sending::Lines;
+use domain::notification::{NAME_RULE, Stream, is_valid_name};
+use entry::http::{Authenticator, CorsPolicy, Problem, ProblemType};
+use inbox::connection_sender::ConnectionSender;
 use table::Table;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -34,57 +34,65 @@ use utoipa_axum::routes;
 
 /// What the endpoints work with.
 #[derive(Clone)]
-pub struct State {
+pub struct Context {
     pub table: Table,
-    pub callers: Callers,
+    pub callers: Authenticator,
     /// Whether the seed's routes need no credentials (`INBOX_AUTH=open`).
     pub open: bool,
-    pub types: Types,
+    pub type_schemas: TypeSchemas,
     /// Sends to sockets.
-    pub lines: Lines,
+    pub sender: ConnectionSender,
 }
 
-pub use types::Types;
+pub use types::TypeSchemas;
 
-impl FromRef<State> for Callers {
-    fn from_ref(state: &State) -> Self {
+impl FromRef<Context> for Authenticator {
+    fn from_ref(state: &Context) -> Self {
         state.callers.clone()
     }
 }
 
 /// The stream of the user that a path names.
-pub(crate) fn stream(user: &str) -> Result<Stream, Problem> {
-    if is_name(user) { Ok(Stream::User(user.to_owned())) } else { Err(Problem::invalid("user", NAME_RULE)) }
+pub(crate) fn user_stream(user: &str) -> Result<Stream, Problem> {
+    if is_valid_name(user) { Ok(Stream::User(user.to_owned())) } else { Err(Problem::invalid("user", NAME_RULE)) }
 }
 
 /// The stream of the group that a path names.
-pub(crate) fn group(name: &str) -> Result<Stream, Problem> {
-    if is_name(name) { Ok(Stream::Group(name.to_owned())) } else { Err(Problem::invalid("group", NAME_RULE)) }
+pub(crate) fn group_stream(name: &str) -> Result<Stream, Problem> {
+    if is_valid_name(name) { Ok(Stream::Group(name.to_owned())) } else { Err(Problem::invalid("group", NAME_RULE)) }
 }
 
-pub(crate) fn busy() -> Problem {
+pub(crate) fn inbox_busy() -> Problem {
     Problem::new(ProblemType::Busy, "the inbox is changing; try again")
 }
 
 /// Runs the function until Lambda ends it.
 pub fn run() -> Result<(), entry::Error> {
     // as `#[tokio::main(flavor = "current_thread")]`, which cannot say how large the stacks of other threads are
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().thread_stack_size(types::STACK).build()?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().thread_stack_size(types::STACK_BYTES).build()?;
     runtime.block_on(serve())
 }
 
 async fn serve() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
-    let (table, seal, posts) = (start.table(), Arc::new(start.seal()), Posts::new(start.sockets()));
-    let callers = Callers::new(table.clone(), seal, &start.allowed_networks(), Scope::Inbox);
-    let (open, types) = (start.text("INBOX_AUTH") == "open", Types::default());
-    let pages = Pages::Listed(start.listed(&table));
-    let state = State { callers, open, lines: Lines { table: table.clone(), posts }, table, types };
+    let (table, seal, posts) =
+        (start.table(), Arc::new(start.seal()), ManagementClient::new(start.management_client()));
+    let callers = Authenticator::new(table.clone(), seal, &start.allowed_networks(), Scope::Inbox);
+    let (open, types) = (start.text("INBOX_AUTH") == "open", TypeSchemas::default());
+    let pages = CorsPolicy::AllowedOrigins(start.allowed_origins(&table));
+    let state = Context {
+        callers,
+        open,
+        sender: ConnectionSender { table: table.clone(), management: posts },
+        table,
+        type_schemas: types,
+    };
     start.http(router(state), pages).await
 }
 
 /// The routes, to serve.
-fn router(state: State) -> axum::Router {
+fn router(state: Context) -> axum::Router {
     let (router, _) = routes().split_for_parts();
     router.with_state(state)
 }
@@ -108,8 +116,8 @@ fn router(state: State) -> axum::Router {
     types::list,
     types::put,
     types::delete,
-    passes::ticket,
-    passes::token,
+    tokens::ticket,
+    tokens::token,
     negotiate::negotiate,
     connections::of_user,
     connections::of_group,
@@ -124,11 +132,11 @@ fn router(state: State) -> axum::Router {
     groups::leave_user,
     list::get,
     list::counts,
-    marks::mark,
-    seed::create,
-    seed::everything,
-    seed::of_user,
-    seed::read
+    read_state::mark,
+    legacy::create,
+    legacy::everything,
+    legacy::of_user,
+    legacy::read
 ))]
 struct Description;
 
@@ -137,7 +145,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     Description::openapi()
 }
 
-fn routes() -> OpenApiRouter<State> {
+fn routes() -> OpenApiRouter<Context> {
     OpenApiRouter::new()
         .routes(routes!(send::to_user, list::list))
         .routes(routes!(send::to_many))
@@ -145,8 +153,8 @@ fn routes() -> OpenApiRouter<State> {
         .routes(routes!(send::to_everyone, list::of_everyone))
         .routes(routes!(list::get_of_group))
         .routes(routes!(list::get_of_everyone))
-        .routes(routes!(passes::ticket))
-        .routes(routes!(passes::token))
+        .routes(routes!(tokens::ticket))
+        .routes(routes!(tokens::token))
         .routes(routes!(negotiate::negotiate))
         .routes(routes!(connections::of_user, connections::close_user))
         .routes(routes!(connections::get, connections::close))
@@ -159,9 +167,9 @@ fn routes() -> OpenApiRouter<State> {
         .routes(routes!(types::list))
         .routes(routes!(types::put, types::delete))
         .routes(routes!(list::counts))
-        .routes(routes!(marks::mark))
-        .routes(routes!(seed::create, seed::everything))
-        .routes(routes!(seed::of_user, seed::read))
+        .routes(routes!(read_state::mark))
+        .routes(routes!(legacy::create, legacy::everything))
+        .routes(routes!(legacy::of_user, legacy::read))
 }
 
 #[cfg(test)]

@@ -6,14 +6,14 @@ use axum::http::HeaderMap;
 use domain::AppId;
 use domain::id::sha256_hex;
 use domain::millis;
-use domain::notification::{NAME_RULE, is_name};
-use domain::socket::{Hub, Member};
+use domain::notification::{NAME_RULE, is_valid_name};
+use domain::socket::{ConnectionUser, HubConnection};
 use entry::clock;
-use entry::http::{Parameters, Problem, refused};
+use entry::http::{Problem, QueryParams, auth_problem};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{State, reader};
+use crate::{Context, inbox_caller};
 
 /// What a client asks for.
 #[derive(Deserialize, IntoParams)]
@@ -53,27 +53,27 @@ pub(crate) struct Transport {
 #[utoipa::path(post, path = "/hubs/notifications/negotiate", tag = "Sockets", security(("keys" = []), ("user" = [])), params(Ask),
     responses((status = 200, body = Negotiated), (status = 401, body = Problem)))]
 pub(crate) async fn negotiate(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     headers: HeaderMap,
-    ask: Result<Parameters<Ask>, Problem>,
+    ask: Result<QueryParams<Ask>, Problem>,
 ) -> Result<Json<Negotiated>, Problem> {
-    let caller = caller(&state, &headers).await?;
-    let Parameters(ask) = ask?;
+    let caller = authenticate(&state, &headers).await?;
+    let QueryParams(ask) = ask?;
     let now = clock::now();
     let member = match caller {
-        Caller::User(member) => member,
-        Caller::Application(app) => {
-            let user = ask.user.filter(|it| is_name(it)).ok_or_else(|| Problem::invalid("user", NAME_RULE))?;
-            Member { app, user, groups: Vec::new() }
+        NegotiateCaller::User(member) => member,
+        NegotiateCaller::Application(app) => {
+            let user = ask.user.filter(|it| is_valid_name(it)).ok_or_else(|| Problem::invalid("user", NAME_RULE))?;
+            ConnectionUser { app, user, groups: Vec::new() }
         }
     };
     let stateful = ask.use_stateful_reconnect && ask.negotiate_version > 0;
-    let token = clock::word(43); // 256 bits; whoever has it has the connection
-    let hub = Hub::new(member, stateful, millis(now));
-    state.table.put_new_hub(&sha256_hex(token.as_bytes()), &hub).await?;
+    let token = clock::random_alphanumeric(43); // 256 bits; whoever has it has the connection
+    let hub = HubConnection::new(member, stateful, millis(now));
+    state.table.create_hub_connection(&sha256_hex(token.as_bytes()), &hub).await?;
     let (connection_id, connection_token) = match ask.negotiate_version {
         0 => (token, None), // there the id is what the socket is opened with
-        _ => (clock::word(22), Some(token)),
+        _ => (clock::random_alphanumeric(22), Some(token)),
     };
     let available_transports = vec![Transport { transport: "WebSockets", transfer_formats: vec!["Text"] }];
     Ok(Json(Negotiated {
@@ -86,16 +86,16 @@ pub(crate) async fn negotiate(
 }
 
 /// Who negotiates.
-enum Caller {
-    User(Member),
+enum NegotiateCaller {
+    User(ConnectionUser),
     /// An application, which says for whom.
     Application(AppId),
 }
 
-async fn caller(state: &State, headers: &HeaderMap) -> Result<Caller, Problem> {
-    if let Some(member) = reader::member(&state.callers, headers).await? {
-        return Ok(Caller::User(member));
+async fn authenticate(state: &Context, headers: &HeaderMap) -> Result<NegotiateCaller, Problem> {
+    if let Some(member) = inbox_caller::authenticated_member(&state.callers, headers).await? {
+        return Ok(NegotiateCaller::User(member));
     }
-    let granted = state.callers.check(headers).await.map_err(refused)?;
-    Ok(Caller::Application(granted.app))
+    let granted = state.callers.authenticate(headers).await.map_err(auth_problem)?;
+    Ok(NegotiateCaller::Application(granted.app))
 }

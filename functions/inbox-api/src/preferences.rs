@@ -2,25 +2,25 @@
 
 use axum::Json;
 use axum::extract::{Path, State as Shared};
-use domain::inbox::{Preferences, Rule};
-use entry::http::{Body, Problem};
+use domain::inbox::{PreferenceRule, Preferences};
+use entry::http::{JsonBody, Problem};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::dto::is_type;
-use crate::reader::Reader;
-use crate::{State, stream};
+use crate::dto::is_type_name;
+use crate::inbox_caller::InboxCaller;
+use crate::{Context, user_stream};
 
 /// Rules of one user at most, and the longest wait of an escalation: four weeks.
-const MOST: usize = 50;
-const MOST_MINUTES: u32 = 28 * 24 * 60;
+const MAX_RULES: usize = 50;
+const MAX_ESCALATION_MINUTES: u32 = 28 * 24 * 60;
 
 /// Rules; of those that fit a type the one that says most about it holds.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PreferencesBody {
     #[schema(value_type = Vec<RuleBody>, max_items = 50)]
-    rules: Vec<Rule>,
+    rules: Vec<PreferenceRule>,
 }
 
 /// A rule. Describes [`Rule`], whose crate knows no descriptions.
@@ -42,11 +42,11 @@ pub(crate) struct RuleBody {
 #[utoipa::path(get, path = "/api/v1/Inbox/{user}/Preferences", tag = "Inbox", security(("keys" = []), ("user" = [])),
     params(("user" = String, Path)), responses((status = 200, body = PreferencesBody)))]
 pub(crate) async fn get(
-    Shared(state): Shared<State>,
-    Reader(app): Reader,
+    Shared(state): Shared<Context>,
+    InboxCaller(app): InboxCaller,
     Path(user): Path<String>,
 ) -> Result<Json<PreferencesBody>, Problem> {
-    stream(&user)?;
+    user_stream(&user)?;
     Ok(Json(PreferencesBody { rules: state.table.preferences(app, &user).await?.rules }))
 }
 
@@ -55,20 +55,20 @@ pub(crate) async fn get(
     params(("user" = String, Path)), request_body = PreferencesBody,
     responses((status = 200, body = PreferencesBody), (status = 422, body = Problem)))]
 pub(crate) async fn put(
-    Shared(state): Shared<State>,
-    Reader(app): Reader,
+    Shared(state): Shared<Context>,
+    InboxCaller(app): InboxCaller,
     Path(user): Path<String>,
-    Body(it): Body<PreferencesBody>,
+    JsonBody(it): JsonBody<PreferencesBody>,
 ) -> Result<Json<PreferencesBody>, Problem> {
-    stream(&user)?;
-    let fits = |it: &Rule| {
-        let plain = it.kind == "*" || is_type(it.kind.strip_suffix(".*").unwrap_or(&it.kind));
+    user_stream(&user)?;
+    let fits = |it: &PreferenceRule| {
+        let plain = it.kind == "*" || is_type_name(it.kind.strip_suffix(".*").unwrap_or(&it.kind));
         // what is not in the inbox cannot be read, and so not stay unread
-        plain && it.escalate_after_minutes.is_none_or(|minutes| it.in_app && minutes <= MOST_MINUTES)
+        plain && it.escalate_after_minutes.is_none_or(|minutes| it.in_app && minutes <= MAX_ESCALATION_MINUTES)
     };
-    if it.rules.len() > MOST || !it.rules.iter().all(fits) {
+    if it.rules.len() > MAX_RULES || !it.rules.iter().all(fits) {
         let title = format!(
-            "at most {MOST}, each of a type, `type.*` or `*`; with `inApp` also 0 to {MOST_MINUTES} minutes to escalate"
+            "at most {MAX_RULES}, each of a type, `type.*` or `*`; with `inApp` also 0 to {MAX_ESCALATION_MINUTES} minutes to escalate"
         );
         return Err(Problem::invalid("rules", title));
     }

@@ -4,32 +4,32 @@ use entry::http::Problem;
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 
-use crate::schema_bounds::{BOUNDS, DFA_MEMORY, PATTERN_MEMORY, read};
-use crate::schema_work::{Shape, TooMuch};
+use crate::schema_cost::{CostError, CostModel};
+use crate::schema_limits::{DFA_MEMORY, LIMITS, PATTERN_MEMORY, analyze};
 
 /// The budget of one notification, in steps (`schema_work.rs`). The largest data and an ordinary schema for it make some
 /// ten thousand: 1,000 objects of three members in 32 KB, each a visit of about ten steps and three of one. A step is
 /// estimated at 50 ns with what counting it takes as much again: 50 ms of a processor, 0.35 s of the seventh of one that
 /// 256 MB of Lambda have (1,769 MB have a whole one: AWS Lambda, "Configure memory"). The deadline is six times that.
-const MOST_STEPS: u64 = 500_000;
+const MAX_STEPS: u64 = 500_000;
 /// Up to here a refusal says what does not fit. To say it, each branch of an `anyOf` collects all that is wrong with it, a
 /// few hundred bytes each: 20,000 of these are a few megabytes.
-const MOST_TOLD: u64 = 20_000;
+const MAX_EXPLAINED_STEPS: u64 = 20_000;
 /// The heaviest schema that is remembered, in nodes of up to a kilobyte.
-const LIGHT: u64 = 2_000;
+const MAX_LIGHT_WEIGHT: u64 = 2_000;
 /// The longest text of an error, in characters.
-const MOST_SAID: usize = 300;
+const MAX_ERROR_LENGTH: usize = 300;
 
 /// A compiled schema.
 pub(crate) struct Schema {
     validator: Validator,
-    shape: Shape,
+    cost: CostModel,
 }
 
 impl Schema {
     /// Compiles a schema. It refers to nothing outside itself, and its patterns are matched in linear time.
     pub(crate) fn new(schema: &Value) -> Result<Self, String> {
-        let shape = read(schema, &BOUNDS).map_err(|why| shortened(&why.to_string()))?;
+        let shape = analyze(schema, &LIMITS).map_err(|why| truncated(&why.to_string()))?;
         let mut nameless = schema.clone();
         if let Some(members) = nameless.as_object_mut() {
             // all references are within the schema, whatever its name is
@@ -41,41 +41,41 @@ impl Schema {
         let options = jsonschema::options().with_pattern_options(patterns).offline();
         let validator = options
             .build(&nameless)
-            .map_err(|why| shortened(&format!("schema: at `#{}`: {why}", why.instance_path())))?;
-        Ok(Self { validator, shape })
+            .map_err(|why| truncated(&format!("schema: at `#{}`: {why}", why.instance_path())))?;
+        Ok(Self { validator, cost: shape })
     }
 
     /// Whether it may stay in memory, beside others.
     pub(crate) fn is_light(&self) -> bool {
-        self.shape.weight() <= LIGHT
+        self.cost.weight() <= MAX_LIGHT_WEIGHT
     }
 
     /// Holds data against the schema.
-    pub(crate) fn fits(&self, data: &Value) -> Result<(), Problem> {
-        let steps = self.shape.steps(data, MOST_STEPS).map_err(|why| {
+    pub(crate) fn validate(&self, data: &Value) -> Result<(), Problem> {
+        let steps = self.cost.steps(data, MAX_STEPS).map_err(|why| {
             let why = match why {
-                TooMuch::Steps => format!(
-                    "work: to hold this data against the schema of its type could take more than {MOST_STEPS} steps"
+                CostError::TooManySteps => format!(
+                    "work: to hold this data against the schema of its type could take more than {MAX_STEPS} steps"
                 ),
-                TooMuch::Nested => "nested: this data has too many levels for the schema of its type".to_owned(),
+                CostError::TooDeep => "nested: this data has too many levels for the schema of its type".to_owned(),
             };
             Problem::invalid("schema", why)
         })?;
         if self.validator.is_valid(data) {
             return Ok(());
         }
-        if steps > MOST_TOLD {
+        if steps > MAX_EXPLAINED_STEPS {
             return Err(Problem::invalid("data", "it does not fit the schema of its type"));
         }
         match self.validator.validate(data) {
             Ok(()) => Ok(()),
-            Err(why) => Err(Problem::invalid(&format!("data{}", why.instance_path()), shortened(&why.to_string()))),
+            Err(why) => Err(Problem::invalid(&format!("data{}", why.instance_path()), truncated(&why.to_string()))),
         }
     }
 }
 
-fn shortened(it: &str) -> String {
-    it.chars().take(MOST_SAID).collect()
+fn truncated(it: &str) -> String {
+    it.chars().take(MAX_ERROR_LENGTH).collect()
 }
 
 #[cfg(test)]
@@ -88,10 +88,10 @@ mod tests {
     fn check(schema: &Value, good: &[Value], bad: &[(Value, &str)]) {
         let schema = Schema::new(schema).unwrap_or_else(|why| panic!("{schema}: {why}"));
         for it in good {
-            assert!(schema.fits(it).is_ok(), "{it}: {:?}", schema.fits(it));
+            assert!(schema.validate(it).is_ok(), "{it}: {:?}", schema.validate(it));
         }
         for (it, at) in bad {
-            let why = schema.fits(it).unwrap_err();
+            let why = schema.validate(it).unwrap_err();
             assert_eq!((why.status, why.field.as_deref()), (422, Some(*at)), "{it}: {}", why.detail);
         }
     }
@@ -138,8 +138,12 @@ mod tests {
             "anyOf": [{ "items": { "$ref": "#/$defs/list" } }, { "items": { "$ref": "#/$defs/list" } }] } } });
         let list = |levels| json!({ "a": (0..levels).fold(json!(1), |it, _| json!([it])) });
         check(&twice, &[list(5)], &[(list(60), "schema")]);
-        let title =
-            Schema::new(&twice).unwrap_or_else(|why| panic!("{why}")).fits(&list(60)).unwrap_err().reason().to_owned();
+        let title = Schema::new(&twice)
+            .unwrap_or_else(|why| panic!("{why}"))
+            .validate(&list(60))
+            .unwrap_err()
+            .reason()
+            .to_owned();
         assert!(title.starts_with("work: "), "{title}");
     }
 

@@ -6,11 +6,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::expiry::Expiry;
 use domain::inbox::Preferences;
-use domain::notification::{News, Notification, NotificationId, Place, Stream};
-use domain::{AppId, BATCH, rfc3339};
+use domain::notification::{NewNotification, Notification, NotificationId, Position, Stream};
+use domain::{AppId, MAX_BATCH, rfc3339};
 use entry::clock;
-use entry::http::caller::Caller;
-use entry::http::{Body, Problem};
+use entry::http::auth::Caller;
+use entry::http::{JsonBody, Problem};
 use inbox::expiry;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,8 +18,8 @@ use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
 use crate::dto::{NotificationIn, Sent};
-use crate::once::{self, Keyed};
-use crate::{State, busy, group, stream};
+use crate::idempotency::{self, IdempotentRequest};
+use crate::{Context, group_stream, inbox_busy, user_stream};
 
 /// Sends to a user: a notification, or a list of up to 100, which are stored together under consecutive numbers. Each entry
 /// has its own result. A request with an `Idempotency-Key` is safe to repeat for 24 hours.
@@ -28,13 +28,13 @@ use crate::{State, busy, group, stream};
     responses((status = 201, body = Vec<Sent>), (status = 409, body = Problem), (status = 422, body = Problem),
         (status = 429, body = Problem)))]
 pub(crate) async fn to_user(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Caller(app): Caller,
     Path(user): Path<String>,
     headers: HeaderMap,
-    Body(body): Body<Value>,
+    JsonBody(body): JsonBody<Value>,
 ) -> Result<Response, Problem> {
-    several(&state, app, stream(&user)?, &user, &headers, body).await
+    send_batch(&state, app, user_stream(&user)?, &user, &headers, body).await
 }
 
 /// Sends to all sockets of a group, at once and to each that comes back.
@@ -43,13 +43,13 @@ pub(crate) async fn to_user(
     responses((status = 201, body = Vec<Sent>), (status = 409, body = Problem), (status = 422, body = Problem),
         (status = 429, body = Problem)))]
 pub(crate) async fn to_group(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Caller(app): Caller,
     Path(name): Path<String>,
     headers: HeaderMap,
-    Body(body): Body<Value>,
+    JsonBody(body): JsonBody<Value>,
 ) -> Result<Response, Problem> {
-    several(&state, app, group(&name)?, &name, &headers, body).await
+    send_batch(&state, app, group_stream(&name)?, &name, &headers, body).await
 }
 
 /// Sends to all sockets of the application, at once and to each that comes back.
@@ -58,17 +58,17 @@ pub(crate) async fn to_group(
     responses((status = 201, body = Vec<Sent>), (status = 409, body = Problem), (status = 422, body = Problem),
         (status = 429, body = Problem)))]
 pub(crate) async fn to_everyone(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Caller(app): Caller,
     headers: HeaderMap,
-    Body(body): Body<Value>,
+    JsonBody(body): JsonBody<Value>,
 ) -> Result<Response, Problem> {
-    several(&state, app, Stream::Everyone, "everyone", &headers, body).await
+    send_batch(&state, app, Stream::Everyone, "everyone", &headers, body).await
 }
 
 /// Stores one notification, or several together, in a stream.
-async fn several(
-    state: &State,
+async fn send_batch(
+    state: &Context,
     app: AppId,
     stream: Stream,
     name: &str,
@@ -79,60 +79,71 @@ async fn several(
         Value::Array(all) => all.clone(),
         one => vec![one.clone()],
     };
-    if entries.is_empty() || entries.len() > BATCH {
-        return Err(Problem::invalid("", format!("1 to {BATCH} notifications")));
+    if entries.is_empty() || entries.len() > MAX_BATCH {
+        return Err(Problem::invalid("", format!("1 to {MAX_BATCH} notifications")));
     }
     let now = clock::now();
     let preferences = match &stream {
         Stream::User(user) => state.table.preferences(app, user).await?,
         _ => Preferences::default(),
     };
-    let mut read: Vec<Result<Option<News>, Problem>> = Vec::with_capacity(entries.len());
+    let mut read: Vec<Result<Option<NewNotification>, Problem>> = Vec::with_capacity(entries.len());
     for it in entries {
-        match checked(state, app, it, now, matches!(stream, Stream::User(_))).await {
+        match validate(state, app, it, now, matches!(stream, Stream::User(_))).await {
             // not one entry's fault: nothing is stored, and the whole request is good again after a while
             Err(why) if why.status == StatusCode::TOO_MANY_REQUESTS.as_u16() => return Err(why),
-            it => read.push(it.map(|news| wanted(news, &preferences, now))),
+            it => read.push(it.map(|news| apply_preferences(news, &preferences, now))),
         }
     }
     if read.iter().all(Result::is_err) {
         // nothing to store, and so nothing to repeat
-        let refused: Vec<Sent> = read.iter().filter_map(|it| Some(Sent::refused(name, it.as_ref().err()?))).collect();
+        let refused: Vec<Sent> = read.iter().filter_map(|it| Some(Sent::rejected(name, it.as_ref().err()?))).collect();
         return match read.into_iter().next() {
             Some(Err(why)) if !body.is_array() => Err(why),
             _ => Ok((StatusCode::UNPROCESSABLE_ENTITY, Json(refused)).into_response()),
         };
     }
-    let keyed = match once::begin(&state.table, app, headers, &format!("send {stream}"), &body.to_string()).await? {
-        Ok(keyed) => keyed,
-        Err(answer) => return Ok(answer),
-    };
-    let news: Vec<News> = read.iter().filter_map(|it| it.as_ref().ok()?.clone()).collect();
-    let first = if news.is_empty() { None } else { Some(write(state, app, &stream, &news, &keyed).await?) };
-    let mut places = first.into_iter().flat_map(|it| (it.sequence..).map(move |sequence| Place { sequence, ..it }));
-    let outcome = |it: &Result<Option<News>, Problem>| match it {
-        Ok(Some(_)) => places.next().map_or_else(|| Sent::unwanted(name), |it| Sent::done(app, &stream, it)),
-        Ok(None) => Sent::unwanted(name),
-        Err(why) => Sent::refused(name, why),
+    let keyed =
+        match idempotency::begin(&state.table, app, headers, &format!("send {stream}"), &body.to_string()).await? {
+            Ok(keyed) => keyed,
+            Err(answer) => return Ok(answer),
+        };
+    let news: Vec<NewNotification> = read.iter().filter_map(|it| it.as_ref().ok()?.clone()).collect();
+    let first = if news.is_empty() { None } else { Some(append_idempotent(state, app, &stream, &news, &keyed).await?) };
+    let mut places = first.into_iter().flat_map(|it| (it.sequence..).map(move |sequence| Position { sequence, ..it }));
+    let outcome = |it: &Result<Option<NewNotification>, Problem>| match it {
+        Ok(Some(_)) => places.next().map_or_else(|| Sent::suppressed(name), |it| Sent::stored(app, &stream, it)),
+        Ok(None) => Sent::suppressed(name),
+        Err(why) => Sent::rejected(name, why),
     };
     let sent: Vec<Sent> = read.iter().map(outcome).collect();
-    once::end(&state.table, app, keyed, serde_json::to_string(&sent)?).await
+    idempotency::complete(&state.table, app, keyed, serde_json::to_string(&sent)?).await
 }
 
 /// Reads a notification, and holds its data against the schema of its type, if the application has given one.
-async fn checked(state: &State, app: AppId, it: Value, now: OffsetDateTime, for_a_user: bool) -> Result<News, Problem> {
+async fn validate(
+    state: &Context,
+    app: AppId,
+    it: Value,
+    now: OffsetDateTime,
+    for_a_user: bool,
+) -> Result<NewNotification, Problem> {
     let it: NotificationIn = entry::http::json::read(&it)?;
-    if it.for_inboxes() && !for_a_user {
+    if it.is_inbox_only() && !for_a_user {
         return Err(Problem::invalid("expiresAt, collapseKey", "these are for the inbox of a user"));
     }
-    let news = it.news(now)?;
-    state.types.check(&state.table, app, it.kind(), &it.data()).await?;
+    let news = it.to_new_notification(now)?;
+    state.type_schemas.check(&state.table, app, it.kind(), &it.data()).await?;
     Ok(news)
 }
 
 /// A notification as its user wants it: `None` if not at all, and with the time of its escalation.
-fn wanted(mut news: News, preferences: &Preferences, now: OffsetDateTime) -> Option<News> {
-    let Some(rule) = preferences.of(&news.kind) else { return Some(news) };
+fn apply_preferences(
+    mut news: NewNotification,
+    preferences: &Preferences,
+    now: OffsetDateTime,
+) -> Option<NewNotification> {
+    let Some(rule) = preferences.rule_for(&news.kind) else { return Some(news) };
     if let Some(minutes) = rule.escalate_after_minutes {
         let at = now + Duration::minutes(minutes.into());
         news.data["escalation"] = json!({ "at": rfc3339(at) });
@@ -157,44 +168,46 @@ pub(crate) struct Many {
     responses((status = 201, body = Vec<Sent>), (status = 409, body = Problem), (status = 422, body = Problem),
         (status = 429, body = Problem)))]
 pub(crate) async fn to_many(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Caller(app): Caller,
     headers: HeaderMap,
-    Body(body): Body<Value>,
+    JsonBody(body): JsonBody<Value>,
 ) -> Result<Response, Problem> {
     let many: Many = entry::http::json::read(&body)?;
-    if many.users.is_empty() || many.users.len() > BATCH {
-        return Err(Problem::invalid("users", format!("1 to {BATCH} users")));
+    if many.users.is_empty() || many.users.len() > MAX_BATCH {
+        return Err(Problem::invalid("users", format!("1 to {MAX_BATCH} users")));
     }
     let now = clock::now();
-    let news = checked(&state, app, many.notification, now, true).await?;
-    let keyed = match once::begin(&state.table, app, &headers, "send many", &body.to_string()).await? {
+    let news = validate(&state, app, many.notification, now, true).await?;
+    let keyed = match idempotency::begin(&state.table, app, &headers, "send many", &body.to_string()).await? {
         Ok(keyed) => keyed,
         Err(answer) => return Ok(answer),
     };
     let mut sent = Vec::with_capacity(many.users.len());
     for user in &many.users {
-        sent.push(match stream(user) {
-            Err(why) => Sent::refused(user, &why),
-            Ok(stream) => match wanted(news.clone(), &state.table.preferences(app, user).await?, now) {
-                Some(news) => Sent::done(app, &stream, write(&state, app, &stream, &[news], &keyed).await?),
-                None => Sent::unwanted(user),
+        sent.push(match user_stream(user) {
+            Err(why) => Sent::rejected(user, &why),
+            Ok(stream) => match apply_preferences(news.clone(), &state.table.preferences(app, user).await?, now) {
+                Some(news) => {
+                    Sent::stored(app, &stream, append_idempotent(&state, app, &stream, &[news], &keyed).await?)
+                }
+                None => Sent::suppressed(user),
             },
         });
     }
-    once::end(&state.table, app, keyed, serde_json::to_string(&sent)?).await
+    idempotency::complete(&state.table, app, keyed, serde_json::to_string(&sent)?).await
 }
 
 /// Writes to a stream. A request that is tried again after it died finds what it wrote.
-pub(crate) async fn write(
-    state: &State,
+pub(crate) async fn append_idempotent(
+    state: &Context,
     app: AppId,
     stream: &Stream,
-    news: &[News],
-    keyed: &Keyed,
-) -> Result<Place, Problem> {
-    let told = match keyed.again {
-        true => state.table.told_since(app, stream, keyed.since).await?.get(&keyed.write_id).copied(),
+    news: &[NewNotification],
+    keyed: &IdempotentRequest,
+) -> Result<Position, Problem> {
+    let told = match keyed.is_retry {
+        true => state.table.published_since(app, stream, keyed.started_at).await?.get(&keyed.write_id).copied(),
         false => None,
     };
     let place = match told {
@@ -203,16 +216,21 @@ pub(crate) async fn write(
     };
     if let Stream::User(user) = stream {
         // before the answer: whoever counts after it counts right, whenever that is
-        let expiring: Vec<Expiry> = stored(stream, place, news).filter_map(|it| expiry::of(&it)).collect();
-        if !expiring.is_empty() && !expiry::note(&state.table, app, user, &expiring).await? {
-            return Err(busy());
+        let expiring: Vec<Expiry> =
+            stored_notifications(stream, place, news).filter_map(|it| expiry::from_notification(&it)).collect();
+        if !expiring.is_empty() && !expiry::record(&state.table, app, user, &expiring).await? {
+            return Err(inbox_busy());
         }
     }
     Ok(place)
 }
 
 /// News as they stand in a stream, from a place on.
-fn stored(stream: &Stream, first: Place, news: &[News]) -> impl Iterator<Item = Notification> {
+fn stored_notifications(
+    stream: &Stream,
+    first: Position,
+    news: &[NewNotification],
+) -> impl Iterator<Item = Notification> {
     let id = move |sequence: u64| NotificationId { stream: stream.clone(), epoch: first.epoch, sequence };
     (first.sequence..).zip(news).map(move |(sequence, it)| Notification {
         id: id(sequence),

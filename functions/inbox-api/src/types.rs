@@ -7,120 +7,120 @@ use axum::Json;
 use axum::extract::{Path, State as Shared};
 use axum::http::StatusCode;
 use domain::AppId;
-use entry::Remembered;
-use entry::http::caller::Caller;
-use entry::http::{Body, Problem, ProblemType};
+use entry::TtlCache;
+use entry::http::auth::Caller;
+use entry::http::{JsonBody, Problem, ProblemType};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use table::Table;
 use utoipa::ToSchema;
 
-use crate::State;
-use crate::dto::is_type;
+use crate::Context;
+use crate::dto::is_type_name;
 use crate::schema::Schema;
-use crate::schema_time::{MOST, Times};
+use crate::schema_quota::{MAX_TIME, TimeQuota};
 
 /// The largest schema, in bytes of JSON.
-const MOST_BYTES: usize = 32 * 1024;
+const MAX_SCHEMA_BYTES: usize = 32 * 1024;
 /// How soon a changed schema is obeyed.
-const KEPT: Duration = Duration::from_secs(10);
+const CACHE_TTL: Duration = Duration::from_secs(10);
 /// Types without schema that are remembered, and those with one. A compiled schema takes up to about 5 MB with the caches
 /// of its patterns, though few kilobytes as a rule; the function has 256 MB.
-const MOST_FREE: usize = 500;
-const MOST_KEPT: usize = 32;
-const MOST_HEAVY: usize = 4;
+const MAX_WITHOUT_SCHEMA: usize = 500;
+const MAX_LIGHT: usize = 32;
+const MAX_HEAVY: usize = 4;
 /// How long compiling a schema, or holding data against it, may take until nobody waits for it any more. With 256 MB this
 /// is 0.3 s of a processor, several times what the bounds and the budget allow (`schema.rs`).
 const DEADLINE: Duration = Duration::from_secs(2);
 /// The stack of the threads on which schemas are compiled and applied, by recursion that the bounds limit: 2,048
 /// subschemas one in another over data (`schema_work.rs`), or 1,000 while compiling, some kilobytes each without
 /// optimisation. Memory is taken as it is used.
-pub(crate) const STACK: usize = 32 * 1024 * 1024;
+pub(crate) const STACK_BYTES: usize = 32 * 1024 * 1024;
 
 /// What is known of a type's schema.
 #[derive(Clone)]
-enum Held {
-    Good(Arc<Schema>),
+enum CachedSchema {
+    Compiled(Arc<Schema>),
     /// It was stored when less was known of what schemas cost.
-    Refused(Arc<str>),
+    Rejected(Arc<str>),
 }
 
 /// Schemas of types, remembered for a moment.
 #[derive(Clone)]
-pub struct Types {
+pub struct TypeSchemas {
     /// Types without schema.
-    free: Arc<Remembered<(AppId, String), ()>>,
-    held: Arc<Remembered<(AppId, String), Held>>,
+    without_schema: Arc<TtlCache<(AppId, String), ()>>,
+    light: Arc<TtlCache<(AppId, String), CachedSchema>>,
     /// The same of heavy schemas: a few, so that a batch compiles one once.
-    heavy: Arc<Remembered<(AppId, String), Held>>,
-    times: Arc<Times>,
+    heavy: Arc<TtlCache<(AppId, String), CachedSchema>>,
+    quota: Arc<TimeQuota>,
 }
 
-impl Default for Types {
+impl Default for TypeSchemas {
     fn default() -> Self {
-        let [held, heavy] = [MOST_KEPT, MOST_HEAVY].map(|it| Arc::new(Remembered::new(it)));
-        Self { free: Arc::new(Remembered::new(MOST_FREE)), held, heavy, times: Arc::default() }
+        let [held, heavy] = [MAX_LIGHT, MAX_HEAVY].map(|it| Arc::new(TtlCache::new(it)));
+        Self { without_schema: Arc::new(TtlCache::new(MAX_WITHOUT_SCHEMA)), light: held, heavy, quota: Arc::default() }
     }
 }
 
-impl Types {
+impl TypeSchemas {
     /// Holds the data of a notification against the schema of its type, if there is one.
     pub(crate) async fn check(&self, table: &Table, app: AppId, kind: &str, data: &Value) -> Result<(), Problem> {
-        match self.of(table, app, kind).await? {
+        match self.schema_of(table, app, kind).await? {
             None => Ok(()),
-            Some(Held::Refused(why)) => {
+            Some(CachedSchema::Rejected(why)) => {
                 let why = format!("the schema of `{kind}` cannot be used any more, give it another one: {why}");
                 Err(Problem::invalid("schema", why))
             }
-            Some(Held::Good(schema)) => {
+            Some(CachedSchema::Compiled(schema)) => {
                 let data = data.clone();
                 let late = "time: the data could not be held against the schema of its type";
-                self.timed(app, late, move || schema.fits(&data)).await?
+                self.run_with_deadline(app, late, move || schema.validate(&data)).await?
             }
         }
     }
 
-    async fn of(&self, table: &Table, app: AppId, kind: &str) -> Result<Option<Held>, Problem> {
+    async fn schema_of(&self, table: &Table, app: AppId, kind: &str) -> Result<Option<CachedSchema>, Problem> {
         let key = (app, kind.to_owned());
-        if self.free.get(&key).is_some() {
+        if self.without_schema.get(&key).is_some() {
             return Ok(None);
         }
-        if let Some(it) = self.held.get(&key).or_else(|| self.heavy.get(&key)) {
+        if let Some(it) = self.light.get(&key).or_else(|| self.heavy.get(&key)) {
             return Ok(Some(it));
         }
-        let Some(schema) = table.type_schema(app, kind).await? else {
-            self.free.put(key, (), KEPT);
+        let Some(schema) = table.notification_type(app, kind).await? else {
+            self.without_schema.put(key, (), CACHE_TTL);
             return Ok(None);
         };
         let held = match self.compile(app, serde_json::from_str(&schema)?).await? {
-            Ok(schema) => Held::Good(Arc::new(schema)),
-            Err(why) => Held::Refused(why.into()),
+            Ok(schema) => CachedSchema::Compiled(Arc::new(schema)),
+            Err(why) => CachedSchema::Rejected(why.into()),
         };
-        let heavy = matches!(&held, Held::Good(it) if !it.is_light());
-        let kept = if heavy { &self.heavy } else { &self.held };
-        kept.put(key, held.clone(), KEPT);
+        let heavy = matches!(&held, CachedSchema::Compiled(it) if !it.is_light());
+        let kept = if heavy { &self.heavy } else { &self.light };
+        kept.put(key, held.clone(), CACHE_TTL);
         Ok(Some(held))
     }
 
     /// Compiles a schema, or says why it is refused.
     async fn compile(&self, app: AppId, schema: Value) -> Result<Result<Schema, String>, Problem> {
-        self.timed(app, "time: the schema could not be compiled", move || Schema::new(&schema)).await
+        self.run_with_deadline(app, "time: the schema could not be compiled", move || Schema::new(&schema)).await
     }
 
     /// Does what may take long on a thread of its own, out of the time of the application. The thread cannot be stopped:
     /// bounds and budgets see to it that it ends.
-    async fn timed<T, F>(&self, app: AppId, late: &str, work: F) -> Result<T, Problem>
+    async fn run_with_deadline<T, F>(&self, app: AppId, late: &str, work: F) -> Result<T, Problem>
     where
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
-        if let Err(wait) = self.times.reserve(app, DEADLINE, Instant::now()) {
+        if let Err(wait) = self.quota.reserve(app, DEADLINE, Instant::now()) {
             let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
-            let most = MOST.as_secs();
+            let most = MAX_TIME.as_secs();
             let title = format!("the schemas of this application took {most} s within a minute; send less at once");
             return Err(Problem::too_many(title, seconds));
         }
-        let times = Arc::clone(&self.times);
+        let times = Arc::clone(&self.quota);
         let work = tokio::task::spawn_blocking(move || {
             let began = Instant::now();
             let done = work();
@@ -154,9 +154,9 @@ pub(crate) struct TypeOut {
 
 /// The application's types.
 #[utoipa::path(get, path = "/api/v1/Types", tag = "Types", security(("keys" = [])), responses((status = 200, body = Vec<TypeOut>)))]
-pub(crate) async fn list(Shared(state): Shared<State>, Caller(app): Caller) -> Result<Json<Vec<TypeOut>>, Problem> {
+pub(crate) async fn list(Shared(state): Shared<Context>, Caller(app): Caller) -> Result<Json<Vec<TypeOut>>, Problem> {
     let mut all = Vec::new();
-    for (name, schema) in state.table.types(app).await? {
+    for (name, schema) in state.table.notification_types(app).await? {
         all.push(TypeOut { r#type: name, schema: serde_json::from_str(&schema)? });
     }
     Ok(Json(all))
@@ -167,20 +167,20 @@ pub(crate) async fn list(Shared(state): Shared<State>, Caller(app): Caller) -> R
     request_body = TypeBody, responses((status = 200, body = TypeBody), (status = 422, body = Problem),
         (status = 429, body = Problem)))]
 pub(crate) async fn put(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Caller(app): Caller,
     Path(kind): Path<String>,
-    Body(it): Body<TypeBody>,
+    JsonBody(it): JsonBody<TypeBody>,
 ) -> Result<Json<TypeBody>, Problem> {
-    if !is_type(&kind) {
+    if !is_type_name(&kind) {
         return Err(Problem::invalid("type", "dotted words of letters, digits, underlines and hyphens"));
     }
     let text = it.schema.to_string();
-    if text.len() > MOST_BYTES {
-        return Err(Problem::invalid("schema", format!("size: at most {MOST_BYTES} bytes")));
+    if text.len() > MAX_SCHEMA_BYTES {
+        return Err(Problem::invalid("schema", format!("size: at most {MAX_SCHEMA_BYTES} bytes")));
     }
-    state.types.compile(app, it.schema.clone()).await?.map_err(|why| Problem::invalid("schema", why))?;
-    state.table.put_type(app, &kind, &text).await?;
+    state.type_schemas.compile(app, it.schema.clone()).await?.map_err(|why| Problem::invalid("schema", why))?;
+    state.table.put_notification_type(app, &kind, &text).await?;
     Ok(Json(it))
 }
 
@@ -188,11 +188,11 @@ pub(crate) async fn put(
 #[utoipa::path(delete, path = "/api/v1/Types/{type}", tag = "Types", security(("keys" = [])), params(("type" = String, Path)),
     responses((status = 204), (status = 404, body = Problem)))]
 pub(crate) async fn delete(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Caller(app): Caller,
     Path(kind): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    if is_type(&kind) && state.table.delete_type(app, &kind).await? {
+    if is_type_name(&kind) && state.table.delete_notification_type(app, &kind).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem::new(ProblemType::NoSuchType, "the type has no schema"))

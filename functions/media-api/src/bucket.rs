@@ -6,16 +6,16 @@ use axum::Json;
 use axum::extract::{Path, State as Shared};
 use axum::http::StatusCode;
 use domain::bucket::{Bucket, ScanState};
-use domain::order::ScanOrder;
+use domain::command::ScanCommand;
 use domain::{AppId, BucketId};
 use entry::clock;
-use entry::http::caller::Caller;
-use entry::http::{Body, Parameters, Problem, ProblemType};
+use entry::http::auth::Caller;
+use entry::http::{JsonBody, Problem, ProblemType, QueryParams};
 use serde::{Deserialize, Serialize};
 use time::Duration;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::State;
+use crate::Context;
 use crate::dto::Page;
 use dto::{BucketIn, BucketOut};
 
@@ -23,7 +23,7 @@ fn missing() -> Problem {
     Problem::new(ProblemType::NoSuchBucket, "there is no bucket of that id")
 }
 
-async fn find(state: &State, app: AppId, id: &str) -> Result<Bucket, Problem> {
+async fn find(state: &Context, app: AppId, id: &str) -> Result<Bucket, Problem> {
     let id: BucketId = id.parse().map_err(|_| missing())?;
     state.table.bucket(app, id).await?.ok_or_else(missing)
 }
@@ -31,7 +31,10 @@ async fn find(state: &State, app: AppId, id: &str) -> Result<Bucket, Problem> {
 /// All buckets of the application.
 #[utoipa::path(get, path = "/api/v1/Media/Buckets", tag = "Buckets", security(("keys" = [])),
     responses((status = 200, body = Page<BucketOut>), (status = 401, body = Problem)))]
-pub(crate) async fn list(Shared(state): Shared<State>, Caller(app): Caller) -> Result<Json<Page<BucketOut>>, Problem> {
+pub(crate) async fn list(
+    Shared(state): Shared<Context>,
+    Caller(app): Caller,
+) -> Result<Json<Page<BucketOut>>, Problem> {
     let mut items = Vec::new();
     for it in state.table.buckets(app).await? {
         items.push(BucketOut::new(&it, &state.table.scan_state(app, it.id).await?));
@@ -43,13 +46,13 @@ pub(crate) async fn list(Shared(state): Shared<State>, Caller(app): Caller) -> R
 #[utoipa::path(post, path = "/api/v1/Media/Buckets", tag = "Buckets", security(("keys" = [])), request_body = BucketIn,
     responses((status = 201, body = BucketOut), (status = 401, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn create(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Caller(app): Caller,
-    Body(it): Body<BucketIn>,
+    JsonBody(it): JsonBody<BucketIn>,
 ) -> Result<(StatusCode, Json<BucketOut>), Problem> {
     let usual = state.table.settings(app).await?;
-    let mut bucket = it.bucket(app, BucketId::random(clock::random()), &usual, &state.allowed, clock::now())?;
-    bucket.credentials = sealed(&state, &bucket, &it).await?;
+    let mut bucket = it.bucket(app, BucketId::random(clock::random_bytes()), &usual, &state.allowed, clock::now())?;
+    bucket.credentials = seal_credentials(&state, &bucket, &it).await?;
     state.table.put_bucket(&bucket).await?;
     Ok((StatusCode::CREATED, Json(BucketOut::new(&bucket, &ScanState::default()))))
 }
@@ -58,7 +61,7 @@ pub(crate) async fn create(
 #[utoipa::path(get, path = "/api/v1/Media/Buckets/{id}", tag = "Buckets", security(("keys" = [])), params(("id" = String, Path)),
     responses((status = 200, body = BucketOut), (status = 404, body = Problem)))]
 pub(crate) async fn get(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Caller(app): Caller,
     Path(id): Path<String>,
 ) -> Result<Json<BucketOut>, Problem> {
@@ -71,10 +74,10 @@ pub(crate) async fn get(
 #[utoipa::path(put, path = "/api/v1/Media/Buckets/{id}", tag = "Buckets", security(("keys" = [])), params(("id" = String, Path)), request_body = BucketIn,
     responses((status = 200, body = BucketOut), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn replace(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Caller(app): Caller,
     Path(id): Path<String>,
-    Body(it): Body<BucketIn>,
+    JsonBody(it): JsonBody<BucketIn>,
 ) -> Result<Json<BucketOut>, Problem> {
     let before = find(&state, app, &id).await?;
     let usual = state.table.settings(app).await?;
@@ -88,7 +91,7 @@ pub(crate) async fn replace(
             "a bucket that moves to another endpoint or name needs its credentials again",
         ));
     }
-    bucket.credentials = match sealed(&state, &bucket, &it).await? {
+    bucket.credentials = match seal_credentials(&state, &bucket, &it).await? {
         None => before.credentials,
         new => new,
     };
@@ -108,7 +111,7 @@ pub(crate) async fn replace(
 #[utoipa::path(delete, path = "/api/v1/Media/Buckets/{id}", tag = "Buckets", security(("keys" = [])), params(("id" = String, Path)),
     responses((status = 204), (status = 404, body = Problem)))]
 pub(crate) async fn remove(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Caller(app): Caller,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
@@ -126,7 +129,7 @@ pub(crate) struct Ordered {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct How {
+pub(crate) struct ScanParameters {
     /// Only count what would be processed
     #[serde(default)]
     dry_run: bool,
@@ -134,18 +137,18 @@ pub(crate) struct How {
 
 /// Scans a bucket now, also one that is inactive. `scan.completed` or `scan.failed` tells how it went, the bucket's
 /// `lastScan` how far it is.
-#[utoipa::path(post, path = "/api/v1/Media/Buckets/{id}/scan", tag = "Buckets", security(("keys" = [])), params(("id" = String, Path), How),
+#[utoipa::path(post, path = "/api/v1/Media/Buckets/{id}/scan", tag = "Buckets", security(("keys" = [])), params(("id" = String, Path), ScanParameters),
     responses((status = 202, body = Ordered), (status = 404, body = Problem)))]
 pub(crate) async fn scan(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Caller(app): Caller,
     Path(id): Path<String>,
-    Parameters(how): Parameters<How>,
+    QueryParams(how): QueryParams<ScanParameters>,
 ) -> Result<(StatusCode, Json<Ordered>), Problem> {
     let bucket = find(&state, app, &id).await?;
-    let scan = format!("{}-r{}", &bucket.id.to_string()[4..16], clock::word(10));
+    let scan = format!("{}-r{}", &bucket.id.to_string()[4..16], clock::random_alphanumeric(10));
     let at = domain::millis(clock::now());
-    let order = ScanOrder {
+    let order = ScanCommand {
         v: 1,
         app,
         bucket: bucket.id,
@@ -163,9 +166,13 @@ pub(crate) async fn scan(
     Ok((StatusCode::ACCEPTED, Json(Ordered { scan })))
 }
 
-async fn sealed(state: &State, bucket: &Bucket, it: &BucketIn) -> Result<Option<domain::bucket::Sealed>, Problem> {
+async fn seal_credentials(
+    state: &Context,
+    bucket: &Bucket,
+    it: &BucketIn,
+) -> Result<Option<domain::bucket::SealedSecret>, Problem> {
     let Some(credentials) = &it.credentials else { return Ok(None) };
-    let text = credentials.joined()?;
+    let text = credentials.sealed_text()?;
     let field = entry::secrets::bucket_field(bucket);
     Ok(Some(state.secrets.seal(bucket.app, &field, text.as_bytes()).await?))
 }

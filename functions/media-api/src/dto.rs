@@ -1,6 +1,6 @@
 //! Items and pages, as they go over the wire.
 
-use domain::item::{Item, Status};
+use domain::item::{Item, ItemStatus};
 use domain::{from_millis, rfc3339};
 use serde::Serialize;
 use serde_json::Value;
@@ -64,7 +64,7 @@ pub(crate) struct ChangeOut {
 
 impl ItemOut {
     pub(crate) fn new(it: &Item) -> Self {
-        let results = it.results.as_ref().filter(|_| it.status == Status::Completed);
+        let results = it.results.as_ref().filter(|_| it.status == ItemStatus::Completed);
         let results = results.map(
             |found| serde_json::json!({ it.processor.name(): { "faces": found.faces, "quality": found.quality } }),
         );
@@ -96,14 +96,14 @@ impl ItemOut {
     }
 
     /// With everything that is known of the item.
-    pub(crate) fn whole(it: &Item) -> Self {
-        let first = if it.history.is_empty() { it.status } else { Status::Pending };
+    pub(crate) fn with_history(it: &Item) -> Self {
+        let first = if it.history.is_empty() { it.status } else { ItemStatus::Pending };
         let found = ChangeOut {
             at: rfc3339(from_millis(it.found_at)),
             status: first.name().to_owned(),
             note: Some("found".to_owned()),
         };
-        let change = |it: &domain::item::Change| ChangeOut {
+        let change = |it: &domain::item::StatusChange| ChangeOut {
             at: rfc3339(from_millis(it.at)),
             status: it.status.name().to_owned(),
             note: it.note.clone(),

@@ -3,17 +3,17 @@
 use axum::Json;
 use axum::extract::State as Shared;
 use axum::http::StatusCode;
-use domain::order::{Ingest, IngestOrder};
+use domain::command::{Ingest, IngestCommand};
 use domain::{AppId, from_millis, rfc3339};
 use entry::clock;
-use entry::http::caller::Caller;
-use entry::http::{Body, Problem, ProblemType};
+use entry::http::auth::Caller;
+use entry::http::{JsonBody, Problem, ProblemType};
 use serde::{Deserialize, Serialize};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
-use crate::State;
+use crate::Context;
 
 /// The connection to Iconik.
 #[derive(Serialize, ToSchema)]
@@ -68,11 +68,12 @@ pub(crate) struct WebhookOut {
 /// How the connection to Iconik is.
 #[utoipa::path(get, path = "/api/v1/Media/Iconik", tag = "Iconik", security(("keys" = [])),
     responses((status = 200, body = IconikOut), (status = 401, body = Problem)))]
-pub(crate) async fn get(Shared(state): Shared<State>, Caller(app): Caller) -> Result<Json<IconikOut>, Problem> {
+pub(crate) async fn get(Shared(state): Shared<Context>, Caller(app): Caller) -> Result<Json<IconikOut>, Problem> {
     let settings = state.table.settings(app).await?;
-    let it = state.table.manager(app).await?;
+    let it = state.table.asset_manager(app).await?;
     let time = |it: Option<i64>| it.filter(|it| *it > 0).map(|it| rfc3339(from_millis(it)));
-    let webhook = |it: domain::manager::Health| WebhookOut { name: it.name, status: it.status, error: it.error };
+    let webhook =
+        |it: domain::asset_manager::WebhookHealth| WebhookOut { name: it.name, status: it.status, error: it.error };
     Ok(Json(IconikOut {
         is_set_up: settings.uses_iconik(),
         blocked: it.blocked.as_ref().map(|it| it.1.clone()),
@@ -84,7 +85,7 @@ pub(crate) async fn get(Shared(state): Shared<State>, Caller(app): Caller) -> Re
         user: it.user,
         domain: it.domain,
         webhooks: it.webhooks.into_iter().map(webhook).collect(),
-        well_at: time(it.well_at),
+        well_at: time(it.healthy_at),
         reconciled_to: time(it.reconciled_to),
         next_check: time(Some(it.next_at)),
     }))
@@ -93,9 +94,9 @@ pub(crate) async fn get(Shared(state): Shared<State>, Caller(app): Caller) -> Re
 /// Checks the connection now, and puts its webhooks right.
 #[utoipa::path(post, path = "/api/v1/Media/Iconik/check", tag = "Iconik", security(("keys" = [])),
     responses((status = 202), (status = 409, body = Problem)))]
-pub(crate) async fn check(Shared(state): Shared<State>, Caller(app): Caller) -> Result<StatusCode, Problem> {
-    set_up(&state, app).await?;
-    let order = IngestOrder::new(app, Ingest::Check, domain::millis(clock::now()));
+pub(crate) async fn check(Shared(state): Shared<Context>, Caller(app): Caller) -> Result<StatusCode, Problem> {
+    require_iconik(&state, app).await?;
+    let order = IngestCommand::new(app, Ingest::Check, domain::millis(clock::now()));
     state.ingest.send(&order, Duration::ZERO).await?;
     Ok(StatusCode::ACCEPTED)
 }
@@ -125,9 +126,9 @@ pub(crate) struct BackfillOut {
 #[utoipa::path(post, path = "/api/v1/Media/Iconik/backfill", tag = "Iconik", security(("keys" = [])), request_body = BackfillIn,
     responses((status = 202, body = BackfillOut), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn backfill(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Caller(app): Caller,
-    Body(it): Body<BackfillIn>,
+    JsonBody(it): JsonBody<BackfillIn>,
 ) -> Result<(StatusCode, Json<BackfillOut>), Problem> {
     let time = |field: &str, it: &str| {
         let time = OffsetDateTime::parse(it, &Rfc3339);
@@ -138,13 +139,13 @@ pub(crate) async fn backfill(
     if from >= to {
         return Err(Problem::invalid("since", "it must lie before `until`, or before now"));
     }
-    set_up(&state, app).await?;
+    require_iconik(&state, app).await?;
     let what = Ingest::Search { from: domain::millis(from), to: domain::millis(to), after: None, seen: 0 };
-    state.ingest.send(&IngestOrder::new(app, what, domain::millis(now)), Duration::ZERO).await?;
+    state.ingest.send(&IngestCommand::new(app, what, domain::millis(now)), Duration::ZERO).await?;
     Ok((StatusCode::ACCEPTED, Json(BackfillOut { from: rfc3339(from), to: rfc3339(to) })))
 }
 
-async fn set_up(state: &State, app: AppId) -> Result<(), Problem> {
+async fn require_iconik(state: &Context, app: AppId) -> Result<(), Problem> {
     if state.table.settings(app).await?.uses_iconik() {
         return Ok(());
     }

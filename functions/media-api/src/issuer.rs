@@ -1,17 +1,17 @@
 //! OpenID Connect issuers among an application's settings.
 
-use domain::address::{Allowed, judge_endpoint};
 use domain::settings::OidcIssuer;
+use domain::ssrf::{AllowedNetworks, check_endpoint};
 use entry::http::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// Checks all issuers.
-pub(crate) fn checked(all: &[IssuerBody], allowed: &Allowed) -> Result<Vec<OidcIssuer>, Problem> {
+pub(crate) fn validate(all: &[IssuerBody], allowed: &AllowedNetworks) -> Result<Vec<OidcIssuer>, Problem> {
     if all.len() > 10 {
         return Err(Problem::invalid("oidc_issuers", "at most 10"));
     }
-    all.iter().map(|it| it.checked(allowed)).collect()
+    all.iter().map(|it| it.validate(allowed)).collect()
 }
 
 /// An OpenID Connect issuer.
@@ -35,8 +35,8 @@ impl IssuerBody {
         Self { issuer: it.issuer.clone(), audience: it.audience.clone(), scopes }
     }
 
-    fn checked(&self, allowed: &Allowed) -> Result<OidcIssuer, Problem> {
-        judge_endpoint(&self.issuer, allowed).map_err(|why| Problem::invalid("oidc_issuers", why.to_string()))?;
+    fn validate(&self, allowed: &AllowedNetworks) -> Result<OidcIssuer, Problem> {
+        check_endpoint(&self.issuer, allowed).map_err(|why| Problem::invalid("oidc_issuers", why.to_string()))?;
         if self.audience.is_empty() || self.audience.len() > 255 {
             return Err(Problem::invalid("oidc_issuers", "an audience has 1 to 255 characters"));
         }

@@ -6,28 +6,28 @@ use axum::Json;
 use axum::extract::{Path, State as Shared};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::bucket::System;
-use domain::item::{Item, Status};
+use domain::bucket::MediaSystem;
+use domain::item::{Item, ItemStatus};
 use domain::processing;
 use domain::{AppId, ItemId, cursor};
 use entry::clock;
-use entry::http::caller::Caller;
-use entry::http::{Parameters, Problem, ProblemType};
+use entry::http::auth::Caller;
+use entry::http::{Problem, ProblemType, QueryParams};
 use serde::Deserialize;
 use serde_json::Value;
-use table::{Committed, PageCursor, Wanted};
+use table::{CommitOutcome, ItemFilter, PageCursor};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use utoipa::IntoParams;
 
-use crate::State;
+use crate::Context;
 use crate::dto::{ItemOut, Page};
 
 fn missing() -> Problem {
     Problem::new(ProblemType::NoSuchItem, "there is no item of that id")
 }
 
-async fn find(state: &State, app: AppId, id: &str) -> Result<Item, Problem> {
+async fn find(state: &Context, app: AppId, id: &str) -> Result<Item, Problem> {
     let id: ItemId = id.parse().map_err(|_| missing())?;
     // another application's item is no item, so that ids cannot be probed
     state.table.item(id).await?.filter(|it| it.app == app).ok_or_else(missing)
@@ -37,7 +37,7 @@ async fn find(state: &State, app: AppId, id: &str) -> Result<Item, Problem> {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Filter {
+pub(crate) struct ListParameters {
     /// `datacore`, `objectmatrix` or `iconik`
     system: Option<String>,
     /// A bucket's id
@@ -54,13 +54,13 @@ pub(crate) struct Filter {
     results: Option<String>,
 }
 
-impl Filter {
-    fn wanted(&self) -> Result<Wanted, Problem> {
+impl ListParameters {
+    fn query(&self) -> Result<ItemFilter, Problem> {
         let system = match self.system.as_deref() {
             None => None,
             Some(it) => {
                 let unknown = |()| Problem::invalid("system", "`datacore`, `objectmatrix` or `iconik`");
-                Some(it.parse::<System>().map_err(unknown)?)
+                Some(it.parse::<MediaSystem>().map_err(unknown)?)
             }
         };
         let bucket = self
@@ -68,7 +68,7 @@ impl Filter {
             .as_deref()
             .map(|it| it.parse().map_err(|_| Problem::invalid("bucket", "this is no bucket's id")));
         let status = self.status.as_deref().map(|it| {
-            it.parse::<Status>()
+            it.parse::<ItemStatus>()
                 .map_err(|()| Problem::invalid("status", "Pending, Processing, Completed, Failed or Skipped"))
         });
         let since = self.since.as_deref().map(|it| {
@@ -76,19 +76,19 @@ impl Filter {
                 .map_err(|_| Problem::invalid("since", "a time such as 2026-11-21T09:00:00Z"));
             time.map(domain::millis)
         });
-        Ok(Wanted { system, bucket: bucket.transpose()?, status: status.transpose()?, since: since.transpose()? })
+        Ok(ItemFilter { system, bucket: bucket.transpose()?, status: status.transpose()?, since: since.transpose()? })
     }
 }
 
 /// Items, newest first. A page may be short, or empty, and still have a `next`.
-#[utoipa::path(get, path = "/api/v1/Media/Items", tag = "Items", security(("keys" = [])), params(Filter),
+#[utoipa::path(get, path = "/api/v1/Media/Items", tag = "Items", security(("keys" = [])), params(ListParameters),
     responses((status = 200, body = Page<ItemOut>), (status = 422, body = Problem)))]
 pub(crate) async fn list(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Caller(app): Caller,
-    Parameters(filter): Parameters<Filter>,
+    QueryParams(filter): QueryParams<ListParameters>,
 ) -> Result<Json<Page<ItemOut>>, Problem> {
-    let wanted = filter.wanted()?;
+    let wanted = filter.query()?;
     let full = match filter.results.as_deref() {
         None | Some("counts") => false,
         Some("full") => true,
@@ -101,7 +101,7 @@ pub(crate) async fn list(
     let after = filter
         .cursor
         .as_deref()
-        .map(|it| cursor::read(it).ok().filter(PageCursor::is_plausible).ok_or(cursor::NotACursor))
+        .map(|it| cursor::decode(it).ok().filter(PageCursor::is_plausible).ok_or(cursor::InvalidCursor))
         .transpose()
         .map_err(|it| Problem::invalid("cursor", it.to_string()))?;
     let page = state.table.items(app, &wanted, after, limit).await?;
@@ -109,24 +109,24 @@ pub(crate) async fn list(
     for it in &page.items {
         let mut out = ItemOut::new(it);
         if full {
-            document(&state, it, &mut out).await?;
+            add_document(&state, it, &mut out).await?;
         }
         items.push(out);
     }
-    Ok(Json(Page { items, next: page.next.map(|it| cursor::write(&it)) }))
+    Ok(Json(Page { items, next: page.next.map(|it| cursor::encode(&it)) }))
 }
 
 /// One item, with its history and its whole result: boxes, confidences and times.
 #[utoipa::path(get, path = "/api/v1/Media/Items/{id}", tag = "Items", security(("keys" = [])), params(("id" = String, Path)),
     responses((status = 200, body = ItemOut), (status = 404, body = Problem)))]
 pub(crate) async fn get(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Caller(app): Caller,
     Path(id): Path<String>,
 ) -> Result<Json<ItemOut>, Problem> {
     let item = find(&state, app, &id).await?;
-    let mut out = ItemOut::whole(&item);
-    document(&state, &item, &mut out).await?;
+    let mut out = ItemOut::with_history(&item);
+    add_document(&state, &item, &mut out).await?;
     Ok(Json(out))
 }
 
@@ -134,7 +134,7 @@ pub(crate) async fn get(
 #[utoipa::path(post, path = "/api/v1/Media/Items/{id}/reprocess", tag = "Items", security(("keys" = [])), params(("id" = String, Path)),
     responses((status = 202, body = ItemOut), (status = 404, body = Problem)))]
 pub(crate) async fn reprocess(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Caller(app): Caller,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<ItemOut>), Problem> {
@@ -144,7 +144,7 @@ pub(crate) async fn reprocess(
         let Some(plan) = processing::reprocess(now, &item) else {
             return Ok((StatusCode::ACCEPTED, Json(ItemOut::new(&item))));
         };
-        if state.table.commit(&plan, now).await? == Committed::Done {
+        if state.table.commit(&plan, now).await? == CommitOutcome::Committed {
             return Ok((StatusCode::ACCEPTED, Json(ItemOut::new(&plan.item))));
         }
     }
@@ -155,14 +155,14 @@ pub(crate) async fn reprocess(
 #[utoipa::path(get, path = "/api/v1/Media/Items/{id}/preview.jpg", tag = "Items", security(("keys" = [])), params(("id" = String, Path)),
     responses((status = 200, content_type = "image/jpeg", body = Vec<u8>), (status = 404, body = Problem)))]
 pub(crate) async fn preview(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Caller(app): Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let item = find(&state, app, &id).await?;
     let none = || Problem::new(ProblemType::NoPreview, "the item has no result yet");
     let key = item.results.ok_or_else(none)?.preview;
-    let bytes = stored(&state, &key).await?;
+    let bytes = read_object(&state, &key).await?;
     Ok(([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "private, max-age=60")], bytes).into_response())
 }
 
@@ -170,24 +170,24 @@ pub(crate) async fn preview(
 #[utoipa::path(get, path = "/api/v1/Media/Summary", tag = "Items", security(("keys" = [])),
     responses((status = 200, body = BTreeMap<String, i64>)))]
 pub(crate) async fn summary(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Caller(app): Caller,
 ) -> Result<Json<BTreeMap<String, i64>>, Problem> {
     let tally = state.table.tally(app, clock::now()).await?;
-    let count = |it: Status| (it.name().to_owned(), tally.0.get(it.name()).copied().unwrap_or(0).max(0));
-    Ok(Json(Status::ALL.into_iter().map(count).collect()))
+    let count = |it: ItemStatus| (it.name().to_owned(), tally.0.get(it.name()).copied().unwrap_or(0).max(0));
+    Ok(Json(ItemStatus::ALL.into_iter().map(count).collect()))
 }
 
-async fn document(state: &State, item: &Item, out: &mut ItemOut) -> Result<(), Problem> {
+async fn add_document(state: &Context, item: &Item, out: &mut ItemOut) -> Result<(), Problem> {
     let (Some(results), Some(shown)) = (&item.results, &mut out.results) else { return Ok(()) };
-    let document: Value = serde_json::from_slice(&stored(state, &results.document).await?)?;
+    let document: Value = serde_json::from_slice(&read_object(state, &results.document).await?)?;
     for (name, value) in document.as_object().into_iter().flatten() {
         shown[item.processor.name()][name] = value.clone();
     }
     Ok(())
 }
 
-async fn stored(state: &State, key: &str) -> Result<Vec<u8>, Problem> {
+async fn read_object(state: &Context, key: &str) -> Result<Vec<u8>, Problem> {
     let answer = state.s3.get_object().bucket(&state.results).key(key).send().await?;
     Ok(answer.body.collect().await?.to_vec())
 }

@@ -10,9 +10,9 @@ mod settings;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use domain::address::Allowed;
 use domain::application::Scope;
-use entry::http::{Callers, Pages};
+use domain::ssrf::AllowedNetworks;
+use entry::http::{Authenticator, CorsPolicy};
 use entry::{Queue, Secrets};
 use table::Table;
 use utoipa::OpenApi;
@@ -21,9 +21,9 @@ use utoipa_axum::routes;
 
 /// What the endpoints work with.
 #[derive(Clone)]
-pub struct State {
+pub struct Context {
     pub table: Table,
-    pub callers: Callers,
+    pub callers: Authenticator,
     pub secrets: Arc<Secrets>,
     pub scans: Queue,
     /// The queue of `iconik-ingest`.
@@ -31,11 +31,11 @@ pub struct State {
     pub s3: aws_sdk_s3::Client,
     /// The bucket of results.
     pub results: String,
-    pub allowed: Allowed,
+    pub allowed: AllowedNetworks,
 }
 
-impl FromRef<State> for Callers {
-    fn from_ref(state: &State) -> Self {
+impl FromRef<Context> for Authenticator {
+    fn from_ref(state: &Context) -> Self {
         state.callers.clone()
     }
 }
@@ -46,9 +46,9 @@ pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let (table, seal) = (start.table(), Arc::new(start.seal()));
     let allowed = start.allowed_networks();
-    let pages = Pages::Listed(start.listed(&table));
-    let state = State {
-        callers: Callers::new(table.clone(), seal.clone(), &allowed, Scope::Media),
+    let pages = CorsPolicy::AllowedOrigins(start.allowed_origins(&table));
+    let state = Context {
+        callers: Authenticator::new(table.clone(), seal.clone(), &allowed, Scope::Media),
         secrets: Arc::new(Secrets::new(table.clone(), seal)),
         scans: start.queue("SCAN_QUEUE"),
         ingest: start.queue("ICONIK_QUEUE"),
@@ -61,7 +61,7 @@ pub async fn run() -> Result<(), entry::Error> {
 }
 
 /// The routes, to serve.
-fn router(state: State) -> axum::Router {
+fn router(state: Context) -> axum::Router {
     let (router, _) = routes().split_for_parts();
     router.with_state(state)
 }
@@ -93,7 +93,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     Description::openapi()
 }
 
-fn routes() -> OpenApiRouter<State> {
+fn routes() -> OpenApiRouter<Context> {
     OpenApiRouter::new()
         .routes(routes!(bucket::list, bucket::create))
         .routes(routes!(bucket::get, bucket::replace, bucket::remove))

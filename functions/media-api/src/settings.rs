@@ -4,31 +4,31 @@ use axum::Json;
 use axum::extract::State as Shared;
 use axum::http::HeaderMap;
 use domain::AppId;
-use domain::address::{Allowed, judge_endpoint};
-use domain::application::{Gift, Scope, may_give};
-use domain::bucket::{ProcessorKind, Sealed, System};
+use domain::application::{Grant, Scope, check_grant};
+use domain::bucket::{MediaSystem, ProcessorKind, SealedSecret};
+use domain::command::{Ingest, IngestCommand};
 use domain::id::{hex, sha256_hex};
 use domain::masking::MASK; // sent back, it leaves a secret as it is
-use domain::order::{Ingest, IngestOrder};
 use domain::origin;
-use domain::settings::{Settings, iconik_host, tidied};
+use domain::settings::{Settings, normalized_types, strip_api_suffix};
 use domain::settings_secret::SettingsSecret;
+use domain::ssrf::{AllowedNetworks, check_endpoint};
 use entry::clock;
-use entry::http::caller::Caller;
-use entry::http::{Body, Problem, ProblemType, refused};
+use entry::http::auth::Caller;
+use entry::http::{JsonBody, Problem, ProblemType, auth_problem};
 use entry::secrets::{ICONIK_SECRET, settings_field};
 use serde::{Deserialize, Serialize};
-use table::Hook;
+use table::IconikWebhook;
 use time::Duration;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::State;
-use crate::issuer::{IssuerBody, checked};
+use crate::Context;
+use crate::issuer::{IssuerBody, validate};
 
 /// A webhook's secret stays good after it was changed.
-const OVERLAP: Duration = Duration::hours(24);
-const MOST_ORIGINS: usize = 50;
+const SECRET_OVERLAP: Duration = Duration::hours(24);
+const MAX_ORIGINS: usize = 50;
 
 /// Settings. What is absent when they are put has its default; secrets that are absent or masked stay as they are.
 #[derive(Serialize, Deserialize, Default, ToSchema)]
@@ -90,7 +90,7 @@ pub(crate) struct SettingsBody {
 
 impl SettingsBody {
     /// A secret as it was sent.
-    fn sent(&self, secret: SettingsSecret) -> Option<&str> {
+    fn sent_secret(&self, secret: SettingsSecret) -> Option<&str> {
         let sent = match secret {
             SettingsSecret::IconikAccessToken => &self.iconik_access_token,
             SettingsSecret::IconikWebhookSecret => &self.iconik_webhook_secret,
@@ -102,7 +102,7 @@ impl SettingsBody {
     }
 
     fn shown(it: &Settings) -> Self {
-        let masked = |it: &Option<Sealed>| it.as_ref().map(|_| MASK.to_owned());
+        let masked = |it: &Option<SealedSecret>| it.as_ref().map(|_| MASK.to_owned());
         Self {
             system: it.system.iter().map(|it| it.name().to_owned()).collect(),
             system_endpoint: it.system_endpoint.clone(),
@@ -139,9 +139,9 @@ impl SettingsBody {
     }
 
     /// The settings without their secrets, which are kept from `before`.
-    fn checked(&self, before: &Settings, allowed: &Allowed) -> Result<Settings, Problem> {
+    fn validate(&self, before: &Settings, allowed: &AllowedNetworks) -> Result<Settings, Problem> {
         let usual = Settings::default();
-        let system: Result<Vec<System>, Problem> = self
+        let system: Result<Vec<MediaSystem>, Problem> = self
             .system
             .iter()
             .map(|it| it.parse().map_err(|()| Problem::invalid("system", "`iconik`, `datacore` or `objectmatrix`")))
@@ -176,10 +176,10 @@ impl SettingsBody {
                 return Err(Problem::invalid("temp_folder", "a name of letters, digits, hyphens and underlines"));
             }
         }
-        let origins = self.allowed_origins.iter().map(|it| origin::read(it)).collect::<Result<Vec<String>, _>>();
-        let origins = origins.ok().filter(|it| it.len() <= MOST_ORIGINS).ok_or_else(|| {
+        let origins = self.allowed_origins.iter().map(|it| origin::parse(it)).collect::<Result<Vec<String>, _>>();
+        let origins = origins.ok().filter(|it| it.len() <= MAX_ORIGINS).ok_or_else(|| {
             let title = format!(
-                "at most {MOST_ORIGINS}, each a scheme, a host and perhaps a port, such as https://news.example.com"
+                "at most {MAX_ORIGINS}, each a scheme, a host and perhaps a port, such as https://news.example.com"
             );
             Problem::invalid("allowed_origins", title)
         })?;
@@ -200,7 +200,7 @@ impl SettingsBody {
         Ok(Settings {
             system: system?,
             system_endpoint: address("system_endpoint", &self.system_endpoint, allowed)?,
-            iconik_url: address("iconik_url", &self.iconik_url, allowed)?.map(|it| iconik_host(&it).to_owned()),
+            iconik_url: address("iconik_url", &self.iconik_url, allowed)?.map(|it| strip_api_suffix(&it).to_owned()),
             iconik_app_id: self.iconik_app_id.clone(),
             iconik_domain_id: self.iconik_domain_id.clone(),
             iconik_collections: self.iconik_collections.iter().map(|it| it.to_ascii_lowercase()).collect(),
@@ -222,14 +222,14 @@ impl SettingsBody {
             priority: u8::try_from(priority).unwrap_or(usual.priority),
             temp_folder: self.temp_folder.clone(),
             no_of_threads: within("no_of_threads", self.no_of_threads, usual.no_of_threads, 0, 1_000)?,
-            video_file_types: tidied(&self.video_file_types),
-            audio_file_types: tidied(&self.audio_file_types),
-            image_file_types: tidied(&self.image_file_types),
+            video_file_types: normalized_types(&self.video_file_types),
+            audio_file_types: normalized_types(&self.audio_file_types),
+            image_file_types: normalized_types(&self.image_file_types),
             log_level: self.log_level.clone(),
             items_per_day: self.items_per_day.unwrap_or(0),
             bytes_per_day: self.bytes_per_day.unwrap_or(0),
             allowed_origins: origins,
-            oidc_issuers: checked(&self.oidc_issuers, allowed)?,
+            oidc_issuers: validate(&self.oidc_issuers, allowed)?,
             iconik_access_token: before.iconik_access_token.clone(),
             iconik_webhook_secret: before.iconik_webhook_secret.clone(),
             aws_access_key: before.aws_access_key.clone(),
@@ -242,7 +242,7 @@ impl SettingsBody {
 /// The application's settings, secrets masked.
 #[utoipa::path(get, path = "/api/v1/Media/Settings", tag = "Settings", security(("keys" = [])),
     responses((status = 200, body = SettingsBody), (status = 401, body = Problem)))]
-pub(crate) async fn get(Shared(state): Shared<State>, Caller(app): Caller) -> Result<Json<SettingsBody>, Problem> {
+pub(crate) async fn get(Shared(state): Shared<Context>, Caller(app): Caller) -> Result<Json<SettingsBody>, Problem> {
     Ok(Json(SettingsBody::shown(&state.table.settings(app).await?)))
 }
 
@@ -251,25 +251,26 @@ pub(crate) async fn get(Shared(state): Shared<State>, Caller(app): Caller) -> Re
 #[utoipa::path(put, path = "/api/v1/Media/Settings", tag = "Settings", security(("keys" = [])), request_body = SettingsBody,
     responses((status = 200, body = SettingsBody), (status = 401, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn put(
-    Shared(state): Shared<State>,
+    Shared(state): Shared<Context>,
     Caller(app): Caller,
     headers: HeaderMap,
-    Body(it): Body<SettingsBody>,
+    JsonBody(it): JsonBody<SettingsBody>,
 ) -> Result<Json<SettingsBody>, Problem> {
     let before = state.table.settings(app).await?;
-    let mut next = it.checked(&before, &state.allowed)?;
+    let mut next = it.validate(&before, &state.allowed)?;
     if next.oidc_issuers != before.oidc_issuers {
         // whoever says whose tokens are taken, and for what, gives keys away
-        let granted = state.callers.check_for(&headers, Scope::Keys).await.map_err(refused)?;
+        let granted = state.callers.authorize(&headers, Scope::Keys).await.map_err(auth_problem)?;
         for issuer in next.oidc_issuers.iter().filter(|it| !before.oidc_issuers.contains(it)) {
-            may_give(&granted.scopes, Gift::Issuer(&issuer.scopes)).map_err(cannot_give)?;
+            check_grant(&granted.scopes, Grant::Issuer(&issuer.scopes)).map_err(scope_not_grantable)?;
         }
     }
     let mut renew = false;
     for secret in SettingsSecret::ALL {
-        let sent = it.sent(secret).filter(|it| *it != MASK);
+        let sent = it.sent_secret(secret).filter(|it| *it != MASK);
         // or a caller could have a stored secret sent to an address of its choice
-        let moves = sent.is_none() && secret.moves(&before, &next) && secret.kept(&mut next).is_some();
+        let moves =
+            sent.is_none() && secret.changes_destination(&before, &next) && secret.value_mut(&mut next).is_some();
         if secret == SettingsSecret::IconikWebhookSecret {
             renew = moves; // it is ours to make
             continue;
@@ -281,29 +282,30 @@ pub(crate) async fn put(
             if text.is_empty() || text.len() > 4_096 || !text.bytes().all(|it| it.is_ascii_graphic()) {
                 return Err(Problem::invalid(secret.name(), "1 to 4096 printable characters without blanks"));
             }
-            *secret.kept(&mut next) = Some(state.secrets.seal(app, settings_field(secret), text.as_bytes()).await?);
+            *secret.value_mut(&mut next) =
+                Some(state.secrets.seal(app, settings_field(secret), text.as_bytes()).await?);
         }
     }
-    hook(&state, app, &it, &before, renew, &mut next).await?;
+    put_webhook_secret(&state, app, &it, &before, renew, &mut next).await?;
     // what is listed is found before it is obeyed, and is gone after that
     state.table.put_origins(app, &next.allowed_origins).await?;
     state.table.put_settings(app, &next).await?;
     let gone = before.allowed_origins.iter().filter(|it| !next.allowed_origins.contains(it)).cloned();
     state.table.delete_origins(app, &gone.collect::<Vec<String>>()).await?;
-    let mut manager = state.table.manager(app).await?;
+    let mut manager = state.table.asset_manager(app).await?;
     if next.uses_iconik() {
         let now = domain::millis(clock::now());
         (manager.next_at, manager.user) = (now, None);
-        state.table.put_manager(app, &manager, true).await?;
-        state.ingest.send(&IngestOrder::new(app, Ingest::Check, now), Duration::ZERO).await?;
+        state.table.put_asset_manager(app, &manager, true).await?;
+        state.ingest.send(&IngestCommand::new(app, Ingest::Check, now), Duration::ZERO).await?;
     } else {
         if let Some(domain) = manager.domain.take() {
-            state.table.put_domain(&domain, app, false).await?;
+            state.table.put_iconik_domain(&domain, app, false).await?;
         }
-        state.table.put_manager(app, &manager, false).await?;
+        state.table.put_asset_manager(app, &manager, false).await?;
         if !manager.ours.is_empty() {
             // its webhooks go
-            let check = IngestOrder::new(app, Ingest::Check, domain::millis(clock::now()));
+            let check = IngestCommand::new(app, Ingest::Check, domain::millis(clock::now()));
             state.ingest.send(&check, Duration::ZERO).await?;
         }
     }
@@ -311,21 +313,21 @@ pub(crate) async fn put(
 }
 
 /// An address as its parser reads it, without a slash at its end.
-fn address(field: &str, text: &Option<String>, allowed: &Allowed) -> Result<Option<String>, Problem> {
+fn address(field: &str, text: &Option<String>, allowed: &AllowedNetworks) -> Result<Option<String>, Problem> {
     let Some(text) = text else { return Ok(None) };
-    let url = judge_endpoint(text, allowed).map_err(|why| Problem::invalid(field, why.to_string()))?;
+    let url = check_endpoint(text, allowed).map_err(|why| Problem::invalid(field, why.to_string()))?;
     Ok(Some(url.as_str().trim_end_matches('/').to_owned()))
 }
 
-fn cannot_give(lacking: Scope) -> Problem {
+fn scope_not_grantable(lacking: Scope) -> Problem {
     let title = format!("the key lacks the scope {}, and cannot give it to an issuer's tokens", lacking.name());
     Problem::new(ProblemType::Scope, title)
 }
 
 /// Keeps the row that finds the application by its webhooks' secret; with `renew` a new one is made. A secret that is
 /// changed stays good for a day, so that webhooks which carry the old one are not lost until they are put right.
-async fn hook(
-    state: &State,
+async fn put_webhook_secret(
+    state: &Context,
     app: AppId,
     it: &SettingsBody,
     before: &Settings,
@@ -346,24 +348,24 @@ async fn hook(
             sent.clone()
         }
         (_, Some(stored)) if !renew => stored.clone(),
-        (_, stored) if stored.is_some() || next.uses_iconik() => hex(&clock::random::<32>()),
+        (_, stored) if stored.is_some() || next.uses_iconik() => hex(&clock::random_bytes::<32>()),
         _ => return Ok(()),
     };
     let hash = sha256_hex(secret.as_bytes());
-    if let Some(other) = state.table.hook(&hash).await?.filter(|it| it.app != app) {
+    if let Some(other) = state.table.iconik_webhook(&hash).await?.filter(|it| it.app != app) {
         tracing::warn!(application.id = %other.app, "an application wants the webhook secret of another");
         return Err(Problem::invalid("iconik_webhook_secret", "choose another"));
     }
     if let Some(old) = stored.filter(|it| *it != secret) {
         let old = sha256_hex(old.as_bytes());
-        if let Some(mut row) = state.table.hook(&old).await? {
-            row.until = Some(domain::millis(clock::now() + OVERLAP));
-            state.table.put_hook(&old, &row).await?;
+        if let Some(mut row) = state.table.iconik_webhook(&old).await? {
+            row.until = Some(domain::millis(clock::now() + SECRET_OVERLAP));
+            state.table.put_iconik_webhook(&old, &row).await?;
         }
     }
     next.iconik_webhook_secret = Some(state.secrets.seal(app, ICONIK_SECRET, secret.as_bytes()).await?);
     let collections = next.iconik_collections.iter().filter_map(|it| it.parse().ok()).collect();
-    let row = Hook { app, domain: next.iconik_domain_id.clone(), user: None, collections, until: None };
-    state.table.put_hook(&hash, &row).await?;
+    let row = IconikWebhook { app, domain: next.iconik_domain_id.clone(), user: None, collections, until: None };
+    state.table.put_iconik_webhook(&hash, &row).await?;
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! `process`: runs a processor on an item. One crate, one function resource per processor.
 
+mod admission;
 mod handler;
-mod iconik_work;
+mod iconik_job;
 mod lease;
-mod limits;
 mod pipeline;
 mod source;
 
@@ -12,23 +12,23 @@ mod source;
 pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let table = start.table();
-    let (allowed, meter) = (start.allowed_networks(), start.meter());
+    let (allowed_networks, meter) = (start.allowed_networks(), start.meter());
     let secrets = start.secrets(&table);
-    let parts = handler::Parts {
+    let context = handler::Context {
         settings: entry::AppSettings::new(table.clone()),
-        connections: iconik::Connections::new(table.clone(), secrets.clone(), allowed.clone(), meter.clone()),
-        queue: start.queue("PROCESS_QUEUE"),
-        urgent: start.queue("URGENT_QUEUE"),
+        connections: iconik::Connections::new(table.clone(), secrets.clone(), allowed_networks.clone(), meter.clone()),
+        process_queue: start.queue("PROCESS_QUEUE"),
+        urgent_queue: start.queue("URGENT_QUEUE"),
         secrets,
         table,
         s3: start.s3(),
-        results: start.text("RESULTS"),
+        results_bucket: start.text("RESULTS"),
         lease: time::Duration::seconds(i64::from(start.number("LEASE_SECONDS"))),
-        ffmpeg: media::program::Program::new(start.text("FFMPEG"), start.search_path(), start.memory_mb()),
-        allowed,
+        ffmpeg: media::ffmpeg::Ffmpeg::new(start.text("FFMPEG"), start.search_path(), start.memory_mb()),
+        allowed_networks,
         meter,
     };
-    media::workspace::clean();
-    parts.ffmpeg.log_decoders().await;
-    start.sqs(1, async |_, message| handler::handle(&parts, message).await).await
+    media::workspace::remove_stale();
+    context.ffmpeg.log_decoders().await;
+    start.sqs(1, async |_, message| handler::handle(&context, message).await).await
 }

@@ -10,13 +10,13 @@ use std::sync::Arc;
 pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let table = start.table();
-    let parts = handler::Parts {
+    let context = handler::Context {
         settings: entry::AppSettings::new(table.clone()),
         secrets: entry::Secrets::new(table.clone(), Arc::new(start.seal())),
         table,
-        queue: start.queue("SCAN_QUEUE"),
-        allowed: start.allowed_networks(),
+        scan_queue: start.queue("SCAN_QUEUE"),
+        allowed_networks: start.allowed_networks(),
         meter: start.meter(),
     };
-    start.sqs(1, async |now, message| handler::handle(&parts, now, message).await).await
+    start.sqs(1, async |now, message| handler::handle(&context, now, message).await).await
 }

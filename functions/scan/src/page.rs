@@ -2,41 +2,41 @@
 
 use std::collections::HashMap;
 
-use domain::bucket::{Bucket, System};
-use domain::content::FIRST_BYTES;
-use domain::item::{Item, Problem, Status};
-use domain::notification::{News, Stream};
-use domain::order::ScanOrder;
-use domain::scanning::{Object, Verdict, judge, judge_content};
-use domain::{BATCH, ItemId};
+use domain::bucket::{Bucket, MediaSystem};
+use domain::command::ScanCommand;
+use domain::content_sniffing::SNIFF_BYTES;
+use domain::item::{Item, ItemStatus, Problem};
+use domain::notification::{NewNotification, Stream};
+use domain::scanning::{ListedObject, ScanDecision, decide, decide_by_content};
+use domain::{ItemId, MAX_BATCH};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use media::objects::{Objects, ObjectsError};
+use media::object_store::{ObjectStore, ObjectStoreError};
 use serde_json::json;
-use table::{Put, Table, TableError};
+use table::{PutOutcome, Table, TableError};
 use time::OffsetDateTime;
 
 /// Objects that are asked for their types, or looked at, at once.
-fn at_once(system: System) -> usize {
+fn max_concurrent(system: MediaSystem) -> usize {
     match system {
-        System::ObjectMatrix => 4, // such a gateway is one server (media systems, section 5.4)
-        System::DataCore | System::Iconik => 16,
+        MediaSystem::ObjectMatrix => 4, // such a gateway is one server (media systems, section 5.4)
+        MediaSystem::DataCore | MediaSystem::Iconik => 16,
     }
 }
 
 /// What a page brought.
-pub(crate) struct Stored {
+pub(crate) struct StoredPage {
     pub(crate) found: u64,
     /// Why objects were left out, one sentence each; the next scan meets them again.
-    pub(crate) flaws: Vec<String>,
+    pub(crate) errors: Vec<String>,
 }
 
 /// Why a page was not stored.
-pub(crate) enum Trouble {
+pub(crate) enum PageError {
     Table(TableError),
-    Theirs(ObjectsError),
+    ObjectStore(ObjectStoreError),
 }
 
-impl From<TableError> for Trouble {
+impl From<TableError> for PageError {
     fn from(it: TableError) -> Self {
         Self::Table(it)
     }
@@ -46,30 +46,32 @@ impl From<TableError> for Trouble {
 /// (they carry its name) and tells only what was not told. An object whose type is refused takes no other along. A dry run counts and leaves everything as it is.
 pub(crate) async fn store(
     table: &Table,
-    order: &ScanOrder,
+    order: &ScanCommand,
     bucket: &Bucket,
-    source: &impl Objects,
-    objects: &[Object],
+    source: &impl ObjectStore,
+    objects: &[ListedObject],
     now: OffsetDateTime,
-) -> Result<Stored, Trouble> {
+) -> Result<StoredPage, PageError> {
     let page = format!("{}.{}", order.scan, order.page);
-    let seen: Vec<(ItemId, &Object)> =
-        objects.iter().filter_map(|it| Some((item(bucket, it, judge(bucket, it), &page, order.at)?.id, it))).collect();
-    let ids: Vec<ItemId> = seen.iter().map(|it| it.0).collect();
-    let known: HashMap<ItemId, String> = table.known(&ids).await?.into_iter().collect();
-    let new = seen.into_iter().filter(|it| known.get(&it.0).is_none_or(|by| *by == page)).map(|it| it.1);
+    let candidates: Vec<(ItemId, &ListedObject)> = objects
+        .iter()
+        .filter_map(|it| Some((item_for(bucket, it, decide(bucket, it), &page, order.at)?.id, it)))
+        .collect();
+    let ids: Vec<ItemId> = candidates.iter().map(|it| it.0).collect();
+    let known: HashMap<ItemId, String> = table.known_items(&ids).await?.into_iter().collect();
+    let new = candidates.into_iter().filter(|it| known.get(&it.0).is_none_or(|by| *by == page)).map(|it| it.1);
     let decided: Vec<Result<Option<Item>, String>> = stream::iter(new)
-        .map(async |object| match typed(source, object).await? {
+        .map(async |object| match with_media_type(source, object).await? {
             Ok(typed) => {
-                let verdict = decide(source, bucket, &typed).await?;
-                Ok(Ok(item(bucket, &typed, verdict, &page, order.at)))
+                let verdict = sniff(source, bucket, &typed).await?;
+                Ok(Ok(item_for(bucket, &typed, verdict, &page, order.at)))
             }
             Err(flaw) => Ok(Err(flaw)),
         })
-        .buffered(at_once(bucket.system))
+        .buffered(max_concurrent(bucket.system))
         .try_collect()
         .await
-        .map_err(Trouble::Theirs)?;
+        .map_err(PageError::ObjectStore)?;
     let (mut new, mut flaws) = (Vec::new(), Vec::new());
     for it in decided {
         match it {
@@ -78,82 +80,89 @@ pub(crate) async fn store(
         }
     }
     if order.dry {
-        let found = new.iter().filter(|it| it.status == Status::Pending).count() as u64;
-        return Ok(Stored { found, flaws });
+        let found = new.iter().filter(|it| it.status == ItemStatus::Pending).count() as u64;
+        return Ok(StoredPage { found, errors: flaws });
     }
-    for (index, chunk) in new.chunks(BATCH).enumerate() {
+    for (index, chunk) in new.chunks(MAX_BATCH).enumerate() {
         let batch = format!("{page}.{index}");
         // an id of this try, so that an earlier try's row is not taken for ours
         let write_id = format!("{batch}.{}", domain::millis(now));
-        let again = table.put_found(chunk, &batch, &write_id).await? == Put::Taken;
-        if again && table.told_since(order.app, &Stream::App, order.at).await?.contains_key(&batch) {
+        let again = table.put_found_items(chunk, &batch, &write_id).await? == PutOutcome::AlreadyExists;
+        if again && table.published_since(order.app, &Stream::App, order.at).await?.contains_key(&batch) {
             continue;
         }
-        let news: Vec<News> = chunk.iter().map(found).collect();
+        let news: Vec<NewNotification> = chunk.iter().map(notification_for).collect();
         table.append(order.app, &Stream::App, &news, &batch, now).await?;
-        for it in chunk.iter().filter(|it| it.status == Status::Pending) {
+        for it in chunk.iter().filter(|it| it.status == ItemStatus::Pending) {
             tracing::info!(item.id = %it.id, key = %it.key, "found {} in {}", it.key, it.bucket);
         }
     }
-    Ok(Stored { found: new.len() as u64, flaws })
+    Ok(StoredPage { found: new.len() as u64, errors: flaws })
 }
 
 /// The object with the type that its system has for it, or why it has none. An endpoint that is down or busy is so for all.
-async fn typed(source: &impl Objects, it: &Object) -> Result<Result<Object, String>, ObjectsError> {
-    let asked = match source.media_type(&it.key).await.or_else(gone) {
+async fn with_media_type(
+    source: &impl ObjectStore,
+    it: &ListedObject,
+) -> Result<Result<ListedObject, String>, ObjectStoreError> {
+    let asked = match source.media_type(&it.key).await.or_else(none_if_gone) {
         Ok(asked) => asked,
-        Err(error) if concerns_all(&error) => return Err(error),
+        Err(error) if is_endpoint_error(&error) => return Err(error),
         Err(error) => {
             let key: String = it.key.chars().take(100).flat_map(char::escape_debug).collect();
             return Ok(Err(format!("`{key}`: {error}")));
         }
     };
-    Ok(Ok(Object { media_type: asked.or_else(|| it.media_type.clone()), ..it.clone() }))
+    Ok(Ok(ListedObject { media_type: asked.or_else(|| it.media_type.clone()), ..it.clone() }))
 }
 
 /// What becomes of an object; what neither its type nor its name tells, its first bytes do. One that cannot be looked at
 /// is left to the processor, which says why.
-async fn decide(source: &impl Objects, bucket: &Bucket, object: &Object) -> Result<Verdict, ObjectsError> {
-    match judge(bucket, object) {
-        Verdict::Look { media_type } => match source.first_bytes(&object.key, FIRST_BYTES).await {
-            Ok(first) => Ok(judge_content(bucket.processor, media_type, &first)),
-            Err(error) if concerns_all(&error) => Err(error),
-            Err(_) => Ok(Verdict::Process { media_type }),
+async fn sniff(
+    source: &impl ObjectStore,
+    bucket: &Bucket,
+    object: &ListedObject,
+) -> Result<ScanDecision, ObjectStoreError> {
+    match decide(bucket, object) {
+        ScanDecision::Sniff { media_type } => match source.first_bytes(&object.key, SNIFF_BYTES).await {
+            Ok(first) => Ok(decide_by_content(bucket.processor, media_type, &first)),
+            Err(error) if is_endpoint_error(&error) => Err(error),
+            Err(_) => Ok(ScanDecision::Process { media_type }),
         },
         verdict => Ok(verdict),
     }
 }
 
 /// Whether an error is one of the endpoint, not of one object.
-fn concerns_all(error: &ObjectsError) -> bool {
-    matches!(error, ObjectsError::Unreachable(_) | ObjectsError::Busy { .. } | ObjectsError::Clock(_))
+fn is_endpoint_error(error: &ObjectStoreError) -> bool {
+    matches!(error, ObjectStoreError::Unreachable(_) | ObjectStoreError::Busy { .. } | ObjectStoreError::ClockSkew(_))
 }
 
 /// An object that was removed since it was listed has no type, and is met again by whoever fetches it.
-fn gone(error: ObjectsError) -> Result<Option<String>, ObjectsError> {
-    if matches!(error, ObjectsError::NoObject) { Ok(None) } else { Err(error) }
+fn none_if_gone(error: ObjectStoreError) -> Result<Option<String>, ObjectStoreError> {
+    if matches!(error, ObjectStoreError::NoObject) { Ok(None) } else { Err(error) }
 }
 
-fn item(bucket: &Bucket, object: &Object, verdict: Verdict, page: &str, at: i64) -> Option<Item> {
+fn item_for(bucket: &Bucket, object: &ListedObject, verdict: ScanDecision, page: &str, at: i64) -> Option<Item> {
     let at = domain::from_millis(at);
     match verdict {
-        Verdict::Ignore => None,
-        Verdict::Process { media_type } | Verdict::Look { media_type } => {
-            Some(Item::found(bucket, object, media_type, page, at))
+        ScanDecision::Ignore => None,
+        ScanDecision::Process { media_type } | ScanDecision::Sniff { media_type } => {
+            Some(Item::from_object(bucket, object, media_type, page, at))
         }
-        Verdict::Skip { media_type, reason } => {
-            let mut item = Item::found(bucket, object, media_type, page, at);
-            item.status = Status::Skipped;
+        ScanDecision::Skip { media_type, reason } => {
+            let mut item = Item::from_object(bucket, object, media_type, page, at);
+            item.status = ItemStatus::Skipped;
             item.error = Some(Problem::new("not_wanted", reason));
             Some(item)
         }
     }
 }
 
-fn found(item: &Item) -> News {
+fn notification_for(item: &Item) -> NewNotification {
     match &item.error {
-        None => News::new("item.found", json!({ "item": item.reference() })),
-        Some(it) => News::new(
+        None => NewNotification::new("item.found", json!({ "item": item.reference() })),
+        Some(it) => NewNotification::new(
             "item.skipped",
             json!({ "item": item.reference(), "error": { "code": it.code, "message": it.message } }),
         ),

@@ -4,80 +4,80 @@ use std::sync::Arc;
 
 use domain::millis;
 use domain::socket::{Connection, Protocol};
-use entry::http::{Callers, Listed, Unknown};
-use entry::queue::NotQueued;
-use entry::socket::{Door, Happened};
-use entry::{Queue, Remembered};
-use inbox::sending::Lines;
+use entry::http::{AuthError, Authenticator, OriginAllowlist};
+use entry::queue::QueueError;
+use entry::websocket::{ConnectOutcome, WebSocketEvent};
+use entry::{Queue, TtlCache};
+use inbox::connection_sender::ConnectionSender;
 use table::{Table, TableError};
 use time::OffsetDateTime;
 
 use crate::{connect, native, signalr};
 
 /// What the handler works with.
-pub(crate) struct Parts {
+pub(crate) struct Context {
     pub(crate) table: Table,
-    pub(crate) callers: Callers,
+    pub(crate) callers: Authenticator,
     /// Pages that may open sockets.
-    pub(crate) pages: Arc<Listed>,
-    pub(crate) lines: Lines,
-    pub(crate) pushes: Queue,
+    pub(crate) pages: Arc<OriginAllowlist>,
+    pub(crate) sender: ConnectionSender,
+    pub(crate) push_queue: Queue,
     /// Connections that were told a while ago where their streams stand.
-    pub(crate) looked: Remembered<String, ()>,
+    pub(crate) heads_sent: TtlCache<String, ()>,
     /// Whether the seed's sockets need no credentials (`INBOX_AUTH=open`).
-    pub(crate) open: bool,
+    pub(crate) open_inbox: bool,
 }
 
 /// Our own failure. What a client does wrong, it is told.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Trouble {
+pub(crate) enum SocketError {
     #[error(transparent)]
     Table(#[from] TableError),
     #[error(transparent)]
-    Queue(#[from] NotQueued),
+    Queue(#[from] QueueError),
     #[error(transparent)]
-    Credentials(#[from] Unknown),
+    Credentials(#[from] AuthError),
 }
 
 pub(crate) async fn handle(
-    parts: &Parts,
+    parts: &Context,
     now: OffsetDateTime,
     id: String,
-    happened: Happened,
-) -> Result<Door, Trouble> {
+    happened: WebSocketEvent,
+) -> Result<ConnectOutcome, SocketError> {
     match happened {
-        Happened::Connect { headers, query } => return connect::connect(parts, now, id, &headers, &query).await,
-        Happened::Message(text) => {
+        WebSocketEvent::Connect { headers, query } => return connect::connect(parts, now, id, &headers, &query).await,
+        WebSocketEvent::Message(text) => {
             let Some(connection) = parts.table.connection(&id).await? else {
                 // its rows have expired, or it was taken for dead
-                parts.lines.posts.close(&id).await;
-                return Ok(Door::Open(None));
+                parts.sender.management.close(&id).await;
+                return Ok(ConnectOutcome::Accepted(None));
             };
             match connection.protocol {
-                Protocol::Native => native::take(parts, now, &connection, &text).await?,
-                Protocol::SignalR => signalr::take(parts, now, &connection, &text).await?,
+                Protocol::Native => native::receive(parts, now, &connection, &text).await?,
+                Protocol::SignalR => signalr::receive(parts, now, &connection, &text).await?,
                 Protocol::Seed => {} // its clients only listen
             }
         }
-        Happened::Disconnect => {
+        WebSocketEvent::Disconnect => {
             if let Some(connection) = parts.table.connection(&id).await? {
-                left(parts, now, &connection).await?;
+                disconnected(parts, now, &connection).await?;
             }
         }
     }
-    Ok(Door::Open(None))
+    Ok(ConnectOutcome::Accepted(None))
 }
 
 /// A socket is closed. A SignalR connection that its client may take up again stays for that time.
-async fn left(parts: &Parts, now: OffsetDateTime, connection: &Connection) -> Result<(), Trouble> {
-    let Some(hash) = &connection.hub else { return Ok(parts.lines.forget(connection).await?) };
-    let carried = |it: &mut domain::socket::Hub| {
+async fn disconnected(parts: &Context, now: OffsetDateTime, connection: &Connection) -> Result<(), SocketError> {
+    let Some(hash) = &connection.hub else { return Ok(parts.sender.unregister(connection).await?) };
+    let carried = |it: &mut domain::socket::HubConnection| {
         let ours = it.connection.as_ref() == Some(&connection.id);
         if ours {
             it.detach(millis(now));
         }
         ours
     };
-    parts.lines.change(hash, carried).await?;
+    parts.sender.update_hub(hash, carried).await?;
     Ok(parts.table.delete_connection(&connection.id).await?)
 }

@@ -9,23 +9,24 @@ mod signalr;
 
 use std::sync::Arc;
 
-use channels::socket::Posts;
+use channels::management::ManagementClient;
 use domain::application::Scope;
-use inbox::sending::Lines;
+use inbox::connection_sender::ConnectionSender;
 
 /// Runs the function until Lambda ends it.
 #[tokio::main(flavor = "current_thread")]
 pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
-    let (table, seal, posts) = (start.table(), Arc::new(start.seal()), Posts::new(start.sockets()));
-    let parts = handler::Parts {
-        callers: entry::http::Callers::new(table.clone(), seal, &start.allowed_networks(), Scope::Inbox),
-        pages: start.listed(&table),
-        lines: Lines { table: table.clone(), posts },
-        looked: entry::Remembered::new(10_000),
-        pushes: start.queue("PUSH_QUEUE"),
-        open: start.text("INBOX_AUTH") == "open",
+    let (table, seal, management) =
+        (start.table(), Arc::new(start.seal()), ManagementClient::new(start.management_client()));
+    let context = handler::Context {
+        callers: entry::http::Authenticator::new(table.clone(), seal, &start.allowed_networks(), Scope::Inbox),
+        pages: start.allowed_origins(&table),
+        sender: ConnectionSender { table: table.clone(), management },
+        heads_sent: entry::TtlCache::new(10_000),
+        push_queue: start.queue("PUSH_QUEUE"),
+        open_inbox: start.text("INBOX_AUTH") == "open",
         table,
     };
-    start.socket(async |now, id, happened| handler::handle(&parts, now, id, happened).await).await
+    start.websocket(async |now, id, event| handler::handle(&context, now, id, event).await).await
 }

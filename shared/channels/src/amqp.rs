@@ -7,17 +7,17 @@
 //! (RabbitMQ's access control: `configure` on the queue, `write` on it and `read` on the exchange) publishes all the same:
 //! whether it was routed and taken, `mandatory` and the confirm tell. The connection is kept while the environment is warm.
 
-mod link;
+mod connection;
 
-use domain::address::Allowed;
-use domain::broker::judge_broker;
-use domain::delivery::Outcome;
-use guard::WireError;
-use link::{Link, Lost};
+use connection::{BrokerConnection, PublishError};
+use domain::amqp_uri::parse_amqp_uri;
+use domain::delivery::DeliveryOutcome;
+use domain::ssrf::AllowedNetworks;
+use guard::ConnectError;
 use time::OffsetDateTime;
 
-use crate::kept::{Kept, Slot};
-use crate::message::{Message, Sent};
+use crate::message::{AttemptOutcome, Message};
+use crate::pool::{ConnectionPool, Slot};
 
 /// The published exchange.
 pub const EXCHANGE: &str = "image-render.notifications";
@@ -25,9 +25,9 @@ pub const EXCHANGE: &str = "image-render.notifications";
 pub const ROUTING_KEY: &str = "task.completed";
 
 /// Publishes to brokers.
-pub struct Brokers {
-    allowed: Allowed,
-    links: Kept<Link>,
+pub struct BrokerClient {
+    allowed: AllowedNetworks,
+    connections: ConnectionPool<BrokerConnection>,
 }
 
 /// A queue, and how to get to it.
@@ -38,57 +38,59 @@ pub struct Receiver {
     pub queue: String,
 }
 
-impl Brokers {
-    pub fn new(allowed: Allowed) -> Self {
-        Self { allowed, links: Kept::default() }
+impl BrokerClient {
+    pub fn new(allowed: AllowedNetworks) -> Self {
+        Self { allowed, connections: ConnectionPool::default() }
     }
 
     /// One attempt. A connection that has died meanwhile is made anew, once.
-    pub async fn send(&self, to: &Receiver, message: &Message, sent_at: OffsetDateTime) -> Sent {
-        let call = async |slot: &mut Slot<Link>| -> Sent {
-            if let Some(mut link) = slot.link.take().filter(Link::is_open) {
+    pub async fn send(&self, to: &Receiver, message: &Message, sent_at: OffsetDateTime) -> AttemptOutcome {
+        let call = async |slot: &mut Slot<BrokerConnection>| -> AttemptOutcome {
+            if let Some(mut link) = slot.connection.take().filter(BrokerConnection::is_open) {
                 match link.publish(to, message, sent_at).await {
                     Ok(outcome) => {
-                        slot.link = Some(link);
+                        slot.connection = Some(link);
                         return outcome.into();
                     }
-                    Err(lost) if !lost.connection => return lost.outcome().into(),
+                    Err(lost) if !lost.connection_lost => return lost.outcome().into(),
                     Err(_) => {}
                 }
             }
             // the address is judged before each use: networks that are allowed can change, and names can move
-            let broker = match judge_broker(&to.url, &self.allowed) {
+            let broker = match parse_amqp_uri(&to.url, &self.allowed) {
                 Ok(broker) => broker,
-                Err(why) => return Outcome::Forbidden { why: why.to_string() }.into(),
+                Err(why) => return DeliveryOutcome::Forbidden { why: why.to_string() }.into(),
             };
-            let mut link = match Link::open(&broker, to, &self.allowed).await {
+            let mut link = match BrokerConnection::open(&broker, to, &self.allowed).await {
                 Ok(link) => link,
                 Err(lost) => return lost.outcome().into(),
             };
             match link.publish(to, message, sent_at).await {
                 Ok(outcome) => {
-                    slot.link = Some(link);
+                    slot.connection = Some(link);
                     outcome.into()
                 }
                 Err(lost) => lost.outcome().into(),
             }
         };
-        self.links.call(name(to), "confirm", call).await
+        self.connections.call(pool_key(to), "confirm", call).await
     }
 }
 
 /// One connection per broker and login.
-fn name(to: &Receiver) -> String {
+fn pool_key(to: &Receiver) -> String {
     domain::id::sha256_hex(format!("{}\n{}\n{}", to.url, to.username, to.password).as_bytes())
 }
 
-impl Lost {
-    fn outcome(self) -> Outcome {
-        match self.why {
-            link::Why::Wire(WireError::Forbidden(it)) => Outcome::Forbidden { why: it.to_string() },
-            link::Why::Wire(it) => Outcome::Unreachable { why: it.to_string() },
-            link::Why::Broker(why) => Outcome::Rejected { why },
-            link::Why::Connection(why) => Outcome::Unreachable { why },
+impl PublishError {
+    fn outcome(self) -> DeliveryOutcome {
+        match self.cause {
+            connection::PublishErrorCause::Wire(ConnectError::Forbidden(it)) => {
+                DeliveryOutcome::Forbidden { why: it.to_string() }
+            }
+            connection::PublishErrorCause::Wire(it) => DeliveryOutcome::Unreachable { why: it.to_string() },
+            connection::PublishErrorCause::Broker(why) => DeliveryOutcome::Rejected { why },
+            connection::PublishErrorCause::Connection(why) => DeliveryOutcome::Unreachable { why },
         }
     }
 }

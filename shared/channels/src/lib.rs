@@ -2,11 +2,11 @@
 
 pub mod amqp;
 pub mod hub;
-mod kept;
+pub mod management;
 pub mod message;
+mod pool;
 pub mod secret;
 pub mod sign;
-pub mod socket;
 pub mod webhook;
 
-pub use message::{Message, Sent};
+pub use message::{AttemptOutcome, Message};

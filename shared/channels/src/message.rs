@@ -2,14 +2,14 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use domain::channel::{Channel, Format};
-use domain::delivery::Outcome;
+use domain::channel::{Channel, MessageFormat};
+use domain::delivery::DeliveryOutcome;
 use domain::notification::Notification;
 use domain::{AppId, adcreative};
 use serde_json::{Value, json};
 
 /// So much of a receiver's answer is kept.
-const KEPT: usize = 1_024;
+const MAX_RESPONSE_BYTES: usize = 1_024;
 
 /// A message to one receiver.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,24 +25,24 @@ pub struct Message {
 
 /// What came of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sent {
-    pub outcome: Outcome,
+pub struct AttemptOutcome {
+    pub outcome: DeliveryOutcome,
     /// The beginning of what the receiver answered.
-    pub answer: String,
+    pub response: String,
 }
 
-impl From<Outcome> for Sent {
-    fn from(outcome: Outcome) -> Self {
-        Self { outcome, answer: String::new() }
+impl From<DeliveryOutcome> for AttemptOutcome {
+    fn from(outcome: DeliveryOutcome) -> Self {
+        Self { outcome, response: String::new() }
     }
 }
 
-impl Sent {
+impl AttemptOutcome {
     /// With what the receiver said, as far as it is kept.
-    pub fn answered(outcome: Outcome, bytes: &[u8]) -> Self {
-        let mut answer = String::from_utf8_lossy(&bytes[..bytes.len().min(KEPT)]).into_owned();
-        answer.retain(|it| !it.is_control() || it == '\n' || it == '\t');
-        Self { outcome, answer }
+    pub fn with_response(outcome: DeliveryOutcome, bytes: &[u8]) -> Self {
+        let mut response = String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_RESPONSE_BYTES)]).into_owned();
+        response.retain(|it| !it.is_control() || it == '\n' || it == '\t');
+        Self { outcome, response }
     }
 }
 
@@ -50,8 +50,8 @@ impl Message {
     /// A notification in a channel's format; `image` is the picture that it tells of.
     pub fn new(channel: &Channel, it: &Notification, image: Option<&[u8]>) -> Self {
         let body = match channel.format {
-            Format::AdCreative => adcreative::message(channel.app, it, image),
-            Format::Native => native(it, image),
+            MessageFormat::AdCreative => adcreative::message(channel.app, it, image),
+            MessageFormat::Native => native_body(it, image),
         };
         Self { id: it.id.to_string(), kind: it.kind.clone(), app: channel.app, body }
     }
@@ -61,7 +61,7 @@ impl Message {
 /// the application, not what this channel gets: it orders, and shows what came twice, but a number that is left out says
 /// nothing, as the channel may not have wanted it. A number of each channel's own (realtime, W-4) would be a write for
 /// each delivery; what is missing shows in the list of deliveries, and a replay brings it.
-fn native(it: &Notification, image: Option<&[u8]>) -> Vec<u8> {
+fn native_body(it: &Notification, image: Option<&[u8]>) -> Vec<u8> {
     let mut body = json!({
         "type": it.kind, "timestamp": domain::rfc3339(it.timestamp), "data": it.data,
         "id": it.id, "stream": it.id.stream.to_string(), "epoch": it.id.epoch, "sequence": it.id.sequence,

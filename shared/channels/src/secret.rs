@@ -6,16 +6,16 @@ use base64::engine::general_purpose::STANDARD;
 /// A text that is no signing secret.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a signing secret is `whsec_` and 24 to 64 bytes in base64")]
-pub struct NotASecret;
+pub struct InvalidSecret;
 
 /// The form that is shown to the customer.
-pub fn show(key: &[u8]) -> String {
+pub fn encode(key: &[u8]) -> String {
     format!("whsec_{}", STANDARD.encode(key))
 }
 
 /// The key's bytes.
-pub fn read(text: &str) -> Result<Vec<u8>, NotASecret> {
-    let encoded = text.strip_prefix("whsec_").ok_or(NotASecret)?;
-    let key = STANDARD.decode(encoded).map_err(|_| NotASecret)?;
-    if (24..=64).contains(&key.len()) { Ok(key) } else { Err(NotASecret) }
+pub fn decode(text: &str) -> Result<Vec<u8>, InvalidSecret> {
+    let encoded = text.strip_prefix("whsec_").ok_or(InvalidSecret)?;
+    let key = STANDARD.decode(encoded).map_err(|_| InvalidSecret)?;
+    if (24..=64).contains(&key.len()) { Ok(key) } else { Err(InvalidSecret) }
 }

@@ -11,9 +11,9 @@ use sha2::{Digest, Sha256};
 pub const PURPOSE: &str = "webhook-v1a";
 
 /// An application's key pair for `v1a`.
-pub struct Pair(Ed25519KeyPair);
+pub struct SigningKeyPair(Ed25519KeyPair);
 
-impl Pair {
+impl SigningKeyPair {
     /// The pair of a seed.
     ///
     /// # Panics
@@ -23,7 +23,7 @@ impl Pair {
     }
 
     /// The public key as customers keep it: `whpk_…`.
-    pub fn public(&self) -> String {
+    pub fn public_key(&self) -> String {
         format!("whpk_{}", STANDARD.encode(self.0.public_key()))
     }
 
@@ -37,7 +37,7 @@ impl Pair {
 
 /// The value of `webhook-signature`: over id, the attempt's time in seconds, and the very bytes of the body, by every key
 /// that is still good, then by the application's own pair.
-pub fn sign(keys: &[Vec<u8>], pair: Option<&Pair>, id: &str, timestamp: i64, body: &[u8]) -> String {
+pub fn sign(keys: &[Vec<u8>], pair: Option<&SigningKeyPair>, id: &str, timestamp: i64, body: &[u8]) -> String {
     let front = format!("{id}.{timestamp}.");
     let mut all: Vec<String> = keys
         .iter()
@@ -48,7 +48,7 @@ pub fn sign(keys: &[Vec<u8>], pair: Option<&Pair>, id: &str, timestamp: i64, bod
             format!("v1,{}", STANDARD.encode(hmac.sign()))
         })
         .collect();
-    if let Some(Pair(pair)) = pair {
+    if let Some(SigningKeyPair(pair)) = pair {
         all.push(format!("v1a,{}", STANDARD.encode(pair.sign(&[front.as_bytes(), body].concat()))));
     }
     all.join(" ")
@@ -69,7 +69,7 @@ mod tests {
 
     #[track_caller]
     fn check(secret: &str, timestamp: i64, body: &str, want: &str) {
-        let key = secret::read(secret).unwrap();
+        let key = secret::decode(secret).unwrap();
         assert_eq!(sign(&[key], None, ID, timestamp, body.as_bytes()), want);
     }
 
@@ -88,8 +88,8 @@ mod tests {
     #[test]
     fn the_published_vectors_of_v1a() {
         let seed: [u8; 32] = STANDARD.decode(C).unwrap().try_into().unwrap();
-        let pair = Pair::new(&seed);
-        assert_eq!(pair.public(), "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=");
+        let pair = SigningKeyPair::new(&seed);
+        assert_eq!(pair.public_key(), "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=");
         assert_eq!(pair.jwk()["x"], "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
         for (body, want) in [
             (PLAIN, "v1a,fldxM4gAKugP6nnt1hdz3sgGfZ6d99nzrMFnZOELIxbzEHoVmAb2ADpkJK7zgPePmPsle0zV9jSeGlHFG2NVAw=="),
@@ -102,8 +102,8 @@ mod tests {
     /// While a key is replaced, both sign: V3 and V1 in one header, then the pair.
     #[test]
     fn every_key_that_is_good_signs() {
-        let keys = [B, A].map(|it| secret::read(it).unwrap());
-        let header = sign(&keys, Some(&Pair::new(&[7; 32])), ID, 1_614_265_330, PLAIN.as_bytes());
+        let keys = [B, A].map(|it| secret::decode(it).unwrap());
+        let header = sign(&keys, Some(&SigningKeyPair::new(&[7; 32])), ID, 1_614_265_330, PLAIN.as_bytes());
         let items: Vec<&str> = header.split(' ').collect();
         assert_eq!(
             items[..2],
@@ -118,14 +118,14 @@ mod tests {
         let oracle = standardwebhooks::Webhook::new(B).unwrap();
         let now = time::OffsetDateTime::UNIX_EPOCH.unix_timestamp() + 1_800_000_000;
         let signature = oracle.sign("ntf_YXBw_1_2", now, b"{\"a\":1}").unwrap();
-        assert_eq!(sign(&[secret::read(B).unwrap()], None, "ntf_YXBw_1_2", now, b"{\"a\":1}"), signature);
+        assert_eq!(sign(&[secret::decode(B).unwrap()], None, "ntf_YXBw_1_2", now, b"{\"a\":1}"), signature);
     }
 
     #[test]
     fn a_secret_of_a_wrong_length_is_none() {
         for bad in ["whsec_", "whsec_AAECAw==", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_!"] {
-            assert_eq!(secret::read(bad), Err(secret::NotASecret), "{bad}");
+            assert_eq!(secret::decode(bad), Err(secret::InvalidSecret), "{bad}");
         }
-        assert_eq!(secret::show(&secret::read(A).unwrap()), A);
+        assert_eq!(secret::encode(&secret::decode(A).unwrap()), A);
     }
 }

@@ -3,23 +3,23 @@
 use std::error::Error;
 use std::time::Duration;
 
-use domain::address::{Allowed, judge};
 use domain::channel::CHALLENGE;
-use domain::delivery::Outcome;
-use guard::{Answer, Forbidden, PostError, Posts, Wait, WireError};
+use domain::delivery::DeliveryOutcome;
+use domain::ssrf::{AllowedNetworks, check_url};
+use guard::{ConnectError, ForbiddenAddressError, PostClient, PostError, PostResponse, PostTimeouts};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use time::OffsetDateTime;
 
-use crate::message::{Message, Sent};
-use crate::sign::{Pair, sign};
+use crate::message::{AttemptOutcome, Message};
+use crate::sign::{SigningKeyPair, sign};
 
 /// The body of an answer is for the record: it is waited for so long, and gets no receiver into the slow lane.
-pub(crate) const FOR_THE_RECORD: Duration = Duration::from_millis(500);
+pub(crate) const RESPONSE_BODY_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Calls webhooks.
-pub struct Webhooks {
-    posts: Posts,
-    allowed: Allowed,
+pub struct WebhookClient {
+    http: PostClient,
+    allowed: AllowedNetworks,
 }
 
 /// A receiver.
@@ -27,12 +27,12 @@ pub struct Receiver {
     pub url: String,
     /// The signing secrets' bytes, all that are good now.
     pub keys: Vec<Vec<u8>>,
-    pub pair: Pair,
+    pub pair: SigningKeyPair,
 }
 
-impl Webhooks {
-    pub fn new(allowed: Allowed) -> Self {
-        Self { posts: Posts::new(allowed.clone()), allowed }
+impl WebhookClient {
+    pub fn new(allowed: AllowedNetworks) -> Self {
+        Self { http: PostClient::new(allowed.clone()), allowed }
     }
 
     /// One attempt. `None` if the receiver has not answered within `patience`, and somebody else has more of it.
@@ -42,25 +42,25 @@ impl Webhooks {
         message: &Message,
         sent_at: OffsetDateTime,
         patience: Option<Duration>,
-    ) -> Option<Sent> {
+    ) -> Option<AttemptOutcome> {
         // literal addresses never meet the resolver: they are judged before each attempt
-        let url = match judge(&to.url, &self.allowed) {
+        let url = match check_url(&to.url, &self.allowed) {
             Ok(url) => url,
-            Err(why) => return Some(Outcome::Forbidden { why: why.to_string() }.into()),
+            Err(why) => return Some(DeliveryOutcome::Forbidden { why: why.to_string() }.into()),
         };
         let headers = match headers(to, message, sent_at) {
             Ok(headers) => headers,
-            Err(why) => return Some(Outcome::Unreachable { why: format!("no header: {why}") }.into()),
+            Err(why) => return Some(DeliveryOutcome::Unreachable { why: format!("no header: {why}") }.into()),
         };
         let asked = message.kind == CHALLENGE;
-        let answer = patience.unwrap_or(guard::TOTAL);
+        let answer = patience.unwrap_or(guard::TOTAL_TIMEOUT);
         // what answers a challenge is the body
-        let wait = Wait { answer, body: if asked { answer } else { FOR_THE_RECORD } };
-        match self.posts.post(&url, headers, message.body.clone().into(), wait).await {
-            Ok(answer) if asked && answer.status.is_success() && !answer.whole && patience.is_some() => None,
-            Ok(answer) => Some(Sent::answered(judged(&answer, sent_at), &answer.body)),
-            Err(PostError::Late) if patience.is_some() => None,
-            Err(error) => Some(failed(&error, answer).into()),
+        let wait = PostTimeouts { response: answer, body: if asked { answer } else { RESPONSE_BODY_TIMEOUT } };
+        match self.http.post(&url, headers, message.body.clone().into(), wait).await {
+            Ok(answer) if asked && answer.status.is_success() && !answer.complete && patience.is_some() => None,
+            Ok(answer) => Some(AttemptOutcome::with_response(response_outcome(&answer, sent_at), &answer.body)),
+            Err(PostError::Timeout) if patience.is_some() => None,
+            Err(error) => Some(error_outcome(&error, answer).into()),
         }
     }
 }
@@ -82,33 +82,33 @@ fn headers(
 }
 
 /// What an answer's status and control headers say; its body says nothing.
-fn judged(answer: &Answer, now: OffsetDateTime) -> Outcome {
+fn response_outcome(answer: &PostResponse, now: OffsetDateTime) -> DeliveryOutcome {
     let status = answer.status.as_u16();
     match (status, answer.headers.get("webhook-delivery").and_then(|it| it.to_str().ok())) {
-        (410, _) | (_, Some("disable")) => Outcome::Gone,
-        (200..=299, _) => Outcome::Delivered { status },
-        (_, Some("abort-message")) => Outcome::Aborted,
-        _ => Outcome::Refused { status, retry_after: guard::retry_after(&answer.headers, now) },
+        (410, _) | (_, Some("disable")) => DeliveryOutcome::Gone,
+        (200..=299, _) => DeliveryOutcome::Delivered { status },
+        (_, Some("abort-message")) => DeliveryOutcome::Aborted,
+        _ => DeliveryOutcome::Refused { status, retry_after: guard::retry_after(&answer.headers, now) },
     }
 }
 
-fn failed(error: &PostError, waited: Duration) -> Outcome {
+fn error_outcome(error: &PostError, waited: Duration) -> DeliveryOutcome {
     let why = match error {
-        PostError::Wire(WireError::Forbidden(it)) => return Outcome::Forbidden { why: it.to_string() },
-        PostError::Wire(it @ (WireError::Tcp(_) | WireError::Late(_))) => it.to_string(),
-        PostError::Wire(it) => format!("no connection: {it}"),
-        PostError::Broken(it) => format!("no whole answer: {it}"),
-        PostError::Late => format!("no answer within {} seconds", waited.as_secs()),
+        PostError::Connect(ConnectError::Forbidden(it)) => return DeliveryOutcome::Forbidden { why: it.to_string() },
+        PostError::Connect(it @ (ConnectError::Tcp(_) | ConnectError::Timeout(_))) => it.to_string(),
+        PostError::Connect(it) => format!("no connection: {it}"),
+        PostError::Transport(it) => format!("no whole answer: {it}"),
+        PostError::Timeout => format!("no answer within {} seconds", waited.as_secs()),
     };
-    Outcome::Unreachable { why }
+    DeliveryOutcome::Unreachable { why }
 }
 
-pub(crate) fn unreachable(error: &reqwest::Error) -> Outcome {
+pub(crate) fn request_error_outcome(error: &reqwest::Error) -> DeliveryOutcome {
     let mut cause: Option<&dyn Error> = Some(error);
     let mut last = String::new();
     while let Some(it) = cause {
-        if let Some(forbidden) = it.downcast_ref::<Forbidden>() {
-            return Outcome::Forbidden { why: forbidden.to_string() };
+        if let Some(forbidden) = it.downcast_ref::<ForbiddenAddressError>() {
+            return DeliveryOutcome::Forbidden { why: forbidden.to_string() };
         }
         last = it.to_string();
         cause = it.source();
@@ -120,7 +120,7 @@ pub(crate) fn unreachable(error: &reqwest::Error) -> Outcome {
     } else {
         "no whole answer"
     };
-    Outcome::Unreachable { why: format!("{stage}: {}", last.chars().take(200).collect::<String>()) }
+    DeliveryOutcome::Unreachable { why: format!("{stage}: {}", last.chars().take(200).collect::<String>()) }
 }
 
 #[cfg(test)]
@@ -132,19 +132,19 @@ mod tests {
     #[test]
     fn answers_are_judged_by_status_and_control_header() {
         let now = datetime!(2026-11-21 12:00 UTC);
-        let check = |status: u16, headers: &[(&'static str, &str)], want: Outcome| {
+        let check = |status: u16, headers: &[(&'static str, &str)], want: DeliveryOutcome| {
             let headers: HeaderMap =
                 headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
             let status = status.try_into().unwrap();
-            let answer = Answer { status, headers, body: Vec::new(), whole: false };
-            assert_eq!(judged(&answer, now), want, "{answer:?}");
+            let answer = PostResponse { status, headers, body: Vec::new(), complete: false };
+            assert_eq!(response_outcome(&answer, now), want, "{answer:?}");
         };
-        let refused = |status, retry_after| Outcome::Refused { status, retry_after };
-        check(204, &[], Outcome::Delivered { status: 204 });
+        let refused = |status, retry_after| DeliveryOutcome::Refused { status, retry_after };
+        check(204, &[], DeliveryOutcome::Delivered { status: 204 });
         check(301, &[], refused(301, None));
-        check(410, &[], Outcome::Gone);
-        check(200, &[("webhook-delivery", "disable")], Outcome::Gone);
-        check(500, &[("webhook-delivery", "abort-message")], Outcome::Aborted);
+        check(410, &[], DeliveryOutcome::Gone);
+        check(200, &[("webhook-delivery", "disable")], DeliveryOutcome::Gone);
+        check(500, &[("webhook-delivery", "abort-message")], DeliveryOutcome::Aborted);
         check(429, &[("retry-after", "7")], refused(429, Some(7)));
         check(503, &[("retry-after", "Saturday, 21-Nov-26 12:01:00 GMT")], refused(503, Some(60)));
         check(503, &[("retry-after", "soon")], refused(503, None));

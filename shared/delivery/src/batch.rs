@@ -3,146 +3,146 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering;
 
-use domain::health::{Gate, RAMP_STEP_MS};
-use domain::order::Delivery;
+use domain::circuit_breaker::{Admission, RAMP_STEP_MS};
+use domain::command::Delivery;
 use domain::{AppId, ChannelId};
 use entry::{Chain, Failure, Message};
 use futures_util::{StreamExt, stream};
-use table::{Attempt, Due, DueWork, Pace, TableError};
+use table::{AcquireOutcome, DeliveryAttempt, DueEntry, DueWork, TableError};
 use time::{Duration, OffsetDateTime};
 
-use crate::receivers::{Known, Receivers};
-use crate::{Parts, Sender, attempt, health, in_order, receivers};
+use crate::receivers::{ReceiverState, Receivers};
+use crate::{Context, Sender, attempt, health, in_order, receivers};
 
 /// Attempts that are under way at once, and so the most that slow receivers can hold up.
-const AT_ONCE: usize = 50;
+const MAX_CONCURRENT_ATTEMPTS: usize = 50;
 
 /// Where an order goes.
-enum Way {
-    Now,
+enum Disposition {
+    Attempt,
     /// The receiver is gone, or does not want it any more.
-    Nowhere,
-    Slow,
+    Drop,
+    SlowQueue,
     /// Not before this time, in milliseconds.
-    Later(i64),
+    DelayUntil(i64),
     /// Its channel could not be read.
-    Broken(String),
+    Failed(String),
 }
 
 /// Handles a batch: one result per message, in order.
 pub(crate) async fn handle<S: Sender>(
-    parts: &Parts,
+    parts: &Context,
     sender: &S,
     now: OffsetDateTime,
     messages: Vec<Message>,
 ) -> Vec<Result<(), Failure>> {
     let mut orders: Vec<Result<Delivery, Failure>> = messages.iter().map(|it| it.order("delivery")).collect();
-    let again = |error: &dyn std::error::Error| Failure::Again(error.to_string().into());
+    let again = |error: &dyn std::error::Error| Failure::Retry(error.to_string().into());
     let receivers = receivers::read(parts, sender, orders.iter().flatten(), now).await;
-    let mut turns = match turns(parts, &receivers, &orders, now).await {
+    let mut turns = match reserve_permits(parts, &receivers, &orders, now).await {
         Ok(it) => it,
         Err(error) => return orders.into_iter().map(|it| it.and_then(|_| Err(again(&error)))).collect(),
     };
     let mut choose = |order: &mut Result<Delivery, Failure>| match order {
-        Ok(order) => way(&receivers, &mut turns, order, now),
-        Err(_) => Way::Nowhere,
+        Ok(order) => disposition(&receivers, &mut turns, order, now),
+        Err(_) => Disposition::Drop,
     };
-    let ways: Vec<Way> = orders.iter_mut().map(&mut choose).collect();
-    if let Err(error) = put_aside(parts, &orders, &ways, now).await {
+    let ways: Vec<Disposition> = orders.iter_mut().map(&mut choose).collect();
+    if let Err(error) = defer(parts, &orders, &ways, now).await {
         // nothing was attempted yet: the whole batch comes again
         return orders.into_iter().map(|it| it.and_then(|_| Err(again(error.as_ref())))).collect();
     }
     let receivers = &receivers;
     let attempts = orders.into_iter().zip(ways).map(async |(order, way)| match (order?, way) {
-        (order, Way::Now) => attempt::make(parts, sender, receivers, now, order).await,
-        (_, Way::Broken(why)) => Err(Failure::Again(why.into())),
-        (order, Way::Nowhere) => in_order::follow(parts, &order).await.map(|()| None),
+        (order, Disposition::Attempt) => attempt::make(parts, sender, receivers, now, order).await,
+        (_, Disposition::Failed(why)) => Err(Failure::Retry(why.into())),
+        (order, Disposition::Drop) => in_order::enqueue_follower(parts, &order).await.map(|()| None),
         _ => Ok(None),
     });
-    let outcomes: Vec<Result<Option<(AppId, Attempt)>, Failure>> =
-        stream::iter(attempts).buffered(AT_ONCE).collect().await;
-    record(parts, &messages, &outcomes).await;
-    health::note(parts, receivers, now).await;
+    let outcomes: Vec<Result<Option<(AppId, DeliveryAttempt)>, Failure>> =
+        stream::iter(attempts).buffered(MAX_CONCURRENT_ATTEMPTS).collect().await;
+    record_successes(parts, &messages, &outcomes).await;
+    health::update(parts, receivers, now).await;
     outcomes.into_iter().map(|it| it.map(drop)).collect()
 }
 
-fn way<R>(
+fn disposition<R>(
     receivers: &Receivers<R>,
-    turns: &mut HashMap<(AppId, ChannelId), Turns>,
+    turns: &mut HashMap<(AppId, ChannelId), Permits>,
     order: &mut Delivery,
     now: OffsetDateTime,
-) -> Way {
+) -> Disposition {
     let known = match receivers.get(&(order.app, order.channel)) {
         Some(Ok(Some(known))) => known,
-        Some(Err(why)) => return Way::Broken(why.clone()),
-        Some(Ok(None)) | None => return Way::Nowhere,
+        Some(Err(why)) => return Disposition::Failed(why.clone()),
+        Some(Ok(None)) | None => return Disposition::Drop,
     };
-    if known.channel.wants(&order.notification).is_err() {
-        return Way::Nowhere;
+    if known.channel.accepts(&order.notification).is_err() {
+        return Disposition::Drop;
     }
     if known.slow {
-        return Way::Slow;
+        return Disposition::SlowQueue;
     }
     let at = domain::millis(now);
-    match known.gate {
+    match known.admission {
         // somebody who looks at one delivery is not made to wait
-        _ if order.once => {}
-        Gate::Go => {}
-        Gate::Probe if !known.probed.swap(true, Ordering::Relaxed) => {}
-        Gate::Probe => return Way::Later(at + domain::health::PROBE_MS),
-        Gate::Wait(until) => return Way::Later(until),
+        _ if order.single_attempt => {}
+        Admission::Allow => {}
+        Admission::Probe if !known.probed.swap(true, Ordering::Relaxed) => {}
+        Admission::Probe => return Disposition::DelayUntil(at + domain::circuit_breaker::PROBE_TIMEOUT_MS),
+        Admission::Wait(until) => return Disposition::DelayUntil(until),
     }
-    if !order.in_turn
-        && !order.once
+    if !order.permit_taken
+        && !order.single_attempt
         && let Some(turns) = turns.get_mut(&(order.app, order.channel))
     {
-        let (when, granted) = turns.next();
-        order.in_turn = granted;
+        let (when, granted) = turns.acquire();
+        order.permit_taken = granted;
         // a queue's shortest delay is a second
         if when >= at + 1_000 {
-            return Way::Later(when);
+            return Disposition::DelayUntil(when);
         }
     }
-    order.in_turn = false;
-    Way::Now
+    order.permit_taken = false;
+    Disposition::Attempt
 }
 
 /// The turns of a batch's orders, where deliveries have to take turns.
-struct Turns {
-    next: i64,
-    step: i64,
+struct Permits {
+    next_at: i64,
+    interval_ms: i64,
     /// How many were taken.
-    taken: usize,
+    remaining: usize,
     /// When whoever got none asks again.
-    later: i64,
+    retry_at: i64,
 }
 
-impl Turns {
+impl Permits {
     /// When the next order goes, and whether that is its turn or only the time at which to ask again.
-    fn next(&mut self) -> (i64, bool) {
-        if self.taken == 0 {
-            return (self.later, false);
+    fn acquire(&mut self) -> (i64, bool) {
+        if self.remaining == 0 {
+            return (self.retry_at, false);
         }
-        let it = self.next;
-        (self.next, self.taken) = (self.next + self.step, self.taken - 1);
+        let it = self.next_at;
+        (self.next_at, self.remaining) = (self.next_at + self.interval_ms, self.remaining - 1);
         (it, true)
     }
 }
 
 /// Takes turns for the channels that have a limit, or are recovering: one write for all orders of a channel.
-async fn turns<R>(
-    parts: &Parts,
+async fn reserve_permits<R>(
+    parts: &Context,
     receivers: &Receivers<R>,
     orders: &[Result<Delivery, Failure>],
     now: OffsetDateTime,
-) -> Result<HashMap<(AppId, ChannelId), Turns>, TableError> {
+) -> Result<HashMap<(AppId, ChannelId), Permits>, TableError> {
     let (mut all, at) = (HashMap::new(), domain::millis(now));
     for (name, known) in receivers {
         let Ok(Some(known)) = known else { continue };
-        let Some(rate) = rate(known, at) else { continue };
-        let mine = |it: &&Delivery| (it.app, it.channel) == *name && !it.in_turn && !it.once;
+        let Some(rate) = rate_limit(known, at) else { continue };
+        let mine = |it: &&Delivery| (it.app, it.channel) == *name && !it.permit_taken && !it.single_attempt;
         let count = orders.iter().flatten().filter(mine).count();
-        if count == 0 || known.slow || known.gate != Gate::Go {
+        if count == 0 || known.slow || known.admission != Admission::Allow {
             continue;
         }
         // a line is no longer than a step of the ramp: behind it there may be more turns to have
@@ -152,11 +152,14 @@ async fn turns<R>(
         let key = format!("channel|{}", name.1);
         let later = at + RAMP_STEP_MS;
         let longest = Duration::milliseconds(RAMP_STEP_MS);
-        let turns = match parts.table.take_pace(&key, cost, longest, now).await? {
-            Pace::After(wait) => {
-                Turns { next: at + wait.whole_milliseconds() as i64, step: step.max(1), taken: fit, later }
-            }
-            Pace::Busy(_) => Turns { next: later, step: 0, taken: 0, later },
+        let turns = match parts.table.acquire_permit(&key, cost, longest, now).await? {
+            AcquireOutcome::GrantedAfter(wait) => Permits {
+                next_at: at + wait.whole_milliseconds() as i64,
+                interval_ms: step.max(1),
+                remaining: fit,
+                retry_at: later,
+            },
+            AcquireOutcome::RetryAfter(_) => Permits { next_at: later, interval_ms: 0, remaining: 0, retry_at: later },
         };
         all.insert(*name, turns);
     }
@@ -164,37 +167,37 @@ async fn turns<R>(
 }
 
 /// Deliveries per second that a channel may have now.
-fn rate<R>(known: &Known<R>, at: i64) -> Option<u32> {
-    match (known.channel.per_second, known.health.ramp(at)) {
+fn rate_limit<R>(known: &ReceiverState<R>, at: i64) -> Option<u32> {
+    match (known.channel.per_second, known.health.ramp_rate(at)) {
         (Some(limit), Some(ramp)) => Some(limit.min(ramp)),
         (limit, ramp) => limit.or(ramp),
     }
 }
 
 /// Stores what does not go now: in the slow lane, in the queue for up to 15 minutes, or in the due index.
-async fn put_aside(
-    parts: &Parts,
+async fn defer(
+    parts: &Context,
     orders: &[Result<Delivery, Failure>],
-    ways: &[Way],
+    ways: &[Disposition],
     now: OffsetDateTime,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let (mut slow, mut later) = (Vec::new(), Vec::new());
     for (order, way) in orders.iter().zip(ways) {
         match (order, way) {
-            (Ok(order), Way::Slow) => slow.push((order, Duration::ZERO)),
-            (Ok(order), Way::Later(at)) => later.push((order, *at)),
+            (Ok(order), Disposition::SlowQueue) => slow.push((order, Duration::ZERO)),
+            (Ok(order), Disposition::DelayUntil(at)) => later.push((order, *at)),
             _ => {}
         }
     }
-    if let Some(queue) = &parts.slow {
+    if let Some(queue) = &parts.slow_queue {
         queue.send_deliveries(&slow).await?;
     }
-    wait(parts, &later, now).await
+    enqueue_delayed(parts, &later, now).await
 }
 
 /// Keeps orders until their times, in milliseconds.
-async fn wait(
-    parts: &Parts,
+async fn enqueue_delayed(
+    parts: &Context,
     orders: &[(&Delivery, i64)],
     now: OffsetDateTime,
 ) -> Result<(), Box<dyn std::error::Error>> {
@@ -202,19 +205,23 @@ async fn wait(
     let delay = |until: i64| Duration::seconds((until - at).max(0).div_euclid(1_000) + 1);
     let mut soon: Vec<(&Delivery, Duration)> = Vec::new();
     for (order, until) in orders {
-        if delay(*until) <= entry::queue::LONGEST_DELAY {
+        if delay(*until) <= entry::queue::MAX_DELAY {
             soon.push((order, delay(*until)));
         } else {
             let what = DueWork::Delivery(Box::new((*order).clone()));
-            parts.table.put_due(&Due { at: *until, what }).await?;
+            parts.table.put_due(&DueEntry { at: *until, work: what }).await?;
         }
     }
     Ok(parts.queue.send_deliveries(&soon).await?)
 }
 
 /// One row per application for what went well at once.
-async fn record(parts: &Parts, messages: &[Message], outcomes: &[Result<Option<(AppId, Attempt)>, Failure>]) {
-    let mut good: BTreeMap<AppId, Vec<Attempt>> = BTreeMap::new();
+async fn record_successes(
+    parts: &Context,
+    messages: &[Message],
+    outcomes: &[Result<Option<(AppId, DeliveryAttempt)>, Failure>],
+) {
+    let mut good: BTreeMap<AppId, Vec<DeliveryAttempt>> = BTreeMap::new();
     for (app, attempt) in outcomes.iter().filter_map(|it| it.as_ref().ok()?.clone()) {
         good.entry(app).or_default().push(attempt);
     }

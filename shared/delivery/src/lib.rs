@@ -11,7 +11,7 @@ mod settle;
 use std::sync::Arc;
 use std::time::Duration;
 
-use channels::{Message, Sent};
+use channels::{AttemptOutcome, Message};
 use domain::channel::Channel;
 use entry::secrets::SecretError;
 use entry::{Error, Queue, Secrets, Start};
@@ -40,11 +40,14 @@ pub trait Sender {
         message: &Message,
         sent_at: OffsetDateTime,
         patience: Option<Duration>,
-    ) -> impl Future<Output = Option<Sent>>;
+    ) -> impl Future<Output = Option<AttemptOutcome>>;
 }
 
 /// An attempt whose answer comes at its end, if it comes in time.
-pub async fn within(patience: Option<Duration>, attempt: impl Future<Output = Sent>) -> Option<Sent> {
+pub async fn with_timeout(
+    patience: Option<Duration>,
+    attempt: impl Future<Output = AttemptOutcome>,
+) -> Option<AttemptOutcome> {
     match patience {
         None => Some(attempt.await),
         Some(patience) => tokio::time::timeout(patience, attempt).await.ok(),
@@ -52,26 +55,26 @@ pub async fn within(patience: Option<Duration>, attempt: impl Future<Output = Se
 }
 
 /// What deliveries need.
-pub struct Parts {
+pub struct Context {
     pub table: Table,
     pub secrets: Secrets,
     /// Where the function's own orders come from, and retries go to.
     pub queue: Queue,
     /// Where orders for slow receivers go; without it this function has the patience itself.
-    pub slow: Option<Queue>,
+    pub slow_queue: Option<Queue>,
     /// Pictures that messages tell of.
-    pub results: Pictures,
+    pub images: ResultImages,
 }
 
 /// The bucket with the pictures of image tasks.
-pub struct Pictures {
+pub struct ResultImages {
     pub s3: aws_sdk_s3::Client,
     pub bucket: String,
     /// Pictures that are fetched at once.
-    pub few: Semaphore,
+    pub downloads: Semaphore,
 }
 
-impl Parts {
+impl Context {
     /// What a function has whose own queue a setting names.
     pub fn new(start: &mut Start, queue: &'static str) -> Self {
         let table = start.table();
@@ -79,13 +82,13 @@ impl Parts {
             secrets: Secrets::new(table.clone(), Arc::new(start.seal())),
             table,
             queue: start.queue(queue),
-            slow: start.optional_queue("SLOW_QUEUE"),
-            results: Pictures { s3: start.s3(), bucket: start.text("RESULTS"), few: Semaphore::new(2) },
+            slow_queue: start.optional_queue("SLOW_QUEUE"),
+            images: ResultImages { s3: start.s3(), bucket: start.text("RESULTS"), downloads: Semaphore::new(2) },
         }
     }
 }
 
 /// Runs a function that delivers by one way.
-pub async fn run<S: Sender>(start: Start, parts: Parts, sender: S) -> Result<(), Error> {
+pub async fn run<S: Sender>(start: Start, parts: Context, sender: S) -> Result<(), Error> {
     start.batches(async |now, messages| batch::handle(&parts, &sender, now, messages).await).await
 }

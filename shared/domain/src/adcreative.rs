@@ -14,7 +14,7 @@ pub const TASK_COMPLETED: &str = "task.completed";
 pub const TASKS_PROGRESS: &str = "tasks.progress";
 
 /// Whether there is a published message for a type.
-pub fn speaks_of(kind: &str) -> bool {
+pub fn is_published_type(kind: &str) -> bool {
     matches!(kind, TASK_COMPLETED | TASKS_PROGRESS)
 }
 
@@ -52,7 +52,7 @@ pub fn message(app: AppId, it: &Notification, image: Option<&[u8]>) -> Vec<u8> {
     let number = |name: &str| it.data.get(name).and_then(Value::as_u64).unwrap_or_default();
     let operation = Some(text("/operation")).filter(|it| !it.is_empty()).unwrap_or("ImageGeneration");
     let is_successful = it.data.get("successful").and_then(Value::as_bool).unwrap_or(true);
-    let written = if it.kind == TASK_COMPLETED {
+    let json = if it.kind == TASK_COMPLETED {
         serde_json::to_vec(&TaskCompleted {
             message_type: format!("{operation}TaskCompleted"),
             application_id: app,
@@ -77,7 +77,7 @@ pub fn message(app: AppId, it: &Notification, image: Option<&[u8]>) -> Vec<u8> {
             failed_task_count: number("failed"),
         })
     };
-    written.unwrap_or_default()
+    json.unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ impl Scope {
         [Self::Media, Self::Channels, Self::ChannelsReveal, Self::Inbox, Self::Images, Self::Keys];
 
     /// What a key is good for if nothing is said: everything but secrets in clear.
-    pub fn usual() -> Vec<Self> {
+    pub fn default_scopes() -> Vec<Self> {
         Self::ALL.into_iter().filter(|it| *it != Self::ChannelsReveal).collect()
     }
 
@@ -96,7 +96,7 @@ pub struct ApiKey {
     pub id: String,
     #[serde(default)]
     pub name: String,
-    #[serde(default = "Scope::usual")]
+    #[serde(default = "Scope::default_scopes")]
     pub scopes: Vec<Scope>,
     /// SHA-256 of `x-api-key`, in hex.
     pub key_hash: String,
@@ -112,16 +112,16 @@ pub struct ApiKey {
 
 impl ApiKey {
     /// Whether the key is good for nothing any more: it was replaced, and its overlap is over.
-    pub fn has_ended(&self, now: i64) -> bool {
+    pub fn has_expired(&self, now: i64) -> bool {
         self.expires_at.is_some_and(|it| it <= now)
     }
 }
 
 /// What can be given away: each of these ends as somebody's credentials.
 #[derive(Debug, Clone, Copy)]
-pub enum Gift<'a> {
+pub enum Grant<'a> {
     /// A new key, or a new one in the place of another, with these scopes.
-    Key(&'a [Scope]),
+    ApiKey(&'a [Scope]),
     /// Trust in an issuer, whose tokens may bring these scopes. They also open the inbox of every user that they name.
     Issuer(&'a [Scope]),
     /// The key that the application's own tokens are asked for with.
@@ -130,18 +130,18 @@ pub enum Gift<'a> {
 
 /// The one rule for whoever makes credentials, at every door: nobody gives away what he does not have. `Err` with the
 /// first scope that the giver lacks.
-pub fn may_give(own: &[Scope], gift: Gift<'_>) -> Result<(), Scope> {
-    let (scopes, besides) = match gift {
-        Gift::Key(scopes) => (scopes, None),
-        Gift::Issuer(scopes) => (scopes, Some(Scope::Inbox)),
-        Gift::JwtKey => (&TOKEN_SCOPES[..], None),
+pub fn check_grant(own: &[Scope], grant: Grant<'_>) -> Result<(), Scope> {
+    let (scopes, implied) = match grant {
+        Grant::ApiKey(scopes) => (scopes, None),
+        Grant::Issuer(scopes) => (scopes, Some(Scope::Inbox)),
+        Grant::JwtKey => (&TOKEN_SCOPES[..], None),
     };
-    scopes.iter().copied().chain(besides).find(|it| !own.contains(it)).map_or(Ok(()), Err)
+    scopes.iter().copied().chain(implied).find(|it| !own.contains(it)).map_or(Ok(()), Err)
 }
 
 /// Writes an API key from its id and its secret part. The checksum tells a key of ours from other text: to a scanner for
 /// leaked secrets, and to us before anything is looked up.
-pub fn api_key(id: &str, secret: &str) -> String {
+pub fn format_api_key(id: &str, secret: &str) -> String {
     let body = format!("nk_live_{id}_{secret}");
     let checksum = &sha256_hex(body.as_bytes())[..8];
     format!("{body}_{checksum}")
@@ -153,9 +153,9 @@ pub fn key_id(api_key: &str) -> Option<&str> {
     let (body, checksum) = api_key.rsplit_once('_')?;
     let mut parts = body.strip_prefix("nk_")?.split('_');
     let (_env, id) = (parts.next()?, parts.next()?);
-    let plain = id.len() == 10 && id.bytes().all(|it| it.is_ascii_alphanumeric());
-    let whole = plain && parts.count() == 1 && api_key.len() <= 128;
-    if whole && sha256_hex(body.as_bytes())[..8] == *checksum { Some(id) } else { None }
+    let valid_id = id.len() == 10 && id.bytes().all(|it| it.is_ascii_alphanumeric());
+    let well_formed = valid_id && parts.count() == 1 && api_key.len() <= 128;
+    if well_formed && sha256_hex(body.as_bytes())[..8] == *checksum { Some(id) } else { None }
 }
 
 #[cfg(test)]
@@ -166,15 +166,15 @@ mod tests {
 
     #[test]
     fn a_key_is_found_by_its_id_alone() {
-        let key = api_key("AbCdEfGhIj", "secret");
+        let key = format_api_key("AbCdEfGhIj", "secret");
         assert_eq!(key_id(&key), Some("AbCdEfGhIj"));
         assert_eq!(key_id(&key.replace("secret", "Secret")), None, "the checksum is another one");
         for bad in [
             "",
             "nk_live_AbCdEfGhIj_secret_00c0ffee",
-            &api_key("short", "secret"),
-            &api_key("AbCdEfGhI#", "s"),
-            &api_key("AbCdEfGhIj", "s_t"),
+            &format_api_key("short", "secret"),
+            &format_api_key("AbCdEfGhI#", "s"),
+            &format_api_key("AbCdEfGhIj", "s_t"),
             &key.replace("nk_", "sk_"),
         ] {
             assert_eq!(key_id(bad), None, "{bad}");
@@ -217,17 +217,17 @@ mod tests {
                 let mut gained = Vec::new();
                 for own in &held {
                     match &step {
-                        Step::Create(wanted) if may_give(own, Gift::Key(wanted)).is_ok() => gained.push(wanted.clone()),
+                        Step::Create(wanted) if check_grant(own, Grant::ApiKey(wanted)).is_ok() => gained.push(wanted.clone()),
                         Step::Rotate(at) => {
                             let old = &keys[at % keys.len()];
-                            if may_give(own, Gift::Key(old)).is_ok() {
+                            if check_grant(own, Grant::ApiKey(old)).is_ok() {
                                 gained.push(old.clone());
                             }
                         }
-                        Step::Trust(wanted) if may_give(own, Gift::Issuer(wanted)).is_ok() => {
+                        Step::Trust(wanted) if check_grant(own, Grant::Issuer(wanted)).is_ok() => {
                             gained.push([&wanted[..], &[Scope::Inbox]].concat());
                         }
-                        Step::JwtKey if may_give(own, Gift::JwtKey).is_ok() => gained.push(TOKEN_SCOPES.to_vec()),
+                        Step::JwtKey if check_grant(own, Grant::JwtKey).is_ok() => gained.push(TOKEN_SCOPES.to_vec()),
                         _ => {}
                     }
                 }
@@ -245,17 +245,17 @@ mod tests {
     fn the_scope_that_is_lacking_is_named() {
         use Scope::{Images, Inbox, Keys, Media};
         for (own, gift, want) in [
-            (&[Keys][..], Gift::Key(&[Media]), Err(Media)),
-            (&[Keys, Media], Gift::Key(&[Media]), Ok(())),
-            (&[Keys, Media], Gift::Key(&[]), Ok(())),
-            (&[Keys], Gift::Issuer(&[]), Err(Inbox)),
-            (&[Keys, Inbox], Gift::Issuer(&[Images]), Err(Images)),
-            (&[Keys, Inbox], Gift::Issuer(&[]), Ok(())),
-            (&[Keys], Gift::JwtKey, Err(Media)),
-            (&[Keys, Media, Inbox], Gift::JwtKey, Err(Images)),
-            (&[Keys, Media, Inbox, Images], Gift::JwtKey, Ok(())),
+            (&[Keys][..], Grant::ApiKey(&[Media]), Err(Media)),
+            (&[Keys, Media], Grant::ApiKey(&[Media]), Ok(())),
+            (&[Keys, Media], Grant::ApiKey(&[]), Ok(())),
+            (&[Keys], Grant::Issuer(&[]), Err(Inbox)),
+            (&[Keys, Inbox], Grant::Issuer(&[Images]), Err(Images)),
+            (&[Keys, Inbox], Grant::Issuer(&[]), Ok(())),
+            (&[Keys], Grant::JwtKey, Err(Media)),
+            (&[Keys, Media, Inbox], Grant::JwtKey, Err(Images)),
+            (&[Keys, Media, Inbox, Images], Grant::JwtKey, Ok(())),
         ] {
-            assert_eq!(may_give(own, gift), want, "{own:?} {gift:?}");
+            assert_eq!(check_grant(own, gift), want, "{own:?} {gift:?}");
         }
     }
 
@@ -263,6 +263,6 @@ mod tests {
     fn scopes_are_read_by_their_names() {
         assert!(Scope::ALL.iter().all(|it| it.name().parse() == Ok(*it)));
         assert!(Scope::ALL.iter().all(|it| serde_json::to_value(it).unwrap() == it.name()));
-        assert!(!Scope::usual().contains(&Scope::ChannelsReveal));
+        assert!(!Scope::default_scopes().contains(&Scope::ChannelsReveal));
     }
 }

@@ -3,19 +3,19 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::schedule::Schedule;
+use crate::schedule::ScanSchedule;
 use crate::{AppId, BucketId};
 
 /// Where media comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum System {
+pub enum MediaSystem {
     DataCore,
     ObjectMatrix,
     Iconik,
 }
 
-impl System {
+impl MediaSystem {
     /// Every system.
     pub const ALL: [Self; 3] = [Self::DataCore, Self::ObjectMatrix, Self::Iconik];
 
@@ -29,7 +29,7 @@ impl System {
     }
 }
 
-impl std::str::FromStr for System {
+impl std::str::FromStr for MediaSystem {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
         Self::ALL.into_iter().find(|it| it.name() == text).ok_or(())
@@ -75,7 +75,7 @@ pub struct ProcessorSettings {
 /// How new objects are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Poll {
+pub enum DiscoveryMode {
     /// Every key is listed, over S3.
     #[default]
     Listing,
@@ -86,9 +86,9 @@ pub enum Poll {
 
 /// A secret as it is stored: base64 of nonce and ciphertext under the application's data key.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sealed(pub String);
+pub struct SealedSecret(pub String);
 
-impl std::fmt::Debug for Sealed {
+impl std::fmt::Debug for SealedSecret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("********")
     }
@@ -99,7 +99,7 @@ impl std::fmt::Debug for Sealed {
 pub struct Bucket {
     pub id: BucketId,
     pub app: AppId,
-    pub system: System,
+    pub system: MediaSystem,
     /// The S3 front end, path style: `https://{domain}`.
     pub endpoint: String,
     pub bucket: String,
@@ -112,25 +112,25 @@ pub struct Bucket {
     /// `image/jpeg` or `image/*`; none means what may hold what the processor looks for ([`crate::scanning::wanted`]).
     #[serde(default)]
     pub mime_types: Vec<String>,
-    pub schedule: Schedule,
+    pub schedule: ScanSchedule,
     pub active: bool,
     pub processor: ProcessorKind,
     #[serde(default)]
     pub settings: ProcessorSettings,
     /// 1 to 10; see [`crate::item::URGENT`].
-    #[serde(default = "crate::item::usual_priority")]
+    #[serde(default = "crate::item::default_priority")]
     pub priority: u8,
     /// The region that requests over S3 are signed for; see [`Bucket::region`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
     /// How new objects are found.
     #[serde(default)]
-    pub poll: Poll,
+    pub poll: DiscoveryMode,
     /// Results are written beside the media, as `.ai/<name>.json`.
     #[serde(default)]
     pub write_back: bool,
     /// `access:secret`, sealed; absent means anonymous.
-    pub credentials: Option<Sealed>,
+    pub credentials: Option<SealedSecret>,
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
@@ -159,7 +159,7 @@ pub struct ScanState {
     pub not_before: i64,
     /// Where a search goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub searched: Option<Searched>,
+    pub searched: Option<SearchProgress>,
     /// The last scan that a person asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<LastScan>,
@@ -168,14 +168,14 @@ pub struct ScanState {
 impl ScanState {
     /// When the last scan failed, in milliseconds; `None` if none has since the last that went well.
     pub fn failed_at(&self) -> Option<i64> {
-        let pause = crate::scanning::backoff(self.failures).whole_milliseconds() as i64;
-        (self.failures > 0).then(|| self.not_before - pause)
+        let backoff = crate::scanning::backoff(self.failures).whole_milliseconds() as i64;
+        (self.failures > 0).then(|| self.not_before - backoff)
     }
 }
 
 /// How far searches have come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Searched {
+pub struct SearchProgress {
     /// Everything that was changed before has been found, in milliseconds.
     pub to: i64,
     /// Searches since the last walk of everything.

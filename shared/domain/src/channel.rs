@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::bucket::Sealed;
-use crate::delivery::Schedule;
+use crate::bucket::SealedSecret;
+use crate::delivery::RetrySchedule;
 use crate::filter::Filter;
 use crate::notification::Notification;
 use crate::{AppId, ChannelId, adcreative};
@@ -18,7 +18,7 @@ pub struct Channel {
     pub active: bool,
     pub include_image_data: bool,
     #[serde(default)]
-    pub format: Format,
+    pub format: MessageFormat,
     /// Types that it wants, such as `item.completed` or `item.*`; none means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub types: Vec<String>,
@@ -46,7 +46,7 @@ pub struct Channel {
 /// What a message looks like.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Format {
+pub enum MessageFormat {
     /// The published messages and no others: their receivers answer 400 to a type that they do not know (channel API,
     /// section 9.5).
     #[default]
@@ -67,7 +67,7 @@ pub enum Target {
 /// The kinds of channel by name; each has a queue and a function of its own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum ChannelKind {
     #[default]
     Webhook,
     SignalR,
@@ -81,8 +81,8 @@ pub struct Webhook {
     pub url: String,
     /// The whole address, sealed, if its query holds secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sealed_url: Option<Sealed>,
-    pub schedule: Schedule,
+    pub sealed_url: Option<SealedSecret>,
+    pub schedule: RetrySchedule,
     /// The signing secrets' bytes, sealed; the newest first. The others are good until their time.
     pub keys: Vec<SigningKey>,
 }
@@ -90,7 +90,7 @@ pub struct Webhook {
 /// One signing secret.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SigningKey {
-    pub secret: Sealed,
+    pub secret: SealedSecret,
     /// Milliseconds; without it the key is the current one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<i64>,
@@ -102,12 +102,12 @@ pub struct SignalR {
     /// As it may be seen, like a webhook's.
     pub url: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sealed_url: Option<Sealed>,
+    pub sealed_url: Option<SealedSecret>,
     /// The hub's method that is called.
     pub method: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token: Option<Sealed>,
-    pub schedule: Schedule,
+    pub token: Option<SealedSecret>,
+    pub schedule: RetrySchedule,
 }
 
 /// A queue of the customer's (channel API, sections 3.6 and 9.6).
@@ -115,13 +115,13 @@ pub struct SignalR {
 pub struct RabbitMq {
     pub url: String,
     pub username: String,
-    pub password: Sealed,
+    pub password: SealedSecret,
     pub queue: String,
-    pub schedule: Schedule,
+    pub schedule: RetrySchedule,
 }
 
 /// So many signing secrets are kept beside the current one (realtime, W-2).
-pub const MOST_KEYS: usize = 10;
+pub const MAX_SIGNING_KEYS: usize = 10;
 
 /// The type of the message that asks a receiver whether it wants to be called.
 pub const CHALLENGE: &str = "channel.challenge";
@@ -130,15 +130,15 @@ pub const TEST: &str = "channel.test";
 
 /// Why a channel is not told something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unwanted {
+pub enum SkipReason {
     #[error("the channel is inactive")]
     Inactive,
     #[error("the channel has not answered its challenge yet")]
     Unconfirmed,
     #[error("the notification is for another channel, or tells of this one")]
-    NotForIt,
+    OtherChannel,
     #[error("the channel is told of progress at the end alone")]
-    Underway,
+    IntermediateProgress,
     #[error("the channel takes the published AdCreative messages only")]
     Format,
     #[error("the channel does not want this type")]
@@ -148,16 +148,16 @@ pub enum Unwanted {
 }
 
 impl Target {
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ChannelKind {
         match self {
-            Self::Webhook(_) => Kind::Webhook,
-            Self::SignalR(_) => Kind::SignalR,
-            Self::RabbitMq(_) => Kind::RabbitMq,
+            Self::Webhook(_) => ChannelKind::Webhook,
+            Self::SignalR(_) => ChannelKind::SignalR,
+            Self::RabbitMq(_) => ChannelKind::RabbitMq,
         }
     }
 
     /// The integer of the published enumeration (channel API, section 1.4).
-    pub fn number(&self) -> u8 {
+    pub fn api_number(&self) -> u8 {
         self.kind() as u8
     }
 
@@ -171,7 +171,7 @@ impl Target {
     }
 
     /// The whole address, sealed, where it holds secrets.
-    pub fn sealed_url(&self) -> Option<&Sealed> {
+    pub fn sealed_url(&self) -> Option<&SealedSecret> {
         match self {
             Self::Webhook(it) => it.sealed_url.as_ref(),
             Self::SignalR(it) => it.sealed_url.as_ref(),
@@ -179,7 +179,7 @@ impl Target {
         }
     }
 
-    pub fn schedule(&self) -> Schedule {
+    pub fn schedule(&self) -> RetrySchedule {
         match self {
             Self::Webhook(it) => it.schedule,
             Self::SignalR(it) => it.schedule,
@@ -190,31 +190,34 @@ impl Target {
 
 impl Channel {
     /// Whether it is to be told this, as it is now.
-    pub fn wants(&self, it: &Notification) -> Result<(), Unwanted> {
+    pub fn accepts(&self, it: &Notification) -> Result<(), SkipReason> {
         if !self.active {
-            return Err(Unwanted::Inactive);
+            return Err(SkipReason::Inactive);
         }
-        let named = it.data.pointer("/channel/id").and_then(|it| it.as_str()) == Some(&self.id.to_string());
+        let names_this_channel =
+            it.data.pointer("/channel/id").and_then(|it| it.as_str()) == Some(&self.id.to_string());
         match it.kind.as_str() {
-            CHALLENGE => return if named && self.unconfirmed { Ok(()) } else { Err(Unwanted::NotForIt) },
-            _ if self.unconfirmed => return Err(Unwanted::Unconfirmed),
-            TEST => return if named { Ok(()) } else { Err(Unwanted::NotForIt) },
+            CHALLENGE => {
+                return if names_this_channel && self.unconfirmed { Ok(()) } else { Err(SkipReason::OtherChannel) };
+            }
+            _ if self.unconfirmed => return Err(SkipReason::Unconfirmed),
+            TEST => return if names_this_channel { Ok(()) } else { Err(SkipReason::OtherChannel) },
             // what went wrong with a channel is told to the others
-            kind if named && is_about_delivery(kind) => return Err(Unwanted::NotForIt),
+            kind if names_this_channel && is_about_delivery(kind) => return Err(SkipReason::OtherChannel),
             _ => {}
         }
-        let underway = it.kind == adcreative::TASKS_PROGRESS && it.data.get("progress") != Some(&100.into());
-        if underway && !self.every_progress {
-            return Err(Unwanted::Underway);
+        let is_intermediate = it.kind == adcreative::TASKS_PROGRESS && it.data.get("progress") != Some(&100.into());
+        if is_intermediate && !self.every_progress {
+            return Err(SkipReason::IntermediateProgress);
         }
-        if self.format == Format::AdCreative && !adcreative::speaks_of(&it.kind) {
-            return Err(Unwanted::Format);
+        if self.format == MessageFormat::AdCreative && !adcreative::is_published_type(&it.kind) {
+            return Err(SkipReason::Format);
         }
-        if !self.types.is_empty() && !self.types.iter().any(|pattern| fits(pattern, &it.kind)) {
-            return Err(Unwanted::Type);
+        if !self.types.is_empty() && !self.types.iter().any(|pattern| pattern_matches(pattern, &it.kind)) {
+            return Err(SkipReason::Type);
         }
         match &self.filter {
-            Some(filter) if !filter.matches(it) => Err(Unwanted::Filter),
+            Some(filter) if !filter.matches(it) => Err(SkipReason::Filter),
             _ => Ok(()),
         }
     }
@@ -226,18 +229,18 @@ pub fn is_about_delivery(kind: &str) -> bool {
 }
 
 /// Whether a pattern fits a type: the type itself, `*`, or `item.*` for all that begin with `item.`.
-fn fits(pattern: &str, kind: &str) -> bool {
+fn pattern_matches(pattern: &str, kind: &str) -> bool {
     match pattern.strip_suffix('*') {
-        Some(front) => kind.starts_with(front),
+        Some(prefix) => kind.starts_with(prefix),
         None => pattern == kind,
     }
 }
 
 /// Whether a text is a pattern for types: segments of letters, digits and `_`, joined by dots, the last may be `*`.
-pub fn is_pattern(text: &str) -> bool {
-    let name = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_');
-    let front = text.strip_suffix(".*").unwrap_or(text);
-    text.len() <= 128 && (text == "*" || front.split('.').all(name))
+pub fn is_type_pattern(text: &str) -> bool {
+    let is_segment = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_');
+    let prefix = text.strip_suffix(".*").unwrap_or(text);
+    text.len() <= 128 && (text == "*" || prefix.split('.').all(is_segment))
 }
 
 #[cfg(test)]
@@ -254,12 +257,12 @@ pub(crate) mod tests {
             target: Target::Webhook(Webhook {
                 url: "https://a.example/".into(),
                 sealed_url: None,
-                schedule: Schedule::Standard,
+                schedule: RetrySchedule::Standard,
                 keys: Vec::new(),
             }),
             active: true,
             include_image_data: false,
-            format: Format::Native,
+            format: MessageFormat::Native,
             types: Vec::new(),
             filter: None,
             per_second: None,
@@ -271,57 +274,57 @@ pub(crate) mod tests {
         }
     }
 
-    fn told(kind: &str, data: Value) -> Notification {
+    fn notification(kind: &str, data: Value) -> Notification {
         let id = NotificationId { stream: Stream::App, epoch: 1, sequence: 1 };
         Notification { id, kind: kind.into(), timestamp: OffsetDateTime::UNIX_EPOCH, data }
     }
 
     #[track_caller]
-    fn check(change: impl FnOnce(&mut Channel), it: &Notification, want: Result<(), Unwanted>) {
+    fn check(change: impl FnOnce(&mut Channel), it: &Notification, want: Result<(), SkipReason>) {
         let mut channel = channel();
         change(&mut channel);
-        assert_eq!(channel.wants(it), want);
+        assert_eq!(channel.accepts(it), want);
     }
 
     #[test]
     fn a_channel_says_why_it_does_not_want_something() {
-        let item = told("item.completed", json!({ "item": { "key": "a.jpg" } }));
+        let item = notification("item.completed", json!({ "item": { "key": "a.jpg" } }));
         check(|_| {}, &item, Ok(()));
-        check(|it| it.active = false, &item, Err(Unwanted::Inactive));
-        check(|it| it.unconfirmed = true, &item, Err(Unwanted::Unconfirmed));
-        check(|it| it.format = Format::AdCreative, &item, Err(Unwanted::Format));
-        check(|it| it.format = Format::AdCreative, &told("task.completed", json!({})), Ok(()));
-        let half = told("tasks.progress", json!({ "progress": 50 }));
-        check(|_| {}, &half, Err(Unwanted::Underway));
+        check(|it| it.active = false, &item, Err(SkipReason::Inactive));
+        check(|it| it.unconfirmed = true, &item, Err(SkipReason::Unconfirmed));
+        check(|it| it.format = MessageFormat::AdCreative, &item, Err(SkipReason::Format));
+        check(|it| it.format = MessageFormat::AdCreative, &notification("task.completed", json!({})), Ok(()));
+        let half = notification("tasks.progress", json!({ "progress": 50 }));
+        check(|_| {}, &half, Err(SkipReason::IntermediateProgress));
         check(|it| it.every_progress = true, &half, Ok(()));
-        check(|_| {}, &told("tasks.progress", json!({ "progress": 100 })), Ok(()));
-        check(|it| it.types = vec!["scan.*".into()], &item, Err(Unwanted::Type));
+        check(|_| {}, &notification("tasks.progress", json!({ "progress": 100 })), Ok(()));
+        check(|it| it.types = vec!["scan.*".into()], &item, Err(SkipReason::Type));
         check(|it| it.types = vec!["scan.*".into(), "item.completed".into()], &item, Ok(()));
         let filter = |it: Value| Filter::try_from(it).unwrap();
         let other = filter(json!({ "data": { "item": { "key": ["b.jpg"] } } }));
-        check(|it| it.filter = Some(other), &item, Err(Unwanted::Filter));
+        check(|it| it.filter = Some(other), &item, Err(SkipReason::Filter));
     }
 
     #[test]
     fn tests_and_challenges_reach_the_one_channel_that_they_name_and_failures_the_others() {
         let (own, other) = (channel().id.to_string(), ChannelId::random([9; 16]).to_string());
-        let of = |kind: &str, id: &str| told(kind, json!({ "channel": { "id": id } }));
+        let of = |kind: &str, id: &str| notification(kind, json!({ "channel": { "id": id } }));
         let narrow = |it: &mut Channel| it.types = vec!["scan.*".into()];
         check(narrow, &of(TEST, &own), Ok(()));
-        check(|_| {}, &of(TEST, &other), Err(Unwanted::NotForIt));
+        check(|_| {}, &of(TEST, &other), Err(SkipReason::OtherChannel));
         check(|it| it.unconfirmed = true, &of(CHALLENGE, &own), Ok(()));
-        check(|_| {}, &of(CHALLENGE, &own), Err(Unwanted::NotForIt));
-        check(|_| {}, &of("delivery.exhausted", &own), Err(Unwanted::NotForIt));
+        check(|_| {}, &of(CHALLENGE, &own), Err(SkipReason::OtherChannel));
+        check(|_| {}, &of("delivery.exhausted", &own), Err(SkipReason::OtherChannel));
         check(|_| {}, &of("delivery.exhausted", &other), Ok(()));
     }
 
     #[test]
     fn patterns_are_types_with_a_star_at_their_end() {
         for good in ["*", "item.*", "item.completed", "task_1"] {
-            assert!(is_pattern(good), "{good}");
+            assert!(is_type_pattern(good), "{good}");
         }
         for bad in ["", ".", "item.", "*.completed", "item*", "a b", "item.*.x"] {
-            assert!(!is_pattern(bad), "{bad}");
+            assert!(!is_type_pattern(bad), "{bad}");
         }
     }
 }

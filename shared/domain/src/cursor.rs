@@ -8,17 +8,17 @@ use serde::de::DeserializeOwned;
 /// A text that is no cursor of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this is no cursor that a previous answer gave")]
-pub struct NotACursor;
+pub struct InvalidCursor;
 
 /// Writes a position as a token for URLs.
-pub fn write<T: Serialize>(position: &T) -> String {
+pub fn encode<T: Serialize>(position: &T) -> String {
     URL_SAFE_NO_PAD.encode(serde_json::to_vec(position).unwrap_or_default())
 }
 
 /// Reads a token back.
-pub fn read<T: DeserializeOwned>(token: &str) -> Result<T, NotACursor> {
-    let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| NotACursor)?;
-    serde_json::from_slice(&bytes).map_err(|_| NotACursor)
+pub fn decode<T: DeserializeOwned>(token: &str) -> Result<T, InvalidCursor> {
+    let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| InvalidCursor)?;
+    serde_json::from_slice(&bytes).map_err(|_| InvalidCursor)
 }
 
 #[cfg(test)]
@@ -30,12 +30,12 @@ mod tests {
     proptest! {
         #[test]
         fn comes_back_as_it_went(segment in any::<String>(), entry in any::<usize>()) {
-            prop_assert_eq!(read::<(String, usize)>(&write(&(&segment, entry))), Ok((segment, entry)));
+            prop_assert_eq!(decode::<(String, usize)>(&encode(&(&segment, entry))), Ok((segment, entry)));
         }
 
         #[test]
         fn refuses_everything_else(junk in ".{0,60}") {
-            prop_assert!(read::<(String, usize)>(&junk).is_err());
+            prop_assert!(decode::<(String, usize)>(&junk).is_err());
         }
     }
 }

@@ -4,15 +4,15 @@ use serde::{Deserialize, Serialize};
 use time::Duration;
 
 /// The longest delay between two attempts, and the most that a receiver's `Retry-After` can ask for.
-pub const LONGEST: Duration = Duration::DAY;
+pub const MAX_DELAY: Duration = Duration::DAY;
 
 /// The delays, in seconds, of the standard schedule: ten attempts over more than three days (realtime, section 2.7).
-pub const STANDARD: [i64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
+pub const STANDARD_DELAYS: [i64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
 
 /// What happened to one attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum DeliveryOutcome {
     Delivered {
         status: u16,
     },
@@ -43,19 +43,19 @@ pub enum Outcome {
     Superseded,
 }
 
-impl Outcome {
+impl DeliveryOutcome {
     /// Whether the receiver has it.
-    pub fn is_good(&self) -> bool {
+    pub fn is_success(&self) -> bool {
         matches!(self, Self::Delivered { .. } | Self::Confirmed)
     }
 
     /// Whether it says something bad about the receiver's health.
-    pub fn is_bad(&self) -> bool {
-        !self.is_good() && !matches!(self, Self::Aborted | Self::Superseded)
+    pub fn counts_as_failure(&self) -> bool {
+        !self.is_success() && !matches!(self, Self::Aborted | Self::Superseded)
     }
 }
 
-impl std::fmt::Display for Outcome {
+impl std::fmt::Display for DeliveryOutcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Delivered { status } => write!(f, "delivered ({status})"),
@@ -71,7 +71,7 @@ impl std::fmt::Display for Outcome {
 
 /// What to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
+pub enum RetryDecision {
     Done,
     Retry { after: Duration },
     GiveUp,
@@ -81,25 +81,25 @@ pub enum Next {
 /// A channel's schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "schedule", rename_all = "snake_case")]
-pub enum Schedule {
+pub enum RetrySchedule {
     /// The n-th retry waits `factor^n` seconds (channel API, section 4.3); 0 to 20 retries, factor 1.0 to 10.0.
     Exponential { retries: u32, factor: f64 },
     /// The delays of [`STANDARD`].
     Standard,
 }
 
-impl Default for Schedule {
+impl Default for RetrySchedule {
     fn default() -> Self {
         Self::Exponential { retries: 5, factor: 2.0 }
     }
 }
 
-impl Schedule {
+impl RetrySchedule {
     /// Retries after the first attempt.
     pub fn retries(self) -> u32 {
         match self {
             Self::Exponential { retries, .. } => retries,
-            Self::Standard => STANDARD.len() as u32,
+            Self::Standard => STANDARD_DELAYS.len() as u32,
         }
     }
 
@@ -107,75 +107,80 @@ impl Schedule {
     pub fn delay(self, retry: u32) -> Option<f64> {
         match self {
             Self::Exponential { retries, factor } if retry <= retries => {
-                Some(factor.powf(f64::from(retry)).clamp(1.0, LONGEST.as_seconds_f64()))
+                Some(factor.powf(f64::from(retry)).clamp(1.0, MAX_DELAY.as_seconds_f64()))
             }
-            Self::Standard => STANDARD.get(retry.saturating_sub(1) as usize).map(|it| *it as f64),
+            Self::Standard => STANDARD_DELAYS.get(retry.saturating_sub(1) as usize).map(|it| *it as f64),
             Self::Exponential { .. } => None,
         }
     }
 }
 
 /// What follows attempt number `attempt` (from 1). `jitter` is random, 0 to 1: it only ever adds (realtime, D-2).
-pub fn next(schedule: Schedule, attempt: u32, outcome: &Outcome, jitter: f64) -> Next {
-    let (asked, least) = match outcome {
-        Outcome::Delivered { .. } | Outcome::Confirmed | Outcome::Aborted | Outcome::Superseded => return Next::Done,
-        Outcome::Gone => return Next::DisableChannel,
+pub fn next(schedule: RetrySchedule, attempt: u32, outcome: &DeliveryOutcome, jitter: f64) -> RetryDecision {
+    let (requested, floor) = match outcome {
+        DeliveryOutcome::Delivered { .. }
+        | DeliveryOutcome::Confirmed
+        | DeliveryOutcome::Aborted
+        | DeliveryOutcome::Superseded => return RetryDecision::Done,
+        DeliveryOutcome::Gone => return RetryDecision::DisableChannel,
         // 2.5: these throttle; Svix's floor after them is 60 s, ours is the schedule's own or 5 s
-        Outcome::Refused { status: 429 | 502 | 504, retry_after } => (*retry_after, 5),
-        Outcome::Refused { retry_after, .. } => (*retry_after, 0),
-        Outcome::Unreachable { .. } | Outcome::Forbidden { .. } | Outcome::Rejected { .. } => (None, 0),
+        DeliveryOutcome::Refused { status: 429 | 502 | 504, retry_after } => (*retry_after, 5),
+        DeliveryOutcome::Refused { retry_after, .. } => (*retry_after, 0),
+        DeliveryOutcome::Unreachable { .. } | DeliveryOutcome::Forbidden { .. } | DeliveryOutcome::Rejected { .. } => {
+            (None, 0)
+        }
     };
-    let Some(planned) = schedule.delay(attempt) else { return Next::GiveUp };
-    let asked = asked.map_or(0.0, |it| (it as f64).min(LONGEST.as_seconds_f64())); // upward only
-    let base = planned.max(asked).max(f64::from(least));
-    let spread = (base / 10.0).clamp(2.0, 900.0) * jitter.clamp(0.0, 1.0);
-    Next::Retry { after: Duration::seconds_f64(base + spread) }
+    let Some(planned) = schedule.delay(attempt) else { return RetryDecision::GiveUp };
+    let requested = requested.map_or(0.0, |it| (it as f64).min(MAX_DELAY.as_seconds_f64())); // upward only
+    let base = planned.max(requested).max(f64::from(floor));
+    let jitter_seconds = (base / 10.0).clamp(2.0, 900.0) * jitter.clamp(0.0, 1.0);
+    RetryDecision::Retry { after: Duration::seconds_f64(base + jitter_seconds) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const USUAL: Schedule = Schedule::Exponential { retries: 5, factor: 2.0 };
+    const USUAL: RetrySchedule = RetrySchedule::Exponential { retries: 5, factor: 2.0 };
 
     #[track_caller]
-    fn check(schedule: Schedule, attempt: u32, outcome: Outcome, want: Next) {
+    fn check(schedule: RetrySchedule, attempt: u32, outcome: DeliveryOutcome, want: RetryDecision) {
         assert_eq!(next(schedule, attempt, &outcome, 0.0), want);
     }
 
-    fn refused(status: u16, retry_after: Option<u64>) -> Outcome {
-        Outcome::Refused { status, retry_after }
+    fn refused(status: u16, retry_after: Option<u64>) -> DeliveryOutcome {
+        DeliveryOutcome::Refused { status, retry_after }
     }
 
-    fn retry(seconds: i64) -> Next {
-        Next::Retry { after: Duration::seconds(seconds) }
+    fn retry(seconds: i64) -> RetryDecision {
+        RetryDecision::Retry { after: Duration::seconds(seconds) }
     }
 
     #[test]
     fn follows_the_table() {
-        check(USUAL, 1, Outcome::Delivered { status: 204 }, Next::Done);
-        check(USUAL, 1, Outcome::Confirmed, Next::Done);
-        check(USUAL, 1, Outcome::Aborted, Next::Done);
-        check(USUAL, 3, Outcome::Gone, Next::DisableChannel);
+        check(USUAL, 1, DeliveryOutcome::Delivered { status: 204 }, RetryDecision::Done);
+        check(USUAL, 1, DeliveryOutcome::Confirmed, RetryDecision::Done);
+        check(USUAL, 1, DeliveryOutcome::Aborted, RetryDecision::Done);
+        check(USUAL, 3, DeliveryOutcome::Gone, RetryDecision::DisableChannel);
         check(USUAL, 1, refused(500, None), retry(2));
         check(USUAL, 5, refused(500, None), retry(32));
-        check(USUAL, 6, refused(500, None), Next::GiveUp);
+        check(USUAL, 6, refused(500, None), RetryDecision::GiveUp);
         check(USUAL, 1, refused(301, None), retry(2));
-        check(USUAL, 1, Outcome::Unreachable { why: "connection refused".into() }, retry(2));
-        check(USUAL, 1, Outcome::Rejected { why: "312 NO_ROUTE".into() }, retry(2));
-        check(Schedule::Exponential { retries: 0, factor: 2.0 }, 1, refused(500, None), Next::GiveUp);
+        check(USUAL, 1, DeliveryOutcome::Unreachable { why: "connection refused".into() }, retry(2));
+        check(USUAL, 1, DeliveryOutcome::Rejected { why: "312 NO_ROUTE".into() }, retry(2));
+        check(RetrySchedule::Exponential { retries: 0, factor: 2.0 }, 1, refused(500, None), RetryDecision::GiveUp);
     }
 
     /// The whole published table (realtime, 2.7), in virtual time.
     #[test]
     fn the_standard_schedule_makes_ten_attempts_over_three_days() {
         let (mut attempt, mut at, mut times) = (1, 0, vec![0]);
-        while let Next::Retry { after } = next(Schedule::Standard, attempt, &refused(500, None), 0.0) {
+        while let RetryDecision::Retry { after } = next(RetrySchedule::Standard, attempt, &refused(500, None), 0.0) {
             (attempt, at) = (attempt + 1, at + after.whole_seconds());
             times.push(at);
         }
         assert_eq!(times, [0, 5, 305, 2_105, 9_305, 27_305, 63_305, 113_705, 185_705, 272_105]);
-        assert_eq!(next(Schedule::Standard, 10, &refused(500, None), 1.0), Next::GiveUp);
+        assert_eq!(next(RetrySchedule::Standard, 10, &refused(500, None), 1.0), RetryDecision::GiveUp);
     }
 
     #[test]
@@ -183,16 +188,18 @@ mod tests {
         check(USUAL, 1, refused(429, Some(120)), retry(120));
         check(USUAL, 5, refused(503, Some(1)), retry(32));
         check(USUAL, 1, refused(429, Some(0)), retry(5));
-        check(USUAL, 1, refused(429, Some(u64::MAX)), Next::Retry { after: LONGEST });
+        check(USUAL, 1, refused(429, Some(u64::MAX)), RetryDecision::Retry { after: MAX_DELAY });
     }
 
     #[test]
     fn twenty_retries_span_more_than_eight_days_and_jitter_only_adds() {
-        let schedule = Schedule::Exponential { retries: 20, factor: 10.0 };
+        let schedule = RetrySchedule::Exponential { retries: 20, factor: 10.0 };
         let mut span = Duration::ZERO;
         for attempt in 1..=20 {
-            let Next::Retry { after } = next(schedule, attempt, &refused(500, None), 0.0) else { panic!("{attempt}") };
-            let Next::Retry { after: late } = next(schedule, attempt, &refused(500, None), 1.0) else {
+            let RetryDecision::Retry { after } = next(schedule, attempt, &refused(500, None), 0.0) else {
+                panic!("{attempt}")
+            };
+            let RetryDecision::Retry { after: late } = next(schedule, attempt, &refused(500, None), 1.0) else {
                 panic!("{attempt}")
             };
             assert!(late >= after + Duration::seconds(2) && late <= after + Duration::minutes(15), "{after} {late}");

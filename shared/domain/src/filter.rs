@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use crate::notification::Notification;
 
 /// A filter's text at most, in bytes, and its depth.
-const MOST_BYTES: usize = 4_096;
-const MOST_DEPTH: usize = 8;
+const MAX_BYTES: usize = 4_096;
+const MAX_DEPTH: usize = 8;
 
 /// A pattern that was checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,9 +17,9 @@ pub struct Filter(Map<String, Value>);
 
 /// Why a value is no filter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotAFilter {
+pub enum InvalidFilter {
     #[error("a filter is an object of objects, with a list at each leaf")]
-    Shape,
+    NotAnObject,
     #[error("a filter has at most 4096 bytes and 8 levels")]
     TooLarge,
     #[error("the list of `{0}` is empty: it would match nothing")]
@@ -27,17 +27,17 @@ pub enum NotAFilter {
     #[error(
         "a list holds texts, numbers, flags, null, or one of {{\"prefix\"}}, {{\"suffix\"}}, {{\"anything-but\"}}, {{\"exists\"}}, {{\"numeric\"}}"
     )]
-    Leaf,
+    UnknownMatcher,
 }
 
 impl TryFrom<Value> for Filter {
-    type Error = NotAFilter;
-    fn try_from(it: Value) -> Result<Self, NotAFilter> {
-        if it.to_string().len() > MOST_BYTES {
-            return Err(NotAFilter::TooLarge);
+    type Error = InvalidFilter;
+    fn try_from(it: Value) -> Result<Self, InvalidFilter> {
+        if it.to_string().len() > MAX_BYTES {
+            return Err(InvalidFilter::TooLarge);
         }
-        let Value::Object(pattern) = it else { return Err(NotAFilter::Shape) };
-        check(&pattern, 0)?;
+        let Value::Object(pattern) = it else { return Err(InvalidFilter::NotAnObject) };
+        validate_object(&pattern, 0)?;
         Ok(Self(pattern))
     }
 }
@@ -52,7 +52,7 @@ impl Filter {
     /// Whether a notification is like that. Every name of the pattern has to fit.
     pub fn matches(&self, it: &Notification) -> bool {
         let (id, kind) = (Value::String(it.id.to_string()), Value::String(it.kind.clone()));
-        object(&self.0, &|name| match name {
+        object_matches(&self.0, &|name| match name {
             "id" => Some(&id),
             "type" => Some(&kind),
             "data" => Some(&it.data), // not copied: it may be large, and has a filter per channel
@@ -61,78 +61,78 @@ impl Filter {
     }
 }
 
-fn check(pattern: &Map<String, Value>, depth: usize) -> Result<(), NotAFilter> {
-    if depth == MOST_DEPTH {
-        return Err(NotAFilter::TooLarge);
+fn validate_object(pattern: &Map<String, Value>, depth: usize) -> Result<(), InvalidFilter> {
+    if depth == MAX_DEPTH {
+        return Err(InvalidFilter::TooLarge);
     }
     for (name, it) in pattern {
         match it {
-            Value::Object(inner) => check(inner, depth + 1)?,
-            Value::Array(all) if all.is_empty() => return Err(NotAFilter::Empty(name.clone())),
-            Value::Array(all) => all.iter().try_for_each(leaf)?,
-            _ => return Err(NotAFilter::Shape),
+            Value::Object(inner) => validate_object(inner, depth + 1)?,
+            Value::Array(all) if all.is_empty() => return Err(InvalidFilter::Empty(name.clone())),
+            Value::Array(all) => all.iter().try_for_each(validate_matcher)?,
+            _ => return Err(InvalidFilter::NotAnObject),
         }
     }
     Ok(())
 }
 
-fn leaf(it: &Value) -> Result<(), NotAFilter> {
+fn validate_matcher(it: &Value) -> Result<(), InvalidFilter> {
     let Value::Object(test) = it else {
-        return if it.is_array() { Err(NotAFilter::Leaf) } else { Ok(()) };
+        return if it.is_array() { Err(InvalidFilter::UnknownMatcher) } else { Ok(()) };
     };
     let mut parts = test.iter();
-    let good = match (parts.next(), parts.next()) {
+    let valid = match (parts.next(), parts.next()) {
         (Some((name, value)), None) => match name.as_str() {
             "prefix" | "suffix" => value.is_string(),
-            "anything-but" => !value.is_object() && value.as_array().is_none_or(|it| it.iter().all(is_plain)),
+            "anything-but" => !value.is_object() && value.as_array().is_none_or(|it| it.iter().all(is_scalar)),
             "exists" => value.is_boolean(),
             "numeric" => value.as_array().is_some_and(|it| comparisons(it).is_some()),
             _ => false,
         },
         _ => false,
     };
-    if good { Ok(()) } else { Err(NotAFilter::Leaf) }
+    if valid { Ok(()) } else { Err(InvalidFilter::UnknownMatcher) }
 }
 
-fn is_plain(it: &Value) -> bool {
+fn is_scalar(it: &Value) -> bool {
     !it.is_object() && !it.is_array()
 }
 
 /// `[">", 1, "<=", 5]` as pairs.
-fn comparisons(all: &[Value]) -> Option<Vec<(&str, f64)>> {
-    let pairs = all.chunks(2).map(|it| match it {
-        [Value::String(sign), number] if matches!(sign.as_str(), "<" | "<=" | "=" | ">=" | ">") => {
-            Some((sign.as_str(), number.as_f64()?))
+fn comparisons(list: &[Value]) -> Option<Vec<(&str, f64)>> {
+    let pairs = list.chunks(2).map(|it| match it {
+        [Value::String(operator), number] if matches!(operator.as_str(), "<" | "<=" | "=" | ">=" | ">") => {
+            Some((operator.as_str(), number.as_f64()?))
         }
         _ => None,
     });
     pairs.collect::<Option<Vec<_>>>().filter(|it| !it.is_empty())
 }
 
-fn object<'a>(pattern: &Map<String, Value>, member: &dyn Fn(&str) -> Option<&'a Value>) -> bool {
-    pattern.iter().all(|(name, wanted)| {
-        let found = member(name);
-        match wanted {
-            Value::Object(inner) => object(inner, &|name| found.and_then(|it| it.get(name))),
-            Value::Array(all) => all.iter().any(|test| accepted(test, found)),
+fn object_matches<'a>(pattern: &Map<String, Value>, member: &dyn Fn(&str) -> Option<&'a Value>) -> bool {
+    pattern.iter().all(|(name, expected)| {
+        let value = member(name);
+        match expected {
+            Value::Object(inner) => object_matches(inner, &|name| value.and_then(|it| it.get(name))),
+            Value::Array(all) => all.iter().any(|test| value_matches(test, value)),
             _ => false,
         }
     })
 }
 
 /// Whether a value is accepted. Of a list, one element is enough, as in EventBridge.
-fn accepted(test: &Value, found: Option<&Value>) -> bool {
-    let test = Test::read(test);
-    match (&test, found) {
-        (Test::Exists(exists), _) => *exists == found.is_some(),
+fn value_matches(matcher: &Value, value: Option<&Value>) -> bool {
+    let matcher = Matcher::parse(matcher);
+    match (&matcher, value) {
+        (Matcher::Exists(exists), _) => *exists == value.is_some(),
         (_, None) => false,
-        (_, Some(Value::Array(all))) => all.iter().any(|it| test.accepts(it)),
-        (_, Some(it)) => test.accepts(it),
+        (_, Some(Value::Array(all))) => all.iter().any(|it| matcher.matches(it)),
+        (_, Some(it)) => matcher.matches(it),
     }
 }
 
 /// A test of a leaf, read once for all elements of a list.
-enum Test<'a> {
+enum Matcher<'a> {
     Equals(&'a Value),
     Prefix(&'a str),
     Suffix(&'a str),
@@ -143,8 +143,8 @@ enum Test<'a> {
     Unknown,
 }
 
-impl<'a> Test<'a> {
-    fn read(test: &'a Value) -> Self {
+impl<'a> Matcher<'a> {
+    fn parse(test: &'a Value) -> Self {
         let Value::Object(object) = test else { return Self::Equals(test) };
         let Some((name, wanted)) = object.iter().next() else { return Self::Unknown };
         match (name.as_str(), wanted) {
@@ -158,7 +158,7 @@ impl<'a> Test<'a> {
         }
     }
 
-    fn accepts(&self, it: &Value) -> bool {
+    fn matches(&self, it: &Value) -> bool {
         match self {
             Self::Equals(wanted) => *wanted == it,
             Self::Prefix(front) => it.as_str().is_some_and(|it| it.starts_with(front)),
@@ -224,15 +224,15 @@ mod tests {
     fn what_is_no_filter_says_why() {
         let deep = (0..9).fold(json!(["x"]), |it, _| json!({ "a": it }));
         for (bad, why) in [
-            (json!([]), NotAFilter::Shape),
-            (json!({ "type": "item" }), NotAFilter::Shape),
-            (json!({ "type": [] }), NotAFilter::Empty("type".into())),
-            (json!({ "type": [["x"]] }), NotAFilter::Leaf),
-            (json!({ "type": [{ "regex": "x" }] }), NotAFilter::Leaf),
-            (json!({ "type": [{ "prefix": "a", "suffix": "b" }] }), NotAFilter::Leaf),
-            (json!({ "size": [{ "numeric": [">"] }] }), NotAFilter::Leaf),
-            (deep, NotAFilter::TooLarge),
-            (json!({ "a": ["x".repeat(5_000)] }), NotAFilter::TooLarge),
+            (json!([]), InvalidFilter::NotAnObject),
+            (json!({ "type": "item" }), InvalidFilter::NotAnObject),
+            (json!({ "type": [] }), InvalidFilter::Empty("type".into())),
+            (json!({ "type": [["x"]] }), InvalidFilter::UnknownMatcher),
+            (json!({ "type": [{ "regex": "x" }] }), InvalidFilter::UnknownMatcher),
+            (json!({ "type": [{ "prefix": "a", "suffix": "b" }] }), InvalidFilter::UnknownMatcher),
+            (json!({ "size": [{ "numeric": [">"] }] }), InvalidFilter::UnknownMatcher),
+            (deep, InvalidFilter::TooLarge),
+            (json!({ "a": ["x".repeat(5_000)] }), InvalidFilter::TooLarge),
         ] {
             assert_eq!(Filter::try_from(bad.clone()), Err(why), "{bad}");
         }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 /// A text that is not an identifier of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not an id of the form {form}")]
-pub struct NotAnId {
+pub struct InvalidId {
     text: String,
     form: &'static str,
 }
@@ -39,12 +39,12 @@ macro_rules! id {
         }
 
         impl FromStr for $name {
-            type Err = NotAnId;
-            fn from_str(text: &str) -> Result<Self, NotAnId> {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
                 text.strip_prefix(concat!($prefix, "_"))
-                    .and_then(unhex)
+                    .and_then(parse_hex)
                     .map(Self)
-                    .ok_or_else(|| NotAnId { text: shortened(text), form: concat!($prefix, "_<32 hex digits>") })
+                    .ok_or_else(|| InvalidId { text: truncated(text), form: concat!($prefix, "_<32 hex digits>") })
             }
         }
 
@@ -108,10 +108,10 @@ macro_rules! guid {
         }
 
         impl FromStr for $name {
-            type Err = NotAnId;
-            fn from_str(text: &str) -> Result<Self, NotAnId> {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
                 let inner = text.strip_prefix('(').and_then(|it| it.strip_suffix(')')).unwrap_or(text);
-                uuid::Uuid::parse_str(inner).map(Self).map_err(|_| NotAnId { text: shortened(text), form: "a GUID" })
+                uuid::Uuid::parse_str(inner).map(Self).map_err(|_| InvalidId { text: truncated(text), form: "a GUID" })
             }
         }
 
@@ -146,12 +146,12 @@ fn derive(kind: &str, app: AppId, parts: &[&str]) -> u128 {
     u128::from_be_bytes(half)
 }
 
-fn unhex(text: &str) -> Option<u128> {
+fn parse_hex(text: &str) -> Option<u128> {
     let digits = text.len() == 32 && text.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'));
     if digits { u128::from_str_radix(text, 16).ok() } else { None }
 }
 
-fn shortened(text: &str) -> String {
+fn truncated(text: &str) -> String {
     text.chars().take(64).collect()
 }
 

@@ -4,18 +4,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::bucket::Sealed;
-use crate::notification::News;
+use crate::bucket::SealedSecret;
+use crate::notification::NewNotification;
 use crate::{AppId, ItemId, adcreative};
 
 /// The state of a task that has come to its end, of the published enumeration.
-pub const ENDED: u8 = 5;
+pub const TASK_ENDED: u8 = 5;
 /// A task that waits or is worked on.
-pub const OPEN: u8 = 1;
+pub const TASK_OPEN: u8 = 1;
 
 /// The renditions that there are (channel API, section 10): name, flag, width and height in pixels. The sizes are the
 /// usual ones of each format; the published page names the formats alone.
-pub const KINDS: [(&str, u32, u32, u32); 15] = [
+pub const RENDER_KINDS: [(&str, u32, u32, u32); 15] = [
     ("Post", 1, 1080, 1080),
     ("Story", 2, 1080, 1920),
     ("Landscape", 4, 1200, 628),
@@ -33,43 +33,47 @@ pub const KINDS: [(&str, u32, u32, u32); 15] = [
     ("VideoLandscape", 16384, 1920, 1080),
 ];
 /// Names for several renditions at once.
-const SETS: [(&str, u32); 2] = [("Social", 31), ("Display", 992)];
+const RENDER_KIND_SETS: [(&str, u32); 2] = [("Social", 31), ("Display", 992)];
 
 /// Reads `RenderKind`: a sum of flags, or names separated by commas. `None` if it names no rendition, or one that there
 /// is not.
-pub fn render_kinds(text: &str) -> Option<u32> {
+pub fn parse_render_kinds(text: &str) -> Option<u32> {
     let flags = match text.trim().parse::<u32>() {
         Ok(number) => number,
         Err(_) => text.split(',').map(str::trim).try_fold(0, |sum, name| {
-            let one = KINDS.iter().map(|it| (it.0, it.1)).chain(SETS).find(|it| it.0.eq_ignore_ascii_case(name))?;
+            let one = RENDER_KINDS
+                .iter()
+                .map(|it| (it.0, it.1))
+                .chain(RENDER_KIND_SETS)
+                .find(|it| it.0.eq_ignore_ascii_case(name))?;
             Some(sum | one.1)
         })?,
     };
-    let known = KINDS.iter().fold(0, |all, it| all | it.1);
+    let known = RENDER_KINDS.iter().fold(0, |all, it| all | it.1);
     (flags != 0 && flags & !known == 0).then_some(flags)
 }
 
 /// Where a finished picture lies among our results.
-pub fn key(app: AppId, process: &str, task: &str) -> String {
+pub fn result_key(app: AppId, process: &str, task: &str) -> String {
     format!("images/{app}/{process}/{task}")
 }
 
 /// Where an uploaded picture lies until its tasks are done.
 pub fn upload_key(app: AppId, process: &str) -> String {
-    key(app, process, "upload")
+    result_key(app, process, "upload")
 }
 
 /// What pictures are made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "from", rename_all = "snake_case")]
-pub enum Source {
+pub enum ImageSource {
     Upload,
     /// As it may be seen ([`crate::masking::masked`]), and the whole address, sealed, if its query holds secrets, as a
     /// signed link's does.
     Url {
         url: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        sealed: Option<Sealed>,
+        sealed: Option<SealedSecret>,
     },
     Item {
         item: ItemId,
@@ -79,12 +83,12 @@ pub enum Source {
 /// The format of finished pictures; the numbers are the published ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Format {
+pub enum RenditionFormat {
     Png,
     Jpeg,
 }
 
-impl Format {
+impl RenditionFormat {
     pub fn media_type(self) -> &'static str {
         match self {
             Self::Png => "image/png",
@@ -95,23 +99,23 @@ impl Format {
 
 /// A process: what was asked for, and how far it has come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Process {
+pub struct RenderProcess {
     pub id: String,
     pub app: AppId,
     pub user: String,
     /// The first part of its message types: `ImageGeneration`.
     pub operation: String,
-    pub source: Source,
+    pub source: ImageSource,
     /// Drawn over the picture, if it is given.
     pub headline: Option<String>,
     /// The headline's colour, RGB.
     pub colour: Option<[u8; 3]>,
     /// Whether faces decide where it is cropped; the middle otherwise.
     pub subject: bool,
-    pub format: Format,
+    pub format: RenditionFormat,
     /// Of JPEG, 1 to 100.
     pub quality: u8,
-    pub tasks: Vec<Task>,
+    pub tasks: Vec<RenderTask>,
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
     /// Counts changes, so that each is made from the state that it was decided on.
@@ -120,7 +124,7 @@ pub struct Process {
 
 /// One rendition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Task {
+pub struct RenderTask {
     pub id: String,
     /// Its flag in [`KINDS`].
     pub kind: u32,
@@ -131,37 +135,37 @@ pub struct Task {
     pub size: Option<u64>,
 }
 
-impl Task {
+impl RenderTask {
     /// Name, width and height.
     pub fn rendition(&self) -> (&'static str, u32, u32) {
-        let kind = KINDS.iter().find(|it| it.1 == self.kind);
+        let kind = RENDER_KINDS.iter().find(|it| it.1 == self.kind);
         kind.map_or(("Unset", 0, 0), |it| (it.0, it.2, it.3))
     }
 }
 
-impl Process {
+impl RenderProcess {
     /// Percent of its tasks that have ended.
     pub fn progress(&self) -> u64 {
-        let ended = self.tasks.iter().filter(|it| it.state == ENDED).count();
+        let ended = self.tasks.iter().filter(|it| it.state == TASK_ENDED).count();
         if self.tasks.is_empty() { 100 } else { (ended * 100 / self.tasks.len()) as u64 }
     }
 
     /// The process after a task has ended, with its picture's size or why there is none, and what to tell of it: the
     /// task, and how far the process is. `None` if the task had ended before.
-    pub fn end(&self, task: &str, outcome: Result<u64, String>) -> Option<(Self, Vec<News>)> {
+    pub fn finish_task(&self, task: &str, outcome: Result<u64, String>) -> Option<(Self, Vec<NewNotification>)> {
         let mut next = Self { revision: self.revision + 1, ..self.clone() };
-        let ended = next.tasks.iter_mut().find(|it| it.id == task && it.state != ENDED)?;
-        ended.state = ENDED;
+        let ended = next.tasks.iter_mut().find(|it| it.id == task && it.state != TASK_ENDED)?;
+        ended.state = TASK_ENDED;
         match outcome {
             Ok(size) => ended.size = Some(size),
-            Err(why) => ended.error = Some(why),
+            Err(reason) => ended.error = Some(reason),
         }
         let ended = ended.clone();
-        let news = vec![next.task_completed(&ended), next.tasks_progress()];
-        Some((next, news))
+        let notifications = vec![next.task_completed(&ended), next.tasks_progress()];
+        Some((next, notifications))
     }
 
-    fn task_completed(&self, task: &Task) -> News {
+    fn task_completed(&self, task: &RenderTask) -> NewNotification {
         let (name, width, height) = task.rendition();
         let image = task.size.map_or(Value::Null, |size| {
             json!({
@@ -174,20 +178,20 @@ impl Process {
             "task": { "id": task.id, "renderKind": name }, "successful": task.error.is_none(),
             "error": task.error.clone().unwrap_or_default(), "image": image,
         });
-        News::new(adcreative::TASK_COMPLETED, data)
+        NewNotification::new(adcreative::TASK_COMPLETED, data)
     }
 
     /// A newer progress of a process takes the place of an older one that is still to be delivered.
-    fn tasks_progress(&self) -> News {
+    fn tasks_progress(&self) -> NewNotification {
         let failed = self.tasks.iter().filter(|it| it.error.is_some()).count();
-        let ended = self.tasks.iter().filter(|it| it.state == ENDED).count();
+        let ended = self.tasks.iter().filter(|it| it.state == TASK_ENDED).count();
         let error = if failed == 0 { String::new() } else { format!("{failed} of {} tasks failed", self.tasks.len()) };
         let data = json!({
             "operation": self.operation, "user": self.user, "process": { "id": self.id },
             "progress": self.progress(), "total": self.tasks.len(), "completed": ended, "failed": failed,
             "successful": failed == 0, "error": error, "collapseKey": format!("process:{}", self.id),
         });
-        News::new(adcreative::TASKS_PROGRESS, data)
+        NewNotification::new(adcreative::TASKS_PROGRESS, data)
     }
 }
 
@@ -211,38 +215,38 @@ mod tests {
             ("Post,", None),
             ("-1", None),
         ] {
-            assert_eq!(render_kinds(text), want, "{text}");
+            assert_eq!(parse_render_kinds(text), want, "{text}");
         }
-        assert_eq!(SETS[1].1, 32 + 64 + 128 + 256 + 512);
+        assert_eq!(RENDER_KIND_SETS[1].1, 32 + 64 + 128 + 256 + 512);
     }
 
     #[test]
     fn each_task_ends_once_and_the_last_completes_the_process() {
-        let task = |id: &str, kind| Task { id: id.into(), kind, state: OPEN, error: None, size: None };
-        let process = Process {
+        let task = |id: &str, kind| RenderTask { id: id.into(), kind, state: TASK_OPEN, error: None, size: None };
+        let process = RenderProcess {
             id: "p".into(),
             app: AppId::random([1; 16]),
             user: "u".into(),
             operation: "ImageGeneration".into(),
-            source: Source::Upload,
+            source: ImageSource::Upload,
             headline: None,
             colour: None,
             subject: true,
-            format: Format::Png,
+            format: RenditionFormat::Png,
             quality: 82,
             tasks: vec![task("a", 1), task("b", 2)],
             created_at: OffsetDateTime::UNIX_EPOCH,
             revision: 0,
         };
-        let (half, news) = process.end("a", Ok(10)).unwrap();
+        let (half, news) = process.finish_task("a", Ok(10)).unwrap();
         assert_eq!(
             (half.progress(), news[0].kind.as_str(), &news[0].data["image"]["width"]),
             (50, "task.completed", &json!(1080))
         );
         assert_eq!((&news[1].data["progress"], &news[1].data["completed"]), (&json!(50), &json!(1)));
-        assert_eq!(half.end("a", Ok(10)), None, "twice is once");
-        assert_eq!(half.end("x", Ok(10)), None);
-        let (whole, news) = half.end("b", Err("no picture".into())).unwrap();
+        assert_eq!(half.finish_task("a", Ok(10)), None, "twice is once");
+        assert_eq!(half.finish_task("x", Ok(10)), None);
+        let (whole, news) = half.finish_task("b", Err("no picture".into())).unwrap();
         assert_eq!(
             (whole.progress(), &news[0].data["successful"], &news[0].data["image"]),
             (100, &json!(false), &Value::Null)

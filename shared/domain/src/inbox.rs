@@ -11,12 +11,12 @@ use crate::notification::NotificationId;
 
 /// Sequence numbers as ranges, both ends included: ascending, apart from each other by one at least.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ranges(Vec<(u64, u64)>);
+pub struct SequenceRanges(Vec<(u64, u64)>);
 
-impl Ranges {
+impl SequenceRanges {
     pub fn contains(&self, number: u64) -> bool {
-        let place = self.0.partition_point(|it| it.1 < number);
-        self.0.get(place).is_some_and(|it| it.0 <= number)
+        let index = self.0.partition_point(|it| it.1 < number);
+        self.0.get(index).is_some_and(|it| it.0 <= number)
     }
 
     /// Adds a range; what it touches becomes one with it.
@@ -26,9 +26,9 @@ impl Ranges {
         }
         let first = self.0.partition_point(|it| it.1.saturating_add(1) < from);
         let last = self.0.partition_point(|it| it.0 <= to.saturating_add(1));
-        let touched = &self.0[first..last];
-        let low = touched.first().map_or(from, |it| it.0.min(from));
-        let high = touched.last().map_or(to, |it| it.1.max(to));
+        let overlapping = &self.0[first..last];
+        let low = overlapping.first().map_or(from, |it| it.0.min(from));
+        let high = overlapping.last().map_or(to, |it| it.1.max(to));
         self.0.splice(first..last, [(low, high)]);
     }
 
@@ -39,24 +39,24 @@ impl Ranges {
         }
         let first = self.0.partition_point(|it| it.1 < from);
         let last = self.0.partition_point(|it| it.0 <= to);
-        let mut left = Vec::new();
+        let mut remaining = Vec::new();
         if let Some(it) = self.0[first..last].first().filter(|it| it.0 < from) {
-            left.push((it.0, from - 1));
+            remaining.push((it.0, from - 1));
         }
         if let Some(it) = self.0[first..last].last().filter(|it| it.1 > to) {
-            left.push((to + 1, it.1));
+            remaining.push((to + 1, it.1));
         }
-        self.0.splice(first..last.max(first), left);
+        self.0.splice(first..last.max(first), remaining);
     }
 
     /// The first number of the range that holds a number, if one does.
-    pub fn start_of(&self, number: u64) -> Option<u64> {
-        let place = self.0.partition_point(|it| it.1 < number);
-        self.0.get(place).map(|it| it.0).filter(|it| *it <= number)
+    pub fn range_start(&self, number: u64) -> Option<u64> {
+        let index = self.0.partition_point(|it| it.1 < number);
+        self.0.get(index).map(|it| it.0).filter(|it| *it <= number)
     }
 
     /// How many numbers of a range are in none of these sets.
-    pub fn outside(all: &[&Self], from: u64, to: u64) -> u64 {
+    pub fn count_outside(all: &[&Self], from: u64, to: u64) -> u64 {
         if from > to {
             return 0;
         }
@@ -72,20 +72,20 @@ impl Ranges {
     }
 
     /// The ranges as steps: how far it is to the next one, how long that is, and so on. Small numbers take little room.
-    pub fn steps(&self) -> Vec<u64> {
+    pub fn to_deltas(&self) -> Vec<u64> {
         let mut at = 0;
-        let steps = self.0.iter().flat_map(|(low, high)| {
+        let deltas = self.0.iter().flat_map(|(low, high)| {
             let steps = [low - at, high - low];
             at = *high;
             steps
         });
-        steps.collect()
+        deltas.collect()
     }
 
     /// The ranges that such steps make; what follows from steps that are too long is left out.
-    pub fn from_steps(steps: &[u64]) -> Self {
+    pub fn from_deltas(deltas: &[u64]) -> Self {
         let (mut ranges, mut at) = (Self::default(), 0_u64);
-        for step in steps.chunks_exact(2) {
+        for step in deltas.chunks_exact(2) {
             let Some(low) = at.checked_add(step[0]) else { break };
             let Some(high) = low.checked_add(step[1]) else { break };
             ranges.insert(low, high);
@@ -104,7 +104,7 @@ impl Ranges {
     }
 
     /// Forgets what lies below the oldest number that is kept.
-    fn forget(&mut self, floor: u64) {
+    fn prune_below(&mut self, floor: u64) {
         if floor > 0 {
             self.remove(0, floor - 1);
         }
@@ -114,7 +114,7 @@ impl Ranges {
 /// What a user, or whoever acts for one, does with notifications.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Change {
+pub enum InboxAction {
     Seen,
     Read,
     Unread,
@@ -125,15 +125,15 @@ pub enum Change {
 
 /// What was done with an inbox.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Marks {
+pub struct ReadState {
     /// Counts changes.
     pub revision: u64,
-    pub seen: Ranges,
-    pub read: Ranges,
-    pub archived: Ranges,
-    pub deleted: Ranges,
+    pub seen: SequenceRanges,
+    pub read: SequenceRanges,
+    pub archived: SequenceRanges,
+    pub deleted: SequenceRanges,
     /// What was ever read, archived or deleted: nothing is escalated of it any more.
-    pub closed: Ranges,
+    pub closed: SequenceRanges,
     /// What expires, and when.
     pub expiring: Vec<Expiry>,
     /// How many have expired and stand in `expiring` no more.
@@ -142,7 +142,7 @@ pub struct Marks {
 
 /// Counts of an inbox. A client drops those whose version is not above the ones it has (realtime, I-1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
+pub struct InboxCounts {
     /// Grows with every notification, every change, and every notification that expires.
     pub version: u64,
     /// In the inbox: neither archived nor deleted.
@@ -151,50 +151,50 @@ pub struct Counts {
     pub unseen: u64,
 }
 
-impl Marks {
+impl ReadState {
     /// The marks after a change of a range, of which only what is kept (`floor` to `head`) counts; `None` if it changes
     /// nothing.
     #[must_use]
-    pub fn after(&self, change: Change, from: u64, to: u64, floor: u64, head: u64) -> Option<Self> {
+    pub fn apply(&self, change: InboxAction, from: u64, to: u64, floor: u64, head: u64) -> Option<Self> {
         let (from, to) = (from.max(floor), to.min(head));
         let mut next = self.clone();
-        if matches!(change, Change::Read | Change::Archive | Change::Delete) {
+        if matches!(change, InboxAction::Read | InboxAction::Archive | InboxAction::Delete) {
             next.closed.insert(from, to);
         }
         match change {
-            Change::Seen => next.seen.insert(from, to),
-            Change::Read => {
+            InboxAction::Seen => next.seen.insert(from, to),
+            InboxAction::Read => {
                 // what is read was seen
                 next.read.insert(from, to);
                 next.seen.insert(from, to);
             }
-            Change::Unread => next.read.remove(from, to),
-            Change::Archive => next.archived.insert(from, to),
-            Change::Unarchive => next.archived.remove(from, to),
-            Change::Delete => next.deleted.insert(from, to),
+            InboxAction::Unread => next.read.remove(from, to),
+            InboxAction::Archive => next.archived.insert(from, to),
+            InboxAction::Unarchive => next.archived.remove(from, to),
+            InboxAction::Delete => next.deleted.insert(from, to),
         }
         if next == *self {
             return None;
         }
         for it in [&mut next.seen, &mut next.read, &mut next.archived, &mut next.deleted, &mut next.closed] {
-            it.forget(floor);
+            it.prune_below(floor);
         }
-        next.forget_expiries(floor);
+        next.prune_expiries(floor);
         next.revision += 1;
         Some(next)
     }
 
     /// The counts, at `now` in milliseconds, of an inbox whose oldest notification is `floor` and whose newest is `head`;
     /// 0 and 0 if it has none.
-    pub fn counts(&self, floor: u64, head: u64, now: i64) -> Counts {
-        let (over, expired) = self.over(now);
-        let gone = [&self.deleted, &self.archived, &over];
+    pub fn counts(&self, floor: u64, head: u64, now: i64) -> InboxCounts {
+        let (pending, expired_count) = self.pending_expired(now);
+        let excluded = [&self.deleted, &self.archived, &pending];
         let first = floor.max(1);
-        Counts {
-            version: head + self.revision + floor.saturating_sub(1) + expired,
-            total: Ranges::outside(&gone, first, head),
-            unread: Ranges::outside(&[gone[0], gone[1], gone[2], &self.read], first, head),
-            unseen: Ranges::outside(&[gone[0], gone[1], gone[2], &self.seen], first, head),
+        InboxCounts {
+            version: head + self.revision + floor.saturating_sub(1) + expired_count,
+            total: SequenceRanges::count_outside(&excluded, first, head),
+            unread: SequenceRanges::count_outside(&[excluded[0], excluded[1], excluded[2], &self.read], first, head),
+            unseen: SequenceRanges::count_outside(&[excluded[0], excluded[1], excluded[2], &self.seen], first, head),
         }
     }
 }
@@ -205,13 +205,13 @@ pub const UPDATED: &str = "notification.updated";
 pub const RETRACTED: &str = "notification.retracted";
 
 /// Whether a type is one of a change, which nobody may send.
-pub fn is_change(kind: &str) -> bool {
+pub fn is_change_type(kind: &str) -> bool {
     kind == UPDATED || kind == RETRACTED
 }
 
 /// A notification in a user's inbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct InboxEntry {
     pub app: AppId,
     pub user: String,
     pub id: NotificationId,
@@ -220,7 +220,7 @@ pub struct Entry {
 /// What a user wants of one type, or of all types that begin alike.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Rule {
+pub struct PreferenceRule {
     /// `message.received`, `message.*` or `*`.
     #[serde(rename = "type")]
     pub kind: String,
@@ -234,17 +234,17 @@ pub struct Rule {
 /// What a user wants; what no rule fits goes to the inbox, and nowhere else.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preferences {
-    pub rules: Vec<Rule>,
+    pub rules: Vec<PreferenceRule>,
 }
 
 impl Preferences {
     /// The rule of a type: the one that says most about it.
-    pub fn of(&self, kind: &str) -> Option<&Rule> {
-        let fits = |it: &&Rule| match it.kind.strip_suffix('*') {
-            Some(start) => kind.starts_with(start),
+    pub fn rule_for(&self, kind: &str) -> Option<&PreferenceRule> {
+        let matches = |it: &&PreferenceRule| match it.kind.strip_suffix('*') {
+            Some(prefix) => kind.starts_with(prefix),
             None => it.kind == kind,
         };
-        self.rules.iter().filter(fits).max_by_key(|it| (!it.kind.ends_with('*'), it.kind.len()))
+        self.rules.iter().filter(matches).max_by_key(|it| (!it.kind.ends_with('*'), it.kind.len()))
     }
 }
 
@@ -255,12 +255,13 @@ pub enum Escalation {
     /// It will be told if it is still unread then.
     Pending,
     /// The webhooks were told.
-    Told,
+    #[serde(rename = "told")]
+    Published,
     /// It was read, archived or deleted before.
     Cancelled,
 }
 
-impl Marks {
+impl ReadState {
     /// Whether nobody has looked after a notification yet. One that is unread again was looked after.
     pub fn is_open(&self, number: u64) -> bool {
         !self.closed.contains(number) && !self.deleted.contains(number)
@@ -277,23 +278,32 @@ mod tests {
 
     #[test]
     fn the_rule_that_says_most_holds() {
-        let rule =
-            |kind: &str, minutes| Rule { kind: kind.into(), in_app: true, escalate_after_minutes: Some(minutes) };
+        let rule = |kind: &str, minutes| PreferenceRule {
+            kind: kind.into(),
+            in_app: true,
+            escalate_after_minutes: Some(minutes),
+        };
         let all = Preferences { rules: vec![rule("*", 1), rule("message.*", 2), rule("message.received", 3)] };
         for (kind, want) in [("message.received", 3), ("message.sent", 2), ("messages", 1), ("item", 1)] {
-            assert_eq!(all.of(kind).and_then(|it| it.escalate_after_minutes), Some(want), "{kind}");
+            assert_eq!(all.rule_for(kind).and_then(|it| it.escalate_after_minutes), Some(want), "{kind}");
         }
-        assert_eq!(Preferences { rules: vec![rule("a.*", 1)] }.of("b"), None);
+        assert_eq!(Preferences { rules: vec![rule("a.*", 1)] }.rule_for("b"), None);
     }
 
-    const CHANGES: [Change; 6] =
-        [Change::Seen, Change::Read, Change::Unread, Change::Archive, Change::Unarchive, Change::Delete];
+    const CHANGES: [InboxAction; 6] = [
+        InboxAction::Seen,
+        InboxAction::Read,
+        InboxAction::Unread,
+        InboxAction::Archive,
+        InboxAction::Unarchive,
+        InboxAction::Delete,
+    ];
 
     proptest! {
         /// Whatever is inserted and removed, the ranges hold what a set holds, in the fewest ranges.
         #[test]
         fn ranges_are_a_set(steps in proptest::collection::vec((any::<bool>(), 1_u64..60, 0_u64..9), 1..40)) {
-            let (mut ranges, mut set) = (Ranges::default(), BTreeSet::new());
+            let (mut ranges, mut set) = (SequenceRanges::default(), BTreeSet::new());
             for (add, from, length) in steps {
                 let to = from + length;
                 if add { ranges.insert(from, to); set.extend(from..=to); } else { ranges.remove(from, to); set.retain(|it| *it < from || *it > to); }
@@ -301,10 +311,10 @@ mod tests {
                     prop_assert_eq!(ranges.contains(number), set.contains(&number), "{} in {:?}", number, ranges);
                 }
                 prop_assert!(ranges.0.windows(2).all(|it| it[0].1 + 1 < it[1].0), "{:?}", ranges);
-                prop_assert_eq!(Ranges::outside(&[&ranges], 5, 50), (5..=50).filter(|it| !set.contains(it)).count() as u64);
-                prop_assert_eq!(&Ranges::from_steps(&ranges.steps()), &ranges);
+                prop_assert_eq!(SequenceRanges::count_outside(&[&ranges], 5, 50), (5..=50).filter(|it| !set.contains(it)).count() as u64);
+                prop_assert_eq!(&SequenceRanges::from_deltas(&ranges.to_deltas()), &ranges);
                 let start = |number: u64| (1..=number).rev().take_while(|it| set.contains(it)).last();
-                prop_assert!((1..80).all(|it| ranges.start_of(it) == start(it)), "{:?}", ranges);
+                prop_assert!((1..80).all(|it| ranges.range_start(it) == start(it)), "{:?}", ranges);
             }
         }
 
@@ -313,8 +323,8 @@ mod tests {
         fn counts_equal_a_model(steps in proptest::collection::vec((0_usize..8, 1_u64..40, 0_u64..20), 1..60)) {
             #[derive(Default, Clone)]
             struct One { seen: bool, read: bool, archived: bool, deleted: bool }
-            let (mut marks, mut model, mut floor): (Marks, Vec<One>, u64) = (Marks::default(), Vec::new(), 1);
-            let mut last: Option<Counts> = None;
+            let (mut marks, mut model, mut floor): (ReadState, Vec<One>, u64) = (ReadState::default(), Vec::new(), 1);
+            let mut last: Option<InboxCounts> = None;
             for (step, from, length) in steps {
                 let to = from + length;
                 match CHANGES.get(step) {
@@ -322,16 +332,16 @@ mod tests {
                     None => floor = (floor + length / 8).min(model.len() as u64 + 1),
                     Some(change) => {
                         let head = model.len() as u64;
-                        let next = marks.after(*change, from, to, floor, head);
+                        let next = marks.apply(*change, from, to, floor, head);
                         for number in from.max(floor)..=to.min(head) {
                             let it = &mut model[number as usize - 1];
                             match change {
-                                Change::Seen => it.seen = true,
-                                Change::Read => { it.read = true; it.seen = true; }
-                                Change::Unread => it.read = false,
-                                Change::Archive => it.archived = true,
-                                Change::Unarchive => it.archived = false,
-                                Change::Delete => it.deleted = true,
+                                InboxAction::Seen => it.seen = true,
+                                InboxAction::Read => { it.read = true; it.seen = true; }
+                                InboxAction::Unread => it.read = false,
+                                InboxAction::Archive => it.archived = true,
+                                InboxAction::Unarchive => it.archived = false,
+                                InboxAction::Delete => it.deleted = true,
                             }
                         }
                         if let Some(next) = next { marks = next; }

@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::bucket::{Bucket, ProcessorKind, System};
-use crate::scanning::Object;
+use crate::bucket::{Bucket, MediaSystem, ProcessorKind};
+use crate::scanning::ListedObject;
 use crate::{AppId, BucketId, ItemId};
 
 /// Where an item stands. The names are the API's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Status {
+pub enum ItemStatus {
     Pending,
     Processing,
     Completed,
@@ -17,7 +17,7 @@ pub enum Status {
     Skipped,
 }
 
-impl Status {
+impl ItemStatus {
     /// Every status, in the order in which an item passes them.
     pub const ALL: [Self; 5] = [Self::Pending, Self::Processing, Self::Completed, Self::Failed, Self::Skipped];
 
@@ -33,7 +33,7 @@ impl Status {
     }
 }
 
-impl std::str::FromStr for Status {
+impl std::str::FromStr for ItemStatus {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
         Self::ALL.into_iter().find(|it| it.name().eq_ignore_ascii_case(text)).ok_or(())
@@ -45,7 +45,7 @@ impl std::str::FromStr for Status {
 pub struct Item {
     pub id: ItemId,
     pub app: AppId,
-    pub system: System,
+    pub system: MediaSystem,
     /// The bucket that it was found in; an asset manager's have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bucket_id: Option<BucketId>,
@@ -63,9 +63,9 @@ pub struct Item {
     pub media_type: String,
     pub processor: ProcessorKind,
     /// 1 to 10; see [`URGENT`].
-    #[serde(default = "usual_priority", skip_serializing_if = "is_usual")]
+    #[serde(default = "default_priority", skip_serializing_if = "is_default_priority")]
     pub priority: u8,
-    pub status: Status,
+    pub status: ItemStatus,
     /// Counts changes of state, so that each is made from the state that it was decided on.
     pub revision: u32,
     /// Starts of the work since it was last ordered.
@@ -80,7 +80,7 @@ pub struct Item {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Problem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub results: Option<Results>,
+    pub results: Option<ResultSummary>,
     /// The job that shows our work in the asset manager.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
@@ -91,12 +91,12 @@ pub struct Item {
     pub updated_at: i64,
     /// The newest changes of state, oldest first, at most [`HISTORY`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub history: Vec<Change>,
+    pub history: Vec<StatusChange>,
 }
 
 /// A version of an asset, as it is found.
 #[derive(Debug, Clone)]
-pub struct Asset<'a> {
+pub struct AssetVersion<'a> {
     pub app: AppId,
     pub host: &'a str,
     pub asset: &'a str,
@@ -112,25 +112,25 @@ pub struct Asset<'a> {
 }
 
 /// From this priority on an item takes the short queue, which nothing waits in that nobody is waiting for.
-pub const URGENT: u8 = 8;
+pub const URGENT_PRIORITY: u8 = 8;
 
 /// The priority of what nobody has given one.
-pub fn usual_priority() -> u8 {
+pub fn default_priority() -> u8 {
     5
 }
 
-fn is_usual(it: &u8) -> bool {
-    *it == usual_priority()
+fn is_default_priority(it: &u8) -> bool {
+    *it == default_priority()
 }
 
 /// How many changes of state an item keeps.
-pub const HISTORY: usize = 40;
+pub const MAX_HISTORY: usize = 40;
 
 /// A change of state. The discovery is not among them: it is `found_at`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Change {
+pub struct StatusChange {
     pub at: i64,
-    pub status: Status,
+    pub status: ItemStatus,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -153,7 +153,7 @@ impl Problem {
 
 /// Counts of a result; the document itself lies in the results bucket under `document`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Results {
+pub struct ResultSummary {
     /// Tracks, not people: who comes back later, or is shown again after a cut, is another.
     pub faces: u64,
     pub quality: String,
@@ -164,11 +164,17 @@ pub struct Results {
 
 impl Item {
     /// The item that an object is, before anything is stored. The same object version is always the same item.
-    pub fn found(bucket: &Bucket, object: &Object, media_type: String, page: &str, now: OffsetDateTime) -> Self {
+    pub fn from_object(
+        bucket: &Bucket,
+        object: &ListedObject,
+        media_type: String,
+        page: &str,
+        now: OffsetDateTime,
+    ) -> Self {
         let version = format!("{}-{}", object.etag, object.size);
-        let place = [bucket.system.name(), &bucket.endpoint, &bucket.bucket, &object.key, &version];
+        let identity = [bucket.system.name(), &bucket.endpoint, &bucket.bucket, &object.key, &version];
         Self {
-            id: ItemId::of(bucket.app, &place),
+            id: ItemId::of(bucket.app, &identity),
             app: bucket.app,
             system: bucket.system,
             bucket_id: Some(bucket.id),
@@ -180,7 +186,7 @@ impl Item {
             media_type,
             processor: bucket.processor,
             priority: bucket.priority,
-            status: Status::Pending,
+            status: ItemStatus::Pending,
             revision: 0,
             attempts: 0,
             lease_until: None,
@@ -196,11 +202,11 @@ impl Item {
     }
 
     /// The item that a version of an asset is.
-    pub fn of_asset(it: Asset<'_>, now: OffsetDateTime) -> Self {
+    pub fn from_asset(it: AssetVersion<'_>, now: OffsetDateTime) -> Self {
         Self {
             id: Self::asset_id(it.app, it.host, it.asset, it.version),
             app: it.app,
-            system: System::Iconik,
+            system: MediaSystem::Iconik,
             bucket_id: None,
             bucket: it.host.to_owned(),
             key: it.asset.to_owned(),
@@ -210,7 +216,7 @@ impl Item {
             media_type: it.media_type,
             processor: it.processor,
             priority: it.priority,
-            status: Status::Pending,
+            status: ItemStatus::Pending,
             revision: 0,
             attempts: 0,
             lease_until: None,
@@ -227,24 +233,24 @@ impl Item {
 
     /// The id of the item that a version of an asset is.
     pub fn asset_id(app: AppId, host: &str, asset: &str, version: &str) -> ItemId {
-        ItemId::of(app, &[System::Iconik.name(), host, asset, version])
+        ItemId::of(app, &[MediaSystem::Iconik.name(), host, asset, version])
     }
 
     /// What a person would call it.
-    pub fn name(&self) -> &str {
+    pub fn display_name(&self) -> &str {
         self.title.as_deref().filter(|it| !it.is_empty()).unwrap_or(&self.key)
     }
 
     /// `data.item` of the notifications.
     pub fn reference(&self) -> serde_json::Value {
-        let mut it = self.place();
+        let mut it = self.locator();
         if let Some(title) = &self.title {
             it["title"] = serde_json::json!(title);
         }
         it
     }
 
-    fn place(&self) -> serde_json::Value {
+    fn locator(&self) -> serde_json::Value {
         serde_json::json!({
             "id": self.id, "system": self.system, "bucket": self.bucket, "key": self.key, "version": self.version,
             "size": self.size, "mediaType": self.media_type,
@@ -253,15 +259,15 @@ impl Item {
 
     /// The item in its next state.
     #[must_use]
-    pub fn moved(&self, now: OffsetDateTime, status: Status, note: Option<String>) -> Self {
+    pub fn with_status(&self, now: OffsetDateTime, status: ItemStatus, note: Option<String>) -> Self {
         let mut next = self.clone();
         next.status = status;
         next.revision += 1;
         next.updated_at = crate::millis(now);
         next.lease_until = None;
         next.wait = None;
-        next.history.push(Change { at: next.updated_at, status, note });
-        let surplus = next.history.len().saturating_sub(HISTORY);
+        next.history.push(StatusChange { at: next.updated_at, status, note });
+        let surplus = next.history.len().saturating_sub(MAX_HISTORY);
         next.history.drain(..surplus);
         next
     }

@@ -3,26 +3,25 @@
 //! A decision takes `now`, the stored state and what happened, and returns data; whoever calls it does the work.
 
 pub mod adcreative;
-pub mod address;
+pub mod amqp_uri;
 pub mod application;
-pub mod broker;
+pub mod asset_manager;
 pub mod bucket;
 pub mod channel;
-pub mod content;
+pub mod circuit_breaker;
+pub mod command;
+pub mod content_sniffing;
 pub mod cursor;
 pub mod delivery;
 pub mod expiry;
 pub mod filter;
-pub mod health;
 pub mod id;
 pub mod image;
 pub mod inbox;
 pub mod item;
-pub mod manager;
 pub mod masking;
 pub mod media_type;
 pub mod notification;
-pub mod order;
 pub mod origin;
 pub mod processing;
 pub mod result;
@@ -31,6 +30,7 @@ pub mod schedule;
 pub mod settings;
 pub mod settings_secret;
 pub mod socket;
+pub mod ssrf;
 pub mod timecode;
 pub mod tracks;
 
@@ -38,22 +38,22 @@ pub use id::{AppId, BucketId, ChannelId, ItemId};
 
 /// The length of a segment, a page or a batch that is meant for one request: at most 100 entries (DynamoDB's
 /// `BatchGetItem` and `TransactWriteItems` limit).
-pub const BATCH: usize = 100;
+pub const MAX_BATCH: usize = 100;
 
 /// A list in parts of at most so many entries, each small enough: `size` is an entry's own, in bytes. One that is too
 /// large by itself is a part alone.
-pub fn parts<T>(all: &[T], most_bytes: usize, most: usize, size: impl Fn(&T) -> usize) -> Vec<&[T]> {
-    let (mut parts, mut from, mut length) = (Vec::new(), 0, 0);
-    for (at, it) in all.iter().enumerate() {
+pub fn parts<T>(all: &[T], max_bytes: usize, max_len: usize, size: impl Fn(&T) -> usize) -> Vec<&[T]> {
+    let (mut parts, mut start, mut bytes) = (Vec::new(), 0, 0);
+    for (index, it) in all.iter().enumerate() {
         let size = size(it);
-        if at > from && (length + size > most_bytes || at - from == most) {
-            parts.push(&all[from..at]);
-            (from, length) = (at, 0);
+        if index > start && (bytes + size > max_bytes || index - start == max_len) {
+            parts.push(&all[start..index]);
+            (start, bytes) = (index, 0);
         }
-        length += size;
+        bytes += size;
     }
-    if from < all.len() {
-        parts.push(&all[from..]);
+    if start < all.len() {
+        parts.push(&all[start..]);
     }
     parts
 }

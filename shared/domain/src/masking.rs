@@ -5,12 +5,12 @@ use percent_encoding::percent_decode_str;
 /// What a secret is shown as.
 pub const MASK: &str = "********";
 /// A query's value of so many characters is taken for a secret, whatever its name.
-const LONG: usize = 20;
+const MIN_SECRET_LENGTH: usize = 20;
 
 /// An address as it may be seen: of its query, values are masked whose name speaks of a secret (channel API, section
 /// 7.1), those that sign a link, and long ones.
-pub fn masked(url: &str) -> String {
-    const SPEAKING: [&str; 15] = [
+pub fn mask_url(url: &str) -> String {
+    const SECRET_NAMES: [&str; 15] = [
         "token", "key", "secret", "sig", "code", "auth", "pass", "pwd", "jwt", "sess", "cred", "hmac", "hash",
         "policy", "ticket",
     ];
@@ -19,10 +19,12 @@ pub fn masked(url: &str) -> String {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let lower = percent_decode_str(name).decode_utf8_lossy().to_ascii_lowercase();
         match () {
-            () if !value.is_empty() && (value.len() >= LONG || SPEAKING.iter().any(|it| lower.contains(it))) => {
+            () if !value.is_empty()
+                && (value.len() >= MIN_SECRET_LENGTH || SECRET_NAMES.iter().any(|it| lower.contains(it))) =>
+            {
                 format!("{name}={MASK}")
             }
-            () if value.is_empty() && name.len() >= LONG => MASK.to_owned(), // a bare word
+            () if value.is_empty() && name.len() >= MIN_SECRET_LENGTH => MASK.to_owned(), // a bare word
             () => pair.to_owned(),
         }
     });
@@ -51,8 +53,8 @@ mod tests {
             ("https://a.example/?0123456789abcdefghij", "https://a.example/?********"),
             ("https://a.example/?t=a=b&u=c", "https://a.example/?t=a=b&u=c"),
         ] {
-            assert_eq!(masked(url), want);
-            assert_eq!(masked(&masked(url)), want, "twice is once");
+            assert_eq!(mask_url(url), want);
+            assert_eq!(mask_url(&mask_url(url)), want, "twice is once");
         }
     }
 }

@@ -3,13 +3,13 @@
 //! A type and a name are hints: who decides is the decoder that looks at the bytes. So a hint keeps away only what surely
 //! holds no pictures, such as text, sound, documents and archives.
 
-mod names;
+mod extensions;
 
-pub use names::{GENERIC, of_name};
+pub use extensions::{OCTET_STREAM, guess_from_name};
 
 /// Whether there may be pictures in something, as far as its type and its name tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pictures {
+pub enum VisualContent {
     /// A still, a video, or a container of video.
     Likely,
     /// The first bytes are to be looked at ([`crate::content`]).
@@ -20,57 +20,61 @@ pub enum Pictures {
 
 /// The type that counts for an object, and what it tells: that of its system, unless that is a generic one, or says
 /// "no pictures" where the name says otherwise (`text/plain` for `a.jpg`, or what a table of types has for `.ts`).
-pub fn judge(stated: Option<&str>, name: &str) -> (String, Pictures) {
-    let named = of_name(name);
-    let by_name = if names::is_ambiguous(name) {
-        Pictures::Unknown
-    } else if names::is_without_pictures(name) {
-        Pictures::None
+pub fn classify(declared: Option<&str>, name: &str) -> (String, VisualContent) {
+    let guessed = guess_from_name(name);
+    let by_name = if extensions::is_ambiguous_name(name) {
+        VisualContent::Unknown
+    } else if extensions::is_non_visual_name(name) {
+        VisualContent::None
     } else {
-        of_type(&named)
+        classify_type(&guessed)
     };
-    let stated = stated.map(essence).filter(|it| !is_generic(it));
+    let stated = declared.map(essence).filter(|it| !is_generic(it));
     match stated {
-        None => (named, by_name),
-        Some(stated) => match (of_type(&stated), by_name) {
-            (Pictures::None, Pictures::Likely) => (named, Pictures::Unknown),
-            (Pictures::None, Pictures::Unknown) if named != GENERIC => (named, Pictures::Unknown),
-            (Pictures::Likely, Pictures::Unknown) if names::is_ambiguous(name) => (stated, Pictures::Unknown),
-            (Pictures::Unknown, Pictures::Unknown) => (stated, Pictures::Unknown),
-            (Pictures::Unknown, other) => (named, other),
+        None => (guessed, by_name),
+        Some(stated) => match (classify_type(&stated), by_name) {
+            (VisualContent::None, VisualContent::Likely) => (guessed, VisualContent::Unknown),
+            (VisualContent::None, VisualContent::Unknown) if guessed != OCTET_STREAM => {
+                (guessed, VisualContent::Unknown)
+            }
+            (VisualContent::Likely, VisualContent::Unknown) if extensions::is_ambiguous_name(name) => {
+                (stated, VisualContent::Unknown)
+            }
+            (VisualContent::Unknown, VisualContent::Unknown) => (stated, VisualContent::Unknown),
+            (VisualContent::Unknown, other) => (guessed, other),
             (known, _) => (stated, known),
         },
     }
 }
 
 /// What a type alone tells.
-pub fn of_type(media_type: &str) -> Pictures {
-    let plain = canonical(media_type);
-    let (family, subtype) = plain.split_once('/').unwrap_or_default();
-    if is_video(&plain) || is_image(&plain) {
-        return Pictures::Likely;
+pub fn classify_type(media_type: &str) -> VisualContent {
+    let canonical_type = canonical(media_type);
+    let (family, subtype) = canonical_type.split_once('/').unwrap_or_default();
+    if is_video(&canonical_type) || is_image(&canonical_type) {
+        return VisualContent::Likely;
     }
     if matches!(family, "text" | "audio" | "font" | "message" | "multipart" | "model" | "chemical") {
-        return Pictures::None;
+        return VisualContent::None;
     }
-    let structured = ["+json", "+xml", "+zip", "+gzip", "+yaml"].iter().any(|it| subtype.ends_with(it));
-    let vendors = DOCUMENTS.iter().any(|it| subtype.starts_with(it));
-    if family == "application" && (structured || vendors || NO_PICTURES.contains(&subtype)) {
-        return Pictures::None;
+    let is_structured = ["+json", "+xml", "+zip", "+gzip", "+yaml"].iter().any(|it| subtype.ends_with(it));
+    let is_document = DOCUMENT_PREFIXES.iter().any(|it| subtype.starts_with(it));
+    if family == "application" && (is_structured || is_document || NON_VISUAL_SUBTYPES.contains(&subtype)) {
+        return VisualContent::None;
     }
-    Pictures::Unknown
+    VisualContent::Unknown
 }
 
 /// Whether a type is one of video, whatever its family: MXF and Ogg are `application/…`.
 pub fn is_video(media_type: &str) -> bool {
-    let plain = canonical(media_type);
-    plain.starts_with("video/") || VIDEO.contains(&plain.as_str())
+    let canonical_type = canonical(media_type);
+    canonical_type.starts_with("video/") || VIDEO_TYPES.contains(&canonical_type.as_str())
 }
 
 /// Whether a type is one of stills.
 pub fn is_image(media_type: &str) -> bool {
-    let plain = canonical(media_type);
-    plain.starts_with("image/") || plain == "application/dicom"
+    let canonical_type = canonical(media_type);
+    canonical_type.starts_with("image/") || canonical_type == "application/dicom"
 }
 
 /// Whether a type is one that says nothing.
@@ -80,13 +84,13 @@ pub fn is_generic(media_type: &str) -> bool {
 }
 
 /// Whether one of the patterns is `*/*`, or there is none: everything that may hold pictures.
-pub fn is_everything(patterns: &[String]) -> bool {
+pub fn accepts_everything(patterns: &[String]) -> bool {
     patterns.is_empty() || patterns.iter().any(|it| it.trim() == "*/*")
 }
 
 /// Whether a pattern, `type/subtype` or `type/*`, covers a type. `video/*` and `image/*` cover what [`is_video`] and
 /// [`is_image`] say; a type has more than one name (`video/mp2t` and `video/vnd.dlna.mpeg-tts`).
-pub fn covers(pattern: &str, media_type: &str) -> bool {
+pub fn pattern_matches(pattern: &str, media_type: &str) -> bool {
     let pattern = canonical(pattern);
     match pattern.strip_suffix('*') {
         Some("*/") => true,
@@ -104,14 +108,14 @@ fn essence(media_type: &str) -> String {
 
 /// One name for the types that have several.
 fn canonical(media_type: &str) -> String {
-    let plain = essence(media_type);
-    let same = SAME.iter().find(|(_, names)| names.contains(&plain.as_str()));
-    same.map_or(plain, |(name, _)| (*name).to_owned())
+    let essence = essence(media_type);
+    let alias = ALIASES.iter().find(|(_, names)| names.contains(&essence.as_str()));
+    alias.map_or(essence, |(name, _)| (*name).to_owned())
 }
 
 /// Types that servers and uploaders give to what they do not know.
 const GENERIC_TYPES: [&str; 10] = [
-    GENERIC,
+    OCTET_STREAM,
     "binary/octet-stream",
     "application/binary",
     "application/x-binary",
@@ -124,7 +128,7 @@ const GENERIC_TYPES: [&str; 10] = [
 ];
 
 /// Types of video that are not called so.
-const VIDEO: [&str; 9] = [
+const VIDEO_TYPES: [&str; 9] = [
     "application/mxf",
     "application/gxf",
     "application/ogg",
@@ -137,7 +141,7 @@ const VIDEO: [&str; 9] = [
 ];
 
 /// A type, and its other names.
-const SAME: [(&str, &[&str]); 16] = [
+const ALIASES: [(&str, &[&str]); 16] = [
     (
         "video/mp2t",
         &["video/vnd.dlna.mpeg-tts", "model/vnd.mts", "video/mpegts", "video/x-mpegts", "application/x-mpegts"],
@@ -171,7 +175,7 @@ const SAME: [(&str, &[&str]); 16] = [
 ];
 
 /// How the types of office documents begin.
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENT_PREFIXES: [&str; 9] = [
     "vnd.openxmlformats-",
     "vnd.oasis.opendocument.",
     "vnd.sun.xml.",
@@ -184,7 +188,7 @@ const DOCUMENTS: [&str; 9] = [
 ];
 
 /// Types of the family `application` without pictures that could be looked at.
-const NO_PICTURES: [&str; 52] = [
+const NON_VISUAL_SUBTYPES: [&str; 52] = [
     "json",
     "ndjson",
     "x-ndjson",
@@ -244,8 +248,8 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(stated: Option<&str>, name: &str, want: (&str, Pictures)) {
-        let (media_type, pictures) = judge(stated, name);
+    fn check(stated: Option<&str>, name: &str, want: (&str, VisualContent)) {
+        let (media_type, pictures) = classify(stated, name);
         assert_eq!((media_type.as_str(), pictures), want, "{stated:?} {name}");
     }
 
@@ -276,7 +280,7 @@ mod tests {
             ("a.3gp", "video/3gpp"),
             ("a.cr3", "image/x-canon-cr3"),
         ] {
-            check(None, name, (media_type, Pictures::Likely));
+            check(None, name, (media_type, VisualContent::Likely));
         }
         for name in [
             "a.txt", "a.srt", "a.xml", "a.json", "a.csv", "a.xmp", "a.md5", "a.edl", "a.aaf", "a.fcpxml", "a.prproj",
@@ -284,34 +288,34 @@ mod tests {
             "a.cube", "a.idx", "a.ifo", "a.cpi", "a.mhl", "a.eps", "a.iso", "a.tar.gz", "a.m3u8", "a.mpd", "a.stl",
             "a.sqlite", "a.exe", "a.par2", "a.log", "a.rs", "a.py", "a.sub", "a.glb", "a.7z",
         ] {
-            assert_eq!(judge(None, name).1, Pictures::None, "{name}");
+            assert_eq!(classify(None, name).1, VisualContent::None, "{name}");
         }
-        assert_eq!(judge(None, "a.PRPROJ").0, "application/x-prproj");
+        assert_eq!(classify(None, "a.PRPROJ").0, "application/x-prproj");
         for name in ["small", "deep.folder/small", "a.unheard", "a.bin", "a.dat", "clip.001", "README", "x.vnd"] {
-            check(None, name, (GENERIC, Pictures::Unknown));
+            check(None, name, (OCTET_STREAM, VisualContent::Unknown));
         }
         for name in ["start14.ts", "avchd.mts", "main.TS", "go.mod", "a.tod", "a.ogg", "a.mp2", "a.dav"] {
-            assert_eq!(judge(None, name).1, Pictures::Unknown, "{name}: other things are called so as well");
+            assert_eq!(classify(None, name).1, VisualContent::Unknown, "{name}: other things are called so as well");
         }
     }
 
     #[test]
     fn a_stated_type_counts_unless_it_is_generic_or_less_than_the_name() {
         for (stated, name, want) in [
-            ("image/jpeg", "a", ("image/jpeg", Pictures::Likely)),
-            ("Image/JPEG; q=1", "a.txt", ("image/jpeg", Pictures::Likely)),
-            ("text/plain; charset=utf-8", "a", ("text/plain", Pictures::None)),
-            ("binary/octet-stream", "a.mxf", ("application/mxf", Pictures::Likely)),
-            ("", "a.txt", ("text/plain", Pictures::None)),
-            ("application/octet-stream", "a", (GENERIC, Pictures::Unknown)),
-            ("text/plain", "a.jpg", ("image/jpeg", Pictures::Unknown)),
-            ("text/vnd.trolltech.linguist", "start14.ts", ("video/mp2t", Pictures::Unknown)),
-            ("video/mp2t", "main.ts", ("video/mp2t", Pictures::Unknown)),
-            ("application/x-strange", "a.mxf", ("application/mxf", Pictures::Likely)),
-            ("application/x-strange", "a.txt", ("text/plain", Pictures::None)),
-            ("application/x-strange", "a", ("application/x-strange", Pictures::Unknown)),
-            ("application/pdf", "a", ("application/pdf", Pictures::None)),
-            ("model/vnd.mts", "a", ("model/vnd.mts", Pictures::Likely)),
+            ("image/jpeg", "a", ("image/jpeg", VisualContent::Likely)),
+            ("Image/JPEG; q=1", "a.txt", ("image/jpeg", VisualContent::Likely)),
+            ("text/plain; charset=utf-8", "a", ("text/plain", VisualContent::None)),
+            ("binary/octet-stream", "a.mxf", ("application/mxf", VisualContent::Likely)),
+            ("", "a.txt", ("text/plain", VisualContent::None)),
+            ("application/octet-stream", "a", (OCTET_STREAM, VisualContent::Unknown)),
+            ("text/plain", "a.jpg", ("image/jpeg", VisualContent::Unknown)),
+            ("text/vnd.trolltech.linguist", "start14.ts", ("video/mp2t", VisualContent::Unknown)),
+            ("video/mp2t", "main.ts", ("video/mp2t", VisualContent::Unknown)),
+            ("application/x-strange", "a.mxf", ("application/mxf", VisualContent::Likely)),
+            ("application/x-strange", "a.txt", ("text/plain", VisualContent::None)),
+            ("application/x-strange", "a", ("application/x-strange", VisualContent::Unknown)),
+            ("application/pdf", "a", ("application/pdf", VisualContent::None)),
+            ("model/vnd.mts", "a", ("model/vnd.mts", VisualContent::Likely)),
         ] {
             check(Some(stated), name, want);
         }
@@ -328,7 +332,7 @@ mod tests {
             ("video/*", "video/mp4", true),
             ("Video/*", "image/jpeg", false),
             ("image/*", "application/x-photoshop", true),
-            ("image/*", GENERIC, false),
+            ("image/*", OCTET_STREAM, false),
             ("video/mp2t", "video/vnd.dlna.mpeg-tts", true),
             ("application/mxf", "application/mxf", true),
             ("video/mxf", "application/mxf", true),
@@ -337,11 +341,13 @@ mod tests {
             ("image/jpg", "image/jpeg", true),
             ("video/mp4", "video/mp4; codecs=avc1", true),
             ("video/mp4", "video/quicktime", false),
-            ("*/*", GENERIC, true),
-            (GENERIC, GENERIC, true),
+            ("*/*", OCTET_STREAM, true),
+            (OCTET_STREAM, OCTET_STREAM, true),
         ] {
-            assert_eq!(covers(pattern, media_type), want, "{pattern} {media_type}");
+            assert_eq!(pattern_matches(pattern, media_type), want, "{pattern} {media_type}");
         }
-        assert!(is_everything(&[]) && is_everything(&["*/*".into()]) && !is_everything(&["video/*".into()]));
+        assert!(
+            accepts_everything(&[]) && accepts_everything(&["*/*".into()]) && !accepts_everything(&["video/*".into()])
+        );
     }
 }

@@ -54,21 +54,21 @@ pub const NAME_RULE: &str =
 /// Whether a text can name a user or a group ([`NAME_RULE`]). A name is a segment of a path: a slash would end it, URL
 /// parsers take `.` and `..` away (RFC 3986, section 5.2.4), and U+FFFD stands for bytes that were no UTF-8. What HTTP
 /// cannot carry is no name on sockets and in tokens either.
-pub fn is_name(id: &str) -> bool {
-    let carried = |it: char| !it.is_control() && !matches!(it, '/' | char::REPLACEMENT_CHARACTER);
-    (1..=128).contains(&id.chars().count()) && id.chars().all(carried) && !matches!(id, "." | "..")
+pub fn is_valid_name(id: &str) -> bool {
+    let is_allowed = |it: char| !it.is_control() && !matches!(it, '/' | char::REPLACEMENT_CHARACTER);
+    (1..=128).contains(&id.chars().count()) && id.chars().all(is_allowed) && !matches!(id, "." | "..")
 }
 
 /// No stream gets so far, at any rate of notifications: whoever names a later place made it up. Arithmetic with places up
 /// to it overflows nowhere.
-pub const MOST_SEQUENCE: u64 = 1 << 53;
+pub const MAX_SEQUENCE: u64 = 1 << 53;
 
 /// The longest text of an id, in bytes: a name of 128 characters of four bytes, in base64, and two numbers.
-const MOST_ID: usize = 1_024;
+const MAX_ID_BYTES: usize = 1_024;
 
 /// A place in a stream. Numbers begin at 1 and have no gaps inside an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Place {
+pub struct Position {
     pub epoch: i64,
     pub sequence: u64,
 }
@@ -76,29 +76,29 @@ pub struct Place {
 /// The last number that a stream has given, and when the row that holds it expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
-    pub last: Place,
+    pub last: Position,
     pub expires: OffsetDateTime,
 }
 
 /// Where a stream's next notification goes. If even the newest row has expired, a new epoch begins: old cursors then
 /// answer that there is a gap.
-pub fn next(now: OffsetDateTime, head: Option<Head>) -> Place {
+pub fn next(now: OffsetDateTime, head: Option<Head>) -> Position {
     match head {
-        Some(it) if it.expires > now => Place { sequence: it.last.sequence + 1, ..it.last },
-        other => Place { epoch: now.unix_timestamp(), sequence: other.map_or(1, |it| it.last.sequence + 1) },
+        Some(it) if it.expires > now => Position { sequence: it.last.sequence + 1, ..it.last },
+        other => Position { epoch: now.unix_timestamp(), sequence: other.map_or(1, |it| it.last.sequence + 1) },
     }
 }
 
 /// What is told, before it has a place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct News {
+pub struct NewNotification {
     /// Dotted: `item.completed`.
     #[serde(rename = "type")]
     pub kind: String,
     pub data: Value,
 }
 
-impl News {
+impl NewNotification {
     pub fn new(kind: &str, data: Value) -> Self {
         Self { kind: kind.to_owned(), data }
     }
@@ -127,8 +127,8 @@ pub struct NotificationId {
 
 impl NotificationId {
     /// Where it stands in its stream.
-    pub fn place(&self) -> Place {
-        Place { epoch: self.epoch, sequence: self.sequence }
+    pub fn position(&self) -> Position {
+        Position { epoch: self.epoch, sequence: self.sequence }
     }
 }
 
@@ -142,7 +142,7 @@ impl fmt::Display for NotificationId {
 impl FromStr for NotificationId {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
-        if text.len() > MOST_ID {
+        if text.len() > MAX_ID_BYTES {
             return Err(()); // none of ours: it comes from callers, and would make too long a key
         }
         let mut parts = text.strip_prefix("ntf_").ok_or(())?.rsplitn(3, '_');
@@ -154,7 +154,7 @@ impl FromStr for NotificationId {
             sequence: sequence.parse().map_err(|_| ())?,
         };
         // one thing has one spelling
-        if id.to_string() == text && id.sequence <= MOST_SEQUENCE { Ok(id) } else { Err(()) }
+        if id.to_string() == text && id.sequence <= MAX_SEQUENCE { Ok(id) } else { Err(()) }
     }
 }
 
@@ -181,19 +181,22 @@ mod tests {
     #[test]
     fn numbers_go_on_and_a_new_epoch_begins_when_all_has_expired() {
         let now = datetime!(2026-11-21 12:00 UTC);
-        let last = Place { epoch: 5, sequence: 41 };
-        assert_eq!(next(now, None), Place { epoch: now.unix_timestamp(), sequence: 1 });
+        let last = Position { epoch: 5, sequence: 41 };
+        assert_eq!(next(now, None), Position { epoch: now.unix_timestamp(), sequence: 1 });
         assert_eq!(
             next(now, Some(Head { last, expires: now + time::Duration::SECOND })),
-            Place { epoch: 5, sequence: 42 }
+            Position { epoch: 5, sequence: 42 }
         );
-        assert_eq!(next(now, Some(Head { last, expires: now })), Place { epoch: now.unix_timestamp(), sequence: 42 });
+        assert_eq!(
+            next(now, Some(Head { last, expires: now })),
+            Position { epoch: now.unix_timestamp(), sequence: 42 }
+        );
     }
 
     proptest! {
         #[test]
         fn an_id_is_read_back_and_nothing_else_is(
-            epoch in any::<i64>(), sequence in 0..=MOST_SEQUENCE, kind in 0..4, name in "[^\\p{Cc}]{1,128}", junk in ".{0,40}",
+            epoch in any::<i64>(), sequence in 0..=MAX_SEQUENCE, kind in 0..4, name in "[^\\p{Cc}]{1,128}", junk in ".{0,40}",
         ) {
             let stream = match kind { 0 => Stream::App, 1 => Stream::Everyone, 2 => Stream::Group(name), _ => Stream::User(name) };
             let id = NotificationId { stream, epoch, sequence };

@@ -7,46 +7,46 @@ use url::Url;
 /// Why a text is no origin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("an origin is a scheme, a host and perhaps a port, such as https://news.example.com")]
-pub struct NotAnOrigin;
+pub struct InvalidOrigin;
 
 /// Reads an origin as a person writes it and answers it as a browser sends it: the host in lower case and in Punycode,
 /// without a default port or a slash at the end. With a path, a query or a user name it is none; nor is a pattern.
-pub fn read(text: &str) -> Result<String, NotAnOrigin> {
-    let plain = text.len() <= 300 && !text.contains(|it: char| it.is_whitespace() || it.is_control() || it == '\\');
-    let (scheme, rest) = text.split_once("://").filter(|_| plain).ok_or(NotAnOrigin)?;
-    let web = ["https", "http"].iter().any(|it| scheme.eq_ignore_ascii_case(it));
-    if !web || rest.starts_with('/') || rest.contains(['@', '?', '#', '*']) {
-        return Err(NotAnOrigin);
+pub fn parse(text: &str) -> Result<String, InvalidOrigin> {
+    let printable = text.len() <= 300 && !text.contains(|it: char| it.is_whitespace() || it.is_control() || it == '\\');
+    let (scheme, rest) = text.split_once("://").filter(|_| printable).ok_or(InvalidOrigin)?;
+    let is_http = ["https", "http"].iter().any(|it| scheme.eq_ignore_ascii_case(it));
+    if !is_http || rest.starts_with('/') || rest.contains(['@', '?', '#', '*']) {
+        return Err(InvalidOrigin);
     }
-    let url = Url::parse(text).map_err(|_| NotAnOrigin)?;
-    if url.path() == "/" { Ok(url.origin().ascii_serialization()) } else { Err(NotAnOrigin) }
+    let url = Url::parse(text).map_err(|_| InvalidOrigin)?;
+    if url.path() == "/" { Ok(url.origin().ascii_serialization()) } else { Err(InvalidOrigin) }
 }
 
 /// Whether an origin is among others, of which some may have been stored before they were read as they are now.
-pub fn is_among(origin: &str, listed: &[String]) -> bool {
-    listed.iter().any(|it| it == origin || read(it).as_deref() == Ok(origin))
+pub fn is_listed(origin: &str, listed: &[String]) -> bool {
+    listed.iter().any(|it| it == origin || parse(it).as_deref() == Ok(origin))
 }
 
 /// Origins that a deployment allows for all its applications (parameter `AllowedOrigins`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Origins(Vec<String>);
+pub struct AllowedOrigins(Vec<String>);
 
 /// A setting that is no list of origins.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no origin such as https://news.example.com")]
-pub struct NotOrigins(String);
+pub struct InvalidOriginList(String);
 
-impl FromStr for Origins {
-    type Err = NotOrigins;
+impl FromStr for AllowedOrigins {
+    type Err = InvalidOriginList;
     /// Origins separated by commas; an empty text is none.
-    fn from_str(text: &str) -> Result<Self, NotOrigins> {
+    fn from_str(text: &str) -> Result<Self, InvalidOriginList> {
         let all = text.split(',').map(str::trim).filter(|it| !it.is_empty());
-        all.map(|it| read(it).map_err(|_| NotOrigins(it.to_owned()))).collect::<Result<_, _>>().map(Self)
+        all.map(|it| parse(it).map_err(|_| InvalidOriginList(it.to_owned()))).collect::<Result<_, _>>().map(Self)
     }
 }
 
-impl Origins {
-    pub fn hold(&self, origin: &str) -> bool {
+impl AllowedOrigins {
+    pub fn contains(&self, origin: &str) -> bool {
         self.0.iter().any(|it| it == origin)
     }
 
@@ -71,8 +71,8 @@ mod tests {
             ("https://bücher.example", "https://xn--bcher-kva.example"),
             ("https://[2001:DB8::1]:8443", "https://[2001:db8::1]:8443"),
         ] {
-            assert_eq!(read(written).as_deref(), Ok(sent), "{written}");
-            assert_eq!(read(sent).as_deref(), Ok(sent), "{sent} is as it is sent");
+            assert_eq!(parse(written).as_deref(), Ok(sent), "{written}");
+            assert_eq!(parse(sent).as_deref(), Ok(sent), "{sent} is as it is sent");
         }
         for bad in [
             "",
@@ -93,22 +93,24 @@ mod tests {
             "ftp://news.example.com",
             "chrome-extension://abc",
         ] {
-            assert_eq!(read(bad), Err(NotAnOrigin), "{bad}");
+            assert_eq!(parse(bad), Err(InvalidOrigin), "{bad}");
         }
     }
 
     #[test]
     fn what_was_stored_as_it_was_written_counts_as_well() {
         let listed = ["https://News.example.com".to_owned(), "nonsense".to_owned()];
-        assert!(is_among("https://news.example.com", &listed));
-        assert!(!is_among("https://evil.example.com", &listed) && !is_among("nonsens", &listed));
+        assert!(is_listed("https://news.example.com", &listed));
+        assert!(!is_listed("https://evil.example.com", &listed) && !is_listed("nonsens", &listed));
     }
 
     #[test]
     fn a_deployments_list_is_read_whole_or_not_at_all() {
-        let all: Origins = " https://A.example , http://b.example:80,".parse().unwrap();
-        assert!(all.hold("https://a.example") && all.hold("http://b.example") && !all.hold("https://b.example"));
-        assert!("".parse::<Origins>().unwrap().is_empty());
-        assert_eq!("https://a.example,*".parse::<Origins>(), Err(NotOrigins("*".to_owned())));
+        let all: AllowedOrigins = " https://A.example , http://b.example:80,".parse().unwrap();
+        assert!(
+            all.contains("https://a.example") && all.contains("http://b.example") && !all.contains("https://b.example")
+        );
+        assert!("".parse::<AllowedOrigins>().unwrap().is_empty());
+        assert_eq!("https://a.example,*".parse::<AllowedOrigins>(), Err(InvalidOriginList("*".to_owned())));
     }
 }

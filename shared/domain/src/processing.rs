@@ -3,36 +3,36 @@
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
-use crate::item::{Item, Problem, Results, Status, URGENT};
-use crate::notification::News;
+use crate::item::{Item, ItemStatus, Problem, ResultSummary, URGENT_PRIORITY};
+use crate::notification::NewNotification;
 
 /// Starts per order, after which an item is Failed (processors, section 2.5).
-pub const ATTEMPTS: u32 = 3;
+pub const MAX_ATTEMPTS: u32 = 3;
 
 /// The code of what stands in an item's way for a while.
 pub const POSTPONED: &str = "postponed";
 
 /// An item in its next state, and what to tell the application; both are written in one transaction.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
+pub struct ItemTransition {
     pub item: Item,
-    pub news: Option<News>,
+    pub notification: Option<NewNotification>,
 }
 
 /// Takes a Pending item for work until `now + lease`; `None` if there is nothing to take.
-pub fn claim(now: OffsetDateTime, item: &Item, lease: Duration) -> Option<Plan> {
-    if item.status != Status::Pending {
+pub fn claim(now: OffsetDateTime, item: &Item, lease: Duration) -> Option<ItemTransition> {
+    if item.status != ItemStatus::Pending {
         return None;
     }
-    let mut next = item.moved(now, Status::Processing, None);
+    let mut next = item.with_status(now, ItemStatus::Processing, None);
     next.attempts += 1;
     next.lease_until = Some(crate::millis(now + lease));
-    Some(Plan { item: next, news: None })
+    Some(ItemTransition { item: next, notification: None })
 }
 
 /// How long an item that went back to Pending waits: as long as its system asked, else 5, 20 … seconds by the attempts
 /// made (processors, section 5.3).
-pub fn delay(item: &Item) -> Duration {
+pub fn retry_delay(item: &Item) -> Duration {
     if let Some(seconds) = item.wait {
         return Duration::seconds(i64::try_from(seconds).unwrap_or(i64::MAX));
     }
@@ -43,10 +43,10 @@ pub fn delay(item: &Item) -> Duration {
 }
 
 /// The work is done.
-pub fn complete(now: OffsetDateTime, item: &Item, results: Results) -> Plan {
-    let mut next = item.moved(now, Status::Completed, None);
+pub fn complete(now: OffsetDateTime, item: &Item, results: ResultSummary) -> ItemTransition {
+    let mut next = item.with_status(now, ItemStatus::Completed, None);
     next.error = None;
-    let news = News::new(
+    let notification = NewNotification::new(
         "item.completed",
         json!({
             "item": next.reference(),
@@ -54,64 +54,70 @@ pub fn complete(now: OffsetDateTime, item: &Item, results: Results) -> Plan {
         }),
     );
     next.results = Some(results);
-    Plan { item: next, news: Some(news) }
+    ItemTransition { item: next, notification: Some(notification) }
 }
 
 /// An attempt went wrong. Back to Pending while attempts are left and `again` says that it may work next time.
-pub fn fail(now: OffsetDateTime, item: &Item, problem: Problem, again: bool) -> Plan {
-    if again && item.attempts < ATTEMPTS {
-        let mut next = item.moved(now, Status::Pending, Some(problem.message.clone()));
+pub fn fail(now: OffsetDateTime, item: &Item, problem: Problem, retryable: bool) -> ItemTransition {
+    if retryable && item.attempts < MAX_ATTEMPTS {
+        let mut next = item.with_status(now, ItemStatus::Pending, Some(problem.message.clone()));
         next.error = Some(problem);
-        return Plan { item: next, news: None };
+        return ItemTransition { item: next, notification: None };
     }
-    end(now, item, Status::Failed, "item.failed", problem)
+    finish(now, item, ItemStatus::Failed, "item.failed", problem)
 }
 
 /// Something of ours or of the system's stands in the way: back to Pending, and the attempt does not count.
 /// `wait` is for how many seconds the system asks us to wait, if it does.
-pub fn postpone(now: OffsetDateTime, item: &Item, problem: Problem, wait: Option<u64>) -> Plan {
-    let mut next = item.moved(now, Status::Pending, Some(problem.message.clone()));
+pub fn postpone(now: OffsetDateTime, item: &Item, problem: Problem, wait: Option<u64>) -> ItemTransition {
+    let mut next = item.with_status(now, ItemStatus::Pending, Some(problem.message.clone()));
     next.wait = wait;
     next.attempts = item.attempts.saturating_sub(1);
     next.error = Some(problem);
-    Plan { item: next, news: None }
+    ItemTransition { item: next, notification: None }
 }
 
 /// There is nothing to do for this item.
-pub fn skip(now: OffsetDateTime, item: &Item, problem: Problem) -> Plan {
-    end(now, item, Status::Skipped, "item.skipped", problem)
+pub fn skip(now: OffsetDateTime, item: &Item, problem: Problem) -> ItemTransition {
+    finish(now, item, ItemStatus::Skipped, "item.skipped", problem)
 }
 
 /// A worker that held the item has gone silent. `None` if its lease still runs.
-pub fn expire(now: OffsetDateTime, item: &Item) -> Option<Plan> {
-    let gone = item.status == Status::Processing && item.lease_until.is_none_or(|it| it <= crate::millis(now));
+pub fn expire_lease(now: OffsetDateTime, item: &Item) -> Option<ItemTransition> {
+    let expired = item.status == ItemStatus::Processing && item.lease_until.is_none_or(|it| it <= crate::millis(now));
     let problem =
         || Problem::new("internal", format!("the worker of attempt {} stopped without an answer", item.attempts));
-    gone.then(|| fail(now, item, problem(), true))
+    expired.then(|| fail(now, item, problem(), true))
 }
 
 /// A user wants it done again. `None` while it is waiting or under way anyway.
-pub fn reprocess(now: OffsetDateTime, item: &Item) -> Option<Plan> {
-    if matches!(item.status, Status::Pending | Status::Processing) {
+pub fn reprocess(now: OffsetDateTime, item: &Item) -> Option<ItemTransition> {
+    if matches!(item.status, ItemStatus::Pending | ItemStatus::Processing) {
         return None;
     }
-    let mut next = item.moved(now, Status::Pending, Some("asked for again".to_owned()));
+    let mut next = item.with_status(now, ItemStatus::Pending, Some("asked for again".to_owned()));
     next.attempts = 0;
     next.error = None;
     // somebody waits for it
-    next.priority = next.priority.max(URGENT);
-    Some(Plan { item: next, news: None })
+    next.priority = next.priority.max(URGENT_PRIORITY);
+    Some(ItemTransition { item: next, notification: None })
 }
 
-fn end(now: OffsetDateTime, item: &Item, status: Status, kind: &'static str, problem: Problem) -> Plan {
-    let mut next = item.moved(now, status, Some(problem.message.clone()));
+fn finish(
+    now: OffsetDateTime,
+    item: &Item,
+    status: ItemStatus,
+    kind: &'static str,
+    problem: Problem,
+) -> ItemTransition {
+    let mut next = item.with_status(now, status, Some(problem.message.clone()));
     let mut error = json!({ "code": problem.code, "message": problem.message });
     if let Some(hint) = &problem.hint {
         error["hint"] = json!(hint);
     }
-    let news = News::new(kind, json!({ "item": next.reference(), "error": error }));
+    let notification = NewNotification::new(kind, json!({ "item": next.reference(), "error": error }));
     next.error = Some(problem);
-    Plan { item: next, news: Some(news) }
+    ItemTransition { item: next, notification: Some(notification) }
 }
 
 #[cfg(test)]
@@ -120,38 +126,44 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
-    use crate::scanning::{Object, tests::bucket};
+    use crate::scanning::{ListedObject, tests::bucket};
 
     const NOW: OffsetDateTime = datetime!(2026-11-21 12:00 UTC);
 
     fn item() -> Item {
-        let object = Object { key: "a.jpg".into(), etag: "e".into(), size: 7, media_type: None };
-        Item::found(&bucket(), &object, "image/jpeg".into(), "p", NOW)
+        let object = ListedObject { key: "a.jpg".into(), etag: "e".into(), size: 7, media_type: None };
+        Item::from_object(&bucket(), &object, "image/jpeg".into(), "p", NOW)
     }
 
-    fn results() -> Results {
-        Results { faces: 2, quality: "demo".into(), document: "d".into(), preview: "p".into(), sha256: "s".into() }
+    fn results() -> ResultSummary {
+        ResultSummary {
+            faces: 2,
+            quality: "demo".into(),
+            document: "d".into(),
+            preview: "p".into(),
+            sha256: "s".into(),
+        }
     }
 
     #[test]
     fn a_claim_is_for_one_worker() {
         let held = claim(NOW, &item(), Duration::minutes(1)).unwrap().item;
-        assert_eq!((held.status, held.attempts, held.revision), (Status::Processing, 1, 1));
+        assert_eq!((held.status, held.attempts, held.revision), (ItemStatus::Processing, 1, 1));
         assert_eq!(claim(NOW, &held, Duration::minutes(1)), None);
-        assert_eq!(expire(NOW + Duration::seconds(59), &held), None);
-        assert_eq!(expire(NOW + Duration::minutes(1), &held).unwrap().item.status, Status::Pending);
+        assert_eq!(expire_lease(NOW + Duration::seconds(59), &held), None);
+        assert_eq!(expire_lease(NOW + Duration::minutes(1), &held).unwrap().item.status, ItemStatus::Pending);
     }
 
     #[test]
     fn the_third_failure_is_the_last() {
         let mut it = item();
-        for attempt in 1..=ATTEMPTS {
+        for attempt in 1..=MAX_ATTEMPTS {
             it = claim(NOW, &it, Duration::MINUTE).unwrap().item;
             let plan = fail(NOW, &it, Problem::new("internal", "boom"), true);
-            assert_eq!(plan.news.is_some(), attempt == ATTEMPTS);
+            assert_eq!(plan.notification.is_some(), attempt == MAX_ATTEMPTS);
             it = plan.item;
         }
-        assert_eq!(it.status, Status::Failed);
+        assert_eq!(it.status, ItemStatus::Failed);
         assert_eq!(it.error.as_ref().unwrap().message, "boom");
     }
 
@@ -159,15 +171,16 @@ mod tests {
     fn what_can_never_work_fails_at_once() {
         let held = claim(NOW, &item(), Duration::MINUTE).unwrap().item;
         let plan = fail(NOW, &held, Problem::new("media_unreadable", "no picture"), false);
-        assert_eq!(plan.item.status, Status::Failed);
-        assert_eq!(plan.news.unwrap().data["error"]["code"], "media_unreadable");
+        assert_eq!(plan.item.status, ItemStatus::Failed);
+        assert_eq!(plan.notification.unwrap().data["error"]["code"], "media_unreadable");
     }
 
     #[test]
     fn a_found_item_is_one_write_unit() {
-        let object = Object { key: "k".repeat(200), etag: "9".repeat(36), size: 7_000_000_000, media_type: None };
+        let object = ListedObject { key: "k".repeat(200), etag: "9".repeat(36), size: 7_000_000_000, media_type: None };
         let row =
-            serde_json::to_vec(&Item::found(&bucket(), &object, "video/x-matroska".into(), "scan-page", NOW)).unwrap();
+            serde_json::to_vec(&Item::from_object(&bucket(), &object, "video/x-matroska".into(), "scan-page", NOW))
+                .unwrap();
         assert!(row.len() < 900, "{} bytes", row.len());
     }
 
@@ -179,25 +192,25 @@ mod tests {
             let (mut it, mut told, mut now) = (item(), 0, NOW);
             for event in events {
                 now += Duration::seconds(40);
-                let held = it.status == Status::Processing;
+                let held = it.status == ItemStatus::Processing;
                 let plan = match event {
                     0 => claim(now, &it, Duration::MINUTE),
                     1 if held => Some(complete(now, &it, results())),
                     2 if held => Some(fail(now, &it, Problem::new("internal", "x"), true)),
                     3 if held => Some(skip(now, &it, Problem::new("too_large", "x"))),
-                    4 => expire(now, &it),
+                    4 => expire_lease(now, &it),
                     5 => reprocess(now, &it).inspect(|_| told = 0),
                     _ => None,
                 };
                 let Some(plan) = plan else { continue };
-                told += usize::from(plan.news.is_some());
+                told += usize::from(plan.notification.is_some());
                 prop_assert_eq!(plan.item.revision, it.revision + 1);
                 it = plan.item;
-                let ended = matches!(it.status, Status::Completed | Status::Failed | Status::Skipped);
+                let ended = matches!(it.status, ItemStatus::Completed | ItemStatus::Failed | ItemStatus::Skipped);
                 prop_assert_eq!(told, usize::from(ended));
-                prop_assert!(it.attempts <= ATTEMPTS);
-                prop_assert_eq!(it.lease_until.is_some(), it.status == Status::Processing);
-                prop_assert!(it.history.len() <= crate::item::HISTORY);
+                prop_assert!(it.attempts <= MAX_ATTEMPTS);
+                prop_assert_eq!(it.lease_until.is_some(), it.status == ItemStatus::Processing);
+                prop_assert!(it.history.len() <= crate::item::MAX_HISTORY);
             }
         }
     }

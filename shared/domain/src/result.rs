@@ -12,12 +12,12 @@ pub const SCHEMA: &str = "processor-result/1";
 
 /// A whole result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Document {
+pub struct ResultDocument {
     pub schema: String,
     pub job_id: String,
     pub asset: Asset,
     pub producer: Producer,
-    pub media: Media,
+    pub media: MediaInfo,
     pub tracks: Vec<Track>,
     pub warnings: Vec<Warning>,
 }
@@ -50,7 +50,7 @@ pub struct Model {
 /// The media of the file, and how it was analysed. What a file does not have, or does not say, is absent: a still has
 /// no duration, and most files no timecode.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Media {
+pub struct MediaInfo {
     pub duration_ms: Option<u64>,
     /// Pixels of the file's picture, turned as it is shown, before its pixels are made square.
     pub width: Option<u32>,
@@ -99,14 +99,14 @@ pub struct Track {
     pub label: String,
     /// Always null on the embedded backend: it finds faces and names nobody.
     pub person: Option<serde_json::Value>,
-    pub ranges: Vec<Range>,
+    pub ranges: Vec<TimeRange>,
     pub samples: Vec<Sample>,
 }
 
 /// When a track was visible; videos only. It ends where the next frame that was looked at does not show it, or a sample
 /// interval after the last sample, or with the media (section 3.3).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Range {
+pub struct TimeRange {
     pub start_ms: u64,
     pub end_ms: u64,
     pub confidence: f64,
@@ -122,13 +122,13 @@ pub struct Range {
 pub struct Sample {
     pub t_ms: u64,
     #[serde(rename = "box")]
-    pub area: Box,
+    pub bounding_box: BoundingBox,
     pub confidence: f64,
 }
 
 /// A rectangle.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Box {
+pub struct BoundingBox {
     pub x: f64,
     pub y: f64,
     pub w: f64,
@@ -148,7 +148,7 @@ impl Warning {
     }
 }
 
-impl Box {
+impl BoundingBox {
     /// The part inside the picture; `None` if nothing is left.
     pub fn clamped(self) -> Option<Self> {
         let (left, top) = (self.x.clamp(0.0, 1.0), self.y.clamp(0.0, 1.0));
@@ -158,11 +158,11 @@ impl Box {
     }
 
     /// Intersection over union, 0 to 1.
-    pub fn overlap(&self, other: &Self) -> f64 {
+    pub fn iou(&self, other: &Self) -> f64 {
         let width = (self.x + self.w).min(other.x + other.w) - self.x.max(other.x);
         let height = (self.y + self.h).min(other.y + other.h) - self.y.max(other.y);
-        let both = width.max(0.0) * height.max(0.0);
-        let either = self.w * self.h + other.w * other.h - both;
-        if either > 0.0 { both / either } else { 0.0 }
+        let intersection = width.max(0.0) * height.max(0.0);
+        let union = self.w * self.h + other.w * other.h - intersection;
+        if union > 0.0 { intersection / union } else { 0.0 }
     }
 }

@@ -4,15 +4,15 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::bucket::{Bucket, ProcessorKind};
-use crate::media_type::Pictures;
-use crate::{content, media_type};
+use crate::media_type::VisualContent;
+use crate::{content_sniffing, media_type};
 
 /// The largest object that is fetched: 5 GiB, half of a function's largest temporary storage.
-pub const MAX_BYTES: u64 = 5 << 30;
+pub const MAX_OBJECT_BYTES: u64 = 5 << 30;
 
 /// An object as a listing shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Object {
+pub struct ListedObject {
     pub key: String,
     /// As its system gave it, without quotes; where it gave none, the time of its change ([`dated`]).
     pub etag: String,
@@ -23,7 +23,7 @@ pub struct Object {
 
 /// Stands where an object has no ETag, so that a change of equal size is a new version: its `Last-Modified`. An ETag has
 /// no blanks (RFC 9110, section 8.8.3), so that none looks like this.
-pub fn dated(modified: OffsetDateTime) -> String {
+pub fn modified_etag(modified: OffsetDateTime) -> String {
     format!("{DATED}{}", crate::rfc3339(modified))
 }
 
@@ -31,7 +31,7 @@ const DATED: &str = "modified ";
 
 /// What shows that an object is still the version that was listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proof<'a> {
+pub enum Precondition<'a> {
     Etag(&'a str),
     /// It has no ETag: its `Last-Modified`.
     Modified(OffsetDateTime),
@@ -39,7 +39,7 @@ pub enum Proof<'a> {
     None,
 }
 
-impl<'a> Proof<'a> {
+impl<'a> Precondition<'a> {
     /// That of a version of so many bytes: [`crate::item::Item::version`].
     pub fn of(version: &'a str, size: u64) -> Self {
         let etag = version.strip_suffix(&format!("-{size}")).unwrap_or(version);
@@ -58,52 +58,57 @@ impl<'a> Proof<'a> {
 
 /// What to do with an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ScanDecision {
     /// Not an object that anybody asked for: a folder marker, a hidden file, a key outside the bucket's filters.
     Ignore,
     /// An item that is recorded and not processed.
     Skip { media_type: String, reason: String },
     /// Its first [`crate::content::FIRST_BYTES`] decide, by [`judge_content`].
-    Look { media_type: String },
+    Sniff { media_type: String },
     /// An item to process: a decoder decides.
     Process { media_type: String },
 }
 
 /// Judges an object by its bucket's filters, its name and the type that its system has for it.
-pub fn judge(bucket: &Bucket, object: &Object) -> Verdict {
+pub fn decide(bucket: &Bucket, object: &ListedObject) -> ScanDecision {
     let key = object.key.as_str();
     let name = key.rsplit('/').next().unwrap_or_default();
-    let pseudo_folder = name.is_empty();
+    let folder_marker = name.is_empty();
     // what we write beside the media lies in folders of that name
-    let ours = key.split('/').any(|it| it == ".ai");
-    let temporary =
-        ours || name.starts_with('.') || name.starts_with('~') || name.ends_with(".tmp") || name.ends_with(".part");
-    if pseudo_folder || temporary || !passes(bucket, key) {
-        return Verdict::Ignore;
+    let own_output = key.split('/').any(|it| it == ".ai");
+    let temporary = own_output
+        || name.starts_with('.')
+        || name.starts_with('~')
+        || name.ends_with(".tmp")
+        || name.ends_with(".part");
+    if folder_marker || temporary || !matches_filters(bucket, key) {
+        return ScanDecision::Ignore;
     }
-    let (media_type, pictures) = media_type::judge(object.media_type.as_deref(), name);
+    let (media_type, pictures) = media_type::classify(object.media_type.as_deref(), name);
     if object.size == 0 {
-        return Verdict::Skip { media_type, reason: "the object is empty".to_owned() };
+        return ScanDecision::Skip { media_type, reason: "the object is empty".to_owned() };
     }
-    match wanted(bucket.processor, &bucket.mime_types, &media_type, pictures) {
-        Wanted::No(reason) => Verdict::Skip { media_type, reason },
-        _ if object.size > MAX_BYTES => Verdict::Skip { media_type, reason: "the object is too large".to_owned() },
-        Wanted::Unknown => Verdict::Look { media_type },
-        Wanted::Yes => Verdict::Process { media_type },
+    match eligibility(bucket.processor, &bucket.mime_types, &media_type, pictures) {
+        Eligibility::No(reason) => ScanDecision::Skip { media_type, reason },
+        _ if object.size > MAX_OBJECT_BYTES => {
+            ScanDecision::Skip { media_type, reason: "the object is too large".to_owned() }
+        }
+        Eligibility::Unknown => ScanDecision::Sniff { media_type },
+        Eligibility::Yes => ScanDecision::Process { media_type },
     }
 }
 
 /// Judges an object that has to be looked at by its first bytes: what is no media is skipped by what it is.
-pub fn judge_content(processor: ProcessorKind, media_type: String, first: &[u8]) -> Verdict {
-    match content::without_pictures(first) {
-        Some(found) => Verdict::Skip { media_type: found.to_owned(), reason: no_pictures(processor, found) },
-        None => Verdict::Process { media_type },
+pub fn decide_by_content(processor: ProcessorKind, media_type: String, first: &[u8]) -> ScanDecision {
+    match content_sniffing::sniff_non_visual(first) {
+        Some(found) => ScanDecision::Skip { media_type: found.to_owned(), reason: non_visual_reason(processor, found) },
+        None => ScanDecision::Process { media_type },
     }
 }
 
 /// Whether media of a type is processed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
+pub enum Eligibility {
     Yes,
     /// If it is media: its first bytes tell.
     Unknown,
@@ -114,21 +119,26 @@ pub enum Wanted {
 /// Whether media of a type is processed. An entry among `types` opens and closes: what is covered by none is not wanted,
 /// and what is covered goes to the processor even if its type promises no pictures. Without entries, or with `*/*`,
 /// everything is wanted that may hold what the processor looks for.
-pub fn wanted(processor: ProcessorKind, types: &[String], media_type: &str, pictures: Pictures) -> Wanted {
-    if media_type::is_everything(types) {
+pub fn eligibility(
+    processor: ProcessorKind,
+    types: &[String],
+    media_type: &str,
+    pictures: VisualContent,
+) -> Eligibility {
+    if media_type::accepts_everything(types) {
         return match pictures {
-            Pictures::Likely => Wanted::Yes,
-            Pictures::Unknown => Wanted::Unknown,
-            Pictures::None => Wanted::No(no_pictures(processor, media_type)),
+            VisualContent::Likely => Eligibility::Yes,
+            VisualContent::Unknown => Eligibility::Unknown,
+            VisualContent::None => Eligibility::No(non_visual_reason(processor, media_type)),
         };
     }
-    if !types.iter().any(|it| media_type::covers(it, media_type)) {
-        return Wanted::No(format!("{media_type} is not wanted: it is not among the types that are asked for"));
+    if !types.iter().any(|it| media_type::pattern_matches(it, media_type)) {
+        return Eligibility::No(format!("{media_type} is not wanted: it is not among the types that are asked for"));
     }
-    if pictures == Pictures::Unknown { Wanted::Unknown } else { Wanted::Yes }
+    if pictures == VisualContent::Unknown { Eligibility::Unknown } else { Eligibility::Yes }
 }
 
-fn no_pictures(processor: ProcessorKind, media_type: &str) -> String {
+fn non_visual_reason(processor: ProcessorKind, media_type: &str) -> String {
     match processor {
         ProcessorKind::FacialRecognition => format!("{media_type} is not wanted: the processor looks at pictures"),
     }
@@ -139,7 +149,7 @@ pub fn backoff(failures: u32) -> time::Duration {
     time::Duration::minutes(1_i64.checked_shl(failures.saturating_sub(1)).unwrap_or(60).clamp(1, 60))
 }
 
-fn passes(bucket: &Bucket, key: &str) -> bool {
+fn matches_filters(bucket: &Bucket, key: &str) -> bool {
     let lower = key.to_lowercase();
     let prefix = bucket.prefixes.is_empty() || bucket.prefixes.iter().any(|it| key.starts_with(it.as_str()));
     let suffix = bucket.suffixes.is_empty() || bucket.suffixes.iter().any(|it| lower.ends_with(&it.to_lowercase()));
@@ -151,14 +161,14 @@ pub(crate) mod tests {
     use time::OffsetDateTime;
 
     use super::*;
-    use crate::bucket::System;
+    use crate::bucket::MediaSystem;
     use crate::{AppId, BucketId};
 
     pub(crate) fn bucket() -> Bucket {
         Bucket {
             id: BucketId::random([1; 16]),
             app: AppId::random([2; 16]),
-            system: System::DataCore,
+            system: MediaSystem::DataCore,
             endpoint: "https://win-demo.cloud.example.com".into(),
             bucket: "rushes".into(),
             prefixes: vec![],
@@ -180,12 +190,12 @@ pub(crate) mod tests {
 
     #[track_caller]
     fn check(bucket: &Bucket, key: &str, size: u64, want: &str) {
-        let object = Object { key: key.into(), etag: "e".into(), size, media_type: None };
-        let got = match judge(bucket, &object) {
-            Verdict::Ignore => "ignore".to_owned(),
-            Verdict::Skip { reason, .. } => reason,
-            Verdict::Look { media_type } => format!("look: {media_type}"),
-            Verdict::Process { media_type } => media_type,
+        let object = ListedObject { key: key.into(), etag: "e".into(), size, media_type: None };
+        let got = match decide(bucket, &object) {
+            ScanDecision::Ignore => "ignore".to_owned(),
+            ScanDecision::Skip { reason, .. } => reason,
+            ScanDecision::Sniff { media_type } => format!("look: {media_type}"),
+            ScanDecision::Process { media_type } => media_type,
         };
         assert_eq!(got, want);
     }
@@ -201,10 +211,10 @@ pub(crate) mod tests {
         check(&plain, "notes.txt", 9, "text/plain is not wanted: the processor looks at pictures");
         check(&plain, "small.MXF", 9, "application/mxf");
         check(&plain, "small", 9, "look: application/octet-stream");
-        check(&plain, "huge", MAX_BYTES + 1, "the object is too large");
+        check(&plain, "huge", MAX_OBJECT_BYTES + 1, "the object is too large");
         check(&plain, "main.ts", 9, "look: video/mp2t");
         check(&plain, "empty.png", 0, "the object is empty");
-        check(&plain, "huge.mov", MAX_BYTES + 1, "the object is too large");
+        check(&plain, "huge.mov", MAX_OBJECT_BYTES + 1, "the object is too large");
         let strict = Bucket {
             prefixes: vec!["in/".into()],
             suffixes: vec![".MP4".into()],
@@ -229,20 +239,20 @@ pub(crate) mod tests {
 
     #[test]
     fn the_first_bytes_keep_away_what_is_no_media() {
-        let judged = |first: &[u8]| judge_content(ProcessorKind::FacialRecognition, "video/mp2t".into(), first);
+        let judged = |first: &[u8]| decide_by_content(ProcessorKind::FacialRecognition, "video/mp2t".into(), first);
         let reason = "text/plain is not wanted: the processor looks at pictures".to_owned();
-        assert_eq!(judged(b"export {};\n"), Verdict::Skip { media_type: "text/plain".into(), reason });
-        assert_eq!(judged(b"\x47\x40\x11\x10\0"), Verdict::Process { media_type: "video/mp2t".into() });
+        assert_eq!(judged(b"export {};\n"), ScanDecision::Skip { media_type: "text/plain".into(), reason });
+        assert_eq!(judged(b"\x47\x40\x11\x10\0"), ScanDecision::Process { media_type: "video/mp2t".into() });
     }
 
     #[test]
     fn a_version_says_what_proves_it() {
         let at = time::macros::datetime!(2026-11-21 12:00:00.5 UTC);
-        let version = format!("{}-7", dated(at));
+        let version = format!("{}-7", modified_etag(at));
         assert_eq!(version, "modified 2026-11-21T12:00:00.5Z-7");
-        assert_eq!(Proof::of(&version, 7), Proof::Modified(at));
-        assert_eq!(Proof::of("61368-oid-7", 7), Proof::Etag("61368-oid"));
-        assert_eq!(Proof::of("-7", 7), Proof::None);
+        assert_eq!(Precondition::of(&version, 7), Precondition::Modified(at));
+        assert_eq!(Precondition::of("61368-oid-7", 7), Precondition::Etag("61368-oid"));
+        assert_eq!(Precondition::of("-7", 7), Precondition::None);
     }
 
     #[test]

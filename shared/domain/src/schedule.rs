@@ -15,7 +15,7 @@ pub const HALF_TICK: time::Duration = time::Duration::seconds(30);
 /// A schedule, kept as its text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Schedule {
+pub struct ScanSchedule {
     text: String,
     period: Period,
 }
@@ -29,9 +29,9 @@ enum Period {
 /// Why a text is no schedule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no schedule; write `rate(5 minutes)`, `rate(1 hour)`, `rate(2 days)` or `cron(0 12 * * ? *)`")]
-pub struct NotASchedule(String);
+pub struct InvalidSchedule(String);
 
-impl Schedule {
+impl ScanSchedule {
     /// Whether the schedule fires after `since`, up to and including `until`. A rate fires on the multiples of its
     /// period since 1970, so that no state has to be kept.
     pub fn fires(&self, since: OffsetDateTime, until: OffsetDateTime) -> bool {
@@ -47,39 +47,39 @@ impl Schedule {
     }
 }
 
-impl FromStr for Schedule {
-    type Err = NotASchedule;
-    fn from_str(text: &str) -> Result<Self, NotASchedule> {
-        let wrong = || NotASchedule(text.chars().take(80).collect());
-        let period = if let Some(rate) = inside(text, "rate") {
-            Period::Every { seconds: rate_seconds(rate).ok_or_else(wrong)? }
+impl FromStr for ScanSchedule {
+    type Err = InvalidSchedule;
+    fn from_str(text: &str) -> Result<Self, InvalidSchedule> {
+        let invalid = || InvalidSchedule(text.chars().take(80).collect());
+        let period = if let Some(rate) = arguments(text, "rate") {
+            Period::Every { seconds: rate_seconds(rate).ok_or_else(invalid)? }
         } else {
-            cron(text).map(|_| Period::Cron).ok_or_else(wrong)?
+            cron(text).map(|_| Period::Cron).ok_or_else(invalid)?
         };
         Ok(Self { text: text.to_owned(), period })
     }
 }
 
-impl TryFrom<String> for Schedule {
-    type Error = NotASchedule;
-    fn try_from(text: String) -> Result<Self, NotASchedule> {
+impl TryFrom<String> for ScanSchedule {
+    type Error = InvalidSchedule;
+    fn try_from(text: String) -> Result<Self, InvalidSchedule> {
         text.parse()
     }
 }
 
-impl From<Schedule> for String {
-    fn from(it: Schedule) -> Self {
+impl From<ScanSchedule> for String {
+    fn from(it: ScanSchedule) -> Self {
         it.text
     }
 }
 
-impl fmt::Display for Schedule {
+impl fmt::Display for ScanSchedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-fn inside<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+fn arguments<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.trim().strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')')
 }
 
@@ -97,7 +97,7 @@ fn rate_seconds(rate: &str) -> Option<i64> {
 
 /// EventBridge's six fields: minute, hour, day of month, month, day of week (Sunday is 1), year.
 fn cron(text: &str) -> Option<croner::Cron> {
-    let fields = inside(text, "cron")?;
+    let fields = arguments(text, "cron")?;
     if fields.split_whitespace().count() != 6 {
         return None;
     }
@@ -122,7 +122,7 @@ mod tests {
 
     #[track_caller]
     fn check(schedule: &str, since: OffsetDateTime, until: OffsetDateTime, want: bool) {
-        assert_eq!(schedule.parse::<Schedule>().unwrap().fires(since, until), want);
+        assert_eq!(schedule.parse::<ScanSchedule>().unwrap().fires(since, until), want);
     }
 
     #[test]
@@ -152,7 +152,7 @@ mod tests {
             "every day",
             "rate(5 weeks)",
         ] {
-            assert!(bad.parse::<Schedule>().unwrap_err().to_string().contains("write `rate(5 minutes)`"), "{bad}");
+            assert!(bad.parse::<ScanSchedule>().unwrap_err().to_string().contains("write `rate(5 minutes)`"), "{bad}");
         }
     }
 }

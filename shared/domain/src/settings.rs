@@ -5,30 +5,30 @@
 use serde::{Deserialize, Serialize};
 
 use crate::application::Scope;
-use crate::bucket::{ProcessorKind, Sealed, System};
+use crate::bucket::{MediaSystem, ProcessorKind, SealedSecret};
 
 /// How many requests per second an Iconik application makes by default: well under the 50 that Iconik grants all
 /// users of one `App-ID` together (media systems, section 3.2).
-pub const RATE: u32 = 20;
+pub const DEFAULT_REQUESTS_PER_SECOND: u32 = 20;
 /// How often, in minutes, what Iconik has is compared with what was announced, by default.
-pub const RECONCILE_MINUTES: u32 = 60;
+pub const DEFAULT_RECONCILE_MINUTES: u32 = 60;
 
 /// Settings of one application. What is absent is off, or has the system's default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
     /// The systems that media is taken from.
-    pub system: Vec<System>,
+    pub system: Vec<MediaSystem>,
     /// This deployment's own public address, which webhooks are sent to.
     pub system_endpoint: Option<String>,
     pub iconik_url: Option<String>,
     pub iconik_app_id: Option<String>,
-    pub iconik_access_token: Option<Sealed>,
+    pub iconik_access_token: Option<SealedSecret>,
     /// The Iconik domain whose webhooks are taken; learned with the first check if it is not set. What it says gives no
     /// right to a domain's events on the common queue: that is for those whom Iconik itself named.
     pub iconik_domain_id: Option<String>,
     /// The header secret of our webhooks at Iconik.
-    pub iconik_webhook_secret: Option<Sealed>,
+    pub iconik_webhook_secret: Option<SealedSecret>,
     /// Collections that are watched; none means everything.
     pub iconik_collections: Vec<String>,
     /// The metadata view that results are written to; none means no metadata.
@@ -40,11 +40,11 @@ pub struct Settings {
     /// A queue of another system that Iconik's events lie in.
     pub sqs_queue_url: Option<String>,
     pub aws_region: Option<String>,
-    pub aws_access_key: Option<Sealed>,
-    pub aws_secret_key: Option<Sealed>,
+    pub aws_access_key: Option<SealedSecret>,
+    pub aws_secret_key: Option<SealedSecret>,
     /// What buckets use that name none of their own.
     pub datacore_endpoint: Option<String>,
-    pub datacore_token: Option<Sealed>,
+    pub datacore_token: Option<SealedSecret>,
     pub processor: ProcessorKind,
     /// Of Iconik's assets, 1 to 10; see [`crate::item::URGENT`].
     pub priority: u8,
@@ -91,8 +91,8 @@ impl Default for Settings {
             iconik_webhook_secret: None,
             iconik_collections: Vec::new(),
             iconik_metadata_view: None,
-            iconik_requests_per_second: RATE,
-            reconcile_minutes: RECONCILE_MINUTES,
+            iconik_requests_per_second: DEFAULT_REQUESTS_PER_SECOND,
+            reconcile_minutes: DEFAULT_RECONCILE_MINUTES,
             single_webhook: true,
             webhook_name: "Notification API Webhook".to_owned(),
             sqs_queue_url: None,
@@ -102,7 +102,7 @@ impl Default for Settings {
             datacore_endpoint: None,
             datacore_token: None,
             processor: ProcessorKind::FacialRecognition,
-            priority: crate::item::usual_priority(),
+            priority: crate::item::default_priority(),
             temp_folder: None,
             no_of_threads: 0,
             video_file_types: Vec::new(),
@@ -120,7 +120,7 @@ impl Default for Settings {
 impl Settings {
     /// Whether media is taken from Iconik.
     pub fn uses_iconik(&self) -> bool {
-        self.system.contains(&System::Iconik)
+        self.system.contains(&MediaSystem::Iconik)
             && self.iconik_url.is_some()
             && self.iconik_app_id.is_some()
             && self.iconik_access_token.is_some()
@@ -133,7 +133,7 @@ impl Settings {
     }
 
     /// Why an item of so many bytes must wait until tomorrow, given what was used today; `None` if it need not.
-    pub fn over(&self, used: Usage, bytes: u64) -> Option<&'static str> {
+    pub fn exceeded_quota(&self, used: DailyUsage, bytes: u64) -> Option<&'static str> {
         if self.items_per_day > 0 && used.items + 1 > self.items_per_day {
             Some("today's number of items is used up")
         } else if self.bytes_per_day > 0 && used.bytes + bytes > self.bytes_per_day {
@@ -144,20 +144,20 @@ impl Settings {
     }
 
     /// Whether a limit per day is set at all.
-    pub fn is_limited(&self) -> bool {
+    pub fn has_quota(&self) -> bool {
         self.items_per_day > 0 || self.bytes_per_day > 0
     }
 
     /// The share of the day's limits that is used, in percent of the one that is used most.
-    pub fn share(&self, used: Usage) -> u64 {
-        let share = |used: u64, most: u64| used.saturating_mul(100).checked_div(most).unwrap_or(0);
-        share(used.items, self.items_per_day).max(share(used.bytes, self.bytes_per_day))
+    pub fn quota_used_percent(&self, used: DailyUsage) -> u64 {
+        let percent = |used: u64, quota: u64| used.saturating_mul(100).checked_div(quota).unwrap_or(0);
+        percent(used.items, self.items_per_day).max(percent(used.bytes, self.bytes_per_day))
     }
 }
 
 /// What an application has processed on one day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
+pub struct DailyUsage {
     #[serde(default)]
     pub items: u64,
     #[serde(default)]
@@ -165,18 +165,18 @@ pub struct Usage {
 }
 
 /// Lower case, and each once: type lists come with repetitions.
-pub fn tidied(types: &[String]) -> Vec<String> {
-    let mut tidy: Vec<String> = Vec::new();
+pub fn normalized_types(types: &[String]) -> Vec<String> {
+    let mut normalized: Vec<String> = Vec::new();
     for it in types.iter().map(|it| it.trim().to_ascii_lowercase()) {
-        if !tidy.contains(&it) {
-            tidy.push(it);
+        if !normalized.contains(&it) {
+            normalized.push(it);
         }
     }
-    tidy
+    normalized
 }
 
 /// Removes a closing slash and an `/API` that was left on an Iconik address (media systems, section 3.1.1).
-pub fn iconik_host(url: &str) -> &str {
+pub fn strip_api_suffix(url: &str) -> &str {
     let url = url.trim().trim_end_matches('/');
     let bare = url.strip_suffix("/API").or_else(|| url.strip_suffix("/api")).unwrap_or(url);
     bare.trim_end_matches('/')
@@ -184,7 +184,7 @@ pub fn iconik_host(url: &str) -> &str {
 
 /// Whether an address is one of Iconik's own: at one of these hosts, separated by commas, or below it. Such a one alone
 /// can say which Iconik domain a token belongs to; anybody else's host would say what its owner likes.
-pub fn is_iconiks(url: &str, hosts: &str) -> bool {
+pub fn is_iconik_host(url: &str, hosts: &str) -> bool {
     let Some(host) = url::Url::parse(url).ok().and_then(|it| it.host_str().map(str::to_owned)) else { return false };
     let mut hosts = hosts.split(',').map(str::trim).filter(|it| !it.is_empty());
     hosts.any(|it| host == it || host.strip_suffix(it).is_some_and(|front| front.ends_with('.')))
@@ -206,30 +206,30 @@ mod tests {
             ("https://example.com/iconik.io", false),
             ("nonsense", false),
         ] {
-            assert_eq!(is_iconiks(url, "iconik.io, iconik.cloud,127.0.0.1"), want, "{url}");
+            assert_eq!(is_iconik_host(url, "iconik.io, iconik.cloud,127.0.0.1"), want, "{url}");
         }
-        assert!(!is_iconiks("https://app.iconik.io", ""));
+        assert!(!is_iconik_host("https://app.iconik.io", ""));
     }
 
     #[test]
     fn limits_hold_per_day_and_tell_how_far_they_are_used() {
         let set = Settings { items_per_day: 10, bytes_per_day: 1_000, ..Settings::default() };
-        let used = |items, bytes| Usage { items, bytes };
-        assert_eq!(set.over(used(9, 0), 1_000), None);
-        assert_eq!(set.over(used(10, 0), 1), Some("today's number of items is used up"));
-        assert_eq!(set.over(used(0, 1), 1_000), Some("today's number of bytes is used up"));
-        assert_eq!((set.share(used(8, 0)), set.share(used(1, 990))), (80, 99));
-        assert_eq!(Settings::default().over(used(u64::MAX - 1, u64::MAX), 0), None);
+        let used = |items, bytes| DailyUsage { items, bytes };
+        assert_eq!(set.exceeded_quota(used(9, 0), 1_000), None);
+        assert_eq!(set.exceeded_quota(used(10, 0), 1), Some("today's number of items is used up"));
+        assert_eq!(set.exceeded_quota(used(0, 1), 1_000), Some("today's number of bytes is used up"));
+        assert_eq!((set.quota_used_percent(used(8, 0)), set.quota_used_percent(used(1, 990))), (80, 99));
+        assert_eq!(Settings::default().exceeded_quota(used(u64::MAX - 1, u64::MAX), 0), None);
     }
 
     #[test]
     fn lists_lose_their_repetitions_and_addresses_their_surplus() {
         let types = ["video/mpeg", "VIDEO/MP4", "video/mpeg"].map(str::to_owned);
-        assert_eq!(tidied(&types), ["video/mpeg", "video/mp4"]);
+        assert_eq!(normalized_types(&types), ["video/mpeg", "video/mp4"]);
         for url in
             ["https://preview.iconik.cloud", "https://preview.iconik.cloud/", "https://preview.iconik.cloud/API/"]
         {
-            assert_eq!(iconik_host(url), "https://preview.iconik.cloud");
+            assert_eq!(strip_api_suffix(url), "https://preview.iconik.cloud");
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::address::origin;
-use crate::bucket::Sealed;
+use crate::bucket::SealedSecret;
 use crate::settings::Settings;
+use crate::ssrf::origin_of;
 
 /// A secret among the settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl SettingsSecret {
     }
 
     /// Where it is kept.
-    pub fn kept(self, settings: &mut Settings) -> &mut Option<Sealed> {
+    pub fn value_mut(self, settings: &mut Settings) -> &mut Option<SealedSecret> {
         match self {
             Self::IconikAccessToken => &mut settings.iconik_access_token,
             Self::IconikWebhookSecret => &mut settings.iconik_webhook_secret,
@@ -50,7 +50,7 @@ impl SettingsSecret {
 
     /// Whether the settings `after` send it to an origin that the settings `before` did not send it to. Then what is
     /// kept must not go along: whoever may change an address would be shown a secret that is masked for everybody.
-    pub fn moves(self, before: &Settings, after: &Settings) -> bool {
+    pub fn changes_destination(self, before: &Settings, after: &Settings) -> bool {
         !self.destinations(after).is_subset(&self.destinations(before))
     }
 
@@ -62,7 +62,7 @@ impl SettingsSecret {
             Self::DatacoreToken => [&settings.datacore_endpoint, &None],
         };
         // what is no URL is an origin of its own
-        addresses.into_iter().flatten().map(|it| origin(it).unwrap_or_else(|| it.clone())).collect()
+        addresses.into_iter().flatten().map(|it| origin_of(it).unwrap_or_else(|| it.clone())).collect()
     }
 }
 
@@ -92,7 +92,7 @@ mod tests {
         known.sort_unstable();
         assert_eq!(found, known);
         for it in SettingsSecret::ALL {
-            assert!(it.kept(&mut with(it.name(), "x").unwrap()).is_some(), "{it:?}");
+            assert!(it.value_mut(&mut with(it.name(), "x").unwrap()).is_some(), "{it:?}");
         }
     }
 
@@ -111,7 +111,7 @@ mod tests {
         for (name, secrets) in want {
             let moves = |from: &str, to: &str| -> Vec<SettingsSecret> {
                 let (from, to) = (with(name, from).unwrap(), with(name, to).unwrap());
-                SettingsSecret::ALL.into_iter().filter(|it| it.moves(&from, &to)).collect()
+                SettingsSecret::ALL.into_iter().filter(|it| it.changes_destination(&from, &to)).collect()
             };
             assert_eq!(moves("https://a.example/x", "https://b.example/x"), *secrets, "{name}");
             assert_eq!(moves("https://a.example", "https://a.example:8443"), *secrets, "{name}");
@@ -119,6 +119,6 @@ mod tests {
             assert_eq!(moves("https://a.example/x", "https://A.example/y/"), [], "{name}: the same origin");
         }
         let gone = (with("iconik_url", "https://a.example").unwrap(), Settings::default());
-        assert!(!IconikAccessToken.moves(&gone.0, &gone.1), "nowhere is no other address");
+        assert!(!IconikAccessToken.changes_destination(&gone.0, &gone.1), "nowhere is no other address");
     }
 }

@@ -40,20 +40,20 @@ impl Timecode {
         }
         let drop_frame = text.contains([';', '.']) && base.is_multiple_of(30);
         let minutes = hours * 60 + minutes;
-        let left_out = if drop_frame { dropped(base) * (minutes - minutes / 10) } else { 0 };
+        let dropped_numbers = if drop_frame { dropped_per_minute(base) * (minutes - minutes / 10) } else { 0 };
         let count = (minutes * 60 + seconds) * base + frames;
-        Some(Self { frames: count.checked_sub(left_out)?, base, drop_frame, rate })
+        Some(Self { frames: count.checked_sub(dropped_numbers)?, base, drop_frame, rate })
     }
 
     /// The address of the frame that is shown `t_ms` milliseconds after the first. It goes round after 24 hours.
     pub fn at(&self, t_ms: u64) -> String {
         // the frame that begins at or before this time; times are rounded to milliseconds
-        let passed = ((t_ms as f64 + 0.5) * self.rate / 1_000.0).floor() as u64;
-        let mut frames = self.frames + passed;
+        let elapsed = ((t_ms as f64 + 0.5) * self.rate / 1_000.0).floor() as u64;
+        let mut frames = self.frames + elapsed;
         if self.drop_frame {
-            let (drop, per_minute) = (dropped(self.base), self.base * 60 - dropped(self.base));
-            let per_ten = self.base * 600 - drop * 9;
-            let (tens, rest) = (frames / per_ten, frames % per_ten);
+            let (drop, per_minute) = (dropped_per_minute(self.base), self.base * 60 - dropped_per_minute(self.base));
+            let per_ten_minutes = self.base * 600 - drop * 9;
+            let (tens, rest) = (frames / per_ten_minutes, frames % per_ten_minutes);
             let minutes = if rest < self.base * 60 { 0 } else { 1 + (rest - self.base * 60) / per_minute };
             frames += drop * (9 * tens + minutes);
         }
@@ -70,7 +70,7 @@ impl Timecode {
 }
 
 /// Numbers that are left out at the start of a minute.
-fn dropped(base: u64) -> u64 {
+fn dropped_per_minute(base: u64) -> u64 {
     base / 15
 }
 

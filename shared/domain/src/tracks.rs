@@ -10,17 +10,17 @@ mod properties;
 mod tests;
 mod tracker;
 
-use crate::result::{Box, Range, Sample, Track};
+use crate::result::{BoundingBox, Sample, TimeRange, Track};
 
-pub use tracker::{Settings, Tracker};
+pub use tracker::{Tracker, TrackerSettings};
 
 /// Boxes that overlap less than this from one looked-at frame to the next have moved: by a third of their width.
-const AT_REST: f64 = 0.5;
+const AT_REST_IOU: f64 = 0.5;
 
 /// One detection in one picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Detection {
-    pub area: Box,
+    pub bounding_box: BoundingBox,
     /// The detector's own score, not a probability.
     pub score: f64,
 }
@@ -28,10 +28,10 @@ pub struct Detection {
 impl Detection {
     /// As it stands in a document; `None` if nothing of it is in the picture or one of its numbers is none.
     fn sample(&self, t_ms: u64) -> Option<Sample> {
-        let Box { x, y, w, h } = self.area;
+        let BoundingBox { x, y, w, h } = self.bounding_box;
         let finite = [x, y, w, h, self.score].iter().all(|number| number.is_finite());
-        let area = self.area.clamped().filter(|_| finite)?;
-        Some(Sample { t_ms, area, confidence: confidence(self.score) })
+        let area = self.bounding_box.clamped().filter(|_| finite)?;
+        Some(Sample { t_ms, bounding_box: area, confidence: confidence(self.score) })
     }
 }
 
@@ -42,23 +42,24 @@ pub fn confidence(score: f64) -> f64 {
 }
 
 /// The faces of a still: each detection is a track of one sample, without a range.
-pub fn of_still(detections: &[Detection]) -> Vec<Track> {
+pub fn still_tracks(detections: &[Detection]) -> Vec<Track> {
     let samples = detections.iter().filter_map(|detection| detection.sample(0));
     samples.enumerate().map(|(index, sample)| track(index, vec![sample], Vec::new())).collect()
 }
 
 /// Whether a face moved, came or went from one looked-at frame to a later one, so that the frames in between are worth
 /// a look: each of them shows where it was, and when it came or went.
-pub fn moved(before: &[Detection], after: &[Detection]) -> bool {
-    let boxes = |frame: &[Detection]| -> Vec<Box> {
-        frame.iter().filter(|detection| detection.sample(0).is_some()).map(|detection| detection.area).collect()
+pub fn has_motion(before: &[Detection], after: &[Detection]) -> bool {
+    let boxes = |frame: &[Detection]| -> Vec<BoundingBox> {
+        frame.iter().filter(|detection| detection.sample(0).is_some()).map(|detection| detection.bounding_box).collect()
     };
     let (before, after) = (boxes(before), boxes(after));
-    let all_at_rest =
-        |these: &[Box], those: &[Box]| these.iter().all(|this| those.iter().any(|that| this.overlap(that) >= AT_REST));
+    let all_at_rest = |these: &[BoundingBox], those: &[BoundingBox]| {
+        these.iter().all(|this| those.iter().any(|that| this.iou(that) >= AT_REST_IOU))
+    };
     before.len() != after.len() || !all_at_rest(&before, &after) || !all_at_rest(&after, &before)
 }
 
-fn track(index: usize, samples: Vec<Sample>, ranges: Vec<Range>) -> Track {
+fn track(index: usize, samples: Vec<Sample>, ranges: Vec<TimeRange>) -> Track {
     Track { id: format!("t{}", index + 1), kind: "face".into(), label: "face".into(), person: None, ranges, samples }
 }

@@ -7,34 +7,34 @@ use domain::AppId;
 use domain::settings::Settings;
 use table::{Table, TableError};
 
-use crate::Remembered;
+use crate::TtlCache;
 
 /// How soon a change of settings is obeyed.
-const KEPT: Duration = Duration::from_secs(10);
-const MOST: usize = 1_000;
+const SETTINGS_TTL: Duration = Duration::from_secs(10);
+const MAX_CACHED: usize = 1_000;
 
 /// Reads settings of applications.
 pub struct AppSettings {
     table: Table,
-    kept: Remembered<AppId, Arc<Settings>>,
+    cache: TtlCache<AppId, Arc<Settings>>,
 }
 
 impl AppSettings {
     pub fn new(table: Table) -> Self {
-        Self { table, kept: Remembered::new(MOST) }
+        Self { table, cache: TtlCache::new(MAX_CACHED) }
     }
 
-    pub async fn of(&self, app: AppId) -> Result<Arc<Settings>, TableError> {
-        match self.kept.get(&app) {
+    pub async fn get(&self, app: AppId) -> Result<Arc<Settings>, TableError> {
+        match self.cache.get(&app) {
             Some(it) => Ok(it),
-            None => self.fresh(app).await,
+            None => self.reload(app).await,
         }
     }
 
     /// The settings as they are now: for what follows a change of them.
-    pub async fn fresh(&self, app: AppId) -> Result<Arc<Settings>, TableError> {
+    pub async fn reload(&self, app: AppId) -> Result<Arc<Settings>, TableError> {
         let it = Arc::new(self.table.settings(app).await?);
-        self.kept.put(app, it.clone(), KEPT);
+        self.cache.put(app, it.clone(), SETTINGS_TTL);
         Ok(it)
     }
 }

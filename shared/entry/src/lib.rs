@@ -5,35 +5,35 @@
 pub mod app_settings;
 pub mod chain;
 pub mod clock;
-pub mod foreign;
+pub mod external_queue;
 pub mod http;
 pub mod meter;
 pub mod queue;
-mod records;
-pub mod remembered;
 pub mod seal;
 pub mod secrets;
 pub mod settings;
-pub mod socket;
 pub mod sqs;
 mod telemetry;
+mod triggers;
+pub mod ttl_cache;
+pub mod websocket;
 
 use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use domain::address::Allowed;
+use domain::ssrf::AllowedNetworks;
 
 pub use app_settings::AppSettings;
 pub use chain::Chain;
 pub use meter::Meter;
-pub use queue::{Outlets, Queue};
-pub use remembered::Remembered;
+pub use queue::{DeliveryQueues, Queue};
 pub use seal::Seal;
 pub use secrets::Secrets;
 use settings::Settings;
 pub use sqs::{Failure, Message};
+pub use ttl_cache::TtlCache;
 
 /// What ends a function at its start.
 pub type Error = lambda_runtime::Error;
@@ -48,12 +48,12 @@ pub struct Start {
 /// Reads the environment and prepares the AWS clients. Nothing is asked of AWS yet.
 pub async fn start() -> Start {
     let settings = Settings::from_environment();
-    telemetry::init(settings.peek("AWS_LAMBDA_LOG_LEVEL"));
-    let aws = aws_config::defaults(BehaviorVersion::latest()).http_client(https()).load().await;
+    telemetry::init(settings.get("AWS_LAMBDA_LOG_LEVEL"));
+    let aws = aws_config::defaults(BehaviorVersion::latest()).http_client(https_client()).load().await;
     Start { settings, aws, meter: Meter::default() }
 }
 
-fn https() -> SharedHttpClient {
+fn https_client() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 
@@ -75,11 +75,11 @@ impl Start {
 
     /// The folders in which programs are looked for, separated by colons; Lambda's own if there are none.
     pub fn search_path(&self) -> String {
-        self.settings.peek("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin:/opt/bin").to_owned()
+        self.settings.get("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin:/opt/bin").to_owned()
     }
 
     /// The networks that customers' addresses may lie in although they are not public (setting `ALLOWED_NETWORKS`).
-    pub fn allowed_networks(&mut self) -> Allowed {
+    pub fn allowed_networks(&mut self) -> AllowedNetworks {
         self.settings.parsed("ALLOWED_NETWORKS")
     }
 
@@ -97,14 +97,14 @@ impl Start {
 
     /// The queue whose URL a setting holds, if it holds one.
     pub fn optional_queue(&mut self, name: &'static str) -> Option<Queue> {
-        let url = self.settings.peek(name).filter(|it| !it.is_empty())?.to_owned();
+        let url = self.settings.get(name).filter(|it| !it.is_empty())?.to_owned();
         Some(Queue::new(self.sqs_client(), url))
     }
 
     /// The queues of deliveries (settings `WEBHOOK_QUEUE`, `AMQP_QUEUE`, `SIGNALR_QUEUE`).
-    pub fn outlets(&mut self) -> Outlets {
+    pub fn delivery_queues(&mut self) -> DeliveryQueues {
         let [webhook, amqp, signalr] = ["WEBHOOK_QUEUE", "AMQP_QUEUE", "SIGNALR_QUEUE"].map(|it| self.queue(it));
-        Outlets::new(webhook, amqp, signalr)
+        DeliveryQueues::new(webhook, amqp, signalr)
     }
 
     /// A bucket of our own, whose name a setting holds.
@@ -135,7 +135,7 @@ impl Start {
         aws_sdk_sqs::Client::from_conf(config)
     }
 
-    fn ready(&mut self) -> Result<(), settings::Missing> {
-        self.settings.done()
+    fn check_settings(&mut self) -> Result<(), settings::SettingsError> {
+        self.settings.finish()
     }
 }

@@ -22,8 +22,8 @@ pub struct Meter(Arc<Mutex<BTreeMap<String, f64>>>);
 
 impl Meter {
     /// What to give to a client: counts its requests as they are sent, repeats included.
-    pub fn counter(&self, service: &'static str) -> Counter {
-        Counter { service, meter: self.clone() }
+    pub fn counter(&self, service: &'static str) -> RequestCounter {
+        RequestCounter { service, meter: self.clone() }
     }
 
     /// Counts a request that no AWS client makes.
@@ -36,7 +36,7 @@ impl Meter {
     }
 
     /// Runs an invocation, then prints what it asked of AWS.
-    pub(crate) async fn invocation<T>(&self, run: impl Future<Output = T>) -> T {
+    pub(crate) async fn measure_invocation<T>(&self, run: impl Future<Output = T>) -> T {
         let outcome = run.await;
         if let Some(line) = self.report(crate::clock::now()) {
             println!("{line}");
@@ -67,13 +67,13 @@ impl Meter {
 
 /// Counts one client's requests.
 #[derive(Debug, Clone)]
-pub struct Counter {
+pub struct RequestCounter {
     service: &'static str,
     meter: Meter,
 }
 
 #[aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint]
-impl Intercept for Counter {
+impl Intercept for RequestCounter {
     fn name(&self) -> &'static str {
         "meter"
     }
@@ -103,7 +103,7 @@ impl Intercept for Counter {
             let reads =
                 config.load::<Metadata>().is_some_and(|it| matches!(it.name(), "GetItem" | "BatchGetItem" | "Query"));
             let body = context.response().body().bytes().unwrap_or_default();
-            let units = consumed(&serde_json::from_slice(body).unwrap_or_default());
+            let units = consumed_units(&serde_json::from_slice(body).unwrap_or_default());
             self.meter.add(if reads { "read_units" } else { "write_units" }, units);
         }
         Ok(())
@@ -111,7 +111,7 @@ impl Intercept for Counter {
 }
 
 /// The units of an answer: `ConsumedCapacity` is an object, or a list of them.
-fn consumed(answer: &Value) -> f64 {
+fn consumed_units(answer: &Value) -> f64 {
     let units = |it: &Value| it["CapacityUnits"].as_f64().unwrap_or_default();
     match &answer["ConsumedCapacity"] {
         Value::Array(all) => all.iter().map(units).sum(),
@@ -125,9 +125,12 @@ mod tests {
 
     #[test]
     fn reads_the_units_of_both_shapes() {
-        assert_eq!(consumed(&json!({ "ConsumedCapacity": { "CapacityUnits": 0.5 } })), 0.5);
-        assert_eq!(consumed(&json!({ "ConsumedCapacity": [{ "CapacityUnits": 2.0 }, { "CapacityUnits": 4.0 }] })), 6.0);
-        assert_eq!(consumed(&json!({ "message": "no" })), 0.0);
+        assert_eq!(consumed_units(&json!({ "ConsumedCapacity": { "CapacityUnits": 0.5 } })), 0.5);
+        assert_eq!(
+            consumed_units(&json!({ "ConsumedCapacity": [{ "CapacityUnits": 2.0 }, { "CapacityUnits": 4.0 }] })),
+            6.0
+        );
+        assert_eq!(consumed_units(&json!({ "message": "no" })), 0.0);
     }
 
     #[test]

@@ -2,16 +2,16 @@
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
-use domain::channel::Kind;
-use domain::order::Delivery;
+use domain::channel::ChannelKind;
+use domain::command::Delivery;
 use serde::Serialize;
 use time::Duration;
 
 /// The longest delay of a message (SQS limit).
-pub const LONGEST_DELAY: Duration = Duration::seconds(900);
+pub const MAX_DELAY: Duration = Duration::seconds(900);
 
 /// A batch may hold 10 messages and 1 MiB together (SQS limits); a little is left for the frame.
-const BATCH_BYTES: usize = 1_000_000;
+const MAX_BATCH_BYTES: usize = 1_000_000;
 
 /// One queue.
 #[derive(Clone)]
@@ -22,22 +22,24 @@ pub struct Queue {
 
 /// The queues of deliveries, one for each kind of channel.
 #[derive(Clone)]
-pub struct Outlets {
+pub struct DeliveryQueues {
     webhook: Queue,
     amqp: Queue,
     signalr: Queue,
 }
 
-impl Outlets {
+impl DeliveryQueues {
     pub(crate) fn new(webhook: Queue, amqp: Queue, signalr: Queue) -> Self {
         Self { webhook, amqp, signalr }
     }
 
     /// Queues deliveries, each for the function that makes it.
-    pub async fn send(&self, orders: &[(&Delivery, Duration)]) -> Result<(), NotQueued> {
-        for (kind, queue) in
-            [(Kind::Webhook, &self.webhook), (Kind::RabbitMq, &self.amqp), (Kind::SignalR, &self.signalr)]
-        {
+    pub async fn send(&self, orders: &[(&Delivery, Duration)]) -> Result<(), QueueError> {
+        for (kind, queue) in [
+            (ChannelKind::Webhook, &self.webhook),
+            (ChannelKind::RabbitMq, &self.amqp),
+            (ChannelKind::SignalR, &self.signalr),
+        ] {
             let own: Vec<(&Delivery, Duration)> = orders.iter().filter(|it| it.0.kind == kind).copied().collect();
             queue.send_deliveries(&own).await?;
         }
@@ -48,7 +50,7 @@ impl Outlets {
 /// A queue did not take a message.
 #[derive(Debug, thiserror::Error)]
 #[error("could not queue {count} messages")]
-pub struct NotQueued {
+pub struct QueueError {
     count: usize,
     source: Box<dyn std::error::Error + Send + Sync>,
 }
@@ -59,18 +61,18 @@ impl Queue {
     }
 
     /// Queues one order.
-    pub async fn send<T: Serialize>(&self, order: &T, delay: Duration) -> Result<(), NotQueued> {
+    pub async fn send<T: Serialize>(&self, order: &T, delay: Duration) -> Result<(), QueueError> {
         self.send_all(&[(order, delay)]).await
     }
 
     /// Queues deliveries, ten per request, each in the group of its application: SQS serves groups fairly, so that one with
     /// many orders does not hold up the others.
-    pub async fn send_deliveries(&self, orders: &[(&Delivery, Duration)]) -> Result<(), NotQueued> {
+    pub async fn send_deliveries(&self, orders: &[(&Delivery, Duration)]) -> Result<(), QueueError> {
         self.send_grouped(orders, |it| Some(it.app.to_string())).await
     }
 
     /// Queues orders, ten per request. After an error some of them may be queued; orders can be repeated.
-    pub async fn send_all<T: Serialize>(&self, orders: &[(T, Duration)]) -> Result<(), NotQueued> {
+    pub async fn send_all<T: Serialize>(&self, orders: &[(T, Duration)]) -> Result<(), QueueError> {
         self.send_grouped(orders, |_| None).await
     }
 
@@ -78,18 +80,17 @@ impl Queue {
         &self,
         orders: &[(T, Duration)],
         group: impl Fn(&T) -> Option<String>,
-    ) -> Result<(), NotQueued> {
-        let failed = |count: usize, source: Box<dyn std::error::Error + Send + Sync>| NotQueued { count, source };
+    ) -> Result<(), QueueError> {
+        let failed = |count: usize, source: Box<dyn std::error::Error + Send + Sync>| QueueError { count, source };
         let (mut batch, mut bytes) = (Vec::new(), 0);
         for (order, delay) in orders {
             let body = serde_json::to_string(order).map_err(|it| failed(1, it.into()))?;
-            if batch.len() == 10 || (bytes + body.len() > BATCH_BYTES && !batch.is_empty()) {
+            if batch.len() == 10 || (bytes + body.len() > MAX_BATCH_BYTES && !batch.is_empty()) {
                 self.send_batch(std::mem::take(&mut batch)).await?;
                 bytes = 0;
             }
             bytes += body.len();
-            let seconds =
-                i32::try_from(delay.whole_seconds().clamp(0, LONGEST_DELAY.whole_seconds())).unwrap_or_default();
+            let seconds = i32::try_from(delay.whole_seconds().clamp(0, MAX_DELAY.whole_seconds())).unwrap_or_default();
             let entry = SendMessageBatchRequestEntry::builder()
                 .id(batch.len().to_string())
                 .message_body(body)
@@ -100,18 +101,18 @@ impl Queue {
         if batch.is_empty() { Ok(()) } else { self.send_batch(batch).await }
     }
 
-    async fn send_batch(&self, batch: Vec<SendMessageBatchRequestEntry>) -> Result<(), NotQueued> {
+    async fn send_batch(&self, batch: Vec<SendMessageBatchRequestEntry>) -> Result<(), QueueError> {
         let count = batch.len();
         let answer = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(batch)).send().await;
-        let answer = answer.map_err(|source| NotQueued { count, source: source.into() })?;
+        let answer = answer.map_err(|source| QueueError { count, source: source.into() })?;
         match answer.failed().first() {
             None => Ok(()),
-            Some(first) => Err(NotQueued { count: answer.failed().len(), source: first.code().into() }),
+            Some(first) => Err(QueueError { count: answer.failed().len(), source: first.code().into() }),
         }
     }
 
     /// Parks a message as a dead letter, body untouched, with the reason beside it.
-    pub async fn park(&self, body: &str, reason: &str, function: &str) -> Result<(), NotQueued> {
+    pub async fn send_dead_letter(&self, body: &str, reason: &str, function: &str) -> Result<(), QueueError> {
         // attributes must be legal XML characters and count towards the size (SQS)
         let plain: String = reason.chars().map(|it| if it.is_control() { ' ' } else { it }).take(800).collect();
         let text = |it: &str| {
@@ -120,7 +121,7 @@ impl Queue {
                 .string_value(if it.is_empty() { "-" } else { it })
                 .build()
         };
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| NotQueued { count: 1, source };
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| QueueError { count: 1, source };
         let send = self.client.send_message().queue_url(&self.url).message_body(body);
         let send = send.message_attributes("reason", text(&plain).map_err(|it| failed(it.into()))?);
         let send = send.message_attributes("function", text(function).map_err(|it| failed(it.into()))?);

@@ -11,22 +11,22 @@ use aws_sdk_kms::types::DataKeySpec;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domain::AppId;
-use domain::bucket::Sealed;
+use domain::bucket::SealedSecret;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hkdf::{HKDF_SHA256, Salt};
 
-use crate::{Remembered, clock};
+use crate::{TtlCache, clock};
 
 /// How long an unwrapped data key stays in memory.
-const KEPT: Duration = Duration::from_secs(600);
+const DATA_KEY_TTL: Duration = Duration::from_secs(600);
 /// How many stay.
-const MOST: usize = 1_000;
+const MAX_CACHED: usize = 1_000;
 
 /// Seals and opens.
 pub struct Seal {
     kms: Client,
-    master: String,
-    keys: Remembered<AppId, [u8; 32]>,
+    master_key_id: String,
+    keys: TtlCache<AppId, [u8; 32]>,
 }
 
 /// A secret could not be sealed or opened.
@@ -35,29 +35,29 @@ pub enum SealError {
     #[error("the key service did not answer")]
     Kms(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the {0} does not open with this application's key")]
-    Broken(String),
+    Cipher(String),
 }
 
 impl Seal {
-    pub(crate) fn new(kms: Client, master: String) -> Self {
-        Self { kms, master, keys: Remembered::new(MOST) }
+    pub(crate) fn new(kms: Client, master_key_id: String) -> Self {
+        Self { kms, master_key_id, keys: TtlCache::new(MAX_CACHED) }
     }
 
     /// A new data key for an application, wrapped; base64.
     pub async fn new_key(&self, app: AppId) -> Result<String, SealError> {
-        let ask = self.kms.generate_data_key().key_id(&self.master).key_spec(DataKeySpec::Aes256);
+        let ask = self.kms.generate_data_key().key_id(&self.master_key_id).key_spec(DataKeySpec::Aes256);
         let answer = ask
             .encryption_context("application", app.to_string())
             .send()
             .await
             .map_err(|it| SealError::Kms(it.into()))?;
-        let wrapped = answer.ciphertext_blob.ok_or_else(|| SealError::Broken("data key".to_owned()))?;
+        let wrapped = answer.ciphertext_blob.ok_or_else(|| SealError::Cipher("data key".to_owned()))?;
         Ok(STANDARD.encode(wrapped.into_inner()))
     }
 
     /// Seals a secret that belongs to `field` of an application.
-    pub async fn seal(&self, app: AppId, wrapped: &str, field: &str, secret: &[u8]) -> Result<Sealed, SealError> {
-        let nonce: [u8; NONCE_LEN] = clock::random();
+    pub async fn seal(&self, app: AppId, wrapped: &str, field: &str, secret: &[u8]) -> Result<SealedSecret, SealError> {
+        let nonce: [u8; NONCE_LEN] = clock::random_bytes();
         let mut sealed = secret.to_vec();
         let key = self.aead(app, wrapped).await?;
         key.seal_in_place_append_tag(
@@ -65,13 +65,19 @@ impl Seal {
             Aad::from(format!("{app}|{field}")),
             &mut sealed,
         )
-        .map_err(|_| SealError::Broken(field.to_owned()))?;
-        Ok(Sealed(STANDARD.encode([&nonce[..], &sealed].concat())))
+        .map_err(|_| SealError::Cipher(field.to_owned()))?;
+        Ok(SealedSecret(STANDARD.encode([&nonce[..], &sealed].concat())))
     }
 
     /// Opens a secret.
-    pub async fn open(&self, app: AppId, wrapped: &str, field: &str, sealed: &Sealed) -> Result<Vec<u8>, SealError> {
-        let broken = || SealError::Broken(field.to_owned());
+    pub async fn open(
+        &self,
+        app: AppId,
+        wrapped: &str,
+        field: &str,
+        sealed: &SealedSecret,
+    ) -> Result<Vec<u8>, SealError> {
+        let broken = || SealError::Cipher(field.to_owned());
         let mut bytes = STANDARD.decode(&sealed.0).map_err(|_| broken())?;
         let (nonce, secret) = bytes.split_first_chunk_mut::<NONCE_LEN>().ok_or_else(broken)?;
         let key = self.aead(app, wrapped).await?;
@@ -81,35 +87,35 @@ impl Seal {
     }
 
     /// A key derived from an application's data key, for one purpose.
-    pub async fn derived(&self, app: AppId, wrapped: &str, purpose: &str) -> Result<[u8; 32], SealError> {
+    pub async fn derive_key(&self, app: AppId, wrapped: &str, purpose: &str) -> Result<[u8; 32], SealError> {
         let key = self.data_key(app, wrapped).await?;
         let mut derived = [0; 32];
         let info = [purpose.as_bytes()];
         let expanded = Salt::new(HKDF_SHA256, b"notifications").extract(&key);
         let expanded = expanded.expand(&info, HKDF_SHA256).and_then(|it| it.fill(&mut derived));
-        expanded.map(|()| derived).map_err(|_| SealError::Broken(purpose.to_owned()))
+        expanded.map(|()| derived).map_err(|_| SealError::Cipher(purpose.to_owned()))
     }
 
     async fn aead(&self, app: AppId, wrapped: &str) -> Result<LessSafeKey, SealError> {
         let key = self.data_key(app, wrapped).await?;
-        UnboundKey::new(&AES_256_GCM, &key).map(LessSafeKey::new).map_err(|_| SealError::Broken("data key".to_owned()))
+        UnboundKey::new(&AES_256_GCM, &key).map(LessSafeKey::new).map_err(|_| SealError::Cipher("data key".to_owned()))
     }
 
     async fn data_key(&self, app: AppId, wrapped: &str) -> Result<[u8; 32], SealError> {
         if let Some(key) = self.keys.get(&app) {
             return Ok(key);
         }
-        let broken = || SealError::Broken("data key".to_owned());
+        let broken = || SealError::Cipher("data key".to_owned());
         let blob = Blob::new(STANDARD.decode(wrapped).map_err(|_| broken())?);
         let ask = self
             .kms
             .decrypt()
-            .key_id(&self.master)
+            .key_id(&self.master_key_id)
             .ciphertext_blob(blob)
             .encryption_context("application", app.to_string());
         let answer = ask.send().await.map_err(|it| SealError::Kms(it.into()))?;
         let key: [u8; 32] = answer.plaintext.and_then(|it| it.into_inner().try_into().ok()).ok_or_else(broken)?;
-        self.keys.put(app, key, KEPT);
+        self.keys.put(app, key, DATA_KEY_TTL);
         Ok(key)
     }
 }

@@ -5,23 +5,23 @@ use std::time::Duration;
 
 use domain::AppId;
 use domain::application::Application;
-use domain::bucket::Sealed;
+use domain::bucket::SealedSecret;
 use domain::channel::Channel;
 use domain::settings_secret::SettingsSecret;
 use table::{Table, TableError};
 
 use crate::seal::SealError;
-use crate::{Remembered, Seal};
+use crate::{Seal, TtlCache};
 
 /// How long an application's row is remembered.
-const KEPT: Duration = Duration::from_secs(60);
-const MOST: usize = 1_000;
+const APPLICATION_TTL: Duration = Duration::from_secs(60);
+const MAX_CACHED: usize = 1_000;
 
 /// Opens what was sealed, by application.
 pub struct Secrets {
     table: Table,
     seal: Arc<Seal>,
-    applications: Remembered<AppId, Application>,
+    applications: TtlCache<AppId, Application>,
 }
 
 /// Why a secret could not be had.
@@ -34,12 +34,12 @@ pub enum SecretError {
     #[error("there is no application {0}")]
     NoApplication(AppId),
     #[error("the {0} is not what it should be")]
-    Broken(&'static str),
+    Malformed(&'static str),
 }
 
 impl Secrets {
     pub fn new(table: Table, seal: Arc<Seal>) -> Self {
-        Self { table, seal, applications: Remembered::new(MOST) }
+        Self { table, seal, applications: TtlCache::new(MAX_CACHED) }
     }
 
     pub async fn application(&self, app: AppId) -> Result<Application, SecretError> {
@@ -47,36 +47,39 @@ impl Secrets {
             return Ok(it);
         }
         let it = self.table.application(app).await?.ok_or(SecretError::NoApplication(app))?;
-        self.applications.put(app, it.clone(), KEPT);
+        self.applications.put(app, it.clone(), APPLICATION_TTL);
         Ok(it)
     }
 
     /// Seals a secret of an application.
-    pub async fn seal(&self, app: AppId, field: &str, secret: &[u8]) -> Result<Sealed, SecretError> {
+    pub async fn seal(&self, app: AppId, field: &str, secret: &[u8]) -> Result<SealedSecret, SecretError> {
         let wrapped = self.application(app).await?.wrapped_key;
         Ok(self.seal.seal(app, &wrapped, field, secret).await?)
     }
 
     /// Opens a secret of an application.
-    pub async fn open(&self, app: AppId, field: &str, sealed: &Sealed) -> Result<Vec<u8>, SecretError> {
+    pub async fn open(&self, app: AppId, field: &str, sealed: &SealedSecret) -> Result<Vec<u8>, SecretError> {
         let wrapped = self.application(app).await?.wrapped_key;
         Ok(self.seal.open(app, &wrapped, field, sealed).await?)
     }
 
     /// Opens a secret that is text.
-    pub async fn open_text(&self, app: AppId, field: &str, sealed: &Sealed) -> Result<String, SecretError> {
-        String::from_utf8(self.open(app, field, sealed).await?).map_err(|_| SecretError::Broken("secret"))
+    pub async fn open_text(&self, app: AppId, field: &str, sealed: &SealedSecret) -> Result<String, SecretError> {
+        String::from_utf8(self.open(app, field, sealed).await?).map_err(|_| SecretError::Malformed("secret"))
     }
 
     /// A key of an application's own, for one purpose.
-    pub async fn derived(&self, app: AppId, purpose: &str) -> Result<[u8; 32], SecretError> {
+    pub async fn derive_key(&self, app: AppId, purpose: &str) -> Result<[u8; 32], SecretError> {
         let wrapped = self.application(app).await?.wrapped_key;
-        Ok(self.seal.derived(app, &wrapped, purpose).await?)
+        Ok(self.seal.derive_key(app, &wrapped, purpose).await?)
     }
 
     /// The settings' token, for a bucket at the settings' own endpoint.
-    async fn usual(&self, bucket: &domain::bucket::Bucket) -> Result<Option<Sealed>, SecretError> {
-        if bucket.system != domain::bucket::System::DataCore {
+    async fn default_datacore_token(
+        &self,
+        bucket: &domain::bucket::Bucket,
+    ) -> Result<Option<SealedSecret>, SecretError> {
+        if bucket.system != domain::bucket::MediaSystem::DataCore {
             return Ok(None);
         }
         let settings = self.table.settings(bucket.app).await?;
@@ -85,16 +88,19 @@ impl Secrets {
     }
 
     /// A bucket's access key and secret key; `None` if it is read anonymously.
-    pub async fn of_bucket(&self, bucket: &domain::bucket::Bucket) -> Result<Option<(String, String)>, SecretError> {
+    pub async fn bucket_credentials(
+        &self,
+        bucket: &domain::bucket::Bucket,
+    ) -> Result<Option<(String, String)>, SecretError> {
         let (field, sealed) = match &bucket.credentials {
             Some(sealed) => (bucket_field(bucket), sealed.clone()),
-            None => match self.usual(bucket).await? {
+            None => match self.default_datacore_token(bucket).await? {
                 Some(sealed) => (DATACORE_TOKEN.to_owned(), sealed),
                 None => return Ok(None),
             },
         };
         let text = self.open_text(bucket.app, &field, &sealed).await?;
-        let (key, secret) = text.split_once(':').ok_or(SecretError::Broken("bucket's credentials"))?;
+        let (key, secret) = text.split_once(':').ok_or(SecretError::Malformed("bucket's credentials"))?;
         Ok(Some((key.to_owned(), secret.to_owned())))
     }
 }

@@ -8,25 +8,25 @@ use std::str::FromStr;
 pub struct Settings {
     values: BTreeMap<String, String>,
     missing: Vec<&'static str>,
-    wrong: Vec<String>,
+    invalid: Vec<String>,
 }
 
 /// Everything that is missing or wrong, at once.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.0.join("; "))]
-pub struct Missing(Vec<String>);
+pub struct SettingsError(Vec<String>);
 
 impl Settings {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
     pub(crate) fn from_environment() -> Self {
-        Self::of(std::env::vars())
+        Self::from_values(std::env::vars())
     }
 
-    pub fn of(values: impl IntoIterator<Item = (String, String)>) -> Self {
+    pub fn from_values(values: impl IntoIterator<Item = (String, String)>) -> Self {
         Self { values: values.into_iter().collect(), ..Self::default() }
     }
 
-    pub(crate) fn peek(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str)
     }
 
@@ -53,18 +53,18 @@ impl Settings {
             return T::default();
         };
         text.parse().unwrap_or_else(|why| {
-            self.wrong.push(format!("{name} is wrong: {why}"));
+            self.invalid.push(format!("{name} is wrong: {why}"));
             T::default()
         })
     }
 
     /// Whether all settings that were asked for are there.
-    pub fn done(&mut self) -> Result<(), Missing> {
-        let mut all = std::mem::take(&mut self.wrong);
+    pub fn finish(&mut self) -> Result<(), SettingsError> {
+        let mut all = std::mem::take(&mut self.invalid);
         if !self.missing.is_empty() {
             all.insert(0, format!("missing settings: {}", std::mem::take(&mut self.missing).join(", ")));
         }
-        if all.is_empty() { Ok(()) } else { Err(Missing(all)) }
+        if all.is_empty() { Ok(()) } else { Err(SettingsError(all)) }
     }
 }
 
@@ -75,13 +75,13 @@ mod tests {
     #[test]
     fn names_everything_that_is_missing_or_wrong_at_once() {
         let set = [("TABLE", "t"), ("LEASE_SECONDS", "soon")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let mut settings = Settings::of(set);
+        let mut settings = Settings::from_values(set);
         assert_eq!(settings.text("TABLE"), "t");
         let _others = (settings.text("WEBHOOK_QUEUE"), settings.text("AMQP_QUEUE"), settings.number("LEASE_SECONDS"));
         assert_eq!(
-            settings.done().unwrap_err().to_string(),
+            settings.finish().unwrap_err().to_string(),
             "missing settings: WEBHOOK_QUEUE, AMQP_QUEUE; LEASE_SECONDS is wrong: invalid digit found in string"
         );
-        assert_eq!(settings.done(), Ok(()));
+        assert_eq!(settings.finish(), Ok(()));
     }
 }

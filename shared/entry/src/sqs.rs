@@ -16,30 +16,30 @@ pub struct Message {
     pub id: String,
     pub body: String,
     /// How often it was received, this time included.
-    pub receives: u32,
+    pub receive_count: u32,
 }
 
 /// Why a message was not handled.
 #[derive(Debug)]
 pub enum Failure {
     /// It may work later: back to its queue, and after its last receive to the dead letters.
-    Again(Box<dyn StdError + Send + Sync>),
+    Retry(Box<dyn StdError + Send + Sync>),
     /// It can never work: to the dead letters now, with the reason.
-    Park(Box<dyn StdError + Send + Sync>),
+    DeadLetter(Box<dyn StdError + Send + Sync>),
     /// To the dead letters in another form: the one that is to come back from there.
-    ParkAs { body: String, reason: Box<dyn StdError + Send + Sync> },
+    DeadLetterAs { body: String, reason: Box<dyn StdError + Send + Sync> },
 }
 
 impl<E: StdError + Send + Sync + 'static> From<E> for Failure {
     fn from(it: E) -> Self {
-        Self::Again(Box::new(it))
+        Self::Retry(Box::new(it))
     }
 }
 
 /// A message's body is no order of the wanted kind.
 #[derive(Debug, thiserror::Error)]
 #[error("the message is no {what}")]
-struct NotAnOrder {
+struct InvalidCommand {
     what: &'static str,
     source: serde_json::Error,
 }
@@ -47,13 +47,14 @@ struct NotAnOrder {
 impl Message {
     /// Reads the body as an order; one that is none is parked.
     pub fn order<T: DeserializeOwned>(&self, what: &'static str) -> Result<T, Failure> {
-        serde_json::from_str(&self.body).map_err(|source| Failure::Park(Box::new(NotAnOrder { what, source })))
+        serde_json::from_str(&self.body)
+            .map_err(|source| Failure::DeadLetter(Box::new(InvalidCommand { what, source })))
     }
 }
 
-struct Letters {
+struct DeadLetters {
     queue: Queue,
-    most: u32,
+    max_receives: u32,
     function: String,
 }
 
@@ -77,15 +78,15 @@ impl Start {
         mut self,
         handle: impl AsyncFn(OffsetDateTime, Vec<Message>) -> Vec<Result<(), Failure>>,
     ) -> Result<(), crate::Error> {
-        let letters = Letters {
+        let letters = DeadLetters {
             queue: self.queue("DEAD_LETTERS"),
-            most: self.number("MAX_RECEIVES"),
+            max_receives: self.number("MAX_RECEIVES"),
             function: self.text("AWS_LAMBDA_FUNCTION_NAME"),
         };
-        self.ready()?;
+        self.check_settings()?;
         let (meter, handle, letters) = (&self.meter, &handle, &letters);
         lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
-            Ok::<_, crate::Error>(meter.invocation(batch(event.payload, letters, handle)).await)
+            Ok::<_, crate::Error>(meter.measure_invocation(batch(event.payload, letters, handle)).await)
         }))
         .await
     }
@@ -93,7 +94,7 @@ impl Start {
 
 async fn batch(
     event: SqsEvent,
-    letters: &Letters,
+    letters: &DeadLetters,
     handle: &impl AsyncFn(OffsetDateTime, Vec<Message>) -> Vec<Result<(), Failure>>,
 ) -> SqsBatchResponse {
     let messages: Vec<Message> = event.records.into_iter().map(message).collect();
@@ -103,7 +104,7 @@ async fn batch(
         if let Err(failure) = outcome
             && !settle(message, &failure, letters).await
         {
-            failed.push(failure_of(&message.id));
+            failed.push(batch_item_failure(&message.id));
         }
     }
     let mut answer = SqsBatchResponse::default();
@@ -112,11 +113,11 @@ async fn batch(
 }
 
 /// Whether a failed message may be acknowledged: its successor is among the dead letters.
-async fn settle(message: &Message, failure: &Failure, letters: &Letters) -> bool {
+async fn settle(message: &Message, failure: &Failure, letters: &DeadLetters) -> bool {
     let (last, error, body) = match failure {
-        Failure::Park(it) => (true, it, &message.body),
-        Failure::ParkAs { body, reason } => (true, reason, body),
-        Failure::Again(it) => (message.receives >= letters.most, it, &message.body),
+        Failure::DeadLetter(it) => (true, it, &message.body),
+        Failure::DeadLetterAs { body, reason } => (true, reason, body),
+        Failure::Retry(it) => (message.receive_count >= letters.max_receives, it, &message.body),
     };
     let (id, reason) = (&message.id, Chain(error.as_ref()).to_string());
     if !last {
@@ -124,7 +125,7 @@ async fn settle(message: &Message, failure: &Failure, letters: &Letters) -> bool
         return false;
     }
     tracing::error!(sqs.message.id = %id, error = %reason, "message `{id}` goes to the dead letters: {reason}");
-    let parked = letters.queue.park(body, &reason, &letters.function).await;
+    let parked = letters.queue.send_dead_letter(body, &reason, &letters.function).await;
     parked
         .inspect_err(|it| tracing::error!(sqs.message.id = %id, error = %Chain(it), "could not park message `{id}`"))
         .is_ok()
@@ -132,10 +133,10 @@ async fn settle(message: &Message, failure: &Failure, letters: &Letters) -> bool
 
 fn message(it: SqsMessage) -> Message {
     let receives = it.attributes.get("ApproximateReceiveCount").and_then(|it| it.parse().ok()).unwrap_or(1);
-    Message { id: it.message_id.unwrap_or_default(), body: it.body.unwrap_or_default(), receives }
+    Message { id: it.message_id.unwrap_or_default(), body: it.body.unwrap_or_default(), receive_count: receives }
 }
 
-fn failure_of(id: &str) -> BatchItemFailure {
+fn batch_item_failure(id: &str) -> BatchItemFailure {
     let mut failure = BatchItemFailure::default();
     id.clone_into(&mut failure.item_identifier);
     failure

@@ -5,23 +5,23 @@ use std::net::IpAddr;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use domain::address::Allowed;
+use domain::ssrf::AllowedNetworks;
 
 /// An HTTP client for the SDK that connects to judged addresses alone.
-pub fn client(allowed: &Allowed) -> SharedHttpClient {
+pub fn client(allowed: &AllowedNetworks) -> SharedHttpClient {
     aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_with_resolver(Judging(allowed.clone()))
+        .build_with_resolver(GuardedResolver(allowed.clone()))
 }
 
 #[derive(Debug, Clone)]
-struct Judging(Allowed);
+struct GuardedResolver(AllowedNetworks);
 
-impl ResolveDns for Judging {
+impl ResolveDns for GuardedResolver {
     fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
         DnsFuture::new(async move {
             let found = tokio::net::lookup_host((name, 0)).await.map_err(ResolveDnsError::new)?;
-            let found = crate::judged(&self.0, found.collect()).map_err(ResolveDnsError::new)?;
+            let found = crate::require_permitted(&self.0, found.collect()).map_err(ResolveDnsError::new)?;
             Ok(found.into_iter().map(|it| it.ip()).collect::<Vec<IpAddr>>())
         })
     }

@@ -9,8 +9,8 @@ use std::net::{IpAddr, UdpSocket};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use domain::address::Allowed;
-use guard::{Forbidden, WireError};
+use domain::ssrf::AllowedNetworks;
+use guard::{ConnectError, ForbiddenAddressError};
 
 /// The `resolv.conf` of the namespace; by it the inner run knows itself.
 const OURS: &str = "# guard's own resolver\nnameserver 127.0.0.1\noptions attempts:1 timeout:2\n";
@@ -57,8 +57,8 @@ async fn inside() {
         let asked = asked.clone();
         move || answer(&server, &asked)
     });
-    let nothing = Allowed::default();
-    let client = guard::client(&nothing, Some(guard::TOTAL)).unwrap();
+    let nothing = AllowedNetworks::default();
+    let client = guard::client(&nothing, Some(guard::TOTAL_TIMEOUT)).unwrap();
     for (name, _, inner) in NAMES {
         let error = client.get(format!("https://{name}/")).send().await.unwrap_err();
         let forbidden = forbidden(&error);
@@ -70,7 +70,7 @@ async fn inside() {
         }
         asked.lock().unwrap().clear();
         let wire = guard::connect(name, 5671, true, &nothing).await.err().unwrap();
-        let forbidden = if let WireError::Forbidden(it) = &wire { Some(it.0) } else { None };
+        let forbidden = if let ConnectError::Forbidden(it) = &wire { Some(it.0) } else { None };
         assert_eq!(forbidden, inner.map(|it| it.parse().unwrap()), "{name}: {wire:?}");
         asked.lock().unwrap().clear();
     }
@@ -81,7 +81,7 @@ async fn inside() {
 fn forbidden(error: &reqwest::Error) -> Option<IpAddr> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(it) = cause {
-        if let Some(Forbidden(address)) = it.downcast_ref() {
+        if let Some(ForbiddenAddressError(address)) = it.downcast_ref() {
             return Some(*address);
         }
         cause = it.source();

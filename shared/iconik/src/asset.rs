@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::payload::id;
+use crate::payload::parse_id;
 use crate::{Iconik, IconikError};
 
 /// How many entries of a collection are asked for at once (`per_page`, 1 to 1000; the default is 10).
@@ -75,7 +75,7 @@ impl Asset {
 
 /// What lies in a collection: one page.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Contents {
+pub struct CollectionPage {
     pub assets: Vec<Uuid>,
     pub collections: Vec<Uuid>,
     /// Whether the page had anything at all: lists end with an empty page, whatever they say of their length.
@@ -87,19 +87,19 @@ impl Iconik {
     pub async fn asset(&self, id: Uuid) -> Result<Option<Asset>, IconikError> {
         let found = self.get(&format!("/API/assets/v1/assets/{id}/?include_collections=true")).await;
         match found {
-            Ok(it) => serde_json::from_value(it).map(Some).map_err(|why| strange("an asset", &why)),
+            Ok(it) => serde_json::from_value(it).map(Some).map_err(|why| unreadable("an asset", &why)),
             Err(IconikError::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     /// A page of a collection, from 1 on; `None` if the collection is gone.
-    pub async fn contents(&self, collection: Uuid, page: u32) -> Result<Option<Contents>, IconikError> {
+    pub async fn collection_page(&self, collection: Uuid, page: u32) -> Result<Option<CollectionPage>, IconikError> {
         let path = format!(
             "/API/assets/v1/collections/{collection}/contents/?object_types=assets,collections&per_page={PER_PAGE}&page={page}&sort=id,asc"
         );
         match self.get(&path).await {
-            Ok(it) => Ok(Some(contents(&it))),
+            Ok(it) => Ok(Some(collection_page(&it))),
             Err(IconikError::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
@@ -113,42 +113,42 @@ impl Iconik {
             Err(error) => return Err(error),
         };
         let objects = found["objects"].as_array().or_else(|| found.as_array()).cloned().unwrap_or_default();
-        Ok(objects.iter().filter_map(|it| id(&it["id"])).collect())
+        Ok(objects.iter().filter_map(|it| parse_id(&it["id"])).collect())
     }
 
     /// A page of a saved search, from 1 on; `None` if it is gone.
-    pub async fn saved_search(&self, search: Uuid, page: u32) -> Result<Option<Contents>, IconikError> {
+    pub async fn saved_search(&self, search: Uuid, page: u32) -> Result<Option<CollectionPage>, IconikError> {
         let path =
             format!("/API/search/v1/search/saved/{search}/?include_results=true&per_page={PER_PAGE}&page={page}");
         match self.get(&path).await {
-            Ok(it) => Ok(Some(contents(it.get("results").unwrap_or(&it)))),
+            Ok(it) => Ok(Some(collection_page(it.get("results").unwrap_or(&it)))),
             Err(IconikError::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     /// The user that our token stands for, and the domain where it is one (`users/current/`).
-    pub async fn myself(&self) -> Result<(String, Option<String>), IconikError> {
+    pub async fn current_user(&self) -> Result<(String, Option<String>), IconikError> {
         let it = self.get("/API/users/v1/users/current/").await?;
-        let user = it["id"].as_str().ok_or_else(|| strange("a user", &"it has no id"))?;
+        let user = it["id"].as_str().ok_or_else(|| unreadable("a user", &"it has no id"))?;
         Ok((user.to_owned(), it["system_domain_id"].as_str().map(str::to_owned)))
     }
 }
 
-fn contents(list: &Value) -> Contents {
+fn collection_page(list: &Value) -> CollectionPage {
     let objects = list["objects"].as_array().cloned().unwrap_or_default();
     let of = |kind: &str| {
         let fits = objects.iter().filter(|it| it["object_type"].as_str() == Some(kind));
-        let mut ids: Vec<Uuid> = fits.filter_map(|it| id(&it["id"])).collect();
+        let mut ids: Vec<Uuid> = fits.filter_map(|it| parse_id(&it["id"])).collect();
         ids.sort_unstable();
         ids.dedup();
         ids
     };
-    Contents { assets: of("assets"), collections: of("collections"), empty: objects.is_empty() }
+    CollectionPage { assets: of("assets"), collections: of("collections"), empty: objects.is_empty() }
 }
 
-pub(crate) fn strange(what: &str, why: &dyn std::fmt::Display) -> IconikError {
-    IconikError::Answer { status: 200, text: format!("{what} that cannot be read: {why}") }
+pub(crate) fn unreadable(what: &str, why: &dyn std::fmt::Display) -> IconikError {
+    IconikError::Response { status: 200, text: format!("{what} that cannot be read: {why}") }
 }
 
 #[cfg(test)]
@@ -185,8 +185,8 @@ mod tests {
             { "id": id, "object_type": "assets" }, { "id": id, "object_type": "assets" },
             { "id": "43b738dc-a6d5-11ef-859e-be5be1c7bfe0", "object_type": "collections" }, { "id": "../x", "object_type": "assets" },
         ] });
-        let found = contents(&list);
+        let found = collection_page(&list);
         assert_eq!((found.assets.len(), found.collections.len(), found.empty), (1, 1, false));
-        assert!(contents(&serde_json::json!({ "objects": [], "pages": 3 })).empty);
+        assert!(collection_page(&serde_json::json!({ "objects": [], "pages": 3 })).empty);
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::AppId;
-use domain::address::{Allowed, judge};
-use domain::settings::{Settings, iconik_host};
+use domain::settings::{Settings, strip_api_suffix};
+use domain::ssrf::{AllowedNetworks, check_url};
 use entry::{Meter, Secrets, clock};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
@@ -13,23 +13,23 @@ use serde_json::Value;
 use table::{Table, TableError};
 use time::OffsetDateTime;
 
-use crate::pace::{Pace, rest};
+use crate::rate_limit::{RateLimiter, sleep};
 
 /// Tries of a request that can be repeated.
-const TRIES: u32 = 4;
+const MAX_ATTEMPTS: u32 = 4;
 /// An answer is read to this size.
-const MOST_BYTES: usize = 16 << 20;
+const MAX_RESPONSE_BYTES: usize = 16 << 20;
 /// A request takes at most so long; Iconik's own limit for callbacks is 10 s.
-const LONGEST: Duration = Duration::from_secs(20);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A connection to Iconik for one application.
 pub struct Iconik {
     pub(crate) http: reqwest::Client,
-    pub(crate) allowed: Allowed,
+    pub(crate) allowed: AllowedNetworks,
     host: String,
     app_id: String,
     token: String,
-    pace: Arc<Pace>,
+    rate_limiter: Arc<RateLimiter>,
     meter: Meter,
 }
 
@@ -42,24 +42,24 @@ pub enum IconikError {
     #[error("Iconik does not know this any more")]
     NotFound,
     #[error("Iconik is asked too much; the next turn is in {} s", .0.whole_seconds())]
-    Busy(time::Duration),
+    RateLimited(time::Duration),
     #[error("Iconik answered {status}: {text}")]
-    Answer { status: u16, text: String },
+    Response { status: u16, text: String },
     #[error("Iconik could not be reached: {0}")]
     Unreachable(String),
     #[error("Iconik is not set up for this application: {0}")]
-    NotSetUp(String),
+    NotConfigured(String),
     #[error("could not keep the pace of requests")]
-    Pace(#[from] TableError),
+    Table(#[from] TableError),
 }
 
 impl IconikError {
     /// Whether the same may work later.
-    pub fn passes(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
-            Self::Busy(_) | Self::Unreachable(_) | Self::Pace(_) => true,
-            Self::Answer { status, .. } => *status >= 500,
-            Self::Unauthorized(_) | Self::NotFound | Self::NotSetUp(_) => false,
+            Self::RateLimited(_) | Self::Unreachable(_) | Self::Table(_) => true,
+            Self::Response { status, .. } => *status >= 500,
+            Self::Unauthorized(_) | Self::NotFound | Self::NotConfigured(_) => false,
         }
     }
 }
@@ -70,92 +70,94 @@ pub async fn open(
     settings: &Settings,
     secrets: &Secrets,
     table: &Table,
-    allowed: &Allowed,
+    allowed: &AllowedNetworks,
     meter: &Meter,
 ) -> Result<Iconik, IconikError> {
-    let missing = |what: &str| IconikError::NotSetUp(format!("{what} is missing"));
+    let missing = |what: &str| IconikError::NotConfigured(format!("{what} is missing"));
     let url = settings.iconik_url.as_deref().ok_or_else(|| missing("iconik_url"))?;
     let app_id = settings.iconik_app_id.clone().ok_or_else(|| missing("iconik_app_id"))?;
     let sealed = settings.iconik_access_token.as_ref().ok_or_else(|| missing("iconik_access_token"))?;
     let token = secrets.open(app, entry::secrets::ICONIK_TOKEN, sealed).await;
-    let token = token.map_err(|it| IconikError::NotSetUp(entry::Chain(&it).to_string()))?;
+    let token = token.map_err(|it| IconikError::NotConfigured(entry::Chain(&it).to_string()))?;
     let token = String::from_utf8(token).map_err(|_| missing("a readable iconik_access_token"))?;
-    let host = iconik_host(url).to_owned();
-    judge(&host, allowed).map_err(|why| IconikError::NotSetUp(format!("iconik_url is refused: {why}")))?;
+    let host = strip_api_suffix(url).to_owned();
+    check_url(&host, allowed).map_err(|why| IconikError::NotConfigured(format!("iconik_url is refused: {why}")))?;
     let http = guard::client(allowed, None).map_err(|it| IconikError::Unreachable(it.to_string()))?;
-    let pace = Arc::new(Pace::new(table.clone(), &host, &app_id, settings.iconik_requests_per_second));
-    Ok(Iconik { http, allowed: allowed.clone(), host, app_id, token, pace, meter: meter.clone() })
+    let pace = Arc::new(RateLimiter::new(table.clone(), &host, &app_id, settings.iconik_requests_per_second));
+    Ok(Iconik { http, allowed: allowed.clone(), host, app_id, token, rate_limiter: pace, meter: meter.clone() })
 }
 
 impl Iconik {
     /// The host that items name as their place: `app.iconik.io`.
-    pub fn place(&self) -> &str {
+    pub fn host_name(&self) -> &str {
         self.host.split_once("://").map_or(self.host.as_str(), |it| it.1)
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Value, IconikError> {
-        self.repeat(Method::GET, path, None).await
+        self.send_with_retries(Method::GET, path, None).await
     }
 
     /// For writes that do the same when they come twice.
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Value, IconikError> {
-        self.repeat(Method::PUT, path, Some(body)).await
+        self.send_with_retries(Method::PUT, path, Some(body)).await
     }
 
     pub(crate) async fn patch(&self, path: &str, body: &Value) -> Result<Value, IconikError> {
-        self.repeat(Method::PATCH, path, Some(body)).await
+        self.send_with_retries(Method::PATCH, path, Some(body)).await
     }
 
     pub(crate) async fn delete(&self, path: &str, body: Option<&Value>) -> Result<Value, IconikError> {
-        self.repeat(Method::DELETE, path, body).await
+        self.send_with_retries(Method::DELETE, path, body).await
     }
 
     /// For writes that make another thing each time: sent again only if it certainly was not taken.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, IconikError> {
         let mut wait = time::Duration::milliseconds(250);
-        for attempt in 1..=TRIES {
-            match self.once(Method::POST, path, Some(body)).await {
-                Err(IconikError::Busy(stay)) if attempt < TRIES && stay <= time::Duration::seconds(8) => wait = stay,
+        for attempt in 1..=MAX_ATTEMPTS {
+            match self.send(Method::POST, path, Some(body)).await {
+                Err(IconikError::RateLimited(stay)) if attempt < MAX_ATTEMPTS && stay <= time::Duration::seconds(8) => {
+                    wait = stay
+                }
                 other => return other,
             }
-            rest(wait.unsigned_abs()).await;
+            sleep(wait.unsigned_abs()).await;
         }
-        Err(IconikError::Busy(wait))
+        Err(IconikError::RateLimited(wait))
     }
 
     /// For reads that are asked with a body.
-    pub(crate) async fn ask(&self, path: &str, body: &Value) -> Result<Value, IconikError> {
-        self.repeat(Method::POST, path, Some(body)).await
+    pub(crate) async fn post_query(&self, path: &str, body: &Value) -> Result<Value, IconikError> {
+        self.send_with_retries(Method::POST, path, Some(body)).await
     }
 
-    async fn repeat(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, IconikError> {
+    async fn send_with_retries(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, IconikError> {
         let mut attempt = 1;
         loop {
-            let error = match self.once(method.clone(), path, body).await {
+            let error = match self.send(method.clone(), path, body).await {
                 Ok(it) => return Ok(it),
                 Err(error) => error,
             };
             // 250 ms, 500 ms, 1 s, each by half as much again at random
             let pause = 250 * (1 << (attempt - 1));
             let wait = match &error {
-                IconikError::Busy(stay) if *stay > time::Duration::seconds(8) => return Err(error),
-                IconikError::Busy(stay) => stay.unsigned_abs(),
-                it if it.passes() => Duration::from_millis(pause).mul_f64(1.0 + clock::fraction() / 2.0),
+                IconikError::RateLimited(stay) if *stay > time::Duration::seconds(8) => return Err(error),
+                IconikError::RateLimited(stay) => stay.unsigned_abs(),
+                it if it.is_transient() => Duration::from_millis(pause).mul_f64(1.0 + clock::random_fraction() / 2.0),
                 _ => return Err(error),
             };
-            if attempt == TRIES {
+            if attempt == MAX_ATTEMPTS {
                 return Err(error);
             }
             tracing::debug!(attempt, path, "asking Iconik again: {error}");
-            rest(wait).await;
+            sleep(wait).await;
             attempt += 1;
         }
     }
 
-    async fn once(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, IconikError> {
-        self.pace.turn().await?.map_err(IconikError::Busy)?;
+    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, IconikError> {
+        self.rate_limiter.acquire().await?.map_err(IconikError::RateLimited)?;
         self.meter.count("iconik_requests");
-        let request = self.http.request(method.clone(), format!("{}{path}", self.host)).timeout(LONGEST);
+        let request = self.http.request(method.clone(), format!("{}{path}", self.host)).timeout(REQUEST_TIMEOUT);
         let request = request.header("app-id", &self.app_id).header("auth-token", &self.token);
         let request = match body {
             Some(body) => request.json(body),
@@ -166,33 +168,35 @@ impl Iconik {
         let (status, headers) = (answer.status(), answer.headers().clone());
         let (bytes, end) = read_body(answer).await;
         if remaining(&headers).is_some_and(|it| it < 50) {
-            self.pace.slow().await;
+            self.rate_limiter.halve_permits().await;
         }
         match status {
             // nobody reads what Iconik says of a thing that is gone
             it if it.is_success() && removes => Ok(Value::Null),
-            it if it.is_success() && bytes.len() > MOST_BYTES => {
-                Err(IconikError::Answer { status: it.as_u16(), text: "far too much".to_owned() })
+            it if it.is_success() && bytes.len() > MAX_RESPONSE_BYTES => {
+                Err(IconikError::Response { status: it.as_u16(), text: "far too much".to_owned() })
             }
             it if it.is_success() && end.is_err() => end.map(|()| Value::Null),
             // 204 comes with an empty body
             it if it.is_success() && bytes.is_empty() => Ok(Value::Null),
-            it if it.is_success() => serde_json::from_slice(&bytes)
-                .map_err(|_| IconikError::Answer { status: it.as_u16(), text: "something that is no JSON".to_owned() }),
-            StatusCode::UNAUTHORIZED => Err(IconikError::Unauthorized(told(&bytes))),
+            it if it.is_success() => serde_json::from_slice(&bytes).map_err(|_| IconikError::Response {
+                status: it.as_u16(),
+                text: "something that is no JSON".to_owned(),
+            }),
+            StatusCode::UNAUTHORIZED => Err(IconikError::Unauthorized(error_text(&bytes))),
             StatusCode::NOT_FOUND => Err(IconikError::NotFound),
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE if asks_to_stay(status, &headers) => {
-                let stay = stay(&headers, clock::now());
-                self.pace.stop(stay).await?;
-                Err(IconikError::Busy(stay))
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE if has_retry_delay(status, &headers) => {
+                let stay = retry_delay(&headers, clock::now());
+                self.rate_limiter.pause(stay).await?;
+                Err(IconikError::RateLimited(stay))
             }
-            it => Err(IconikError::Answer { status: it.as_u16(), text: told(&bytes) }),
+            it => Err(IconikError::Response { status: it.as_u16(), text: error_text(&bytes) }),
         }
     }
 }
 
 /// What an error body tells, in either of its shapes (section 3.1.6).
-fn told(body: &[u8]) -> String {
+fn error_text(body: &[u8]) -> String {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let texts: Vec<String> = match &body["errors"] {
         Value::Array(all) => all.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
@@ -210,12 +214,12 @@ fn remaining(headers: &HeaderMap) -> Option<u32> {
 }
 
 /// Whether Iconik says when to come back; with 429 it always does, at least in effect.
-fn asks_to_stay(status: StatusCode, headers: &HeaderMap) -> bool {
+fn has_retry_delay(status: StatusCode, headers: &HeaderMap) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS || headers.contains_key(RETRY_AFTER)
 }
 
 /// How long everybody stays away: as Iconik says, five minutes at most, or two seconds.
-fn stay(headers: &HeaderMap, now: OffsetDateTime) -> time::Duration {
+fn retry_delay(headers: &HeaderMap, now: OffsetDateTime) -> time::Duration {
     let seconds = guard::retry_after(headers, now).unwrap_or(2).clamp(1, 300);
     time::Duration::seconds(seconds as i64)
 }
@@ -229,7 +233,7 @@ async fn read_body(mut answer: reqwest::Response) -> (Vec<u8>, Result<(), Iconik
             Ok(None) => return (bytes, Ok(())),
             Err(error) => return (bytes, Err(unreachable(error))),
         }
-        if bytes.len() > MOST_BYTES {
+        if bytes.len() > MAX_RESPONSE_BYTES {
             return (bytes, Ok(()));
         }
     }
@@ -250,9 +254,9 @@ mod tests {
 
     #[test]
     fn both_shapes_of_errors_are_told() {
-        assert_eq!(told(br#"{"errors":["Token is invalid"]}"#), "Token is invalid");
-        assert_eq!(told(br#"{"errors":{"title":"required"}}"#), "title: required");
-        assert_eq!(told(b"<html>"), "no reason given");
+        assert_eq!(error_text(br#"{"errors":["Token is invalid"]}"#), "Token is invalid");
+        assert_eq!(error_text(br#"{"errors":{"title":"required"}}"#), "title: required");
+        assert_eq!(error_text(b"<html>"), "no reason given");
     }
 
     #[test]
@@ -262,16 +266,16 @@ mod tests {
             .into_iter()
             .collect();
         let now = OffsetDateTime::UNIX_EPOCH;
-        assert_eq!((remaining(&headers), stay(&headers, now)), (Some(7), time::Duration::seconds(3)));
-        assert_eq!(stay(&HeaderMap::new(), now), time::Duration::seconds(2));
+        assert_eq!((remaining(&headers), retry_delay(&headers, now)), (Some(7), time::Duration::seconds(3)));
+        assert_eq!(retry_delay(&HeaderMap::new(), now), time::Duration::seconds(2));
         for (value, want) in [("0", 1), ("86400", 300), ("Thu, 01 Jan 1970 00:00:30 GMT", 30), ("nonsense", 2)] {
             let headers: HeaderMap = [(RETRY_AFTER, value.parse().unwrap())].into_iter().collect();
-            assert_eq!(stay(&headers, now), time::Duration::seconds(want), "{value}");
+            assert_eq!(retry_delay(&headers, now), time::Duration::seconds(want), "{value}");
         }
         for (status, headers, want) in
             [(429, &HeaderMap::new(), true), (503, &headers, true), (503, &HeaderMap::new(), false)]
         {
-            assert_eq!(asks_to_stay(StatusCode::from_u16(status).unwrap(), headers), want, "{status}");
+            assert_eq!(has_retry_delay(StatusCode::from_u16(status).unwrap(), headers), want, "{status}");
         }
     }
 }

@@ -5,14 +5,14 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::asset::strange;
-use crate::choice::{Choice, PATIENT, choose, needs_proxies};
+use crate::asset::unreadable;
+use crate::source::{MAX_PROXY_WAITS, SourceChoice, choose_source, needs_proxies};
 use crate::{Iconik, IconikError};
 
 /// How many files or proxies are asked for at once; the default is 10, which cuts lists silently.
 const PER_PAGE: usize = 100;
 /// A camera card has hundreds of files, not tens of thousands.
-const MOST_PAGES: usize = 20;
+const MAX_PAGES: usize = 20;
 
 /// A file of an asset, as it was uploaded.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -70,13 +70,13 @@ fn size<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
 impl Iconik {
     /// The files of an asset.
     pub async fn files(&self, asset: Uuid) -> Result<Vec<File>, IconikError> {
-        self.by_last_id(&format!("/API/files/v1/assets/{asset}/files/?generate_signed_url=false")).await
+        self.list_all(&format!("/API/files/v1/assets/{asset}/files/?generate_signed_url=false")).await
     }
 
     /// The proxies of an asset, of all its versions.
     pub async fn proxies(&self, asset: Uuid) -> Result<Vec<Proxy>, IconikError> {
         let path = format!("/API/files/v1/assets/{asset}/proxies/?generate_signed_url=false&include_all_versions=true");
-        self.by_last_id(&path).await
+        self.list_all(&path).await
     }
 
     /// The type that Iconik found in the original, such as `video/quicktime`.
@@ -92,36 +92,36 @@ impl Iconik {
     }
 
     /// What is fetched now of a version whose original is of a type, as its files and proxies are at this time.
-    pub async fn media(&self, asset: Uuid, version: Uuid, original: &str) -> Result<Choice, IconikError> {
+    pub async fn choose_source(&self, asset: Uuid, version: Uuid, original: &str) -> Result<SourceChoice, IconikError> {
         let files = if is_image(original) { self.files(asset).await? } else { Vec::new() };
         let proxies = if needs_proxies(original, version, &files) { self.proxies(asset).await? } else { Vec::new() };
-        match choose(original, version, &proxies, &files, PATIENT) {
-            Choice::Wait if !is_image(original) => {
-                Ok(choose(original, version, &proxies, &self.files(asset).await?, PATIENT))
+        match choose_source(original, version, &proxies, &files, MAX_PROXY_WAITS) {
+            SourceChoice::Wait if !is_image(original) => {
+                Ok(choose_source(original, version, &proxies, &self.files(asset).await?, MAX_PROXY_WAITS))
             }
             choice => Ok(choice),
         }
     }
 
     /// A fresh link to a proxy's bytes.
-    pub async fn proxy_link(&self, asset: Uuid, proxy: Uuid) -> Result<String, IconikError> {
-        self.link(&format!("/API/files/v1/assets/{asset}/proxies/{proxy}/download_url/")).await
+    pub async fn proxy_download_url(&self, asset: Uuid, proxy: Uuid) -> Result<String, IconikError> {
+        self.download_url(&format!("/API/files/v1/assets/{asset}/proxies/{proxy}/download_url/")).await
     }
 
     /// A fresh link to a file's bytes.
-    pub async fn file_link(&self, asset: Uuid, file: Uuid) -> Result<String, IconikError> {
-        self.link(&format!("/API/files/v1/assets/{asset}/files/{file}/download_url/")).await
+    pub async fn file_download_url(&self, asset: Uuid, file: Uuid) -> Result<String, IconikError> {
+        self.download_url(&format!("/API/files/v1/assets/{asset}/files/{file}/download_url/")).await
     }
 
-    async fn link(&self, path: &str) -> Result<String, IconikError> {
+    async fn download_url(&self, path: &str) -> Result<String, IconikError> {
         let answer = self.get(path).await?;
-        answer["url"].as_str().map(str::to_owned).ok_or_else(|| strange("a link", &"it has no url"))
+        answer["url"].as_str().map(str::to_owned).ok_or_else(|| unreadable("a link", &"it has no url"))
     }
 
     /// Reads a list that goes on behind `last_id`, to its empty page; an entry that comes twice counts once.
-    async fn by_last_id<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, IconikError> {
+    async fn list_all<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, IconikError> {
         let (mut all, mut seen, mut last) = (Vec::new(), std::collections::HashSet::new(), String::new());
-        for _ in 0..MOST_PAGES {
+        for _ in 0..MAX_PAGES {
             let after = if last.is_empty() { String::new() } else { format!("&last_id={last}") };
             let page = match self.get(&format!("{path}&per_page={PER_PAGE}{after}")).await {
                 Ok(it) => it,

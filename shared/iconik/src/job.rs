@@ -1,28 +1,28 @@
 //! A job at Iconik: what its users see of our work (section 3.14).
 
-use domain::item::Status;
+use domain::item::ItemStatus;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::asset::strange;
-use crate::payload::id;
+use crate::asset::unreadable;
+use crate::payload::parse_id;
 use crate::{Iconik, IconikError};
 
 /// A job's status for an item's (section 3.14.5).
-pub fn status(of: Status) -> &'static str {
+pub fn status(of: ItemStatus) -> &'static str {
     match of {
-        Status::Pending => "WAITING",
-        Status::Processing => "STARTED",
-        Status::Completed => "FINISHED",
-        Status::Failed => "FAILED",
-        Status::Skipped => "SKIPPED",
+        ItemStatus::Pending => "WAITING",
+        ItemStatus::Processing => "STARTED",
+        ItemStatus::Completed => "FINISHED",
+        ItemStatus::Failed => "FAILED",
+        ItemStatus::Skipped => "SKIPPED",
     }
 }
 
 /// What a job's user wants of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
-    GoOn,
+pub enum JobControl {
+    Continue,
     /// `ABORT_PENDING`, or aborted already.
     Abort,
 }
@@ -36,15 +36,15 @@ impl Iconik {
             "metadata": { "napi_item": item },
         });
         let made = self.post("/API/jobs/v1/jobs/", &body).await?;
-        id(&made["id"]).ok_or_else(|| strange("a job", &"it has no id"))
+        parse_id(&made["id"]).ok_or_else(|| unreadable("a job", &"it has no id"))
     }
 
     /// Moves a job on; answers what its user wants of it meanwhile. A job that is gone is nobody's.
-    pub async fn job_progress(&self, job: Uuid, percent: u8, message: &str) -> Result<Wish, IconikError> {
+    pub async fn job_progress(&self, job: Uuid, percent: u8, message: &str) -> Result<JobControl, IconikError> {
         let body = json!({ "progress_processed": percent, "message": message });
         match self.patch(&format!("/API/jobs/v1/jobs/{job}/"), &body).await {
-            Ok(it) if matches!(it["status"].as_str(), Some("ABORT_PENDING" | "ABORTED")) => Ok(Wish::Abort),
-            Ok(_) | Err(IconikError::NotFound) => Ok(Wish::GoOn),
+            Ok(it) if matches!(it["status"].as_str(), Some("ABORT_PENDING" | "ABORTED")) => Ok(JobControl::Abort),
+            Ok(_) | Err(IconikError::NotFound) => Ok(JobControl::Continue),
             Err(error) => Err(error),
         }
     }

@@ -1,17 +1,17 @@
 //! Iconik, the asset manager: what its webhooks say, and a client for the calls that we need (media systems, section 3).
 
 pub mod asset;
-pub mod back;
-pub mod choice;
 pub mod client;
 pub mod connections;
 pub mod download;
 pub mod files;
 pub mod job;
-pub mod pace;
+pub mod metadata;
 pub mod payload;
+pub mod rate_limit;
 pub mod search;
 pub mod segments;
+pub mod source;
 pub mod transcripts;
 pub mod webhooks;
 

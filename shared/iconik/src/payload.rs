@@ -2,8 +2,8 @@
 //!
 //! Iconik's ids are UUIDs; whatever is none is no id, so that nothing else ever stands in a path that we ask for.
 
-use domain::BATCH;
-use domain::order::{Announced, Ingest};
+use domain::MAX_BATCH;
+use domain::command::{Ingest, TriggerEvent};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -29,7 +29,7 @@ pub enum Meaning {
     /// A collection was put into another: what is in it may be new.
     Collection(Uuid),
     /// Nothing that we look for, and why.
-    Noise(&'static str),
+    Irrelevant(&'static str),
     /// It should be of an asset, and names none.
     Unroutable,
 }
@@ -49,7 +49,7 @@ impl Event {
             realm: word("realm").to_ascii_lowercase(),
             operation: word("operation").to_ascii_lowercase(),
             user: word("user_id"),
-            object: body.get("object_id").and_then(id),
+            object: body.get("object_id").and_then(parse_id),
             request: word("request_id"),
             data,
         })
@@ -58,11 +58,11 @@ impl Event {
     /// The asset that an event is about (section 3.5.5). `data` is the object of the realm; the top-level `object_id`
     /// is that object's id, and so not reliably the asset's.
     pub fn asset(&self) -> Option<Uuid> {
-        let data = |name: &str| self.data.get(name).and_then(id);
+        let data = |name: &str| self.data.get(name).and_then(parse_id);
         if let Some(asset) = data("asset_id") {
             return Some(asset);
         }
-        if self.word("object_type") == "assets" {
+        if self.text("object_type") == "assets" {
             return data("object_id");
         }
         let of_assets = self.event_type == "assets";
@@ -79,28 +79,28 @@ impl Event {
     /// or something was put into a collection. Edits of metadata, shares, segments and jobs are noise.
     pub fn meaning(&self) -> Meaning {
         if matches!(self.operation.as_str(), "delete" | "purge" | "download") {
-            return Meaning::Noise("nothing new comes of this operation");
+            return Meaning::Irrelevant("nothing new comes of this operation");
         }
-        if self.word("object_type") == "collections" {
-            let inner = self.data.get("object_id").and_then(id);
+        if self.text("object_type") == "collections" {
+            let inner = self.data.get("object_id").and_then(parse_id);
             return match (self.realm.as_str(), inner) {
                 ("contents", Some(inner)) => Meaning::Collection(inner),
-                _ => Meaning::Noise("a collection changed, not what is in it"),
+                _ => Meaning::Irrelevant("a collection changed, not what is in it"),
             };
         }
         let wanted = match (self.event_type.as_str(), self.realm.as_str()) {
             ("collections", "contents") => self.operation == "create" || self.operation.is_empty(),
             ("assets", "entity" | "versions") => matches!(self.operation.as_str(), "create" | "restore"),
-            ("assets", "files" | "proxies") if self.word("status") != "closed" => {
-                return Meaning::Noise("the file is not closed yet");
+            ("assets", "files" | "proxies") if self.text("status") != "closed" => {
+                return Meaning::Irrelevant("the file is not closed yet");
             }
             ("assets", "files" | "proxies") => true,
             _ => false,
         };
         if !wanted {
-            return Meaning::Noise("it tells of no new media");
+            return Meaning::Irrelevant("it tells of no new media");
         }
-        let version = self.data.get("version_id").and_then(id);
+        let version = self.data.get("version_id").and_then(parse_id);
         self.asset().map_or(Meaning::Unroutable, |asset| Meaning::Media { asset, version })
     }
 
@@ -108,7 +108,7 @@ impl Event {
     ///
     /// # Errors
     /// Its meaning, where there is nothing to look at.
-    pub fn orders(&self) -> Result<Ingest, Meaning> {
+    pub fn command(&self) -> Result<Ingest, Meaning> {
         match self.meaning() {
             Meaning::Media { asset, version } => Ok(Ingest::Asset { asset, version }),
             Meaning::Collection(collection) => Ok(Ingest::Collection { collection, page: 1, above: Vec::new() }),
@@ -117,8 +117,8 @@ impl Event {
     }
 
     /// The event, as an order names it.
-    pub fn announced(&self) -> Announced {
-        Announced {
+    pub fn announced(&self) -> TriggerEvent {
+        TriggerEvent {
             event_type: self.event_type.clone(),
             realm: self.realm.clone(),
             operation: self.operation.clone(),
@@ -128,17 +128,17 @@ impl Event {
 
     /// The collections that lead to what was put into one: the collection itself and those above it.
     pub fn collections(&self) -> Vec<Uuid> {
-        let above = self.data.get("parents").and_then(Value::as_array).into_iter().flatten().filter_map(id);
-        self.data.get("collection_id").and_then(id).into_iter().chain(above).collect()
+        let above = self.data.get("parents").and_then(Value::as_array).into_iter().flatten().filter_map(parse_id);
+        self.data.get("collection_id").and_then(parse_id).into_iter().chain(above).collect()
     }
 
-    fn word(&self, name: &str) -> String {
+    fn text(&self, name: &str) -> String {
         self.data.get(name).and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase()
     }
 
     fn is_asset(&self) -> bool {
         let kinds = ["asset", "sequence", "nle_project", "placeholder", "custom", "link", "subclip"];
-        kinds.contains(&self.word("type").as_str())
+        kinds.contains(&self.text("type").as_str())
             && (self.data.get("versions").is_some() || self.data.get("title").is_some())
     }
 }
@@ -163,7 +163,8 @@ impl Action {
     pub fn read(body: &Value) -> Option<Self> {
         let body = body.as_object()?;
         let word = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let ids = |name: &str| body.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(id).collect();
+        let ids =
+            |name: &str| body.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(parse_id).collect();
         let context = word("context").to_ascii_uppercase();
         CONTEXTS.contains(&context.as_str()).then(|| Self {
             domain: word("system_domain_id"),
@@ -178,8 +179,8 @@ impl Action {
 
 impl Action {
     /// What is to be looked at because of this action.
-    pub fn orders(&self) -> Vec<Ingest> {
-        let assets = self.assets.chunks(BATCH).map(|it| Ingest::Assets { assets: it.to_vec() });
+    pub fn commands(&self) -> Vec<Ingest> {
+        let assets = self.assets.chunks(MAX_BATCH).map(|it| Ingest::Assets { assets: it.to_vec() });
         let collections =
             self.collections.iter().map(|it| Ingest::Collection { collection: *it, page: 1, above: Vec::new() });
         let searches = self.searches.iter().map(|it| Ingest::SavedSearch { search: *it, page: 1 });
@@ -188,7 +189,7 @@ impl Action {
 }
 
 /// An id of Iconik's: a UUID in its usual spelling.
-pub fn id(it: &Value) -> Option<Uuid> {
+pub fn parse_id(it: &Value) -> Option<Uuid> {
     let text = it.as_str().filter(|it| it.len() == 36)?;
     Uuid::try_parse(text).ok()
 }
@@ -235,19 +236,22 @@ mod tests {
         for ((name, body, _), want) in samples().into_iter().zip(want) {
             let got = match Event::read(&body).unwrap().meaning() {
                 Meaning::Media { .. } => "media",
-                Meaning::Noise(_) => "noise",
+                Meaning::Irrelevant(_) => "noise",
                 other => panic!("{name}: {other:?}"),
             };
             assert_eq!(got, want, "{name}");
         }
         let mut files = samples().remove(4).1;
         files["data"]["status"] = "OPEN".into();
-        assert!(matches!(Event::read(&files).unwrap().meaning(), Meaning::Noise(_)), "a file that is still written");
+        assert!(
+            matches!(Event::read(&files).unwrap().meaning(), Meaning::Irrelevant(_)),
+            "a file that is still written"
+        );
         let mut contents = samples().remove(0).1;
         contents["data"]["object_type"] = "collections".into();
         assert!(matches!(Event::read(&contents).unwrap().meaning(), Meaning::Collection(_)));
         contents["operation"] = "DELETE".into();
-        assert!(matches!(Event::read(&contents).unwrap().meaning(), Meaning::Noise(_)));
+        assert!(matches!(Event::read(&contents).unwrap().meaning(), Meaning::Irrelevant(_)));
     }
 
     #[test]

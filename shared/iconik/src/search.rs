@@ -4,7 +4,7 @@ use domain::{from_millis, rfc3339};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::payload::id;
+use crate::payload::parse_id;
 use crate::{Iconik, IconikError};
 
 /// Assets per page.
@@ -12,7 +12,7 @@ const PER_PAGE: usize = 100;
 
 /// A page of found assets.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Found {
+pub struct SearchPage {
     pub assets: Vec<Uuid>,
     /// Where the next page begins; `None` behind an empty page.
     pub after: Option<Vec<Value>>,
@@ -22,13 +22,13 @@ pub struct Found {
 impl Iconik {
     /// Assets that were made between two times, in milliseconds, oldest first; below one of `collections`, if any are
     /// given.
-    pub async fn found(
+    pub async fn search_created(
         &self,
         from: i64,
         to: i64,
         collections: &[String],
         after: Option<&[Value]>,
-    ) -> Result<Found, IconikError> {
+    ) -> Result<SearchPage, IconikError> {
         let range = json!({ "min": rfc3339(from_millis(from)), "max": rfc3339(from_millis(to)) });
         let mut terms = vec![json!({ "name": "date_created", "range": range })];
         if !collections.is_empty() {
@@ -45,12 +45,12 @@ impl Iconik {
         }
         let path =
             format!("/API/search/v1/search/?per_page={PER_PAGE}&generate_signed_url=false&save_search_history=false");
-        let answer = self.ask(&path, &body).await?;
+        let answer = self.post_query(&path, &body).await?;
         let objects = answer["objects"].as_array().cloned().unwrap_or_default();
         let after = objects.last().map(|it| it["_sort"].as_array().cloned().unwrap_or_default());
         let after = after.filter(|it| !it.is_empty());
-        Ok(Found {
-            assets: objects.iter().filter_map(|it| id(&it["id"])).collect(),
+        Ok(SearchPage {
+            assets: objects.iter().filter_map(|it| parse_id(&it["id"])).collect(),
             after,
             total: answer["total"].as_u64(),
         })

@@ -7,17 +7,17 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::pace::rest;
-use crate::payload::id;
+use crate::payload::parse_id;
+use crate::rate_limit::sleep;
 use crate::{Iconik, IconikError};
 
 /// Segments per request (section 3.12.1), and the largest page of their list.
-const BULK: usize = 500;
+const MAX_BULK: usize = 500;
 const PER_PAGE: usize = 150;
 /// How often the list is read until it shows what was written; it lags by up to 90 s.
-const LOOKS: u32 = 12;
+const MAX_READS: u32 = 12;
 /// Segments of ours begin so.
-const MARK: &str = "napi:";
+const EXTERNAL_ID_PREFIX: &str = "napi:";
 
 /// A part of an asset's time in which something was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Segment {
     /// length of the published form.
     fn name(&self, asset: Uuid, version: Uuid, track: &str) -> String {
         let all = format!("{asset}|{version}|{track}|{}|{}|{}", self.text, self.start_ms, self.end_ms);
-        format!("{MARK}{}", &domain::id::hex(&Sha256::digest(all))[..40])
+        format!("{EXTERNAL_ID_PREFIX}{}", &domain::id::hex(&Sha256::digest(all))[..40])
     }
 }
 
@@ -51,7 +51,7 @@ impl Iconik {
         wanted: &[Segment],
     ) -> Result<(), IconikError> {
         let wanted: BTreeMap<String, &Segment> = wanted.iter().map(|it| (it.name(asset, version, track), it)).collect();
-        for look in 0..LOOKS {
+        for look in 0..MAX_READS {
             let there = self.our_segments(asset, version, track).await?;
             let mut kept = std::collections::HashSet::new();
             let surplus: Vec<Uuid> = there
@@ -63,12 +63,12 @@ impl Iconik {
             if surplus.is_empty() && missing.is_empty() {
                 return Ok(());
             }
-            self.drop_segments(asset, version, &surplus).await?;
+            self.delete_segments(asset, version, &surplus).await?;
             // a list that lags would have us write twice: only every third look writes again
             if look % 3 == 0 {
                 self.add_segments(asset, version, track, &missing).await?;
             }
-            rest(Duration::from_millis(250 << look.min(5))).await;
+            sleep(Duration::from_millis(250 << look.min(5))).await;
         }
         Err(IconikError::Unreachable("the segments that were written do not show".to_owned()))
     }
@@ -89,8 +89,8 @@ impl Iconik {
             let objects = list["objects"].as_array().cloned().unwrap_or_default();
             for it in &objects {
                 let ours = it["segment_track"].as_str() == Some(track);
-                let name = it["external_id"].as_str().filter(|it| ours && it.starts_with(MARK));
-                if let (Some(segment), Some(name)) = (id(&it["id"]), name)
+                let name = it["external_id"].as_str().filter(|it| ours && it.starts_with(EXTERNAL_ID_PREFIX));
+                if let (Some(segment), Some(name)) = (parse_id(&it["id"]), name)
                     && seen.insert(segment)
                 {
                     all.push((segment, name.to_owned()));
@@ -104,8 +104,8 @@ impl Iconik {
         Ok(all)
     }
 
-    async fn drop_segments(&self, asset: Uuid, version: Uuid, surplus: &[Uuid]) -> Result<(), IconikError> {
-        for some in surplus.chunks(BULK) {
+    async fn delete_segments(&self, asset: Uuid, version: Uuid, surplus: &[Uuid]) -> Result<(), IconikError> {
+        for some in surplus.chunks(MAX_BULK) {
             let path = format!("/API/assets/v1/assets/{asset}/segments/bulk/?immediately=true");
             match self.delete(&path, Some(&json!({ "segment_ids": some, "version_id": version }))).await {
                 Ok(_) | Err(IconikError::NotFound) => {}
@@ -122,13 +122,13 @@ impl Iconik {
         track: &str,
         missing: &[(&String, &&Segment)],
     ) -> Result<(), IconikError> {
-        for some in missing.chunks(BULK) {
+        for some in missing.chunks(MAX_BULK) {
             let objects: Vec<Value> = some.iter().map(|(name, it)| object(version, track, name, it)).collect();
             let path = format!("/API/assets/v1/assets/{asset}/segments/bulk/");
             match self.post(&path, &json!({ "objects": objects })).await {
                 Ok(_) => {}
                 // it may have written them: the next look tells
-                Err(IconikError::Answer { status, .. }) if status >= 500 => {}
+                Err(IconikError::Response { status, .. }) if status >= 500 => {}
                 Err(IconikError::Unreachable(_)) => {}
                 Err(error) => return Err(error),
             }
@@ -138,7 +138,7 @@ impl Iconik {
                 .await
                 .map(drop)
                 .or_else(|error| match error {
-                    IconikError::Answer { .. } | IconikError::NotFound => Ok(()), // it only makes the list faster
+                    IconikError::Response { .. } | IconikError::NotFound => Ok(()), // it only makes the list faster
                     error => Err(error),
                 })?;
         }

@@ -18,7 +18,7 @@ impl Iconik {
         let path = format!("/API/assets/v1/assets/{asset}/versions/{version}/transcriptions/subtitles/");
         let body =
             json!({ "content": webvtt, "format": "WEBVTT", "language": language, "delete_old_transcriptions": true });
-        self.ask(&path, &body).await.map(drop)
+        self.post_query(&path, &body).await.map(drop)
     }
 
     /// Adds a subtitle track (WebVTT) to a version.

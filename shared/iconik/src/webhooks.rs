@@ -7,7 +7,7 @@ use crate::{Iconik, IconikError};
 
 /// A webhook as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct DesiredWebhook {
     pub name: String,
     pub url: String,
     pub event_type: &'static str,
@@ -19,7 +19,7 @@ pub struct Wanted {
 
 /// A webhook as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct There {
+pub struct ExistingWebhook {
     pub id: String,
     pub name: String,
     /// `ENABLED`, `DISABLED`, `FAILING`
@@ -27,29 +27,29 @@ pub struct There {
     pub first_failed_at: Option<String>,
     pub last_error: Option<String>,
     /// What it is at Iconik.
-    whole: Value,
+    raw: Value,
 }
 
 /// Webhooks as they are, beside those that should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct WebhookComparison {
     /// One for each that is wanted, and whether it differs from it in more than its status.
-    pub wanted: Vec<Option<(There, bool)>>,
+    pub matched: Vec<Option<(ExistingWebhook, bool)>>,
     /// Ours, and wanted no more.
-    pub surplus: Vec<There>,
+    pub surplus: Vec<ExistingWebhook>,
 }
 
 /// What our webhooks say of themselves: nobody else's do.
-const MARK: &str = "managed by the Notifications API; do not edit";
+const DESCRIPTION: &str = "managed by the Notifications API; do not edit";
 /// Where our webhooks point to.
 pub const PATH: &str = "/iconik/webhook";
 
 /// The webhooks that an application needs (section 3.3.6). A single one tells of what was put into collections; several
 /// tell of closed files and proxies as well, and of each watched collection alone.
-pub fn wanted(settings: &Settings, endpoint: &str) -> Vec<Wanted> {
+pub fn desired_webhooks(settings: &Settings, endpoint: &str) -> Vec<DesiredWebhook> {
     let url = format!("{}{PATH}", endpoint.trim_end_matches('/'));
     let base = settings.webhook_name.clone();
-    let contents = |name: String, object: Option<String>| Wanted {
+    let contents = |name: String, object: Option<String>| DesiredWebhook {
         name,
         url: url.clone(),
         event_type: "collections",
@@ -60,7 +60,7 @@ pub fn wanted(settings: &Settings, endpoint: &str) -> Vec<Wanted> {
     if settings.single_webhook {
         return vec![contents(base, None)];
     }
-    let mut all: Vec<Wanted> = if settings.iconik_collections.is_empty() {
+    let mut all: Vec<DesiredWebhook> = if settings.iconik_collections.is_empty() {
         vec![contents(base.clone(), None)]
     } else {
         let each = settings.iconik_collections.iter();
@@ -68,24 +68,24 @@ pub fn wanted(settings: &Settings, endpoint: &str) -> Vec<Wanted> {
     };
     for realm in ["files", "proxies"] {
         let name = format!("{base} ({realm})");
-        all.push(Wanted { name, url: url.clone(), event_type: "assets", realm, operation: None, object: None });
+        all.push(DesiredWebhook { name, url: url.clone(), event_type: "assets", realm, operation: None, object: None });
     }
     all
 }
 
-impl Wanted {
+impl DesiredWebhook {
     fn body(&self, secret: &str) -> Value {
         json!({
-            "name": self.name, "description": MARK, "url": self.url,
+            "name": self.name, "description": DESCRIPTION, "url": self.url,
             "event_type": self.event_type, "realm": self.realm, "operation": self.operation, "object_id": self.object,
             "headers": { "x-webhook-secret": secret }, "status": "ENABLED",
         })
     }
 
     /// Whether it tells of the same, whatever the case of its words (section 3.3.3).
-    fn is_about(&self, it: &There) -> bool {
+    fn has_same_events(&self, it: &ExistingWebhook) -> bool {
         let same = |name: &str, want: Option<&str>| {
-            it.whole[name].as_str().unwrap_or_default().eq_ignore_ascii_case(want.unwrap_or_default())
+            it.raw[name].as_str().unwrap_or_default().eq_ignore_ascii_case(want.unwrap_or_default())
         };
         same("event_type", Some(self.event_type))
             && same("realm", Some(self.realm))
@@ -93,12 +93,12 @@ impl Wanted {
             && same("object_id", self.object.as_deref())
     }
 
-    fn is_named(&self, it: &There) -> bool {
+    fn has_same_name(&self, it: &ExistingWebhook) -> bool {
         it.name == self.name && it.url() == self.url
     }
 }
 
-impl There {
+impl ExistingWebhook {
     fn read(it: &Value) -> Option<Self> {
         let text = |name: &str| it[name].as_str().map(str::to_owned);
         Some(Self {
@@ -107,23 +107,23 @@ impl There {
             status: text("status").filter(|it| it != "DELETED")?,
             first_failed_at: text("first_failed_at"),
             last_error: text("last_error").map(|it| it.chars().take(200).collect()),
-            whole: it.clone(),
+            raw: it.clone(),
         })
     }
 
     pub fn url(&self) -> &str {
-        self.whole["url"].as_str().unwrap_or_default()
+        self.raw["url"].as_str().unwrap_or_default()
     }
 
     /// The secret that it carries.
     pub fn secret(&self) -> Option<&str> {
-        let headers = self.whole["headers"].as_object()?;
+        let headers = self.raw["headers"].as_object()?;
         headers.iter().find(|it| it.0.eq_ignore_ascii_case("x-webhook-secret"))?.1.as_str()
     }
 
     /// Whether it is one that we made: one that we remember, or one that says so, points here and knows our secret.
     fn is_ours(&self, known: &[String], url: Option<&str>, secret: &str) -> bool {
-        let marked = self.whole["description"] == MARK && Some(self.url()) == url && self.secret() == Some(secret);
+        let marked = self.raw["description"] == DESCRIPTION && Some(self.url()) == url && self.secret() == Some(secret);
         known.contains(&self.id) || marked
     }
 }
@@ -131,13 +131,21 @@ impl There {
 /// Finds for each wanted webhook the one that is it: the same by name and address (section 3.3.6), otherwise one of ours
 /// that tells of the same and was called otherwise or pointed elsewhere. What is left of ours is wanted no more. One that
 /// is somebody else's is never among them.
-pub fn sorted(all: Vec<There>, wanted: &[Wanted], known: &[String], secret: &str) -> Found {
+pub fn compare(
+    all: Vec<ExistingWebhook>,
+    wanted: &[DesiredWebhook],
+    known: &[String],
+    secret: &str,
+) -> WebhookComparison {
     let url = wanted.first().map(|it| it.url.as_str());
-    let (mut ours, mut others): (Vec<There>, Vec<There>) =
+    let (mut ours, mut others): (Vec<ExistingWebhook>, Vec<ExistingWebhook>) =
         all.into_iter().partition(|it| it.is_ours(known, url, secret));
-    let mut found: Vec<Option<There>> = wanted.iter().map(|_| None).collect();
-    let rules: [fn(&Wanted, &There) -> bool; 3] =
-        [|want, it| want.is_named(it) && want.is_about(it), Wanted::is_named, Wanted::is_about];
+    let mut found: Vec<Option<ExistingWebhook>> = wanted.iter().map(|_| None).collect();
+    let rules: [fn(&DesiredWebhook, &ExistingWebhook) -> bool; 3] = [
+        |want, it| want.has_same_name(it) && want.has_same_events(it),
+        DesiredWebhook::has_same_name,
+        DesiredWebhook::has_same_events,
+    ];
     for rule in rules {
         for (place, want) in found.iter_mut().zip(wanted).filter(|it| it.0.is_none()) {
             *place = ours.iter().position(|it| rule(want, it)).map(|it| ours.remove(it));
@@ -145,26 +153,31 @@ pub fn sorted(all: Vec<There>, wanted: &[Wanted], known: &[String], secret: &str
     }
     for (place, want) in found.iter_mut().zip(wanted).filter(|it| it.0.is_none()) {
         // made before its id was remembered, with another secret
-        *place = others.iter().position(|it| want.is_named(it)).map(|it| others.remove(it));
+        *place = others.iter().position(|it| want.has_same_name(it)).map(|it| others.remove(it));
     }
-    let differs = |(it, want): (There, &Wanted)| {
-        let same = want.is_named(&it) && want.is_about(&it) && it.secret() == Some(secret);
+    let differs = |(it, want): (ExistingWebhook, &DesiredWebhook)| {
+        let same = want.has_same_name(&it) && want.has_same_events(&it) && it.secret() == Some(secret);
         (it, !same)
     };
     let wanted = found.into_iter().zip(wanted).map(|(it, want)| it.map(|it| differs((it, want)))).collect();
-    Found { wanted, surplus: ours }
+    WebhookComparison { matched: wanted, surplus: ours }
 }
 
 impl Iconik {
     /// The webhooks that are there, everybody's.
-    pub async fn webhooks(&self) -> Result<Vec<There>, IconikError> {
+    pub async fn webhooks(&self) -> Result<Vec<ExistingWebhook>, IconikError> {
         let list = self.get("/API/notifications/v1/webhooks/?per_page=500").await?;
-        Ok(list["objects"].as_array().into_iter().flatten().filter_map(There::read).collect())
+        Ok(list["objects"].as_array().into_iter().flatten().filter_map(ExistingWebhook::read).collect())
     }
 
     /// Makes a webhook, or replaces one that is not as it should be; answers its id. `headers` go along each time: a PUT
     /// replaces all.
-    pub async fn put_webhook(&self, want: &Wanted, there: Option<&There>, secret: &str) -> Result<String, IconikError> {
+    pub async fn put_webhook(
+        &self,
+        want: &DesiredWebhook,
+        there: Option<&ExistingWebhook>,
+        secret: &str,
+    ) -> Result<String, IconikError> {
         match there {
             None => {
                 let made = self.post("/API/notifications/v1/webhooks/", &want.body(secret)).await?;
@@ -200,7 +213,7 @@ mod tests {
                 iconik_collections,
                 ..Settings::default()
             };
-            wanted(&settings, "https://a.example/").into_iter().map(|it| it.name).collect()
+            desired_webhooks(&settings, "https://a.example/").into_iter().map(|it| it.name).collect()
         };
         assert_eq!(names(true, &["c1", "c2"]), ["N"]);
         assert_eq!(names(false, &[]), ["N", "N (files)", "N (proxies)"]);
@@ -208,19 +221,19 @@ mod tests {
     }
 
     /// A webhook at Iconik, as this one would be made.
-    fn there(id: &str, want: &Wanted, secret: &str, change: impl FnOnce(&mut Value)) -> There {
+    fn there(id: &str, want: &DesiredWebhook, secret: &str, change: impl FnOnce(&mut Value)) -> ExistingWebhook {
         let mut it = want.body(secret);
         it["id"] = id.into();
         change(&mut it);
-        There::read(&it).unwrap()
+        ExistingWebhook::read(&it).unwrap()
     }
 
     #[test]
     fn a_webhook_is_known_whatever_the_case_of_its_words() {
-        let want = wanted(&Settings::default(), "https://a.example");
+        let want = desired_webhooks(&Settings::default(), "https://a.example");
         let differs = |secret: &str, change: fn(&mut Value)| {
-            let found = sorted(vec![there("1", &want[0], "s", change)], &want, &[], secret);
-            found.wanted[0].as_ref().map(|it| it.1)
+            let found = compare(vec![there("1", &want[0], "s", change)], &want, &[], secret);
+            found.matched[0].as_ref().map(|it| it.1)
         };
         let shouted = |it: &mut Value| {
             it["realm"] = "CONTENTS".into();
@@ -237,25 +250,25 @@ mod tests {
             single_webhook: single,
             ..Settings::default()
         };
-        let before = wanted(&named("Old", false), "https://a.example");
-        let mut all: Vec<There> =
+        let before = desired_webhooks(&named("Old", false), "https://a.example");
+        let mut all: Vec<ExistingWebhook> =
             ["1", "2", "3"].iter().zip(&before).map(|(id, it)| there(id, it, "s", |_| {})).collect();
         // a colleague's to the same address, another deployment's with the same secret, another application's
         all.push(there("by hand", &before[0], "s", |it| it["description"] = Value::Null));
         all.push(there("staging", &before[0], "s", |it| it["url"] = "https://b.example/iconik/webhook".into()));
         all.push(there("other", &before[0], "another", |_| {}));
-        let after = wanted(&named("New", true), "https://a.example");
-        let found = sorted(all.clone(), &after, &[], "s");
-        let kept = found.wanted[0].as_ref().map(|it| (it.0.id.as_str(), it.1));
+        let after = desired_webhooks(&named("New", true), "https://a.example");
+        let found = compare(all.clone(), &after, &[], "s");
+        let kept = found.matched[0].as_ref().map(|it| (it.0.id.as_str(), it.1));
         assert_eq!(kept, Some(("1", true)), "the one that tells of the same gets the new name");
-        let surplus = |it: &Found| it.surplus.iter().map(|it| it.id.clone()).collect::<Vec<_>>();
+        let surplus = |it: &WebhookComparison| it.surplus.iter().map(|it| it.id.clone()).collect::<Vec<_>>();
         assert_eq!(surplus(&found), ["2", "3"]);
         // another endpoint, and another secret: by what is remembered
         let known = ["1", "2", "3"].map(str::to_owned);
-        let moved = wanted(&named("Old", false), "https://c.example");
-        let found = sorted(all.clone(), &moved, &known, "t");
-        let kept: Vec<_> = found.wanted.iter().flatten().map(|it| (it.0.id.as_str(), it.1)).collect();
+        let moved = desired_webhooks(&named("Old", false), "https://c.example");
+        let found = compare(all.clone(), &moved, &known, "t");
+        let kept: Vec<_> = found.matched.iter().flatten().map(|it| (it.0.id.as_str(), it.1)).collect();
         assert_eq!((kept, surplus(&found)), (vec![("1", true), ("2", true), ("3", true)], Vec::new()));
-        assert_eq!(surplus(&sorted(all, &[], &known, "s")), ["1", "2", "3"], "nothing is wanted any more");
+        assert_eq!(surplus(&compare(all, &[], &known, "s")), ["1", "2", "3"], "nothing is wanted any more");
     }
 }

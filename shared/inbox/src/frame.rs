@@ -1,19 +1,19 @@
 //! What a socket is told, in each of the protocols.
 
-use domain::inbox::{Counts, Marks, Ranges, is_change};
+use domain::inbox::{InboxCounts, ReadState, SequenceRanges, is_change_type};
 use domain::notification::{Notification, Stream};
 use domain::socket::Protocol;
 use domain::{AppId, rfc3339};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::shown::{SEED_SOCKET_TIME, path};
-use crate::{CountsOut, NotificationOut, SeedOut, hub};
+use crate::dto::{LEGACY_SOCKET_TIME, resource_path};
+use crate::{CountsOut, NotificationOut, SeedOut, hub_protocol};
 
 /// A message is billed by 32 KB, and a client's frames are at most that long (AWS, 1.4); a little is left for the frame.
-const MOST: usize = 30_000;
+const MAX_MESSAGE: usize = 30_000;
 /// A notification beyond this is told by reference.
-const MOST_ONE: usize = 24_000;
+const MAX_NOTIFICATION: usize = 24_000;
 
 /// One thing to tell.
 #[derive(Debug, Clone, Serialize)]
@@ -32,7 +32,14 @@ pub enum Frame {
     /// What follows a cursor is not all kept. Everything behind `from` is; what came before is read at `href`.
     Gap { stream: String, from: Option<String>, href: String },
     /// What was done with the inbox, on whatever device: these sets replace the ones before, if `revision` is higher.
-    Marks { revision: u64, seen: Ranges, read: Ranges, archived: Ranges, deleted: Ranges, counts: CountsOut },
+    Marks {
+        revision: u64,
+        seen: SequenceRanges,
+        read: SequenceRanges,
+        archived: SequenceRanges,
+        deleted: SequenceRanges,
+        counts: CountsOut,
+    },
     /// Marks that are too many to be told: read the list and the counts.
     MarksChanged { revision: u64, counts: CountsOut, href: String },
     /// A word of the application's to this connection alone, which is in no stream.
@@ -58,19 +65,19 @@ impl Frame {
         app: AppId,
         stream: &Stream,
         all: &[Notification],
-        marks: &Marks,
+        marks: &ReadState,
         now: time::OffsetDateTime,
     ) -> Self {
-        let items = all.iter().map(|it| NotificationOut::told(app, it, marks, now)).collect();
+        let items = all.iter().map(|it| NotificationOut::as_of(app, it, marks, now)).collect();
         Self::Notifications { stream: stream.to_string(), items }
     }
 
-    pub fn marks(user: &str, marks: &Marks, counts: Counts) -> Self {
-        let Marks { revision, seen, read, archived, deleted, .. } = marks.clone();
+    pub fn read_state(user: &str, marks: &ReadState, counts: InboxCounts) -> Self {
+        let ReadState { revision, seen, read, archived, deleted, .. } = marks.clone();
         let ranges = seen.len() + read.len() + archived.len() + deleted.len();
         let counts = counts.into();
         if ranges > 500 {
-            return Self::MarksChanged { revision, counts, href: path(&Stream::User(user.to_owned()), None) };
+            return Self::MarksChanged { revision, counts, href: resource_path(&Stream::User(user.to_owned()), None) };
         }
         Self::Marks { revision, seen, read, archived, deleted, counts }
     }
@@ -87,52 +94,55 @@ impl Frame {
                 let stream: Stream = stream.parse().unwrap_or(Stream::App);
                 let whole = |it: &NotificationOut| {
                     let value = json!(it);
-                    if value.to_string().len() > MOST_ONE { json!(it.reference(&stream)) } else { value }
+                    if value.to_string().len() > MAX_NOTIFICATION { json!(it.reference(&stream)) } else { value }
                 };
                 let values: Vec<Value> = items.iter().map(whole).collect();
-                let parts = domain::parts(&values, MOST, usize::MAX, length);
-                parts.into_iter().map(|it| notifications(protocol, &stream, it.to_vec())).collect()
+                let parts = domain::parts(&values, MAX_MESSAGE, usize::MAX, entry_length);
+                parts.into_iter().map(|it| encode_notifications(protocol, &stream, it.to_vec())).collect()
             }
             Self::Message { target, arguments } if protocol == Protocol::SignalR => {
-                vec![hub::call(target, arguments)]
+                vec![hub_protocol::call(target, arguments)]
             }
             other if protocol == Protocol::SignalR => {
                 let mut value = json!(other);
                 let target = value.as_object_mut().and_then(|it| it.remove("type"));
-                vec![hub::invocation(&capital(target.as_ref().and_then(Value::as_str).unwrap_or_default()), &value)]
+                vec![hub_protocol::invocation(
+                    &capitalized(target.as_ref().and_then(Value::as_str).unwrap_or_default()),
+                    &value,
+                )]
             }
             other => vec![json!(other).to_string()],
         }
     }
 }
 
-fn notifications(protocol: Protocol, stream: &Stream, items: Vec<Value>) -> String {
+fn encode_notifications(protocol: Protocol, stream: &Stream, items: Vec<Value>) -> String {
     if protocol == Protocol::SignalR {
-        hub::invocation("Notifications", &Value::Array(items))
+        hub_protocol::invocation("Notifications", &Value::Array(items))
     } else {
         json!({ "type": "notifications", "stream": stream.to_string(), "items": items }).to_string()
     }
 }
 
-fn capital(word: &str) -> String {
+fn capitalized(word: &str) -> String {
     let mut letters = word.chars();
     letters.next().map(|it| it.to_ascii_uppercase().to_string() + letters.as_str()).unwrap_or_default()
 }
 
 /// What the seed's clients are told, and nothing else: JSON arrays of notifications in its shape.
-pub fn seed(all: &[Notification], marks: &Marks, now: time::OffsetDateTime) -> Vec<String> {
+pub fn encode_legacy(all: &[Notification], marks: &ReadState, now: time::OffsetDateTime) -> Vec<String> {
     // its clients know no changes
-    let all = all.iter().filter(|it| !is_change(&it.kind) && !it.has_expired(now));
-    let shown: Vec<Value> = all.map(|it| json!(SeedOut::new(it, marks, SEED_SOCKET_TIME))).collect();
+    let all = all.iter().filter(|it| !is_change_type(&it.kind) && !it.has_expired(now));
+    let shown: Vec<Value> = all.map(|it| json!(SeedOut::new(it, marks, LEGACY_SOCKET_TIME))).collect();
     if shown.is_empty() {
         return vec!["[]".to_owned()]; // the seed's clients wait for a first message
     }
-    let parts = domain::parts(&shown, 4 * MOST, usize::MAX, length);
+    let parts = domain::parts(&shown, 4 * MAX_MESSAGE, usize::MAX, entry_length);
     parts.into_iter().map(|it| Value::Array(it.to_vec()).to_string()).collect()
 }
 
 /// An entry of a list, with its comma.
-fn length(it: &Value) -> usize {
+fn entry_length(it: &Value) -> usize {
     it.to_string().len() + 1
 }
 
@@ -153,7 +163,7 @@ mod tests {
         let app = AppId::random([1; 16]);
         let all: Vec<Notification> = (1..60).map(|it| notification(it, (it as usize * 397) % 20_000)).collect();
         let now = time::OffsetDateTime::UNIX_EPOCH;
-        let frame = Frame::notifications(app, &Stream::User("a b".into()), &all, &Marks::default(), now);
+        let frame = Frame::notifications(app, &Stream::User("a b".into()), &all, &ReadState::default(), now);
         for protocol in [Protocol::Native, Protocol::SignalR] {
             let texts = frame.texts(protocol);
             assert!(texts.len() > 1 && texts.iter().all(|it| it.len() <= 32_768), "{protocol:?}");
@@ -178,12 +188,12 @@ mod tests {
         let at = |ms: i64| domain::from_millis(ms);
         let (app, stream) = (AppId::random([1; 16]), Stream::User("a b".into()));
         let text = |ms: i64| {
-            let frame = Frame::notifications(app, &stream, std::slice::from_ref(&brief), &Marks::default(), at(ms));
+            let frame = Frame::notifications(app, &stream, std::slice::from_ref(&brief), &ReadState::default(), at(ms));
             frame.texts(Protocol::Native).remove(0)
         };
         assert!(text(999).contains("\"title\":\"t\"") && !text(999).contains("deleted"));
         assert!(text(1_000).contains("\"deleted\":true") && !text(1_000).contains("title"));
-        assert_eq!(seed(&[brief], &Marks::default(), at(1_000)), ["[]"]);
+        assert_eq!(encode_legacy(&[brief], &ReadState::default(), at(1_000)), ["[]"]);
     }
 
     #[test]
@@ -200,8 +210,9 @@ mod tests {
     #[test]
     fn the_seed_reads_arrays_and_an_empty_one_first() {
         let now = time::OffsetDateTime::UNIX_EPOCH;
-        assert_eq!(seed(&[], &Marks::default(), now), ["[]"]);
-        let it: Value = serde_json::from_str(&seed(&[notification(1, 2)], &Marks::default(), now)[0]).unwrap();
+        assert_eq!(encode_legacy(&[], &ReadState::default(), now), ["[]"]);
+        let it: Value =
+            serde_json::from_str(&encode_legacy(&[notification(1, 2)], &ReadState::default(), now)[0]).unwrap();
         assert_eq!((&it[0]["created_at"], &it[0]["is_read"]), (&json!("1970-01-01 00:00:00"), &json!(false)));
     }
 }

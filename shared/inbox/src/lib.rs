@@ -1,15 +1,15 @@
 //! Inboxes, the same on every transport: cursors, what a notification looks like, catching up, marking, and frames.
 
+pub mod connection_sender;
 pub mod cursor;
+pub mod dto;
 pub mod escalation;
 pub mod expiry;
 pub mod frame;
-pub mod hub;
-pub mod marking;
-pub mod reading;
-pub mod sending;
-pub mod shown;
+pub mod hub_protocol;
+pub mod read_state;
+pub mod stream_reader;
 
-pub use cursor::{Cursor, WrongCursor};
+pub use cursor::{Cursor, CursorError};
+pub use dto::{CountsOut, NotificationOut, SeedOut};
 pub use frame::Frame;
-pub use shown::{CountsOut, NotificationOut, SeedOut};

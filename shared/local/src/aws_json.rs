@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::StackError;
 
 /// Asks; an answer that is no success is an error with its text.
-pub(crate) async fn ask(http: &reqwest::Client, url: &str, target: &str, body: &Value) -> Result<Value, StackError> {
+pub(crate) async fn call(http: &reqwest::Client, url: &str, target: &str, body: &Value) -> Result<Value, StackError> {
     let failed = |it: reqwest::Error| StackError::emulator(&format!("{target} failed"), it);
     let request = http.post(url).header("x-amz-target", target).header("content-type", "application/x-amz-json-1.0");
     let request = request.header(
@@ -13,15 +13,15 @@ pub(crate) async fn ask(http: &reqwest::Client, url: &str, target: &str, body: &
         "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
     );
     let request = request.header("x-amz-date", "20260101T000000Z").body(body.to_string());
-    let answer = request.send().await.map_err(failed)?;
-    let good = answer.status().is_success();
-    let body: Value = answer.json().await.map_err(failed)?;
-    if good { Ok(body) } else { Err(StackError::emulator(&format!("{target} was refused"), body.to_string())) }
+    let response = request.send().await.map_err(failed)?;
+    let succeeded = response.status().is_success();
+    let body: Value = response.json().await.map_err(failed)?;
+    if succeeded { Ok(body) } else { Err(StackError::emulator(&format!("{target} was refused"), body.to_string())) }
 }
 
 /// The client for emulators in this process.
 #[expect(clippy::disallowed_methods, reason = "talks to 127.0.0.1 alone")]
-pub(crate) fn client() -> Result<reqwest::Client, StackError> {
+pub(crate) fn http_client() -> Result<reqwest::Client, StackError> {
     drop(rustls::crypto::ring::default_provider().install_default()); // a second stack finds it installed
     reqwest::Client::builder()
         .no_proxy()

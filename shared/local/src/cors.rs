@@ -9,52 +9,57 @@ use http::{Method, Response, StatusCode};
 use crate::template::CorsRule;
 
 /// A question of a browser, or a request of a page.
-pub(crate) struct Asked {
+pub(crate) struct CorsRequest {
     bucket: String,
     origin: String,
     method: String,
     /// The headers that a request is to have, of which a preflight asks.
     headers: Vec<String>,
     /// As they were asked for.
-    listed: Option<HeaderValue>,
+    requested_headers: Option<HeaderValue>,
     pub(crate) is_preflight: bool,
 }
 
-impl Asked {
+impl CorsRequest {
     /// What a request asks, if it comes from a page: `/bucket/key` is its path.
-    pub(crate) fn of<B>(request: &http::Request<B>) -> Option<Self> {
+    pub(crate) fn from_request<B>(request: &http::Request<B>) -> Option<Self> {
         let text = |name: HeaderName| request.headers().get(name).and_then(|it| it.to_str().ok());
         let origin = text(header::ORIGIN)?.to_owned();
-        let wanted = text(header::ACCESS_CONTROL_REQUEST_METHOD).filter(|_| request.method() == Method::OPTIONS);
-        let listed = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS).filter(|_| wanted.is_some());
-        let headers = listed.and_then(|it| it.to_str().ok()).unwrap_or_default().split(',');
+        let requested_method =
+            text(header::ACCESS_CONTROL_REQUEST_METHOD).filter(|_| request.method() == Method::OPTIONS);
+        let requested_headers =
+            request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS).filter(|_| requested_method.is_some());
+        let headers = requested_headers.and_then(|it| it.to_str().ok()).unwrap_or_default().split(',');
         Some(Self {
             bucket: request.uri().path().trim_start_matches('/').split('/').next().unwrap_or_default().to_owned(),
             origin,
-            method: wanted.unwrap_or(request.method().as_str()).to_owned(),
+            method: requested_method.unwrap_or(request.method().as_str()).to_owned(),
             headers: headers.map(|it| it.trim().to_lowercase()).filter(|it| !it.is_empty()).collect(),
-            listed: listed.cloned(),
-            is_preflight: wanted.is_some(),
+            requested_headers: requested_headers.cloned(),
+            is_preflight: requested_method.is_some(),
         })
     }
 
     /// The headers that let the page read the answer: those of the first rule that fits; none if none does.
-    pub(crate) fn allowed(&self, rules: &BTreeMap<String, Vec<CorsRule>>) -> Option<HeaderMap> {
-        let fits = |rule: &&CorsRule| {
-            rule.origins.iter().any(|it| like(it, &self.origin))
+    pub(crate) fn response_headers(&self, rules: &BTreeMap<String, Vec<CorsRule>>) -> Option<HeaderMap> {
+        let matches_request = |rule: &&CorsRule| {
+            rule.origins.iter().any(|it| matches_wildcard(it, &self.origin))
                 && rule.methods.contains(&self.method)
-                && self.headers.iter().all(|name| rule.headers.iter().any(|it| like(&it.to_lowercase(), name)))
+                && self
+                    .headers
+                    .iter()
+                    .all(|name| rule.headers.iter().any(|it| matches_wildcard(&it.to_lowercase(), name)))
         };
-        let rule = rules.get(&self.bucket)?.iter().find(fits)?;
-        let any = rule.origins.iter().any(|it| it == "*");
+        let rule = rules.get(&self.bucket)?.iter().find(matches_request)?;
+        let any_origin = rule.origins.iter().any(|it| it == "*");
         let mut headers = HeaderMap::new();
         let mut put = |name: HeaderName, text: &str| {
             if let Ok(value) = HeaderValue::from_str(text) {
                 headers.insert(name, value);
             }
         };
-        put(header::ACCESS_CONTROL_ALLOW_ORIGIN, if any { "*" } else { &self.origin });
-        if !any {
+        put(header::ACCESS_CONTROL_ALLOW_ORIGIN, if any_origin { "*" } else { &self.origin });
+        if !any_origin {
             put(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true");
         }
         put(header::ACCESS_CONTROL_ALLOW_METHODS, &rule.methods.join(", "));
@@ -65,8 +70,8 @@ impl Asked {
             put(header::ACCESS_CONTROL_MAX_AGE, &seconds.to_string());
         }
         put(header::VARY, "Origin, Access-Control-Request-Headers, Access-Control-Request-Method");
-        if let Some(listed) = self.listed.clone() {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, listed);
+        if let Some(requested_headers) = self.requested_headers.clone() {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, requested_headers);
         }
         Some(headers)
     }
@@ -86,7 +91,7 @@ pub(crate) fn preflight<B: From<String>>(allowed: Option<HeaderMap>) -> Response
 }
 
 /// Whether a text fits one in which a `*` stands for anything.
-fn like(pattern: &str, text: &str) -> bool {
+fn matches_wildcard(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
         Some((front, end)) => text.len() >= front.len() + end.len() && text.starts_with(front) && text.ends_with(end),
@@ -117,11 +122,11 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let asked = Asked::of(&request.body(()).unwrap());
-        let allowed = asked.and_then(|it| it.allowed(&rules()));
-        let found = allowed.as_ref().map(|it| {
-            let origin = it[header::ACCESS_CONTROL_ALLOW_ORIGIN].to_str().unwrap();
-            (origin, it.contains_key(header::ACCESS_CONTROL_ALLOW_CREDENTIALS))
+        let cors_request = CorsRequest::from_request(&request.body(()).unwrap());
+        let allowed = cors_request.and_then(|it| it.response_headers(&rules()));
+        let found = allowed.as_ref().map(|headers| {
+            let origin = headers[header::ACCESS_CONTROL_ALLOW_ORIGIN].to_str().unwrap();
+            (origin, headers.contains_key(header::ACCESS_CONTROL_ALLOW_CREDENTIALS))
         });
         assert_eq!(found, want, "{method} {path} {headers:?}");
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::iconik::{APP_ID, DOMAIN, VIEW};
+use crate::iconik::{APP_ID, DOMAIN_ID, METADATA_VIEW_ID};
 use crate::stack::write_private;
 use crate::{Stack, StackError, aws_json};
 
@@ -50,7 +50,7 @@ pub struct DemoBucket {
 /// The keys of an application, as they are given out once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Keys {
+pub struct ApplicationKeys {
     pub application_id: String,
     pub api_key: String,
     pub api_secret: String,
@@ -61,45 +61,47 @@ pub struct Keys {
 pub const BUCKETS: [(&str, &str); 2] = [("datacore-demo", "datacore"), ("objectmatrix-demo", "objectmatrix")];
 
 /// Where a stack's addresses and the demo application's keys are kept, in its data.
-pub fn file(data: &Path) -> PathBuf {
+pub fn stack_file(data: &Path) -> PathBuf {
     data.join("stack.json")
 }
 
 /// Writes a `stack.json`, for its owner alone.
-pub fn write(data: &Path, demo: &Demo) -> Result<(), StackError> {
-    let path = file(data);
+pub fn write_stack_file(data: &Path, demo: &Demo) -> Result<(), StackError> {
+    let path = stack_file(data);
     let json = serde_json::to_vec_pretty(demo).unwrap_or_default();
     write_private(&path, &json).map_err(|it| StackError::Unwritable { path, source: it.into() })
 }
 
 /// Reads a `stack.json`.
-pub fn read(data: &Path) -> Result<Demo, StackError> {
-    let path = file(data);
+pub fn read_stack_file(data: &Path) -> Result<Demo, StackError> {
+    let path = stack_file(data);
     let text = std::fs::read(&path).map_err(|source| StackError::Unreadable { path: path.clone(), source })?;
     serde_json::from_slice(&text).map_err(|it| StackError::Corrupt { path, source: it.into() })
 }
 
 /// Makes the demo application if it is not there, and writes `stack.json`.
 pub async fn set_up(stack: &Stack) -> Result<Demo, StackError> {
-    let http = Http { client: aws_json::client()?, url: &stack.url, data: stack.data() };
-    let before = read(stack.data()).ok();
-    let keys = match &before {
-        Some(it) => Keys {
-            application_id: it.application_id.clone(),
-            api_key: it.api_key.clone(),
-            api_secret: it.api_secret.clone(),
-            jwt_private_key: it.jwt_private_key.clone(),
+    let api = ApiClient { client: aws_json::http_client()?, url: &stack.url, data: stack.data() };
+    let previous = read_stack_file(stack.data()).ok();
+    let keys = match &previous {
+        Some(demo) => ApplicationKeys {
+            application_id: demo.application_id.clone(),
+            api_key: demo.api_key.clone(),
+            api_secret: demo.api_secret.clone(),
+            jwt_private_key: demo.jwt_private_key.clone(),
         },
-        None => made(stack, json!({ "name": "demo", "facialRecognition": true, "openInbox": true })).await?,
+        None => {
+            post_application(stack, json!({ "name": "demo", "facialRecognition": true, "openInbox": true })).await?
+        }
     };
     let mut buckets = Vec::new();
     for (name, system) in BUCKETS {
-        buckets.push(bucket(stack, &http, &keys, name, system, before.as_ref()).await?);
+        buckets.push(set_up_bucket(stack, &api, &keys, name, system, previous.as_ref()).await?);
     }
-    let iconik = iconik(stack, &http, &keys, before.as_ref()).await?;
-    let ask =
+    let iconik = set_up_iconik(stack, &api, &keys, previous.as_ref()).await?;
+    let body =
         json!({ "applicationId": format!("urn:uuid:{}", keys.application_id), "jwtPrivateKey": keys.jwt_private_key });
-    let token = http.send("POST", "/api/v1/Authorization/GenerateJwtToken", None, &ask).await?;
+    let token = api.send("POST", "/api/v1/Authorization/GenerateJwtToken", None, &body).await?;
     let demo = Demo {
         url: stack.url.clone(),
         websocket_url: stack.url.replacen("http", "ws", 1),
@@ -110,54 +112,54 @@ pub async fn set_up(stack: &Stack) -> Result<Demo, StackError> {
         api_key: keys.api_key,
         api_secret: keys.api_secret,
         jwt_private_key: keys.jwt_private_key,
-        token: text(&token, "accessToken"),
+        token: string_member(&token, "accessToken"),
         operator_key: stack.operator_key.clone(),
         buckets,
         iconik,
     };
-    write(stack.data(), &demo)?;
+    write_stack_file(stack.data(), &demo)?;
     Ok(demo)
 }
 
-async fn bucket(
+async fn set_up_bucket(
     stack: &Stack,
-    http: &Http<'_>,
-    keys: &Keys,
+    api: &ApiClient<'_>,
+    keys: &ApplicationKeys,
     name: &str,
     system: &str,
-    before: Option<&Demo>,
+    previous: Option<&Demo>,
 ) -> Result<DemoBucket, StackError> {
     let folder = stack.bucket_folder(name);
     std::fs::create_dir_all(&folder)
         .map_err(|it| StackError::Unwritable { path: folder.clone(), source: it.into() })?;
     let credentials = json!({ "accessKey": "test", "secretKey": "test" });
-    let known = before.and_then(|demo| Some((demo, demo.buckets.iter().find(|it| it.name == name)?)));
-    let Some((demo, known)) = known else {
+    let previous = previous.and_then(|demo| Some((demo, demo.buckets.iter().find(|it| it.name == name)?)));
+    let Some((demo, known)) = previous else {
         let body = json!({
             "system": system, "endpoint": stack.s3_url, "bucket": name, "schedule": "rate(1 minute)", "active": true,
             "processor": "FacialRecognition", "credentials": credentials,
         });
-        let id = text(&http.send("POST", "/api/v1/Media/Buckets", Some(keys), &body).await?, "id");
+        let id = string_member(&api.send("POST", "/api/v1/Media/Buckets", Some(keys), &body).await?, "id");
         return Ok(DemoBucket { name: name.to_owned(), id, folder });
     };
     // one that was removed stays so: it is in no list
-    let all = http.get("/api/v1/Media/Buckets", keys).await?;
-    let there = all["items"].as_array().into_iter().flatten().find(|it| it["id"] == known.id.as_str());
-    if let Some(there) = there
+    let list = api.get("/api/v1/Media/Buckets", keys).await?;
+    let stored = list["items"].as_array().into_iter().flatten().find(|it| it["id"] == known.id.as_str());
+    if let Some(there) = stored
         && demo.s3_url != stack.s3_url
         && there["endpoint"] == demo.s3_url.as_str()
     {
-        let mut body = as_put(there.clone());
+        let mut body = as_put_body(there.clone());
         body["endpoint"] = json!(stack.s3_url);
         body["credentials"] = credentials;
-        http.send("PUT", &format!("/api/v1/Media/Buckets/{}", known.id), Some(keys), &body).await?;
+        api.send("PUT", &format!("/api/v1/Media/Buckets/{}", known.id), Some(keys), &body).await?;
     }
     Ok(DemoBucket { name: name.to_owned(), id: known.id.clone(), folder })
 }
 
 /// A bucket as `GET` shows it, as `PUT` takes it: without what the API says of itself.
-pub fn as_put(mut bucket: Value) -> Value {
-    const SHOWN: [&str; 9] = [
+pub fn as_put_body(mut bucket: Value) -> Value {
+    const READ_ONLY: [&str; 9] = [
         "id",
         "hasCredentials",
         "createdAt",
@@ -169,95 +171,110 @@ pub fn as_put(mut bucket: Value) -> Value {
         "lastScan",
     ];
     if let Some(members) = bucket.as_object_mut() {
-        members.retain(|name, _| !SHOWN.contains(&name.as_str()));
+        members.retain(|name, _| !READ_ONLY.contains(&name.as_str()));
     }
     bucket
 }
 
 /// Points the demo application to the stand-in, as a user points one to Iconik.
-async fn iconik(stack: &Stack, http: &Http<'_>, keys: &Keys, before: Option<&Demo>) -> Result<DemoIconik, StackError> {
-    let it = &stack.iconik;
+async fn set_up_iconik(
+    stack: &Stack,
+    api: &ApiClient<'_>,
+    keys: &ApplicationKeys,
+    previous: Option<&Demo>,
+) -> Result<DemoIconik, StackError> {
+    let iconik = &stack.iconik;
     let path = "/api/v1/Media/Settings";
-    match before {
+    match previous {
         None => {
             let body = json!({
-                "system": ["iconik", "datacore", "objectmatrix"], "system_endpoint": stack.url, "iconik_url": it.url(),
-                "iconik_app_id": APP_ID, "iconik_access_token": it.token(), "iconik_domain_id": DOMAIN,
-                "iconik_metadata_view": VIEW, "processor": "FacialRecognition",
+                "system": ["iconik", "datacore", "objectmatrix"], "system_endpoint": stack.url, "iconik_url": iconik.url(),
+                "iconik_app_id": APP_ID, "iconik_access_token": iconik.token(), "iconik_domain_id": DOMAIN_ID,
+                "iconik_metadata_view": METADATA_VIEW_ID, "processor": "FacialRecognition",
             });
-            http.send("PUT", path, Some(keys), &body).await?;
+            api.send("PUT", path, Some(keys), &body).await?;
         }
         Some(demo) => {
-            let there = http.get(path, keys).await?;
-            let mut body = there.clone();
-            if there["system_endpoint"] == demo.url.as_str() {
+            let stored = api.get(path, keys).await?;
+            let mut body = stored.clone();
+            if stored["system_endpoint"] == demo.url.as_str() {
                 body["system_endpoint"] = json!(stack.url);
             }
             // what moves to another address needs its token again; a masked one stays as it is
             let (url, token) = (demo.iconik.url.as_str(), demo.iconik.token.as_str());
-            if there["iconik_url"] == url && (url, token) != (it.url(), it.token()) {
-                body["iconik_url"] = json!(it.url());
-                body["iconik_access_token"] = json!(it.token());
+            if stored["iconik_url"] == url && (url, token) != (iconik.url(), iconik.token()) {
+                body["iconik_url"] = json!(iconik.url());
+                body["iconik_access_token"] = json!(iconik.token());
             }
-            if body != there {
-                http.send("PUT", path, Some(keys), &body).await?;
+            if body != stored {
+                api.send("PUT", path, Some(keys), &body).await?;
             }
         }
     }
     let folder = stack.data().join("iconik");
-    Ok(DemoIconik { url: it.url().to_owned(), app_id: APP_ID.to_owned(), token: it.token().to_owned(), folder })
+    Ok(DemoIconik { url: iconik.url().to_owned(), app_id: APP_ID.to_owned(), token: iconik.token().to_owned(), folder })
 }
 
 /// Makes an application of its own.
-pub async fn application(stack: &Stack, name: &str, faces: bool) -> Result<Keys, StackError> {
-    made(stack, json!({ "name": name, "facialRecognition": faces })).await
+pub async fn create_application(stack: &Stack, name: &str, faces: bool) -> Result<ApplicationKeys, StackError> {
+    post_application(stack, json!({ "name": name, "facialRecognition": faces })).await
 }
 
-async fn made(stack: &Stack, mut ask: Value) -> Result<Keys, StackError> {
-    let client = aws_json::client()?;
-    ask["requestedBy"] = "local stack".into();
+async fn post_application(stack: &Stack, mut body: Value) -> Result<ApplicationKeys, StackError> {
+    let client = aws_json::http_client()?;
+    body["requestedBy"] = "local stack".into();
     let request =
         client.post(format!("{}/api/v1/Applications", stack.url)).header("x-operator-key", &stack.operator_key);
-    let answer = settle("making an application", request.json(&ask).send().await).await?;
-    serde_json::from_value(answer).map_err(|it| StackError::Demo(format!("an application has no keys: {it}")))
+    let response = json_response("making an application", request.json(&body).send().await).await?;
+    serde_json::from_value(response).map_err(|it| StackError::Demo(format!("an application has no keys: {it}")))
 }
 
-struct Http<'a> {
+struct ApiClient<'a> {
     client: reqwest::Client,
     url: &'a str,
     data: &'a Path,
 }
 
-impl Http<'_> {
-    async fn get(&self, path: &str, keys: &Keys) -> Result<Value, StackError> {
+impl ApiClient<'_> {
+    async fn get(&self, path: &str, keys: &ApplicationKeys) -> Result<Value, StackError> {
         let request = self.client.get(format!("{}{path}", self.url));
         let request = request.header("x-api-key", &keys.api_key).header("x-api-secret", &keys.api_secret);
-        self.settle(path, request.send().await).await
+        self.json_response(path, request.send().await).await
     }
 
-    async fn send(&self, method: &str, path: &str, keys: Option<&Keys>, body: &Value) -> Result<Value, StackError> {
+    async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        keys: Option<&ApplicationKeys>,
+        body: &Value,
+    ) -> Result<Value, StackError> {
         let method = method.parse().unwrap_or(reqwest::Method::GET);
         let mut request = self.client.request(method, format!("{}{path}", self.url)).json(body);
         if let Some(keys) = keys {
             request = request.header("x-api-key", &keys.api_key).header("x-api-secret", &keys.api_secret);
         }
-        self.settle(path, request.send().await).await
+        self.json_response(path, request.send().await).await
     }
 
-    async fn settle(&self, what: &str, answer: reqwest::Result<reqwest::Response>) -> Result<Value, StackError> {
-        if answer.as_ref().is_ok_and(|it| it.status() == reqwest::StatusCode::UNAUTHORIZED) {
+    async fn json_response(
+        &self,
+        what: &str,
+        response: reqwest::Result<reqwest::Response>,
+    ) -> Result<Value, StackError> {
+        if response.as_ref().is_ok_and(|it| it.status() == reqwest::StatusCode::UNAUTHORIZED) {
             return Err(StackError::Demo(format!(
                 "the demo's keys were replaced since; put the new ones into {}, or begin with --fresh",
-                file(self.data).display()
+                stack_file(self.data).display()
             )));
         }
-        settle(what, answer).await
+        json_response(what, response).await
     }
 }
 
-async fn settle(what: &str, answer: reqwest::Result<reqwest::Response>) -> Result<Value, StackError> {
+async fn json_response(what: &str, response: reqwest::Result<reqwest::Response>) -> Result<Value, StackError> {
     let failed = |it: reqwest::Error| StackError::Demo(format!("{what} failed: {it}"));
-    let answer = answer.map_err(failed)?;
+    let answer = response.map_err(failed)?;
     let status = answer.status();
     let body = answer.text().await.map_err(failed)?;
     if !status.is_success() {
@@ -266,6 +283,6 @@ async fn settle(what: &str, answer: reqwest::Result<reqwest::Response>) -> Resul
     serde_json::from_str(&body).map_err(|it| StackError::Demo(format!("{what} was answered with no JSON: {it}")))
 }
 
-fn text(it: &Value, name: &str) -> String {
-    it[name].as_str().unwrap_or_default().to_owned()
+fn string_member(object: &Value, name: &str) -> String {
+    object[name].as_str().unwrap_or_default().to_owned()
 }

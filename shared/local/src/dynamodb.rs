@@ -11,14 +11,14 @@ use crate::{StackError, aws_json, pause};
 /// A running DynamoDB.
 pub(crate) struct DynamoDb {
     pub(crate) url: String,
-    server: tokio::task::JoinHandle<()>,
-    sweeper: tokio::task::JoinHandle<()>,
+    server_task: tokio::task::JoinHandle<()>,
+    ttl_task: tokio::task::JoinHandle<()>,
 }
 
 impl Drop for DynamoDb {
     fn drop(&mut self) {
-        self.server.abort();
-        self.sweeper.abort();
+        self.server_task.abort();
+        self.ttl_task.abort();
     }
 }
 
@@ -31,33 +31,33 @@ impl DynamoDb {
         let failed = |it: std::io::Error| StackError::emulator("could not open a port for DynamoDB", it);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
         let url = format!("http://{}", listener.local_addr().map_err(failed)?);
-        let sweeping = db.clone();
-        let server = tokio::spawn(dynoxide::server::serve_on(listener, db));
-        let sweeper = tokio::spawn(async move {
+        let ttl_database = db.clone();
+        let server_task = tokio::spawn(dynoxide::server::serve_on(listener, db));
+        let ttl_task = tokio::spawn(async move {
             loop {
                 pause(Duration::from_secs(60)).await;
-                let db = sweeping.clone();
+                let db = ttl_database.clone();
                 // what cannot be swept now is swept a minute later
                 drop(tokio::task::spawn_blocking(move || db.sweep_ttl().map_err(|it| it.to_string())).await);
             }
         });
-        let running = Self { url, server, sweeper };
+        let running = Self { url, server_task, ttl_task };
         if let Some(table) = table {
-            running.make(table, http).await?;
+            running.create_table(table, http).await?;
             index_stream(file).map_err(|it| corrupt(it.to_string()))?;
         }
         Ok(running)
     }
 
-    async fn make(&self, table: &Table, http: &reqwest::Client) -> Result<(), StackError> {
-        let list = aws_json::ask(http, &self.url, "DynamoDB_20120810.ListTables", &json!({})).await?;
+    async fn create_table(&self, table: &Table, http: &reqwest::Client) -> Result<(), StackError> {
+        let list = aws_json::call(http, &self.url, "DynamoDB_20120810.ListTables", &json!({})).await?;
         if list["TableNames"].as_array().is_some_and(|it| it.iter().any(|it| it == table.name.as_str())) {
             return Ok(());
         }
-        aws_json::ask(http, &self.url, "DynamoDB_20120810.CreateTable", &table.definition).await?;
-        if let Some(attribute) = &table.ttl {
+        aws_json::call(http, &self.url, "DynamoDB_20120810.CreateTable", &table.definition).await?;
+        if let Some(attribute) = &table.ttl_attribute {
             let ttl = json!({ "TableName": table.name, "TimeToLiveSpecification": { "AttributeName": attribute, "Enabled": true } });
-            aws_json::ask(http, &self.url, "DynamoDB_20120810.UpdateTimeToLive", &ttl).await?;
+            aws_json::call(http, &self.url, "DynamoDB_20120810.UpdateTimeToLive", &ttl).await?;
         }
         Ok(())
     }
@@ -73,12 +73,14 @@ fn index_stream(file: &Path) -> rusqlite::Result<()> {
 }
 
 /// What the API writes before the number that the file holds.
-const PREFIX: &str = "10000";
+const SEQUENCE_NUMBER_PREFIX: &str = "10000";
 
 /// Removes stream records that were handled. The last one stays: the next number is counted from it.
 pub(crate) fn trim_stream(file: &Path, handled: &str) -> rusqlite::Result<usize> {
     // a number in another form is left alone: to keep too much costs room, to remove too much loses records
-    let Some(number) = handled.strip_prefix(PREFIX).and_then(|it| it.parse::<i64>().ok()) else { return Ok(0) };
+    let Some(number) = handled.strip_prefix(SEQUENCE_NUMBER_PREFIX).and_then(|it| it.parse::<i64>().ok()) else {
+        return Ok(0);
+    };
     let db = rusqlite::Connection::open(file)?;
     db.busy_timeout(Duration::from_secs(10))?;
     db.execute("DELETE FROM _stream_records WHERE CAST(sequence_number AS INTEGER) < ?1", [number])

@@ -14,11 +14,11 @@ pub enum StackError {
     #[error("the data in {} cannot be read; keep a copy if you need it, then start with --fresh", path.display())]
     Corrupt { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("port {0} is taken; stop what uses it or choose another with --port")]
-    PortTaken(u16),
+    PortInUse(u16),
     #[error("another stack runs on {}; stop it or choose another folder with --data", .0.display())]
-    DataTaken(PathBuf),
+    DataDirInUse(PathBuf),
     #[error("the program {} is not there; build it with `cargo build`", .0.display())]
-    NoProgram(PathBuf),
+    MissingProgram(PathBuf),
     #[error("{what}")]
     Emulator { what: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("{0}")]

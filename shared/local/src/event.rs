@@ -12,11 +12,11 @@ use crate::meter::Meter;
 #[derive(Debug, Clone)]
 pub enum Event {
     /// A process asks for work for the first time.
-    Started { function: String, init: Duration },
+    ProcessStarted { function: String, init: Duration },
     /// A line of a function's log, as the function wrote it.
     Log { function: String, line: Value },
     /// A line that is no JSON, such as a panic.
-    Raw { function: String, line: String },
+    RawLog { function: String, line: String },
     /// An invocation ended; `problem` unless it went well.
     Invoked { function: String, took: Duration, memory_mb: Option<u64>, problem: Option<String> },
     /// The stack itself has something to say.
@@ -25,18 +25,18 @@ pub enum Event {
 
 /// Events to all who listen, and the meter that counts them.
 #[derive(Clone)]
-pub struct Bus {
+pub struct EventBus {
     events: broadcast::Sender<Event>,
     meter: Arc<Mutex<Meter>>,
 }
 
-impl Default for Bus {
+impl Default for EventBus {
     fn default() -> Self {
         Self { events: broadcast::channel(16_384).0, meter: Arc::default() }
     }
 }
 
-impl Bus {
+impl EventBus {
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
     }
@@ -48,13 +48,13 @@ impl Bus {
 
     pub(crate) fn send(&self, event: Event) {
         if let Event::Invoked { function, took, .. } = &event {
-            self.meter.lock().unwrap_or_else(PoisonError::into_inner).invoked(function, *took);
+            self.meter.lock().unwrap_or_else(PoisonError::into_inner).add_invocation(function, *took);
         }
         drop(self.events.send(event)); // nobody has to listen
     }
 
     /// Counts requests that the platform makes for a function: polls and acknowledgements of its queue.
-    pub(crate) fn polled(&self, function: &str, requests: usize) {
+    pub(crate) fn count_sqs_requests(&self, function: &str, requests: usize) {
         self.meter.lock().unwrap_or_else(PoisonError::into_inner).add(function, "sqs_requests", requests as f64);
     }
 
@@ -63,14 +63,14 @@ impl Bus {
     }
 
     /// A line that a function wrote: a metric for the meter, or a log line.
-    pub(crate) fn line(&self, function: &str, line: String) {
+    pub(crate) fn function_output(&self, function: &str, line: String) {
         let function = function.to_owned();
         match serde_json::from_str::<Value>(&line) {
-            Ok(it) if it.get("_aws").is_some() => {
-                self.meter.lock().unwrap_or_else(PoisonError::into_inner).counted(&function, &it);
+            Ok(metrics) if metrics.get("_aws").is_some() => {
+                self.meter.lock().unwrap_or_else(PoisonError::into_inner).add_metrics(&function, &metrics);
             }
             Ok(line @ Value::Object(_)) => self.send(Event::Log { function, line }),
-            _ => self.send(Event::Raw { function, line }),
+            _ => self.send(Event::RawLog { function, line }),
         }
     }
 }

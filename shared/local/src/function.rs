@@ -6,123 +6,128 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::event::{Bus, Event};
-use crate::process::{Outcome, Process};
+use crate::event::{Event, EventBus};
+use crate::process::{InvocationOutcome, Process};
 use crate::program::Program;
 use crate::{pause, template};
 
 /// An idle process ends after this time.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long a caller waits for a free process.
-const MOMENT: Duration = Duration::from_secs(3);
+const THROTTLE_AFTER: Duration = Duration::from_secs(3);
 
 /// A function that can be invoked.
 pub struct Function {
-    pub it: template::Function,
+    pub definition: template::Function,
     program: Program,
     endpoints: Vec<(String, String)>,
-    bus: Bus,
+    bus: EventBus,
     idle: Mutex<Vec<Process>>,
     /// The processes that work now, by number, so that a test can kill them.
     busy: Mutex<Vec<u32>>,
-    slots: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     /// Starts that failed in a row, which slow the next one down.
     failed_starts: Mutex<u32>,
 }
 
 impl Function {
     pub(crate) fn new(
-        it: template::Function,
+        definition: template::Function,
         program: Program,
         endpoints: Vec<(String, String)>,
-        bus: Bus,
+        bus: EventBus,
     ) -> Arc<Self> {
-        let slots = Arc::new(Semaphore::new(it.concurrency));
+        let permits = Arc::new(Semaphore::new(definition.concurrency));
         let (idle, busy, failed_starts) = Default::default();
-        Arc::new(Self { it, program, endpoints, bus, idle, busy, slots, failed_starts })
+        Arc::new(Self { definition, program, endpoints, bus, idle, busy, permits, failed_starts })
     }
 
     /// Waits for a free process, or the right to start one.
-    pub(crate) async fn slot(&self) -> Option<OwnedSemaphorePermit> {
-        self.slots.clone().acquire_owned().await.ok()
+    pub(crate) async fn acquire_permit(&self) -> Option<OwnedSemaphorePermit> {
+        self.permits.clone().acquire_owned().await.ok()
     }
 
     /// Invokes for a caller who cannot wait long. Lambda starts another environment where this machine has a few processes,
     /// so a moment's wait stands for that; whoever finds none free then is throttled.
-    pub(crate) async fn invoke_now(&self, payload: Bytes) -> Outcome {
-        match tokio::time::timeout(MOMENT, self.slot()).await {
-            Ok(Some(slot)) => self.invoke(slot, payload).await,
-            _ => Outcome::Throttled,
+    pub(crate) async fn invoke_or_throttle(&self, payload: Bytes) -> InvocationOutcome {
+        match tokio::time::timeout(THROTTLE_AFTER, self.acquire_permit()).await {
+            Ok(Some(permit)) => self.invoke(permit, payload).await,
+            _ => InvocationOutcome::Throttled,
         }
     }
 
     /// Invokes in a slot, which is given back at the end.
-    pub(crate) async fn invoke(&self, slot: OwnedSemaphorePermit, payload: Bytes) -> Outcome {
-        let outcome = match self.process().await {
+    pub(crate) async fn invoke(&self, permit: OwnedSemaphorePermit, payload: Bytes) -> InvocationOutcome {
+        let outcome = match self.take_or_start_process().await {
             Ok(process) => self.run(process, payload).await,
             Err(why) => {
                 self.bus.note(&why);
-                Outcome::Crashed(why)
+                InvocationOutcome::Crashed(why)
             }
         };
-        drop(slot);
+        drop(permit);
         outcome
     }
 
-    async fn run(&self, mut process: Process, payload: Bytes) -> Outcome {
+    async fn run(&self, mut process: Process, payload: Bytes) -> InvocationOutcome {
         let id = crate::sqs::random_id();
-        let busy = Busy::new(self, process.pid());
-        let began = Instant::now();
-        let outcome = process.invoke(id.clone(), payload, self.it.timeout).await;
-        drop(busy);
+        let busy_guard = BusyGuard::new(self, process.pid());
+        let started_at = Instant::now();
+        let outcome = process.invoke(id.clone(), payload, self.definition.timeout).await;
+        drop(busy_guard);
         let problem = match &outcome {
-            Outcome::Answered(_) => None,
-            Outcome::Failed(why) => Some(why.clone()),
-            Outcome::TimedOut => {
-                Some(format!("{id} Task timed out after {:.2} seconds", self.it.timeout.as_secs_f64()))
+            InvocationOutcome::Succeeded(_) => None,
+            InvocationOutcome::Failed(why) => Some(why.clone()),
+            InvocationOutcome::TimedOut => {
+                Some(format!("{id} Task timed out after {:.2} seconds", self.definition.timeout.as_secs_f64()))
             }
-            Outcome::Crashed(why) => Some(format!("Runtime.ExitError: {why}")),
-            Outcome::Throttled => Some("throttled".to_owned()),
+            InvocationOutcome::Crashed(why) => Some(format!("Runtime.ExitError: {why}")),
+            InvocationOutcome::Throttled => Some("throttled".to_owned()),
         };
         let memory_mb = process.memory_mb();
-        self.bus.send(Event::Invoked { function: self.it.binary.clone(), took: began.elapsed(), memory_mb, problem });
-        if matches!(outcome, Outcome::Answered(_) | Outcome::Failed(_)) {
+        self.bus.send(Event::Invoked {
+            function: self.definition.binary.clone(),
+            took: started_at.elapsed(),
+            memory_mb,
+            problem,
+        });
+        if matches!(outcome, InvocationOutcome::Succeeded(_) | InvocationOutcome::Failed(_)) {
             lock(&self.idle).push(process);
         }
         outcome
     }
 
-    async fn process(&self) -> Result<Process, String> {
+    async fn take_or_start_process(&self) -> Result<Process, String> {
         let newest = std::fs::metadata(&self.program.path).and_then(|it| it.modified()).ok();
         loop {
             let Some(process) = lock(&self.idle).pop() else { break };
-            if process.built == newest {
+            if process.program_modified == newest {
                 return Ok(process);
             }
-            self.bus.note(format!("{} was built anew and starts again", self.it.binary));
+            self.bus.note(format!("{} was built anew and starts again", self.definition.binary));
         }
         let failures = *lock(&self.failed_starts);
         if failures > 0 {
             pause(Duration::from_secs(1 << failures.min(6)).min(Duration::from_secs(30)) / 2).await;
         }
-        let started = Process::start(&self.it, &self.program, &self.endpoints, &self.bus).await;
+        let started = Process::start(&self.definition, &self.program, &self.endpoints, &self.bus).await;
         *lock(&self.failed_starts) = if started.is_ok() { 0 } else { failures + 1 };
         started.map_err(|it| it.to_string())
     }
 
-    pub(crate) async fn start_once(&self) -> Result<Duration, crate::StackError> {
-        let began = Instant::now();
-        Process::start(&self.it, &self.program, &self.endpoints, &self.bus).await.map(|_| began.elapsed())
+    pub(crate) async fn measure_init(&self) -> Result<Duration, crate::StackError> {
+        let started_at = Instant::now();
+        Process::start(&self.definition, &self.program, &self.endpoints, &self.bus).await.map(|_| started_at.elapsed())
     }
 
     /// Ends processes that nobody has needed for a minute.
-    pub(crate) fn end_idle(&self) {
-        lock(&self.idle).retain(|it| it.idle_since.elapsed() < IDLE);
+    pub(crate) fn stop_idle(&self) {
+        lock(&self.idle).retain(|it| it.idle_since.elapsed() < IDLE_TIMEOUT);
     }
 
     /// Kills every process, those that work too: nothing outlives its stack.
-    pub(crate) fn end(&self) {
+    pub(crate) fn kill_all(&self) {
         lock(&self.idle).clear();
         for pid in lock(&self.busy).drain(..) {
             drop(std::process::Command::new("kill").args(["-9", &pid.to_string()]).status());
@@ -130,7 +135,7 @@ impl Function {
     }
 
     /// Kills one process while it works, as a lost machine would; `false` if none works.
-    pub fn kill(&self) -> bool {
+    pub fn kill_one_busy(&self) -> bool {
         let pid = lock(&self.busy).first().copied();
         let kill = |pid: u32| std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
         pid.is_some_and(|it| kill(it).is_ok_and(|it| it.success()))
@@ -138,24 +143,24 @@ impl Function {
 }
 
 /// A process that works; also if its caller stops waiting it is one no more.
-struct Busy<'a> {
+struct BusyGuard<'a> {
     function: &'a Function,
     pid: Option<u32>,
 }
 
-impl<'a> Busy<'a> {
+impl<'a> BusyGuard<'a> {
     fn new(function: &'a Function, pid: Option<u32>) -> Self {
         lock(&function.busy).extend(pid);
         Self { function, pid }
     }
 }
 
-impl Drop for Busy<'_> {
+impl Drop for BusyGuard<'_> {
     fn drop(&mut self) {
         lock(&self.function.busy).retain(|it| Some(*it) != self.pid);
     }
 }
 
-fn lock<T>(it: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    it.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -13,7 +13,7 @@ use crate::{ACCOUNT, now_ms};
 
 /// Which route takes a request, and its path variables: exact, then `{var}`, then `{proxy+}`, a method before `ANY`; the
 /// default route takes the rest.
-pub(crate) fn choose<'a, T>(
+pub(crate) fn match_route<'a, T>(
     routes: &'a [(Route, T)],
     method: &Method,
     path: &str,
@@ -24,8 +24,8 @@ pub(crate) fn choose<'a, T>(
         if !any && route.method != method.as_str() {
             continue;
         }
-        if let Some((looseness, variables)) = fit(&route.path, path) {
-            let rank = looseness * 2 + usize::from(any);
+        if let Some((wildcards, variables)) = match_path(&route.path, path) {
+            let rank = wildcards * 2 + usize::from(any);
             if best.as_ref().is_none_or(|it| rank < it.0) {
                 best = Some((rank, route, target, variables));
             }
@@ -34,8 +34,8 @@ pub(crate) fn choose<'a, T>(
     best.map(|(_, route, target, variables)| (route, target, variables))
 }
 
-fn fit(pattern: &str, path: &str) -> Option<(usize, BTreeMap<String, String>)> {
-    let (mut looseness, mut variables) = (0, BTreeMap::new());
+fn match_path(pattern: &str, path: &str) -> Option<(usize, BTreeMap<String, String>)> {
+    let (mut wildcards, mut variables) = (0, BTreeMap::new());
     if pattern == DEFAULT_ROUTE {
         return Some((usize::from(u16::MAX), variables));
     }
@@ -47,22 +47,22 @@ fn fit(pattern: &str, path: &str) -> Option<(usize, BTreeMap<String, String>)> {
                 if all.is_empty() {
                     return None;
                 }
-                variables.insert(greedy.trim_end_matches('+').to_owned(), decoded(&all.join("/")));
-                looseness += 100;
+                variables.insert(greedy.trim_end_matches('+').to_owned(), percent_decoded(&all.join("/")));
+                wildcards += 100;
             }
             Some(name) => {
-                variables.insert(name.to_owned(), decoded(rest.next().filter(|it| !it.is_empty())?));
-                looseness += 1;
+                variables.insert(name.to_owned(), percent_decoded(rest.next().filter(|it| !it.is_empty())?));
+                wildcards += 1;
             }
             None if rest.next()? == part => {}
             None => return None,
         }
     }
-    rest.next().is_none().then_some((looseness, variables))
+    rest.next().is_none().then_some((wildcards, variables))
 }
 
 /// The event of a request.
-pub(crate) fn event(
+pub(crate) fn request_event(
     parts: &Parts,
     body: &Bytes,
     route: &Route,
@@ -80,23 +80,23 @@ pub(crate) fn event(
         }
     }
     headers.entry("x-forwarded-for".to_owned()).or_insert_with(|| "127.0.0.1".to_owned());
-    let path = decoded(parts.uri.path());
+    let path = percent_decoded(parts.uri.path());
     let query = parts.uri.query().unwrap_or_default();
-    let key = match route.path.as_str() {
+    let route_key = match route.path.as_str() {
         DEFAULT_ROUTE => DEFAULT_ROUTE.to_owned(),
         path => format!("{} {path}", route.method),
     };
     let now = now_ms();
     let time = chrono::DateTime::from_timestamp_millis(now).map(|it| it.format("%d/%b/%Y:%H:%M:%S +0000").to_string());
     let mut event = json!({
-        "version": "2.0", "routeKey": key, "rawPath": path, "rawQueryString": query, "headers": headers,
+        "version": "2.0", "routeKey": route_key, "rawPath": path, "rawQueryString": query, "headers": headers,
         "requestContext": {
             "accountId": ACCOUNT, "apiId": "local", "domainName": host, "domainPrefix": host.split('.').next(),
             "http": {
                 "method": parts.method.as_str(), "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1",
                 "userAgent": headers.get("user-agent").cloned().unwrap_or_default(),
             },
-            "requestId": crate::sqs::random_id(), "routeKey": key, "stage": "$default", "time": time, "timeEpoch": now,
+            "requestId": crate::sqs::random_id(), "routeKey": route_key, "stage": "$default", "time": time, "timeEpoch": now,
         },
         "isBase64Encoded": false,
     });
@@ -123,15 +123,23 @@ pub(crate) fn event(
 }
 
 /// A request that no router knows: what it costs to answer it is what a function costs at least.
-pub(crate) fn empty() -> Value {
+pub(crate) fn empty_request_event() -> Value {
     let (parts, ()) = axum::http::Request::new(()).into_parts();
-    event(&parts, &Bytes::new(), &Route { method: "GET".into(), path: "/".into() }, BTreeMap::new(), "127.0.0.1")
+    request_event(
+        &parts,
+        &Bytes::new(),
+        &Route { method: "GET".into(), path: "/".into() },
+        BTreeMap::new(),
+        "127.0.0.1",
+    )
 }
 
 /// The parameters of a query, decoded, in order.
 pub(crate) fn query_pairs(query: &str) -> Vec<(String, String)> {
     let pairs = query.split('&').filter(|it| !it.is_empty()).map(|it| it.split_once('=').unwrap_or((it, "")));
-    pairs.map(|(name, value)| (decoded(&name.replace('+', " ")), decoded(&value.replace('+', " ")))).collect()
+    pairs
+        .map(|(name, value)| (percent_decoded(&name.replace('+', " ")), percent_decoded(&value.replace('+', " "))))
+        .collect()
 }
 
 fn query_parameters(query: &str) -> Map<String, Value> {
@@ -147,27 +155,28 @@ fn is_text(headers: &BTreeMap<String, String>) -> bool {
     if headers.contains_key("content-encoding") {
         return false;
     }
-    let Some(it) = headers.get("content-type") else { return true };
-    let it = it.to_lowercase();
-    it.starts_with("text/")
-        || ["json", "xml", "javascript", "x-www-form-urlencoded"].iter().any(|kind| it.contains(kind))
+    let Some(content_type) = headers.get("content-type") else { return true };
+    let content_type = content_type.to_lowercase();
+    content_type.starts_with("text/")
+        || ["json", "xml", "javascript", "x-www-form-urlencoded"].iter().any(|kind| content_type.contains(kind))
 }
 
 /// Percent-decodes; what is no UTF-8 then is replaced.
-pub(crate) fn decoded(text: &str) -> String {
+pub(crate) fn percent_decoded(text: &str) -> String {
     let (bytes, mut out) = (text.as_bytes(), Vec::with_capacity(text.len()));
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex =
-            text.get(at + 1..at + 3).filter(|it| bytes[at] == b'%' && it.bytes().all(|it| it.is_ascii_hexdigit()));
+    let mut index = 0;
+    while index < bytes.len() {
+        let hex = text
+            .get(index + 1..index + 3)
+            .filter(|it| bytes[index] == b'%' && it.bytes().all(|it| it.is_ascii_hexdigit()));
         match hex.and_then(|it| u8::from_str_radix(it, 16).ok()) {
             Some(byte) => {
                 out.push(byte);
-                at += 3;
+                index += 3;
             }
             None => {
-                out.push(bytes[at]);
-                at += 1;
+                out.push(bytes[index]);
+                index += 1;
             }
         }
     }
@@ -176,31 +185,31 @@ pub(crate) fn decoded(text: &str) -> String {
 
 /// The answer to a client, from the function's. JSON without `statusCode` is a 200 with that JSON. The length of the body
 /// is counted here; only that of an answer to HEAD, which has none, is the function's word.
-pub(crate) fn answer(body: &[u8], method: &Method) -> Option<Response<Body>> {
-    let it: Value = serde_json::from_slice(body).ok()?;
-    let Some(status) = it.get("statusCode") else {
-        return Response::builder().header("content-type", "application/json").body(Body::from(it.to_string())).ok();
+pub(crate) fn response_from_reply(body: &[u8], method: &Method) -> Option<Response<Body>> {
+    let reply: Value = serde_json::from_slice(body).ok()?;
+    let Some(status) = reply.get("statusCode") else {
+        return Response::builder().header("content-type", "application/json").body(Body::from(reply.to_string())).ok();
     };
     let status = u16::try_from(status.as_u64()?).ok().and_then(|it| StatusCode::from_u16(it).ok())?;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
-    let mut put = |name: &str, value: &Value| {
+    let mut append_header = |name: &str, value: &Value| {
         if let (Ok(name), Some(Ok(value))) = (name.parse::<HeaderName>(), value.as_str().map(HeaderValue::from_str)) {
             response.headers_mut().append(name, value);
         }
     };
-    let headers = it["headers"].as_object();
+    let headers = reply["headers"].as_object();
     for (name, value) in headers.into_iter().flatten() {
-        put(name, value);
+        append_header(name, value);
     }
-    for (name, values) in it["multiValueHeaders"].as_object().into_iter().flatten() {
+    for (name, values) in reply["multiValueHeaders"].as_object().into_iter().flatten() {
         if headers.is_none_or(|it| !it.contains_key(name)) {
-            values.as_array().into_iter().flatten().for_each(|value| put(name, value));
+            values.as_array().into_iter().flatten().for_each(|value| append_header(name, value));
         }
     }
-    it["cookies"].as_array().into_iter().flatten().for_each(|value| put("set-cookie", value));
-    let text = it["body"].as_str().unwrap_or_default();
-    let body = if it["isBase64Encoded"] == true { STANDARD.decode(text).ok()? } else { text.as_bytes().to_vec() };
+    reply["cookies"].as_array().into_iter().flatten().for_each(|value| append_header("set-cookie", value));
+    let text = reply["body"].as_str().unwrap_or_default();
+    let body = if reply["isBase64Encoded"] == true { STANDARD.decode(text).ok()? } else { text.as_bytes().to_vec() };
     if method != Method::HEAD {
         response.headers_mut().remove("content-length");
     }
@@ -235,13 +244,16 @@ mod tests {
             ("POST", "/", Some("default")),
         ] {
             let routes = routes();
-            let chosen = choose(&routes, &method.parse().unwrap(), path).map(|it| *it.1);
+            let chosen = match_route(&routes, &method.parse().unwrap(), path).map(|it| *it.1);
             assert_eq!(chosen, want, "{method} {path}");
         }
-        assert!(choose(&routes()[..4], &Method::GET, "/items").is_none());
+        assert!(match_route(&routes()[..4], &Method::GET, "/items").is_none());
         let (parts, ()) = axum::http::Request::new(()).into_parts();
-        let it = event(&parts, &Bytes::new(), &routes()[4].0, BTreeMap::new(), "127.0.0.1");
-        assert_eq!((&it["routeKey"], &it["requestContext"]["routeKey"]), (&json!("$default"), &json!("$default")));
+        let event = request_event(&parts, &Bytes::new(), &routes()[4].0, BTreeMap::new(), "127.0.0.1");
+        assert_eq!(
+            (&event["routeKey"], &event["requestContext"]["routeKey"]),
+            (&json!("$default"), &json!("$default"))
+        );
     }
 
     #[test]
@@ -250,31 +262,31 @@ mod tests {
         let request = request.header("Cookie", "s=1; t=2").header("X-A", "1").header("x-a", "2");
         let (parts, ()) = request.header("content-type", "application/octet-stream").body(()).unwrap().into_parts();
         let routes = routes();
-        let (route, _, variables) = choose(&routes, &parts.method, parts.uri.path()).unwrap();
-        let it = event(&parts, &Bytes::from_static(&[0xff, 0]), route, variables, "127.0.0.1:8000");
-        assert_eq!(it["rawPath"], "/items/a b");
-        assert_eq!(it["rawQueryString"], "q=1&q=2&x=%C3%A9");
-        assert_eq!(it["queryStringParameters"], json!({ "q": "1,2", "x": "é" }));
-        assert_eq!(it["cookies"], json!(["s=1", "t=2"]));
-        assert_eq!((&it["headers"]["x-a"], &it["headers"]["cookie"]), (&json!("1,2"), &Value::Null));
-        assert_eq!((&it["body"], &it["isBase64Encoded"]), (&json!("/wA="), &json!(true)));
-        assert_eq!((&it["pathParameters"]["id"], &it["routeKey"]), (&json!("a b"), &json!("ANY /items/{id}")));
+        let (route, _, variables) = match_route(&routes, &parts.method, parts.uri.path()).unwrap();
+        let event = request_event(&parts, &Bytes::from_static(&[0xff, 0]), route, variables, "127.0.0.1:8000");
+        assert_eq!(event["rawPath"], "/items/a b");
+        assert_eq!(event["rawQueryString"], "q=1&q=2&x=%C3%A9");
+        assert_eq!(event["queryStringParameters"], json!({ "q": "1,2", "x": "é" }));
+        assert_eq!(event["cookies"], json!(["s=1", "t=2"]));
+        assert_eq!((&event["headers"]["x-a"], &event["headers"]["cookie"]), (&json!("1,2"), &Value::Null));
+        assert_eq!((&event["body"], &event["isBase64Encoded"]), (&json!("/wA="), &json!(true)));
+        assert_eq!((&event["pathParameters"]["id"], &event["routeKey"]), (&json!("a b"), &json!("ANY /items/{id}")));
     }
 
     #[test]
     fn answers_in_every_form() {
-        let it = answer(
+        let response = response_from_reply(
             br#"{"statusCode":201,"headers":{"x":"y"},"cookies":["a=1","b=2"],"body":"/wA=","isBase64Encoded":true}"#,
             &Method::GET,
         )
         .unwrap();
-        assert_eq!((it.status().as_u16(), it.headers().get_all("set-cookie").iter().count()), (201, 2));
-        let get = |it: &[u8]| answer(it, &Method::GET);
+        assert_eq!((response.status().as_u16(), response.headers().get_all("set-cookie").iter().count()), (201, 2));
+        let get = |it: &[u8]| response_from_reply(it, &Method::GET);
         assert_eq!(get(br#"{"hello":1}"#).unwrap().status(), 200);
         assert!(get(b"not json").is_none());
         assert!(get(br#"{"statusCode":99999}"#).is_none());
         let long = br#"{"statusCode":200,"headers":{"content-length":"7"},"body":""}"#;
-        assert_eq!(answer(long, &Method::HEAD).unwrap().headers()["content-length"], "7");
+        assert_eq!(response_from_reply(long, &Method::HEAD).unwrap().headers()["content-length"], "7");
         assert!(!get(long).unwrap().headers().contains_key("content-length"));
     }
 }

@@ -21,7 +21,7 @@ use crate::StackError;
 pub(crate) fn router(file: &Path) -> Result<Router, StackError> {
     let unwritable = |it: std::io::Error| StackError::Unwritable { path: file.to_owned(), source: it.into() };
     if !file.exists() {
-        crate::stack::write_private(file, &random::<32>()).map_err(unwritable)?;
+        crate::stack::write_private(file, &random_bytes::<32>()).map_err(unwritable)?;
     }
     let bytes = std::fs::read(file).map_err(|source| StackError::Unreadable { path: file.to_owned(), source })?;
     let key = UnboundKey::new(&AES_256_GCM, &bytes)
@@ -31,43 +31,45 @@ pub(crate) fn router(file: &Path) -> Result<Router, StackError> {
 
 async fn handle(State(key): State<Arc<LessSafeKey>>, headers: HeaderMap, body: Bytes) -> Response {
     let operation = headers.get("x-amz-target").and_then(|it| it.to_str().ok()).unwrap_or_default();
-    let ask: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let answer = match operation {
-        "TrentService.GenerateDataKey" => generate(&key, &ask),
-        "TrentService.Decrypt" => decrypt(&key, &ask),
+    let request: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let response = match operation {
+        "TrentService.GenerateDataKey" => generate_data_key(&key, &request),
+        "TrentService.Decrypt" => decrypt(&key, &request),
         _ => None,
     };
     let kind = [("content-type", "application/x-amz-json-1.1")];
-    match answer {
+    match response {
         Some(it) => (kind, it.to_string()).into_response(),
         None => (StatusCode::BAD_REQUEST, kind, json!({ "__type": "InvalidCiphertextException" }).to_string())
             .into_response(),
     }
 }
 
-fn generate(key: &LessSafeKey, ask: &Value) -> Option<Value> {
-    let (plain, nonce): ([u8; 32], [u8; NONCE_LEN]) = (random(), random());
-    let mut wrapped = plain.to_vec();
-    key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), context(ask), &mut wrapped).ok()?;
+fn generate_data_key(key: &LessSafeKey, request: &Value) -> Option<Value> {
+    let (data_key, nonce): ([u8; 32], [u8; NONCE_LEN]) = (random_bytes(), random_bytes());
+    let mut wrapped = data_key.to_vec();
+    key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), additional_data(request), &mut wrapped).ok()?;
     let blob = [&nonce[..], &wrapped].concat();
-    Some(json!({ "KeyId": ask["KeyId"], "Plaintext": STANDARD.encode(plain), "CiphertextBlob": STANDARD.encode(blob) }))
+    Some(
+        json!({ "KeyId": request["KeyId"], "Plaintext": STANDARD.encode(data_key), "CiphertextBlob": STANDARD.encode(blob) }),
+    )
 }
 
-fn decrypt(key: &LessSafeKey, ask: &Value) -> Option<Value> {
-    let mut blob = STANDARD.decode(ask["CiphertextBlob"].as_str()?).ok()?;
+fn decrypt(key: &LessSafeKey, request: &Value) -> Option<Value> {
+    let mut blob = STANDARD.decode(request["CiphertextBlob"].as_str()?).ok()?;
     let (nonce, wrapped) = blob.split_first_chunk_mut::<NONCE_LEN>()?;
-    let plain = key.open_in_place(Nonce::assume_unique_for_key(*nonce), context(ask), wrapped).ok()?;
+    let data_key = key.open_in_place(Nonce::assume_unique_for_key(*nonce), additional_data(request), wrapped).ok()?;
     Some(
-        json!({ "KeyId": ask["KeyId"], "Plaintext": STANDARD.encode(plain), "EncryptionAlgorithm": "SYMMETRIC_DEFAULT" }),
+        json!({ "KeyId": request["KeyId"], "Plaintext": STANDARD.encode(data_key), "EncryptionAlgorithm": "SYMMETRIC_DEFAULT" }),
     )
 }
 
 /// The key and the encryption context are authenticated with what is wrapped.
-fn context(ask: &Value) -> Aad<Vec<u8>> {
-    Aad::from(format!("{}{}", ask["KeyId"], ask["EncryptionContext"]).into_bytes())
+fn additional_data(request: &Value) -> Aad<Vec<u8>> {
+    Aad::from(format!("{}{}", request["KeyId"], request["EncryptionContext"]).into_bytes())
 }
 
-fn random<const N: usize>() -> [u8; N] {
+fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     SystemRandom::new().fill(&mut bytes).expect("the operating system gives random bytes");
     bytes

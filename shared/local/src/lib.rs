@@ -3,36 +3,36 @@
 //! It imports no product crate: all that it knows of the product stands in `template.yaml`.
 
 pub mod aws_json;
-pub mod bucket_index;
-pub mod buckets;
 mod cors;
 pub mod demo;
 pub mod dynamodb;
 pub mod error;
 pub mod event;
-pub mod front_door;
 pub mod function;
 pub mod http_event;
+pub mod http_gateway;
 pub mod iconik;
 pub mod kms;
 pub mod meter;
+pub mod object_index;
 pub mod process;
 pub mod program;
-pub mod queue_source;
 pub mod runtime_api;
+pub mod s3;
 pub mod samconfig;
 pub mod schedule;
-pub mod sockets;
 pub mod sqs;
+pub mod sqs_source;
 pub mod stack;
 pub mod stream_filter;
 pub mod stream_source;
 pub mod template;
+pub mod websocket_gateway;
 pub mod yaml;
 
 pub use error::StackError;
 pub use event::Event;
-pub use program::{FUNCTION, Programs};
+pub use program::{FUNCTION_ARGUMENT, Programs};
 pub use stack::{Options, Stack};
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

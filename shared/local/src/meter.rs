@@ -11,7 +11,7 @@ pub struct Meter {
     /// By function and metric: `write_units`, `read_units`, `sqs_requests`, `dynamodb.PutItem`, …
     pub counts: BTreeMap<(String, String), f64>,
     pub invocations: BTreeMap<String, u64>,
-    pub busy: BTreeMap<String, Duration>,
+    pub busy_time: BTreeMap<String, Duration>,
 }
 
 impl Meter {
@@ -21,7 +21,7 @@ impl Meter {
     }
 
     /// A metric of one function.
-    pub fn of(&self, function: &str, metric: &str) -> f64 {
+    pub fn of_function(&self, function: &str, metric: &str) -> f64 {
         self.counts.get(&(function.to_owned(), metric.to_owned())).copied().unwrap_or_default()
     }
 
@@ -35,27 +35,26 @@ impl Meter {
     pub fn since(&self, earlier: &Self) -> Self {
         let counts =
             self.counts.iter().map(|(name, units)| (name.clone(), units - earlier.counts.get(name).unwrap_or(&0.0)));
-        let calls = self
+        let invocations = self
             .invocations
             .iter()
             .map(|(name, count)| (name.clone(), count - earlier.invocations.get(name).unwrap_or(&0)));
-        let busy = self
-            .busy
-            .iter()
-            .map(|(name, it)| (name.clone(), it.saturating_sub(earlier.busy.get(name).copied().unwrap_or_default())));
+        let busy = self.busy_time.iter().map(|(name, it)| {
+            (name.clone(), it.saturating_sub(earlier.busy_time.get(name).copied().unwrap_or_default()))
+        });
         Self {
             counts: counts.filter(|it| it.1 != 0.0).collect(),
-            invocations: calls.filter(|it| it.1 != 0).collect(),
-            busy: busy.collect(),
+            invocations: invocations.filter(|it| it.1 != 0).collect(),
+            busy_time: busy.collect(),
         }
     }
 
-    pub(crate) fn invoked(&mut self, function: &str, took: Duration) {
+    pub(crate) fn add_invocation(&mut self, function: &str, took: Duration) {
         *self.invocations.entry(function.to_owned()).or_default() += 1;
-        *self.busy.entry(function.to_owned()).or_default() += took;
+        *self.busy_time.entry(function.to_owned()).or_default() += took;
     }
 
-    pub(crate) fn counted(&mut self, function: &str, line: &Value) {
+    pub(crate) fn add_metrics(&mut self, function: &str, line: &Value) {
         for (name, units) in line.as_object().into_iter().flatten() {
             if let Some(units) = units.as_f64() {
                 self.add(function, name, units);

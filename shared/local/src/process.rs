@@ -8,19 +8,19 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
-use crate::event::{Bus, Event};
+use crate::event::{Event, EventBus};
 use crate::program::Program;
-use crate::runtime_api::{Answer, Invocation, RuntimeApi};
+use crate::runtime_api::{Invocation, InvocationReply, RuntimeApi};
 use crate::template::Function;
 use crate::{REGION, StackError};
 
 /// A process has ten seconds until its first `next` (Lambda's init limit).
-const INIT: Duration = Duration::from_secs(10);
+const INIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How an invocation ended.
 #[derive(Debug)]
-pub enum Outcome {
-    Answered(Bytes),
+pub enum InvocationOutcome {
+    Succeeded(Bytes),
     /// The function said that it failed.
     Failed(String),
     /// It took longer than its timeout and was killed.
@@ -34,9 +34,9 @@ pub enum Outcome {
 /// A running process.
 pub(crate) struct Process {
     child: Child,
-    api: RuntimeApi,
+    runtime_api: RuntimeApi,
     /// When its program was written, to see that there is a newer one.
-    pub(crate) built: Option<SystemTime>,
+    pub(crate) program_modified: Option<SystemTime>,
     /// When it was last used.
     pub(crate) idle_since: Instant,
 }
@@ -47,15 +47,19 @@ impl Process {
         function: &Function,
         program: &Program,
         endpoints: &[(String, String)],
-        bus: &Bus,
+        bus: &EventBus,
     ) -> Result<Self, StackError> {
-        let began = Instant::now();
-        let api = RuntimeApi::start(&function.name).await?;
+        let started_at = Instant::now();
+        let runtime_api = RuntimeApi::start(&function.name).await?;
         let mut command = Command::new(&program.path);
         command.args(&program.arguments);
-        command.env_clear().env("PATH", inherited("PATH")).env("HOME", inherited("HOME")).env("RUST_BACKTRACE", "0");
+        command
+            .env_clear()
+            .env("PATH", inherited_variable("PATH"))
+            .env("HOME", inherited_variable("HOME"))
+            .env("RUST_BACKTRACE", "0");
         for (name, value) in [
-            ("AWS_LAMBDA_RUNTIME_API", api.address.as_str()),
+            ("AWS_LAMBDA_RUNTIME_API", runtime_api.address.as_str()),
             ("AWS_LAMBDA_FUNCTION_NAME", &function.name),
             ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &function.memory_mb.to_string()),
@@ -71,29 +75,29 @@ impl Process {
         }
         command.envs(endpoints.iter().map(|(name, value)| (name, value))).envs(&function.environment);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let missing = |_| StackError::NoProgram(program.path.clone());
-        let built = std::fs::metadata(&program.path).and_then(|it| it.modified()).ok();
-        let mut child = command.spawn().map_err(missing)?;
-        if let Some(it) = child.stdout.take() {
-            tokio::spawn(lines(it, function.binary.clone(), bus.clone()));
+        let missing_program = |_| StackError::MissingProgram(program.path.clone());
+        let program_modified = std::fs::metadata(&program.path).and_then(|it| it.modified()).ok();
+        let mut child = command.spawn().map_err(missing_program)?;
+        if let Some(stdout) = child.stdout.take() {
+            tokio::spawn(forward_lines(stdout, function.binary.clone(), bus.clone()));
         }
-        if let Some(it) = child.stderr.take() {
-            tokio::spawn(lines(it, function.binary.clone(), bus.clone()));
+        if let Some(stderr) = child.stderr.take() {
+            tokio::spawn(forward_lines(stderr, function.binary.clone(), bus.clone()));
         }
-        let mut process = Self { child, api, built, idle_since: Instant::now() };
+        let mut process = Self { child, runtime_api, program_modified, idle_since: Instant::now() };
         process
-            .init()
+            .wait_for_first_next()
             .await
             .map_err(|it| StackError::emulator(&format!("{} did not start: {it}", function.binary), it))?;
-        bus.send(Event::Started { function: function.binary.clone(), init: began.elapsed() });
+        bus.send(Event::ProcessStarted { function: function.binary.clone(), init: started_at.elapsed() });
         Ok(process)
     }
 
-    async fn init(&mut self) -> Result<(), String> {
-        let mut ready = self.api.ready.clone();
+    async fn wait_for_first_next(&mut self) -> Result<(), String> {
+        let mut ready = self.runtime_api.ready.clone();
         let first_next = async { ready.wait_for(|it| *it).await.is_ok() };
         tokio::select! {
-            asked = tokio::time::timeout(INIT, first_next) => match asked {
+            first_poll = tokio::time::timeout(INIT_TIMEOUT, first_next) => match first_poll {
                 Ok(_) => Ok(()),
                 Err(_) => Err("no sign of life within 10 seconds".to_owned()),
             },
@@ -102,21 +106,21 @@ impl Process {
     }
 
     /// Runs one invocation. Only after `Answered` and `Failed` may the process be used again.
-    pub(crate) async fn invoke(&mut self, id: String, payload: Bytes, timeout: Duration) -> Outcome {
-        let (sender, answer) = oneshot::channel();
+    pub(crate) async fn invoke(&mut self, id: String, payload: Bytes, timeout: Duration) -> InvocationOutcome {
+        let (sender, reply) = oneshot::channel();
         let timeout_ms = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
-        if self.api.work.send(Invocation { id, payload, timeout_ms, answer: sender }).await.is_err() {
-            return Outcome::Crashed("the process is gone".to_owned());
+        if self.runtime_api.invocations.send(Invocation { id, payload, timeout_ms, reply: sender }).await.is_err() {
+            return InvocationOutcome::Crashed("the process is gone".to_owned());
         }
         let outcome = tokio::select! {
-            answered = tokio::time::timeout(timeout, answer) => match answered {
-                Ok(Ok(Answer::Response(it))) => Outcome::Answered(it),
-                Ok(Ok(Answer::Error { kind, message })) => Outcome::Failed(format!("{kind}: {message}")),
-                Ok(Err(_)) => Outcome::Crashed("no answer".to_owned()),
-                Err(_) => Outcome::TimedOut,
+            replied = tokio::time::timeout(timeout, reply) => match replied {
+                Ok(Ok(InvocationReply::Response(it))) => InvocationOutcome::Succeeded(it),
+                Ok(Ok(InvocationReply::Error { kind, message })) => InvocationOutcome::Failed(format!("{kind}: {message}")),
+                Ok(Err(_)) => InvocationOutcome::Crashed("no answer".to_owned()),
+                Err(_) => InvocationOutcome::TimedOut,
             },
             ended = self.child.wait() => {
-                Outcome::Crashed(ended.map_or_else(|it| it.to_string(), |it| it.to_string()))
+                InvocationOutcome::Crashed(ended.map_or_else(|it| it.to_string(), |it| it.to_string()))
             }
         };
         self.idle_since = Instant::now();
@@ -136,14 +140,14 @@ impl Process {
     }
 }
 
-async fn lines(stream: impl AsyncRead + Unpin, function: String, bus: Bus) {
+async fn forward_lines(stream: impl AsyncRead + Unpin, function: String, bus: EventBus) {
     let mut lines = BufReader::new(stream).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        bus.line(&function, line);
+        bus.function_output(&function, line);
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a process needs the search path of its parent, and nothing else of it")]
-fn inherited(name: &str) -> String {
+fn inherited_variable(name: &str) -> String {
     std::env::var(name).unwrap_or_default()
 }

@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 
 /// The first argument of a program that is to be a function; the second is the function's name.
-pub const FUNCTION: &str = "function";
+pub const FUNCTION_ARGUMENT: &str = "function";
 
 /// Which programs the functions are.
 #[derive(Debug, Clone)]
 pub enum Programs {
     /// One program holds them all, and is one of them when it is started with `function NAME`.
-    One(PathBuf),
+    AllInOne(PathBuf),
     /// A folder holds a program for each, as Lambda has them.
-    Each(PathBuf),
+    OnePerFunction(PathBuf),
 }
 
 /// What the processes of one function run.
@@ -22,12 +22,12 @@ pub(crate) struct Program {
 }
 
 impl Programs {
-    pub(crate) fn of(&self, function: &str) -> Program {
+    pub(crate) fn program_for(&self, function: &str) -> Program {
         match self {
-            Self::One(path) => {
-                Program { path: path.clone(), arguments: vec![FUNCTION.to_owned(), function.to_owned()] }
+            Self::AllInOne(path) => {
+                Program { path: path.clone(), arguments: vec![FUNCTION_ARGUMENT.to_owned(), function.to_owned()] }
             }
-            Self::Each(folder) => Program { path: folder.join(function), arguments: Vec::new() },
+            Self::OnePerFunction(folder) => Program { path: folder.join(function), arguments: Vec::new() },
         }
     }
 }

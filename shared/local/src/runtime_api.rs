@@ -15,7 +15,7 @@ use crate::{ACCOUNT, REGION, StackError, now_ms};
 
 /// What a process answered.
 #[derive(Debug)]
-pub(crate) enum Answer {
+pub(crate) enum InvocationReply {
     Response(Bytes),
     Error { kind: String, message: String },
 }
@@ -25,13 +25,13 @@ pub(crate) struct Invocation {
     pub(crate) id: String,
     pub(crate) payload: Bytes,
     pub(crate) timeout_ms: i64,
-    pub(crate) answer: oneshot::Sender<Answer>,
+    pub(crate) reply: oneshot::Sender<InvocationReply>,
 }
 
 /// The server's end of one process.
 pub(crate) struct RuntimeApi {
     pub(crate) address: String,
-    pub(crate) work: mpsc::Sender<Invocation>,
+    pub(crate) invocations: mpsc::Sender<Invocation>,
     /// Becomes true with the first `next`, which ends the init phase.
     pub(crate) ready: watch::Receiver<bool>,
     server: tokio::task::JoinHandle<()>,
@@ -43,22 +43,22 @@ impl Drop for RuntimeApi {
     }
 }
 
-struct Process {
+struct Context {
     function: String,
-    work: Mutex<mpsc::Receiver<Invocation>>,
-    pending: std::sync::Mutex<Option<(String, oneshot::Sender<Answer>)>>,
+    invocations: Mutex<mpsc::Receiver<Invocation>>,
+    pending: std::sync::Mutex<Option<(String, oneshot::Sender<InvocationReply>)>>,
     ready: watch::Sender<bool>,
 }
 
-type Shared = State<Arc<Process>>;
+type RuntimeState = State<Arc<Context>>;
 
 impl RuntimeApi {
     pub(crate) async fn start(function: &str) -> Result<Self, StackError> {
-        let (work, receiver) = mpsc::channel(1);
+        let (invocations, receiver) = mpsc::channel(1);
         let (sender, ready) = watch::channel(false);
-        let process = Arc::new(Process {
+        let context = Arc::new(Context {
             function: function.to_owned(),
-            work: Mutex::new(receiver),
+            invocations: Mutex::new(receiver),
             pending: std::sync::Mutex::default(),
             ready: sender,
         });
@@ -68,61 +68,63 @@ impl RuntimeApi {
             .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
             .route("/2018-06-01/runtime/init/error", post(init_error))
             .layer(DefaultBodyLimit::max(16 << 20))
-            .with_state(process);
+            .with_state(context);
         let failed = |it: std::io::Error| StackError::emulator("could not open a port for a function", it);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?.to_string();
         let server = tokio::spawn(async move { drop(axum::serve(listener, router).await) });
-        Ok(Self { address, work, ready, server })
+        Ok(Self { address, invocations, ready, server })
     }
 }
 
-async fn next(State(process): Shared) -> Response {
-    process.ready.send_replace(true);
-    let Some(it) = process.work.lock().await.recv().await else { return StatusCode::GONE.into_response() };
+async fn next(State(context): RuntimeState) -> Response {
+    context.ready.send_replace(true);
+    let Some(invocation) = context.invocations.lock().await.recv().await else {
+        return StatusCode::GONE.into_response();
+    };
     let headers = [
-        ("lambda-runtime-aws-request-id", it.id.clone()),
-        ("lambda-runtime-deadline-ms", (now_ms() + it.timeout_ms).to_string()),
+        ("lambda-runtime-aws-request-id", invocation.id.clone()),
+        ("lambda-runtime-deadline-ms", (now_ms() + invocation.timeout_ms).to_string()),
         (
             "lambda-runtime-invoked-function-arn",
-            format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{}", process.function),
+            format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{}", context.function),
         ),
-        ("lambda-runtime-trace-id", trace(&it.id)),
+        ("lambda-runtime-trace-id", trace_id(&invocation.id)),
         ("content-type", "application/json".to_owned()),
     ];
-    *pending(&process) = Some((it.id, it.answer));
-    (headers, it.payload).into_response()
+    *pending(&context) = Some((invocation.id, invocation.reply));
+    (headers, invocation.payload).into_response()
 }
 
-async fn response(State(process): Shared, Path(id): Path<String>, body: Bytes) -> StatusCode {
-    settle(&process, &id, Answer::Response(body))
+async fn response(State(context): RuntimeState, Path(id): Path<String>, body: Bytes) -> StatusCode {
+    complete(&context, &id, InvocationReply::Response(body))
 }
 
-async fn error(State(process): Shared, Path(id): Path<String>, body: Bytes) -> StatusCode {
+async fn error(State(context): RuntimeState, Path(id): Path<String>, body: Bytes) -> StatusCode {
     let error: Value = serde_json::from_slice(&body).unwrap_or_default();
     let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
-    settle(&process, &id, Answer::Error { kind: text("errorType"), message: text("errorMessage") })
+    complete(&context, &id, InvocationReply::Error { kind: text("errorType"), message: text("errorMessage") })
 }
 
 async fn init_error() -> StatusCode {
     StatusCode::ACCEPTED // the process ends by itself, which is seen
 }
 
-fn settle(process: &Process, id: &str, answer: Answer) -> StatusCode {
-    match pending(process).take_if(|it| it.0 == id) {
+fn complete(context: &Context, id: &str, reply: InvocationReply) -> StatusCode {
+    match pending(context).take_if(|it| it.0 == id) {
         Some((_, sender)) => {
-            drop(sender.send(answer)); // a caller that is gone needs no answer
+            drop(sender.send(reply)); // a caller that is gone needs no answer
             StatusCode::ACCEPTED
         }
         None => StatusCode::BAD_REQUEST,
     }
 }
 
-fn pending(process: &Process) -> std::sync::MutexGuard<'_, Option<(String, oneshot::Sender<Answer>)>> {
-    process.pending.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+fn pending(context: &Context) -> std::sync::MutexGuard<'_, Option<(String, oneshot::Sender<InvocationReply>)>> {
+    context.pending.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn trace(id: &str) -> String {
+fn trace_id(id: &str) -> String {
     let hex: String = id.chars().filter(|it| *it != '-').take(24).collect();
     format!("Root=1-{:08x}-{hex:0>24};Sampled=0", now_ms() / 1_000)
 }

@@ -6,7 +6,7 @@ use croner::parser::{CronParser, Seconds, Year};
 /// When a function is called.
 #[derive(Debug, Clone)]
 pub enum Rule {
-    Every { ms: i64 },
+    Rate { period_ms: i64 },
     Cron(Box<croner::Cron>),
 }
 
@@ -22,7 +22,7 @@ impl Rule {
                 (1, "day") | (2.., "days") => 86_400_000,
                 _ => return None,
             };
-            return Some(Self::Every { ms: count * unit });
+            return Some(Self::Rate { period_ms: count * unit });
         }
         let parser =
             CronParser::builder().seconds(Seconds::Required).year(Year::Required).alternative_weekdays(true).build();
@@ -32,17 +32,17 @@ impl Rule {
     /// The next call after a time, both in milliseconds; `None` if there is none any more.
     pub fn next(&self, after: i64) -> Option<i64> {
         match self {
-            Self::Every { ms } => Some(after + ms),
-            Self::Cron(it) => {
+            Self::Rate { period_ms: ms } => Some(after + ms),
+            Self::Cron(cron) => {
                 let after: DateTime<Utc> = DateTime::from_timestamp_millis(after)?;
-                it.find_next_occurrence(&after, false).ok().map(|it| it.timestamp_millis())
+                cron.find_next_occurrence(&after, false).ok().map(|it| it.timestamp_millis())
             }
         }
     }
 }
 
 /// The event of a schedule.
-pub(crate) fn event(name: &str) -> serde_json::Value {
+pub(crate) fn scheduled_event(name: &str) -> serde_json::Value {
     serde_json::json!({
         "version": "0", "id": uuid::Uuid::from_u128(u128::try_from(crate::now_ms()).unwrap_or(0)).to_string(),
         "detail-type": "Scheduled Event", "source": "aws.events", "account": crate::ACCOUNT, "region": crate::REGION,

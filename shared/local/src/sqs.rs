@@ -18,7 +18,7 @@ use crate::now_ms;
 use crate::template::Queue;
 
 /// The most that a message, or a batch of them, may weigh: 1 MiB.
-pub const MOST_BYTES: usize = 1_048_576;
+pub const MAX_MESSAGE_BYTES: usize = 1_048_576;
 
 /// The queues and their messages.
 pub struct Sqs {
@@ -30,7 +30,7 @@ pub struct Sqs {
 
 /// A message to send.
 #[derive(Debug, Clone)]
-pub struct Send {
+pub struct NewMessage {
     pub body: String,
     pub attributes: Value,
     pub delay: Duration,
@@ -38,27 +38,27 @@ pub struct Send {
 
 /// A message that was received.
 #[derive(Debug, Clone)]
-pub struct Received {
+pub struct ReceivedMessage {
     pub id: String,
-    pub receipt: String,
+    pub receipt_handle: String,
     pub body: String,
     pub attributes: Value,
-    pub sent: i64,
-    pub first: i64,
-    pub receives: u32,
+    pub sent_at_ms: i64,
+    pub first_received_at_ms: i64,
+    pub receive_count: u32,
     /// The queue that it failed in, for a dead letter.
-    pub source: Option<String>,
+    pub dead_letter_source: Option<String>,
 }
 
 /// How many messages a queue holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Depth {
+pub struct QueueDepth {
     pub visible: u64,
     pub in_flight: u64,
     pub delayed: u64,
 }
 
-impl Depth {
+impl QueueDepth {
     pub fn total(self) -> u64 {
         self.visible + self.in_flight + self.delayed
     }
@@ -90,7 +90,7 @@ impl Sqs {
     }
 
     /// The names of all queues.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub fn queue_names(&self) -> impl Iterator<Item = &str> {
         self.queues.keys().map(String::as_str)
     }
 
@@ -103,76 +103,83 @@ impl Sqs {
     }
 
     /// Stores messages; answers their ids.
-    pub fn send(&self, queue: &str, messages: &[Send]) -> rusqlite::Result<Vec<String>> {
+    pub fn send(&self, queue: &str, messages: &[NewMessage]) -> rusqlite::Result<Vec<String>> {
         let now = now_ms();
         let mut db = self.db();
-        let work = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut ids = Vec::with_capacity(messages.len());
-        for it in messages {
+        for message in messages {
             let id = random_id();
-            let visible = now + i64::try_from(it.delay.as_millis()).unwrap_or(0);
-            work.prepare_cached(
-                "INSERT INTO message (queue, id, body, attributes, sent, visible) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?
-            .execute(params![queue, id, it.body, it.attributes.to_string(), now, visible])?;
+            let visible = now + i64::try_from(message.delay.as_millis()).unwrap_or(0);
+            transaction
+                .prepare_cached(
+                    "INSERT INTO message (queue, id, body, attributes, sent, visible) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                )?
+                .execute(params![queue, id, message.body, message.attributes.to_string(), now, visible])?;
             ids.push(id);
         }
-        work.commit()?;
+        transaction.commit()?;
         drop(db);
         self.arrived.notify_waiters();
         Ok(ids)
     }
 
     /// Takes up to `most` messages for `visibility`. What was received too often goes to the dead letters instead.
-    pub fn receive(&self, queue: &str, most: usize, visibility: Duration) -> rusqlite::Result<Vec<Received>> {
+    pub fn receive(
+        &self,
+        queue: &str,
+        max_messages: usize,
+        visibility: Duration,
+    ) -> rusqlite::Result<Vec<ReceivedMessage>> {
         let now = now_ms();
         let redrive = self.queues.get(queue).and_then(|it| it.redrive.clone());
         let mut db = self.db();
-        let work = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut taken = Vec::new();
-        while taken.len() < most {
-            let Some((number, mut it)) = next(&work, queue, now)? else { break };
+        let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut received = Vec::new();
+        while received.len() < max_messages {
+            let Some((number, mut it)) = next_visible(&transaction, queue, now)? else { break };
             if let Some((dead, limit)) = &redrive
-                && it.receives >= *limit
+                && it.receive_count >= *limit
             {
-                work.execute(
+                transaction.execute(
                     "UPDATE message SET queue = ?2, source = ?3, receives = 0, first = 0, receipt = NULL, visible = ?4 WHERE number = ?1",
                     params![number, dead, queue, now],
                 )?;
                 continue;
             }
-            it.receives += 1;
-            it.receipt = random_id();
-            it.first = if it.first == 0 { now } else { it.first };
-            let until = now + i64::try_from(visibility.as_millis()).unwrap_or(0);
-            work.prepare_cached(
-                "UPDATE message SET receives = ?2, receipt = ?3, first = ?4, visible = ?5 WHERE number = ?1",
-            )?
-            .execute(params![number, it.receives, it.receipt, it.first, until])?;
-            taken.push(it);
+            it.receive_count += 1;
+            it.receipt_handle = random_id();
+            it.first_received_at_ms = if it.first_received_at_ms == 0 { now } else { it.first_received_at_ms };
+            let visible_at = now + i64::try_from(visibility.as_millis()).unwrap_or(0);
+            transaction
+                .prepare_cached(
+                    "UPDATE message SET receives = ?2, receipt = ?3, first = ?4, visible = ?5 WHERE number = ?1",
+                )?
+                .execute(params![number, it.receive_count, it.receipt_handle, it.first_received_at_ms, visible_at])?;
+            received.push(it);
         }
-        work.commit()?;
-        Ok(taken)
+        transaction.commit()?;
+        Ok(received)
     }
 
     /// Waits up to `wait` for messages.
-    pub async fn receive_within(
+    pub async fn long_poll(
         &self,
         queue: &str,
-        most: usize,
+        max_messages: usize,
         visibility: Duration,
         wait: Duration,
-    ) -> rusqlite::Result<Vec<Received>> {
+    ) -> rusqlite::Result<Vec<ReceivedMessage>> {
         let until = tokio::time::Instant::now() + wait;
         loop {
             let arrived = self.arrived.notified();
-            let taken = self.receive(queue, most, visibility)?;
-            if !taken.is_empty() || tokio::time::Instant::now() >= until {
-                return Ok(taken);
+            let received = self.receive(queue, max_messages, visibility)?;
+            if !received.is_empty() || tokio::time::Instant::now() >= until {
+                return Ok(received);
             }
             // a message whose delay or visibility ends makes no sound: look again every quarter of a second
-            let look = (tokio::time::Instant::now() + Duration::from_millis(250)).min(until);
-            drop(tokio::time::timeout_at(look, arrived).await);
+            let next_check = (tokio::time::Instant::now() + Duration::from_millis(250)).min(until);
+            drop(tokio::time::timeout_at(next_check, arrived).await);
         }
     }
 
@@ -184,26 +191,28 @@ impl Sqs {
     }
 
     /// Acknowledges a message; `false` if the receipt is no longer good.
-    pub fn delete(&self, receipt: &str) -> rusqlite::Result<bool> {
-        Ok(self.db().prepare_cached("DELETE FROM message WHERE receipt = ?1")?.execute([receipt])? > 0)
+    pub fn delete(&self, receipt_handle: &str) -> rusqlite::Result<bool> {
+        Ok(self.db().prepare_cached("DELETE FROM message WHERE receipt = ?1")?.execute([receipt_handle])? > 0)
     }
 
     /// Changes when a received message comes back.
-    pub fn change_visibility(&self, receipt: &str, visibility: Duration) -> rusqlite::Result<bool> {
-        let until = now_ms() + i64::try_from(visibility.as_millis()).unwrap_or(0);
-        let changed =
-            self.db().execute("UPDATE message SET visible = ?2 WHERE receipt = ?1", params![receipt, until])? > 0;
+    pub fn change_visibility(&self, receipt_handle: &str, visibility: Duration) -> rusqlite::Result<bool> {
+        let visible_at = now_ms() + i64::try_from(visibility.as_millis()).unwrap_or(0);
+        let changed = self
+            .db()
+            .execute("UPDATE message SET visible = ?2 WHERE receipt = ?1", params![receipt_handle, visible_at])?
+            > 0;
         self.arrived.notify_waiters();
         Ok(changed)
     }
 
-    pub fn depth(&self, queue: &str) -> rusqlite::Result<Depth> {
+    pub fn depth(&self, queue: &str) -> rusqlite::Result<QueueDepth> {
         let now = now_ms();
-        let count = |rule: &str| {
-            let sql = format!("SELECT COUNT(*) FROM message WHERE queue = ?1 AND {rule}");
+        let count = |condition: &str| {
+            let sql = format!("SELECT COUNT(*) FROM message WHERE queue = ?1 AND {condition}");
             self.db().query_row(&sql, params![queue, now], |row| row.get(0))
         };
-        Ok(Depth {
+        Ok(QueueDepth {
             visible: count("visible <= ?2")?,
             in_flight: count("visible > ?2 AND receipt IS NOT NULL")?,
             delayed: count("visible > ?2 AND receipt IS NULL")?,
@@ -220,24 +229,28 @@ impl Sqs {
     }
 }
 
-fn next(work: &Transaction<'_>, queue: &str, now: i64) -> rusqlite::Result<Option<(i64, Received)>> {
+fn next_visible(
+    transaction: &Transaction<'_>,
+    queue: &str,
+    now: i64,
+) -> rusqlite::Result<Option<(i64, ReceivedMessage)>> {
     let sql = "SELECT number, id, body, attributes, sent, first, receives, source FROM message
                WHERE queue = ?1 AND visible <= ?2 ORDER BY visible LIMIT 1";
     let read = |row: &rusqlite::Row<'_>| {
         let attributes: String = row.get(3)?;
-        let message = Received {
+        let message = ReceivedMessage {
             id: row.get(1)?,
-            receipt: String::new(),
+            receipt_handle: String::new(),
             body: row.get(2)?,
             attributes: serde_json::from_str(&attributes).unwrap_or_default(),
-            sent: row.get(4)?,
-            first: row.get(5)?,
-            receives: row.get(6)?,
-            source: row.get(7)?,
+            sent_at_ms: row.get(4)?,
+            first_received_at_ms: row.get(5)?,
+            receive_count: row.get(6)?,
+            dead_letter_source: row.get(7)?,
         };
         Ok((row.get(0)?, message))
     };
-    work.prepare_cached(sql)?.query_row(params![queue, now], read).optional()
+    transaction.prepare_cached(sql)?.query_row(params![queue, now], read).optional()
 }
 
 pub(crate) fn random_id() -> String {

@@ -13,16 +13,16 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::dynamodb::DynamoDb;
-use crate::event::Bus;
+use crate::event::EventBus;
 use crate::function::Function;
-use crate::iconik::Iconik;
+use crate::iconik::IconikEmulator;
 use crate::meter::Meter;
 use crate::program::Programs;
-use crate::sockets::Sockets;
 use crate::sqs::Sqs;
-use crate::stream_source::Mapping;
-use crate::template::{self, Model, Places};
-use crate::{StackError, aws_json, buckets, front_door, kms, now_ms, pause, queue_source, samconfig, schedule, sqs};
+use crate::stream_source::StreamMapping;
+use crate::template::{self, EmulatorUrls, Model};
+use crate::websocket_gateway::WebSocketGateway;
+use crate::{StackError, aws_json, http_gateway, kms, now_ms, pause, s3, samconfig, schedule, sqs, sqs_source};
 
 /// What to start, and where.
 #[derive(Debug, Clone)]
@@ -47,14 +47,14 @@ pub struct Stack {
     pub dynamodb_url: String,
     pub s3_url: String,
     /// The stand-in for Iconik.
-    pub iconik: Iconik,
+    pub iconik: IconikEmulator,
     /// Creates applications.
     pub operator_key: String,
     pub model: Model,
     pub sqs: Arc<Sqs>,
-    pub sockets: Arc<Sockets>,
+    pub sockets: Arc<WebSocketGateway>,
     data: PathBuf,
-    bus: Bus,
+    bus: EventBus,
     functions: Vec<Arc<Function>>,
     tasks: Vec<JoinHandle<()>>,
     _dynamodb: DynamoDb,
@@ -64,7 +64,7 @@ pub struct Stack {
 impl Drop for Stack {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
-        self.functions.iter().for_each(|it| it.end());
+        self.functions.iter().for_each(|it| it.kill_all());
     }
 }
 
@@ -80,60 +80,66 @@ impl Stack {
     /// Starts everything; returns when the front door is open.
     pub async fn start(options: Options) -> Result<Self, StackError> {
         let data = options.data.clone();
-        let lock = prepare(&data, options.fresh)?;
-        let door =
-            TcpListener::bind(("127.0.0.1", options.port)).await.map_err(|_| StackError::PortTaken(options.port))?;
-        let url = address(&door)?;
-        let queues = TcpListener::bind("127.0.0.1:0")
+        let lock = prepare_data_dir(&data, options.fresh)?;
+        let http_listener =
+            TcpListener::bind(("127.0.0.1", options.port)).await.map_err(|_| StackError::PortInUse(options.port))?;
+        let url = address(&http_listener)?;
+        let sqs_listener = TcpListener::bind("127.0.0.1:0")
             .await
             .map_err(|it| StackError::emulator("could not open a port for SQS", it))?;
-        let sqs_url = address(&queues)?;
+        let sqs_url = address(&sqs_listener)?;
         let operator_key = operator_key(&data)?;
         let mut parameters = samconfig::parameters(&options.project.join("samconfig.toml"), "local")?;
         parameters.insert("OperatorKeyHash".to_owned(), hex(&Sha256::digest(&operator_key)));
         parameters.insert("SocketEndpoint".to_owned(), format!("{url}/live"));
         parameters.extend(options.parameters);
-        let places = Places { sqs: sqs_url.clone(), http: url.clone() };
-        let model = template::load(&options.project.join("template.yaml"), &parameters, &places)?;
+        let emulator_urls = EmulatorUrls { sqs: sqs_url.clone(), http: url.clone() };
+        let model = template::load(&options.project.join("template.yaml"), &parameters, &emulator_urls)?;
 
-        let bus = Bus::default();
-        let http = aws_json::client()?;
+        let bus = EventBus::default();
+        let http = aws_json::http_client()?;
         let corrupt = |name: &str| {
             let path = data.join(name);
             move |it: rusqlite::Error| StackError::Corrupt { path, source: it.into() }
         };
         let sqs = Arc::new(Sqs::open(&data.join("sqs.db"), &model.queues).map_err(corrupt("sqs.db"))?);
         let checkpoint = data.join("stream-handled");
-        trim(&data, &checkpoint);
+        trim_handled_records(&data, &checkpoint);
         let dynamodb = DynamoDb::start(&data.join("dynamodb.db"), model.table.as_ref(), &http).await?;
-        let (buckets, library) = stable_ports(&data, options.port).await?;
-        let (s3_url, s3) = buckets::start(buckets, &data.join("buckets"), &data.join("buckets.db"), &model)?;
-        let (iconik, iconik_task) = Iconik::start(library, &data, &data.join("iconik"))?;
-        let keys = TcpListener::bind("127.0.0.1:0")
+        let (s3_listener, iconik_listener) = stable_ports(&data, options.port).await?;
+        let (s3_url, s3) = s3::start(s3_listener, &data.join("buckets"), &data.join("buckets.db"), &model)?;
+        let (iconik, iconik_task) = IconikEmulator::start(iconik_listener, &data, &data.join("iconik"))?;
+        let kms_listener = TcpListener::bind("127.0.0.1:0")
             .await
             .map_err(|it| StackError::emulator("could not open a port for KMS", it))?;
-        let kms_url = address(&keys)?;
+        let kms_url = address(&kms_listener)?;
         let kms = kms::router(&data.join("kms-key"))?;
 
-        let endpoints = [("DYNAMODB", &dynamodb.url), ("SQS", &sqs_url), ("S3", &s3_url), ("KMS", &kms_url)];
-        let endpoints: Vec<(String, String)> =
-            endpoints.map(|(name, url)| (format!("AWS_ENDPOINT_URL_{name}"), url.clone())).into();
+        let endpoint_urls = [("DYNAMODB", &dynamodb.url), ("SQS", &sqs_url), ("S3", &s3_url), ("KMS", &kms_url)];
+        let endpoint_variables: Vec<(String, String)> =
+            endpoint_urls.map(|(name, url)| (format!("AWS_ENDPOINT_URL_{name}"), url.clone())).into();
         let mut functions = Vec::new();
-        for it in &model.functions {
-            let program = options.programs.of(&it.binary);
+        for function in &model.functions {
+            let program = options.programs.program_for(&function.binary);
             if !program.path.is_file() {
-                return Err(StackError::NoProgram(program.path));
+                return Err(StackError::MissingProgram(program.path));
             }
-            functions.push(Function::new(it.clone(), program, endpoints.clone(), bus.clone()));
+            functions.push(Function::new(function.clone(), program, endpoint_variables.clone(), bus.clone()));
         }
-        let mut tasks =
-            vec![serve(queues, sqs::http::router(sqs.clone(), sqs_url.clone())), serve(keys, kms), s3, iconik_task];
-        tasks.extend(triggers(&functions, &sqs, &http, &dynamodb.url, &checkpoint, &model, &bus));
-        let routes =
-            functions.iter().flat_map(|it| it.it.routes.iter().map(|route| (route.clone(), it.clone()))).collect();
+        let mut tasks = vec![
+            serve(sqs_listener, sqs::http::router(sqs.clone(), sqs_url.clone())),
+            serve(kms_listener, kms),
+            s3,
+            iconik_task,
+        ];
+        tasks.extend(spawn_event_sources(&functions, &sqs, &http, &dynamodb.url, &checkpoint, &model, &bus));
+        let routes = functions
+            .iter()
+            .flat_map(|it| it.definition.routes.iter().map(|route| (route.clone(), it.clone())))
+            .collect();
         let host = url.trim_start_matches("http://").to_owned();
-        let sockets = Sockets::new(model.sockets.clone().unwrap_or_default(), &functions, host.clone());
-        tasks.push(serve(door, front_door::router(routes, host, sockets.clone())));
+        let sockets = WebSocketGateway::new(model.websocket_api.clone().unwrap_or_default(), &functions, host.clone());
+        tasks.push(serve(http_listener, http_gateway::router(routes, host, sockets.clone())));
         tasks.push(tokio::spawn(housekeeping(functions.clone(), sqs.clone())));
         let dynamodb_url = dynamodb.url.clone();
         Ok(Self {
@@ -176,55 +182,55 @@ impl Stack {
 
     /// A function, by the name of its binary.
     pub fn function(&self, binary: &str) -> Option<&Arc<Function>> {
-        self.functions.iter().find(|it| it.it.binary == binary)
+        self.functions.iter().find(|it| it.definition.binary == binary)
     }
 
     /// Starts a process of a function and ends it again; answers how long its init took.
-    pub async fn start_once(&self, binary: &str) -> Result<Duration, StackError> {
+    pub async fn measure_init(&self, binary: &str) -> Result<Duration, StackError> {
         let function =
             self.function(binary).ok_or_else(|| StackError::Demo(format!("there is no function {binary}")))?;
-        function.start_once().await
+        function.measure_init().await
     }
 
     /// Calls a function with the emptiest event of its trigger; answers how long a warm process took, if it answered.
-    pub async fn call_idle(&self, binary: &str) -> Option<Duration> {
+    pub async fn measure_warm_invocation(&self, binary: &str) -> Option<Duration> {
         let function = self.function(binary)?;
-        let route = function.it.routes.first();
+        let route = function.definition.routes.first();
         let event = match route {
-            Some(_) => crate::http_event::empty().to_string(),
+            Some(_) => crate::http_event::empty_request_event().to_string(),
             None => r#"{"Records":[]}"#.to_owned(),
         };
-        let slot = function.slot().await?;
-        let began = std::time::Instant::now();
-        let outcome = function.invoke(slot, Bytes::from(event)).await;
-        matches!(outcome, crate::process::Outcome::Answered(_)).then(|| began.elapsed())
+        let permit = function.acquire_permit().await?;
+        let started_at = std::time::Instant::now();
+        let outcome = function.invoke(permit, Bytes::from(event)).await;
+        matches!(outcome, crate::process::InvocationOutcome::Succeeded(_)).then(|| started_at.elapsed())
     }
 
     /// Makes a schedule fire now, beside its rhythm.
-    pub async fn fire(&self, binary: &str) -> bool {
+    pub async fn fire_schedule(&self, binary: &str) -> bool {
         let Some(function) = self.function(binary) else { return false };
-        let Some(slot) = function.slot().await else { return false };
-        let event = schedule::event(&function.it.name).to_string();
-        matches!(function.invoke(slot, Bytes::from(event)).await, crate::process::Outcome::Answered(_))
+        let Some(permit) = function.acquire_permit().await else { return false };
+        let event = schedule::scheduled_event(&function.definition.name).to_string();
+        matches!(function.invoke(permit, Bytes::from(event)).await, crate::process::InvocationOutcome::Succeeded(_))
     }
 }
 
-fn triggers(
+fn spawn_event_sources(
     functions: &[Arc<Function>],
     sqs: &Arc<Sqs>,
     http: &reqwest::Client,
     dynamodb: &str,
     checkpoint: &Path,
     model: &Model,
-    bus: &Bus,
+    bus: &EventBus,
 ) -> Vec<JoinHandle<()>> {
     let mut tasks = Vec::new();
     for function in functions {
-        for source in &function.it.queues {
-            tasks.push(tokio::spawn(queue_source::run(source.clone(), function.clone(), sqs.clone(), bus.clone())));
+        for source in &function.definition.sqs_sources {
+            tasks.push(tokio::spawn(sqs_source::run(source.clone(), function.clone(), sqs.clone(), bus.clone())));
         }
-        if let (Some(source), Some(table)) = (&function.it.stream, &model.table) {
-            let mapping = Mapping {
+        if let (Some(source), Some(table)) = (&function.definition.stream_source, &model.table) {
+            let mapping = StreamMapping {
                 source: source.clone(),
                 table: table.name.clone(),
                 function: function.clone(),
@@ -236,23 +242,26 @@ fn triggers(
             };
             tasks.push(tokio::spawn(mapping.run()));
         }
-        if let Some(rule) = function.it.schedule.as_deref().and_then(schedule::Rule::parse) {
-            tasks.push(tokio::spawn(clock(rule, function.clone())));
+        if let Some(rule) = function.definition.schedule.as_deref().and_then(schedule::Rule::parse) {
+            tasks.push(tokio::spawn(run_schedule(rule, function.clone())));
         }
     }
     tasks
 }
 
 /// Calls a function on its schedule, and once at the start: what was under way when the stack went down goes on.
-async fn clock(rule: schedule::Rule, function: Arc<Function>) {
+async fn run_schedule(rule: schedule::Rule, function: Arc<Function>) {
     let mut due = now_ms();
     loop {
         pause(Duration::from_millis(u64::try_from(due - now_ms()).unwrap_or(0))).await;
         for _ in 0..3 {
             // asynchronous invocations are tried again twice
-            let Some(slot) = function.slot().await else { return };
-            let event = schedule::event(&function.it.name).to_string();
-            if matches!(function.invoke(slot, Bytes::from(event)).await, crate::process::Outcome::Answered(_)) {
+            let Some(permit) = function.acquire_permit().await else { return };
+            let event = schedule::scheduled_event(&function.definition.name).to_string();
+            if matches!(
+                function.invoke(permit, Bytes::from(event)).await,
+                crate::process::InvocationOutcome::Succeeded(_)
+            ) {
                 break;
             }
             pause(Duration::from_secs(1)).await;
@@ -265,7 +274,7 @@ async fn clock(rule: schedule::Rule, function: Arc<Function>) {
 async fn housekeeping(functions: Vec<Arc<Function>>, sqs: Arc<Sqs>) {
     loop {
         pause(Duration::from_secs(10)).await;
-        functions.iter().for_each(|it| it.end_idle());
+        functions.iter().for_each(|it| it.stop_idle());
         drop(sqs.expire()); // tried again in ten seconds
     }
 }
@@ -282,23 +291,23 @@ fn address(listener: &TcpListener) -> Result<String, StackError> {
 }
 
 /// Keys, secrets and media lie in the folder: nobody else on this machine reads them.
-fn private(folder: &Path) -> std::io::Result<()> {
+fn restrict_to_owner(folder: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
     Ok(())
 }
 
-fn prepare(data: &Path, fresh: bool) -> Result<std::fs::File, StackError> {
+fn prepare_data_dir(data: &Path, fresh: bool) -> Result<std::fs::File, StackError> {
     let unwritable = |it: std::io::Error| StackError::Unwritable { path: data.to_owned(), source: it.into() };
     std::fs::create_dir_all(data.join("buckets")).map_err(unwritable)?;
-    private(data).map_err(unwritable)?;
+    restrict_to_owner(data).map_err(unwritable)?;
     let lock = std::fs::File::create(data.join("stack.lock")).map_err(unwritable)?;
-    lock.try_lock().map_err(|_| StackError::DataTaken(data.to_owned()))?;
+    lock.try_lock().map_err(|_| StackError::DataDirInUse(data.to_owned()))?;
     if fresh {
-        for item in std::fs::read_dir(data).map_err(unwritable)?.flatten() {
-            let name = item.file_name();
-            if item.path().is_file() && name != "stack.lock" {
-                std::fs::remove_file(item.path()).map_err(unwritable)?;
+        for entry in std::fs::read_dir(data).map_err(unwritable)?.flatten() {
+            let name = entry.file_name();
+            if entry.path().is_file() && name != "stack.lock" {
+                std::fs::remove_file(entry.path()).map_err(unwritable)?;
             }
         }
     }
@@ -308,27 +317,27 @@ fn prepare(data: &Path, fresh: bool) -> Result<std::fs::File, StackError> {
 }
 
 /// Drops stream records that were handled before the stop. A file that is not there yet, or broken, is seen to later.
-fn trim(data: &Path, checkpoint: &Path) {
+fn trim_handled_records(data: &Path, checkpoint: &Path) {
     if let Ok(handled) = std::fs::read_to_string(checkpoint) {
         drop(crate::dynamodb::trim_stream(&data.join("dynamodb.db"), &handled));
     }
 }
 
 /// Opens the ports whose addresses rows hold, the same as at the last start if they are free: S3 and Iconik.
-async fn stable_ports(data: &Path, door: u16) -> Result<(TcpListener, TcpListener), StackError> {
-    let file = data.join("ports.json");
-    let last: Ports = std::fs::read(&file).ok().and_then(|it| serde_json::from_slice(&it).ok()).unwrap_or_default();
-    let beside = |offset: u16| if door == 0 { 0 } else { door.saturating_add(offset) };
-    let s3 = stable_port(last.s3, beside(1)).await?;
-    let iconik = stable_port(last.iconik, beside(2)).await?;
+async fn stable_ports(data: &Path, http_port: u16) -> Result<(TcpListener, TcpListener), StackError> {
+    let path = data.join("ports.json");
+    let last: Ports = std::fs::read(&path).ok().and_then(|it| serde_json::from_slice(&it).ok()).unwrap_or_default();
+    let port_beside = |offset: u16| if http_port == 0 { 0 } else { http_port.saturating_add(offset) };
+    let s3 = stable_port(last.s3, port_beside(1)).await?;
+    let iconik = stable_port(last.iconik, port_beside(2)).await?;
     let port = |it: &TcpListener| it.local_addr().map_or(0, |it| it.port());
     let text = serde_json::to_vec(&Ports { s3: port(&s3), iconik: port(&iconik) }).unwrap_or_default();
-    std::fs::write(&file, text).map_err(|it| StackError::Unwritable { path: file, source: it.into() })?;
+    std::fs::write(&path, text).map_err(|it| StackError::Unwritable { path, source: it.into() })?;
     Ok((s3, iconik))
 }
 
-async fn stable_port(last: u16, usual: u16) -> Result<TcpListener, StackError> {
-    for port in [last, usual].into_iter().filter(|it| *it != 0) {
+async fn stable_port(last: u16, preferred: u16) -> Result<TcpListener, StackError> {
+    for port in [last, preferred].into_iter().filter(|it| *it != 0) {
         if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)).await {
             return Ok(listener);
         }

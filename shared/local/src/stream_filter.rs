@@ -3,25 +3,25 @@
 use serde_json::Value;
 
 /// Whether a record fits a pattern.
-pub fn fits(pattern: &Value, record: &Value) -> bool {
+pub fn matches_pattern(pattern: &Value, record: &Value) -> bool {
     match pattern {
         Value::Object(members) => members.iter().all(|(name, inner)| match inner {
-            Value::Array(any) => any.iter().any(|it| one(it, record.get(name))),
-            nested => record.get(name).is_some_and(|it| fits(nested, it)),
+            Value::Array(rules) => rules.iter().any(|it| matches_rule(it, record.get(name))),
+            nested => record.get(name).is_some_and(|it| matches_pattern(nested, it)),
         }),
         _ => false,
     }
 }
 
 /// Whether a pattern has only what [`fits`] knows.
-pub fn check(pattern: &Value) -> Result<(), String> {
+pub fn validate_pattern(pattern: &Value) -> Result<(), String> {
     let Value::Object(members) = pattern else { return Err("a pattern is an object".to_owned()) };
     for (name, inner) in members {
         match inner {
-            Value::Object(_) => check(inner)?,
-            Value::Array(any) => {
-                for it in any {
-                    match it {
+            Value::Object(_) => validate_pattern(inner)?,
+            Value::Array(rules) => {
+                for rule in rules {
+                    match rule {
                         Value::Object(rule) => {
                             if let Some(other) = rule.keys().find(|it| *it != "exists") {
                                 return Err(format!("the filter rule `{other}` is not known to the local stack"));
@@ -38,12 +38,12 @@ pub fn check(pattern: &Value) -> Result<(), String> {
     Ok(())
 }
 
-fn one(wanted: &Value, there: Option<&Value>) -> bool {
-    match wanted {
+fn matches_rule(rule: &Value, value: Option<&Value>) -> bool {
+    match rule {
         Value::Object(rule) => {
-            rule.get("exists").and_then(Value::as_bool) == Some(there.is_some_and(|it| !it.is_null()))
+            rule.get("exists").and_then(Value::as_bool) == Some(value.is_some_and(|it| !it.is_null()))
         }
-        value => there == Some(value),
+        literal => value == Some(literal),
     }
 }
 
@@ -58,12 +58,12 @@ mod tests {
         let pattern =
             json!({ "eventName": ["INSERT", "MODIFY"], "dynamodb": { "NewImage": { "kind": { "S": ["item"] } } } });
         let record = |event: &str, kind: &str| json!({ "eventName": event, "dynamodb": { "NewImage": { "kind": { "S": kind } } } });
-        assert!(fits(&pattern, &record("MODIFY", "item")));
-        assert!(!fits(&pattern, &record("REMOVE", "item")));
-        assert!(!fits(&pattern, &record("INSERT", "bucket")));
-        assert!(!fits(&pattern, &json!({ "eventName": "INSERT", "dynamodb": {} })));
+        assert!(matches_pattern(&pattern, &record("MODIFY", "item")));
+        assert!(!matches_pattern(&pattern, &record("REMOVE", "item")));
+        assert!(!matches_pattern(&pattern, &record("INSERT", "bucket")));
+        assert!(!matches_pattern(&pattern, &json!({ "eventName": "INSERT", "dynamodb": {} })));
         let exists = json!({ "x": [{ "exists": true }] });
-        assert!(fits(&exists, &json!({ "x": 1 })) && !fits(&exists, &json!({ "y": 1 })));
-        assert!(check(&json!({ "x": [{ "prefix": "a" }] })).is_err());
+        assert!(matches_pattern(&exists, &json!({ "x": 1 })) && !matches_pattern(&exists, &json!({ "y": 1 })));
+        assert!(validate_pattern(&json!({ "x": [{ "prefix": "a" }] })).is_err());
     }
 }

@@ -19,12 +19,12 @@ pub struct Model {
     pub buckets: Vec<String>,
     /// Their CORS rules, in the order that they are tried in.
     pub cors: BTreeMap<String, Vec<CorsRule>>,
-    pub sockets: Option<SocketApi>,
+    pub websocket_api: Option<WebSocketApi>,
 }
 
 /// The WebSocket API.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SocketApi {
+pub struct WebSocketApi {
     pub stage: String,
     /// Route key → name of a function.
     pub routes: BTreeMap<String, String>,
@@ -57,8 +57,8 @@ pub struct Function {
     /// Processes at most.
     pub concurrency: usize,
     pub routes: Vec<Route>,
-    pub queues: Vec<QueueSource>,
-    pub stream: Option<StreamSource>,
+    pub sqs_sources: Vec<SqsEventSource>,
+    pub stream_source: Option<StreamEventSource>,
     pub schedule: Option<String>,
 }
 
@@ -75,22 +75,22 @@ pub struct Route {
 
 /// Messages of a queue that call a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QueueSource {
+pub struct SqsEventSource {
     pub queue: String,
-    pub batch: usize,
-    pub window: Duration,
-    pub partial: bool,
+    pub batch_size: usize,
+    pub batching_window: Duration,
+    pub reports_item_failures: bool,
 }
 
 /// Records of the table's stream that call a function.
 #[derive(Debug, Clone, PartialEq)]
-pub struct StreamSource {
-    pub batch: usize,
-    pub window: Duration,
-    pub partial: bool,
-    pub bisect: bool,
-    pub retries: u32,
-    pub max_age: Duration,
+pub struct StreamEventSource {
+    pub batch_size: usize,
+    pub batching_window: Duration,
+    pub reports_item_failures: bool,
+    pub bisect_on_error: bool,
+    pub max_retries: u32,
+    pub max_record_age: Duration,
     /// Patterns of which one must fit.
     pub filters: Vec<serde_json::Value>,
     /// The queue that gets what could not be handled.
@@ -101,7 +101,7 @@ pub struct StreamSource {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queue {
     pub name: String,
-    pub visibility: Duration,
+    pub visibility_timeout: Duration,
     pub retention: Duration,
     /// Dead-letter queue and `maxReceiveCount`.
     pub redrive: Option<(String, u32)>,
@@ -112,29 +112,37 @@ pub struct Queue {
 pub struct Table {
     pub name: String,
     pub definition: serde_json::Value,
-    pub ttl: Option<String>,
+    pub ttl_attribute: Option<String>,
 }
 
 /// Where the emulators are, for `!Ref` of a queue.
 #[derive(Debug, Clone, Default)]
-pub struct Places {
+pub struct EmulatorUrls {
     pub sqs: String,
     pub http: String,
 }
 
 /// Reads a template with the parameters of an environment.
-pub fn load(file: &Path, parameters: &BTreeMap<String, String>, places: &Places) -> Result<Model, StackError> {
+pub fn load(
+    file: &Path,
+    parameters: &BTreeMap<String, String>,
+    emulator_urls: &EmulatorUrls,
+) -> Result<Model, StackError> {
     let text =
         std::fs::read_to_string(file).map_err(|source| StackError::Unreadable { path: file.to_owned(), source })?;
     let name = file.file_name().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
-    parse(&text, parameters, places).map_err(|(line, what)| StackError::Template { file: name, line, what })
+    parse(&text, parameters, emulator_urls).map_err(|(line, what)| StackError::Template { file: name, line, what })
 }
 
 /// Reads a template's text. The error is a line and what is wrong there.
-pub fn parse(text: &str, parameters: &BTreeMap<String, String>, places: &Places) -> Result<Model, (usize, String)> {
+pub fn parse(
+    text: &str,
+    parameters: &BTreeMap<String, String>,
+    emulator_urls: &EmulatorUrls,
+) -> Result<Model, (usize, String)> {
     let root = yaml::read(text)?;
-    let names = resolve::Names::new(&root, parameters, places)?;
-    read::model(&root, &names)
+    let resolver = resolve::Resolver::new(&root, parameters, emulator_urls)?;
+    read::model(&root, &resolver)
 }
 
 /// The URL of a queue.

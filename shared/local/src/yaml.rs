@@ -13,9 +13,9 @@ pub struct Node {
 /// The kinds of value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    Text(String),
-    List(Vec<Node>),
-    Map(Vec<(String, Node)>),
+    Scalar(String),
+    Sequence(Vec<Node>),
+    Mapping(Vec<(String, Node)>),
 }
 
 /// Reads a document. The error is a line and what is wrong there.
@@ -30,16 +30,16 @@ pub fn read(text: &str) -> Result<Node, (usize, String)> {
         };
         let done = match event {
             Event::MappingStart(_, tag) => {
-                stack.push((Node { line, tag: name(tag), value: Value::Map(Vec::new()) }, None));
+                stack.push((Node { line, tag: name(tag), value: Value::Mapping(Vec::new()) }, None));
                 continue;
             }
             Event::SequenceStart(_, tag) => {
-                stack.push((Node { line, tag: name(tag), value: Value::List(Vec::new()) }, None));
+                stack.push((Node { line, tag: name(tag), value: Value::Sequence(Vec::new()) }, None));
                 continue;
             }
             Event::MappingEnd | Event::SequenceEnd => stack.pop().map(|it| it.0),
             Event::Scalar(text, _, _, tag) => {
-                Some(Node { line, tag: name(tag), value: Value::Text(text.into_owned()) })
+                Some(Node { line, tag: name(tag), value: Value::Scalar(text.into_owned()) })
             }
             Event::Alias(_) => return Err((line, "aliases are not known here".to_owned())),
             _ => continue,
@@ -47,15 +47,15 @@ pub fn read(text: &str) -> Result<Node, (usize, String)> {
         let Some(node) = done else { continue };
         match stack.last_mut() {
             None => root = Some(node),
-            Some((Node { value: Value::List(all), .. }, _)) => all.push(node),
-            Some((Node { value: Value::Map(all), .. }, key)) => match (key.take(), node.value) {
+            Some((Node { value: Value::Sequence(all), .. }, _)) => all.push(node),
+            Some((Node { value: Value::Mapping(all), .. }, key)) => match (key.take(), node.value) {
                 (Some(key), value) => {
                     if all.iter().any(|it| it.0 == key) {
                         return Err((node.line, format!("`{key}` stands here twice")));
                     }
                     all.push((key, Node { line: node.line, tag: node.tag, value }));
                 }
-                (None, Value::Text(text)) => *key = Some(text),
+                (None, Value::Scalar(text)) => *key = Some(text),
                 (None, _) => return Err((node.line, "a key must be text".to_owned())),
             },
             Some(_) => {}
@@ -67,12 +67,12 @@ pub fn read(text: &str) -> Result<Node, (usize, String)> {
 impl Node {
     /// The entries of a mapping; none for anything else.
     pub fn entries(&self) -> &[(String, Node)] {
-        if let Value::Map(all) = &self.value { all } else { &[] }
+        if let Value::Mapping(all) = &self.value { all } else { &[] }
     }
 
     /// The items of a list; none for anything else.
     pub fn items(&self) -> &[Node] {
-        if let Value::List(all) = &self.value { all } else { &[] }
+        if let Value::Sequence(all) = &self.value { all } else { &[] }
     }
 
     pub fn get(&self, key: &str) -> Option<&Node> {
@@ -81,7 +81,7 @@ impl Node {
 
     /// The text of a scalar.
     pub fn text(&self) -> Option<&str> {
-        if let Value::Text(it) = &self.value { Some(it) } else { None }
+        if let Value::Scalar(it) = &self.value { Some(it) } else { None }
     }
 }
 

@@ -17,8 +17,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use domain::bucket::{ProcessorKind, ProcessorSettings};
+use media::ffmpeg::Ffmpeg;
 use media::processor::{Analysis, run};
-use media::program::Program;
 use serde_json::Value;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -30,8 +30,8 @@ const OPENCV: &str = "opencv-python-headless<5";
 /// The memory that the processing function has by default, in MiB.
 const MEMORY_MB: u32 = 1_769;
 
-fn program() -> Program {
-    Program::new("ffmpeg".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned(), MEMORY_MB)
+fn program() -> Ffmpeg {
+    Ffmpeg::new("ffmpeg".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned(), MEMORY_MB)
 }
 
 fn main() -> Outcome<()> {

@@ -1,12 +1,12 @@
 //! Processors: what looks at media. The embedded backend runs here, on a file that was fetched before.
 
+mod declared_size;
 mod detector;
 mod draw;
 mod encryption;
 pub(crate) mod faces;
 mod frame;
-mod length;
-pub(crate) mod opened;
+pub(crate) mod media_file;
 pub(crate) mod still;
 mod timing;
 pub(crate) mod video;
@@ -15,14 +15,14 @@ use std::path::Path;
 
 use domain::bucket::{Backend, ProcessorKind, ProcessorSettings};
 use domain::item::Problem;
-use domain::result::{Media, Model, Track, Warning};
+use domain::result::{MediaInfo, Model, Track, Warning};
 
-use crate::program::Program;
+use crate::ffmpeg::Ffmpeg;
 
 /// What a processor found.
 #[derive(Debug)]
 pub struct Analysis {
-    pub media: Media,
+    pub media: MediaInfo,
     pub tracks: Vec<Track>,
     pub warnings: Vec<Warning>,
     pub backend: &'static str,
@@ -35,18 +35,18 @@ pub struct Analysis {
 
 /// Why there is no result (processors, section 2.5).
 #[derive(Debug)]
-pub enum Trouble {
+pub enum MediaError {
     /// Nothing to do here: the item is Skipped.
-    Skip(Problem),
+    Skipped(Problem),
     /// Will never work: the item is Failed.
-    Fail(Problem),
+    Failed(Problem),
     /// May work next time.
-    Again(Problem),
+    RetryLater(Problem),
 }
 
-impl std::fmt::Display for Trouble {
+impl std::fmt::Display for MediaError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (Self::Skip(it) | Self::Fail(it) | Self::Again(it)) = self;
+        let (Self::Skipped(it) | Self::Failed(it) | Self::RetryLater(it)) = self;
         f.write_str(&it.message)
     }
 }
@@ -57,13 +57,13 @@ pub async fn run(
     kind: ProcessorKind,
     settings: &ProcessorSettings,
     file: &Path,
-    program: &Program,
-) -> Result<Analysis, Trouble> {
+    program: &Ffmpeg,
+) -> Result<Analysis, MediaError> {
     match (kind, settings.backend) {
         (ProcessorKind::FacialRecognition, Backend::Embedded) => faces::run(settings, file, program).await,
     }
 }
 
-pub(crate) fn unreadable(why: impl std::fmt::Display) -> Trouble {
-    Trouble::Fail(Problem::new("media_unreadable", why.to_string()))
+pub(crate) fn unreadable(why: impl std::fmt::Display) -> MediaError {
+    MediaError::Failed(Problem::new("media_unreadable", why.to_string()))
 }

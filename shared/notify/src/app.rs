@@ -6,23 +6,23 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::client::{Client, Target, advice, http, settle, stack, whole};
+use crate::client::{Client, Target, all_or_none, http_client, running_stack, send_request, unreachable_advice};
 use crate::error::CliError;
 use crate::print::{self, say};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Make an application and show its keys, once
-    Create(Create),
+    Create(CreateArgs),
     /// All applications
-    List(Operator),
+    List(OperatorArgs),
     /// Replace an application's JWT private key, with which it asks for tokens; the old one stays good for a while
-    RotateJwtKey(RotateJwtKey),
+    RotateJwtKey(RotateJwtKeyArgs),
 }
 
 /// Whose list.
 #[derive(Args)]
-pub(crate) struct Operator {
+pub(crate) struct OperatorArgs {
     /// The API's address; without it, the local stack
     #[arg(long, env = "NOTIFY_URL", help_heading = "Which API")]
     url: Option<String>,
@@ -31,18 +31,22 @@ pub(crate) struct Operator {
     operator_key: Option<String>,
 }
 
-impl Operator {
+impl OperatorArgs {
     /// What was given, or the local stack's.
-    fn place(self, data: &Path) -> Result<Place, CliError> {
-        if let Some([url, key]) = whole([("--url", self.url), ("--operator-key", self.operator_key)])? {
-            return Ok(Place { url: url.trim_end_matches('/').to_owned(), key, advice: String::new() });
+    fn resolve(self, data: &Path) -> Result<OperatorTarget, CliError> {
+        if let Some([url, key]) = all_or_none([("--url", self.url), ("--operator-key", self.operator_key)])? {
+            return Ok(OperatorTarget { url: url.trim_end_matches('/').to_owned(), key, advice: String::new() });
         }
-        stack(data).map(|it| Place { advice: advice(&it.url), url: it.url, key: it.operator_key })
+        running_stack(data).map(|it| OperatorTarget {
+            advice: unreachable_advice(&it.url),
+            url: it.url,
+            key: it.operator_key,
+        })
     }
 }
 
 /// The API's address, the operator's key, and what to try if nobody answers.
-struct Place {
+struct OperatorTarget {
     url: String,
     key: String,
     advice: String,
@@ -50,7 +54,7 @@ struct Place {
 
 /// The application whose key is replaced.
 #[derive(Args)]
-pub(crate) struct RotateJwtKey {
+pub(crate) struct RotateJwtKeyArgs {
     /// How long the old one stays good, in seconds; at most 604800, a week
     #[arg(long, default_value_t = 86_400, value_parser = clap::value_parser!(u32).range(0..=604_800))]
     overlap: u32,
@@ -63,7 +67,7 @@ pub(crate) struct RotateJwtKey {
 #[command(
     after_help = "Examples:\n  notify app create newsroom\n  notify app create newsroom --faces --by 'J. Doe' --url https://… --operator-key op_…"
 )]
-pub(crate) struct Create {
+pub(crate) struct CreateArgs {
     /// What the application is called
     name: String,
     /// Switch facial recognition on; it is off otherwise, as faces are biometric data
@@ -76,7 +80,7 @@ pub(crate) struct Create {
     #[arg(long)]
     open_inbox: bool,
     #[command(flatten)]
-    operator: Operator,
+    operator: OperatorArgs,
 }
 
 pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<(), CliError> {
@@ -87,54 +91,54 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
     }
 }
 
-async fn list(it: Operator, data: &Path, as_json: bool) -> Result<(), CliError> {
-    let Place { url, key, advice } = it.place(data)?;
-    let request = http()?.get(format!("{url}/api/v1/Applications")).header("x-operator-key", key);
-    let all = settle(&url, &advice, "listing the applications", request).await?;
+async fn list(operator: OperatorArgs, data: &Path, as_json: bool) -> Result<(), CliError> {
+    let OperatorTarget { url, key, advice } = operator.resolve(data)?;
+    let request = http_client()?.get(format!("{url}/api/v1/Applications")).header("x-operator-key", key);
+    let all = send_request(&url, &advice, "listing the applications", request).await?;
     if as_json {
         say!("{all}");
         return Ok(());
     }
-    for it in all.as_array().into_iter().flatten() {
-        let text = |name: &str| it[name].as_str().unwrap_or_default();
+    for application in all.as_array().into_iter().flatten() {
+        let text = |name: &str| application[name].as_str().unwrap_or_default();
         say!("{}  {}  {}", text("applicationId"), text("createdAt"), text("name"));
     }
     Ok(())
 }
 
-async fn rotate(it: RotateJwtKey, data: &Path, as_json: bool) -> Result<(), CliError> {
-    let client = Client::open(it.target, data)?;
+async fn rotate(args: RotateJwtKeyArgs, data: &Path, as_json: bool) -> Result<(), CliError> {
+    let client = Client::open(args.target, data)?;
     let path = format!("/api/v1/Applications/{}/JwtKey/rotate", client.application_id);
-    let request = client.request(Method::POST, &path).json(&json!({ "overlapSeconds": it.overlap }));
-    let made = client.ask("replacing the JWT private key", request).await?;
-    let key = made["jwtPrivateKey"].as_str().unwrap_or_default().to_owned();
-    client.keep(data, |demo| {
+    let request = client.request(Method::POST, &path).json(&json!({ "overlapSeconds": args.overlap }));
+    let rotated = client.send("replacing the JWT private key", request).await?;
+    let key = rotated["jwtPrivateKey"].as_str().unwrap_or_default().to_owned();
+    client.update_saved_keys(data, |demo| {
         demo.jwt_private_key = key;
         true
     })?;
     if as_json {
-        say!("{made}");
+        say!("{rotated}");
         return Ok(());
     }
     print::heading("The JWT private key is replaced. Keep the new one: it is not shown again");
-    print::field("JWT private key", made["jwtPrivateKey"].as_str().unwrap_or_default());
-    print::field("old one until", made["overlapUntil"].as_str().unwrap_or_default());
+    print::field("JWT private key", rotated["jwtPrivateKey"].as_str().unwrap_or_default());
+    print::field("old one until", rotated["overlapUntil"].as_str().unwrap_or_default());
     Ok(())
 }
 
-async fn create(it: Create, data: &Path, as_json: bool) -> Result<(), CliError> {
-    let Place { url, key, advice } = it.operator.place(data)?;
+async fn create(args: CreateArgs, data: &Path, as_json: bool) -> Result<(), CliError> {
+    let OperatorTarget { url, key, advice } = args.operator.resolve(data)?;
     let body = json!({
-        "name": it.name, "facialRecognition": it.faces, "requestedBy": it.by.unwrap_or_default(),
-        "openInbox": it.open_inbox,
+        "name": args.name, "facialRecognition": args.faces, "requestedBy": args.by.unwrap_or_default(),
+        "openInbox": args.open_inbox,
     });
-    let request = http()?.post(format!("{url}/api/v1/Applications")).header("x-operator-key", key).json(&body);
-    let keys = settle(&url, &advice, "making the application", request).await?;
+    let request = http_client()?.post(format!("{url}/api/v1/Applications")).header("x-operator-key", key).json(&body);
+    let keys = send_request(&url, &advice, "making the application", request).await?;
     if as_json {
         say!("{keys}");
         return Ok(());
     }
-    print::heading(&format!("Application {} is made. Keep these: they are not shown again", it.name));
+    print::heading(&format!("Application {} is made. Keep these: they are not shown again", args.name));
     for (name, label) in [
         ("applicationId", "application"),
         ("apiKey", "x-api-key"),

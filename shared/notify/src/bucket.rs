@@ -9,26 +9,26 @@ use serde_json::{Value, json};
 use crate::client::{Client, Target};
 use crate::error::CliError;
 use crate::print::{self, say};
-use crate::scan::find;
+use crate::scan::find_bucket;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Add a bucket: a DataCore Swarm domain's, an Object Matrix vault's, or any other that speaks S3
-    Add(Box<Add>),
+    Add(Box<AddArgs>),
     /// All buckets, and how their last scan went
-    List(Which),
+    List(ListArgs),
     /// Scan a bucket no more by its schedule; what was found stays
-    Pause(One),
+    Pause(BucketArgs),
     /// Scan a bucket by its schedule again
-    Resume(One),
+    Resume(BucketArgs),
     /// Remove a bucket; its items stay, and keep their results
-    Remove(One),
+    Remove(BucketArgs),
 }
 
 /// A bucket.
 #[derive(Args)]
 #[command(after_help = "Example:\n  notify bucket pause rushes")]
-pub(crate) struct One {
+pub(crate) struct BucketArgs {
     /// A bucket's name or id
     bucket: String,
     #[command(flatten)]
@@ -36,7 +36,7 @@ pub(crate) struct One {
 }
 
 #[derive(Args)]
-pub(crate) struct Which {
+pub(crate) struct ListArgs {
     #[command(flatten)]
     target: Target,
 }
@@ -46,7 +46,7 @@ pub(crate) struct Which {
 #[command(
     after_help = "Example:\n  notify bucket add rushes --system datacore --endpoint https://swarm.example.com --access-key … --secret-key … --write-back"
 )]
-pub(crate) struct Add {
+pub(crate) struct AddArgs {
     /// Its name at the endpoint
     name: String,
     /// What kind of storage it is in; for any other that speaks S3, `datacore`
@@ -78,16 +78,16 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
     match command {
         Command::Add(it) => add(*it, data, as_json).await,
         Command::List(it) => list(it, data, as_json).await,
-        Command::Pause(it) => active(it, false, data, as_json).await,
-        Command::Resume(it) => active(it, true, data, as_json).await,
-        Command::Remove(it) => {
-            let client = Client::open(it.target, data)?;
-            let id = find(&client, &it.bucket).await?;
-            client.ask("removing the bucket", client.request(Method::DELETE, &path(&id)?)).await?;
+        Command::Pause(it) => set_active(it, false, data, as_json).await,
+        Command::Resume(it) => set_active(it, true, data, as_json).await,
+        Command::Remove(args) => {
+            let client = Client::open(args.target, data)?;
+            let id = find_bucket(&client, &args.bucket).await?;
+            client.send("removing the bucket", client.request(Method::DELETE, &path(&id)?)).await?;
             if as_json {
                 say!("{}", json!({ "removed": id }));
             } else {
-                print::good(&format!("{} is removed", it.bucket));
+                print::success(&format!("{} is removed", args.bucket));
             }
             Ok(())
         }
@@ -99,74 +99,83 @@ fn path(id: &str) -> Result<String, CliError> {
 }
 
 /// Whether a bucket is scanned by its schedule; all else stays as it is.
-async fn active(it: One, active: bool, data: &Path, as_json: bool) -> Result<(), CliError> {
-    let client = Client::open(it.target, data)?;
-    let path = path(&find(&client, &it.bucket).await?)?;
-    let mut body = local::demo::as_put(client.get(&path).await?);
+async fn set_active(args: BucketArgs, active: bool, data: &Path, as_json: bool) -> Result<(), CliError> {
+    let client = Client::open(args.target, data)?;
+    let path = path(&find_bucket(&client, &args.bucket).await?)?;
+    let mut body = local::demo::as_put_body(client.get(&path).await?);
     body["active"] = json!(active);
-    let changed = client.ask("changing the bucket", client.request(Method::PUT, &path).json(&body)).await?;
+    let changed = client.send("changing the bucket", client.request(Method::PUT, &path).json(&body)).await?;
     if as_json {
         say!("{changed}");
     } else if active {
-        print::good(&format!("{} is scanned: {}", it.bucket, changed["schedule"].as_str().unwrap_or_default()));
+        print::success(&format!("{} is scanned: {}", args.bucket, changed["schedule"].as_str().unwrap_or_default()));
     } else {
-        print::good(&format!("{} is paused", it.bucket));
+        print::success(&format!("{} is paused", args.bucket));
     }
     Ok(())
 }
 
-async fn add(it: Add, data: &Path, as_json: bool) -> Result<(), CliError> {
+async fn add(args: AddArgs, data: &Path, as_json: bool) -> Result<(), CliError> {
     let mut body = json!({
-        "system": it.system, "endpoint": it.endpoint, "bucket": it.name, "schedule": it.schedule,
-        "region": it.region, "writeBack": it.write_back,
+        "system": args.system, "endpoint": args.endpoint, "bucket": args.name, "schedule": args.schedule,
+        "region": args.region, "writeBack": args.write_back,
     });
-    if let (Some(access), Some(secret)) = (it.access_key, it.secret_key) {
+    if let (Some(access), Some(secret)) = (args.access_key, args.secret_key) {
         body["credentials"] = json!({ "accessKey": access, "secretKey": secret });
     }
-    let client = Client::open(it.target, data)?;
-    let made = client.request(Method::POST, "/api/v1/Media/Buckets").json(&body);
-    let made = client.ask("adding the bucket", made).await?;
+    let client = Client::open(args.target, data)?;
+    let added = client.request(Method::POST, "/api/v1/Media/Buckets").json(&body);
+    let added = client.send("adding the bucket", added).await?;
     if as_json {
-        say!("{made}");
+        say!("{added}");
     } else {
-        print::good(&format!("{} is scanned: {}", it.name, it.schedule));
-        print::field("id", made["id"].as_str().unwrap_or_default());
+        print::success(&format!("{} is scanned: {}", args.name, args.schedule));
+        print::field("id", added["id"].as_str().unwrap_or_default());
     }
     Ok(())
 }
 
-async fn list(it: Which, data: &Path, as_json: bool) -> Result<(), CliError> {
-    let all = Client::open(it.target, data)?.get("/api/v1/Media/Buckets").await?;
+async fn list(args: ListArgs, data: &Path, as_json: bool) -> Result<(), CliError> {
+    let all = Client::open(args.target, data)?.get("/api/v1/Media/Buckets").await?;
     if as_json {
         say!("{}", all["items"]);
         return Ok(());
     }
-    for it in all["items"].as_array().into_iter().flatten() {
-        let text = |name: &str| it[name].as_str().unwrap_or_default();
-        say!("{}  {}  {}  {}: {}", text("id"), text("system"), text("bucket"), text("schedule"), state(it));
+    for bucket in all["items"].as_array().into_iter().flatten() {
+        let text = |name: &str| bucket[name].as_str().unwrap_or_default();
+        say!(
+            "{}  {}  {}  {}: {}",
+            text("id"),
+            text("system"),
+            text("bucket"),
+            text("schedule"),
+            describe_state(bucket)
+        );
     }
     Ok(())
 }
 
 /// How a bucket is, in a few words. A scan by schedule that finds nothing leaves no trace, so that its absence says
 /// nothing.
-fn state(it: &Value) -> String {
+fn describe_state(bucket: &Value) -> String {
     let text = |it: &Value| it.as_str().map(str::to_owned);
     let mut all = Vec::new();
-    if it["active"] == false {
+    if bucket["active"] == false {
         all.push("paused".to_owned());
     }
-    if let Some(why) = text(&it["lastError"]) {
-        let at = text(&it["lastErrorAt"]).map_or_else(String::new, |it| format!(" at {it}"));
-        let next = text(&it["nextScanAfter"]).map_or_else(String::new, |it| format!("; next scan after {it}"));
+    if let Some(why) = text(&bucket["lastError"]) {
+        let at = text(&bucket["lastErrorAt"]).map_or_else(String::new, |it| format!(" at {it}"));
+        let next = text(&bucket["nextScanAfter"]).map_or_else(String::new, |it| format!("; next scan after {it}"));
         all.push(format!("failed{at}, {why}{next}"));
     }
-    let scan = &it["lastScan"];
+    let scan = &bucket["lastScan"];
     let counts = format!("{} objects, {} new", scan["listed"], scan["found"]);
     match (scan.is_null(), text(&scan["error"])) {
         (true, _) if all.is_empty() => all.push("no scan was asked for, and none has failed".to_owned()),
         (true, _) => {}
-        (_, Some(why)) if it["lastError"].is_null() => all.push(format!("the scan that was asked for failed, {why}")),
+        (_, Some(why)) if bucket["lastError"].is_null() => {
+            all.push(format!("the scan that was asked for failed, {why}"))
+        }
         (_, Some(_)) => {}
         _ if scan["running"] == true => all.push(format!("scanning, {counts} so far")),
         _ if scan["dry"] == true => all.push(format!("{} objects, {} would be new", scan["listed"], scan["found"])),
@@ -201,7 +210,7 @@ mod tests {
                 "failed, gone; 5 objects, 2 new in the scan that was asked for",
             ),
         ] {
-            assert_eq!(state(&bucket), want);
+            assert_eq!(describe_state(&bucket), want);
         }
     }
 }

@@ -40,24 +40,24 @@ pub(crate) struct Client {
     /// What to try if nobody answers.
     advice: String,
     /// Where the keys were read, if they were not given.
-    saved: Option<PathBuf>,
+    saved_keys_path: Option<PathBuf>,
 }
 
 /// An address and what proves who asks, as they were given: all of it, or nothing. An empty one was not given. Half of it
 /// would change an application that was not meant.
-pub(crate) fn whole<const N: usize>(given: [(&str, Option<String>); N]) -> Result<Option<[String; N]>, CliError> {
+pub(crate) fn all_or_none<const N: usize>(given: [(&str, Option<String>); N]) -> Result<Option<[String; N]>, CliError> {
     let given = given.map(|(name, it)| (name, it.filter(|it| !it.is_empty())));
-    let names = |wanted: bool| {
-        let fit = given.iter().filter(|it| it.1.is_some() == wanted).map(|it| it.0);
-        fit.collect::<Vec<_>>().join(", ")
+    let names_where = |wanted: bool| {
+        let matching = given.iter().filter(|it| it.1.is_some() == wanted).map(|it| it.0);
+        matching.collect::<Vec<_>>().join(", ")
     };
-    let (there, missing) = (names(true), names(false));
-    if there.is_empty() {
+    let (present, missing) = (names_where(true), names_where(false));
+    if present.is_empty() {
         return Ok(None);
     }
     if !missing.is_empty() {
         let text = format!(
-            "{there} given without {missing}: give all of them (as options, or as variables, see --help), or none for the local stack"
+            "{present} given without {missing}: give all of them (as options, or as variables, see --help), or none for the local stack"
         );
         return Err(CliError::Usage(text));
     }
@@ -66,8 +66,8 @@ pub(crate) fn whole<const N: usize>(given: [(&str, Option<String>); N]) -> Resul
 
 impl Client {
     pub(crate) fn open(target: Target, data: &Path) -> Result<Self, CliError> {
-        let http = http()?;
-        let given = whole([
+        let http = http_client()?;
+        let given = all_or_none([
             ("--url", target.url),
             ("--application-id", target.application_id),
             ("--api-key", target.api_key),
@@ -84,24 +84,32 @@ impl Client {
                 return Err(CliError::Usage(text.to_owned()));
             };
             let application_id = application_id.to_string();
-            return Ok(Self { http, url, application_id, api_key, api_secret, advice: String::new(), saved: None });
+            return Ok(Self {
+                http,
+                url,
+                application_id,
+                api_key,
+                api_secret,
+                advice: String::new(),
+                saved_keys_path: None,
+            });
         }
-        let Demo { url, application_id, api_key, api_secret, .. } = stack(data)?;
-        let advice = advice(&url);
-        let saved = Some(demo::file(data));
-        Ok(Self { http, url, application_id, api_key, api_secret, advice, saved })
+        let Demo { url, application_id, api_key, api_secret, .. } = running_stack(data)?;
+        let advice = unreachable_advice(&url);
+        let saved_keys_path = Some(demo::stack_file(data));
+        Ok(Self { http, url, application_id, api_key, api_secret, advice, saved_keys_path })
     }
 
     /// A path of these segments, each encoded. An empty one, `.` and `..` cannot travel (RFC 3986, section 5.2.4), and
     /// neither can control characters: URL parsers take some of them away.
     pub(crate) fn path(segments: &[&str]) -> Result<String, CliError> {
-        if let Some(it) = segments.iter().find(|it| matches!(**it, "" | "." | "..")) {
-            return Err(CliError::Usage(format!("`{it}` is no name and no id")));
+        if let Some(segment) = segments.iter().find(|it| matches!(**it, "" | "." | "..")) {
+            return Err(CliError::Usage(format!("`{segment}` is no name and no id")));
         }
-        if let Some(it) = segments.iter().find(|it| it.contains(char::is_control)) {
+        if let Some(segment) = segments.iter().find(|it| it.contains(char::is_control)) {
             return Err(CliError::Usage(format!(
                 "`{}` has control characters: no name and no id has",
-                it.escape_debug()
+                segment.escape_debug()
             )));
         }
         let mut url = reqwest::Url::parse("http://localhost").map_err(|it| CliError::Other(it.to_string()))?;
@@ -119,11 +127,11 @@ impl Client {
     }
 
     /// Asks, and takes the JSON of a success.
-    pub(crate) async fn ask(&self, what: &str, request: RequestBuilder) -> Result<Value, CliError> {
-        match (settle(&self.url, &self.advice, what, request).await, &self.saved) {
-            (Err(CliError::Answer { status: 401, .. }), Some(path)) => {
+    pub(crate) async fn send(&self, what: &str, request: RequestBuilder) -> Result<Value, CliError> {
+        match (send_request(&self.url, &self.advice, what, request).await, &self.saved_keys_path) {
+            (Err(CliError::ErrorResponse { status: 401, .. }), Some(path)) => {
                 let fresh = hint::command("up --fresh");
-                Err(CliError::SavedKeys { url: self.url.clone(), path: path.clone(), fresh })
+                Err(CliError::SavedKeysRejected { url: self.url.clone(), path: path.clone(), fresh })
             }
             (answer, _) => answer,
         }
@@ -131,24 +139,33 @@ impl Client {
 
     /// Takes up keys that this program has replaced, where those of the local stack's demo application are kept, so that
     /// they stay good; tells whether they are kept there.
-    pub(crate) fn keep(&self, data: &Path, change: impl FnOnce(&mut Demo) -> bool) -> Result<bool, CliError> {
-        let Ok(mut demo) = demo::read(data) else { return Ok(false) };
-        let theirs = demo.application_id == self.application_id && demo.url == self.url;
-        let kept = theirs && change(&mut demo);
+    pub(crate) fn update_saved_keys(
+        &self,
+        data: &Path,
+        change: impl FnOnce(&mut Demo) -> bool,
+    ) -> Result<bool, CliError> {
+        let Ok(mut demo) = demo::read_stack_file(data) else { return Ok(false) };
+        let is_demo_application = demo.application_id == self.application_id && demo.url == self.url;
+        let kept = is_demo_application && change(&mut demo);
         if kept {
-            demo::write(data, &demo)?;
-            print::note(&format!("the new one stands in {}, too", demo::file(data).display()));
+            demo::write_stack_file(data, &demo)?;
+            print::note(&format!("the new one stands in {}, too", demo::stack_file(data).display()));
         }
         Ok(kept)
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Value, CliError> {
-        self.ask(path, self.request(Method::GET, path)).await
+        self.send(path, self.request(Method::GET, path)).await
     }
 }
 
 /// Takes the JSON of a success; the reason otherwise. `advice` is what to try if nobody answers.
-pub(crate) async fn settle(url: &str, advice: &str, what: &str, request: RequestBuilder) -> Result<Value, CliError> {
+pub(crate) async fn send_request(
+    url: &str,
+    advice: &str,
+    what: &str,
+    request: RequestBuilder,
+) -> Result<Value, CliError> {
     let unreachable = |source| CliError::Unreachable { url: url.to_owned(), advice: advice.to_owned(), source };
     let answer = request.send().await.map_err(unreachable)?;
     let status = answer.status();
@@ -158,34 +175,34 @@ pub(crate) async fn settle(url: &str, advice: &str, what: &str, request: Request
         return Ok(body);
     }
     let field = body["field"].as_str().map(str::to_owned);
-    Err(CliError::Answer { what: what.to_owned(), status: status.as_u16(), field, reason: reason(&body) })
+    Err(CliError::ErrorResponse { what: what.to_owned(), status: status.as_u16(), field, reason: error_reason(&body) })
 }
 
 /// Why something was refused: our problem+json (RFC 9457: title and detail, and our `field`), or the envelope of the
 /// channel API, whose `errors` stand by field, or by the layer that says so (section 6.3).
-fn reason(body: &Value) -> String {
+fn error_reason(body: &Value) -> String {
     let text = |name: &str| body[name].as_str().filter(|it| !it.is_empty());
     let mut all = Vec::new();
     for (name, texts) in body["errors"].as_object().into_iter().flatten() {
-        for it in texts.as_array().into_iter().flatten().filter_map(Value::as_str) {
-            all.push(if name.contains(':') { it.to_owned() } else { format!("{name}: {it}") });
+        for message in texts.as_array().into_iter().flatten().filter_map(Value::as_str) {
+            all.push(if name.contains(':') { message.to_owned() } else { format!("{name}: {message}") });
         }
     }
     if !all.is_empty() {
         return all.join("; ");
     }
     // the title says of what type a problem is, the detail what is wrong this time
-    let said = text("detail").or_else(|| text("title")).or_else(|| text("message")).unwrap_or("no reason given");
-    match text("field").filter(|it| !said.starts_with(it)) {
-        Some(field) => format!("{field}: {said}"),
-        None => said.to_owned(),
+    let reason = text("detail").or_else(|| text("title")).or_else(|| text("message")).unwrap_or("no reason given");
+    match text("field").filter(|it| !reason.starts_with(it)) {
+        Some(field) => format!("{field}: {reason}"),
+        None => reason.to_owned(),
     }
 }
 
 /// What to try if the local stack does not answer at its address.
-pub(crate) fn advice(url: &str) -> String {
-    let port = url.rsplit(':').next().and_then(|it| it.parse().ok()).unwrap_or(hint::PORT);
-    format!("; is the stack running? Start it with `{}`", hint::up(port))
+pub(crate) fn unreachable_advice(url: &str) -> String {
+    let port = url.rsplit(':').next().and_then(|it| it.parse().ok()).unwrap_or(hint::DEFAULT_PORT);
+    format!("; is the stack running? Start it with `{}`", hint::up_command(port))
 }
 
 /// A time such as `2026-11-21T09:00:00Z` (RFC 3339), as an argument.
@@ -195,10 +212,10 @@ pub(crate) fn time(text: &str) -> Result<String, String> {
 }
 
 /// The running local stack.
-pub(crate) fn stack(data: &Path) -> Result<Demo, CliError> {
-    demo::read(data).map_err(|why| match why {
+pub(crate) fn running_stack(data: &Path) -> Result<Demo, CliError> {
+    demo::read_stack_file(data).map_err(|why| match why {
         local::StackError::Unreadable { .. } => {
-            let start = hint::up(hint::PORT);
+            let start = hint::up_command(hint::DEFAULT_PORT);
             CliError::Other(format!("no stack has run in {}; start one with `{start}`", data.display()))
         }
         other => other.into(),
@@ -206,13 +223,13 @@ pub(crate) fn stack(data: &Path) -> Result<Demo, CliError> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the program talks to its own API, which its user named")]
-pub(crate) fn http() -> Result<reqwest::Client, CliError> {
+pub(crate) fn http_client() -> Result<reqwest::Client, CliError> {
     reqwest::Client::builder().timeout(Duration::from_secs(35)).build().map_err(|it| CliError::Other(it.to_string()))
 }
 
 /// A pause between two looks at something that changes.
 #[expect(clippy::disallowed_methods, reason = "a program that watches looks now and then")]
-pub(crate) async fn moment() {
+pub(crate) async fn poll_delay() {
     tokio::time::sleep(Duration::from_millis(300)).await;
 }
 
@@ -242,27 +259,27 @@ mod tests {
             (json!({ "message": "Forbidden" }), "Forbidden"),
             (Value::Null, "no reason given"),
         ] {
-            assert_eq!(reason(&body), want);
+            assert_eq!(error_reason(&body), want);
         }
     }
 
     #[test]
     fn half_of_an_address_and_its_keys_is_refused() {
         let some = |it: &str| Some(it.to_owned());
-        assert_eq!(whole([("--url", None), ("--api-key", some(""))]).unwrap(), None);
+        assert_eq!(all_or_none([("--url", None), ("--api-key", some(""))]).unwrap(), None);
         assert_eq!(
-            whole([("--url", some("u")), ("--api-key", some("k"))]).unwrap(),
+            all_or_none([("--url", some("u")), ("--api-key", some("k"))]).unwrap(),
             Some(["u", "k"].map(str::to_owned))
         );
-        let error = whole([("--url", None), ("--api-key", some("nk_live_secret"))]).unwrap_err().to_string();
+        let error = all_or_none([("--url", None), ("--api-key", some("nk_live_secret"))]).unwrap_err().to_string();
         assert!(error.starts_with("--api-key given without --url: ") && !error.contains("nk_live"), "{error}");
     }
 
     #[test]
     fn what_cannot_be_a_segment_is_refused() {
         assert_eq!(Client::path(&["api", "a/b%c ü?#"]).unwrap(), "/api/a%2Fb%25c%20%C3%BC%3F%23");
-        for it in ["", ".", "..", "a\tb", "a\r\n", "\u{7f}"] {
-            assert!(Client::path(&["api", it]).is_err(), "{it:?}");
+        for segment in ["", ".", "..", "a\tb", "a\r\n", "\u{7f}"] {
+            assert!(Client::path(&["api", segment]).is_err(), "{segment:?}");
         }
     }
 }

@@ -7,18 +7,18 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::client::{Client, Target};
-use crate::env_file::{self, EnvFile, shown};
+use crate::env_file::{self, EnvFile, shown_name};
 use crate::error::CliError;
 use crate::print::{self, say};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Take a config.json and an environment file as they stand, and store them as the application's settings
-    Import(Import),
+    Import(ImportArgs),
     /// Show the application's settings; secrets are masked
-    Show(Show),
+    Show(ShowArgs),
     /// Change settings, and leave the others as they are
-    Set(Set),
+    Set(SetArgs),
 }
 
 /// The settings to change.
@@ -26,7 +26,7 @@ pub(crate) enum Command {
 #[command(
     after_help = "Examples:\n  notify config set items_per_day=500\n  notify config set 'allowed_origins=[\"https://player.example.com\"]' reconcile_minutes=30"
 )]
-pub(crate) struct Set {
+pub(crate) struct SetArgs {
     /// A setting by its name (`notify config show`), and its value: JSON, or a text; `null` takes it away
     #[arg(required = true, value_name = "NAME=VALUE")]
     settings: Vec<String>,
@@ -36,7 +36,7 @@ pub(crate) struct Set {
 
 #[derive(Args)]
 #[command(after_help = "Example:\n  notify config import --config config.json --env .env")]
-pub(crate) struct Import {
+pub(crate) struct ImportArgs {
     /// The original system's configuration, a JSON object
     #[arg(long)]
     config: PathBuf,
@@ -48,13 +48,13 @@ pub(crate) struct Import {
 }
 
 #[derive(Args)]
-pub(crate) struct Show {
+pub(crate) struct ShowArgs {
     #[command(flatten)]
     target: Target,
 }
 
 /// The keys of `config.json`, which are settings of the same name.
-const KEYS: [&str; 14] = [
+const CONFIG_KEYS: [&str; 14] = [
     "system",
     "system_endpoint",
     "iconik_url",
@@ -86,7 +86,7 @@ const VARIABLES: [(&str, &str); 7] = [
 const DATACORE_SECRET: &str = "DATACORE_SECRET";
 
 /// Variables without a meaning: DynamoDB has neither host nor password. The last one is that of the original's inbox.
-const DATABASE: [&str; 6] = [
+const DATABASE_VARIABLES: [&str; 6] = [
     "DATABASE_HOST",
     "DATABASE_PORT",
     "DATABASE_USER",
@@ -97,17 +97,17 @@ const DATABASE: [&str; 6] = [
 
 /// What two files become.
 #[derive(Debug, Default, PartialEq)]
-struct Read {
+struct ImportedSettings {
     settings: Map<String, Value>,
     /// Variables that have no meaning any more.
-    passed_over: Vec<String>,
+    ignored_variables: Vec<String>,
 }
 
 pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<(), CliError> {
     match command {
         Command::Import(it) => import(it, data, as_json).await,
-        Command::Show(it) => {
-            let settings = Client::open(it.target, data)?.get("/api/v1/Media/Settings").await?;
+        Command::Show(args) => {
+            let settings = Client::open(args.target, data)?.get("/api/v1/Media/Settings").await?;
             show(&settings, as_json);
             Ok(())
         }
@@ -115,68 +115,71 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
     }
 }
 
-async fn set(it: Set, data: &Path, as_json: bool) -> Result<(), CliError> {
-    let mut given = Map::new();
-    for pair in &it.settings {
+async fn set(args: SetArgs, data: &Path, as_json: bool) -> Result<(), CliError> {
+    let mut changes = Map::new();
+    for pair in &args.settings {
         let pair = pair
             .split_once('=')
             .ok_or_else(|| CliError::Usage(format!("`{pair}`: a setting is given as NAME=VALUE")))?;
         let value = serde_json::from_str(pair.1).unwrap_or_else(|_| json!(pair.1));
-        given.insert(pair.0.to_owned(), value);
+        changes.insert(pair.0.to_owned(), value);
     }
-    let settings = store(&Client::open(it.target, data)?, &given).await?;
+    let settings = update_settings(&Client::open(args.target, data)?, &changes).await?;
     show(&settings, as_json);
     Ok(())
 }
 
 /// Stores settings, and leaves the others as they are.
-async fn store(client: &Client, given: &Map<String, Value>) -> Result<Value, CliError> {
+async fn update_settings(client: &Client, changes: &Map<String, Value>) -> Result<Value, CliError> {
     let mut settings = client.get("/api/v1/Media/Settings").await?;
-    for (name, value) in given {
+    for (name, value) in changes {
         settings[name] = value.clone();
     }
     let request = client.request(Method::PUT, "/api/v1/Media/Settings").json(&settings);
-    client.ask("storing the settings", request).await
+    client.send("storing the settings", request).await
 }
 
-async fn import(it: Import, data: &Path, as_json: bool) -> Result<(), CliError> {
+async fn import(args: ImportArgs, data: &Path, as_json: bool) -> Result<(), CliError> {
     let unreadable = |path: &Path, why: &dyn std::fmt::Display| CliError::Other(format!("{}: {why}", path.display()));
-    let text = std::fs::read_to_string(&it.config).map_err(|why| unreadable(&it.config, &why))?;
-    let config = serde_json::from_str(&text).map_err(|why| unreadable(&it.config, &why))?;
-    let mut files = Files { config_name: it.config.display().to_string(), text, config, ..Files::default() };
-    if let Some(path) = &it.env {
+    let text = std::fs::read_to_string(&args.config).map_err(|why| unreadable(&args.config, &why))?;
+    let config = serde_json::from_str(&text).map_err(|why| unreadable(&args.config, &why))?;
+    let mut files =
+        ImportFiles { config_name: args.config.display().to_string(), text, config, ..ImportFiles::default() };
+    if let Some(path) = &args.env {
         let text = std::fs::read_to_string(path).map_err(|why| unreadable(path, &why))?;
         files.env_name = path.display().to_string();
         files.env = env_file::parse(&text).map_err(|why| unreadable(path, &why))?;
         files.env.notes.iter().for_each(|it| print::note(&format!("{}: {it}", path.display())));
     }
-    let read = files.read().map_err(CliError::Other)?;
-    let client = Client::open(it.target, data)?;
-    let settings = store(&client, &read.settings).await.map_err(|error| match error {
-        CliError::Answer { what, status, field: Some(field), reason } => {
-            let what = files.place(&field).map_or(what.clone(), |place| format!("{place}: {what}"));
-            CliError::Answer { what, status, field: Some(field), reason }
+    let imported = files.read().map_err(CliError::Other)?;
+    let client = Client::open(args.target, data)?;
+    let settings = update_settings(&client, &imported.settings).await.map_err(|error| match error {
+        CliError::ErrorResponse { what, status, field: Some(field), reason } => {
+            let what = files.location(&field).map_or(what.clone(), |place| format!("{place}: {what}"));
+            CliError::ErrorResponse { what, status, field: Some(field), reason }
         }
         other => other,
     })?;
     show(&settings, as_json);
-    let tell = |text: &str| if as_json { print::note(text) } else { say!("  {text}") };
-    for name in &read.passed_over {
-        tell(&format!("{name} is not used: everything is kept in DynamoDB, which has no such address"));
+    let print_note = |text: &str| if as_json { print::note(text) } else { say!("  {text}") };
+    for name in &imported.ignored_variables {
+        print_note(&format!("{name} is not used: everything is kept in DynamoDB, which has no such address"));
     }
     if let Some(level) = settings["log_level"].as_str() {
         let level = if level == "ALL" { "TRACE" } else { level };
-        tell(&format!("LOG_LEVEL is a parameter of the deployment: sam deploy --parameter-overrides LogLevel={level}"));
+        print_note(&format!(
+            "LOG_LEVEL is a parameter of the deployment: sam deploy --parameter-overrides LogLevel={level}"
+        ));
     }
     if settings["system_endpoint"].as_str() != Some(client.url.as_str()) {
-        tell(&format!("system_endpoint is where Iconik's webhooks go; this deployment is {}", client.url));
+        print_note(&format!("system_endpoint is where Iconik's webhooks go; this deployment is {}", client.url));
     }
     Ok(())
 }
 
 /// The two files that are taken over, and what they are called.
 #[derive(Default)]
-struct Files {
+struct ImportFiles {
     config_name: String,
     /// The configuration as it is written.
     text: String,
@@ -185,9 +188,9 @@ struct Files {
     env: EnvFile,
 }
 
-impl Files {
+impl ImportFiles {
     /// Where a setting was given: its file, and the line.
-    fn place(&self, field: &str) -> Option<String> {
+    fn location(&self, field: &str) -> Option<String> {
         let setting = field.split(['.', '[']).next().unwrap_or(field);
         let variable = VARIABLES.iter().find(|it| it.1 == setting).and_then(|it| self.env.lines.get_key_value(it.0));
         match variable {
@@ -208,51 +211,54 @@ impl Files {
     }
 
     /// Reads both files; unknown names are refused, all at once.
-    fn read(&self) -> Result<Read, String> {
+    fn read(&self) -> Result<ImportedSettings, String> {
         let variables = &self.env.values;
         let config = self.config.as_object().ok_or_else(|| format!("{}: no JSON object", self.config_name))?;
-        let known =
-            |name: &str| VARIABLES.iter().any(|it| it.0 == name) || DATABASE.contains(&name) || name == DATACORE_SECRET;
-        let variables_unknown = variables.keys().filter(|it| !known(it)).map(|it| {
+        let is_known = |name: &str| {
+            VARIABLES.iter().any(|it| it.0 == name) || DATABASE_VARIABLES.contains(&name) || name == DATACORE_SECRET
+        };
+        let variables_unknown = variables.keys().filter(|it| !is_known(it)).map(|it| {
             let line = self.env.lines.get(it).copied().unwrap_or_default();
-            format!("{} ({}, line {line})", shown(it, line), self.env_name)
+            format!("{} ({}, line {line})", shown_name(it, line), self.env_name)
         });
-        let keys_unknown = config.keys().filter(|it| !KEYS.contains(&it.as_str()));
+        let keys_unknown = config.keys().filter(|it| !CONFIG_KEYS.contains(&it.as_str()));
         let keys_unknown = keys_unknown.map(|it| format!("{it} ({})", self.line_of(it)));
         let unknown: Vec<String> = keys_unknown.chain(variables_unknown).collect();
         if !unknown.is_empty() {
             return Err(format!("unknown keys: {}", unknown.join(", ")));
         }
-        let mut read = Read::default();
+        let mut imported = ImportedSettings::default();
         for (name, value) in config {
             let value = match (name.as_str(), value) {
                 // one system may stand there without a list
                 ("system", Value::String(one)) => json!([one.to_lowercase()]),
-                ("system", Value::Array(all)) => all.iter().map(|it| lower(it).replace([' ', '_', '-'], "")).collect(),
+                ("system", Value::Array(all)) => {
+                    all.iter().map(|it| lowercase_text(it).replace([' ', '_', '-'], "")).collect()
+                }
                 (_, it) => it.clone(),
             };
-            read.settings.insert(name.clone(), value);
+            imported.settings.insert(name.clone(), value);
         }
         for (variable, setting) in VARIABLES {
             if let Some(value) = variables.get(variable).filter(|it| !it.is_empty()) {
                 let value = if setting == "log_level" { value.to_uppercase() } else { value.clone() };
-                read.settings.insert(setting.to_owned(), Value::String(value));
+                imported.settings.insert(setting.to_owned(), Value::String(value));
             }
         }
         if let (Some(secret), Some(Value::String(token))) =
-            (variables.get(DATACORE_SECRET), read.settings.get("datacore_token"))
+            (variables.get(DATACORE_SECRET), imported.settings.get("datacore_token"))
         {
             let pair = format!("{token}:{secret}");
-            read.settings.insert("datacore_token".to_owned(), Value::String(pair));
+            imported.settings.insert("datacore_token".to_owned(), Value::String(pair));
         }
-        read.passed_over =
-            DATABASE.iter().filter(|it| variables.contains_key(**it)).map(|it| (*it).to_owned()).collect();
-        Ok(read)
+        imported.ignored_variables =
+            DATABASE_VARIABLES.iter().filter(|it| variables.contains_key(**it)).map(|it| (*it).to_owned()).collect();
+        Ok(imported)
     }
 }
 
-fn lower(it: &Value) -> String {
-    it.as_str().unwrap_or_default().to_lowercase()
+fn lowercase_text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_lowercase()
 }
 
 fn show(settings: &Value, as_json: bool) {
@@ -275,20 +281,20 @@ mod tests {
     fn the_examples_hold_every_key_and_are_taken_as_they_stand() {
         let config: Value = serde_json::from_str(include_str!("../../../events/config.example.json")).unwrap();
         let file = env_file::parse(include_str!("../../../events/.env.example")).unwrap();
-        for key in KEYS {
+        for key in CONFIG_KEYS {
             assert!(config.get(key).is_some(), "config.example.json has no {key}");
         }
         for (name, _) in VARIABLES {
             assert!(file.values.contains_key(name), ".env.example has no {name}");
         }
-        let read = Files { config, env: file, ..Files::default() }.read().unwrap();
-        assert_eq!(read.passed_over, DATABASE);
+        let read = ImportFiles { config, env: file, ..ImportFiles::default() }.read().unwrap();
+        assert_eq!(read.ignored_variables, DATABASE_VARIABLES);
         assert_eq!(read.settings["log_level"], "ALL");
         assert_eq!(read.settings["datacore_token"], "access:secret");
     }
 
-    fn files(text: &str, env: &str) -> Files {
-        Files {
+    fn files(text: &str, env: &str) -> ImportFiles {
+        ImportFiles {
             config_name: "config.json".to_owned(),
             text: text.to_owned(),
             config: serde_json::from_str(text).unwrap(),
@@ -321,7 +327,7 @@ mod tests {
             ("datacore_token", Some(".env, line 3: DATACORE_TOKEN")),
             ("items_per_day", None),
         ] {
-            assert_eq!(files.place(field).as_deref(), want, "{field}");
+            assert_eq!(files.location(field).as_deref(), want, "{field}");
         }
     }
 }

@@ -16,30 +16,30 @@ pub(crate) struct EnvFile {
 }
 
 /// A name, or where one stands that may be anything: a line of a key that was broken in two looks like `abc==`.
-pub(crate) fn shown(name: &str, line: usize) -> String {
-    let plain =
+pub(crate) fn shown_name(name: &str, line: usize) -> String {
+    let is_plain =
         name.len() <= 64 && name.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'.' | b'-'));
-    let begins = name.starts_with(|it: char| it.is_ascii_alphabetic() || it == '_');
-    if plain && begins { name.to_owned() } else { format!("the name in line {line}") }
+    let begins_like_a_name = name.starts_with(|it: char| it.is_ascii_alphabetic() || it == '_');
+    if is_plain && begins_like_a_name { name.to_owned() } else { format!("the name in line {line}") }
 }
 
 /// Reads a file's text.
 pub(crate) fn parse(text: &str) -> Result<EnvFile, String> {
-    let mut reader = Reader { text: text.strip_prefix('\u{feff}').unwrap_or(text), at: 0 };
+    let mut reader = Parser { text: text.strip_prefix('\u{feff}').unwrap_or(text), position: 0 };
     let mut file = EnvFile::default();
     loop {
         reader.skip(char::is_whitespace);
         if reader.rest().is_empty() {
             return Ok(file);
         }
-        let line = reader.line();
+        let line = reader.line_number();
         let (name, value) = reader.binding().map_err(|(name, why)| {
-            let name = name.map_or_else(String::new, |it| format!("{}: ", shown(&it, line)));
+            let name = name.map_or_else(String::new, |it| format!("{}: ", shown_name(&it, line)));
             format!("line {line}: {name}{why}")
         })?;
         if let (Some(name), Some(value)) = (name, value) {
-            let value = expanded(&value, &file.values, |unknown| {
-                let what = shown(&name, line);
+            let value = expand_references(&value, &file.values, |unknown| {
+                let what = shown_name(&name, line);
                 let why = "the file gives it no value before";
                 file.notes.push(format!("line {line}: {what} names a variable as ${{…}}, and {why}: {unknown}"));
             });
@@ -51,13 +51,13 @@ pub(crate) fn parse(text: &str) -> Result<EnvFile, String> {
 
 /// `${NAME}` and `${NAME:-default}` become what the file said before (in quotes, too); a bare `$` stays. The environment
 /// of this program is not that of the original system, and is not asked.
-fn expanded(value: &str, known: &BTreeMap<String, String>, mut unknown: impl FnMut(&str)) -> String {
+fn expand_references(value: &str, known: &BTreeMap<String, String>, mut unknown: impl FnMut(&str)) -> String {
     let (mut out, mut rest) = (String::new(), value);
     while let Some(start) = rest.find("${") {
         let inside = &rest[start + 2..];
         let reference = inside.find('}').map(|end| (&inside[..end], &inside[end + 1..]));
-        let parts = reference.and_then(|(it, after)| match it.split_once(':') {
-            None => Some((it, None, after)),
+        let parts = reference.and_then(|(inner, after)| match inner.split_once(':') {
+            None => Some((inner, None, after)),
             Some((name, default)) => default.strip_prefix('-').map(|default| (name, Some(default), after)),
         });
         let Some((name, default, after)) = parts else {
@@ -84,25 +84,25 @@ fn expanded(value: &str, known: &BTreeMap<String, String>, mut unknown: impl FnM
 type Binding = (Option<String>, Option<String>);
 
 /// What is wrong, and with which name.
-type Wrong = (Option<String>, &'static str);
+type ParseError = (Option<String>, &'static str);
 
-struct Reader<'a> {
+struct Parser<'a> {
     text: &'a str,
-    at: usize,
+    position: usize,
 }
 
 /// White space inside a line.
-fn blank(it: char) -> bool {
-    it.is_whitespace() && !ends(it)
+fn is_blank(character: char) -> bool {
+    character.is_whitespace() && !is_line_end(character)
 }
 
-fn ends(it: char) -> bool {
-    matches!(it, '\r' | '\n')
+fn is_line_end(character: char) -> bool {
+    matches!(character, '\r' | '\n')
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Parser<'a> {
     fn rest(&self) -> &'a str {
-        &self.text[self.at..]
+        &self.text[self.position..]
     }
 
     fn peek(&self) -> Option<char> {
@@ -113,31 +113,31 @@ impl<'a> Reader<'a> {
     fn skip(&mut self, holds: impl Fn(char) -> bool) -> &'a str {
         let rest = self.rest();
         let end = rest.find(|it| !holds(it)).unwrap_or(rest.len());
-        self.at += end;
+        self.position += end;
         &rest[..end]
     }
 
     /// The number of the line, from 1; `\r\n`, `\n` and `\r` end one.
-    fn line(&self) -> usize {
-        let before = self.text[..self.at].replace("\r\n", "\n");
-        1 + before.chars().filter(|it| ends(*it)).count()
+    fn line_number(&self) -> usize {
+        let before = self.text[..self.position].replace("\r\n", "\n");
+        1 + before.chars().filter(|it| is_line_end(*it)).count()
     }
 
-    fn binding(&mut self) -> Result<Binding, Wrong> {
-        let word = self.rest().strip_prefix("export").filter(|it| it.starts_with(blank));
+    fn binding(&mut self) -> Result<Binding, ParseError> {
+        let word = self.rest().strip_prefix("export").filter(|it| it.starts_with(is_blank));
         if let Some(after) = word {
-            self.at = self.text.len() - after.len();
-            self.skip(blank);
+            self.position = self.text.len() - after.len();
+            self.skip(is_blank);
         }
         let name = match self.peek() {
             Some('#') => None,
             Some('\'') => {
-                self.at += 1;
+                self.position += 1;
                 let name = self.skip(|it| it != '\'').to_owned();
                 if name.is_empty() || self.peek().is_none() {
                     return Err((None, "its name has a quote that does not end"));
                 }
-                self.at += 1;
+                self.position += 1;
                 Some(name)
             }
             _ => Some(self.skip(|it| !it.is_whitespace() && !matches!(it, '=' | '#')).to_owned()),
@@ -145,17 +145,17 @@ impl<'a> Reader<'a> {
         if name.as_deref() == Some("") {
             return Err((None, "it has no name"));
         }
-        self.skip(blank);
+        self.skip(is_blank);
         let value = if self.peek() == Some('=') {
-            self.at += 1;
-            self.skip(blank);
+            self.position += 1;
+            self.skip(is_blank);
             Some(self.value().map_err(|why| (name.clone(), why))?)
         } else {
             None
         };
-        self.skip(blank);
+        self.skip(is_blank);
         if self.peek() == Some('#') {
-            self.skip(|it| !ends(it));
+            self.skip(|it| !is_line_end(it));
         }
         match self.peek() {
             None | Some('\r' | '\n') => Ok((name, value)),
@@ -167,12 +167,12 @@ impl<'a> Reader<'a> {
     fn value(&mut self) -> Result<String, &'static str> {
         match self.peek() {
             Some(quote @ ('\'' | '"')) => {
-                self.at += 1;
+                self.position += 1;
                 self.quoted(quote)
             }
             _ => {
-                let all = self.skip(|it| !ends(it));
-                let comment = all.char_indices().find(|(at, it)| *it == '#' && all[..*at].ends_with(blank));
+                let all = self.skip(|it| !is_line_end(it));
+                let comment = all.char_indices().find(|(at, it)| *it == '#' && all[..*at].ends_with(is_blank));
                 Ok(comment.map_or(all, |it| &all[..it.0]).trim_end().to_owned())
             }
         }
@@ -181,17 +181,17 @@ impl<'a> Reader<'a> {
     /// A value in quotes, over as many lines as it has.
     fn quoted(&mut self, quote: char) -> Result<String, &'static str> {
         let (mut value, mut rest) = (String::new(), self.rest().chars());
-        while let Some(it) = rest.next() {
-            if it == quote {
-                self.at = self.text.len() - rest.as_str().len();
+        while let Some(character) = rest.next() {
+            if character == quote {
+                self.position = self.text.len() - rest.as_str().len();
                 return Ok(value);
             }
-            if it != '\\' {
-                value.push(it);
+            if character != '\\' {
+                value.push(character);
                 continue;
             }
             let escaped = rest.clone().next();
-            let read = match (quote, escaped) {
+            let unescaped = match (quote, escaped) {
                 (_, Some(it @ ('\\' | '\''))) => Some(it),
                 ('"', Some('"')) => Some('"'),
                 ('"', Some('a')) => Some('\u{7}'),
@@ -203,8 +203,8 @@ impl<'a> Reader<'a> {
                 ('"', Some('v')) => Some('\u{b}'),
                 _ => None,
             };
-            value.push(read.unwrap_or('\\'));
-            if read.is_some() {
+            value.push(unescaped.unwrap_or('\\'));
+            if unescaped.is_some() {
                 rest.next();
             }
         }

@@ -6,15 +6,15 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Stack(#[from] local::StackError),
     #[error("the functions could not be built; the compiler's messages stand above")]
-    Build,
+    BuildFailed,
     #[error("could not run cargo; is Rust installed?")]
-    NoCargo(#[source] std::io::Error),
+    CargoUnavailable(#[source] std::io::Error),
     #[error("no template.yaml here; run notify in the project's folder")]
-    NoProject,
+    ProjectNotFound,
     #[error("{url} does not answer{advice}")]
     Unreachable { url: String, advice: String, source: reqwest::Error },
     #[error("{what} was answered with {status}: {reason}")]
-    Answer {
+    ErrorResponse {
         what: String,
         status: u16,
         /// The field that is wrong, if one is; the reason names it as well.
@@ -25,23 +25,23 @@ pub(crate) enum CliError {
         "{url} does not take the keys in {} any more: they were replaced or revoked since. Put the new ones there (`api_key` and `api_secret`), or give them with --url, --application-id, --api-key and --api-secret; `{fresh}` begins anew, with empty data",
         .path.display()
     )]
-    SavedKeys { url: String, path: std::path::PathBuf, fresh: String },
+    SavedKeysRejected { url: String, path: std::path::PathBuf, fresh: String },
     #[error("the scan failed: {0}")]
-    Scan(String),
+    ScanFailed(String),
     #[error("there is no bucket `{0}`; those there are: {1}")]
-    NoBucket(String, String),
+    BucketNotFound(String, String),
     #[error("several buckets are called `{0}`; name one by its id: {1}")]
-    Buckets(String, String),
+    AmbiguousBucket(String, String),
     #[error("port {0} is taken; choose another with --port")]
-    PortTaken(u16),
+    PortInUse(u16),
     #[error("could not read the queues")]
     Queues(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("there are no dead letters called `{0}`; those there are: {1}")]
-    NoLetters(String, String),
+    UnknownDeadLetters(String, String),
     #[error(
         "{count} dead letters of `{kind}` are there and could not be had: somebody else looks at them. Try again in a minute"
     )]
-    HeldLetters { kind: String, count: u64 },
+    DeadLettersInFlight { kind: String, count: u64 },
     /// An argument that cannot be, which the parser of arguments could not know.
     #[error("{0}")]
     Usage(String),
@@ -52,6 +52,6 @@ pub(crate) enum CliError {
 impl CliError {
     /// What the program exits with: 2 for wrong arguments, as its parser does, and 1 for everything else.
     pub(crate) fn exit_code(&self) -> u8 {
-        if matches!(self, Self::Usage(_) | Self::NoLetters(..)) { 2 } else { 1 }
+        if matches!(self, Self::Usage(_) | Self::UnknownDeadLetters(..)) { 2 } else { 1 }
     }
 }

@@ -4,16 +4,16 @@ use std::ffi::OsString;
 use std::process::{ExitCode, Termination};
 
 /// What runs a function until its stack ends it.
-type Run = fn() -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
+type FunctionMain = fn() -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 /// The function that the arguments (the program's own name first) ask for, if they ask for one.
-pub(crate) fn called(mut arguments: impl Iterator<Item = OsString>) -> Option<String> {
-    if arguments.nth(1)? == local::FUNCTION { arguments.next()?.into_string().ok() } else { None }
+pub(crate) fn requested_function(mut arguments: impl Iterator<Item = OsString>) -> Option<String> {
+    if arguments.nth(1)? == local::FUNCTION_ARGUMENT { arguments.next()?.into_string().ok() } else { None }
 }
 
 /// Runs a function by its name, which is the end of its `CodeUri` in the template.
 pub(crate) fn run(name: &str) -> ExitCode {
-    let function: Run = match name {
+    let function: FunctionMain = match name {
         "channels-api" => ::channels_api::run,
         "deliver-amqp" => ::deliver_amqp::run,
         "deliver-push" => ::deliver_push::run,
@@ -42,10 +42,10 @@ mod tests {
 
     #[test]
     fn only_its_argument_makes_it_a_function() {
-        let asked = |line: &str| called(line.split(' ').map(OsString::from));
-        assert_eq!(asked("notify function scan"), Some("scan".to_owned()));
+        let requested = |line: &str| requested_function(line.split(' ').map(OsString::from));
+        assert_eq!(requested("notify function scan"), Some("scan".to_owned()));
         for line in ["notify", "notify function", "notify scan function", "notify --json function scan"] {
-            assert_eq!(asked(line), None, "{line}");
+            assert_eq!(requested(line), None, "{line}");
         }
     }
 }

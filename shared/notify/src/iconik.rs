@@ -6,32 +6,32 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::client::{Client, Target, moment, time};
+use crate::client::{Client, Target, poll_delay, time};
 use crate::error::CliError;
 use crate::print::{self, say};
 
 /// Looks at the state until the webhooks are well: a check takes some seconds.
-const LOOKS: usize = 100;
+const MAX_POLLS: usize = 100;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Make or repair the webhooks that the settings name, and show them
-    EnsureWebhook(Which),
+    EnsureWebhook(TargetArgs),
     /// Show how the connection is
-    Status(Which),
+    Status(TargetArgs),
     /// Take what is in Iconik already
-    Backfill(Backfill),
+    Backfill(BackfillArgs),
 }
 
 #[derive(Args)]
-pub(crate) struct Which {
+pub(crate) struct TargetArgs {
     #[command(flatten)]
     target: Target,
 }
 
 #[derive(Args)]
 #[command(after_help = "Example:\n  notify iconik backfill --since 2026-11-01T00:00:00Z")]
-pub(crate) struct Backfill {
+pub(crate) struct BackfillArgs {
     /// Assets that were made at or after this time, such as 2026-11-01T00:00:00Z
     #[arg(long, value_parser = time)]
     since: String,
@@ -44,22 +44,22 @@ pub(crate) struct Backfill {
 
 pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<(), CliError> {
     match command {
-        Command::EnsureWebhook(it) => ensure(&Client::open(it.target, data)?, as_json).await,
-        Command::Status(it) => {
-            let state = Client::open(it.target, data)?.get("/api/v1/Media/Iconik").await?;
+        Command::EnsureWebhook(it) => ensure_webhooks(&Client::open(it.target, data)?, as_json).await,
+        Command::Status(args) => {
+            let state = Client::open(args.target, data)?.get("/api/v1/Media/Iconik").await?;
             show(&state, as_json);
             Ok(())
         }
-        Command::Backfill(it) => {
-            let client = Client::open(it.target, data)?;
-            let body = json!({ "since": it.since, "until": it.until });
+        Command::Backfill(args) => {
+            let client = Client::open(args.target, data)?;
+            let body = json!({ "since": args.since, "until": args.until });
             let request = client.request(Method::POST, "/api/v1/Media/Iconik/backfill").json(&body);
-            let ordered = client.ask("the backfill", request).await?;
+            let started = client.send("the backfill", request).await?;
             if as_json {
-                say!("{ordered}");
+                say!("{started}");
             } else {
-                let time = |name: &str| ordered[name].as_str().unwrap_or_default().to_owned();
-                print::good(&format!(
+                let time = |name: &str| started[name].as_str().unwrap_or_default().to_owned();
+                print::success(&format!(
                     "everything made from {} to {} is taken; iconik.caught-up tells when",
                     time("from"),
                     time("to")
@@ -71,13 +71,13 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
 }
 
 /// Checks until every webhook is as it should be: the first check may find one missing, and make it.
-async fn ensure(client: &Client, as_json: bool) -> Result<(), CliError> {
+async fn ensure_webhooks(client: &Client, as_json: bool) -> Result<(), CliError> {
     let mut state = Value::Null;
-    for look in 0..LOOKS {
-        if look % 10 == 0 {
-            client.ask("the check", client.request(Method::POST, "/api/v1/Media/Iconik/check")).await?;
+    for poll in 0..MAX_POLLS {
+        if poll % 10 == 0 {
+            client.send("the check", client.request(Method::POST, "/api/v1/Media/Iconik/check")).await?;
         }
-        moment().await;
+        poll_delay().await;
         state = client.get("/api/v1/Media/Iconik").await?;
         if let Some(why) = state["blocked"].as_str() {
             return Err(CliError::Other(format!("Iconik refuses the credentials: {why}")));
@@ -107,13 +107,13 @@ fn show(state: &Value, as_json: bool) {
         ("queueError", "sqs_queue_url cannot be read"),
     ] {
         if let Some(why) = state[name].as_str() {
-            print::bad(&format!("{what}: {why}"));
+            print::failure(&format!("{what}: {why}"));
         }
     }
     print::field("well at", &text(&state["wellAt"]));
     print::field("compared up to", &text(&state["reconciledTo"]));
-    for it in state["webhooks"].as_array().into_iter().flatten() {
-        let line = format!("webhook {}: {}", text(&it["name"]), text(&it["status"]));
-        if it["status"] == "ENABLED" { print::good(&line) } else { print::bad(&line) }
+    for webhook in state["webhooks"].as_array().into_iter().flatten() {
+        let line = format!("webhook {}: {}", text(&webhook["name"]), text(&webhook["status"]));
+        if webhook["status"] == "ENABLED" { print::success(&line) } else { print::failure(&line) }
     }
 }

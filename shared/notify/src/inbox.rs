@@ -14,7 +14,7 @@ use crate::print::{self, say};
 /// What to send, and to whom.
 #[derive(Args)]
 #[command(after_help = "Example:\n  notify send --user 123 --title 'New Message Received' --identifier MESSAGE")]
-pub(crate) struct Send {
+pub(crate) struct SendArgs {
     /// The user whose inbox it goes to
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     user: String,
@@ -36,7 +36,7 @@ pub(crate) struct Send {
 
 /// For whom.
 #[derive(Args)]
-pub(crate) struct Mock {
+pub(crate) struct MockArgs {
     /// The user whose inbox they go to
     #[arg(long, default_value = "123", value_parser = NonEmptyStringValueParser::new())]
     user: String,
@@ -44,35 +44,34 @@ pub(crate) struct Mock {
     target: Target,
 }
 
-pub(crate) async fn send(it: Send, data: &Path, as_json: bool) -> Result<(), CliError> {
-    let body =
-        json!({ "type": it.kind, "title": it.title, "description": it.description, "identifier": it.identifier });
-    tell(&Client::open(it.target, data)?, &it.user, &body, as_json).await
+pub(crate) async fn send(args: SendArgs, data: &Path, as_json: bool) -> Result<(), CliError> {
+    let body = json!({ "type": args.kind, "title": args.title, "description": args.description, "identifier": args.identifier });
+    publish(&Client::open(args.target, data)?, &args.user, &body, as_json).await
 }
 
 /// The three events of the original system's `mock_events.py`.
-pub(crate) async fn mock(it: Mock, data: &Path, as_json: bool) -> Result<(), CliError> {
-    let client = Client::open(it.target, data)?;
+pub(crate) async fn mock(args: MockArgs, data: &Path, as_json: bool) -> Result<(), CliError> {
+    let client = Client::open(args.target, data)?;
     for (title, description, identifier) in [
         ("New Message Received", "This is a new message from John Doe", "MESSAGE"),
         ("Subscription Expiring Soon", "Your subscription will expire in 7 days", "SUBSCRIPTION_EXPIRY"),
         ("Profile Setup Complete", "Congratulations! You have completed your profile setup", "PROFILE_SETUP"),
     ] {
         let body = json!({ "title": title, "description": description, "identifier": identifier });
-        tell(&client, &it.user, &body, as_json).await?;
+        publish(&client, &args.user, &body, as_json).await?;
     }
     Ok(())
 }
 
-async fn tell(client: &Client, user: &str, body: &Value, as_json: bool) -> Result<(), CliError> {
+async fn publish(client: &Client, user: &str, body: &Value, as_json: bool) -> Result<(), CliError> {
     let path = Client::path(&["api", "v1", "Inbox", user, "Notifications"])?;
     let request = client.request(Method::POST, &path).json(body);
-    let sent = client.ask("sending", request).await?;
+    let sent = client.send("sending", request).await?;
     if as_json {
         say!("{}", sent[0]);
     } else {
         let title = body["title"].as_str().unwrap_or_default();
-        print::good(&format!("{title}: number {} in the inbox of {user}", sent[0]["sequence"]));
+        print::success(&format!("{title}: number {} in the inbox of {user}", sent[0]["sequence"]));
     }
     Ok(())
 }

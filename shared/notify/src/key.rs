@@ -17,19 +17,19 @@ const SCOPES: [&str; 6] = ["media", "channels", "channels:reveal", "inbox", "ima
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Make a key and show it, once
-    Create(Create),
+    Create(CreateArgs),
     /// The keys there are, without their secret parts
-    List(List),
+    List(ListArgs),
     /// Replace a key; the old one stays good for a while
-    Rotate(Rotate),
+    Rotate(RotateArgs),
     /// End a key; it may be remembered for up to a minute
-    Revoke(Revoke),
+    Revoke(RevokeArgs),
 }
 
 /// The key to make.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  notify key create player --scope inbox\n  notify key create backup")]
-pub(crate) struct Create {
+pub(crate) struct CreateArgs {
     /// What it is for
     name: String,
     /// What it is good for, once for each; by default all but `channels:reveal`, which shows channels' secrets
@@ -41,14 +41,14 @@ pub(crate) struct Create {
 
 /// Whose keys.
 #[derive(Args)]
-pub(crate) struct List {
+pub(crate) struct ListArgs {
     #[command(flatten)]
     target: Target,
 }
 
 /// The key to replace.
 #[derive(Args)]
-pub(crate) struct Rotate {
+pub(crate) struct RotateArgs {
     /// Its id (`notify key list`): the ten letters behind `nk_live_`
     id: String,
     /// How long the old one stays good, in seconds; at most 604800, a week
@@ -60,7 +60,7 @@ pub(crate) struct Rotate {
 
 /// The key to end.
 #[derive(Args)]
-pub(crate) struct Revoke {
+pub(crate) struct RevokeArgs {
     /// Its id (`notify key list`): the ten letters behind `nk_live_`
     id: String,
     #[command(flatten)]
@@ -69,73 +69,74 @@ pub(crate) struct Revoke {
 
 pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<(), CliError> {
     match command {
-        Command::Create(it) => {
-            let client = Client::open(it.target, data)?;
-            let mut body = json!({ "name": it.name });
-            if !it.scopes.is_empty() {
-                body["scopes"] = json!(it.scopes);
+        Command::Create(args) => {
+            let client = Client::open(args.target, data)?;
+            let mut body = json!({ "name": args.name });
+            if !args.scopes.is_empty() {
+                body["scopes"] = json!(args.scopes);
             }
-            let made = client.ask("making the key", client.request(Method::POST, &keys(&client)).json(&body)).await?;
-            shown(&made, "The key is made", as_json);
+            let key =
+                client.send("making the key", client.request(Method::POST, &keys_path(&client)).json(&body)).await?;
+            print_key(&key, "The key is made", as_json);
         }
-        Command::List(it) => {
-            let client = Client::open(it.target, data)?;
-            let all = client.get(&keys(&client)).await?;
+        Command::List(args) => {
+            let client = Client::open(args.target, data)?;
+            let all = client.get(&keys_path(&client)).await?;
             if as_json {
                 say!("{all}");
                 return Ok(());
             }
-            for it in all.as_array().into_iter().flatten() {
+            for key in all.as_array().into_iter().flatten() {
                 let scopes: Vec<&str> =
-                    it["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-                let end = it["expiresAt"].as_str().map_or_else(String::new, |it| format!("  until {it}"));
-                say!("{}  {}  {}{end}", text(it, "id"), text(it, "name"), scopes.join(","));
+                    key["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+                let end = key["expiresAt"].as_str().map_or_else(String::new, |it| format!("  until {it}"));
+                say!("{}  {}  {}{end}", text_member(key, "id"), text_member(key, "name"), scopes.join(","));
             }
         }
-        Command::Rotate(it) => {
-            let client = Client::open(it.target, data)?;
-            let path = format!("{}{}/rotate", keys(&client), Client::path(&[&it.id])?);
-            let body = json!({ "overlapSeconds": it.overlap });
-            let made = client.ask("replacing the key", client.request(Method::POST, &path).json(&body)).await?;
-            client.keep(data, |demo| {
-                let saved = demo.api_key.split('_').nth(2) == Some(it.id.as_str()); // nk_<environment>_<id>_…
+        Command::Rotate(args) => {
+            let client = Client::open(args.target, data)?;
+            let path = format!("{}{}/rotate", keys_path(&client), Client::path(&[&args.id])?);
+            let body = json!({ "overlapSeconds": args.overlap });
+            let key = client.send("replacing the key", client.request(Method::POST, &path).json(&body)).await?;
+            client.update_saved_keys(data, |demo| {
+                let saved = demo.api_key.split('_').nth(2) == Some(args.id.as_str()); // nk_<environment>_<id>_…
                 if saved {
-                    demo.api_key = text(&made, "apiKey").to_owned();
-                    demo.api_secret = text(&made, "apiSecret").to_owned();
+                    demo.api_key = text_member(&key, "apiKey").to_owned();
+                    demo.api_secret = text_member(&key, "apiSecret").to_owned();
                 }
                 saved
             })?;
-            shown(&made, "The key is replaced", as_json);
+            print_key(&key, "The key is replaced", as_json);
         }
-        Command::Revoke(it) => {
-            let client = Client::open(it.target, data)?;
-            let path = format!("{}{}", keys(&client), Client::path(&[&it.id])?);
-            client.ask("revoking the key", client.request(Method::DELETE, &path)).await?;
+        Command::Revoke(args) => {
+            let client = Client::open(args.target, data)?;
+            let path = format!("{}{}", keys_path(&client), Client::path(&[&args.id])?);
+            client.send("revoking the key", client.request(Method::DELETE, &path)).await?;
             if as_json {
-                say!("{}", json!({ "revoked": it.id }));
+                say!("{}", json!({ "revoked": args.id }));
             } else {
-                print::good("the key is revoked");
+                print::success("the key is revoked");
             }
         }
     }
     Ok(())
 }
 
-fn keys(client: &Client) -> String {
+fn keys_path(client: &Client) -> String {
     format!("/api/v1/Applications/{}/Keys", client.application_id)
 }
 
-fn shown(made: &Value, what: &str, as_json: bool) {
+fn print_key(key: &Value, what: &str, as_json: bool) {
     if as_json {
-        say!("{made}");
+        say!("{key}");
         return;
     }
     print::heading(&format!("{what}. Keep it: it is not shown again"));
-    print::field("id", text(made, "id"));
-    print::field("x-api-key", text(made, "apiKey"));
-    print::field("x-api-secret", text(made, "apiSecret"));
+    print::field("id", text_member(key, "id"));
+    print::field("x-api-key", text_member(key, "apiKey"));
+    print::field("x-api-secret", text_member(key, "apiSecret"));
 }
 
-fn text<'a>(it: &'a Value, name: &str) -> &'a str {
-    it[name].as_str().unwrap_or_default()
+fn text_member<'a>(object: &'a Value, name: &str) -> &'a str {
+    object[name].as_str().unwrap_or_default()
 }

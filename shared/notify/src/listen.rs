@@ -14,21 +14,21 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::client::{Client, Target, moment};
+use crate::client::{Client, Target, poll_delay};
 use crate::error::CliError;
 use crate::print::{self, say};
 
 /// What SignalR's records end with.
-const END: char = '\u{1e}';
+const RECORD_SEPARATOR: char = '\u{1e}';
 /// A sign of life: our protocol's idle limit is ten minutes, SignalR's clients give up after 30 seconds.
-const PING: Duration = Duration::from_secs(240);
-const PING_SIGNALR: Duration = Duration::from_secs(15);
+const PING_INTERVAL: Duration = Duration::from_secs(240);
+const SIGNALR_PING_INTERVAL: Duration = Duration::from_secs(15);
 /// Attempts to connect again, a third of a second longer apart each, before it is said that nobody is there.
-const ATTEMPTS: u32 = 30;
+const MAX_RECONNECTS: u32 = 30;
 
 #[derive(Args)]
 #[command(after_help = "Example:\n  notify listen --user 123 --protocol signalr")]
-pub(crate) struct Listen {
+pub(crate) struct ListenArgs {
     /// The user whose notifications are printed
     #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     user: String,
@@ -62,39 +62,39 @@ type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// What is known of a stream: the last number that was shown, and its cursor.
 #[derive(Default)]
-struct Place {
+struct StreamPosition {
     sequence: Option<u64>,
     cursor: Option<String>,
 }
 
 struct Listener {
     client: Client,
-    it: Listen,
+    args: ListenArgs,
     json: bool,
     /// By stream. Numbers have no gaps, so what is missing is seen.
-    places: BTreeMap<String, Place>,
+    positions: BTreeMap<String, StreamPosition>,
     /// Numbers that were shown, in the seed's protocol.
-    seen: BTreeSet<u64>,
+    seen_sequences: BTreeSet<u64>,
     shown: u64,
 }
 
 /// How a connection ended.
-enum End {
-    Lost,
-    Enough,
+enum ListenOutcome {
+    ConnectionLost,
+    CountReached,
 }
 
-pub(crate) async fn run(it: Listen, data: &Path, json: bool) -> Result<(), CliError> {
-    let client = Client::open(it.target.clone(), data)?;
-    let first = Place { sequence: None, cursor: it.after.clone() };
-    let places = [(format!("user:{}", it.user), first)].into();
-    let mut listener = Listener { client, it, json, places, seen: BTreeSet::new(), shown: 0 };
+pub(crate) async fn run(args: ListenArgs, data: &Path, json: bool) -> Result<(), CliError> {
+    let client = Client::open(args.target.clone(), data)?;
+    let first = StreamPosition { sequence: None, cursor: args.after.clone() };
+    let positions = [(format!("user:{}", args.user), first)].into();
+    let mut listener = Listener { client, args, json, positions, seen_sequences: BTreeSet::new(), shown: 0 };
     let mut failures = 0;
     loop {
         match listener.connect().await {
             Ok(stream) => {
                 failures = 0;
-                if let End::Enough = listener.listen(stream).await? {
+                if let ListenOutcome::CountReached = listener.listen(stream).await? {
                     return Ok(());
                 }
                 print::note("the connection was lost; connecting again");
@@ -102,29 +102,29 @@ pub(crate) async fn run(it: Listen, data: &Path, json: bool) -> Result<(), CliEr
             Err(error) => {
                 failures += 1;
                 // the first time something is wrong with what was asked; later the other side may be starting anew
-                if failures == 1 && listener.shown == 0 && listener.places.values().all(|it| it.sequence.is_none())
-                    || failures > ATTEMPTS
+                if failures == 1 && listener.shown == 0 && listener.positions.values().all(|it| it.sequence.is_none())
+                    || failures > MAX_RECONNECTS
                 {
                     return Err(error);
                 }
             }
         }
         for _ in 0..failures.max(1) {
-            moment().await;
+            poll_delay().await;
         }
     }
 }
 
 impl Listener {
     async fn connect(&self) -> Result<Stream, CliError> {
-        let user = &self.it.user;
+        let user = &self.args.user;
         let path = Client::path(&["api", "v1", "Inbox", user, "Tickets"])?;
         let request = self.client.request(Method::POST, &path).json(&json!({}));
-        let ticket = self.client.ask("a ticket", request).await?;
+        let ticket = self.client.send("a ticket", request).await?;
         let ticket = ticket["ticket"].as_str().unwrap_or_default();
-        let url = match &self.it.socket_url {
+        let url = match &self.args.socket_url {
             Some(url) => {
-                let protocol = format!("{:?}", self.it.protocol).to_lowercase();
+                let protocol = format!("{:?}", self.args.protocol).to_lowercase();
                 let user: String =
                     reqwest::Url::parse_with_params(url, [("protocol", protocol.as_str()), ("user", user)])
                         .map_err(|it| CliError::Usage(format!("--socket-url: {it}")))?
@@ -132,7 +132,7 @@ impl Listener {
                 format!("{user}&ticket={ticket}")
             }
             None => {
-                let path = match self.it.protocol {
+                let path = match self.args.protocol {
                     Protocol::Native => "/api/v1/Inbox/Socket".to_owned(),
                     Protocol::Signalr => "/hubs/notifications".to_owned(),
                     Protocol::Seed => Client::path(&["notifications", "ws", user])?,
@@ -147,59 +147,59 @@ impl Listener {
             Ok((stream, _)) => Ok(stream),
             Err(Error::Http(answer)) => {
                 let (status, reason) = (answer.status().as_u16(), "the socket was refused".to_owned());
-                Err(CliError::Answer { what: "opening a socket".to_owned(), status, field: None, reason })
+                Err(CliError::ErrorResponse { what: "opening a socket".to_owned(), status, field: None, reason })
             }
             Err(other) => Err(CliError::Other(format!("the socket does not open: {other}"))),
         }
     }
 
-    async fn listen(&mut self, mut stream: Stream) -> Result<End, CliError> {
+    async fn listen(&mut self, mut stream: Stream) -> Result<ListenOutcome, CliError> {
         // its ticket asks for no groups: a cursor of one would be refused
-        self.places.retain(|it, _| !it.starts_with("group:"));
-        if self.it.protocol == Protocol::Signalr
-            && !say(&mut stream, &record(&json!({ "protocol": "json", "version": 1 }))).await
+        self.positions.retain(|it, _| !it.starts_with("group:"));
+        if self.args.protocol == Protocol::Signalr
+            && !send_text(&mut stream, &signalr_record(&json!({ "protocol": "json", "version": 1 }))).await
         {
-            return Ok(End::Lost);
+            return Ok(ListenOutcome::ConnectionLost);
         }
-        if !say(&mut stream, &self.resume()).await {
-            return Ok(End::Lost);
+        if !send_text(&mut stream, &self.resume()).await {
+            return Ok(ListenOutcome::ConnectionLost);
         }
-        let pause = if self.it.protocol == Protocol::Signalr { PING_SIGNALR } else { PING };
+        let ping_interval = if self.args.protocol == Protocol::Signalr { SIGNALR_PING_INTERVAL } else { PING_INTERVAL };
         loop {
-            let message = match tokio::time::timeout(pause, stream.next()).await {
+            let message = match tokio::time::timeout(ping_interval, stream.next()).await {
                 Ok(Some(Ok(it))) => it,
-                Ok(_) => return Ok(End::Lost),
+                Ok(_) => return Ok(ListenOutcome::ConnectionLost),
                 Err(_) => {
-                    let ping = match self.it.protocol {
+                    let ping = match self.args.protocol {
                         Protocol::Native => json!({ "action": "ping" }).to_string(),
-                        Protocol::Signalr => record(&json!({ "type": 6 })),
+                        Protocol::Signalr => signalr_record(&json!({ "type": 6 })),
                         Protocol::Seed => continue, // the seed's protocol has no word for it
                     };
-                    if !say(&mut stream, &ping).await {
-                        return Ok(End::Lost);
+                    if !send_text(&mut stream, &ping).await {
+                        return Ok(ListenOutcome::ConnectionLost);
                     }
                     continue;
                 }
             };
             let text = match message {
                 Message::Text(text) => text,
-                Message::Close(_) => return Ok(End::Lost),
+                Message::Close(_) => return Ok(ListenOutcome::ConnectionLost),
                 _ => continue,
             };
-            for one in text.split(END).filter(|it| !it.is_empty()) {
-                let Ok(value) = serde_json::from_str(one) else { continue };
-                match self.take(&value)? {
-                    Taken::Fine => {}
-                    Taken::Missing => {
-                        if !say(&mut stream, &self.resume()).await {
-                            return Ok(End::Lost);
+            for frame in text.split(RECORD_SEPARATOR).filter(|it| !it.is_empty()) {
+                let Ok(value) = serde_json::from_str(frame) else { continue };
+                match self.handle_message(&value)? {
+                    MessageOutcome::Continue => {}
+                    MessageOutcome::ResumeNeeded => {
+                        if !send_text(&mut stream, &self.resume()).await {
+                            return Ok(ListenOutcome::ConnectionLost);
                         }
                     }
-                    Taken::Enough => {
+                    MessageOutcome::CountReached => {
                         drop(stream.close(None).await); // we leave either way
-                        return Ok(End::Enough);
+                        return Ok(ListenOutcome::CountReached);
                     }
-                    Taken::Reconnect => return Ok(End::Lost),
+                    MessageOutcome::Reconnect => return Ok(ListenOutcome::ConnectionLost),
                 }
             }
         }
@@ -207,152 +207,159 @@ impl Listener {
 
     /// Asks for what follows the last cursors.
     fn resume(&self) -> String {
-        let cursors: Vec<&String> = self.places.values().filter_map(|it| it.cursor.as_ref()).collect();
-        match self.it.protocol {
+        let cursors: Vec<&String> = self.positions.values().filter_map(|it| it.cursor.as_ref()).collect();
+        match self.args.protocol {
             Protocol::Native => json!({ "action": "resume", "after": cursors }).to_string(),
-            Protocol::Signalr => {
-                record(&json!({ "type": 1, "invocationId": "resume", "target": "Resume", "arguments": [cursors] }))
-            }
+            Protocol::Signalr => signalr_record(
+                &json!({ "type": 1, "invocationId": "resume", "target": "Resume", "arguments": [cursors] }),
+            ),
             Protocol::Seed => String::new(), // it tells what is unread by itself
         }
     }
 
-    fn take(&mut self, message: &Value) -> Result<Taken, CliError> {
+    fn handle_message(&mut self, message: &Value) -> Result<MessageOutcome, CliError> {
         if let Value::Array(items) = message {
-            let fresh = items.iter().filter_map(|it| self.number_of_seed(it).map(|number| (it.clone(), number)));
-            for (it, number) in fresh.collect::<Vec<_>>() {
+            let numbered = items.iter().filter_map(|it| self.seed_sequence(it).map(|number| (it.clone(), number)));
+            for (it, number) in numbered.collect::<Vec<_>>() {
                 // in this protocol nothing says in which order they come
-                if self.seen.insert(number) && self.show("", &it) {
-                    return Ok(Taken::Enough);
+                if self.seen_sequences.insert(number) && self.show("", &it) {
+                    return Ok(MessageOutcome::CountReached);
                 }
             }
-            return Ok(Taken::Fine);
+            return Ok(MessageOutcome::Continue);
         }
         // SignalR calls what our own protocol names
         let (kind, body) = match (message["type"].as_u64(), message["target"].as_str()) {
             (Some(1), Some(target)) => (target.to_lowercase(), &message["arguments"][0]),
-            (Some(3), _) if message["error"].is_string() => return Err(refused(&message["error"])),
+            (Some(3), _) if message["error"].is_string() => return Err(server_error(&message["error"])),
             (Some(3), _) => ("resumed".to_owned(), &message["result"]),
-            (Some(7), _) => return Ok(Taken::Reconnect),
+            (Some(7), _) => return Ok(MessageOutcome::Reconnect),
             _ => (message["type"].as_str().unwrap_or_default().to_lowercase(), message),
         };
         match kind.as_str() {
             "notifications" => {
                 let items = body.as_array().or_else(|| body["items"].as_array()).cloned().unwrap_or_default();
-                for it in items {
-                    match self.notification(&it) {
-                        Taken::Fine => {}
+                for notification in items {
+                    match self.handle_notification(&notification) {
+                        MessageOutcome::Continue => {}
                         other => return Ok(other),
                     }
                 }
-                Ok(Taken::Fine)
+                Ok(MessageOutcome::Continue)
             }
             "resumed" => {
                 for cursor in body["cursors"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                    let Some((stream, sequence)) = place_of(cursor) else { continue };
-                    let place = self.places.entry(stream).or_default();
-                    if place.sequence.is_none_or(|it| it <= sequence) {
-                        *place = Place { sequence: Some(sequence), cursor: Some(cursor.to_owned()) };
+                    let Some((stream, sequence)) = decode_cursor(cursor) else { continue };
+                    let position = self.positions.entry(stream).or_default();
+                    if position.sequence.is_none_or(|it| it <= sequence) {
+                        *position = StreamPosition { sequence: Some(sequence), cursor: Some(cursor.to_owned()) };
                     }
                 }
-                Ok(if body["more"] == true { Taken::Missing } else { Taken::Fine })
+                Ok(if body["more"] == true { MessageOutcome::ResumeNeeded } else { MessageOutcome::Continue })
             }
             "pong" => {
                 let behind = |cursor: &str| {
-                    let (stream, sequence) = place_of(cursor)?;
-                    Some(self.places.get(&stream)?.sequence? < sequence)
+                    let (stream, sequence) = decode_cursor(cursor)?;
+                    Some(self.positions.get(&stream)?.sequence? < sequence)
                 };
                 let heads = body["cursors"].as_array().into_iter().flatten().filter_map(Value::as_str);
-                Ok(if heads.filter_map(behind).any(|it| it) { Taken::Missing } else { Taken::Fine })
+                Ok(if heads.filter_map(behind).any(|it| it) {
+                    MessageOutcome::ResumeNeeded
+                } else {
+                    MessageOutcome::Continue
+                })
             }
             "gap" => {
                 let from = body["from"].as_str();
                 let stream = body["stream"].as_str().unwrap_or_default().to_owned();
                 print::note(&format!("{stream}: what was before is not kept any more; read {}", body["href"]));
-                self.places.insert(stream, Place { sequence: None, cursor: from.map(str::to_owned) });
-                Ok(if from.is_some() { Taken::Missing } else { Taken::Fine })
+                self.positions.insert(stream, StreamPosition { sequence: None, cursor: from.map(str::to_owned) });
+                Ok(if from.is_some() { MessageOutcome::ResumeNeeded } else { MessageOutcome::Continue })
             }
-            "reconnect" if body["afterMs"].as_u64().is_some_and(|it| it < 30_000) => Ok(Taken::Reconnect),
+            "reconnect" if body["afterMs"].as_u64().is_some_and(|it| it < 30_000) => Ok(MessageOutcome::Reconnect),
             "error" => {
                 // cursors that are refused among others: what follows the others comes
                 let refused_cursors: Vec<&str> =
                     body["refused"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-                let sent = self.places.values().filter(|it| it.cursor.is_some()).count();
-                self.places.retain(|_, it| it.cursor.as_deref().is_none_or(|it| !refused_cursors.contains(&it)));
-                let left = self.places.values().filter(|it| it.cursor.is_some()).count();
+                let sent = self.positions.values().filter(|it| it.cursor.is_some()).count();
+                self.positions.retain(|_, it| it.cursor.as_deref().is_none_or(|it| !refused_cursors.contains(&it)));
+                let left = self.positions.values().filter(|it| it.cursor.is_some()).count();
                 if left == 0 || left == sent {
-                    return Err(refused(&body["message"]));
+                    return Err(server_error(&body["message"]));
                 }
                 print::note(&format!("{}: {} of {sent}", body["message"].as_str().unwrap_or_default(), sent - left));
-                Ok(Taken::Fine)
+                Ok(MessageOutcome::Continue)
             }
-            _ => Ok(Taken::Fine),
+            _ => Ok(MessageOutcome::Continue),
         }
     }
 
     /// Shows a notification that comes next; one that came before is dropped, one that comes too early shows that something
     /// is missing.
-    fn notification(&mut self, it: &Value) -> Taken {
-        let (cursor, Some(number)) = (it["cursor"].as_str().unwrap_or_default(), it["sequence"].as_u64()) else {
-            return Taken::Fine;
+    fn handle_notification(&mut self, notification: &Value) -> MessageOutcome {
+        let (cursor, Some(number)) =
+            (notification["cursor"].as_str().unwrap_or_default(), notification["sequence"].as_u64())
+        else {
+            return MessageOutcome::Continue;
         };
-        let Some((stream, _)) = place_of(cursor) else { return Taken::Fine };
-        let place = self.places.entry(stream.clone()).or_default();
-        match place.sequence {
-            Some(last) if number <= last => return Taken::Fine,
-            Some(last) if number > last + 1 && place.cursor.is_some() => return Taken::Missing,
+        let Some((stream, _)) = decode_cursor(cursor) else { return MessageOutcome::Continue };
+        let position = self.positions.entry(stream.clone()).or_default();
+        match position.sequence {
+            Some(last) if number <= last => return MessageOutcome::Continue,
+            Some(last) if number > last + 1 && position.cursor.is_some() => return MessageOutcome::ResumeNeeded,
             _ => {}
         }
-        *place = Place { sequence: Some(number), cursor: Some(cursor.to_owned()) };
-        if self.show(&stream, it) { Taken::Enough } else { Taken::Fine }
+        *position = StreamPosition { sequence: Some(number), cursor: Some(cursor.to_owned()) };
+        if self.show(&stream, notification) { MessageOutcome::CountReached } else { MessageOutcome::Continue }
     }
 
     /// The sequence number in an id: the seed's frames have no number of their own.
-    fn number_of_seed(&self, it: &Value) -> Option<u64> {
-        it["id"].as_str()?.rsplit('_').next()?.parse().ok()
+    fn seed_sequence(&self, notification: &Value) -> Option<u64> {
+        notification["id"].as_str()?.rsplit('_').next()?.parse().ok()
     }
 
     /// Shows one; `true` if it was the last that is wanted.
-    fn show(&mut self, stream: &str, it: &Value) -> bool {
+    fn show(&mut self, stream: &str, notification: &Value) -> bool {
         if self.json {
-            say!("{it}");
+            say!("{notification}");
         } else {
-            let text = |name: &str| it[name].as_str().unwrap_or_default();
-            let at = it["createdAt"].as_str().or_else(|| it["created_at"].as_str()).unwrap_or_default();
-            let number = it["sequence"].as_u64().map(|it| format!("#{it} ")).unwrap_or_default();
-            let what = if it["deleted"] == true { "(deleted)" } else { text("title") };
+            let text = |name: &str| notification[name].as_str().unwrap_or_default();
+            let at =
+                notification["createdAt"].as_str().or_else(|| notification["created_at"].as_str()).unwrap_or_default();
+            let number = notification["sequence"].as_u64().map(|it| format!("#{it} ")).unwrap_or_default();
+            let what = if notification["deleted"] == true { "(deleted)" } else { text("title") };
             say!("{at} {stream} {number}{} {what} {}", text("type"), text("description"));
         }
         self.shown += 1;
-        self.it.count.is_some_and(|most| self.shown >= most)
+        self.args.count.is_some_and(|max| self.shown >= max)
     }
 }
 
 /// What a message means for the connection.
-enum Taken {
-    Fine,
-    Missing,
-    Enough,
+enum MessageOutcome {
+    Continue,
+    ResumeNeeded,
+    CountReached,
     Reconnect,
 }
 
-fn record(it: &Value) -> String {
-    format!("{it}{END}")
+fn signalr_record(message: &Value) -> String {
+    format!("{message}{RECORD_SEPARATOR}")
 }
 
-fn refused(why: &Value) -> CliError {
+fn server_error(why: &Value) -> CliError {
     CliError::Other(format!("the server says: {}", why.as_str().unwrap_or("no")))
 }
 
 /// Says something; `false` if the connection is lost.
-async fn say(stream: &mut Stream, text: &str) -> bool {
+async fn send_text(stream: &mut Stream, text: &str) -> bool {
     text.is_empty() || stream.send(Message::text(text)).await.is_ok()
 }
 
 /// The stream and the number that a cursor names. To anybody else a cursor is opaque; this program comes with the API.
-fn place_of(cursor: &str) -> Option<(String, u64)> {
+fn decode_cursor(cursor: &str) -> Option<(String, u64)> {
     use base64::Engine;
     let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(cursor).ok()?;
-    let it: Value = serde_json::from_slice(&bytes).ok()?;
-    Some((it["stream"].as_str()?.to_owned(), it["sequence"].as_u64()?))
+    let position: Value = serde_json::from_slice(&bytes).ok()?;
+    Some((position["stream"].as_str()?.to_owned(), position["sequence"].as_u64()?))
 }

@@ -41,7 +41,7 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    up: up::Args,
+    up: up::UpArgs,
     /// The local stack's data folder; by default `.local` in the project
     #[arg(long, global = true, env = "NOTIFY_DATA")]
     data: Option<PathBuf>,
@@ -82,13 +82,13 @@ Exit codes: 0 done, 1 failed, 2 wrong arguments.";
 #[derive(Subcommand)]
 enum Command {
     /// Start the local stack
-    Up(up::Args),
+    Up(up::UpArgs),
     /// Scan a bucket now and show what it finds
-    Scan(scan::Args),
+    Scan(scan::ScanArgs),
     /// Process an item once more
-    Reprocess(item::Reprocess),
+    Reprocess(item::ReprocessArgs),
     /// Be a webhook receiver: add itself as a channel, verify each signature, print what comes
-    Receive(receive::Args),
+    Receive(receive::ReceiveArgs),
     /// Buckets that are scanned
     #[command(subcommand)]
     Bucket(bucket::Command),
@@ -108,17 +108,17 @@ enum Command {
     #[command(subcommand)]
     Iconik(iconik::Command),
     /// Send a notification to a user's inbox
-    Send(inbox::Send),
+    Send(inbox::SendArgs),
     /// Print a user's notifications as they come; after a drop, go on where it stopped
-    Listen(listen::Listen),
+    Listen(listen::ListenArgs),
     /// Send the three mock events of the original system
-    MockEvents(inbox::Mock),
+    MockEvents(inbox::MockArgs),
     /// Show what could not be handled, and why
-    DeadLetters(dead_letters::Args),
+    DeadLetters(dead_letters::DeadLettersArgs),
     /// Show how many messages each queue holds, and each queue of dead letters
-    Queues(queues::Place),
+    Queues(queues::QueueTarget),
     /// Bring dead letters back to their queue
-    Redrive(redrive::Args),
+    Redrive(redrive::RedriveArgs),
     /// Measure: init, warm invocations and sizes of the functions; the cost of a scan; latencies of inboxes and sockets
     #[command(subcommand)]
     Bench(bench::Command),
@@ -132,7 +132,7 @@ enum Command {
 
 fn main() -> ExitCode {
     // first: a function has its own runtime, arguments and environment, and starts often
-    match functions::called(std::env::args_os()) {
+    match functions::requested_function(std::env::args_os()) {
         Some(name) => functions::run(&name),
         None => command_line(),
     }
@@ -143,26 +143,26 @@ async fn command_line() -> ExitCode {
     drop(rustls::crypto::ring::default_provider().install_default()); // nobody was before us
     let mut cli = Cli::parse();
     match &mut cli.command {
-        Some(Command::Up(args)) => args.join(&cli.up),
-        Some(_) if cli.up != up::Args::default() => {
+        Some(Command::Up(args)) => args.merge(&cli.up),
+        Some(_) if cli.up != up::UpArgs::default() => {
             let text =
                 "--port, --fresh and --verbose before a command are those of `up`; give this command's behind it";
             Cli::command().error(ErrorKind::ArgumentConflict, text).exit()
         }
         _ => {}
     }
-    let data = hint::data(cli.data.clone());
+    let data = hint::data_folder(cli.data.clone());
     // what runs on until it is ended listens itself: it has something to clean up
-    let runs_on = matches!(cli.command, None | Some(Command::Up(_) | Command::Receive(_)));
-    let outcome = if runs_on {
+    let runs_until_stopped = matches!(cli.command, None | Some(Command::Up(_) | Command::Receive(_)));
+    let outcome = if runs_until_stopped {
         run(cli, &data).await
     } else {
         tokio::select! {
             outcome = run(cli, &data) => outcome,
-            () = print::closed() => Ok(()),
+            () = print::output_closed() => Ok(()),
         }
     };
-    let outcome = match print::lost() {
+    let outcome = match print::write_error() {
         Some(why) => outcome.and(Err(CliError::Other(format!("the output could not be written: {why}")))),
         None => outcome,
     };
@@ -181,7 +181,7 @@ async fn run(cli: Cli, data: &Path) -> Result<(), CliError> {
         None => up::run(cli.up, data, json).await,
         Some(Command::Up(args)) => up::run(args, data, json).await,
         Some(Command::Reprocess(args)) => item::reprocess(args, data, json).await,
-        Some(Command::Queues(place)) => queues::run(place, data, json).await,
+        Some(Command::Queues(target)) => queues::run(target, data, json).await,
         Some(Command::Scan(args)) => scan::run(args, data, json).await,
         Some(Command::Receive(args)) => receive::run(args, data, json).await,
         Some(Command::Bucket(command)) => bucket::run(command, data, json).await,
@@ -210,9 +210,9 @@ mod tests {
     use super::*;
 
     /// Every command below one, by its path.
-    fn all(command: &clap::Command, path: &str, found: &mut Vec<(String, clap::Command)>) {
+    fn collect_commands(command: &clap::Command, path: &str, found: &mut Vec<(String, clap::Command)>) {
         let path = format!("{path} {}", command.get_name());
-        command.get_subcommands().for_each(|it| all(it, &path, found));
+        command.get_subcommands().for_each(|it| collect_commands(it, &path, found));
         found.push((path, command.clone()));
     }
 
@@ -221,21 +221,21 @@ mod tests {
         let mut root = Cli::command();
         root.build();
         root.clone().debug_assert();
-        let (mut found, mut silent, mut arguments) = (Vec::new(), Vec::new(), 0);
-        all(&root, "", &mut found);
+        let (mut found, mut undocumented, mut arguments) = (Vec::new(), Vec::new(), 0);
+        collect_commands(&root, "", &mut found);
         for (path, command) in &found {
             if command.get_about().is_none_or(|it| it.to_string().trim().is_empty()) {
-                silent.push(path.clone());
+                undocumented.push(path.clone());
             }
-            for it in command.get_arguments() {
+            for argument in command.get_arguments() {
                 arguments += 1;
-                if it.get_help().is_none_or(|it| it.to_string().trim().is_empty()) {
-                    silent.push(format!("{path}: {}", it.get_id()));
+                if argument.get_help().is_none_or(|it| it.to_string().trim().is_empty()) {
+                    undocumented.push(format!("{path}: {}", argument.get_id()));
                 }
             }
         }
         assert!(found.len() > 30 && arguments > 100, "{} commands, {arguments} arguments", found.len());
-        assert_eq!(silent, Vec::<String>::new());
+        assert_eq!(undocumented, Vec::<String>::new());
     }
 
     #[test]
@@ -275,11 +275,11 @@ mod tests {
     fn wrong_arguments_exit_with_2_and_everything_else_with_1() {
         for (error, want) in [
             (CliError::Usage("x".to_owned()), 2),
-            (CliError::NoLetters("x".to_owned(), "scan".to_owned()), 2),
+            (CliError::UnknownDeadLetters("x".to_owned(), "scan".to_owned()), 2),
             (CliError::Other("x".to_owned()), 1),
-            (CliError::NoProject, 1),
-            (CliError::PortTaken(1), 1),
-            (CliError::Answer { what: "x".to_owned(), status: 422, field: None, reason: "y".to_owned() }, 1),
+            (CliError::ProjectNotFound, 1),
+            (CliError::PortInUse(1), 1),
+            (CliError::ErrorResponse { what: "x".to_owned(), status: 422, field: None, reason: "y".to_owned() }, 1),
         ] {
             assert_eq!(error.exit_code(), want, "{error}");
         }

@@ -11,19 +11,19 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use clap::Args;
 use serde_json::json;
 
-use crate::client::{moment, stack};
+use crate::client::{poll_delay, running_stack};
 use crate::error::CliError;
 use crate::print::{self, say};
 
 /// Whose queues.
 #[derive(Args, Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct QueueTarget {
     /// A deployment's CloudFormation stack, reached with your AWS credentials; without it, the local stack
     #[arg(long)]
     stack: Option<String>,
 }
 
-impl Place {
+impl QueueTarget {
     /// As it was given, for a hint.
     pub(crate) fn option(&self) -> String {
         self.stack.as_ref().map_or_else(String::new, |it| format!(" --stack {it}"))
@@ -31,11 +31,11 @@ impl Place {
 }
 
 /// Looks at a queue that holds letters and hands none out, a third of a second apart.
-const PATIENCE: u32 = 10;
+const MAX_EMPTY_RECEIVES: u32 = 10;
 
 /// How many messages a queue holds.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Depth {
+pub(crate) struct QueueDepth {
     /// Waiting to be received.
     pub(crate) visible: u64,
     /// Received, and not acknowledged yet.
@@ -44,7 +44,7 @@ pub(crate) struct Depth {
     pub(crate) delayed: u64,
 }
 
-impl Depth {
+impl QueueDepth {
     pub(crate) fn total(self) -> u64 {
         self.visible + self.in_flight + self.delayed
     }
@@ -52,12 +52,12 @@ impl Depth {
 
 /// What a look at dead letters found.
 #[derive(Default)]
-pub(crate) struct Found {
-    pub(crate) letters: Vec<Letter>,
+pub(crate) struct DeadLetterBatch {
+    pub(crate) letters: Vec<DeadLetter>,
     /// Letters that were wanted, are there, and could not be had.
-    pub(crate) held: u64,
+    pub(crate) in_flight: u64,
     /// Letters that there were when the look began.
-    pub(crate) there: u64,
+    pub(crate) total: u64,
 }
 
 /// The queues by their logical name (`ScanQueue`, `ScanDead`, …) and how to reach them.
@@ -69,7 +69,7 @@ pub(crate) struct Queues {
 }
 
 /// A dead letter.
-pub(crate) struct Letter {
+pub(crate) struct DeadLetter {
     /// `scan`, `faces`, `webhook`, `amqp`, `signalr`, `push`, `render`, `iconik` or `stream`.
     pub(crate) kind: String,
     pub(crate) queue: String,
@@ -77,46 +77,46 @@ pub(crate) struct Letter {
     pub(crate) id: String,
     pub(crate) body: String,
     pub(crate) reason: String,
-    pub(crate) sent: i64,
+    pub(crate) sent_at_ms: i64,
 }
 
 /// Shows every queue, what it holds, and how many dead letters it has.
-pub(crate) async fn run(place: Place, data: &Path, as_json: bool) -> Result<(), CliError> {
-    let queues = Queues::open(place, data).await?;
+pub(crate) async fn run(target: QueueTarget, data: &Path, as_json: bool) -> Result<(), CliError> {
+    let queues = Queues::open(target, data).await?;
     if !as_json {
         print::heading("queue                 waiting  in flight  delayed");
     }
     for (name, url) in &queues.urls {
-        let it = queues.depth(url).await?;
+        let depth = queues.depth(url).await?;
         if as_json {
-            let (visible, in_flight, delayed) = (it.visible, it.in_flight, it.delayed);
+            let (visible, in_flight, delayed) = (depth.visible, depth.in_flight, depth.delayed);
             let dead = name.ends_with("Dead");
             say!(
                 "{}",
                 json!({ "queue": name, "waiting": visible, "inFlight": in_flight, "delayed": delayed, "dead": dead })
             );
         } else {
-            let line = format!("{name:<20}  {:>7}  {:>9}  {:>7}", it.visible, it.in_flight, it.delayed);
-            if name.ends_with("Dead") && it.total() > 0 { print::bad(&line) } else { say!("  {line}") }
+            let line = format!("{name:<20}  {:>7}  {:>9}  {:>7}", depth.visible, depth.in_flight, depth.delayed);
+            if name.ends_with("Dead") && depth.total() > 0 { print::failure(&line) } else { say!("  {line}") }
         }
     }
     Ok(())
 }
 
-pub(crate) fn failed(it: impl std::error::Error + Send + Sync + 'static) -> CliError {
-    CliError::Queues(Box::new(it))
+pub(crate) fn queue_error(cause: impl std::error::Error + Send + Sync + 'static) -> CliError {
+    CliError::Queues(Box::new(cause))
 }
 
 impl Queues {
-    pub(crate) async fn open(place: Place, data: &Path) -> Result<Self, CliError> {
+    pub(crate) async fn open(target: QueueTarget, data: &Path) -> Result<Self, CliError> {
         let http =
             aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
         let config = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
-        let deployed = place.stack.is_some();
-        let (config, endpoints, prefix) = match place.stack {
+        let deployed = target.stack.is_some();
+        let (config, endpoints, prefix) = match target.stack {
             Some(name) => (config.load().await, None, format!("{name}-")),
             None => {
-                let demo = stack(data)?;
+                let demo = running_stack(data)?;
                 let test = aws_sdk_sqs::config::Credentials::new("test", "test", None, None, "local stack");
                 let config = config.credentials_provider(test).region(Region::new(local::REGION)).load().await;
                 (config, Some((demo.sqs_url, demo.dynamodb_url)), "notifications-".to_owned())
@@ -129,7 +129,7 @@ impl Queues {
             dynamodb = dynamodb.endpoint_url(table);
         }
         let sqs = Client::from_conf(sqs.build());
-        let listed = sqs.list_queues().queue_name_prefix(&prefix).send().await.map_err(failed)?;
+        let listed = sqs.list_queues().queue_name_prefix(&prefix).send().await.map_err(queue_error)?;
         let named = listed.queue_urls.unwrap_or_default().into_iter().filter_map(|url| {
             // CloudFormation appends a random part: stack-ScanDead-1A2B3C
             let name = url.rsplit('/').next()?.strip_prefix(&prefix)?.split('-').next()?.to_owned();
@@ -144,13 +144,13 @@ impl Queues {
     }
 
     /// The kinds of dead letters there are, or the one that is wanted.
-    pub(crate) fn kinds(&self, wanted: Option<&str>) -> Result<Vec<String>, CliError> {
+    pub(crate) fn kinds(&self, requested: Option<&str>) -> Result<Vec<String>, CliError> {
         let all: Vec<String> =
             self.urls.keys().filter_map(|it| it.strip_suffix("Dead")).map(str::to_lowercase).collect();
-        match wanted {
+        match requested {
             None => Ok(all),
             Some(it) if all.iter().any(|kind| kind == it) => Ok(vec![it.to_owned()]),
-            Some(it) => Err(CliError::NoLetters(it.to_owned(), all.join(", "))),
+            Some(it) => Err(CliError::UnknownDeadLetters(it.to_owned(), all.join(", "))),
         }
     }
 
@@ -165,81 +165,88 @@ impl Queues {
     ///
     /// An empty answer proves nothing: SQS asks some of its servers, and what another look has is not handed out. Only the
     /// counts (`ApproximateNumberOfMessages` and its like) say that nothing is left.
-    pub(crate) async fn take(&self, kind: &str, most: usize, seconds: i32) -> Result<Found, CliError> {
-        let Some(url) = self.url(kind, "Dead") else { return Ok(Found::default()) };
-        let there = self.depth(url).await?.total();
-        let (mut letters, mut held, mut empty) = (Vec::<Letter>::new(), 0, 0);
-        while letters.len() < most {
-            let ten = i32::try_from((most - letters.len()).min(10)).unwrap_or(10);
-            let ask = self.sqs.receive_message().queue_url(url).max_number_of_messages(ten).visibility_timeout(seconds);
+    pub(crate) async fn receive_dead_letters(
+        &self,
+        kind: &str,
+        max_letters: usize,
+        seconds: i32,
+    ) -> Result<DeadLetterBatch, CliError> {
+        let Some(url) = self.url(kind, "Dead") else { return Ok(DeadLetterBatch::default()) };
+        let total = self.depth(url).await?.total();
+        let (mut letters, mut in_flight, mut empty) = (Vec::<DeadLetter>::new(), 0, 0);
+        while letters.len() < max_letters {
+            let page_size = i32::try_from((max_letters - letters.len()).min(10)).unwrap_or(10);
+            let ask =
+                self.sqs.receive_message().queue_url(url).max_number_of_messages(page_size).visibility_timeout(seconds);
             let ask =
                 ask.message_attribute_names("All").message_system_attribute_names(MessageSystemAttributeName::All);
-            let messages = ask.send().await.map_err(failed)?.messages.unwrap_or_default();
+            let messages = ask.send().await.map_err(queue_error)?.messages.unwrap_or_default();
             if !messages.is_empty() {
-                for it in messages.into_iter().map(|it| letter(kind, url, it)) {
-                    letters.retain(|known| known.id != it.id); // it may come twice, and the newest receipt is good
-                    letters.push(it);
+                for letter in messages.into_iter().map(|it| dead_letter_from(kind, url, it)) {
+                    letters.retain(|known| known.id != letter.id); // it may come twice, and the newest receipt is good
+                    letters.push(letter);
                 }
                 continue;
             }
-            let have = letters.len() as u64;
-            held = self.depth(url).await?.total().saturating_sub(have);
-            if held == 0 || empty == PATIENCE {
+            let received = letters.len() as u64;
+            in_flight = self.depth(url).await?.total().saturating_sub(received);
+            if in_flight == 0 || empty == MAX_EMPTY_RECEIVES {
                 break;
             }
             empty += 1;
-            moment().await;
+            poll_delay().await;
         }
-        Ok(Found { held: if letters.len() < most { held } else { 0 }, letters, there })
+        Ok(DeadLetterBatch { in_flight: if letters.len() < max_letters { in_flight } else { 0 }, letters, total })
     }
 
     /// Lets letters go: they are there again for whoever looks next.
-    pub(crate) async fn release(&self, letters: &[Letter]) -> Result<(), CliError> {
-        for it in letters {
-            let change = self.sqs.change_message_visibility().queue_url(&it.queue).receipt_handle(&it.receipt);
+    pub(crate) async fn release(&self, letters: &[DeadLetter]) -> Result<(), CliError> {
+        for letter in letters {
+            let change = self.sqs.change_message_visibility().queue_url(&letter.queue).receipt_handle(&letter.receipt);
             match change.visibility_timeout(0).send().await.map_err(|it| it.into_service_error()) {
                 Ok(_) => {}
                 // its time was over already: it is there
                 Err(why) if why.is_message_not_inflight() || why.is_receipt_handle_is_invalid() => {}
-                Err(why) => return Err(failed(why)),
+                Err(why) => return Err(queue_error(why)),
             }
         }
         Ok(())
     }
 
     /// How many messages a queue holds, as SQS counts them: up to a minute late.
-    pub(crate) async fn depth(&self, url: &str) -> Result<Depth, CliError> {
+    pub(crate) async fn depth(&self, url: &str) -> Result<QueueDepth, CliError> {
         use QueueAttributeName::{
             ApproximateNumberOfMessages as Visible, ApproximateNumberOfMessagesDelayed as Delayed,
             ApproximateNumberOfMessagesNotVisible as InFlight,
         };
         let ask = self.sqs.get_queue_attributes().queue_url(url);
         let ask = ask.attribute_names(Visible).attribute_names(InFlight).attribute_names(Delayed);
-        let all = ask.send().await.map_err(failed)?.attributes.unwrap_or_default();
+        let all = ask.send().await.map_err(queue_error)?.attributes.unwrap_or_default();
         let count = |name: &QueueAttributeName| {
             let text = all.get(name).and_then(|it| it.parse().ok());
             text.ok_or_else(|| CliError::Other(format!("SQS does not say how many messages {url} holds")))
         };
-        Ok(Depth { visible: count(&Visible)?, in_flight: count(&InFlight)?, delayed: count(&Delayed)? })
+        Ok(QueueDepth { visible: count(&Visible)?, in_flight: count(&InFlight)?, delayed: count(&Delayed)? })
     }
 }
 
-fn letter(kind: &str, queue: &str, it: Message) -> Letter {
-    let reason = it.message_attributes.as_ref().and_then(|all| all.get("reason")?.string_value.clone());
-    let sent = it.attributes.as_ref().and_then(|all| all.get(&MessageSystemAttributeName::SentTimestamp)?.parse().ok());
-    let body = it.body.unwrap_or_default();
-    let lost = if body.contains("DDBStreamBatchInfo") {
+fn dead_letter_from(kind: &str, queue: &str, message: Message) -> DeadLetter {
+    let reason = message.message_attributes.as_ref().and_then(|all| all.get("reason")?.string_value.clone());
+    let sent =
+        message.attributes.as_ref().and_then(|all| all.get(&MessageSystemAttributeName::SentTimestamp)?.parse().ok());
+    let body = message.body.unwrap_or_default();
+    let default_reason = if body.contains("DDBStreamBatchInfo") {
         "the batch failed until its records were too old; see the log of dispatch"
     } else {
         "its function crashed, ran out of time, or could not park it each time; see its log"
     };
-    Letter {
+    DeadLetter {
         kind: kind.to_owned(),
         queue: queue.to_owned(),
-        receipt: it.receipt_handle.unwrap_or_default(),
-        id: it.message_id.unwrap_or_default(),
-        reason: reason.unwrap_or_else(|| lost.to_owned()),
+        receipt: message.receipt_handle.unwrap_or_default(),
+        id: message.message_id.unwrap_or_default(),
+        reason: reason.unwrap_or_else(|| default_reason.to_owned()),
         body,
-        sent: sent.unwrap_or(0),
+        sent_at_ms: sent.unwrap_or(0),
     }
 }

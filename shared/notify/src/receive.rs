@@ -17,12 +17,12 @@ use crate::channel;
 use crate::client::{Client, Target};
 use crate::error::CliError;
 use crate::print::{self, say};
-use crate::signals::ended;
+use crate::signals::shutdown_signal;
 
 /// Where to listen.
 #[derive(ClapArgs)]
 #[command(after_help = "Example:\n  notify receive --port 9000")]
-pub(crate) struct Args {
+pub(crate) struct ReceiveArgs {
     /// The port on 127.0.0.1
     #[arg(long, default_value_t = 9000)]
     port: u16,
@@ -34,42 +34,42 @@ pub(crate) struct Args {
     target: Target,
 }
 
-struct Receiver {
+struct Context {
     webhook: Webhook,
     json: bool,
 }
 
-pub(crate) async fn run(args: Args, data: &Path, json: bool) -> Result<(), CliError> {
+pub(crate) async fn run(args: ReceiveArgs, data: &Path, json: bool) -> Result<(), CliError> {
     let client = Client::open(args.target, data)?;
     let listener =
-        tokio::net::TcpListener::bind(("127.0.0.1", args.port)).await.map_err(|_| CliError::PortTaken(args.port))?;
-    let ended = ended()?; // before there is something to remove
+        tokio::net::TcpListener::bind(("127.0.0.1", args.port)).await.map_err(|_| CliError::PortInUse(args.port))?;
+    let shutdown = shutdown_signal()?; // before there is something to remove
     let url = listener.local_addr().map(|it| format!("http://{it}/")).map_err(|it| CliError::Other(it.to_string()))?;
-    let (id, secret) = ours(&client, &url).await?;
-    let served = serve(listener, &id, &url, &secret, json, ended).await;
+    let (id, secret) = own_channel(&client, &url).await?;
+    let served = serve(listener, &id, &url, &secret, json, shutdown).await;
     if !args.keep {
         // also when it ended badly: whoever added it removes it
         channel::remove(&client, &id).await?;
         if json {
             print::note(&format!("the channel {id} is removed"));
         } else {
-            print::good(&format!("the channel {id} is removed"));
+            print::success(&format!("the channel {id} is removed"));
         }
     }
     served
 }
 
 /// The id and the signing secret of a channel to this address: the one that was kept, with a new secret, or a new one.
-async fn ours(client: &Client, url: &str) -> Result<(String, String), CliError> {
+async fn own_channel(client: &Client, url: &str) -> Result<(String, String), CliError> {
     let text = |it: &Value, name: &str| it[name].as_str().unwrap_or_default().to_owned();
-    if let Some(id) = channel::calling(client, url).await? {
-        let made = channel::rotate(client, &id, 0, true).await?;
-        return Ok((id, text(&made, "signingSecret")));
+    if let Some(id) = channel::find_by_url(client, url).await? {
+        let rotated = channel::rotate(client, &id, 0, true).await?;
+        return Ok((id, text(&rotated, "signingSecret")));
     }
     let path = "/api/v1/Notification/ChannelConfiguration/WebHook";
     let application = [("applicationId", client.application_id.clone())];
     let add = client.request(Method::POST, path).query(&application).header("x-extended", "true");
-    let added = client.ask("adding the channel", add.form(&[("webHookUrl", url), ("format", "native")])).await?;
+    let added = client.send("adding the channel", add.form(&[("webHookUrl", url), ("format", "native")])).await?;
     Ok((text(&added, "id"), text(&added, "signingSecret")))
 }
 
@@ -80,26 +80,26 @@ async fn serve(
     url: &str,
     secret: &str,
     json: bool,
-    ended: impl Future<Output = ()> + Send + 'static,
+    shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), CliError> {
     let webhook =
         Webhook::new(secret).map_err(|it| CliError::Other(format!("the signing secret is not usable: {it}")))?;
     if !json {
         print::heading(&format!("Listening at {url} as channel {id}; Ctrl-C ends"));
     }
-    let router = Router::new().fallback(post(take)).with_state(Arc::new(Receiver { webhook, json }));
-    let served = axum::serve(listener, router).with_graceful_shutdown(ended).await;
+    let router = Router::new().fallback(post(receive_message)).with_state(Arc::new(Context { webhook, json }));
+    let served = axum::serve(listener, router).with_graceful_shutdown(shutdown).await;
     served.map_err(|it| CliError::Other(it.to_string()))
 }
 
 /// Verifies before it believes (realtime, 2.8): what is not signed by us is refused.
-async fn take(State(it): State<Arc<Receiver>>, headers: HeaderMap, body: Bytes) -> (StatusCode, String) {
-    if let Err(why) = it.webhook.verify(&body, &headers) {
+async fn receive_message(State(context): State<Arc<Context>>, headers: HeaderMap, body: Bytes) -> (StatusCode, String) {
+    if let Err(why) = context.webhook.verify(&body, &headers) {
         let text = format!("refused: {why}");
-        if it.json {
+        if context.json {
             print::note(&text)
         } else {
-            print::bad(&text)
+            print::failure(&text)
         }
         return (StatusCode::UNAUTHORIZED, String::new());
     }
@@ -108,16 +108,16 @@ async fn take(State(it): State<Arc<Receiver>>, headers: HeaderMap, body: Bytes) 
         // whoever repeats it wants to be called
         return (StatusCode::OK, message["data"]["challenge"].as_str().unwrap_or_default().to_owned());
     }
-    if it.json {
+    if context.json {
         let id = headers.get("webhook-id").and_then(|it| it.to_str().ok()).unwrap_or_default();
         say!("{}", json!({ "webhook-id": id, "body": message }));
     } else {
-        print::good(&line(&message));
+        print::success(&summary(&message));
     }
     (StatusCode::NO_CONTENT, String::new())
 }
 
-fn line(message: &Value) -> String {
+fn summary(message: &Value) -> String {
     let kind = message["type"].as_str().unwrap_or_default();
     let data = &message["data"];
     // whatever it is about: an item, a bucket, a rendition, a notification of a user's
@@ -151,7 +151,7 @@ mod tests {
                 "scan.failed      b, no  (verified, number 6)",
             ),
         ] {
-            assert_eq!(line(&message), want);
+            assert_eq!(summary(&message), want);
         }
     }
 }

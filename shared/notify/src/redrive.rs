@@ -9,99 +9,100 @@ use serde_json::{Value, json};
 
 use crate::error::CliError;
 use crate::print::{self, say};
-use crate::queues::{Letter, Place, Queues, failed};
+use crate::queues::{DeadLetter, QueueTarget, Queues, queue_error};
 
 /// Which letters.
 #[derive(ClapArgs)]
 #[command(after_help = "Examples:\n  notify redrive webhook\n  notify redrive scan --most 10 --stack notifications")]
-pub(crate) struct Args {
+pub(crate) struct RedriveArgs {
     /// Whose: `scan`, `faces`, `webhook`, `amqp`, `signalr`, `push`, `render`, `iconik` or `stream`
     kind: String,
     /// At most so many
     #[arg(long, default_value = "1000")]
     most: NonZeroUsize,
     #[command(flatten)]
-    place: Place,
+    target: QueueTarget,
 }
 
 /// Letters of one round, and how long the round may take, in seconds.
 const ROUND: (usize, i32) = (10, 60);
 
-pub(crate) async fn run(args: Args, data: &Path, as_json: bool) -> Result<(), CliError> {
-    let queues = Queues::open(args.place, data).await?;
+pub(crate) async fn run(args: RedriveArgs, data: &Path, as_json: bool) -> Result<(), CliError> {
+    let queues = Queues::open(args.target, data).await?;
     queues.kinds(Some(&args.kind))?;
     let (mut sent, mut kept) = (0, Vec::new());
-    let outcome = rounds(&queues, &args.kind, args.most.get(), &mut sent, &mut kept).await;
+    let outcome = redrive_batches(&queues, &args.kind, args.most.get(), &mut sent, &mut kept).await;
     queues.release(&kept).await?;
-    let held = outcome?;
+    let in_flight = outcome?;
     let kept = kept.len();
     if as_json {
-        say!("{}", json!({ "redriven": sent, "kept": kept, "held": held }));
+        say!("{}", json!({ "redriven": sent, "kept": kept, "held": in_flight }));
     } else if sent > 0 {
-        print::good(&format!("{sent} letters are back in their queue"));
-    } else if kept == 0 && held == 0 {
-        print::good(&format!("there are no dead letters of {}", args.kind));
+        print::success(&format!("{sent} letters are back in their queue"));
+    } else if kept == 0 && in_flight == 0 {
+        print::success(&format!("there are no dead letters of {}", args.kind));
     }
     if !as_json && kept > 0 {
-        print::bad(&format!("{kept} stay: they name no row that could be sent again"));
+        print::failure(&format!("{kept} stay: they name no row that could be sent again"));
     }
-    if held > 0 {
-        return Err(CliError::HeldLetters { kind: args.kind, count: held });
+    if in_flight > 0 {
+        return Err(CliError::DeadLettersInFlight { kind: args.kind, count: in_flight });
     }
     Ok(())
 }
 
 /// Brings letters back, a round at a time; answers how many were there and could not be had.
-async fn rounds(
+async fn redrive_batches(
     queues: &Queues,
     kind: &str,
-    most: usize,
+    max_letters: usize,
     sent: &mut usize,
-    kept: &mut Vec<Letter>,
+    kept: &mut Vec<DeadLetter>,
 ) -> Result<u64, CliError> {
-    let mut there = None;
-    while *sent + kept.len() < most {
-        let before = *sent + kept.len();
-        let found = queues.take(kind, (most - before).min(ROUND.0), ROUND.1).await?;
-        let round = found.letters.len();
-        let there = *there.get_or_insert(found.there);
-        for letter in found.letters {
+    let mut total = None;
+    while *sent + kept.len() < max_letters {
+        let handled_before = *sent + kept.len();
+        let batch = queues.receive_dead_letters(kind, (max_letters - handled_before).min(ROUND.0), ROUND.1).await?;
+        let batch_size = batch.letters.len();
+        let total = *total.get_or_insert(batch.total);
+        for letter in batch.letters {
             if kept.iter().any(|it| it.id == letter.id) {
                 continue; // its time was over, and it came again
             }
-            let done = if kind == "stream" { touch(queues, &letter).await? } else { send(queues, &letter).await? };
-            if done {
+            let sent_back =
+                if kind == "stream" { touch_row(queues, &letter).await? } else { send_back(queues, &letter).await? };
+            if sent_back {
                 let delete = queues.sqs.delete_message().queue_url(&letter.queue).receipt_handle(&letter.receipt);
-                delete.send().await.map_err(failed)?;
+                delete.send().await.map_err(queue_error)?;
                 *sent += 1;
             } else {
                 kept.push(letter);
             }
         }
         let handled = *sent + kept.len();
-        if round < ROUND.0 || handled == before {
+        if batch_size < ROUND.0 || handled == handled_before {
             // those that stay are in our hands; and SQS may count what was deleted for up to a minute
-            let held = found.held.saturating_sub(kept.len() as u64);
-            return Ok(if *sent == 0 { held } else { held.min(there.saturating_sub(handled as u64)) });
+            let in_flight = batch.in_flight.saturating_sub(kept.len() as u64);
+            return Ok(if *sent == 0 { in_flight } else { in_flight.min(total.saturating_sub(handled as u64)) });
         }
     }
     Ok(0)
 }
 
-async fn send(queues: &Queues, letter: &Letter) -> Result<bool, CliError> {
+async fn send_back(queues: &Queues, letter: &DeadLetter) -> Result<bool, CliError> {
     let Some(url) = queues.url(&letter.kind, "Queue") else { return Ok(false) };
-    queues.sqs.send_message().queue_url(url).message_body(&letter.body).send().await.map_err(failed)?;
+    queues.sqs.send_message().queue_url(url).message_body(&letter.body).send().await.map_err(queue_error)?;
     Ok(true)
 }
 
 /// A record of the stream cannot be sent again; its row is touched instead, which makes a new record.
-async fn touch(queues: &Queues, letter: &Letter) -> Result<bool, CliError> {
+async fn touch_row(queues: &Queues, letter: &DeadLetter) -> Result<bool, CliError> {
     let keys: Value = serde_json::from_str(&letter.body).unwrap_or_default();
     let key = |name: &str| {
         keys[name]["S"].as_str().or_else(|| keys[name].as_str()).map(|it| AttributeValue::S(it.to_owned()))
     };
     let (Some(pk), Some(sk)) = (key("PK"), key("SK")) else { return Ok(false) };
-    let tables = queues.dynamodb.list_tables().send().await.map_err(failed)?.table_names.unwrap_or_default();
+    let tables = queues.dynamodb.list_tables().send().await.map_err(queue_error)?.table_names.unwrap_or_default();
     let Some(table) = tables.into_iter().find(|it| it.starts_with(&format!("{}Table", queues.prefix))) else {
         return Ok(false);
     };
@@ -111,6 +112,6 @@ async fn touch(queues: &Queues, letter: &Letter) -> Result<bool, CliError> {
     match update.send().await.map_err(|it| it.into_service_error()) {
         Ok(_) => Ok(true),
         Err(it) if it.is_conditional_check_failed_exception() => Ok(true), // the row is gone: nothing is left to do
-        Err(it) => Err(failed(it)),
+        Err(it) => Err(queue_error(it)),
     }
 }

@@ -7,14 +7,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::client::{Client, Target, moment};
+use crate::client::{Client, Target, poll_delay};
 use crate::error::CliError;
 use crate::print::{self, say};
 
 /// Which bucket.
 #[derive(ClapArgs)]
 #[command(after_help = "Example:\n  notify scan datacore-demo")]
-pub(crate) struct Args {
+pub(crate) struct ScanArgs {
     /// A bucket's name or id
     bucket: String,
     /// Only count what would be processed
@@ -27,14 +27,14 @@ pub(crate) struct Args {
     target: Target,
 }
 
-pub(crate) async fn run(args: Args, data: &Path, json: bool) -> Result<(), CliError> {
+pub(crate) async fn run(args: ScanArgs, data: &Path, json: bool) -> Result<(), CliError> {
     let client = Client::open(args.target, data)?;
-    let id = find(&client, &args.bucket).await?;
+    let id = find_bucket(&client, &args.bucket).await?;
     let path = Client::path(&["api", "v1", "Media", "Buckets", &id])?;
-    let ordered =
-        client.ask("the scan", client.request(Method::POST, &format!("{path}/scan?dryRun={}", args.dry_run))).await?;
-    let scan = ordered["scan"].as_str().unwrap_or_default().to_owned();
-    let bar = bar(json);
+    let started =
+        client.send("the scan", client.request(Method::POST, &format!("{path}/scan?dryRun={}", args.dry_run))).await?;
+    let scan = started["scan"].as_str().unwrap_or_default().to_owned();
+    let bar = progress_bar(json);
     bar.set_message(format!("scanning {}", args.bucket));
     let done = loop {
         let bucket = client.get(&path).await?;
@@ -45,25 +45,26 @@ pub(crate) async fn run(args: Args, data: &Path, json: bool) -> Result<(), CliEr
             }
             bar.set_message(format!("scanning {}: {} objects, {} new", args.bucket, last["listed"], last["found"]));
         }
-        moment().await;
+        poll_delay().await;
     };
     if let Some(why) = done["error"].as_str() {
         bar.finish_and_clear();
-        return Err(CliError::Scan(why.to_owned()));
+        return Err(CliError::ScanFailed(why.to_owned()));
     }
-    let items = if args.no_wait || args.dry_run { Vec::new() } else { watch(&client, &id, &done, &bar).await? };
+    let items =
+        if args.no_wait || args.dry_run { Vec::new() } else { wait_for_items(&client, &id, &done, &bar).await? };
     bar.finish_and_clear();
     if json {
         say!("{}", json!({ "scan": done, "items": items }));
         return Ok(());
     }
     let what = if args.dry_run { "would be processed" } else { "new" };
-    print::good(&format!("{} objects, {} {what}", done["listed"], done["found"]));
+    print::success(&format!("{} objects, {} {what}", done["listed"], done["found"]));
     items.iter().for_each(show);
     Ok(())
 }
 
-fn bar(hidden: bool) -> ProgressBar {
+fn progress_bar(hidden: bool) -> ProgressBar {
     let bar = if hidden { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
     let style = ProgressStyle::default_spinner().template("{spinner} {msg} {bar:30} {pos}/{len}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
@@ -72,7 +73,12 @@ fn bar(hidden: bool) -> ProgressBar {
 }
 
 /// Waits until the newest items of the scan have come to an end; at most the newest hundred are shown.
-async fn watch(client: &Client, bucket: &str, done: &Value, bar: &ProgressBar) -> Result<Vec<Value>, CliError> {
+async fn wait_for_items(
+    client: &Client,
+    bucket: &str,
+    done: &Value,
+    bar: &ProgressBar,
+) -> Result<Vec<Value>, CliError> {
     let found = done["found"].as_u64().unwrap_or(0).min(100);
     bar.set_length(found);
     bar.set_message("processing");
@@ -85,13 +91,13 @@ async fn watch(client: &Client, bucket: &str, done: &Value, bar: &ProgressBar) -
             .into_iter()
             .take(usize::try_from(found).unwrap_or(100))
             .collect();
-        let open =
+        let unfinished =
             items.iter().filter(|it| matches!(it["status"].as_str(), Some("Pending" | "Processing"))).count() as u64;
-        bar.set_position(found.saturating_sub(open));
-        if open == 0 {
+        bar.set_position(found.saturating_sub(unfinished));
+        if unfinished == 0 {
             return Ok(items);
         }
-        moment().await;
+        poll_delay().await;
     }
 }
 
@@ -99,17 +105,17 @@ fn show(item: &Value) {
     let (key, status) = (item["key"].as_str().unwrap_or_default(), item["status"].as_str().unwrap_or_default());
     let faces = item["results"].as_object().and_then(|it| it.values().next()).and_then(|it| it["faces"].as_u64());
     match (faces, item["error"]["message"].as_str()) {
-        (Some(1), _) => print::good(&format!("{key}: 1 face")),
-        (Some(faces), _) => print::good(&format!("{key}: {faces} faces")),
-        (None, why) => print::bad(&format!("{key}: {status}, {}", why.unwrap_or("no reason given"))),
+        (Some(1), _) => print::success(&format!("{key}: 1 face")),
+        (Some(faces), _) => print::success(&format!("{key}: {faces} faces")),
+        (None, why) => print::failure(&format!("{key}: {status}, {}", why.unwrap_or("no reason given"))),
     }
 }
 
 /// The id of a bucket, by its name or id.
-pub(crate) async fn find(client: &Client, name: &str) -> Result<String, CliError> {
+pub(crate) async fn find_bucket(client: &Client, name: &str) -> Result<String, CliError> {
     let all = client.get("/api/v1/Media/Buckets").await?;
     let all = all["items"].as_array().cloned().unwrap_or_default();
-    let texts = |all: &[&Value], member: &str| {
+    let joined_members = |all: &[&Value], member: &str| {
         all.iter().filter_map(|it| it[member].as_str()).map(str::to_owned).collect::<Vec<_>>().join(", ")
     };
     if all.iter().any(|it| it["id"] == name) {
@@ -118,8 +124,8 @@ pub(crate) async fn find(client: &Client, name: &str) -> Result<String, CliError
     // buckets of several endpoints may have one name
     let found: Vec<&Value> = all.iter().filter(|it| it["bucket"] == name).collect();
     match found.len() {
-        0 => Err(CliError::NoBucket(name.to_owned(), texts(&all.iter().collect::<Vec<_>>(), "bucket"))),
-        1 => Ok(texts(&found, "id")),
-        _ => Err(CliError::Buckets(name.to_owned(), texts(&found, "id"))),
+        0 => Err(CliError::BucketNotFound(name.to_owned(), joined_members(&all.iter().collect::<Vec<_>>(), "bucket"))),
+        1 => Ok(joined_members(&found, "id")),
+        _ => Err(CliError::AmbiguousBucket(name.to_owned(), joined_members(&found, "id"))),
     }
 }

@@ -3,14 +3,14 @@
 use crate::error::CliError;
 use crate::print;
 
-fn failed(it: std::io::Error) -> CliError {
-    CliError::Other(format!("signals cannot be heard: {it}"))
+fn failed(cause: std::io::Error) -> CliError {
+    CliError::Other(format!("signals cannot be heard: {cause}"))
 }
 
 /// Resolves when somebody ends the program: SIGINT, SIGTERM (`kill`, systemd, containers), SIGHUP (a terminal that closes),
 /// or a closed output. It hears signals from the call on, not from its first poll on.
 #[cfg(unix)]
-pub(crate) fn ended() -> Result<impl Future<Output = ()>, CliError> {
+pub(crate) fn shutdown_signal() -> Result<impl Future<Output = ()>, CliError> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
@@ -20,7 +20,7 @@ pub(crate) fn ended() -> Result<impl Future<Output = ()>, CliError> {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
             _ = hangup.recv() => {}
-            () = print::closed() => {}
+            () = print::output_closed() => {}
         }
     })
 }

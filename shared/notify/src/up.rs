@@ -12,11 +12,11 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::error::CliError;
 use crate::hint;
 use crate::print::{self, say};
-use crate::signals::ended;
+use crate::signals::shutdown_signal;
 
 /// How the stack starts.
 #[derive(ClapArgs, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Args {
+pub(crate) struct UpArgs {
     /// The front door's port; by default 8000
     #[arg(long)]
     port: Option<u16>,
@@ -28,21 +28,21 @@ pub(crate) struct Args {
     verbose: bool,
 }
 
-impl Args {
+impl UpArgs {
     /// With what was given before the command; what was given behind it goes first.
-    pub(crate) fn join(&mut self, before: &Self) {
-        self.port = self.port.or(before.port);
-        self.fresh |= before.fresh;
-        self.verbose |= before.verbose;
+    pub(crate) fn merge(&mut self, preceding: &Self) {
+        self.port = self.port.or(preceding.port);
+        self.fresh |= preceding.fresh;
+        self.verbose |= preceding.verbose;
     }
 }
 
-pub(crate) async fn run(args: Args, data: &Path, json: bool) -> Result<(), CliError> {
-    let port = args.port.unwrap_or(hint::PORT);
-    let project = project()?;
+pub(crate) async fn run(args: UpArgs, data: &Path, json: bool) -> Result<(), CliError> {
+    let port = args.port.unwrap_or(hint::DEFAULT_PORT);
+    let project = project_folder()?;
     let data = std::path::absolute(data).map_err(|it| CliError::Other(format!("{}: {it}", data.display())))?;
-    let ended = ended()?;
-    let programs = Programs::One(program()?);
+    let shutdown = shutdown_signal()?;
+    let programs = Programs::AllInOne(current_program()?);
     let options = Options { project, programs, data, fresh: args.fresh, port, parameters: BTreeMap::new() };
     let stack = Stack::start(options).await?;
     let mut events = stack.events();
@@ -50,18 +50,18 @@ pub(crate) async fn run(args: Args, data: &Path, json: bool) -> Result<(), CliEr
     if json {
         say!("{}", serde_json::to_string(&demo).unwrap_or_default());
     } else {
-        welcome(&demo, stack.data());
+        print_welcome(&demo, stack.data());
     }
-    let (mut minute, mut before) = (tokio::time::interval(Duration::from_secs(60)), stack.meter());
-    minute.tick().await;
-    tokio::pin!(ended);
+    let (mut minute_timer, mut previous_meter) = (tokio::time::interval(Duration::from_secs(60)), stack.meter());
+    minute_timer.tick().await;
+    tokio::pin!(shutdown);
     loop {
         tokio::select! {
-            () = &mut ended => break,
-            _ = minute.tick() => {
+            () = &mut shutdown => break,
+            _ = minute_timer.tick() => {
                 let now = stack.meter();
-                print::meter(&now.since(&before), json);
-                before = now;
+                print::meter(&now.since(&previous_meter), json);
+                previous_meter = now;
             }
             event = events.recv() => match event {
                 Ok(it) if json => print::event_json(&it, args.verbose),
@@ -71,18 +71,18 @@ pub(crate) async fn run(args: Args, data: &Path, json: bool) -> Result<(), CliEr
             },
         }
     }
-    print::note(&format!("stopped; `{}` goes on where this ended", hint::up(port)));
+    print::note(&format!("stopped; `{}` goes on where this ended", hint::up_command(port)));
     Ok(())
 }
 
-fn welcome(demo: &Demo, data: &Path) {
+fn print_welcome(demo: &Demo, data: &Path) {
     print::heading(&format!("The stack is up at {}", demo.url));
     print::field("description", &format!("{}/docs", demo.url));
     print::field("application", &demo.application_id);
     print::field("x-api-key", &demo.api_key);
     print::field("x-api-secret", &demo.api_secret);
-    for it in &demo.buckets {
-        print::field(&it.name, &it.folder.display().to_string());
+    for bucket in &demo.buckets {
+        print::field(&bucket.name, &bucket.folder.display().to_string());
     }
     print::field("Iconik stand-in", &demo.iconik.folder.display().to_string());
     print::field("all of this", &data.join("stack.json").display().to_string());
@@ -94,12 +94,12 @@ fn welcome(demo: &Demo, data: &Path) {
 }
 
 /// The folder with the template: this one or one above.
-pub(crate) fn project() -> Result<PathBuf, CliError> {
-    let here = std::env::current_dir().map_err(|_| CliError::NoProject)?;
-    here.ancestors().find(|it| it.join("template.yaml").is_file()).map(Path::to_owned).ok_or(CliError::NoProject)
+pub(crate) fn project_folder() -> Result<PathBuf, CliError> {
+    let here = std::env::current_dir().map_err(|_| CliError::ProjectNotFound)?;
+    here.ancestors().find(|it| it.join("template.yaml").is_file()).map(Path::to_owned).ok_or(CliError::ProjectNotFound)
 }
 
 /// This program, which holds the functions: its file at the start, so that one that is built anew meanwhile is found there.
-pub(crate) fn program() -> Result<PathBuf, CliError> {
+pub(crate) fn current_program() -> Result<PathBuf, CliError> {
     std::env::current_exe().map_err(|it| CliError::Other(format!("this program does not find itself: {it}")))
 }

@@ -1,6 +1,6 @@
 //! Which part of a picture a rendition shows.
 
-use domain::result::Box as Area;
+use domain::result::BoundingBox as Area;
 
 /// A part of a picture, in its pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,8 +15,9 @@ pub(crate) struct Window {
 /// above its middle; in the middle without any.
 pub(crate) fn window((width, height): (u32, u32), (to_width, to_height): (u32, u32), faces: &[Area]) -> Window {
     let (width, height) = (f64::from(width.max(1)), f64::from(height.max(1)));
-    let shape = f64::from(to_width.max(1)) / f64::from(to_height.max(1));
-    let (w, h) = if width / height > shape { (height * shape, height) } else { (width, width / shape) };
+    let aspect_ratio = f64::from(to_width.max(1)) / f64::from(to_height.max(1));
+    let (w, h) =
+        if width / height > aspect_ratio { (height * aspect_ratio, height) } else { (width, width / aspect_ratio) };
     let (x, y) = match subject(faces) {
         None => ((width - w) / 2.0, (height - h) / 2.0),
         Some((x, y)) => (x * width - w / 2.0, y * height - h * 0.42),

@@ -7,23 +7,23 @@ use cosmic_text::{Align, Attrs, Buffer, Color, FontSystem, Metrics, Shaping, Swa
 use image::{Rgb, RgbImage};
 
 /// Lines at most, and characters that are drawn.
-const LINES: usize = 4;
-const MOST: usize = 300;
+const MAX_LINES: usize = 4;
+const MAX_CHARACTERS: usize = 300;
 /// The pitch of lines, in sizes of the text.
-const PITCH: f32 = 1.15;
+const LINE_HEIGHT: f32 = 1.15;
 
 /// The fonts, read once: Noto Sans Bold, and no font of the system, so that a picture is the same everywhere.
 static FONTS: Mutex<Option<(FontSystem, SwashCache)>> = Mutex::new(None);
 
 /// The letters of a text that the font lacks, each once. What is never seen (joiners, marks of direction) is none.
-pub(crate) fn missing(text: &str) -> Vec<char> {
+pub(crate) fn missing_characters(text: &str) -> Vec<char> {
     let mut fonts = FONTS.lock().unwrap_or_else(PoisonError::into_inner);
-    let (fonts, _) = fonts.get_or_insert_with(load);
+    let (fonts, _) = fonts.get_or_insert_with(load_fonts);
     let Some(face) = fonts.db().faces().next().map(|it| (it.id, it.weight)) else { return text.chars().collect() };
     let Some(font) = fonts.get_font(face.0, face.1) else { return text.chars().collect() };
     let letters = font.as_swash().charmap();
     let mut missing = Vec::new();
-    for it in text.chars().filter(|it| !it.is_whitespace() && !is_unseen(*it)) {
+    for it in text.chars().filter(|it| !it.is_whitespace() && !is_default_ignorable(*it)) {
         if letters.map(it) == 0 && !missing.contains(&it) {
             missing.push(it);
         }
@@ -32,12 +32,12 @@ pub(crate) fn missing(text: &str) -> Vec<char> {
 }
 
 /// Default-ignorable characters (Unicode, `DerivedCoreProperties.txt`) that texts have: shaping takes them away.
-fn is_unseen(it: char) -> bool {
+fn is_default_ignorable(it: char) -> bool {
     matches!(it, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{2069}'
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
 }
 
-fn load() -> (FontSystem, SwashCache) {
+fn load_fonts() -> (FontSystem, SwashCache) {
     let mut all = Database::new();
     all.load_font_source(Source::Binary(Arc::new(ttf_noto_sans::BOLD)));
     (FontSystem::new_with_locale_and_db("en-US".to_owned(), all), SwashCache::new())
@@ -45,24 +45,24 @@ fn load() -> (FontSystem, SwashCache) {
 
 pub(crate) fn draw(canvas: &mut RgbImage, text: &str, colour: [u8; 3]) {
     let mut fonts = FONTS.lock().unwrap_or_else(PoisonError::into_inner);
-    let (fonts, glyphs) = fonts.get_or_insert_with(load);
-    let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MOST).collect();
+    let (fonts, glyphs) = fonts.get_or_insert_with(load_fonts);
+    let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MAX_CHARACTERS).collect();
     let (width, height) = (canvas.width() as f32, canvas.height() as f32);
     let (left, room) = (width * 0.06, (width * 0.88, height * 0.34));
-    let mut buffer = fitted(fonts, &text, room);
+    let mut buffer = fit(fonts, &text, room);
     let lines = buffer.layout_runs().count() as f32;
-    let pitch = buffer.metrics().line_height;
-    let top = height - height * 0.05 - (lines * pitch).min(room.1);
+    let line_height = buffer.metrics().line_height;
+    let top = height - height * 0.05 - (lines * line_height).min(room.1);
     let edge = (buffer.metrics().font_size * 0.05).ceil().max(1.0) as i32;
     let bottom = (top + room.1).ceil() as i32;
-    let mut stain = |dx: i32, dy: i32, ink: [u8; 3]| {
+    let mut draw_offset = |dx: i32, dy: i32, ink: [u8; 3]| {
         buffer.draw(fonts, glyphs, Color::rgb(255, 255, 255), |x, y, w, h, it| {
             for (x, y) in (y..y + h as i32).flat_map(|y| (x..x + w as i32).map(move |x| (x, y))) {
                 let (x, y) = (x + dx + left as i32, y + dy + top as i32);
                 if let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y.min(bottom)))
                     && let Some(pixel) = canvas.get_pixel_mut_checked(x, y)
                 {
-                    *pixel = over(*pixel, ink, it.a());
+                    *pixel = blend(*pixel, ink, it.a());
                 }
             }
         });
@@ -70,32 +70,32 @@ pub(crate) fn draw(canvas: &mut RgbImage, text: &str, colour: [u8; 3]) {
     for (dx, dy) in
         [(-edge, 0), (edge, 0), (0, -edge), (0, edge), (-edge, -edge), (edge, edge), (-edge, edge), (edge, -edge)]
     {
-        stain(dx, dy, if bright(colour) { [16, 16, 16] } else { [245, 245, 245] });
+        draw_offset(dx, dy, if is_bright(colour) { [16, 16, 16] } else { [245, 245, 245] });
     }
-    stain(0, 0, colour);
+    draw_offset(0, 0, colour);
 }
 
 /// The text at the largest size at which it fits.
-fn fitted(fonts: &mut FontSystem, text: &str, (width, height): (f32, f32)) -> Buffer {
-    let (mut low, mut high) = (8_u32, (height / PITCH).max(8.0) as u32);
+fn fit(fonts: &mut FontSystem, text: &str, (width, height): (f32, f32)) -> Buffer {
+    let (mut low, mut high) = (8_u32, (height / LINE_HEIGHT).max(8.0) as u32);
     let mut best = None;
     while low <= high {
         let size = u32::midpoint(low, high);
-        let buffer = laid_out(fonts, text, size as f32, width);
+        let buffer = layout(fonts, text, size as f32, width);
         let runs = buffer.layout_runs();
         let (lines, widest) = runs.fold((0, 0.0_f32), |(lines, widest), it| (lines + 1, widest.max(it.line_w)));
-        if lines <= LINES && lines as f32 * size as f32 * PITCH <= height && widest <= width {
+        if lines <= MAX_LINES && lines as f32 * size as f32 * LINE_HEIGHT <= height && widest <= width {
             best = Some(buffer);
             low = size + 1;
         } else {
             high = size - 1;
         }
     }
-    best.unwrap_or_else(|| laid_out(fonts, text, 8.0, width))
+    best.unwrap_or_else(|| layout(fonts, text, 8.0, width))
 }
 
-fn laid_out(fonts: &mut FontSystem, text: &str, size: f32, width: f32) -> Buffer {
-    let mut buffer = Buffer::new(fonts, Metrics::new(size, size * PITCH));
+fn layout(fonts: &mut FontSystem, text: &str, size: f32, width: f32) -> Buffer {
+    let mut buffer = Buffer::new(fonts, Metrics::new(size, size * LINE_HEIGHT));
     buffer.set_size(Some(width), None);
     let attributes = Attrs::new().weight(Weight::BOLD);
     buffer.set_text(text, &attributes, Shaping::Advanced, Some(Align::Center));
@@ -103,14 +103,14 @@ fn laid_out(fonts: &mut FontSystem, text: &str, size: f32, width: f32) -> Buffer
     buffer
 }
 
-fn over(ground: Rgb<u8>, ink: [u8; 3], cover: u8) -> Rgb<u8> {
+fn blend(background: Rgb<u8>, ink: [u8; 3], alpha: u8) -> Rgb<u8> {
     let mix = |under: u8, ink: u8| {
-        let cover = u16::from(cover);
+        let cover = u16::from(alpha);
         ((u16::from(ink) * cover + u16::from(under) * (255 - cover)) / 255) as u8
     };
-    Rgb([mix(ground.0[0], ink[0]), mix(ground.0[1], ink[1]), mix(ground.0[2], ink[2])])
+    Rgb([mix(background.0[0], ink[0]), mix(background.0[1], ink[1]), mix(background.0[2], ink[2])])
 }
 
-fn bright([red, green, blue]: [u8; 3]) -> bool {
+fn is_bright([red, green, blue]: [u8; 3]) -> bool {
     u32::from(red) * 3 + u32::from(green) * 6 + u32::from(blue) > 1_270
 }

@@ -5,8 +5,8 @@ mod headline;
 
 use std::io::Cursor;
 
-use domain::image::Format;
-use domain::result::Box as Area;
+use domain::image::RenditionFormat;
+use domain::result::BoundingBox as Area;
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{ResizeOptions, Resizer};
@@ -15,13 +15,13 @@ use image::{DynamicImage, ImageFormat, RgbImage};
 
 /// What is wanted of a picture.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
+pub struct RenderOptions<'a> {
     pub width: u32,
     pub height: u32,
     pub headline: Option<&'a str>,
     /// The headline's colour, RGB.
     pub colour: [u8; 3],
-    pub format: Format,
+    pub format: RenditionFormat,
     /// Of JPEG, 1 to 100.
     pub quality: u8,
 }
@@ -32,68 +32,73 @@ pub enum RenderError {
     #[error("the picture could not be scaled: {0}")]
     Scale(String),
     #[error("the font has no letters for {0}")]
-    Letters(String),
+    MissingGlyphs(String),
     #[error("the picture could not be written: {0}")]
     Encode(#[from] image::ImageError),
 }
 
 /// Makes a rendition of exactly the wanted size. `faces` are what must stay in the picture, as fractions of it.
-pub fn render(picture: &RgbImage, faces: &[Area], wanted: Wanted<'_>) -> Result<Vec<u8>, RenderError> {
-    let window = crop::window((picture.width(), picture.height()), (wanted.width, wanted.height), faces);
-    let mut canvas = scaled(picture, window, wanted)?;
-    if let Some(text) = wanted.headline {
-        let missing = headline::missing(text);
+pub fn render(picture: &RgbImage, faces: &[Area], options: RenderOptions<'_>) -> Result<Vec<u8>, RenderError> {
+    let window = crop::window((picture.width(), picture.height()), (options.width, options.height), faces);
+    let mut canvas = crop_and_scale(picture, window, options)?;
+    if let Some(text) = options.headline {
+        let missing = headline::missing_characters(text);
         if !missing.is_empty() {
-            return Err(RenderError::Letters(shown(&missing)));
+            return Err(RenderError::MissingGlyphs(format_characters(&missing)));
         }
-        headline::draw(&mut canvas, text, wanted.colour);
+        headline::draw(&mut canvas, text, options.colour);
     }
-    encode(&DynamicImage::ImageRgb8(canvas), wanted.format, wanted.quality)
+    encode(&DynamicImage::ImageRgb8(canvas), options.format, options.quality)
 }
 
 /// The letters of a headline that the font lacks, as they are told (`漢 (U+6F22), …`); `None` if it can be drawn.
-pub fn undrawable(headline: &str) -> Option<String> {
-    let missing = headline::missing(headline);
-    (!missing.is_empty()).then(|| shown(&missing))
+pub fn missing_glyphs(headline: &str) -> Option<String> {
+    let missing = headline::missing_characters(headline);
+    (!missing.is_empty()).then(|| format_characters(&missing))
 }
 
 /// Ten letters at most; a control character by its number alone.
-fn shown(letters: &[char]) -> String {
-    let one = |it: &char| {
+fn format_characters(characters: &[char]) -> String {
+    let describe = |it: &char| {
         let number = format!("U+{:04X}", u32::from(*it));
         if it.is_control() { number } else { format!("{it} ({number})") }
     };
-    let more = if letters.len() > 10 { format!(" and {} more", letters.len() - 10) } else { String::new() };
-    letters.iter().take(10).map(one).collect::<Vec<_>>().join(", ") + &more
+    let more = if characters.len() > 10 { format!(" and {} more", characters.len() - 10) } else { String::new() };
+    characters.iter().take(10).map(describe).collect::<Vec<_>>().join(", ") + &more
 }
 
 /// Encodes a picture. No metadata of the source is in it: it may hold a place.
-pub fn encode(picture: &DynamicImage, format: Format, quality: u8) -> Result<Vec<u8>, RenderError> {
+pub fn encode(picture: &DynamicImage, format: RenditionFormat, quality: u8) -> Result<Vec<u8>, RenderError> {
     let mut bytes = Cursor::new(Vec::new());
     match format {
-        Format::Png => picture.write_to(&mut bytes, ImageFormat::Png)?,
-        Format::Jpeg => JpegEncoder::new_with_quality(&mut bytes, quality).encode_image(&picture.to_rgb8())?,
+        RenditionFormat::Png => picture.write_to(&mut bytes, ImageFormat::Png)?,
+        RenditionFormat::Jpeg => JpegEncoder::new_with_quality(&mut bytes, quality).encode_image(&picture.to_rgb8())?,
     }
     Ok(bytes.into_inner())
 }
 
 /// A finished picture in another format, or at a quarter of its length.
-pub fn convert(bytes: &[u8], format: Format, small: bool) -> Result<Vec<u8>, RenderError> {
+pub fn convert(bytes: &[u8], format: RenditionFormat, thumbnail: bool) -> Result<Vec<u8>, RenderError> {
     let picture = image::load_from_memory(bytes)?;
     let (width, height) = (picture.width(), picture.height());
-    let small = if small { picture.thumbnail_exact((width / 4).max(1), (height / 4).max(1)) } else { picture };
+    let small = if thumbnail { picture.thumbnail_exact((width / 4).max(1), (height / 4).max(1)) } else { picture };
     encode(&small, format, 82)
 }
 
-fn scaled(picture: &RgbImage, window: crop::Window, wanted: Wanted<'_>) -> Result<RgbImage, RenderError> {
+fn crop_and_scale(
+    picture: &RgbImage,
+    window: crop::Window,
+    options: RenderOptions<'_>,
+) -> Result<RgbImage, RenderError> {
     let failed = |it: &dyn std::fmt::Display| RenderError::Scale(it.to_string());
-    let mut target = RgbImage::new(wanted.width, wanted.height);
-    let options = ResizeOptions::new().crop(window.x, window.y, window.width, window.height);
+    let mut target = RgbImage::new(options.width, options.height);
+    let resize = ResizeOptions::new().crop(window.x, window.y, window.width, window.height);
     // of one kind of pixels: any other would be compiled as well
     let from =
         TypedImageRef::<U8x3>::from_buffer(picture.width(), picture.height(), picture).map_err(|it| failed(&it))?;
-    let mut to = TypedImage::<U8x3>::from_buffer(wanted.width, wanted.height, &mut target).map_err(|it| failed(&it))?;
-    Resizer::new().resize_typed(&from, &mut to, &options).map_err(|it| failed(&it))?;
+    let mut to =
+        TypedImage::<U8x3>::from_buffer(options.width, options.height, &mut target).map_err(|it| failed(&it))?;
+    Resizer::new().resize_typed(&from, &mut to, &resize).map_err(|it| failed(&it))?;
     Ok(target)
 }
 
@@ -101,23 +106,23 @@ fn scaled(picture: &RgbImage, window: crop::Window, wanted: Wanted<'_>) -> Resul
 mod tests {
     use super::*;
 
-    fn wanted(headline: Option<&'static str>, format: Format) -> Wanted<'static> {
-        Wanted { width: 300, height: 250, headline, colour: [255, 255, 255], format, quality: 82 }
+    fn wanted(headline: Option<&'static str>, format: RenditionFormat) -> RenderOptions<'static> {
+        RenderOptions { width: 300, height: 250, headline, colour: [255, 255, 255], format, quality: 82 }
     }
 
     #[test]
     fn a_rendition_has_its_size_and_format_and_its_text_changes_it() {
         let picture = RgbImage::from_pixel(640, 360, image::Rgb([90, 60, 30]));
-        let plain = render(&picture, &[], wanted(None, Format::Png)).unwrap();
-        let text = render(&picture, &[], wanted(Some("Fußgänger über 40 – heute"), Format::Png)).unwrap();
+        let plain = render(&picture, &[], wanted(None, RenditionFormat::Png)).unwrap();
+        let text = render(&picture, &[], wanted(Some("Fußgänger über 40 – heute"), RenditionFormat::Png)).unwrap();
         let (plain, text) = (image::load_from_memory(&plain).unwrap(), image::load_from_memory(&text).unwrap());
         assert_eq!((plain.width(), plain.height()), (300, 250));
         let white = |it: &DynamicImage| it.to_rgb8().pixels().filter(|it| it.0 == [255, 255, 255]).count();
         assert_eq!(white(&plain), 0);
         assert!(white(&text) > 100, "letters are there: {}", white(&text));
-        let jpeg = render(&picture, &[], wanted(None, Format::Jpeg)).unwrap();
+        let jpeg = render(&picture, &[], wanted(None, RenditionFormat::Jpeg)).unwrap();
         assert_eq!(image::guess_format(&jpeg).unwrap(), ImageFormat::Jpeg);
-        let small = convert(&jpeg, Format::Png, true).unwrap();
+        let small = convert(&jpeg, RenditionFormat::Png, true).unwrap();
         assert_eq!(image::load_from_memory(&small).unwrap().width(), 75);
     }
 
@@ -125,7 +130,7 @@ mod tests {
     fn pictures_of_any_shape_fill_their_rendition() {
         for (width, height) in [(1, 1), (2, 1), (20_000, 10), (10, 20_000)] {
             let picture = RgbImage::from_pixel(width, height, image::Rgb([90, 60, 30]));
-            let made = render(&picture, &[], wanted(None, Format::Png)).unwrap();
+            let made = render(&picture, &[], wanted(None, RenditionFormat::Png)).unwrap();
             let made = image::load_from_memory(&made).unwrap().into_rgb8();
             assert_eq!(made.dimensions(), (300, 250), "{width} x {height}");
             assert!(made.pixels().all(|it| it.0 == [90, 60, 30]), "{width} x {height}");
@@ -137,7 +142,7 @@ mod tests {
         for good in
             ["Fußgänger über 40 – heute", "Ελληνικά", "Кириллица", "Łódź „42 €“", "e\u{301}te\u{301}", "a\tb\nc"]
         {
-            assert_eq!(undrawable(good), None, "{good}");
+            assert_eq!(missing_glyphs(good), None, "{good}");
         }
         for (bad, want) in [
             ("東京 now", "東 (U+6771), 京 (U+4EAC)"),
@@ -145,10 +150,10 @@ mod tests {
             ("Sale 🎉🎉", "🎉 (U+1F389)"),
             ("a\u{7}b", "U+0007"),
         ] {
-            assert_eq!(undrawable(bad).as_deref(), Some(want), "{bad}");
+            assert_eq!(missing_glyphs(bad).as_deref(), Some(want), "{bad}");
         }
         let picture = RgbImage::from_pixel(640, 360, image::Rgb([90, 60, 30]));
-        let refused = render(&picture, &[], wanted(Some("東京"), Format::Png));
-        assert!(matches!(refused, Err(RenderError::Letters(it)) if it.contains("東")));
+        let refused = render(&picture, &[], wanted(Some("東京"), RenditionFormat::Png));
+        assert!(matches!(refused, Err(RenderError::MissingGlyphs(it)) if it.contains("東")));
     }
 }

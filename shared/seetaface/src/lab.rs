@@ -6,9 +6,9 @@ use crate::{STEP, WINDOW};
 /// A feature compares 3 x 3 blocks of this side with the one in the middle.
 const BLOCK: usize = 3;
 /// After so many features a window may be given up.
-const GROUP: usize = 10;
+const FEATURES_PER_STEP: usize = 10;
 /// Windows with less contrast (standard deviation) are no faces.
-const CONTRAST: f64 = 10.0;
+const MIN_CONTRAST: f64 = 10.0;
 
 /// A byte for each place of a picture: a bit for each of the eight blocks around that is not brighter than the middle.
 #[derive(Debug, Default)]
@@ -71,9 +71,9 @@ impl View {
         let width = features.width;
         candidates.clear();
         candidates.extend((0..=width - WINDOW as usize).step_by(STEP).map(|x| Candidate { x, score: 0.0 }));
-        let groups = self.features.chunks(GROUP).zip(self.weights.chunks(GROUP));
-        for ((places, weights), thresholds) in groups.zip(self.thresholds.chunks(GROUP)) {
-            for ((right, down), weights) in places.iter().zip(weights) {
+        let groups = self.features.chunks(FEATURES_PER_STEP).zip(self.weights.chunks(FEATURES_PER_STEP));
+        for ((positions, weights), thresholds) in groups.zip(self.thresholds.chunks(FEATURES_PER_STEP)) {
+            for ((right, down), weights) in positions.iter().zip(weights) {
                 let row = &features.map[(y + down) * width + right..];
                 for candidate in candidates.iter_mut() {
                     candidate.score += weights[usize::from(row[candidate.x])];
@@ -104,5 +104,5 @@ pub(crate) fn has_contrast(plane: Plane<'_>, x: usize, y: usize) -> bool {
     }
     let area = f64::from(WINDOW * WINDOW);
     let mean = f64::from(sum) / area;
-    (f64::from(squares) / area - mean * mean).sqrt() > CONTRAST
+    (f64::from(squares) / area - mean * mean).sqrt() > MIN_CONTRAST
 }

@@ -85,7 +85,7 @@ impl<'a> Detector<'a> {
         }
         let mut found = self.proposals(plane, min_face, &sizes);
         for windows in &mut found {
-            *windows = nms::merged(windows, SAME_WINDOW);
+            *windows = nms::merge(windows, SAME_WINDOW);
         }
         let mut faces = self.funnel(plane, found);
         faces.retain(|face| face.score >= min_score);
@@ -138,9 +138,9 @@ impl<'a> Detector<'a> {
                 for (stage, mlp) in node.stages.iter().enumerate() {
                     windows.retain_mut(|window| self.classify(plane, mlp, window));
                     if stage + 1 < node.stages.len() {
-                        windows = nms::merged(&mut windows, SAME_WINDOW);
+                        windows = nms::merge(&mut windows, SAME_WINDOW);
                     } else if level == last_level {
-                        windows = nms::merged(&mut windows, SAME_FACE);
+                        windows = nms::merge(&mut windows, SAME_FACE);
                     }
                 }
                 next.push(windows);

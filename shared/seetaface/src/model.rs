@@ -4,7 +4,7 @@ use crate::lab::View;
 use crate::surf::{FEATURE, Layer, Mlp, Patch, patches};
 
 /// Numbers that count something in the file are smaller than this.
-const MOST: i32 = 100_000;
+const MAX_COUNT: i32 = 100_000;
 const LAB: i32 = 0;
 const SURF: i32 = 1;
 
@@ -12,9 +12,9 @@ const SURF: i32 = 1;
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     #[error("the model ends early")]
-    Short,
+    Truncated,
     #[error("the model has a strange {0}")]
-    Strange(&'static str),
+    Invalid(&'static str),
 }
 
 /// The classifiers of a cascade.
@@ -47,11 +47,11 @@ impl Model {
                     match (reader.number()?, level) {
                         (LAB, 0) => views.push(reader.view()?),
                         (SURF, 1..) => stages.push(reader.mlp(&patches)?),
-                        _ => return Err(ModelError::Strange("kind of classifier")),
+                        _ => return Err(ModelError::Invalid("kind of classifier")),
                     }
                 }
                 let sources = reader.number()?; // negative if there are none
-                let sources = (0..sources.min(MOST)).map(|_| reader.count("source")).collect::<Result<_, _>>()?;
+                let sources = (0..sources.min(MAX_COUNT)).map(|_| reader.count("source")).collect::<Result<_, _>>()?;
                 nodes.push(Node { sources, stages });
             }
             if level > 0 {
@@ -68,7 +68,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn four(&mut self) -> Result<[u8; 4], ModelError> {
-        let (four, rest) = self.bytes.split_first_chunk().ok_or(ModelError::Short)?;
+        let (four, rest) = self.bytes.split_first_chunk().ok_or(ModelError::Truncated)?;
         self.bytes = rest;
         Ok(*four)
     }
@@ -79,7 +79,7 @@ impl Reader<'_> {
 
     fn count(&mut self, name: &'static str) -> Result<usize, ModelError> {
         let number = self.number()?;
-        if (0..MOST).contains(&number) { Ok(number as usize) } else { Err(ModelError::Strange(name)) }
+        if (0..MAX_COUNT).contains(&number) { Ok(number as usize) } else { Err(ModelError::Invalid(name)) }
     }
 
     fn floats(&mut self, count: usize) -> Result<Vec<f32>, ModelError> {
@@ -89,15 +89,15 @@ impl Reader<'_> {
     fn view(&mut self) -> Result<View, ModelError> {
         let count = self.count("number of features")?;
         if self.number()? != 255 {
-            return Err(ModelError::Strange("number of values"));
+            return Err(ModelError::Invalid("number of values"));
         }
         let mut features = Vec::with_capacity(count);
         for _ in 0..count {
-            let place = (self.count("place")?, self.count("place")?);
-            if place.0.max(place.1) > crate::WINDOW as usize - 9 {
-                return Err(ModelError::Strange("place"));
+            let position = (self.count("place")?, self.count("place")?);
+            if position.0.max(position.1) > crate::WINDOW as usize - 9 {
+                return Err(ModelError::Invalid("place"));
             }
-            features.push(place);
+            features.push(position);
         }
         let thresholds = self.floats(count)?;
         let mut weights = Vec::with_capacity(count);
@@ -114,12 +114,12 @@ impl Reader<'_> {
         let mut patches = Vec::new();
         for _ in 0..self.count("number of features")? {
             let number = self.count("feature")?; // counted from 1
-            patches.push(*number.checked_sub(1).and_then(|it| all.get(it)).ok_or(ModelError::Strange("feature"))?);
+            patches.push(*number.checked_sub(1).and_then(|it| all.get(it)).ok_or(ModelError::Invalid("feature"))?);
         }
         let threshold = f32::from_le_bytes(self.four()?);
         let mut inputs = self.count("number of inputs")?;
         if inputs != patches.len() * FEATURE {
-            return Err(ModelError::Strange("number of inputs"));
+            return Err(ModelError::Invalid("number of inputs"));
         }
         let mut all = Vec::new();
         for _ in 1..layers {

@@ -3,17 +3,17 @@
 use crate::Face;
 
 /// Sorts the windows, best first, and merges those that overlap by more than `same` (intersection over union).
-pub(crate) fn merged(windows: &mut [Face], same: f32) -> Vec<Face> {
+pub(crate) fn merge(windows: &mut [Face], threshold: f32) -> Vec<Face> {
     windows.sort_by(|a, b| b.score.partial_cmp(&a.score).unwrap_or(std::cmp::Ordering::Equal));
-    let mut taken = vec![false; windows.len()];
+    let mut suppressed = vec![false; windows.len()];
     let mut kept = Vec::new();
     for index in 0..windows.len() {
-        if taken[index] {
+        if suppressed[index] {
             continue;
         }
         let mut best = windows[index];
-        for (other, taken) in windows.iter().zip(&mut taken).skip(index + 1) {
-            if !*taken && overlap(&windows[index], other) > same {
+        for (other, taken) in windows.iter().zip(&mut suppressed).skip(index + 1) {
+            if !*taken && iou(&windows[index], other) > threshold {
                 *taken = true;
                 best.score += other.score;
             }
@@ -23,13 +23,13 @@ pub(crate) fn merged(windows: &mut [Face], same: f32) -> Vec<Face> {
     kept
 }
 
-fn overlap(a: &Face, b: &Face) -> f32 {
+fn iou(a: &Face, b: &Face) -> f32 {
     let shared = |a: i32, a_side: u32, b: i32, b_side: u32| (a + a_side as i32).min(b + b_side as i32) - a.max(b);
     let (width, height) = (shared(a.x, a.side, b.x, b.side), shared(a.y, a.side, b.y, b.side));
     if width <= 0 || height <= 0 {
         return 0.0;
     }
     let area = |it: &Face| it.side.saturating_mul(it.side) as f32;
-    let both = width.saturating_mul(height) as f32;
-    both / (area(a) + area(b) - both)
+    let intersection = width.saturating_mul(height) as f32;
+    intersection / (area(a) + area(b) - intersection)
 }

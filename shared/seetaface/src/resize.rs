@@ -33,13 +33,13 @@ impl<'a> Plane<'a> {
 }
 
 /// Where a pixel of the scaled line lies in the line before: between this one and the next, and the weights of both.
-type Place = (usize, f64, f64);
+type Interpolation = (usize, f64, f64);
 
 /// A scaled picture, and what was needed to make it.
 #[derive(Debug, Default)]
 pub(crate) struct Resized {
     pixels: Vec<u8>,
-    columns: Vec<Place>,
+    columns: Vec<Interpolation>,
     upper: Vec<f64>,
     lower: Vec<f64>,
 }
@@ -53,17 +53,17 @@ impl Resized {
             return Plane { pixels: &self.pixels, stride: width, width, height };
         }
         self.columns.clear();
-        self.columns.extend((0..width).map(|x| place(x, from.width, width)));
-        let mut there = None; // the row that `lower` holds
+        self.columns.extend((0..width).map(|x| interpolation(x, from.width, width)));
+        let mut lower_row = None; // the row that `lower` holds
         for y in 0..height {
-            let (row, of_upper, of_lower) = place(y, from.height, height);
-            if there == Some(row) {
+            let (row, of_upper, of_lower) = interpolation(y, from.height, height);
+            if lower_row == Some(row) {
                 std::mem::swap(&mut self.upper, &mut self.lower);
             } else {
-                across(from.row(row), &self.columns, &mut self.upper);
+                scale_row(from.row(row), &self.columns, &mut self.upper);
             }
-            across(from.row(row + 1), &self.columns, &mut self.lower);
-            there = Some(row + 1);
+            scale_row(from.row(row + 1), &self.columns, &mut self.lower);
+            lower_row = Some(row + 1);
             let rows = self.upper.iter().zip(&self.lower);
             self.pixels.extend(rows.map(|(upper, lower)| (of_upper * upper + of_lower * lower) as u8));
         }
@@ -71,14 +71,14 @@ impl Resized {
     }
 }
 
-fn place(at: usize, from: usize, to: usize) -> Place {
+fn interpolation(at: usize, from: usize, to: usize) -> Interpolation {
     let exact = from as f64 / to as f64 * at as f64;
     let whole = (exact as usize).min(from.saturating_sub(2));
     let weight = exact - whole as f64;
     (whole, 1.0 - weight, weight)
 }
 
-fn across(row: &[u8], columns: &[Place], scaled: &mut Vec<f64>) {
+fn scale_row(row: &[u8], columns: &[Interpolation], scaled: &mut Vec<f64>) {
     scaled.clear();
     scaled.extend(columns.iter().map(|(at, of_left, of_right)| {
         let [left, right] = [row[*at], row[*at + 1]].map(f64::from);

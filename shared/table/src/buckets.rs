@@ -4,17 +4,18 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::bucket::{Bucket, ScanState};
 use domain::{AppId, BucketId};
 
-use crate::{Attributes, Put, Range, Row, Table, TableError, codec, keys};
+use crate::{Attributes, PutOutcome, RangeQuery, Row, Table, TableError, codec, keys};
 
 impl Table {
     /// Stores a new bucket. `Taken` cannot happen with a random id, but for a repeat of the request.
-    pub async fn put_bucket(&self, bucket: &Bucket) -> Result<Put, TableError> {
-        self.put_new(&Row::Bucket(bucket.app, bucket.id), bucket, &bucket.id.to_string(), opened(bucket)).await
+    pub async fn put_bucket(&self, bucket: &Bucket) -> Result<PutOutcome, TableError> {
+        self.put_new(&Row::Bucket(bucket.app, bucket.id), bucket, &bucket.id.to_string(), open_index_attributes(bucket))
+            .await
     }
 
     /// Replaces a bucket; `false` if it is gone.
     pub async fn replace_bucket(&self, bucket: &Bucket) -> Result<bool, TableError> {
-        self.replace(&Row::Bucket(bucket.app, bucket.id), bucket, opened(bucket)).await
+        self.replace(&Row::Bucket(bucket.app, bucket.id), bucket, open_index_attributes(bucket)).await
     }
 
     pub async fn bucket(&self, app: AppId, id: BucketId) -> Result<Option<Bucket>, TableError> {
@@ -23,7 +24,7 @@ impl Table {
 
     /// All buckets of an application, by id.
     pub async fn buckets(&self, app: AppId) -> Result<Vec<Bucket>, TableError> {
-        self.all_of(app, "BUCKET", "bucket").await
+        self.query_by_prefix(app, "BUCKET", "bucket").await
     }
 
     /// Removes a bucket and the state of its scans. Its items stay.
@@ -43,13 +44,13 @@ impl Table {
     }
 
     /// The buckets with these ids that are still there.
-    pub async fn buckets_of(&self, ids: &[(AppId, BucketId)]) -> Result<Vec<Bucket>, TableError> {
+    pub async fn buckets_by_id(&self, ids: &[(AppId, BucketId)]) -> Result<Vec<Bucket>, TableError> {
         let rows: Vec<Row> = ids.iter().map(|(app, id)| Row::Bucket(*app, *id)).collect();
         self.get_many(&rows, None).await
     }
 
     /// Every row of one kind in an application's partition.
-    pub(crate) async fn all_of<T: serde::de::DeserializeOwned>(
+    pub(crate) async fn query_by_prefix<T: serde::de::DeserializeOwned>(
         &self,
         app: AppId,
         prefix: &str,
@@ -58,9 +59,15 @@ impl Table {
         let (partition, end) = (keys::application(app), format!("{prefix}#~"));
         let (mut from, mut all) = (format!("{prefix}#"), Vec::new());
         loop {
-            let ask =
-                Range { partition: &partition, from: &from, to: &end, forward: true, consistent: true, limit: 200 };
-            let rows = self.range(ask).await?;
+            let ask = RangeQuery {
+                partition: &partition,
+                from: &from,
+                to: &end,
+                forward: true,
+                consistent: true,
+                limit: 200,
+            };
+            let rows = self.query_range(ask).await?;
             let Some(last) = rows.last().and_then(|it| it.get("SK")?.as_s().ok()) else { return Ok(all) };
             from = format!("{last}\u{1}"); // the next key after the last
             all.extend(rows.into_iter().map(|it| codec::decode(kind, it)).collect::<Result<Vec<T>, _>>()?);
@@ -68,7 +75,7 @@ impl Table {
     }
 }
 
-fn opened(bucket: &Bucket) -> Attributes {
+fn open_index_attributes(bucket: &Bucket) -> Attributes {
     if !bucket.active {
         return Attributes::new();
     }

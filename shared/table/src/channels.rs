@@ -2,15 +2,15 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use domain::channel::Channel;
-use domain::health::Health;
-use domain::notification::News;
+use domain::circuit_breaker::ChannelHealth;
+use domain::notification::NewNotification;
 use domain::{AppId, ChannelId};
 use time::OffsetDateTime;
 
-use crate::{Attributes, COUNTED, Committed, Put, Row, Table, TableError, codec};
+use crate::{Attributes, CAPACITY, CommitOutcome, PutOutcome, Row, Table, TableError, codec};
 
 impl Table {
-    pub async fn put_channel(&self, channel: &Channel) -> Result<Put, TableError> {
+    pub async fn put_channel(&self, channel: &Channel) -> Result<PutOutcome, TableError> {
         self.put_new(&Row::Channel(channel.app, channel.id), channel, &channel.id.to_string(), Attributes::new()).await
     }
 
@@ -20,7 +20,7 @@ impl Table {
 
     /// All channels of an application, by id.
     pub async fn channels(&self, app: AppId) -> Result<Vec<Channel>, TableError> {
-        self.all_of(app, "CHANNEL", "channel").await
+        self.query_by_prefix(app, "CHANNEL", "channel").await
     }
 
     pub async fn delete_channel(&self, app: AppId, id: ChannelId) -> Result<bool, TableError> {
@@ -33,14 +33,14 @@ impl Table {
     }
 
     /// What is known of a channel's receiver; a healthy one has no row.
-    pub async fn health(&self, app: AppId, id: ChannelId) -> Result<Health, TableError> {
-        Ok(self.get_soon(&Row::Health(app, id)).await?.unwrap_or_default())
+    pub async fn health(&self, app: AppId, id: ChannelId) -> Result<ChannelHealth, TableError> {
+        Ok(self.get_eventual(&Row::Health(app, id)).await?.unwrap_or_default())
     }
 
     /// Stores what is known of a receiver, if it is still what it was made from; `false` if it is not.
-    pub async fn put_health(&self, app: AppId, id: ChannelId, health: &Health) -> Result<bool, TableError> {
+    pub async fn put_health(&self, app: AppId, id: ChannelId, health: &ChannelHealth) -> Result<bool, TableError> {
         let row = Row::Health(app, id);
-        let put = self.client.put_item().table_name(&self.name).return_consumed_capacity(COUNTED);
+        let put = self.client.put_item().table_name(&self.name).return_consumed_capacity(CAPACITY);
         let put = put
             .set_item(Some(codec::encode(&row, health, Attributes::new())?))
             .condition_expression("attribute_not_exists(PK) OR revision = :before")
@@ -61,7 +61,7 @@ impl Table {
     pub async fn confirm_channel(&self, channel: &Channel) -> Result<bool, TableError> {
         let row = Row::Channel(channel.app, channel.id);
         let (pk, sk) = row.key();
-        let update = self.client.update_item().table_name(&self.name).return_consumed_capacity(COUNTED);
+        let update = self.client.update_item().table_name(&self.name).return_consumed_capacity(CAPACITY);
         let update = update
             .key("PK", AttributeValue::S(pk))
             .key("SK", AttributeValue::S(sk))
@@ -91,7 +91,7 @@ impl Table {
         app: AppId,
         id: ChannelId,
         why: &str,
-        news: &News,
+        news: &NewNotification,
         now: OffsetDateTime,
     ) -> Result<bool, TableError> {
         let row = Row::Channel(app, id);
@@ -108,6 +108,7 @@ impl Table {
             .expression_attribute_values(":now", AttributeValue::S(domain::rfc3339(now)));
         let update = update.build().map_err(|it| TableError::write(&row, it))?;
         let write = TransactWriteItem::builder().update(update).build();
-        Ok(self.write_and_tell(&row, app, vec![write], std::slice::from_ref(news), now).await? == Committed::Done)
+        Ok(self.write_and_publish(&row, app, vec![write], std::slice::from_ref(news), now).await?
+            == CommitOutcome::Committed)
     }
 }

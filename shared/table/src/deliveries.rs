@@ -4,19 +4,19 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::delivery::Outcome;
+use domain::delivery::DeliveryOutcome;
 use domain::notification::NotificationId;
 use domain::{AppId, ChannelId};
 use serde::{Deserialize, Serialize};
 
-use crate::{Attributes, COUNTED, Range, Row, Table, TableError, codec, keys};
+use crate::{Attributes, CAPACITY, RangeQuery, Row, Table, TableError, codec, keys};
 
 /// How long outcomes are kept, in seconds: 30 days.
-const KEPT: i64 = 30 * 86_400;
+const RETENTION_SECONDS: i64 = 30 * 86_400;
 
 /// One attempt to deliver.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Attempt {
+pub struct DeliveryAttempt {
     pub channel: ChannelId,
     pub notification: NotificationId,
     pub attempt: u32,
@@ -26,7 +26,7 @@ pub struct Attempt {
     pub at: i64,
     pub took_ms: u64,
     #[serde(flatten)]
-    pub outcome: Outcome,
+    pub outcome: DeliveryOutcome,
     /// The first KB of what the receiver answered.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub answer: String,
@@ -42,8 +42,8 @@ pub struct FailedDelivery {
     /// When the next attempt is due, in milliseconds, while it is retrying.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_at: Option<i64>,
-    /// By [`Delivery::number`](domain::order::Delivery::number).
-    pub attempts: HashMap<String, Attempt>,
+    /// By [`Delivery::number`](domain::command::Delivery::number).
+    pub attempts: HashMap<String, DeliveryAttempt>,
 }
 
 /// What a segment says in clear; its entries are packed.
@@ -55,11 +55,11 @@ struct Segment {
 
 impl Table {
     /// Stores the outcomes of one batch in one row. The same batch again replaces its row.
-    pub async fn put_segment(&self, app: AppId, attempts: &[Attempt], batch: &str) -> Result<(), TableError> {
+    pub async fn put_segment(&self, app: AppId, attempts: &[DeliveryAttempt], batch: &str) -> Result<(), TableError> {
         let Some(first) = attempts.iter().map(|it| it.at).min() else { return Ok(()) };
         let row = Row::Segment(app, first, batch.to_owned());
         let packed = codec::pack(&attempts).map_err(|it| TableError::write(&row, it))?;
-        let mut extra = codec::ttl(first / 1_000 + KEPT);
+        let mut extra = codec::ttl(first / 1_000 + RETENTION_SECONDS);
         extra.insert("packed".into(), AttributeValue::B(Blob::new(packed)));
         self.put(&row, &Segment { app, count: attempts.len() }, extra).await
     }
@@ -70,7 +70,7 @@ impl Table {
         &self,
         app: AppId,
         number: &str,
-        attempt: &Attempt,
+        attempt: &DeliveryAttempt,
         state: Option<&str>,
         next_at: Option<i64>,
     ) -> Result<(), TableError> {
@@ -85,7 +85,7 @@ impl Table {
             record.next_at = next_at;
         }
         record.attempts.insert(number.to_owned(), attempt.clone());
-        self.put(&row, &record, codec::ttl(attempt.at / 1_000 + KEPT)).await
+        self.put(&row, &record, codec::ttl(attempt.at / 1_000 + RETENTION_SECONDS)).await
     }
 
     /// The record of a delivery that did not go well at once.
@@ -100,16 +100,21 @@ impl Table {
 
     /// The outcomes of deliveries that went well at the first attempt, newest first: the last `rows` batches before a
     /// time, or the first ones after `since` (both in milliseconds), oldest first.
-    pub async fn delivered(&self, app: AppId, since: Option<i64>, rows: i32) -> Result<Vec<Attempt>, TableError> {
+    pub async fn successful_attempts(
+        &self,
+        app: AppId,
+        since: Option<i64>,
+        rows: i32,
+    ) -> Result<Vec<DeliveryAttempt>, TableError> {
         let partition = keys::segment(app);
-        let (from, forward) = (since.map_or("0".to_owned(), |it| keys::timed(it, "")), since.is_some());
-        let ask = Range { partition: &partition, from: &from, to: "~", forward, consistent: false, limit: rows };
+        let (from, forward) = (since.map_or("0".to_owned(), |it| keys::time_key(it, "")), since.is_some());
+        let ask = RangeQuery { partition: &partition, from: &from, to: "~", forward, consistent: false, limit: rows };
         let mut all = Vec::new();
-        for mut row in self.range(ask).await? {
+        for mut row in self.query_range(ask).await? {
             if let Some(AttributeValue::B(packed)) = row.remove("packed") {
                 let corrupt =
                     |source| TableError::Corrupt { kind: "segment", key: partition.clone(), source: Box::new(source) };
-                let entries: Vec<Attempt> = codec::unpack(packed.as_ref()).map_err(corrupt)?;
+                let entries: Vec<DeliveryAttempt> = codec::unpack(packed.as_ref()).map_err(corrupt)?;
                 all.extend(entries);
             }
         }
@@ -118,8 +123,8 @@ impl Table {
 
     /// Deliveries to a channel that did not go well at once, by notification, at most 100.
     pub async fn failed_deliveries(&self, app: AppId, channel: ChannelId) -> Result<Vec<FailedDelivery>, TableError> {
-        let partition = keys::failed(app, channel);
-        let query = self.client.query().table_name(&self.name).return_consumed_capacity(COUNTED).limit(100);
+        let partition = keys::failed_deliveries(app, channel);
+        let query = self.client.query().table_name(&self.name).return_consumed_capacity(CAPACITY).limit(100);
         let query = query
             .key_condition_expression("PK = :pk")
             .expression_attribute_values(":pk", AttributeValue::S(partition.clone()));

@@ -21,23 +21,23 @@ pub enum TableError {
 
 impl TableError {
     pub(crate) fn read(row: &Row, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::Read { row: shown(row), source: source.into() }
+        Self::Read { row: row_name(row), source: source.into() }
     }
 
     pub(crate) fn write(row: &Row, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::Write { row: shown(row), source: source.into() }
+        Self::Write { row: row_name(row), source: source.into() }
     }
 
     pub(crate) fn full(row: &Row) -> Self {
-        Self::Full { row: shown(row) }
+        Self::Full { row: row_name(row) }
     }
 
     pub(crate) fn conflict(row: &Row) -> Self {
-        Self::Conflict { row: shown(row) }
+        Self::Conflict { row: row_name(row) }
     }
 }
 
-fn shown(row: &Row) -> String {
+fn row_name(row: &Row) -> String {
     let (pk, sk) = row.key();
     format!("{pk} {sk}")
 }

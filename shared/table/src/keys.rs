@@ -47,19 +47,19 @@ use domain::notification::{NotificationId, Stream};
 use domain::{AppId, BucketId, ChannelId, ItemId};
 
 /// Due rows are spread over so many partitions.
-pub(crate) const SHARDS: u8 = 4;
+pub(crate) const DUE_SHARDS: u8 = 4;
 
 /// Where all applications are listed.
-pub(crate) const ALL: &str = "APPLICATIONS";
+pub(crate) const APPLICATIONS: &str = "APPLICATIONS";
 
 /// A row of the table. A new kind of row does not compile until it has a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Row {
-    Key(String),
-    KeyOf(AppId, String),
-    Listed(AppId),
-    Refresh(String),
-    Family(String),
+    ApiKey(String),
+    ApplicationKey(AppId, String),
+    ApplicationSummary(AppId),
+    RefreshToken(String),
+    TokenFamily(String),
     Audit(AppId, i64, String),
     Application(AppId),
     Bucket(AppId, BucketId),
@@ -67,7 +67,7 @@ pub enum Row {
     Channel(AppId, ChannelId),
     Health(AppId, ChannelId),
     Item(ItemId),
-    Found(AppId, i64, String),
+    ItemIndex(AppId, i64, String),
     Content(AppId, String),
     Tally(AppId, i64, String),
     TallyTotal(AppId),
@@ -75,46 +75,46 @@ pub enum Row {
     Segment(AppId, i64, String),
     FailedDelivery(AppId, ChannelId, NotificationId),
     Due(u64, u8, i64, String),
-    Mark,
+    SweepCheckpoint,
     Settings(AppId),
-    Manager(AppId),
+    AssetManager(AppId),
     Usage(AppId, String),
-    Hook(String),
-    Domain(String, AppId),
+    IconikWebhook(String),
+    IconikDomain(String, AppId),
     Origin(String, AppId),
-    Pace(String),
-    Slot(AppId, u32),
-    Marks(AppId, String),
-    Once(AppId, String),
-    Told(AppId, i64, String),
+    RateLimit(String),
+    ConcurrencySlot(AppId, u32),
+    ReadState(AppId, String),
+    IdempotencyKey(AppId, String),
+    RecentNotifications(AppId, i64, String),
     OpenInbox,
-    Socket(String),
-    Receiver(AppId, String, String),
+    Connection(String),
+    Subscriber(AppId, String, String),
     Presence(AppId),
     Ticket(String),
-    Hub(String),
-    HubRecord(String, u64),
-    Acked(AppId, String, String),
+    HubConnection(String),
+    HubMessage(String, u64),
+    DevicePosition(AppId, String, String),
     Preferences(AppId, String),
     Escalation(AppId, NotificationId),
-    Collapse(AppId, String, String),
-    Type(AppId, String),
+    CollapseKey(AppId, String, String),
+    NotificationType(AppId, String),
     Process(AppId, String),
 }
 
 impl Row {
     /// The row of an API key; `None` if the text is no key.
     pub fn of_api_key(api_key: &str) -> Option<Self> {
-        key_id(api_key).map(|it| Self::Key(it.to_owned()))
+        key_id(api_key).map(|it| Self::ApiKey(it.to_owned()))
     }
 
     /// The value of the attribute `kind`, which stream filters look at.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Key(_) | Self::KeyOf(..) => "key",
-            Self::Listed(_) => "listed",
-            Self::Refresh(_) => "refresh",
-            Self::Family(_) => "family",
+            Self::ApiKey(_) | Self::ApplicationKey(..) => "key",
+            Self::ApplicationSummary(_) => "listed",
+            Self::RefreshToken(_) => "refresh",
+            Self::TokenFamily(_) => "family",
             Self::Audit(..) => "audit",
             Self::Application(_) => "application",
             Self::Bucket(..) => "bucket",
@@ -122,37 +122,37 @@ impl Row {
             Self::Channel(..) => "channel",
             Self::Health(..) => "health",
             Self::Item(_) => "item",
-            Self::Found(..) => "found",
+            Self::ItemIndex(..) => "found",
             Self::Content(..) => "content",
             Self::Tally(..) | Self::TallyTotal(_) => "tally",
             Self::Notification(..) => "notification",
             Self::Segment(..) => "segment",
             Self::FailedDelivery(..) => "failed",
             Self::Due(..) => "due",
-            Self::Mark => "mark",
+            Self::SweepCheckpoint => "mark",
             Self::Settings(_) => "settings",
-            Self::Manager(_) => "manager",
+            Self::AssetManager(_) => "manager",
             Self::Usage(..) => "usage",
-            Self::Hook(_) => "hook",
-            Self::Domain(..) => "domain",
+            Self::IconikWebhook(_) => "hook",
+            Self::IconikDomain(..) => "domain",
             Self::Origin(..) => "origin",
-            Self::Pace(_) => "pace",
-            Self::Slot(..) => "slot",
-            Self::Marks(..) => "marks",
-            Self::Once(..) => "once",
-            Self::Told(..) => "told",
+            Self::RateLimit(_) => "pace",
+            Self::ConcurrencySlot(..) => "slot",
+            Self::ReadState(..) => "marks",
+            Self::IdempotencyKey(..) => "once",
+            Self::RecentNotifications(..) => "told",
             Self::OpenInbox => "open-inbox",
-            Self::Socket(_) => "socket",
-            Self::Receiver(..) => "receiver",
+            Self::Connection(_) => "socket",
+            Self::Subscriber(..) => "receiver",
             Self::Presence(_) => "presence",
             Self::Ticket(_) => "ticket",
-            Self::Hub(_) => "hub",
-            Self::HubRecord(..) => "hub-record",
-            Self::Acked(..) => "acked",
+            Self::HubConnection(_) => "hub",
+            Self::HubMessage(..) => "hub-record",
+            Self::DevicePosition(..) => "acked",
             Self::Preferences(..) => "preferences",
             Self::Escalation(..) => "escalation",
-            Self::Collapse(..) => "collapse",
-            Self::Type(..) => "type",
+            Self::CollapseKey(..) => "collapse",
+            Self::NotificationType(..) => "type",
             Self::Process(..) => "process",
         }
     }
@@ -160,53 +160,53 @@ impl Row {
     /// Partition key and sort key.
     pub fn key(&self) -> (String, String) {
         match self {
-            Self::Key(id) => (format!("KEY#{}", text(id)), "KEY".to_owned()),
-            Self::KeyOf(app, id) => (application(*app), format!("KEY#{}", text(id))),
-            Self::Listed(app) => (ALL.to_owned(), app.to_string()),
-            Self::Refresh(hash) => (format!("REFRESH#{}", text(hash)), "REFRESH".to_owned()),
-            Self::Family(id) => (format!("FAMILY#{}", text(id)), "FAMILY".to_owned()),
-            Self::Audit(app, ms, id) => (format!("AUDIT#{app}"), timed(*ms, id)),
+            Self::ApiKey(id) => (format!("KEY#{}", escaped(id)), "KEY".to_owned()),
+            Self::ApplicationKey(app, id) => (application(*app), format!("KEY#{}", escaped(id))),
+            Self::ApplicationSummary(app) => (APPLICATIONS.to_owned(), app.to_string()),
+            Self::RefreshToken(hash) => (format!("REFRESH#{}", escaped(hash)), "REFRESH".to_owned()),
+            Self::TokenFamily(id) => (format!("FAMILY#{}", escaped(id)), "FAMILY".to_owned()),
+            Self::Audit(app, ms, id) => (format!("AUDIT#{app}"), time_key(*ms, id)),
             Self::Application(app) => (application(*app), "APP".to_owned()),
             Self::Bucket(app, id) => (application(*app), format!("BUCKET#{id}")),
             Self::Scan(app, id) => (application(*app), format!("SCAN#{id}")),
             Self::Channel(app, id) => (application(*app), format!("CHANNEL#{id}")),
             Self::Health(app, id) => (format!("HEALTH#{app}#{id}"), "HEALTH".to_owned()),
             Self::Item(id) => (format!("ITEM#{id}"), "ITEM".to_owned()),
-            Self::Found(app, ms, batch) => (found(*app), timed(*ms, batch)),
-            Self::Content(app, hash) => (format!("CONTENT#{app}#{}", text(hash)), "CONTENT".to_owned()),
-            Self::Tally(app, ms, batch) => (tally(*app), timed(*ms, batch)),
+            Self::ItemIndex(app, ms, batch) => (item_index(*app), time_key(*ms, batch)),
+            Self::Content(app, hash) => (format!("CONTENT#{app}#{}", escaped(hash)), "CONTENT".to_owned()),
+            Self::Tally(app, ms, batch) => (tally(*app), time_key(*ms, batch)),
             Self::TallyTotal(app) => (tally(*app), "TOTAL".to_owned()),
-            Self::Notification(app, stream, sequence) => (partition(*app, stream), number(*sequence)),
-            Self::Segment(app, ms, batch) => (segment(*app), timed(*ms, batch)),
-            Self::FailedDelivery(app, channel, id) => (failed(*app, *channel), id.to_string()),
-            Self::Due(slot, shard, ms, id) => (due(*slot, *shard), timed(*ms, id)),
-            Self::Mark => ("SWEEP".to_owned(), "MARK".to_owned()),
+            Self::Notification(app, stream, sequence) => (stream_partition(*app, stream), sequence_key(*sequence)),
+            Self::Segment(app, ms, batch) => (segment(*app), time_key(*ms, batch)),
+            Self::FailedDelivery(app, channel, id) => (failed_deliveries(*app, *channel), id.to_string()),
+            Self::Due(slot, shard, ms, id) => (due(*slot, *shard), time_key(*ms, id)),
+            Self::SweepCheckpoint => ("SWEEP".to_owned(), "MARK".to_owned()),
             Self::Settings(app) => (application(*app), "SETTINGS".to_owned()),
-            Self::Manager(app) => (application(*app), "MANAGER".to_owned()),
-            Self::Usage(app, day) => (application(*app), format!("USAGE#{}", text(day))),
-            Self::Hook(hash) => (format!("HOOK#{}", text(hash)), "HOOK".to_owned()),
-            Self::Domain(name, app) => (domain(name), app.to_string()),
+            Self::AssetManager(app) => (application(*app), "MANAGER".to_owned()),
+            Self::Usage(app, day) => (application(*app), format!("USAGE#{}", escaped(day))),
+            Self::IconikWebhook(hash) => (format!("HOOK#{}", escaped(hash)), "HOOK".to_owned()),
+            Self::IconikDomain(name, app) => (iconik_domain(name), app.to_string()),
             Self::Origin(it, app) => (origin(it), app.to_string()),
-            Self::Pace(key) => (format!("PACE#{}", text(key)), "PACE".to_owned()),
-            Self::Slot(app, number) => (format!("SLOT#{app}"), format!("{number:05}")),
-            Self::Marks(app, user) => (format!("MARKS#{app}#{}", text(user)), "MARKS".to_owned()),
-            Self::Once(app, key) => (format!("ONCE#{app}#{}", text(key)), "ONCE".to_owned()),
-            Self::Told(app, ms, batch) => (told(*app), timed(*ms, batch)),
+            Self::RateLimit(key) => (format!("PACE#{}", escaped(key)), "PACE".to_owned()),
+            Self::ConcurrencySlot(app, number) => (format!("SLOT#{app}"), format!("{number:05}")),
+            Self::ReadState(app, user) => (format!("MARKS#{app}#{}", escaped(user)), "MARKS".to_owned()),
+            Self::IdempotencyKey(app, key) => (format!("ONCE#{app}#{}", escaped(key)), "ONCE".to_owned()),
+            Self::RecentNotifications(app, ms, batch) => (recent_notifications(*app), time_key(*ms, batch)),
             Self::OpenInbox => ("OPEN".to_owned(), "INBOX".to_owned()),
-            Self::Socket(id) => (format!("SOCKET#{}", text(id)), "SOCKET".to_owned()),
-            Self::Receiver(app, channel, key) => (receivers(*app, channel), text(key)),
+            Self::Connection(id) => (format!("SOCKET#{}", escaped(id)), "SOCKET".to_owned()),
+            Self::Subscriber(app, channel, key) => (subscribers(*app, channel), escaped(key)),
             Self::Presence(app) => (format!("WS#{app}"), "PRESENCE".to_owned()),
-            Self::Ticket(hash) => (format!("TICKET#{}", text(hash)), "TICKET".to_owned()),
-            Self::Hub(hash) => (hub(hash), "HUB".to_owned()),
-            Self::HubRecord(hash, sequence) => (hub(hash), number(*sequence)),
-            Self::Preferences(app, user) => (format!("PREFERENCES#{app}#{}", text(user)), "PREFERENCES".to_owned()),
+            Self::Ticket(hash) => (format!("TICKET#{}", escaped(hash)), "TICKET".to_owned()),
+            Self::HubConnection(hash) => (hub_connection(hash), "HUB".to_owned()),
+            Self::HubMessage(hash, sequence) => (hub_connection(hash), sequence_key(*sequence)),
+            Self::Preferences(app, user) => (format!("PREFERENCES#{app}#{}", escaped(user)), "PREFERENCES".to_owned()),
             Self::Escalation(app, id) => (format!("ESCALATION#{app}#{id}"), "ESCALATION".to_owned()),
-            Self::Collapse(app, user, hash) => {
-                (format!("COLLAPSE#{app}#{}#{}", text(user), text(hash)), "COLLAPSE".to_owned())
+            Self::CollapseKey(app, user, hash) => {
+                (format!("COLLAPSE#{app}#{}#{}", escaped(user), escaped(hash)), "COLLAPSE".to_owned())
             }
-            Self::Process(app, id) => (processes(*app), text(id)),
-            Self::Type(app, kind) => (application(*app), format!("TYPE#{}", text(kind))),
-            Self::Acked(app, user, device) => (format!("ACKED#{app}#{}", text(user)), text(device)),
+            Self::Process(app, id) => (processes(*app), escaped(id)),
+            Self::NotificationType(app, kind) => (application(*app), format!("TYPE#{}", escaped(kind))),
+            Self::DevicePosition(app, user, device) => (format!("ACKED#{app}#{}", escaped(user)), escaped(device)),
         }
     }
 }
@@ -215,7 +215,7 @@ pub(crate) fn application(app: AppId) -> String {
     format!("APP#{app}")
 }
 
-pub(crate) fn found(app: AppId) -> String {
+pub(crate) fn item_index(app: AppId) -> String {
     format!("FOUND#{app}")
 }
 
@@ -223,15 +223,15 @@ pub(crate) fn tally(app: AppId) -> String {
     format!("TALLY#{app}")
 }
 
-pub(crate) fn partition(app: AppId, stream: &Stream) -> String {
-    format!("STREAM#{app}#{}", text(&stream.to_string()))
+pub(crate) fn stream_partition(app: AppId, stream: &Stream) -> String {
+    format!("STREAM#{app}#{}", escaped(&stream.to_string()))
 }
 
 pub(crate) fn segment(app: AppId) -> String {
     format!("SEGMENT#{app}#deliveries")
 }
 
-pub(crate) fn failed(app: AppId, channel: ChannelId) -> String {
+pub(crate) fn failed_deliveries(app: AppId, channel: ChannelId) -> String {
     format!("DELIVERY#{app}#{channel}")
 }
 
@@ -239,15 +239,15 @@ pub(crate) fn due(slot: u64, shard: u8) -> String {
     format!("DUE#{slot:010}#{shard:02}")
 }
 
-pub(crate) fn domain(name: &str) -> String {
-    format!("DOMAIN#{}", text(name))
+pub(crate) fn iconik_domain(name: &str) -> String {
+    format!("DOMAIN#{}", escaped(name))
 }
 
 pub(crate) fn origin(it: &str) -> String {
-    format!("ORIGIN#{}", text(it))
+    format!("ORIGIN#{}", escaped(it))
 }
 
-pub(crate) fn told(app: AppId) -> String {
+pub(crate) fn recent_notifications(app: AppId) -> String {
     format!("TOLD#{app}")
 }
 
@@ -255,24 +255,24 @@ pub(crate) fn processes(app: AppId) -> String {
     format!("PROCESS#{app}")
 }
 
-pub(crate) fn receivers(app: AppId, channel: &str) -> String {
-    format!("WS#{app}#{}", text(channel))
+pub(crate) fn subscribers(app: AppId, channel: &str) -> String {
+    format!("WS#{app}#{}", escaped(channel))
 }
 
-pub(crate) fn hub(hash: &str) -> String {
-    format!("HUB#{}", text(hash))
+pub(crate) fn hub_connection(hash: &str) -> String {
+    format!("HUB#{}", escaped(hash))
 }
 
-pub(crate) fn number(sequence: u64) -> String {
+pub(crate) fn sequence_key(sequence: u64) -> String {
     format!("{sequence:020}")
 }
 
-pub(crate) fn timed(ms: i64, batch: &str) -> String {
-    format!("{ms:013}#{}", text(batch))
+pub(crate) fn time_key(ms: i64, batch: &str) -> String {
+    format!("{ms:013}#{}", escaped(batch))
 }
 
 /// Callers' text inside a key: `a#b` is no row of `a`.
-fn text(from_outside: &str) -> String {
+fn escaped(from_outside: &str) -> String {
     from_outside.replace('%', "%25").replace('#', "%23")
 }
 
@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn numbers_sort_as_numbers() {
-        assert!(number(9) < number(10) && number(u64::MAX - 1) < number(u64::MAX));
-        assert!(timed(999, "z") < timed(1_000, "a"));
+        assert!(sequence_key(9) < sequence_key(10) && sequence_key(u64::MAX - 1) < sequence_key(u64::MAX));
+        assert!(time_key(999, "z") < time_key(1_000, "a"));
     }
 }

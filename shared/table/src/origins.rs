@@ -3,10 +3,10 @@
 use domain::AppId;
 use serde::Serialize;
 
-use crate::{Attributes, Range, Row, Table, TableError, keys};
+use crate::{Attributes, RangeQuery, Row, Table, TableError, keys};
 
 #[derive(Serialize)]
-struct Listed {
+struct OriginRow {
     app: AppId,
 }
 
@@ -14,7 +14,7 @@ impl Table {
     /// Notes that an application allows pages of these origins.
     pub async fn put_origins(&self, app: AppId, origins: &[String]) -> Result<(), TableError> {
         for it in origins {
-            self.put(&Row::Origin(it.clone(), app), &Listed { app }, Attributes::new()).await?;
+            self.put(&Row::Origin(it.clone(), app), &OriginRow { app }, Attributes::new()).await?;
         }
         Ok(())
     }
@@ -28,9 +28,9 @@ impl Table {
     }
 
     /// Whether any application allows pages of this origin.
-    pub async fn knows_origin(&self, origin: &str) -> Result<bool, TableError> {
+    pub async fn is_listed_origin(&self, origin: &str) -> Result<bool, TableError> {
         let partition = keys::origin(origin);
-        let any = Range { partition: &partition, from: "0", to: "~", forward: true, consistent: true, limit: 1 };
-        Ok(!self.range(any).await?.is_empty())
+        let any = RangeQuery { partition: &partition, from: "0", to: "~", forward: true, consistent: true, limit: 1 };
+        Ok(!self.query_range(any).await?.is_empty())
     }
 }

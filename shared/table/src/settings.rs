@@ -3,16 +3,16 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::ReturnValue;
 use domain::AppId;
-use domain::settings::{Settings, Usage};
+use domain::settings::{DailyUsage, Settings};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{Attributes, COUNTED, Range, Row, Table, TableError, codec, keys};
+use crate::{Attributes, CAPACITY, RangeQuery, Row, Table, TableError, codec, keys};
 
 /// Whose webhooks come with a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hook {
+pub struct IconikWebhook {
     pub app: AppId,
     /// The Iconik domain that they must come from.
     pub domain: Option<String>,
@@ -27,7 +27,7 @@ pub struct Hook {
 }
 
 /// How long counts of a day are kept.
-const USAGE_KEPT: time::Duration = time::Duration::days(60);
+const USAGE_RETENTION: time::Duration = time::Duration::days(60);
 
 impl Table {
     /// An application's settings; the defaults, if it never set any.
@@ -40,31 +40,31 @@ impl Table {
     }
 
     /// Whose webhooks come with the secret of this SHA-256.
-    pub async fn hook(&self, hash: &str) -> Result<Option<Hook>, TableError> {
-        self.get(&Row::Hook(hash.to_owned())).await
+    pub async fn iconik_webhook(&self, hash: &str) -> Result<Option<IconikWebhook>, TableError> {
+        self.get(&Row::IconikWebhook(hash.to_owned())).await
     }
 
-    pub async fn put_hook(&self, hash: &str, hook: &Hook) -> Result<(), TableError> {
+    pub async fn put_iconik_webhook(&self, hash: &str, hook: &IconikWebhook) -> Result<(), TableError> {
         let extra = hook.until.map(|it| codec::ttl(it / 1_000 + 1)).unwrap_or_default();
-        self.put(&Row::Hook(hash.to_owned()), hook, extra).await
+        self.put(&Row::IconikWebhook(hash.to_owned()), hook, extra).await
     }
 
     /// Notes that an application belongs to an Iconik domain, as Iconik itself said, or does not any more.
-    pub async fn put_domain(&self, domain: &str, app: AppId, named: bool) -> Result<(), TableError> {
-        self.put(&Row::Domain(domain.to_owned(), app), &Member { app, named }, Attributes::new()).await
+    pub async fn put_iconik_domain(&self, domain: &str, app: AppId, named: bool) -> Result<(), TableError> {
+        self.put(&Row::IconikDomain(domain.to_owned(), app), &IconikDomainRow { app, named }, Attributes::new()).await
     }
 
     /// The applications that Iconik itself named for a domain. Those that claim it are passed over, however many they are.
-    pub async fn domain_apps(&self, domain: &str) -> Result<Vec<AppId>, TableError> {
-        let partition = keys::domain(domain);
+    pub async fn applications_of_domain(&self, domain: &str) -> Result<Vec<AppId>, TableError> {
+        let partition = keys::iconik_domain(domain);
         let (mut from, mut apps) = ("0".to_owned(), Vec::new());
         loop {
             let ask =
-                Range { partition: &partition, from: &from, to: "~", forward: true, consistent: true, limit: 100 };
-            let rows = self.range(ask).await?;
+                RangeQuery { partition: &partition, from: &from, to: "~", forward: true, consistent: true, limit: 100 };
+            let rows = self.query_range(ask).await?;
             let whole = rows.len() < 100;
             for row in rows {
-                let it: Member = codec::decode("domain", row)?;
+                let it: IconikDomainRow = codec::decode("domain", row)?;
                 from = format!("{} ", it.app); // behind this one
                 if it.named {
                     apps.push(it.app);
@@ -77,12 +77,18 @@ impl Table {
     }
 
     /// Counts an item of so many bytes on a day (`2026-11-21`); answers what the day's counts are now.
-    pub async fn add_usage(&self, app: AppId, day: &str, bytes: u64, now: OffsetDateTime) -> Result<Usage, TableError> {
+    pub async fn add_usage(
+        &self,
+        app: AppId,
+        day: &str,
+        bytes: u64,
+        now: OffsetDateTime,
+    ) -> Result<DailyUsage, TableError> {
         let row = Row::Usage(app, day.to_owned());
         let (pk, sk) = row.key();
         let number = |it: u64| AttributeValue::N(it.to_string());
-        let expires = (now + USAGE_KEPT).unix_timestamp();
-        let update = self.client.update_item().table_name(&self.name).return_consumed_capacity(COUNTED);
+        let expires = (now + USAGE_RETENTION).unix_timestamp();
+        let update = self.client.update_item().table_name(&self.name).return_consumed_capacity(CAPACITY);
         let update = update.key("PK", AttributeValue::S(pk)).key("SK", AttributeValue::S(sk));
         let update = update
             .update_expression("ADD #items :one, #bytes :bytes SET #ttl = :ttl, #kind = :kind")
@@ -100,22 +106,22 @@ impl Table {
     }
 
     /// Whether something that happens once a day has happened: `2026-11-21#usage.warning`.
-    pub async fn is_marked(&self, app: AppId, mark: &str) -> Result<bool, TableError> {
-        Ok(self.get::<Usage>(&Row::Usage(app, mark.to_owned())).await?.is_some())
+    pub async fn has_daily_flag(&self, app: AppId, mark: &str) -> Result<bool, TableError> {
+        Ok(self.get::<DailyUsage>(&Row::Usage(app, mark.to_owned())).await?.is_some())
     }
 
-    pub async fn mark_day(&self, app: AppId, mark: &str, now: OffsetDateTime) -> Result<(), TableError> {
-        let expires = (now + USAGE_KEPT).unix_timestamp();
-        self.put(&Row::Usage(app, mark.to_owned()), &Usage::default(), codec::ttl(expires)).await
+    pub async fn set_daily_flag(&self, app: AppId, mark: &str, now: OffsetDateTime) -> Result<(), TableError> {
+        let expires = (now + USAGE_RETENTION).unix_timestamp();
+        self.put(&Row::Usage(app, mark.to_owned()), &DailyUsage::default(), codec::ttl(expires)).await
     }
 
     /// What was processed on a day.
-    pub async fn usage(&self, app: AppId, day: &str) -> Result<Usage, TableError> {
+    pub async fn usage(&self, app: AppId, day: &str) -> Result<DailyUsage, TableError> {
         Ok(self.get(&Row::Usage(app, day.to_owned())).await?.unwrap_or_default())
     }
 
     /// Takes, or goes on holding, one of an application's `most` places for work; `None` if all are taken.
-    pub async fn take_slot(
+    pub async fn acquire_slot(
         &self,
         app: AppId,
         most: u32,
@@ -125,7 +131,7 @@ impl Table {
         until: OffsetDateTime,
     ) -> Result<Option<u32>, TableError> {
         for number in (0..most).map(|it| (it + first) % most) {
-            if self.hold_slot(app, number, holder, now, until).await? {
+            if self.claim_slot(app, number, holder, now, until).await? {
                 return Ok(Some(number));
             }
         }
@@ -133,7 +139,7 @@ impl Table {
     }
 
     /// Holds a place; `false` if it is another's.
-    pub async fn hold_slot(
+    pub async fn claim_slot(
         &self,
         app: AppId,
         number: u32,
@@ -141,10 +147,10 @@ impl Table {
         now: OffsetDateTime,
         until: OffsetDateTime,
     ) -> Result<bool, TableError> {
-        let row = Row::Slot(app, number);
-        let slot = Slot { holder: holder.to_owned(), until: domain::millis(until) };
+        let row = Row::ConcurrencySlot(app, number);
+        let slot = ConcurrencySlotRow { holder: holder.to_owned(), until: domain::millis(until) };
         let extra = codec::ttl(until.unix_timestamp() + 86_400);
-        let put = self.client.put_item().table_name(&self.name).return_consumed_capacity(COUNTED);
+        let put = self.client.put_item().table_name(&self.name).return_consumed_capacity(CAPACITY);
         let put = put
             .set_item(Some(codec::encode(&row, &slot, extra)?))
             .condition_expression("attribute_not_exists(PK) OR #until < :now OR holder = :holder")
@@ -159,10 +165,10 @@ impl Table {
     }
 
     /// Gives a place back, if it is still this holder's.
-    pub async fn free_slot(&self, app: AppId, number: u32, holder: &str) -> Result<(), TableError> {
-        let row = Row::Slot(app, number);
+    pub async fn release_slot(&self, app: AppId, number: u32, holder: &str) -> Result<(), TableError> {
+        let row = Row::ConcurrencySlot(app, number);
         let (pk, sk) = row.key();
-        let delete = self.client.delete_item().table_name(&self.name).return_consumed_capacity(COUNTED);
+        let delete = self.client.delete_item().table_name(&self.name).return_consumed_capacity(CAPACITY);
         let delete = delete.key("PK", AttributeValue::S(pk)).key("SK", AttributeValue::S(sk));
         let delete = delete
             .condition_expression("holder = :holder")
@@ -176,7 +182,7 @@ impl Table {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Member {
+struct IconikDomainRow {
     app: AppId,
     /// Iconik named the domain for the application's token; without this the row is a claim, and counts for nothing.
     #[serde(default)]
@@ -184,7 +190,7 @@ struct Member {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Slot {
+struct ConcurrencySlotRow {
     holder: String,
     until: i64,
 }

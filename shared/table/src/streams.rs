@@ -6,17 +6,17 @@ use std::time::Duration;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::AppId;
-use domain::notification::{Head, News, Notification, NotificationId, Place, Stream, next};
+use domain::notification::{Head, NewNotification, Notification, NotificationId, Position, Stream, next};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{Attributes, Put, Range, Row, Table, TableError, codec, keys};
+use crate::{Attributes, PutOutcome, RangeQuery, Row, Table, TableError, codec, keys};
 
 /// How long a notification is kept (realtime, R-8: at least 30 days).
 pub(crate) const RETENTION: time::Duration = time::Duration::days(30);
 
 /// How often a number is tried for while other writers are faster.
-pub(crate) const TRIES: usize = 30;
+pub(crate) const MAX_ATTEMPTS: usize = 30;
 
 /// A stream's row: one notification in clear, or up to 100 packed together with consecutive numbers from `first` on.
 #[derive(Serialize, Deserialize)]
@@ -37,12 +37,12 @@ pub(crate) struct StreamRow {
 
 /// The notifications of one row.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Batch {
+pub struct NotificationBatch {
     pub app: AppId,
     pub notifications: Vec<Notification>,
 }
 
-impl Batch {
+impl NotificationBatch {
     /// The stream that they stand in.
     pub fn stream(&self) -> Option<&Stream> {
         self.notifications.first().map(|it| &it.id.stream)
@@ -56,53 +56,59 @@ impl Table {
         &self,
         app: AppId,
         stream: &Stream,
-        news: &[News],
+        news: &[NewNotification],
         write_id: &str,
         now: OffsetDateTime,
-    ) -> Result<Place, TableError> {
-        for attempt in 0..TRIES {
+    ) -> Result<Position, TableError> {
+        for attempt in 0..MAX_ATTEMPTS {
             // the first look may be a moment old, at half the price: a number that is taken by then is not given again
-            let mut head = self.newest(app, stream, attempt > 0).await?;
+            let mut head = self.read_head(app, stream, attempt > 0).await?;
             if head.is_none() {
                 head = self.head(app, stream).await?;
                 if let (None, Stream::User(user)) = (head, stream) {
                     // all has expired, or nothing was ever told: numbers begin anew, and old marks must not fit them
-                    self.clear_marks(app, user, now).await?;
+                    self.reset_read_state(app, user, now).await?;
                 }
             }
             let place = next(now, head);
-            let (row, body, extra) = stream_row(app, stream, place, news, now)?;
-            if self.put_new(&row, &body, write_id, extra).await? == Put::Stored {
+            let (row, body, extra) = encode_stream_row(app, stream, place, news, now)?;
+            if self.put_new(&row, &body, write_id, extra).await? == PutOutcome::Stored {
                 return Ok(place);
             }
-            yield_to_others(attempt).await;
+            back_off(attempt).await;
         }
         Err(TableError::conflict(&Row::Notification(app, stream.clone(), 0)))
     }
 
     /// The newest number of a stream; `None` if it never had one.
     pub async fn head(&self, app: AppId, stream: &Stream) -> Result<Option<Head>, TableError> {
-        self.newest(app, stream, true).await
+        self.read_head(app, stream, true).await
     }
 
-    async fn newest(&self, app: AppId, stream: &Stream, consistent: bool) -> Result<Option<Head>, TableError> {
-        let partition = keys::partition(app, stream);
-        let ask = Range { partition: &partition, from: "0", to: "~", forward: false, consistent, limit: 1 };
-        let Some(row) = self.range(ask).await?.pop() else { return Ok(None) };
+    async fn read_head(&self, app: AppId, stream: &Stream, consistent: bool) -> Result<Option<Head>, TableError> {
+        let partition = keys::stream_partition(app, stream);
+        let ask = RangeQuery { partition: &partition, from: "0", to: "~", forward: false, consistent, limit: 1 };
+        let Some(row) = self.query_range(ask).await?.pop() else { return Ok(None) };
         let row: StreamRow = codec::decode("notification", row)?;
-        let last = Place { epoch: row.epoch, sequence: row.first + row.count - 1 };
+        let last = Position { epoch: row.epoch, sequence: row.first + row.count - 1 };
         let expires =
             OffsetDateTime::from_unix_timestamp(row.ttl.unwrap_or(i64::MAX)).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         Ok(Some(Head { last, expires }))
     }
 
     /// The writes that were told at or after a time, in milliseconds, by their ids, each with its first place.
-    pub async fn told_since(&self, app: AppId, stream: &Stream, at: i64) -> Result<HashMap<String, Place>, TableError> {
-        let partition = keys::partition(app, stream);
+    pub async fn published_since(
+        &self,
+        app: AppId,
+        stream: &Stream,
+        at: i64,
+    ) -> Result<HashMap<String, Position>, TableError> {
+        let partition = keys::stream_partition(app, stream);
         let (mut to, mut told) = ("~".to_owned(), HashMap::new());
         loop {
-            let ask = Range { partition: &partition, from: "0", to: &to, forward: false, consistent: true, limit: 100 };
-            let rows = self.range(ask).await?;
+            let ask =
+                RangeQuery { partition: &partition, from: "0", to: &to, forward: false, consistent: true, limit: 100 };
+            let rows = self.query_range(ask).await?;
             if rows.is_empty() {
                 return Ok(told);
             }
@@ -111,19 +117,19 @@ impl Table {
                 if row.at < at || row.first == 0 {
                     return Ok(told);
                 }
-                to = keys::number(row.first - 1);
-                let place = Place { epoch: row.epoch, sequence: row.first };
+                to = keys::sequence_key(row.first - 1);
+                let place = Position { epoch: row.epoch, sequence: row.first };
                 told.extend(row.write_id.map(|it| (it, place)));
             }
         }
     }
 }
 
-pub(crate) fn stream_row(
+pub(crate) fn encode_stream_row(
     app: AppId,
     stream: &Stream,
-    place: Place,
-    news: &[News],
+    place: Position,
+    news: &[NewNotification],
     now: OffsetDateTime,
 ) -> Result<(Row, StreamRow, Attributes), TableError> {
     let row = Row::Notification(app, stream.clone(), place.sequence);
@@ -150,7 +156,7 @@ pub(crate) fn stream_row(
 }
 
 /// Reads the notifications of a stream's row.
-pub(crate) fn read_batch(mut row: Attributes) -> Result<Batch, TableError> {
+pub(crate) fn decode_batch(mut row: Attributes) -> Result<NotificationBatch, TableError> {
     let packed = row.remove("packed");
     let row: StreamRow = codec::decode("notification", row)?;
     let corrupt = |source: Box<dyn std::error::Error + Send + Sync>| TableError::Corrupt {
@@ -158,23 +164,23 @@ pub(crate) fn read_batch(mut row: Attributes) -> Result<Batch, TableError> {
         key: format!("{} {}", row.app, row.first),
         source,
     };
-    let news: Vec<News> = match (&row.news, packed) {
+    let news: Vec<NewNotification> = match (&row.news, packed) {
         (Some(one), _) => vec![serde_json::from_str(one).map_err(|it| corrupt(it.into()))?],
         (None, Some(AttributeValue::B(packed))) => codec::unpack(packed.as_ref()).map_err(|it| corrupt(it.into()))?,
         (None, _) => return Err(corrupt("the row holds no news".into())),
     };
     let stream: Stream = row.stream.parse().map_err(|()| corrupt("the row is of no known stream".into()))?;
-    let number = |(index, it): (usize, News)| Notification {
+    let number = |(index, it): (usize, NewNotification)| Notification {
         id: NotificationId { stream: stream.clone(), epoch: row.epoch, sequence: row.first + index as u64 },
         kind: it.kind,
         timestamp: domain::from_millis(row.at),
         data: it.data,
     };
-    Ok(Batch { app: row.app, notifications: news.into_iter().enumerate().map(number).collect() })
+    Ok(NotificationBatch { app: row.app, notifications: news.into_iter().enumerate().map(number).collect() })
 }
 
 /// Lets faster writers pass: a few milliseconds, more the longer it takes.
 #[expect(clippy::disallowed_methods, reason = "writers that collide must drift apart, and no condition tells when")]
-pub(crate) async fn yield_to_others(attempt: usize) {
+pub(crate) async fn back_off(attempt: usize) {
     tokio::time::sleep(Duration::from_millis((attempt as u64 * 7) % 50 + 3)).await;
 }

@@ -5,45 +5,45 @@ use domain::{AppId, BucketId, ItemId};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{Attributes, COUNTED, Row, Table, TableError, codec, due, keys};
+use crate::{Attributes, CAPACITY, Row, Table, TableError, codec, due, keys};
 
 /// How far the sweep has come, in milliseconds: everything due before has been queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
+pub struct SweepCheckpoint {
     pub scans: i64,
     pub due: i64,
 }
 
 /// An item whose lease has run out, as the index knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Held {
+pub struct ExpiredLease {
     pub id: ItemId,
 }
 
 #[derive(Deserialize)]
-struct Open {
+struct BucketIndexRow {
     id: BucketId,
     app: AppId,
 }
 
 impl Table {
-    pub async fn mark(&self) -> Result<Option<Mark>, TableError> {
-        self.get(&Row::Mark).await
+    pub async fn sweep_checkpoint(&self) -> Result<Option<SweepCheckpoint>, TableError> {
+        self.get(&Row::SweepCheckpoint).await
     }
 
-    pub async fn put_mark(&self, mark: &Mark) -> Result<(), TableError> {
-        self.put(&Row::Mark, mark, Attributes::new()).await
+    pub async fn put_sweep_checkpoint(&self, mark: &SweepCheckpoint) -> Result<(), TableError> {
+        self.put(&Row::SweepCheckpoint, mark, Attributes::new()).await
     }
 
     /// The ids of all active buckets, of all applications.
     pub async fn active_buckets(&self) -> Result<Vec<(AppId, BucketId)>, TableError> {
-        let open: Vec<Open> = self.open("BUCKETS", "~", "bucket", i32::MAX).await?;
+        let open: Vec<BucketIndexRow> = self.query_open_index("BUCKETS", "~", "bucket", i32::MAX).await?;
         Ok(open.into_iter().map(|it| (it.app, it.id)).collect())
     }
 
     /// Items whose lease ran out by `now`, at most 1,000.
-    pub async fn expired_leases(&self, now: OffsetDateTime) -> Result<Vec<Held>, TableError> {
-        self.open("LEASES", &keys::timed(domain::millis(now), "~"), "item", 1_000).await
+    pub async fn expired_leases(&self, now: OffsetDateTime) -> Result<Vec<ExpiredLease>, TableError> {
+        self.query_open_index("LEASES", &keys::time_key(domain::millis(now), "~"), "item", 1_000).await
     }
 
     /// The slots of the due index between two times.
@@ -51,7 +51,7 @@ impl Table {
         due::slot(from)..=due::slot(to)
     }
 
-    pub(crate) async fn open<T: serde::de::DeserializeOwned>(
+    pub(crate) async fn query_open_index<T: serde::de::DeserializeOwned>(
         &self,
         what: &str,
         to: &str,
@@ -60,7 +60,8 @@ impl Table {
     ) -> Result<Vec<T>, TableError> {
         let (mut all, mut start) = (Vec::new(), None);
         loop {
-            let query = self.client.query().table_name(&self.name).index_name("open").return_consumed_capacity(COUNTED);
+            let query =
+                self.client.query().table_name(&self.name).index_name("open").return_consumed_capacity(CAPACITY);
             let query = query
                 .key_condition_expression("#open = :what AND open_at <= :to")
                 .expression_attribute_names("#open", "open")

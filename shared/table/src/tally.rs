@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use domain::AppId;
-use domain::item::Status;
+use domain::item::ItemStatus;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{Attributes, COUNTED, Range, Row, Table, TableError, codec, keys};
+use crate::{Attributes, CAPACITY, RangeQuery, Row, Table, TableError, codec, keys};
 
 /// Rows are joined once they are older than Lambda can repeat a batch (the stream keeps records for 24 hours).
-const SETTLED_MS: i64 = 25 * 3_600 * 1_000;
+const COMPACTION_AGE_MS: i64 = 25 * 3_600 * 1_000;
 
 /// Changes of counts by status.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ struct TallyRow {
 
 impl Tally {
     /// Counts a change of state.
-    pub fn change(&mut self, before: Option<Status>, after: Status) {
+    pub fn change(&mut self, before: Option<ItemStatus>, after: ItemStatus) {
         if let Some(before) = before {
             *self.0.entry(before.name().to_owned()).or_default() -= 1;
         }
@@ -55,12 +55,18 @@ impl Table {
         let mut total = total.unwrap_or(TallyRow { counts: Tally::default(), until: String::new() });
         let before = total.until.clone();
         let partition = keys::tally(app);
-        let settled = keys::timed(domain::millis(now) - SETTLED_MS, "");
+        let settled = keys::time_key(domain::millis(now) - COMPACTION_AGE_MS, "");
         let (mut from, mut counts, mut joined) = (format!("{}!", total.until), total.counts.clone(), Vec::new());
         loop {
-            let ask =
-                Range { partition: &partition, from: &from, to: "9~", forward: true, consistent: true, limit: 1_000 };
-            let rows = self.range(ask).await?;
+            let ask = RangeQuery {
+                partition: &partition,
+                from: &from,
+                to: "9~",
+                forward: true,
+                consistent: true,
+                limit: 1_000,
+            };
+            let rows = self.query_range(ask).await?;
             let Some(last) = rows.last().and_then(|it| it.get("SK")?.as_s().ok()).cloned() else { break };
             for row in rows {
                 let key = row.get("SK").and_then(|it| it.as_s().ok()).cloned().unwrap_or_default();
@@ -75,23 +81,25 @@ impl Table {
             from = format!("{last}!");
         }
         if joined.len() == 98 {
-            self.join(app, &total, &before, &joined).await?;
+            self.compact(app, &total, &before, &joined).await?;
         }
         Ok(counts)
     }
 
-    async fn join(&self, app: AppId, total: &TallyRow, before: &str, joined: &[String]) -> Result<(), TableError> {
+    async fn compact(&self, app: AppId, total: &TallyRow, before: &str, joined: &[String]) -> Result<(), TableError> {
         let row = Row::TallyTotal(app);
-        let mut put = self.put_row(&row, total, Attributes::new(), "attribute_not_exists(PK) OR until = :before")?;
+        let mut put =
+            self.transaction_put(&row, total, Attributes::new(), "attribute_not_exists(PK) OR until = :before")?;
         put.expression_attribute_values =
             Some([(":before".to_owned(), aws_sdk_dynamodb::types::AttributeValue::S(before.to_owned()))].into());
         let mut rows = vec![TransactWriteItem::builder().put(put).build()];
         for key in joined {
             let (ms, batch) = key.split_once('#').unwrap_or((key, ""));
             let row = Row::Tally(app, ms.parse().unwrap_or(0), batch.to_owned());
-            rows.push(TransactWriteItem::builder().delete(self.delete_row(&row)?).build());
+            rows.push(TransactWriteItem::builder().delete(self.transaction_delete(&row)?).build());
         }
-        let write = self.client.transact_write_items().set_transact_items(Some(rows)).return_consumed_capacity(COUNTED);
+        let write =
+            self.client.transact_write_items().set_transact_items(Some(rows)).return_consumed_capacity(CAPACITY);
         match write.send().await.map_err(|it| it.into_service_error()) {
             Ok(_) => Ok(()),
             Err(it) if it.is_transaction_canceled_exception() => Ok(()), // another reader was faster

@@ -1,10 +1,10 @@
 //! Buckets, as they go over the wire.
 
-use domain::address::{Allowed, judge_endpoint};
-use domain::bucket::{Backend, Bucket, Poll, ProcessorKind, ProcessorSettings, ScanState, System};
-use domain::item::usual_priority;
-use domain::schedule::Schedule;
+use domain::bucket::{Backend, Bucket, DiscoveryMode, MediaSystem, ProcessorKind, ProcessorSettings, ScanState};
+use domain::item::default_priority;
+use domain::schedule::ScanSchedule;
 use domain::settings::Settings;
+use domain::ssrf::{AllowedNetworks, check_endpoint};
 use domain::{AppId, BucketId, from_millis, rfc3339};
 use entry::http::Problem;
 use serde::{Deserialize, Serialize};
@@ -58,7 +58,7 @@ pub(crate) struct BucketIn {
     #[serde(default)]
     settings: SettingsIn,
     /// 1 to 10, by default 5; from 8 on, items take the short queue
-    #[serde(default = "usual_priority")]
+    #[serde(default = "default_priority")]
     #[schema(minimum = 1, maximum = 10)]
     priority: u8,
     /// DataCore: `listing` (every key, over S3) or `search` (what was changed, over SCSP, with `credentials` as user and
@@ -114,7 +114,7 @@ fn faces() -> String {
 
 impl CredentialsIn {
     /// The text that is sealed.
-    pub(crate) fn joined(&self) -> Result<String, Problem> {
+    pub(crate) fn sealed_text(&self) -> Result<String, Problem> {
         let good = |it: &str| !it.is_empty() && it.len() <= 512 && it.bytes().all(|it| it.is_ascii_graphic());
         if good(&self.access_key) && !self.access_key.contains(':') && good(&self.secret_key) {
             Ok(format!("{}:{}", self.access_key, self.secret_key))
@@ -134,18 +134,18 @@ impl BucketIn {
         app: AppId,
         id: BucketId,
         usual: &Settings,
-        allowed: &Allowed,
+        allowed: &AllowedNetworks,
         now: OffsetDateTime,
     ) -> Result<Bucket, Problem> {
         let system = match self.system.parse() {
-            Ok(it @ (System::DataCore | System::ObjectMatrix)) => it,
+            Ok(it @ (MediaSystem::DataCore | MediaSystem::ObjectMatrix)) => it,
             _ => return Err(Problem::invalid("system", "the system is `datacore` or `objectmatrix`")),
         };
-        let usual = usual.datacore_endpoint.clone().filter(|_| system == System::DataCore);
+        let usual = usual.datacore_endpoint.clone().filter(|_| system == MediaSystem::DataCore);
         let none = || Problem::invalid("endpoint", "it is missing, here and in the settings");
         let endpoint = self.endpoint.clone().or(usual).ok_or_else(none)?;
         let endpoint =
-            judge_endpoint(&endpoint, allowed).map_err(|why| Problem::invalid("endpoint", why.to_string()))?;
+            check_endpoint(&endpoint, allowed).map_err(|why| Problem::invalid("endpoint", why.to_string()))?;
         let endpoint = endpoint.as_str().trim_end_matches('/').to_owned();
         let plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '.' | '-' | '_');
         if !(1..=255).contains(&self.bucket.len()) || !self.bucket.chars().all(plain) || self.bucket.starts_with('.') {
@@ -176,25 +176,25 @@ impl BucketIn {
         if self.processor != ProcessorKind::FacialRecognition.name() {
             return Err(Problem::invalid("processor", "the processor is `FacialRecognition`"));
         }
-        let schedule: Schedule = self
+        let schedule: ScanSchedule = self
             .schedule
             .parse()
-            .map_err(|it: domain::schedule::NotASchedule| Problem::invalid("schedule", it.to_string()))?;
+            .map_err(|it: domain::schedule::InvalidSchedule| Problem::invalid("schedule", it.to_string()))?;
         if !(1..=10).contains(&self.priority) {
             return Err(Problem::invalid("priority", "1 to 10"));
         }
         let poll = match (self.poll.as_deref(), system) {
-            (None | Some("listing"), _) => Poll::Listing,
+            (None | Some("listing"), _) => DiscoveryMode::Listing,
             // SCSP signs nothing
-            (Some("search"), System::DataCore) if self.region.is_some() => {
+            (Some("search"), MediaSystem::DataCore) if self.region.is_some() => {
                 return Err(Problem::invalid("region", "a search is not signed for a region"));
             }
-            (Some("search"), System::DataCore) => {
+            (Some("search"), MediaSystem::DataCore) => {
                 let full_every = self.full_walk_every.unwrap_or(60);
                 if !(2..=10_000).contains(&full_every) {
                     return Err(Problem::invalid("fullWalkEvery", "2 to 10000"));
                 }
-                Poll::Search { full_every }
+                DiscoveryMode::Search { full_every }
             }
             _ => return Err(Problem::invalid("poll", "`listing`, or with datacore `search`")),
         };
@@ -210,7 +210,7 @@ impl BucketIn {
             schedule,
             active: self.active,
             processor: ProcessorKind::FacialRecognition,
-            settings: self.settings.checked()?,
+            settings: self.settings.validate()?,
             priority: self.priority,
             region: self.region.clone(),
             poll,
@@ -223,7 +223,7 @@ impl BucketIn {
 }
 
 impl SettingsIn {
-    fn checked(&self) -> Result<ProcessorSettings, Problem> {
+    fn validate(&self) -> Result<ProcessorSettings, Problem> {
         if self.backend.as_deref().is_some_and(|it| it != "embedded") {
             return Err(Problem::invalid("settings.backend", "the backend is `embedded`"));
         }
@@ -324,10 +324,10 @@ impl BucketOut {
             processor: it.processor.name().to_owned(),
             settings,
             priority: it.priority,
-            poll: if it.poll == Poll::Listing { "listing" } else { "search" }.to_owned(),
+            poll: if it.poll == DiscoveryMode::Listing { "listing" } else { "search" }.to_owned(),
             full_walk_every: match it.poll {
-                Poll::Listing => None,
-                Poll::Search { full_every } => Some(full_every),
+                DiscoveryMode::Listing => None,
+                DiscoveryMode::Search { full_every } => Some(full_every),
             },
             write_back: it.write_back,
             has_credentials: it.credentials.is_some(),

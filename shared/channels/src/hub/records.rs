@@ -6,12 +6,12 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// The end of a record.
-pub(super) const END: char = '\u{1e}';
+pub(super) const RECORD_SEPARATOR: char = '\u{1e}';
 /// A record at most: an invocation's result can be long, and stays in memory until it has come whole. (ASP.NET's own limit
 /// for what it receives is 32 KB.)
-pub(super) const MOST_BYTES: usize = 8 << 20;
+pub(super) const MAX_RECORD_BYTES: usize = 8 << 20;
 /// A buffer beyond this is given back once it is read.
-const KEPT: usize = 64 << 10;
+const MAX_IDLE_BUFFER_BYTES: usize = 64 << 10;
 
 /// What a record says to us.
 #[derive(Debug, Default, Deserialize)]
@@ -39,7 +39,7 @@ impl Record<'_> {
 
 /// Text that has come, and how far it is read. Nothing is looked at twice, however small the pieces are.
 #[derive(Default)]
-pub(super) struct Records {
+pub(super) struct RecordBuffer {
     text: String,
     /// Where the next record begins.
     start: usize,
@@ -47,33 +47,33 @@ pub(super) struct Records {
     searched: usize,
 }
 
-impl Records {
+impl RecordBuffer {
     /// Adds what came.
     pub(super) fn push(&mut self, text: &str) {
         self.text.drain(..self.start);
         self.searched -= self.start;
         self.start = 0;
-        if self.text.is_empty() && self.text.capacity() > KEPT {
+        if self.text.is_empty() && self.text.capacity() > MAX_IDLE_BUFFER_BYTES {
             self.text = String::new();
         }
         self.text.push_str(text);
     }
 
     /// The next whole record, as text.
-    pub(super) fn next(&mut self) -> Option<&str> {
-        let Some(length) = self.text[self.searched..].find(END) else {
+    pub(super) fn next_record(&mut self) -> Option<&str> {
+        let Some(length) = self.text[self.searched..].find(RECORD_SEPARATOR) else {
             self.searched = self.text.len();
             return None;
         };
         let (start, end) = (self.start, self.searched + length);
-        self.start = end + END.len_utf8();
+        self.start = end + RECORD_SEPARATOR.len_utf8();
         self.searched = self.start;
         Some(&self.text[start..end])
     }
 
     /// Whether the record that has begun is longer than any that is read.
     pub(super) fn is_too_long(&self) -> bool {
-        self.text.len() - self.start > MOST_BYTES
+        self.text.len() - self.start > MAX_RECORD_BYTES
     }
 }
 
@@ -83,14 +83,16 @@ mod tests {
 
     #[test]
     fn records_come_whole_whatever_the_pieces_are() {
-        let whole = format!("{{}}{END}{{\"type\":6}}{END}{{\"type\":3,\"result\":\"é\"}}{END}");
+        let whole = format!(
+            "{{}}{RECORD_SEPARATOR}{{\"type\":6}}{RECORD_SEPARATOR}{{\"type\":3,\"result\":\"é\"}}{RECORD_SEPARATOR}"
+        );
         let want = ["{}", "{\"type\":6}", "{\"type\":3,\"result\":\"é\"}"];
         for size in 1..=whole.chars().count() {
-            let (mut records, mut found) = (Records::default(), Vec::new());
+            let (mut records, mut found) = (RecordBuffer::default(), Vec::new());
             let letters: Vec<char> = whole.chars().collect();
             for piece in letters.chunks(size) {
                 records.push(&piece.iter().collect::<String>());
-                while let Some(record) = records.next() {
+                while let Some(record) = records.next_record() {
                     found.push(record.to_owned());
                 }
             }
@@ -100,16 +102,16 @@ mod tests {
 
     #[test]
     fn what_is_read_does_not_count_as_long() {
-        let mut records = Records::default();
-        let half = "a".repeat(MOST_BYTES / 2);
+        let mut records = RecordBuffer::default();
+        let half = "a".repeat(MAX_RECORD_BYTES / 2);
         for _ in 0..4 {
-            records.push(&format!("{half}{END}"));
-            assert_eq!(records.next().map(str::len), Some(half.len()));
+            records.push(&format!("{half}{RECORD_SEPARATOR}"));
+            assert_eq!(records.next_record().map(str::len), Some(half.len()));
         }
         assert!(!records.is_too_long());
         records.push(&half);
         records.push(&half);
-        assert!(records.next().is_none() && !records.is_too_long());
+        assert!(records.next_record().is_none() && !records.is_too_long());
         records.push("a");
         assert!(records.is_too_long());
     }

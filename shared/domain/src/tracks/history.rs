@@ -1,12 +1,12 @@
 //! What is kept of a track: its samples and its ranges.
 
-use crate::result::{Range, Sample};
+use crate::result::{Sample, TimeRange};
 
 /// Samples and ranges in the order of time.
 #[derive(Debug, Default)]
 pub(super) struct History {
     pub(super) samples: Vec<Sample>,
-    pub(super) ranges: Vec<Range>,
+    pub(super) ranges: Vec<TimeRange>,
 }
 
 impl History {
@@ -18,7 +18,7 @@ impl History {
                 last.end_ms = last.end_ms.max(t_ms);
                 last.confidence = last.confidence.max(confidence);
             }
-            _ => self.ranges.push(Range { start_ms: t_ms, end_ms: t_ms, confidence, ..Range::default() }),
+            _ => self.ranges.push(TimeRange { start_ms: t_ms, end_ms: t_ms, confidence, ..TimeRange::default() }),
         }
         self.samples.push(sample);
     }
@@ -41,23 +41,23 @@ impl History {
         let best = (0..self.samples.len())
             .reduce(|best, index| if confidence(index) > confidence(best) { index } else { best });
         let last = self.samples.len().saturating_sub(1);
-        let (mut index, mut left_ms) = (0, None);
+        let (mut index, mut kept_ms) = (0, None);
         self.samples.retain(|sample| {
-            let far = left_ms.is_none_or(|left_ms| sample.t_ms - left_ms >= spacing_ms);
-            let stays = far || index == last || Some(index) == best;
-            if stays {
-                left_ms = Some(sample.t_ms);
+            let far_enough = kept_ms.is_none_or(|left_ms| sample.t_ms - left_ms >= spacing_ms);
+            let keep = far_enough || index == last || Some(index) == best;
+            if keep {
+                kept_ms = Some(sample.t_ms);
             }
             index += 1;
-            stays
+            keep
         });
         self.ranges.dedup_by(|range, last| {
-            let close = range.start_ms - last.end_ms < spacing_ms;
-            if close {
+            let is_close = range.start_ms - last.end_ms < spacing_ms;
+            if is_close {
                 let confidence = last.confidence.max(range.confidence);
-                *last = Range { start_ms: last.start_ms, end_ms: range.end_ms, confidence, ..Range::default() };
+                *last = TimeRange { start_ms: last.start_ms, end_ms: range.end_ms, confidence, ..TimeRange::default() };
             }
-            close
+            is_close
         });
     }
 }
@@ -65,28 +65,28 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::result::Box;
+    use crate::result::BoundingBox;
 
     #[test]
     fn the_first_the_last_and_the_best_stay() {
-        let area = Box { x: 0.0, y: 0.0, w: 0.1, h: 0.1 };
+        let area = BoundingBox { x: 0.0, y: 0.0, w: 0.1, h: 0.1 };
         let mut history = History::default();
         for t_ms in (0..1_000).step_by(100) {
-            history.add(Sample { t_ms, area, confidence: if t_ms == 500 { 0.9 } else { 0.5 } }, 1_000);
+            history.add(Sample { t_ms, bounding_box: area, confidence: if t_ms == 500 { 0.9 } else { 0.5 } }, 1_000);
         }
         history.thin(400);
         assert_eq!(history.samples.iter().map(|sample| sample.t_ms).collect::<Vec<_>>(), [0, 400, 500, 900]);
         history.thin(10_000);
         assert_eq!(history.samples.iter().map(|sample| sample.t_ms).collect::<Vec<_>>(), [0, 500, 900]);
-        assert_eq!(history.ranges, [Range { start_ms: 0, end_ms: 900, confidence: 0.9, ..Range::default() }]);
+        assert_eq!(history.ranges, [TimeRange { start_ms: 0, end_ms: 900, confidence: 0.9, ..TimeRange::default() }]);
     }
 
     #[test]
     fn ranges_that_are_closer_than_samples_are_one() {
-        let area = Box { x: 0.0, y: 0.0, w: 0.1, h: 0.1 };
+        let area = BoundingBox { x: 0.0, y: 0.0, w: 0.1, h: 0.1 };
         let mut history = History::default();
         for t_ms in (0..20_000).step_by(100).filter(|t_ms| t_ms % 2_000 < 800 || *t_ms > 15_000) {
-            history.add(Sample { t_ms, area, confidence: t_ms as f64 / 20_000.0 }, 1_000);
+            history.add(Sample { t_ms, bounding_box: area, confidence: t_ms as f64 / 20_000.0 }, 1_000);
         }
         assert_eq!(history.ranges.len(), 8);
         for (spacing_ms, ranges) in [(0, 8), (1_000, 8), (1_300, 8), (1_400, 1)] {
@@ -96,6 +96,9 @@ mod tests {
                 assert!(history.samples.iter().any(|sample| sample.t_ms == range.start_ms), "{range:?}");
             }
         }
-        assert_eq!(history.ranges, [Range { start_ms: 0, end_ms: 19_900, confidence: 0.995, ..Range::default() }]);
+        assert_eq!(
+            history.ranges,
+            [TimeRange { start_ms: 0, end_ms: 19_900, confidence: 0.995, ..TimeRange::default() }]
+        );
     }
 }

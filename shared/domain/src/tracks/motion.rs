@@ -3,25 +3,25 @@
 //! All is measured in the face's own size, so that neither the picture's size nor its shape matters: a face of 146 px
 //! that moves 300 px/s moves two of its widths a second.
 
-use crate::result::Box;
+use crate::result::BoundingBox;
 
 /// A squared distance from the prediction that 99 % of the true ones are within: chi-square for three coordinates.
-pub(super) const GATE: f64 = 11.345;
+pub(super) const GATING_THRESHOLD: f64 = 11.345;
 /// How exactly the detector places a centre, in widths, and a size, as a logarithm: its window moves by 4 px, and its
 /// sizes are a factor of 0.8 apart (processors, section 6.2).
-const CENTRE_ERROR: f64 = 0.05;
-const SIZE_ERROR: f64 = 0.12;
+const CENTRE_NOISE: f64 = 0.05;
+const SIZE_NOISE: f64 = 0.12;
 /// How fast a face is that was seen once, in widths a second, and how fast it grows.
-const SPEED: f64 = 1.0;
-const GROWTH: f64 = 0.4;
+const INITIAL_SPEED: f64 = 1.0;
+const INITIAL_GROWTH: f64 = 0.4;
 /// How much a velocity changes: the variance that a second adds to it.
-const CENTRE_CHANGE: f64 = 0.45;
-const SIZE_CHANGE: f64 = 0.1;
+const CENTRE_PROCESS_NOISE: f64 = 0.45;
+const SIZE_PROCESS_NOISE: f64 = 0.1;
 /// Seconds over which a velocity holds, and over which not knowing it better widens the search.
-pub(super) const HORIZON: f64 = 1.75;
-const WIDENING: f64 = 0.6;
+pub(super) const VELOCITY_HORIZON: f64 = 1.75;
+const UNCERTAINTY_HORIZON: f64 = 0.6;
 /// The smallest side that is reckoned with, as a fraction of the picture.
-const LEAST_SIDE: f64 = 1e-3;
+const MIN_SIDE: f64 = 1e-3;
 
 /// The motion of one face, as of its last detection.
 #[derive(Debug, Clone, Copy)]
@@ -36,53 +36,53 @@ pub(super) struct Motion {
 
 impl Motion {
     /// Of a face that was seen once.
-    pub(super) fn new(t_ms: u64, area: &Box) -> Self {
-        let seen = Seen::of(area);
-        let centre = |at: f64, side: f64| Axis::new(at, square(CENTRE_ERROR * side), square(SPEED * side));
+    pub(super) fn new(t_ms: u64, area: &BoundingBox) -> Self {
+        let measured = Measurement::of(area);
+        let centre = |at: f64, side: f64| Axis::new(at, square(CENTRE_NOISE * side), square(INITIAL_SPEED * side));
         Self {
             t_ms,
-            width: seen.width,
-            height: seen.height,
-            x: centre(seen.x, seen.width),
-            y: centre(seen.y, seen.height),
-            size: Axis::new(seen.size, square(SIZE_ERROR), square(GROWTH)),
+            width: measured.width,
+            height: measured.height,
+            x: centre(measured.x, measured.width),
+            y: centre(measured.y, measured.height),
+            size: Axis::new(measured.size, square(SIZE_NOISE), square(INITIAL_GROWTH)),
         }
     }
 
     /// The squared distance of a detection from where the face should be by then, in standard deviations.
-    pub(super) fn distance(&self, t_ms: u64, area: &Box) -> f64 {
-        let (at, seen) = (self.at(t_ms), Seen::of(area));
-        at.x.distance(seen.x, square(CENTRE_ERROR * self.width))
-            + at.y.distance(seen.y, square(CENTRE_ERROR * self.height))
-            + at.size.distance(seen.size, square(SIZE_ERROR))
+    pub(super) fn distance(&self, t_ms: u64, area: &BoundingBox) -> f64 {
+        let (predicted, measured) = (self.predict(t_ms), Measurement::of(area));
+        predicted.x.distance(measured.x, square(CENTRE_NOISE * self.width))
+            + predicted.y.distance(measured.y, square(CENTRE_NOISE * self.height))
+            + predicted.size.distance(measured.size, square(SIZE_NOISE))
     }
 
     /// The motion after one more detection.
-    pub(super) fn seen(&self, t_ms: u64, area: &Box) -> Self {
-        let (at, seen) = (self.at(t_ms), Seen::of(area));
+    pub(super) fn update(&self, t_ms: u64, area: &BoundingBox) -> Self {
+        let (predicted, measured) = (self.predict(t_ms), Measurement::of(area));
         Self {
             t_ms,
-            width: seen.width,
-            height: seen.height,
-            x: at.x.corrected(seen.x, square(CENTRE_ERROR * self.width)),
-            y: at.y.corrected(seen.y, square(CENTRE_ERROR * self.height)),
-            size: at.size.corrected(seen.size, square(SIZE_ERROR)),
+            width: measured.width,
+            height: measured.height,
+            x: predicted.x.update(measured.x, square(CENTRE_NOISE * self.width)),
+            y: predicted.y.update(measured.y, square(CENTRE_NOISE * self.height)),
+            size: predicted.size.update(measured.size, square(SIZE_NOISE)),
         }
     }
 
-    fn at(&self, t_ms: u64) -> Self {
+    fn predict(&self, t_ms: u64) -> Self {
         let seconds = t_ms.saturating_sub(self.t_ms) as f64 / 1_000.0;
         Self {
-            x: self.x.after(seconds, CENTRE_CHANGE * square(self.width)),
-            y: self.y.after(seconds, CENTRE_CHANGE * square(self.height)),
-            size: self.size.after(seconds, SIZE_CHANGE),
+            x: self.x.predict(seconds, CENTRE_PROCESS_NOISE * square(self.width)),
+            y: self.y.predict(seconds, CENTRE_PROCESS_NOISE * square(self.height)),
+            size: self.size.predict(seconds, SIZE_PROCESS_NOISE),
             ..*self
         }
     }
 }
 
 /// A box as the filter measures it.
-struct Seen {
+struct Measurement {
     x: f64,
     y: f64,
     width: f64,
@@ -90,9 +90,9 @@ struct Seen {
     size: f64,
 }
 
-impl Seen {
-    fn of(area: &Box) -> Self {
-        let (width, height) = (area.w.max(LEAST_SIDE), area.h.max(LEAST_SIDE));
+impl Measurement {
+    fn of(area: &BoundingBox) -> Self {
+        let (width, height) = (area.w.max(MIN_SIDE), area.h.max(MIN_SIDE));
         Self { x: area.x + area.w / 2.0, y: area.y + area.h / 2.0, width, height, size: (width * height).ln() / 2.0 }
     }
 }
@@ -100,46 +100,46 @@ impl Seen {
 /// One coordinate: place, velocity, and the covariance of the two.
 #[derive(Debug, Clone, Copy)]
 struct Axis {
-    place: f64,
+    position: f64,
     velocity: f64,
-    place_variance: f64,
+    position_variance: f64,
     covariance: f64,
     velocity_variance: f64,
 }
 
 impl Axis {
-    fn new(place: f64, place_variance: f64, velocity_variance: f64) -> Self {
-        Self { place, velocity: 0.0, place_variance, covariance: 0.0, velocity_variance }
+    fn new(position: f64, position_variance: f64, velocity_variance: f64) -> Self {
+        Self { position, velocity: 0.0, position_variance, covariance: 0.0, velocity_variance }
     }
 
     /// Predicts, where `change` is the variance that a second adds to the velocity.
-    fn after(&self, seconds: f64, change: f64) -> Self {
-        let widening = seconds.min(WIDENING);
+    fn predict(&self, seconds: f64, process_noise: f64) -> Self {
+        let widening = seconds.min(UNCERTAINTY_HORIZON);
         Self {
-            place: self.place + self.velocity * seconds.min(HORIZON),
+            position: self.position + self.velocity * seconds.min(VELOCITY_HORIZON),
             velocity: self.velocity,
-            place_variance: self.place_variance
+            position_variance: self.position_variance
                 + 2.0 * widening * self.covariance
                 + square(widening) * self.velocity_variance
-                + change * widening.powi(3) / 3.0,
-            covariance: self.covariance + widening * self.velocity_variance + change * square(widening) / 2.0,
-            velocity_variance: self.velocity_variance + change * widening,
+                + process_noise * widening.powi(3) / 3.0,
+            covariance: self.covariance + widening * self.velocity_variance + process_noise * square(widening) / 2.0,
+            velocity_variance: self.velocity_variance + process_noise * widening,
         }
     }
 
     fn distance(&self, measured: f64, variance: f64) -> f64 {
-        square(measured - self.place) / (self.place_variance + variance)
+        square(measured - self.position) / (self.position_variance + variance)
     }
 
-    fn corrected(&self, measured: f64, variance: f64) -> Self {
-        let total = self.place_variance + variance;
-        let (place_gain, velocity_gain) = (self.place_variance / total, self.covariance / total);
-        let error = measured - self.place;
+    fn update(&self, measured: f64, variance: f64) -> Self {
+        let total = self.position_variance + variance;
+        let (position_gain, velocity_gain) = (self.position_variance / total, self.covariance / total);
+        let innovation = measured - self.position;
         Self {
-            place: self.place + place_gain * error,
-            velocity: self.velocity + velocity_gain * error,
-            place_variance: (1.0 - place_gain) * self.place_variance,
-            covariance: (1.0 - place_gain) * self.covariance,
+            position: self.position + position_gain * innovation,
+            velocity: self.velocity + velocity_gain * innovation,
+            position_variance: (1.0 - position_gain) * self.position_variance,
+            covariance: (1.0 - position_gain) * self.covariance,
             velocity_variance: self.velocity_variance - velocity_gain * self.covariance,
         }
     }
@@ -156,13 +156,14 @@ mod tests {
     /// The greatest jump, in widths, that still is the same face `after_ms` after it was last seen; it was seen at
     /// `seen` places (in widths), `every_ms`.
     fn reach(seen: &[f64], every_ms: u64, after_ms: u64) -> f64 {
-        let area = |widths: f64| Box { x: 0.3 + widths * 0.15, y: 0.3, w: 0.15, h: 0.25 };
+        let area = |widths: f64| BoundingBox { x: 0.3 + widths * 0.15, y: 0.3, w: 0.15, h: 0.25 };
         let mut motion = Motion::new(0, &area(seen[0]));
         for (index, widths) in seen.iter().enumerate().skip(1) {
-            motion = motion.seen(index as u64 * every_ms, &area(*widths));
+            motion = motion.update(index as u64 * every_ms, &area(*widths));
         }
         let (last, t_ms) = (seen[seen.len() - 1], (seen.len() as u64 - 1) * every_ms + after_ms);
-        let within = |hundredths: &i32| motion.distance(t_ms, &area(last + f64::from(*hundredths) / 100.0)) <= GATE;
+        let within =
+            |hundredths: &i32| motion.distance(t_ms, &area(last + f64::from(*hundredths) / 100.0)) <= GATING_THRESHOLD;
         f64::from((0..1_000).rev().find(within).unwrap_or(-1)) / 100.0
     }
 
@@ -181,21 +182,21 @@ mod tests {
 
     #[test]
     fn a_walker_is_expected_where_it_walks_to_and_not_where_it_was() {
-        let walker = |t_ms: u64| Box { x: t_ms as f64 * 0.3 / 1_000.0, y: 0.3, w: 0.15, h: 0.25 };
+        let walker = |t_ms: u64| BoundingBox { x: t_ms as f64 * 0.3 / 1_000.0, y: 0.3, w: 0.15, h: 0.25 };
         let motion =
-            [500, 1_000, 1_500].iter().fold(Motion::new(0, &walker(0)), |m, t_ms| m.seen(*t_ms, &walker(*t_ms)));
+            [500, 1_000, 1_500].iter().fold(Motion::new(0, &walker(0)), |m, t_ms| m.update(*t_ms, &walker(*t_ms)));
         for after_ms in [500, 1_000, 1_500] {
             assert!(motion.distance(1_500 + after_ms, &walker(1_500 + after_ms)) < 1.0, "{after_ms} ms");
-            assert!(motion.distance(1_500 + after_ms, &walker(1_500)) > GATE, "{after_ms} ms");
+            assert!(motion.distance(1_500 + after_ms, &walker(1_500)) > GATING_THRESHOLD, "{after_ms} ms");
         }
     }
 
     #[test]
     fn a_face_does_not_double_at_once() {
-        let area = Box { x: 0.3, y: 0.3, w: 0.1, h: 0.1 };
-        let motion = [500, 1_000, 1_500].iter().fold(Motion::new(0, &area), |motion, t_ms| motion.seen(*t_ms, &area));
-        let grown = |by: f64| Box { x: 0.35 - 0.05 * by, y: 0.35 - 0.05 * by, w: 0.1 * by, h: 0.1 * by };
-        assert!(motion.distance(2_000, &grown(1.25)) < GATE / 2.0, "one step of the detector's sizes");
-        assert!(motion.distance(2_000, &grown(2.5)) > GATE);
+        let area = BoundingBox { x: 0.3, y: 0.3, w: 0.1, h: 0.1 };
+        let motion = [500, 1_000, 1_500].iter().fold(Motion::new(0, &area), |motion, t_ms| motion.update(*t_ms, &area));
+        let grown = |by: f64| BoundingBox { x: 0.35 - 0.05 * by, y: 0.35 - 0.05 * by, w: 0.1 * by, h: 0.1 * by };
+        assert!(motion.distance(2_000, &grown(1.25)) < GATING_THRESHOLD / 2.0, "one step of the detector's sizes");
+        assert!(motion.distance(2_000, &grown(2.5)) > GATING_THRESHOLD);
     }
 }

@@ -10,7 +10,7 @@ type Numbers = Vec<Vec<Option<usize>>>;
 /// Boxes in and around the picture, at distances from none to seconds.
 fn frames() -> impl Strategy<Value = Vec<(u64, Vec<Detection>)>> {
     let detection = (-0.5..1.5_f64, -0.5..1.5_f64, 0.0..1.0_f64, 0.0..30.0_f64)
-        .prop_map(|(x, y, w, score)| Detection { area: Box { x, y, w, h: w }, score });
+        .prop_map(|(x, y, w, score)| Detection { bounding_box: BoundingBox { x, y, w, h: w }, score });
     let gap_ms = prop_oneof![Just(500_u64), 0..100_u64, 0..5_000_u64];
     proptest::collection::vec((gap_ms, proptest::collection::vec(detection, 0..5)), 0..30).prop_map(|frames| {
         let timed = frames.into_iter().scan(0, |t_ms, (gap_ms, detections)| {
@@ -22,7 +22,7 @@ fn frames() -> impl Strategy<Value = Vec<(u64, Vec<Detection>)>> {
 }
 
 fn follow(frames: &[(u64, Vec<Detection>)], end_ms: Option<u64>) -> (Numbers, Vec<(usize, Track)>) {
-    let mut tracker = Tracker::new(Settings { interval_ms: 500, threshold: 2.0 });
+    let mut tracker = Tracker::new(TrackerSettings { interval_ms: 500, threshold: 2.0 });
     let numbers = frames.iter().map(|(t_ms, detections)| tracker.push(*t_ms, detections)).collect();
     (numbers, tracker.finish(end_ms))
 }
@@ -50,7 +50,10 @@ fn walkers() -> impl Strategy<Value = Vec<Walker>> {
 fn scene(walkers: &[Walker], interval_ms: usize) -> Vec<(u64, Vec<Detection>)> {
     let at = |walker: &Walker, lane: usize, t_ms: u64| {
         let x = walker.x + walker.speed * (t_ms - walker.from_ms) as f64 / 1_000.0;
-        Detection { area: Box { x, y: 0.05 + 0.35 * lane as f64, w: 0.15, h: 0.15 }, score: walker.score }
+        Detection {
+            bounding_box: BoundingBox { x, y: 0.05 + 0.35 * lane as f64, w: 0.15, h: 0.15 },
+            score: walker.score,
+        }
     };
     let frame = |t_ms: u64| {
         let lanes = walkers.iter().enumerate();
@@ -98,7 +101,7 @@ proptest! {
                 prop_assert!(end_ms.is_none_or(|end_ms| range.end_ms <= end_ms.max(last_ms + 1)));
             }
             for sample in &track.samples {
-                let Box { x, y, w, h } = sample.area;
+                let BoundingBox { x, y, w, h } = sample.bounding_box;
                 prop_assert!(x >= 0.0 && y >= 0.0 && w > 0.0 && h > 0.0 && x + w <= 1.0 + 1e-9 && y + h <= 1.0 + 1e-9);
                 let covering = track.ranges.iter().filter(|it| (it.start_ms..=it.end_ms).contains(&sample.t_ms));
                 prop_assert_eq!(covering.count(), 1);
@@ -124,9 +127,9 @@ proptest! {
         Just(f64::NAN), Just(f64::INFINITY), Just(f64::NEG_INFINITY)], field in 0..5_usize) {
         let mut other = frames.clone();
         for (_, detections) in &mut other {
-            let mut broken = Detection { area: Box { x: 0.1, y: 0.1, w: 0.5, h: 0.5 }, score: 9.0 };
-            let Detection { area, score } = &mut broken;
-            *[&mut area.x, &mut area.y, &mut area.w, &mut area.h, score][field] = bad;
+            let mut broken = Detection { bounding_box: BoundingBox { x: 0.1, y: 0.1, w: 0.5, h: 0.5 }, score: 9.0 };
+            let Detection { bounding_box, score } = &mut broken;
+            *[&mut bounding_box.x, &mut bounding_box.y, &mut bounding_box.w, &mut bounding_box.h, score][field] = bad;
             detections.push(broken);
         }
         prop_assert_eq!(follow(&frames, None).1, follow(&other, None).1);
@@ -138,7 +141,7 @@ proptest! {
             let (_, faces) = follow(&scene(&walkers, interval_ms), Some(12_000));
             prop_assert_eq!(faces.len(), walkers.len(), "one look in {} ms", interval_ms);
             for (_, track) in &faces {
-                let (area, range) = (track.samples[0].area, track.ranges[0].clone());
+                let (area, range) = (track.samples[0].bounding_box, track.ranges[0].clone());
                 let walker = walkers[((area.y - 0.05) / 0.35).round() as usize];
                 prop_assert_eq!(track.ranges.len(), 1);
                 prop_assert!((walker.from_ms..walker.from_ms + interval_ms as u64).contains(&range.start_ms));
@@ -151,8 +154,12 @@ proptest! {
 #[test]
 fn the_greatest_document_is_below_64_mib() {
     let long = 0.123_456_789_012_345_67_f64;
-    let sample = Sample { t_ms: 360_000_000, area: Box { x: long, y: long, w: long, h: long }, confidence: long };
-    let range = Range { start_ms: 360_000_000, end_ms: 360_000_000, confidence: long, ..Range::default() };
+    let sample = Sample {
+        t_ms: 360_000_000,
+        bounding_box: BoundingBox { x: long, y: long, w: long, h: long },
+        confidence: long,
+    };
+    let range = TimeRange { start_ms: 360_000_000, end_ms: 360_000_000, confidence: long, ..TimeRange::default() };
     let bytes = |value: serde_json::Result<String>| value.unwrap().len();
     let empty = track(99_999, Vec::new(), Vec::new());
     let (max_samples, max_tracks) = (super::tracker::MAX_SAMPLES, super::tracker::MAX_TRACKS);

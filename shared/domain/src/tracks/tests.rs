@@ -12,11 +12,11 @@ fn face(x: f64, y: f64, score: f64) -> Detection {
 }
 
 fn sized(x: f64, y: f64, side: f64, score: f64) -> Detection {
-    Detection { area: Box { x: x / WIDTH, y: y / HEIGHT, w: side / WIDTH, h: side / HEIGHT }, score }
+    Detection { bounding_box: BoundingBox { x: x / WIDTH, y: y / HEIGHT, w: side / WIDTH, h: side / HEIGHT }, score }
 }
 
-fn settings(interval_ms: u64) -> Settings {
-    Settings { interval_ms, threshold: 2.0 }
+fn settings(interval_ms: u64) -> TrackerSettings {
+    TrackerSettings { interval_ms, threshold: 2.0 }
 }
 
 /// The times of the frames that are looked at, `fps` times a second.
@@ -26,7 +26,7 @@ fn times(fps: f64, until_ms: u64) -> impl Iterator<Item = u64> {
 
 /// What a tracker makes of frames at these times, and the number of each detection.
 fn follow(
-    settings: Settings,
+    settings: TrackerSettings,
     times: impl Iterator<Item = u64>,
     end_ms: Option<u64>,
     seen: impl Fn(u64) -> Vec<Detection>,
@@ -192,7 +192,7 @@ fn the_threshold_says_what_is_clear() {
         [(0.5, 0.6, false), (0.5, 1.1, true), (2.0, 3.0, false), (2.0, 4.0, true), (3.0, 4.0, true), (10.0, 10.1, true)]
     {
         let once = |t_ms: u64| if t_ms == 500 { vec![face(300.0, 131.0, score)] } else { vec![] };
-        let (tracks, _) = follow(Settings { interval_ms: 500, threshold }, times(2.0, 3_000), None, once);
+        let (tracks, _) = follow(TrackerSettings { interval_ms: 500, threshold }, times(2.0, 3_000), None, once);
         assert_eq!(tracks.len(), usize::from(is_face), "threshold {threshold}, score {score}");
     }
 }
@@ -261,8 +261,8 @@ fn what_moved_came_or_went_is_worth_a_look() {
         (vec![at(100.0)], vec![sized(60.0, 91.0, 226.0, 20.0)], true), // it came closer
         (vec![], vec![at(-200.0)], false),                             // outside the picture
     ] {
-        assert_eq!(moved(&before, &after), want, "{before:?} {after:?}");
-        assert_eq!(moved(&after, &before), want, "{after:?} {before:?}");
+        assert_eq!(has_motion(&before, &after), want, "{before:?} {after:?}");
+        assert_eq!(has_motion(&after, &before), want, "{after:?} {before:?}");
     }
 }
 
@@ -279,7 +279,7 @@ fn a_closer_look_where_something_moved_follows_faster_faces() {
     let mut looks = 1;
     tracker.push(0, &seen(0));
     for t_ms in (500..5_000).step_by(500) {
-        let between = if moved(&seen(t_ms - 500), &seen(t_ms)) { 100 } else { 500 };
+        let between = if has_motion(&seen(t_ms - 500), &seen(t_ms)) { 100 } else { 500 };
         for t_ms in (t_ms - 500 + between..=t_ms).step_by(between as usize) {
             tracker.push(t_ms, &seen(t_ms));
             looks += 1;
@@ -316,11 +316,11 @@ fn samples_and_tracks_are_limited() {
 fn a_track_that_ended_as_none_is_not_held() {
     let mut tracker = Tracker::new(settings(500));
     assert_eq!(tracker.push(0, &[face(300.0, 131.0, 2.1), face(600.0, 131.0, 20.0)]), [Some(0), Some(1)]);
-    assert!(tracker.holds(0) && tracker.holds(1), "both may be faces");
+    assert!(tracker.is_tracked(0) && tracker.is_tracked(1), "both may be faces");
     for t_ms in [500, 1_000, 1_500, 2_000] {
         tracker.push(t_ms, &[]);
     }
-    assert!(!tracker.holds(0) && tracker.holds(1));
+    assert!(!tracker.is_tracked(0) && tracker.is_tracked(1));
     assert_eq!(tracker.push(2_500, &[face(0.0, 0.0, 20.0), face(-300.0, 0.0, 20.0)]), [Some(2), None]);
     let faces = tracker.finish(None);
     assert_eq!(

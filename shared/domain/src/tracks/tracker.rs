@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::assignment::assign;
 use super::history::History;
-use super::motion::GATE;
+use super::motion::GATING_THRESHOLD;
 use super::open::OpenTrack;
 use super::{Detection, track};
 use crate::result::{Sample, Track};
@@ -18,7 +18,7 @@ const BRIDGED_INTERVALS: u64 = 3;
 const MERGED_MS: u64 = 1_000;
 const MERGED_INTERVALS: u64 = 2;
 /// What a track or a detection costs that goes without the other: a little more than the worst pair.
-const UNPAIRED: f64 = GATE + 1.0;
+const UNPAIRED: f64 = GATING_THRESHOLD + 1.0;
 /// Samples and tracks of one video at most, so that a document stays below 64 MiB (processors, section 3.4). Thinning
 /// leaves three samples of each track.
 pub(super) const MAX_SAMPLES: usize = 200_000;
@@ -28,7 +28,7 @@ const FIRST_SPACING_MS: u64 = 100;
 
 /// What tracks depend on.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Settings {
+pub struct TrackerSettings {
     /// The wanted distance of looked-at frames. They may be closer, where more of them are looked at, and further apart,
     /// where there are none.
     pub interval_ms: u64,
@@ -36,7 +36,7 @@ pub struct Settings {
     pub threshold: f64,
 }
 
-impl Settings {
+impl TrackerSettings {
     /// From which score one sample is a face: well above the threshold, and not above what faces have.
     pub(super) fn clear_score(&self) -> f64 {
         (2.0 * self.threshold).min(CLEAR_SCORE).max(self.threshold)
@@ -65,7 +65,7 @@ impl Settings {
 /// score for about a second.
 #[derive(Debug)]
 pub struct Tracker {
-    settings: Settings,
+    settings: TrackerSettings,
     max_samples: usize,
     max_tracks: usize,
     /// The time of the last frame.
@@ -80,13 +80,13 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: TrackerSettings) -> Self {
         Self::with_limits(settings, MAX_SAMPLES, MAX_TRACKS)
     }
 
-    pub(super) fn with_limits(settings: Settings, max_samples: usize, max_tracks: usize) -> Self {
+    pub(super) fn with_limits(settings: TrackerSettings, max_samples: usize, max_tracks: usize) -> Self {
         Self {
-            settings: Settings { interval_ms: settings.interval_ms.max(1), ..settings },
+            settings: TrackerSettings { interval_ms: settings.interval_ms.max(1), ..settings },
             max_samples,
             max_tracks,
             now_ms: 0,
@@ -112,8 +112,8 @@ impl Tracker {
             .map(|open| found.iter().map(|(index, _)| open.cost(t_ms, &detections[*index])).collect())
             .collect();
         let mut track_of = vec![None; found.len()];
-        for (track, place) in assign(&costs, found.len(), UNPAIRED) {
-            track_of[place] = Some(track);
+        for (track, column) in assign(&costs, found.len(), UNPAIRED) {
+            track_of[column] = Some(track);
         }
         let mut numbers = vec![None; detections.len()];
         for ((index, sample), track) in found.into_iter().zip(track_of) {
@@ -124,7 +124,7 @@ impl Tracker {
     }
 
     /// Whether a track is a face or may become one: false once it has ended as none, so that its picture can go.
-    pub fn holds(&self, number: usize) -> bool {
+    pub fn is_tracked(&self, number: usize) -> bool {
         self.faces.contains_key(&number) || self.open.iter().any(|open| open.number == number)
     }
 
@@ -139,7 +139,7 @@ impl Tracker {
         let end_ms = end_ms.map_or(u64::MAX, |end_ms| end_ms.max(self.now_ms.saturating_add(1)));
         for mut open in std::mem::take(&mut self.open) {
             if open.seen_ms == self.now_ms {
-                open.stood_until(end_ms, &self.settings);
+                open.extend_until(end_ms, &self.settings);
             }
             self.close(open);
         }
@@ -152,7 +152,7 @@ impl Tracker {
     fn advance(&mut self, t_ms: u64) {
         let (settings, last_ms) = (self.settings, self.now_ms);
         for open in self.open.iter_mut().filter(|open| open.seen_ms == last_ms) {
-            open.stood_until(t_ms, &settings);
+            open.extend_until(t_ms, &settings);
         }
         let (open, ended): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.open).into_iter().partition(|open| t_ms - open.seen_ms <= settings.bridged_ms());
@@ -183,7 +183,7 @@ impl Tracker {
     }
 
     fn close(&mut self, open: OpenTrack) {
-        if open.face {
+        if open.is_face {
             self.faces.insert(open.number, open.history);
         } else {
             self.samples -= open.history.samples.len();
@@ -216,7 +216,13 @@ impl Tracker {
 /// has found them changes nothing.
 fn visible(t_ms: u64, detections: &[Detection]) -> Vec<(usize, Sample)> {
     let key = |detection: &Detection| {
-        [detection.area.x, detection.area.y, detection.area.w, detection.area.h, detection.score]
+        [
+            detection.bounding_box.x,
+            detection.bounding_box.y,
+            detection.bounding_box.w,
+            detection.bounding_box.h,
+            detection.score,
+        ]
     };
     let samples = detections.iter().enumerate();
     let mut found: Vec<_> = samples.filter_map(|(index, detection)| Some((index, detection.sample(t_ms)?))).collect();

@@ -9,23 +9,23 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use self::strict::Strict;
-use super::{Problem, ProblemType, rule};
+use super::{Problem, ProblemType, serde_problem};
 
 /// The largest JSON body.
-const MOST: usize = 256 * 1024;
+const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// A parsed body. An unknown field, a missing one or a wrong type is answered with 422, broken JSON with 400. A POST
 /// without a body says nothing: it is `{}`. (A PUT replaces something, and has to say by what.)
-pub struct Body<T>(pub T);
+pub struct JsonBody<T>(pub T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
         let media_type = kind.split(';').next().unwrap_or_default().trim().to_lowercase();
         let post = request.method() == Method::POST;
-        let too_large = || Problem::new(ProblemType::TooLarge, format!("a body has at most {MOST} bytes"));
+        let too_large = || Problem::new(ProblemType::TooLarge, format!("a body has at most {MAX_BODY_BYTES} bytes"));
         let bytes = Bytes::from_request(request, state).await.map_err(|_| too_large())?;
         if bytes.is_empty() && post {
             return read(&json!({})).map(Self);
@@ -34,7 +34,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             let title = "send the body as application/json";
             return Err(Problem::new(ProblemType::MediaType, title));
         }
-        if bytes.len() > MOST {
+        if bytes.len() > MAX_BODY_BYTES {
             return Err(too_large());
         }
         let not_json = |why: serde_json::Error| Problem::new(ProblemType::NotJson, why.to_string());
@@ -47,7 +47,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 pub fn read<T: DeserializeOwned>(it: &Value) -> Result<T, Problem> {
     serde_path_to_error::deserialize(Strict(it)).map_err(|why| {
         let path = why.path().to_string();
-        rule::broken(if path == "." { "" } else { &path }, &why.into_inner().to_string())
+        serde_problem::serde_problem(if path == "." { "" } else { &path }, &why.into_inner().to_string())
     })
 }
 
@@ -106,13 +106,13 @@ mod tests {
             let request = Request::builder().method(method).header(header::CONTENT_TYPE, kind);
             request.body(axum::body::Body::from(body)).unwrap()
         };
-        let free = async |method, kind, body| Body::<Free>::from_request(request(method, kind, body), &()).await;
+        let free = async |method, kind, body| JsonBody::<Free>::from_request(request(method, kind, body), &()).await;
         assert_eq!(free("POST", "", "").await.unwrap().0, Free::default());
         assert_eq!(free("POST", "application/json", "").await.unwrap().0, Free::default());
         assert_eq!(free("POST", "text/plain", "{}").await.err().unwrap().status, 415);
         assert_eq!(free("PUT", "", "").await.err().unwrap().status, 415);
         assert_eq!(free("PUT", "application/json", "").await.err().unwrap().status, 400);
-        let inner = Body::<Inner>::from_request(request("POST", "", ""), &()).await;
+        let inner = JsonBody::<Inner>::from_request(request("POST", "", ""), &()).await;
         assert_eq!(inner.err().unwrap().status, 422, "what must be there is missed");
     }
 

@@ -37,18 +37,18 @@ pub struct Problem {
 impl Problem {
     /// A problem of a type, and what is wrong this time.
     pub fn new(kind: ProblemType, reason: impl Into<String>) -> Self {
-        let (code, status, title) = kind.row();
-        Self::told(code, status, title, reason.into())
+        let (code, status, title) = kind.definition();
+        Self::build(code, status, title, reason.into())
     }
 
     /// What a bare status says, with the text that came with it. Its type is the status itself.
     pub fn of_status(status: StatusCode, text: &str) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
         let reason = if text.trim().is_empty() { title } else { text };
-        Self::told(&title.to_lowercase().replace(' ', "-"), status, title, reason.to_owned())
+        Self::build(&title.to_lowercase().replace(' ', "-"), status, title, reason.to_owned())
     }
 
-    fn told(code: &str, status: StatusCode, title: &'static str, reason: String) -> Self {
+    fn build(code: &str, status: StatusCode, title: &'static str, reason: String) -> Self {
         Self {
             kind: format!("about:blank#{code}"),
             title,
@@ -61,11 +61,11 @@ impl Problem {
 
     /// Something that the caller sent cannot be.
     pub fn invalid(field: &str, reason: impl Into<String>) -> Self {
-        Self::new(ProblemType::Invalid, reason).about(field)
+        Self::new(ProblemType::Invalid, reason).with_field(field)
     }
 
     /// The same problem, of a field; an empty name is none.
-    pub fn about(self, field: &str) -> Self {
+    pub fn with_field(self, field: &str) -> Self {
         if field.is_empty() {
             return self;
         }

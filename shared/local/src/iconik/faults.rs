@@ -33,11 +33,11 @@ pub(super) struct Faults {
     /// Links to media lead to this origin first, if it is not empty.
     pub redirect: String,
     #[serde(skip)]
-    pub(super) answered: u64,
+    pub(super) requests: u64,
     #[serde(skip)]
-    pub(super) sent: u64,
+    pub(super) webhooks_sent: u64,
     #[serde(skip)]
-    pub(super) recent: VecDeque<i64>,
+    pub(super) recent_requests: VecDeque<i64>,
 }
 
 impl Default for Faults {
@@ -55,9 +55,9 @@ impl Default for Faults {
             disable_after_ms: 5 * 3_600 * 1_000,
             per_20_seconds: 1_000,
             redirect: String::new(),
-            answered: 0,
-            sent: 0,
-            recent: VecDeque::new(),
+            requests: 0,
+            webhooks_sent: 0,
+            recent_requests: VecDeque::new(),
         }
     }
 }
@@ -69,14 +69,14 @@ pub(super) fn one_in(every: u64, count: u64) -> bool {
 
 impl Faults {
     /// Counts a request against the limit; answers how many are left, or `None` if there are none.
-    pub(super) fn grant(&mut self, now: i64) -> Option<usize> {
-        while self.recent.front().is_some_and(|it| *it < now - 20_000) {
-            self.recent.pop_front();
+    pub(super) fn acquire(&mut self, now: i64) -> Option<usize> {
+        while self.recent_requests.front().is_some_and(|it| *it < now - 20_000) {
+            self.recent_requests.pop_front();
         }
-        if self.recent.len() >= self.per_20_seconds {
+        if self.recent_requests.len() >= self.per_20_seconds {
             return None;
         }
-        self.recent.push_back(now);
-        Some(self.per_20_seconds - self.recent.len())
+        self.recent_requests.push_back(now);
+        Some(self.per_20_seconds - self.recent_requests.len())
     }
 }

@@ -6,8 +6,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::door::{Answer, error, made, ok};
-use super::{Iconik, USER, now, webhooks};
+use super::router::{ApiResult, created, error, ok};
+use super::{IconikEmulator, SERVICE_USER, timestamp, webhooks};
 
 const STATUSES: [&str; 10] = [
     "READY",
@@ -22,34 +22,33 @@ const STATUSES: [&str; 10] = [
     "PAUSED",
 ];
 
-pub(super) fn routes() -> Router<Iconik> {
-    Router::new().route("/API/jobs/v1/jobs/", post(create)).route("/API/jobs/v1/jobs/{id}/", get(read).patch(change))
+pub(super) fn routes() -> Router<IconikEmulator> {
+    Router::new().route("/API/jobs/v1/jobs/", post(create)).route("/API/jobs/v1/jobs/{id}/", get(read).patch(update))
 }
 
-async fn create(State(it): State<Iconik>, Json(body): Json<Value>) -> Answer {
+async fn create(State(iconik): State<IconikEmulator>, Json(body): Json<Value>) -> ApiResult {
     let known = body["status"].as_str().is_some_and(|it| STATUSES.contains(&it));
     if !known || body["title"].as_str().is_none() || body["type"].as_str().is_none() {
         return Err(error(StatusCode::BAD_REQUEST, "title, type and status are required"));
     }
     let id = crate::sqs::random_id();
-    let mut job =
-        json!({ "steps": [], "related_objects": [], "priority": 5, "created_by": USER, "date_created": now() });
+    let mut job = json!({ "steps": [], "related_objects": [], "priority": 5, "created_by": SERVICE_USER, "date_created": timestamp() });
     for (name, value) in body.as_object().into_iter().flatten() {
         job[name] = value.clone();
     }
     job["id"] = id.clone().into();
-    it.store().put("job", &id, job.clone());
-    webhooks::raise(&it, "jobs", "entity", "create", &id, USER, job.clone());
-    made(job)
+    iconik.store().put("job", &id, job.clone());
+    webhooks::publish(&iconik, "jobs", "entity", "create", &id, SERVICE_USER, job.clone());
+    created(job)
 }
 
-async fn read(State(it): State<Iconik>, Path(id): Path<String>) -> Answer {
-    let job = it.store().get("job", &id).cloned();
+async fn read(State(iconik): State<IconikEmulator>, Path(id): Path<String>) -> ApiResult {
+    let job = iconik.store().get("job", &id).cloned();
     ok(job.ok_or_else(|| error(StatusCode::NOT_FOUND, "no such job"))?)
 }
 
-async fn change(State(it): State<Iconik>, Path(id): Path<String>, Json(body): Json<Value>) -> Answer {
-    let mut job = it.store().get("job", &id).cloned().ok_or_else(|| error(StatusCode::NOT_FOUND, "no such job"))?;
+async fn update(State(iconik): State<IconikEmulator>, Path(id): Path<String>, Json(body): Json<Value>) -> ApiResult {
+    let mut job = iconik.store().get("job", &id).cloned().ok_or_else(|| error(StatusCode::NOT_FOUND, "no such job"))?;
     if body["status"].as_str().is_some_and(|it| !STATUSES.contains(&it)) {
         return Err(error(StatusCode::BAD_REQUEST, "unknown status"));
     }
@@ -57,7 +56,7 @@ async fn change(State(it): State<Iconik>, Path(id): Path<String>, Json(body): Js
     {
         job[name] = value.clone();
     }
-    job["date_modified"] = now().into();
-    it.store().put("job", &id, job.clone());
+    job["date_modified"] = timestamp().into();
+    iconik.store().put("job", &id, job.clone());
     ok(job)
 }

@@ -5,140 +5,146 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::assets::{new_asset, new_version, put_into};
-use super::{COLLECTION, Iconik, UPLOADER, now, proxies, text, webhooks};
+use super::assets::{add_to_collection, create_asset, new_version};
+use super::{IconikEmulator, LIBRARY_COLLECTION_ID, UPLOADING_USER, proxies, string, timestamp, webhooks};
 
 /// How often the folder is looked at. A file that did not change between two looks is whole.
-const RHYTHM: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Watches a folder for ever.
-pub(super) async fn watch(it: Iconik, library: PathBuf) {
-    let mut before: Vec<(String, String)> = Vec::new();
+pub(super) async fn watch(iconik: IconikEmulator, library: PathBuf) {
+    let mut previous: Vec<(String, String)> = Vec::new();
     loop {
-        let seen = look(&library);
-        for (name, state) in seen.iter().filter(|it| before.contains(it)) {
-            let known = it.store().get("library", name).map(|it| text(&it["state"]));
+        let files = list_files(&library);
+        for (name, state) in files.iter().filter(|it| previous.contains(it)) {
+            let known = iconik.store().get("library", name).map(|it| string(&it["state"]));
             if known.as_ref() == Some(state) {
                 continue;
             }
             let Ok(bytes) = tokio::fs::read(library.join(name)).await else { continue };
-            let asset = it.store().get("library", name).map(|it| text(&it["asset"]));
-            let asset = take(&it, name, &bytes, asset, None).await;
-            it.store().put("library", name, json!({ "state": state, "asset": asset }));
+            let asset = iconik.store().get("library", name).map(|it| string(&it["asset"]));
+            let asset = ingest(&iconik, name, &bytes, asset, None).await;
+            iconik.store().put("library", name, json!({ "state": state, "asset": asset }));
         }
-        before = seen;
-        crate::pause(RHYTHM).await;
+        previous = files;
+        crate::pause(POLL_INTERVAL).await;
     }
 }
 
 /// The folder's files, each with its size and the time of its last change.
-fn look(library: &Path) -> Vec<(String, String)> {
+fn list_files(library: &Path) -> Vec<(String, String)> {
     let files = std::fs::read_dir(library).into_iter().flatten().flatten();
     files
-        .filter_map(|it| {
-            let (name, about) = (it.file_name().into_string().ok()?, it.metadata().ok()?);
-            let changed = about.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_millis();
-            (about.is_file() && !name.starts_with('.')).then(|| (name, format!("{}-{changed}", about.len())))
+        .filter_map(|entry| {
+            let (name, metadata) = (entry.file_name().into_string().ok()?, entry.metadata().ok()?);
+            let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_millis();
+            (metadata.is_file() && !name.starts_with('.')).then(|| (name, format!("{}-{changed}", metadata.len())))
         })
         .collect()
 }
 
 /// Uploads a file as a new asset; answers its id once everything of it is closed.
-pub(super) async fn upload(it: &Iconik, name: &str, bytes: &[u8], proxy: Option<(&str, &[u8])>) -> String {
-    take(it, name, bytes, None, proxy).await
+pub(super) async fn upload(iconik: &IconikEmulator, name: &str, bytes: &[u8], proxy: Option<(&str, &[u8])>) -> String {
+    ingest(iconik, name, bytes, None, proxy).await
 }
 
 /// Uploads a new version of an asset.
-pub(super) async fn change(it: &Iconik, asset: &str, bytes: &[u8]) {
-    let title = it.store().get("asset", asset).map(|it| text(&it["title"])).unwrap_or_default();
-    take(it, &title, bytes, Some(asset.to_owned()), None).await;
+pub(super) async fn upload_version(iconik: &IconikEmulator, asset: &str, bytes: &[u8]) {
+    let title = iconik.store().get("asset", asset).map(|it| string(&it["title"])).unwrap_or_default();
+    ingest(iconik, &title, bytes, Some(asset.to_owned()), None).await;
 }
 
 /// Takes a file: an asset or a version, its file open, then closed, then a proxy, made or handed in; each step is announced.
-async fn take(it: &Iconik, name: &str, bytes: &[u8], known: Option<String>, proxy: Option<(&str, &[u8])>) -> String {
+async fn ingest(
+    iconik: &IconikEmulator,
+    name: &str,
+    bytes: &[u8],
+    known: Option<String>,
+    proxy: Option<(&str, &[u8])>,
+) -> String {
     let (asset, version) = match known {
         Some(asset) => {
-            let version = add_version(it, &asset);
+            let version = add_version(iconik, &asset);
             (asset, version)
         }
         None => {
-            let (asset, version) = new_asset(it, name);
-            put_into(it, COLLECTION, "assets", &asset, UPLOADER);
+            let (asset, version) = create_asset(iconik, name);
+            add_to_collection(iconik, LIBRARY_COLLECTION_ID, "assets", &asset, UPLOADING_USER);
             (asset, version)
         }
     };
-    let step = Duration::from_millis(it.faults().upload_ms);
-    let kind = mime_guess::from_path(name).first_raw().unwrap_or("application/octet-stream").to_owned();
+    let step_delay = Duration::from_millis(iconik.faults().upload_ms);
+    let media_type = mime_guess::from_path(name).first_raw().unwrap_or("application/octet-stream").to_owned();
     let (format, file, media) = (crate::sqs::random_id(), crate::sqs::random_id(), crate::sqs::random_id());
-    let about = json!({
+    let format_object = json!({
         "id": format, "asset_id": asset, "version_id": version, "name": "ORIGINAL", "status": "ACTIVE",
-        "metadata": [{ "internet_media_type": kind }],
+        "metadata": [{ "internet_media_type": media_type }],
     });
-    it.store().put("format", &format, about);
-    let open = json!({
+    iconik.store().put("format", &format, format_object);
+    let file_object = json!({
         "id": file, "asset_id": asset, "version_id": version, "format_id": format, "name": name, "original_name": name,
         "size": bytes.len(), "status": "OPEN", "type": "FILE", "storage_method": "S3", "media": media, "directory_path": "",
-        "date_created": now(), "date_modified": now(),
+        "date_created": timestamp(), "date_modified": timestamp(),
     });
-    put_file(it, "file", "files", open.clone(), "create");
-    let original = it.inner.media.join(&media);
+    put_file(iconik, "file", "files", file_object.clone(), "create");
+    let original = iconik.inner.media.join(&media);
     drop(tokio::fs::write(&original, bytes).await); // a link to it then answers 404
-    crate::pause(step).await;
-    put_file(it, "file", "files", closed(open), "update");
+    crate::pause(step_delay).await;
+    put_file(iconik, "file", "files", closed(file_object), "update");
     let proxy = match proxy {
-        Some((name, bytes)) => Some(proxies::given(name, bytes)),
-        None => proxies::make(name, &original).await,
+        Some((name, bytes)) => Some(proxies::supplied(name, bytes)),
+        None => proxies::create(name, &original).await,
     };
     if let Some(proxy) = proxy {
-        crate::pause(step).await;
+        crate::pause(step_delay).await;
         let (size, media) = match &proxy.bytes {
             Some(bytes) => {
                 let media = crate::sqs::random_id();
-                drop(tokio::fs::write(it.inner.media.join(&media), bytes).await);
+                drop(tokio::fs::write(iconik.inner.media.join(&media), bytes).await);
                 (bytes.len(), media)
             }
             None => (bytes.len(), media),
         };
-        let about = json!({
+        let proxy_object = json!({
             "id": crate::sqs::random_id(), "asset_id": asset, "version_id": version, "filename": proxy.name, "size": size,
             "status": "CLOSED", "codec": proxy.codec, "media": media,
         });
-        put_file(it, "proxy", "proxies", about, "create");
+        put_file(iconik, "proxy", "proxies", proxy_object, "create");
     }
     asset
 }
 
-fn add_version(it: &Iconik, asset: &str) -> String {
-    let mut store = it.store();
-    let Some(mut whole) = store.get("asset", asset).cloned() else { return String::new() };
-    let number = whole["versions"].as_array().map_or(0, Vec::len) as u64 + 1;
+fn add_version(iconik: &IconikEmulator, asset: &str) -> String {
+    let mut store = iconik.store();
+    let Some(mut asset_object) = store.get("asset", asset).cloned() else { return String::new() };
+    let number = asset_object["versions"].as_array().map_or(0, Vec::len) as u64 + 1;
     let version = new_version(number);
-    let id = text(&version["id"]);
-    if let Some(all) = whole["versions"].as_array_mut() {
+    let id = string(&version["id"]);
+    if let Some(all) = asset_object["versions"].as_array_mut() {
         all.push(version);
     }
-    store.put("asset", asset, whole.clone());
+    store.put("asset", asset, asset_object.clone());
     drop(store);
-    webhooks::raise(
-        it,
+    webhooks::publish(
+        iconik,
         "assets",
         "versions",
         "create",
         &id,
-        UPLOADER,
+        UPLOADING_USER,
         json!({ "asset_id": asset, "id": id, "version_id": id }),
     );
     id
 }
 
-fn closed(mut it: Value) -> Value {
-    it["status"] = "CLOSED".into();
-    it["date_modified"] = now().into();
-    it
+fn closed(mut file: Value) -> Value {
+    file["status"] = "CLOSED".into();
+    file["date_modified"] = timestamp().into();
+    file
 }
 
-fn put_file(it: &Iconik, kind: &str, realm: &str, body: Value, operation: &str) {
-    let id = text(&body["id"]);
-    it.store().put(kind, &id, body.clone());
-    webhooks::raise(it, "assets", realm, operation, &id, UPLOADER, body);
+fn put_file(iconik: &IconikEmulator, kind: &str, realm: &str, body: Value, operation: &str) {
+    let id = string(&body["id"]);
+    iconik.store().put(kind, &id, body.clone());
+    webhooks::publish(iconik, "assets", realm, operation, &id, UPLOADING_USER, body);
 }

@@ -11,18 +11,18 @@ use std::path::Path;
 use std::process::Stdio;
 
 /// Originals of which an MP4 is made.
-const VIDEOS: &str = "mp4 m4v mov qt mxf gxf ts m2ts mts m2t mpg mpeg m2v vob dv avi wmv asf flv mkv webm 3gp 3g2 ogv lxf \
+const VIDEO_EXTENSIONS: &str = "mp4 m4v mov qt mxf gxf ts m2ts mts m2t mpg mpeg m2v vob dv avi wmv asf flv mkv webm 3gp 3g2 ogv lxf \
     r3d braw ari mj2";
 
 /// Originals of which a JPEG is made.
-const STILLS: &str = "jpg jpeg png gif bmp tif tiff webp heic heif avif jp2 j2k jxl psd psb eps ai pdf svg tga dpx exr cin \
+const IMAGE_EXTENSIONS: &str = "jpg jpeg png gif bmp tif tiff webp heic heif avif jp2 j2k jxl psd psb eps ai pdf svg tga dpx exr cin \
     dng cr2 cr3 nef arw orf raf rw2";
 
 /// Kinds of proxies.
 #[derive(Clone, Copy)]
-enum Kind {
+enum ProxyKind {
     Video,
-    Still,
+    Image,
 }
 
 /// A proxy that was made or handed in.
@@ -34,10 +34,10 @@ pub(super) struct Proxy {
 }
 
 /// Makes the proxy of an original; `None` if Iconik makes none of it, or this machine cannot.
-pub(super) async fn make(name: &str, original: &Path) -> Option<Proxy> {
+pub(super) async fn create(name: &str, original: &Path) -> Option<Proxy> {
     let extension = extension(name);
-    let kind = kind(&extension)?;
-    let proxy = described(kind, name);
+    let kind = kind_of(&extension)?;
+    let proxy = named_after(kind, name);
     if matches!(extension.as_str(), "mp4" | "m4v" | "jpg" | "jpeg") {
         return Some(proxy);
     }
@@ -46,22 +46,26 @@ pub(super) async fn make(name: &str, original: &Path) -> Option<Proxy> {
 }
 
 /// A proxy that somebody hands in, by its name.
-pub(super) fn given(name: &str, bytes: &[u8]) -> Proxy {
-    let kind = kind(&extension(name)).unwrap_or(Kind::Video);
-    Proxy { name: name.to_owned(), bytes: Some(bytes.to_vec()), ..described(kind, name) }
+pub(super) fn supplied(name: &str, bytes: &[u8]) -> Proxy {
+    let kind = kind_of(&extension(name)).unwrap_or(ProxyKind::Video);
+    Proxy { name: name.to_owned(), bytes: Some(bytes.to_vec()), ..named_after(kind, name) }
 }
 
-fn described(kind: Kind, name: &str) -> Proxy {
+fn named_after(kind: ProxyKind, name: &str) -> Proxy {
     let (ending, codec) = match kind {
-        Kind::Video => ("mp4", "h264"),
-        Kind::Still => ("jpg", "mjpeg"),
+        ProxyKind::Video => ("mp4", "h264"),
+        ProxyKind::Image => ("jpg", "mjpeg"),
     };
     Proxy { name: format!("{name}.{ending}"), codec, bytes: None }
 }
 
-fn kind(extension: &str) -> Option<Kind> {
-    let among = |list: &str| list.split_whitespace().any(|it| it == extension);
-    if among(VIDEOS) { Some(Kind::Video) } else { among(STILLS).then_some(Kind::Still) }
+fn kind_of(extension: &str) -> Option<ProxyKind> {
+    let is_listed = |list: &str| list.split_whitespace().any(|it| it == extension);
+    if is_listed(VIDEO_EXTENSIONS) {
+        Some(ProxyKind::Video)
+    } else {
+        is_listed(IMAGE_EXTENSIONS).then_some(ProxyKind::Image)
+    }
 }
 
 fn extension(name: &str) -> String {
@@ -70,25 +74,25 @@ fn extension(name: &str) -> String {
 
 /// Runs ffmpeg; `None` if it is not there or fails. It is shown the original under its own extension: raw DV has little
 /// else to be known by.
-async fn transcode(kind: Kind, original: &Path, extension: &str) -> Option<Vec<u8>> {
+async fn transcode(kind: ProxyKind, original: &Path, extension: &str) -> Option<Vec<u8>> {
     let (input, output) = (original.with_extension(extension), original.with_extension("proxy"));
     tokio::fs::copy(original, &input).await.ok()?;
     let mut command = tokio::process::Command::new("ffmpeg");
     command.args(["-nostdin", "-v", "error", "-y", "-i"]).arg(&input);
     match kind {
-        Kind::Video => {
+        ProxyKind::Video => {
             command.args(["-map", "0:v:0", "-map", "0:a:0?", "-pix_fmt", "yuv420p", "-preset", "ultrafast"]);
             command.args(["-vf", "scale='2*trunc(min(1280,iw)/2)':'2*trunc(min(720,ih)/2)'"]);
             command.args(["-c:a", "aac", "-ac", "2", "-f", "mp4"]);
         }
-        Kind::Still => {
+        ProxyKind::Image => {
             command.args(["-map", "0:v:0", "-frames:v", "1", "-q:v", "2", "-c:v", "mjpeg", "-f", "image2pipe"]);
             command.args(["-vf", "scale='min(2048,iw)':'min(2048,ih)':force_original_aspect_ratio=decrease"]);
         }
     }
     command.arg(&output).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    let made = command.status().await.is_ok_and(|it| it.success());
-    let bytes = if made { tokio::fs::read(&output).await.ok() } else { None };
+    let succeeded = command.status().await.is_ok_and(|it| it.success());
+    let bytes = if succeeded { tokio::fs::read(&output).await.ok() } else { None };
     for file in [&input, &output] {
         drop(tokio::fs::remove_file(file).await); // it lies in the stack's own folder, which goes as a whole
     }
@@ -102,12 +106,12 @@ mod tests {
     #[tokio::test]
     async fn what_is_a_proxy_already_is_its_own_and_what_is_no_media_gets_none() {
         let nowhere = Path::new("/nowhere/media");
-        let mp4 = make("a.MP4", nowhere).await.expect("a proxy");
+        let mp4 = create("a.MP4", nowhere).await.expect("a proxy");
         assert_eq!((mp4.name.as_str(), mp4.codec, mp4.bytes), ("a.MP4.mp4", "h264", None));
-        let jpeg = make("a.jpg", nowhere).await.expect("a proxy");
+        let jpeg = create("a.jpg", nowhere).await.expect("a proxy");
         assert_eq!((jpeg.name.as_str(), jpeg.codec), ("a.jpg.jpg", "mjpeg"));
         for name in ["a.txt", "a", "a.mp3", "gone.mxf"] {
-            assert!(make(name, nowhere).await.is_none(), "{name}");
+            assert!(create(name, nowhere).await.is_none(), "{name}");
         }
     }
 
@@ -127,7 +131,7 @@ mod tests {
             assert!(command.arg(&file).status().expect("ffmpeg runs").success());
             let media = folder.path().join("media");
             std::fs::rename(&file, &media).expect("renamed");
-            let bytes = make(name, &media).await.and_then(|it| it.bytes).expect(name);
+            let bytes = create(name, &media).await.and_then(|it| it.bytes).expect(name);
             assert!(bytes[start.0..].starts_with(start.1), "{name}");
         }
     }

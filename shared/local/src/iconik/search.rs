@@ -6,80 +6,86 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::door::{Answer, error, ok, page};
-use super::{Iconik, assets, text};
+use super::router::{ApiResult, error, ok, page};
+use super::{IconikEmulator, assets, string};
 use crate::now_ms;
 
-type Asked = Query<Vec<(String, String)>>;
+type QueryPairs = Query<Vec<(String, String)>>;
 
-pub(super) fn routes() -> Router<Iconik> {
-    Router::new().route("/API/search/v1/search/", post(search)).route("/API/search/v1/search/saved/{id}/", get(saved))
+pub(super) fn routes() -> Router<IconikEmulator> {
+    Router::new()
+        .route("/API/search/v1/search/", post(search))
+        .route("/API/search/v1/search/saved/{id}/", get(read_saved_search))
 }
 
-async fn search(State(it): State<Iconik>, Query(query): Asked, Json(body): Json<Value>) -> Answer {
-    let visible = now_ms() - it.faults().lag_ms;
-    let all: Vec<Value> = it.store().all("asset").filter(|it| it["status"] == "ACTIVE").cloned().collect();
+async fn search(State(iconik): State<IconikEmulator>, Query(query): QueryPairs, Json(body): Json<Value>) -> ApiResult {
+    let visible = now_ms() - iconik.faults().lag_ms;
+    let all: Vec<Value> = iconik.store().all("asset").filter(|it| it["status"] == "ACTIVE").cloned().collect();
     let terms = body["filter"]["terms"].as_array().cloned().unwrap_or_default();
-    let mut fits: Vec<Value> = all
+    let mut hits: Vec<Value> = all
         .into_iter()
-        .filter(|asset| made_by(asset) <= visible && terms.iter().all(|term| holds(&it, asset, term)))
+        .filter(|asset| created_ms(asset) <= visible && terms.iter().all(|term| matches_term(&iconik, asset, term)))
         .collect();
-    fits.sort_by_key(sorted);
-    let total = fits.len();
+    hits.sort_by_key(sort_key);
+    let total = hits.len();
     if let Some(after) = body["search_after"].as_array() {
-        let after = (text(&after[0]), text(after.get(1).unwrap_or(&Value::Null)));
-        fits.retain(|it| sorted(it) > after);
+        let after = (string(&after[0]), string(after.get(1).unwrap_or(&Value::Null)));
+        hits.retain(|it| sort_key(it) > after);
     }
     let per_page =
         query.iter().find(|it| it.0 == "per_page").and_then(|it| it.1.parse().ok()).unwrap_or(10_usize).clamp(1, 1_000);
-    let objects: Vec<Value> = fits.iter().take(per_page).map(document).collect();
+    let objects: Vec<Value> = hits.iter().take(per_page).map(document).collect();
     ok(
         json!({ "objects": objects, "total": total, "per_page": per_page, "page": 1, "pages": total.div_ceil(per_page) }),
     )
 }
 
 /// A saved search is one for a collection: its id is the collection's.
-async fn saved(State(it): State<Iconik>, Path(id): Path<String>, Query(query): Asked) -> Answer {
-    it.store().get("collection", &id).ok_or_else(|| error(StatusCode::NOT_FOUND, "no such search"))?;
+async fn read_saved_search(
+    State(iconik): State<IconikEmulator>,
+    Path(id): Path<String>,
+    Query(query): QueryPairs,
+) -> ApiResult {
+    iconik.store().get("collection", &id).ok_or_else(|| error(StatusCode::NOT_FOUND, "no such search"))?;
     let members: Vec<Value> =
-        it.store().all("member").filter(|it| it["collection_id"] == id.as_str()).cloned().collect();
+        iconik.store().all("member").filter(|it| it["collection_id"] == id.as_str()).cloned().collect();
     let found = members.iter().map(|it| json!({ "id": it["object_id"], "object_type": it["object_type"] })).collect();
     ok(json!({ "id": id, "results": page(found, &query, 1_000) }))
 }
 
-fn made_by(asset: &Value) -> i64 {
+fn created_ms(asset: &Value) -> i64 {
     let at = asset["date_created"].as_str().and_then(|it| chrono::DateTime::parse_from_rfc3339(it).ok());
     at.map_or(0, |it| it.timestamp_millis())
 }
 
-fn holds(it: &Iconik, asset: &Value, term: &Value) -> bool {
+fn matches_term(iconik: &IconikEmulator, asset: &Value, term: &Value) -> bool {
     match term["name"].as_str() {
         Some("date_created") => {
             let bound = |name: &str| {
                 let at = term["range"][name].as_str().and_then(|it| chrono::DateTime::parse_from_rfc3339(it).ok());
                 at.map(|it| it.timestamp_millis())
             };
-            let at = made_by(asset);
+            let at = created_ms(asset);
             bound("min").is_none_or(|min| at >= min) && bound("max").is_none_or(|max| at <= max)
         }
         Some("ancestor_collections") => {
-            let wanted: Vec<String> = term["value_in"].as_array().into_iter().flatten().map(text).collect();
-            let inside: Vec<String> = {
-                let store = it.store();
+            let wanted: Vec<String> = term["value_in"].as_array().into_iter().flatten().map(string).collect();
+            let collections: Vec<String> = {
+                let store = iconik.store();
                 let members = store.all("member").filter(|it| it["object_id"] == asset["id"]);
-                members.map(|it| text(&it["collection_id"])).collect()
+                members.map(|it| string(&it["collection_id"])).collect()
             };
-            inside.iter().flat_map(|id| assets::above(it, id)).any(|it| wanted.contains(&it))
+            collections.iter().flat_map(|id| assets::with_ancestors(iconik, id)).any(|it| wanted.contains(&it))
         }
         _ => true,
     }
 }
 
-fn sorted(asset: &Value) -> (String, String) {
-    (text(&asset["date_created"]), text(&asset["id"]))
+fn sort_key(asset: &Value) -> (String, String) {
+    (string(&asset["date_created"]), string(&asset["id"]))
 }
 
 fn document(asset: &Value) -> Value {
-    let (at, id) = sorted(asset);
+    let (at, id) = sort_key(asset);
     json!({ "id": id, "object_type": "assets", "title": asset["title"], "date_created": at, "_sort": [at, id] })
 }

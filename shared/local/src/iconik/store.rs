@@ -9,15 +9,15 @@ use serde_json::Value;
 /// All objects.
 pub(super) struct Store {
     db: Connection,
-    kinds: HashMap<String, Kind>,
-    next: i64,
+    kinds: HashMap<String, ObjectsOfKind>,
+    next_position: i64,
     token: String,
 }
 
 #[derive(Default)]
-struct Kind {
+struct ObjectsOfKind {
     objects: BTreeMap<i64, Value>,
-    places: HashMap<String, i64>,
+    positions: HashMap<String, i64>,
 }
 
 impl Store {
@@ -27,17 +27,17 @@ impl Store {
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
              CREATE TABLE IF NOT EXISTS object (place INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL);",
         )?;
-        let mut store = Self { db, kinds: HashMap::new(), next: 1, token: String::new() };
+        let mut store = Self { db, kinds: HashMap::new(), next_position: 1, token: String::new() };
         let rows: Vec<(i64, String, String, String)> = store
             .db
             .prepare("SELECT place, kind, id, body FROM object ORDER BY place")?
             .query_map([], |it| Ok((it.get(0)?, it.get(1)?, it.get(2)?, it.get(3)?)))?
             .collect::<rusqlite::Result<_>>()?;
-        for (place, kind, id, body) in rows {
+        for (position, kind, id, body) in rows {
             let kind = store.kinds.entry(kind).or_default();
-            kind.objects.insert(place, serde_json::from_str(&body).unwrap_or_default());
-            kind.places.insert(id, place);
-            store.next = place + 1;
+            kind.objects.insert(position, serde_json::from_str(&body).unwrap_or_default());
+            kind.positions.insert(id, position);
+            store.next_position = position + 1;
         }
         if store.get("token", "token").is_none() {
             let token = format!("{}{}", crate::sqs::random_id(), crate::sqs::random_id()).replace('-', "");
@@ -53,7 +53,7 @@ impl Store {
 
     pub(super) fn get(&self, kind: &str, id: &str) -> Option<&Value> {
         let kind = self.kinds.get(kind)?;
-        kind.objects.get(kind.places.get(id)?)
+        kind.objects.get(kind.positions.get(id)?)
     }
 
     /// Everything of a kind, oldest first.
@@ -64,21 +64,21 @@ impl Store {
     /// Adds an object, or replaces it in its place.
     pub(super) fn put(&mut self, kind: &str, id: &str, body: Value) {
         let objects = self.kinds.entry(kind.to_owned()).or_default();
-        let place = *objects.places.entry(id.to_owned()).or_insert(self.next);
-        self.next = self.next.max(place + 1);
+        let position = *objects.positions.entry(id.to_owned()).or_insert(self.next_position);
+        self.next_position = self.next_position.max(position + 1);
         let written = self.db.execute(
             "INSERT OR REPLACE INTO object (place, kind, id, body) VALUES (?1, ?2, ?3, ?4)",
-            params![place, kind, id, body.to_string()],
+            params![position, kind, id, body.to_string()],
         );
         drop(written); // a disk that is full is reported by the stack's own stores
-        objects.objects.insert(place, body);
+        objects.objects.insert(position, body);
     }
 
     /// Removes an object; `false` if it was not there.
     pub(super) fn remove(&mut self, kind: &str, id: &str) -> bool {
         let Some(objects) = self.kinds.get_mut(kind) else { return false };
-        let Some(place) = objects.places.remove(id) else { return false };
-        drop(self.db.execute("DELETE FROM object WHERE place = ?1", params![place]));
-        objects.objects.remove(&place).is_some()
+        let Some(position) = objects.positions.remove(id) else { return false };
+        drop(self.db.execute("DELETE FROM object WHERE place = ?1", params![position]));
+        objects.objects.remove(&position).is_some()
     }
 }

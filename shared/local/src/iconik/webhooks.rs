@@ -7,53 +7,53 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-use super::door::{Answer, Wrong, error, made, ok};
 use super::faults::one_in;
-use super::{Iconik, now, text};
+use super::router::{ApiError, ApiResult, created, error, ok};
+use super::{IconikEmulator, string, timestamp};
 use crate::now_ms;
 
 /// A receiver answers within this time.
-const LONGEST: Duration = Duration::from_secs(10);
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
 
-pub(super) fn routes() -> Router<Iconik> {
+pub(super) fn routes() -> Router<IconikEmulator> {
     let w = "/API/notifications/v1/webhooks";
     Router::new()
         .route(&format!("{w}/"), get(list).post(create))
         .route(&format!("{w}/{{id}}/"), get(read).put(replace).delete(remove))
 }
 
-async fn list(State(it): State<Iconik>) -> Answer {
-    ok(json!({ "objects": it.all("webhook") }))
+async fn list(State(iconik): State<IconikEmulator>) -> ApiResult {
+    ok(json!({ "objects": iconik.objects("webhook") }))
 }
 
-async fn read(State(it): State<Iconik>, Path(id): Path<String>) -> Answer {
-    let found = it.store().get("webhook", &id).cloned();
-    made(found.ok_or_else(|| error(StatusCode::NOT_FOUND, "no such webhook"))?) // 201, as the service documents it
+async fn read(State(iconik): State<IconikEmulator>, Path(id): Path<String>) -> ApiResult {
+    let found = iconik.store().get("webhook", &id).cloned();
+    created(found.ok_or_else(|| error(StatusCode::NOT_FOUND, "no such webhook"))?) // 201, as the service documents it
 }
 
-async fn create(State(it): State<Iconik>, Json(body): Json<Value>) -> Answer {
+async fn create(State(iconik): State<IconikEmulator>, Json(body): Json<Value>) -> ApiResult {
     let id = crate::sqs::random_id();
-    let webhook = whole(&id, body)?;
-    it.store().put("webhook", &id, webhook.clone());
-    made(webhook)
+    let webhook = validated(&id, body)?;
+    iconik.store().put("webhook", &id, webhook.clone());
+    created(webhook)
 }
 
 /// A full replacement: what is left out is gone, headers among it.
-async fn replace(State(it): State<Iconik>, Path(id): Path<String>, Json(body): Json<Value>) -> Answer {
-    it.store().get("webhook", &id).ok_or_else(|| error(StatusCode::NOT_FOUND, "no such webhook"))?;
-    let webhook = whole(&id, body)?;
-    it.store().put("webhook", &id, webhook.clone());
+async fn replace(State(iconik): State<IconikEmulator>, Path(id): Path<String>, Json(body): Json<Value>) -> ApiResult {
+    iconik.store().get("webhook", &id).ok_or_else(|| error(StatusCode::NOT_FOUND, "no such webhook"))?;
+    let webhook = validated(&id, body)?;
+    iconik.store().put("webhook", &id, webhook.clone());
     ok(webhook)
 }
 
-async fn remove(State(it): State<Iconik>, Path(id): Path<String>) -> StatusCode {
-    if it.store().remove("webhook", &id) { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
+async fn remove(State(iconik): State<IconikEmulator>, Path(id): Path<String>) -> StatusCode {
+    if iconik.store().remove("webhook", &id) { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
 }
 
-fn whole(id: &str, body: Value) -> Result<Value, Wrong> {
+fn validated(id: &str, body: Value) -> Result<Value, ApiError> {
     for name in ["url", "event_type", "status"] {
         if body[name].as_str().is_none_or(str::is_empty) {
-            return Err(Wrong(StatusCode::BAD_REQUEST, json!({ "errors": { name: "required" } })));
+            return Err(ApiError(StatusCode::BAD_REQUEST, json!({ "errors": { name: "required" } })));
         }
     }
     let mut webhook = body;
@@ -61,13 +61,13 @@ fn whole(id: &str, body: Value) -> Result<Value, Wrong> {
         webhook[name] = Value::Null;
     }
     webhook["id"] = id.into();
-    webhook["date_created"] = now().into();
+    webhook["date_created"] = timestamp().into();
     Ok(webhook)
 }
 
 /// Tells of something that happened, to every webhook that asks for it.
-pub(super) fn raise(
-    it: &Iconik,
+pub(super) fn publish(
+    iconik: &IconikEmulator,
     event_type: &str,
     realm: &str,
     operation: &str,
@@ -76,41 +76,42 @@ pub(super) fn raise(
     data: Value,
 ) {
     let event = json!({
-        "system_domain_id": it.domain(), "event_type": event_type, "object_id": object, "user_id": user, "realm": realm,
+        "system_domain_id": iconik.domain(), "event_type": event_type, "object_id": object, "user_id": user, "realm": realm,
         "operation": operation, "data": data, "request_id": crate::sqs::random_id().replace('-', ""),
     });
-    let fits = |webhook: &Value| {
-        let is = |name: &str, value: &str| {
+    let is_subscribed = |webhook: &Value| {
+        let matches_or_any = |name: &str, value: &str| {
             webhook[name].as_str().is_none_or(|it| it.is_empty() || it.eq_ignore_ascii_case(value))
         };
-        let object = webhook["object_id"]
+        let matches_object = webhook["object_id"]
             .as_str()
             .is_none_or(|it| it.is_empty() || it == object || event["data"]["collection_id"] == it);
         matches!(webhook["status"].as_str(), Some("ENABLED" | "FAILING"))
-            && is("event_type", event_type)
-            && is("realm", realm)
-            && is("operation", operation)
-            && object
+            && matches_or_any("event_type", event_type)
+            && matches_or_any("realm", realm)
+            && matches_or_any("operation", operation)
+            && matches_object
     };
-    let webhooks: Vec<String> = it.all("webhook").iter().filter(|it| fits(it)).map(|it| text(&it["id"])).collect();
+    let webhooks: Vec<String> =
+        iconik.objects("webhook").iter().filter(|it| is_subscribed(it)).map(|it| string(&it["id"])).collect();
     for webhook in webhooks {
-        let (lost, twice, late) = {
-            let mut faults = it.faults();
-            faults.sent += 1;
-            let (count, lost) = (faults.sent, faults.lose > 0);
+        let (is_lost, is_duplicated, is_delayed) = {
+            let mut faults = iconik.faults();
+            faults.webhooks_sent += 1;
+            let (count, lost) = (faults.webhooks_sent, faults.lose > 0);
             faults.lose = faults.lose.saturating_sub(1);
             (lost, one_in(faults.twice_every, count), one_in(faults.swap_every, count))
         };
-        if lost {
+        if is_lost {
             continue;
         }
-        for _ in 0..=u8::from(twice) {
-            let (it, webhook, event) = (it.clone(), webhook.clone(), event.clone());
+        for _ in 0..=u8::from(is_duplicated) {
+            let (iconik, webhook, event) = (iconik.clone(), webhook.clone(), event.clone());
             tokio::spawn(async move {
-                if late {
+                if is_delayed {
                     crate::pause(Duration::from_millis(500)).await;
                 }
-                send(&it, &webhook, &event).await;
+                deliver(&iconik, &webhook, &event).await;
             });
         }
     }
@@ -118,21 +119,21 @@ pub(super) fn raise(
 
 /// One POST, without a repeat. A failure makes the webhook FAILING, a success ENABLED again; after its time of failing it
 /// is DISABLED, and nobody is told.
-async fn send(it: &Iconik, id: &str, event: &Value) {
-    let Some(webhook) = it.store().get("webhook", id).cloned() else { return };
-    let mut request = it.inner.http.post(text(&webhook["url"])).timeout(LONGEST).json(event);
+async fn deliver(iconik: &IconikEmulator, id: &str, event: &Value) {
+    let Some(webhook) = iconik.store().get("webhook", id).cloned() else { return };
+    let mut request = iconik.inner.http.post(string(&webhook["url"])).timeout(DELIVERY_TIMEOUT).json(event);
     for (name, value) in webhook["headers"].as_object().into_iter().flatten() {
-        request = request.header(name, text(value));
+        request = request.header(name, string(value));
     }
-    let failed = match request.send().await {
+    let error = match request.send().await {
         Ok(answer) if answer.status().is_success() => None,
         Ok(answer) => Some(format!("answered {}", answer.status())),
         Err(_) => Some("no answer".to_owned()),
     };
-    let disable_after = it.faults().disable_after_ms;
-    let mut store = it.store();
+    let disable_after = iconik.faults().disable_after_ms;
+    let mut store = iconik.store();
     let Some(mut webhook) = store.get("webhook", id).cloned() else { return };
-    match failed {
+    match error {
         None if webhook["status"] == "FAILING" => {
             webhook["status"] = "ENABLED".into();
             webhook["first_failed_at"] = Value::Null;
@@ -141,10 +142,10 @@ async fn send(it: &Iconik, id: &str, event: &Value) {
         Some(why) => {
             let since =
                 webhook["first_failed_at"].as_str().and_then(|it| chrono::DateTime::parse_from_rfc3339(it).ok());
-            let long = since.is_some_and(|it| it.timestamp_millis() + disable_after <= now_ms());
-            webhook["status"] = if long { "DISABLED" } else { "FAILING" }.into();
+            let failed_too_long = since.is_some_and(|it| it.timestamp_millis() + disable_after <= now_ms());
+            webhook["status"] = if failed_too_long { "DISABLED" } else { "FAILING" }.into();
             if since.is_none() {
-                webhook["first_failed_at"] = now().into();
+                webhook["first_failed_at"] = timestamp().into();
             }
             webhook["last_error"] = why.into();
             webhook["last_payload"] = event.to_string().into();

@@ -11,159 +11,163 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::{Value, json};
 
-use super::{MOST_BYTES, Received, Send, Sqs, md5_hex};
+use super::{MAX_MESSAGE_BYTES, NewMessage, ReceivedMessage, Sqs, md5_hex};
 use crate::template::{queue_arn, queue_url};
 
 /// An error as SQS tells it: the code, and a text.
-struct Refused(&'static str, String);
+struct SqsError(&'static str, String);
 
 #[derive(Clone)]
-struct Server {
+struct Context {
     sqs: Arc<Sqs>,
     url: String,
 }
 
 /// The service behind `url`.
 pub(crate) fn router(sqs: Arc<Sqs>, url: String) -> Router {
-    Router::new().route("/", post(handle)).layer(DefaultBodyLimit::max(16 << 20)).with_state(Server { sqs, url })
+    Router::new().route("/", post(handle)).layer(DefaultBodyLimit::max(16 << 20)).with_state(Context { sqs, url })
 }
 
-async fn handle(State(it): State<Server>, headers: HeaderMap, body: Bytes) -> Response {
+async fn handle(State(context): State<Context>, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers.get("x-amz-target").and_then(|it| it.to_str().ok()).unwrap_or_default();
     let operation = target.strip_prefix("AmazonSQS.").unwrap_or_default();
     let answer = match serde_json::from_slice(&body) {
-        Ok(ask) => answer(&it, operation, &ask).await,
-        Err(_) => Err(Refused("InvalidRequest", "the body is not JSON".into())),
+        Ok(request) => run_operation(&context, operation, &request).await,
+        Err(_) => Err(SqsError("InvalidRequest", "the body is not JSON".into())),
     };
     let headers = [("content-type", "application/x-amz-json-1.0".to_owned()), ("x-amzn-requestid", super::random_id())];
     match answer {
         Ok(answer) => (headers, answer.to_string()).into_response(),
-        Err(Refused(code, message)) => {
-            let kind = code.rsplit('.').next().unwrap_or(code);
-            let body = json!({ "__type": format!("com.amazonaws.sqs#{kind}"), "message": message });
+        Err(SqsError(code, message)) => {
+            let exception = code.rsplit('.').next().unwrap_or(code);
+            let body = json!({ "__type": format!("com.amazonaws.sqs#{exception}"), "message": message });
             let query = [("x-amzn-query-error", format!("{code};Sender"))];
             (StatusCode::BAD_REQUEST, headers, query, body.to_string()).into_response()
         }
     }
 }
 
-async fn answer(it: &Server, operation: &str, ask: &Value) -> Result<Value, Refused> {
-    let sqs = &it.sqs;
+async fn run_operation(context: &Context, operation: &str, request: &Value) -> Result<Value, SqsError> {
+    let sqs = &context.sqs;
     match operation {
         "ListQueues" => {
-            let prefix = ask["QueueNamePrefix"].as_str().unwrap_or_default();
-            let urls: Vec<String> =
-                sqs.names().filter(|it| it.starts_with(prefix)).map(|name| queue_url(&it.url, name)).collect();
+            let prefix = request["QueueNamePrefix"].as_str().unwrap_or_default();
+            let urls: Vec<String> = sqs
+                .queue_names()
+                .filter(|it| it.starts_with(prefix))
+                .map(|name| queue_url(&context.url, name))
+                .collect();
             Ok(json!({ "QueueUrls": urls }))
         }
         "GetQueueUrl" => {
-            let name = known(sqs, ask["QueueName"].as_str())?;
-            Ok(json!({ "QueueUrl": queue_url(&it.url, &name) }))
+            let name = existing_queue(sqs, request["QueueName"].as_str())?;
+            Ok(json!({ "QueueUrl": queue_url(&context.url, &name) }))
         }
         "SendMessage" => {
-            let queue = named(sqs, ask)?;
-            let message = message(ask)?;
-            if weight(&message) > MOST_BYTES {
-                return Err(too_long());
+            let queue = queue_name(sqs, request)?;
+            let message = parse_message(request)?;
+            if message_bytes(&message) > MAX_MESSAGE_BYTES {
+                return Err(message_too_long());
             }
-            let ids = sqs.send(&queue, std::slice::from_ref(&message)).map_err(broken)?;
-            Ok(sent(&message, &ids[0]))
+            let ids = sqs.send(&queue, std::slice::from_ref(&message)).map_err(internal_error)?;
+            Ok(send_result(&message, &ids[0]))
         }
-        "SendMessageBatch" => send_batch(sqs, ask),
-        "ReceiveMessage" => receive(sqs, ask).await,
+        "SendMessageBatch" => send_batch(sqs, request),
+        "ReceiveMessage" => receive(sqs, request).await,
         "DeleteMessage" => {
-            named(sqs, ask)?;
-            delete(sqs, ask)?;
+            queue_name(sqs, request)?;
+            delete(sqs, request)?;
             Ok(json!({}))
         }
         "DeleteMessageBatch" => {
-            named(sqs, ask)?;
+            queue_name(sqs, request)?;
             let outcome = |entry: &Value| delete(sqs, entry).map(|()| json!({ "Id": entry["Id"] }));
-            each(ask, outcome)
+            for_each_entry(request, outcome)
         }
         "ChangeMessageVisibility" => {
-            named(sqs, ask)?;
-            let time = Duration::from_secs(ask["VisibilityTimeout"].as_u64().unwrap_or(0).min(43_200));
-            sqs.change_visibility(ask["ReceiptHandle"].as_str().unwrap_or_default(), time).map_err(broken)?;
+            queue_name(sqs, request)?;
+            let time = Duration::from_secs(request["VisibilityTimeout"].as_u64().unwrap_or(0).min(43_200));
+            sqs.change_visibility(request["ReceiptHandle"].as_str().unwrap_or_default(), time)
+                .map_err(internal_error)?;
             Ok(json!({}))
         }
         "GetQueueAttributes" => {
-            let name = named(sqs, ask)?;
-            let depth = sqs.depth(&name).map_err(broken)?;
+            let name = queue_name(sqs, request)?;
+            let depth = sqs.depth(&name).map_err(internal_error)?;
             Ok(json!({ "Attributes": {
                 "QueueArn": queue_arn(&name),
                 "ApproximateNumberOfMessages": depth.visible.to_string(),
                 "ApproximateNumberOfMessagesNotVisible": depth.in_flight.to_string(),
                 "ApproximateNumberOfMessagesDelayed": depth.delayed.to_string(),
-                "MaximumMessageSize": MOST_BYTES.to_string(),
+                "MaximumMessageSize": MAX_MESSAGE_BYTES.to_string(),
             } }))
         }
-        other => Err(Refused("InvalidAction", format!("the local stack does not know the operation {other}"))),
+        other => Err(SqsError("InvalidAction", format!("the local stack does not know the operation {other}"))),
     }
 }
 
-fn send_batch(sqs: &Sqs, ask: &Value) -> Result<Value, Refused> {
-    let queue = named(sqs, ask)?;
-    let entries = entries(ask)?;
-    let messages = entries.iter().map(message).collect::<Result<Vec<Send>, _>>()?;
-    if messages.iter().map(weight).sum::<usize>() > MOST_BYTES {
-        let text = format!("Batch requests cannot be longer than {MOST_BYTES} bytes.");
-        return Err(Refused("AWS.SimpleQueueService.BatchRequestTooLong", text));
+fn send_batch(sqs: &Sqs, request: &Value) -> Result<Value, SqsError> {
+    let queue = queue_name(sqs, request)?;
+    let entries = entries(request)?;
+    let messages = entries.iter().map(parse_message).collect::<Result<Vec<NewMessage>, _>>()?;
+    if messages.iter().map(message_bytes).sum::<usize>() > MAX_MESSAGE_BYTES {
+        let text = format!("Batch requests cannot be longer than {MAX_MESSAGE_BYTES} bytes.");
+        return Err(SqsError("AWS.SimpleQueueService.BatchRequestTooLong", text));
     }
-    let ids = sqs.send(&queue, &messages).map_err(broken)?;
+    let ids = sqs.send(&queue, &messages).map_err(internal_error)?;
     let done = entries.iter().zip(&messages).zip(&ids).map(|((entry, message), id)| {
-        let mut it = sent(message, id);
-        it["Id"] = entry["Id"].clone();
-        it
+        let mut result = send_result(message, id);
+        result["Id"] = entry["Id"].clone();
+        result
     });
     Ok(json!({ "Successful": done.collect::<Vec<_>>(), "Failed": [] }))
 }
 
-async fn receive(sqs: &Sqs, ask: &Value) -> Result<Value, Refused> {
-    let queue = named(sqs, ask)?;
-    let most = ask["MaxNumberOfMessages"].as_u64().unwrap_or(1);
-    if !(1..=10).contains(&most) {
+async fn receive(sqs: &Sqs, request: &Value) -> Result<Value, SqsError> {
+    let queue = queue_name(sqs, request)?;
+    let max_messages = request["MaxNumberOfMessages"].as_u64().unwrap_or(1);
+    if !(1..=10).contains(&max_messages) {
         let text = format!(
-            "Value {most} for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided."
+            "Value {max_messages} for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided."
         );
-        return Err(Refused("InvalidParameterValue", text));
+        return Err(SqsError("InvalidParameterValue", text));
     }
-    let usual = sqs.queue(&queue).map_or(Duration::from_secs(30), |it| it.visibility);
-    let visibility = ask["VisibilityTimeout"].as_u64().map_or(usual, Duration::from_secs);
-    let wait = Duration::from_secs(ask["WaitTimeSeconds"].as_u64().unwrap_or(0).min(20));
-    let most = usize::try_from(most).unwrap_or(10);
-    let taken = sqs.receive_within(&queue, most, visibility, wait).await.map_err(broken)?;
-    Ok(json!({ "Messages": taken.iter().map(received).collect::<Vec<_>>() }))
+    let default_visibility = sqs.queue(&queue).map_or(Duration::from_secs(30), |it| it.visibility_timeout);
+    let visibility = request["VisibilityTimeout"].as_u64().map_or(default_visibility, Duration::from_secs);
+    let wait = Duration::from_secs(request["WaitTimeSeconds"].as_u64().unwrap_or(0).min(20));
+    let max_messages = usize::try_from(max_messages).unwrap_or(10);
+    let messages = sqs.long_poll(&queue, max_messages, visibility, wait).await.map_err(internal_error)?;
+    Ok(json!({ "Messages": messages.iter().map(message_json).collect::<Vec<_>>() }))
 }
 
-fn delete(sqs: &Sqs, entry: &Value) -> Result<(), Refused> {
-    let receipt = entry["ReceiptHandle"].as_str().unwrap_or_default();
-    if receipt.len() != 36 {
-        return Err(Refused("ReceiptHandleIsInvalid", "The input receipt handle is invalid.".into()));
+fn delete(sqs: &Sqs, entry: &Value) -> Result<(), SqsError> {
+    let receipt_handle = entry["ReceiptHandle"].as_str().unwrap_or_default();
+    if receipt_handle.len() != 36 {
+        return Err(SqsError("ReceiptHandleIsInvalid", "The input receipt handle is invalid.".into()));
     }
-    sqs.delete(receipt).map(|_| ()).map_err(broken)
+    sqs.delete(receipt_handle).map(|_| ()).map_err(internal_error)
 }
 
-fn each(ask: &Value, outcome: impl Fn(&Value) -> Result<Value, Refused>) -> Result<Value, Refused> {
-    let (mut good, mut bad) = (Vec::new(), Vec::new());
-    for entry in entries(ask)? {
+fn for_each_entry(request: &Value, outcome: impl Fn(&Value) -> Result<Value, SqsError>) -> Result<Value, SqsError> {
+    let (mut successful, mut failed) = (Vec::new(), Vec::new());
+    for entry in entries(request)? {
         match outcome(entry) {
-            Ok(it) => good.push(it),
-            Err(Refused(code, message)) => {
-                bad.push(json!({ "Id": entry["Id"], "Code": code, "Message": message, "SenderFault": true }))
+            Ok(it) => successful.push(it),
+            Err(SqsError(code, message)) => {
+                failed.push(json!({ "Id": entry["Id"], "Code": code, "Message": message, "SenderFault": true }))
             }
         }
     }
-    Ok(json!({ "Successful": good, "Failed": bad }))
+    Ok(json!({ "Successful": successful, "Failed": failed }))
 }
 
-fn entries(ask: &Value) -> Result<&Vec<Value>, Refused> {
-    let entries = ask["Entries"].as_array().filter(|it| !it.is_empty());
+fn entries(request: &Value) -> Result<&Vec<Value>, SqsError> {
+    let entries = request["Entries"].as_array().filter(|it| !it.is_empty());
     let entries = entries.ok_or_else(|| {
-        Refused("AWS.SimpleQueueService.EmptyBatchRequest", "There should be at least one entry.".into())
+        SqsError("AWS.SimpleQueueService.EmptyBatchRequest", "There should be at least one entry.".into())
     })?;
     if entries.len() > 10 {
-        return Err(Refused(
+        return Err(SqsError(
             "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
             "Maximum number of entries per request are 10.".into(),
         ));
@@ -171,44 +175,45 @@ fn entries(ask: &Value) -> Result<&Vec<Value>, Refused> {
     Ok(entries)
 }
 
-fn named(sqs: &Sqs, ask: &Value) -> Result<String, Refused> {
-    known(sqs, ask["QueueUrl"].as_str().and_then(|it| it.rsplit('/').next()))
+fn queue_name(sqs: &Sqs, request: &Value) -> Result<String, SqsError> {
+    existing_queue(sqs, request["QueueUrl"].as_str().and_then(|it| it.rsplit('/').next()))
 }
 
-fn known(sqs: &Sqs, name: Option<&str>) -> Result<String, Refused> {
-    let missing = || Refused("AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist.".into());
+fn existing_queue(sqs: &Sqs, name: Option<&str>) -> Result<String, SqsError> {
+    let missing = || SqsError("AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist.".into());
     name.filter(|it| sqs.queue(it).is_some()).map(str::to_owned).ok_or_else(missing)
 }
 
-fn message(entry: &Value) -> Result<Send, Refused> {
+fn parse_message(entry: &Value) -> Result<NewMessage, SqsError> {
     let body = entry["MessageBody"].as_str().filter(|it| !it.is_empty());
     let body =
-        body.ok_or_else(|| Refused("MissingParameter", "The request must contain the parameter MessageBody.".into()))?;
+        body.ok_or_else(|| SqsError("MissingParameter", "The request must contain the parameter MessageBody.".into()))?;
     let delay = entry["DelaySeconds"].as_u64().unwrap_or(0);
     if delay > 900 {
         let text = format!(
             "Value {delay} for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900."
         );
-        return Err(Refused("InvalidParameterValue", text));
+        return Err(SqsError("InvalidParameterValue", text));
     }
-    Ok(Send {
+    Ok(NewMessage {
         body: body.to_owned(),
         attributes: entry["MessageAttributes"].clone(),
         delay: Duration::from_secs(delay),
     })
 }
 
-fn weight(message: &Send) -> usize {
+fn message_bytes(message: &NewMessage) -> usize {
     let attributes = if message.attributes.is_null() { 0 } else { message.attributes.to_string().len() };
     message.body.len() + attributes
 }
 
-fn too_long() -> Refused {
-    let text = format!("One or more parameters are invalid. Reason: Message must be shorter than {MOST_BYTES} bytes.");
-    Refused("InvalidParameterValue", text)
+fn message_too_long() -> SqsError {
+    let text =
+        format!("One or more parameters are invalid. Reason: Message must be shorter than {MAX_MESSAGE_BYTES} bytes.");
+    SqsError("InvalidParameterValue", text)
 }
 
-fn sent(message: &Send, id: &str) -> Value {
+fn send_result(message: &NewMessage, id: &str) -> Value {
     let mut answer = json!({ "MessageId": id, "MD5OfMessageBody": md5_hex(message.body.as_bytes()) });
     if let Some(digest) = attributes_md5(&message.attributes) {
         answer["MD5OfMessageAttributes"] = json!(digest);
@@ -216,23 +221,23 @@ fn sent(message: &Send, id: &str) -> Value {
     answer
 }
 
-fn received(it: &Received) -> Value {
+fn message_json(message: &ReceivedMessage) -> Value {
     let mut attributes = json!({
-        "ApproximateReceiveCount": it.receives.to_string(), "SentTimestamp": it.sent.to_string(),
-        "ApproximateFirstReceiveTimestamp": it.first.to_string(), "SenderId": "AIDALOCAL",
+        "ApproximateReceiveCount": message.receive_count.to_string(), "SentTimestamp": message.sent_at_ms.to_string(),
+        "ApproximateFirstReceiveTimestamp": message.first_received_at_ms.to_string(), "SenderId": "AIDALOCAL",
     });
-    if let Some(source) = &it.source {
+    if let Some(source) = &message.dead_letter_source {
         attributes["DeadLetterQueueSourceArn"] = json!(queue_arn(source));
     }
-    let mut message = json!({
-        "MessageId": it.id, "ReceiptHandle": it.receipt, "Body": it.body, "MD5OfBody": md5_hex(it.body.as_bytes()),
+    let mut received = json!({
+        "MessageId": message.id, "ReceiptHandle": message.receipt_handle, "Body": message.body, "MD5OfBody": md5_hex(message.body.as_bytes()),
         "Attributes": attributes,
     });
-    if let Some(digest) = attributes_md5(&it.attributes) {
-        message["MessageAttributes"] = it.attributes.clone();
-        message["MD5OfMessageAttributes"] = json!(digest);
+    if let Some(digest) = attributes_md5(&message.attributes) {
+        received["MessageAttributes"] = message.attributes.clone();
+        received["MD5OfMessageAttributes"] = json!(digest);
     }
-    message
+    received
 }
 
 /// The digest of attributes that SDKs check: in the order of their names, each as name, type and value, with lengths.
@@ -243,20 +248,20 @@ fn attributes_md5(attributes: &Value) -> Option<String> {
     let mut bytes = Vec::new();
     for name in names {
         let value = &all[name];
-        part(&mut bytes, name);
-        part(&mut bytes, value["DataType"].as_str().unwrap_or_default());
+        push_with_length(&mut bytes, name);
+        push_with_length(&mut bytes, value["DataType"].as_str().unwrap_or_default());
         bytes.push(1); // a string; binary values (2) are not used here
-        part(&mut bytes, value["StringValue"].as_str().unwrap_or_default());
+        push_with_length(&mut bytes, value["StringValue"].as_str().unwrap_or_default());
     }
     Some(md5_hex(&bytes))
 }
 
-fn part(bytes: &mut Vec<u8>, text: &str) {
+fn push_with_length(bytes: &mut Vec<u8>, text: &str) {
     bytes.extend(u32::try_from(text.len()).unwrap_or(0).to_be_bytes());
     bytes.extend(text.as_bytes());
 }
 
 /// The database failed: a full disk, mostly. The caller tries again.
-fn broken(error: rusqlite::Error) -> Refused {
-    Refused("InternalError", format!("the local queue could not store it: {error}"))
+fn internal_error(error: rusqlite::Error) -> SqsError {
+    SqsError("InternalError", format!("the local queue could not store it: {error}"))
 }

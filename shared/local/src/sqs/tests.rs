@@ -5,15 +5,15 @@ use super::*;
 fn open(dir: &tempfile::TempDir) -> Sqs {
     let queue = |name: &str, redrive: Option<(String, u32)>| Queue {
         name: name.to_owned(),
-        visibility: Duration::from_secs(30),
+        visibility_timeout: Duration::from_secs(30),
         retention: Duration::from_secs(60),
         redrive,
     };
     Sqs::open(&dir.path().join("q.db"), &[queue("q", Some(("dead".to_owned(), 2))), queue("dead", None)]).unwrap()
 }
 
-fn message(body: &str) -> Send {
-    Send { body: body.to_owned(), attributes: Value::Null, delay: Duration::ZERO }
+fn message(body: &str) -> NewMessage {
+    NewMessage { body: body.to_owned(), attributes: Value::Null, delay: Duration::ZERO }
 }
 
 const LONG: Duration = Duration::from_secs(30);
@@ -26,12 +26,12 @@ fn a_received_message_is_invisible_until_it_is_deleted_or_comes_back() {
     let both = sqs.receive("q", 10, LONG).unwrap();
     assert_eq!(both.iter().map(|it| it.body.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert!(sqs.receive("q", 10, LONG).unwrap().is_empty());
-    assert_eq!(sqs.depth("q").unwrap(), Depth { visible: 0, in_flight: 2, delayed: 0 });
-    assert!(sqs.delete(&both[0].receipt).unwrap());
-    assert!(sqs.change_visibility(&both[1].receipt, Duration::ZERO).unwrap());
+    assert_eq!(sqs.depth("q").unwrap(), QueueDepth { visible: 0, in_flight: 2, delayed: 0 });
+    assert!(sqs.delete(&both[0].receipt_handle).unwrap());
+    assert!(sqs.change_visibility(&both[1].receipt_handle, Duration::ZERO).unwrap());
     let again = sqs.receive("q", 10, LONG).unwrap();
-    assert_eq!((again[0].body.as_str(), again[0].receives), ("b", 2));
-    assert!(!sqs.delete(&both[1].receipt).unwrap(), "an old receipt is no longer good");
+    assert_eq!((again[0].body.as_str(), again[0].receive_count), ("b", 2));
+    assert!(!sqs.delete(&both[1].receipt_handle).unwrap(), "an old receipt is no longer good");
 }
 
 #[test]
@@ -40,11 +40,14 @@ fn what_is_received_too_often_goes_to_the_dead_letters() {
     let sqs = open(&dir);
     sqs.send("q", &[message("poison")]).unwrap();
     for receives in 1..=2 {
-        assert_eq!(sqs.receive("q", 1, Duration::ZERO).unwrap()[0].receives, receives);
+        assert_eq!(sqs.receive("q", 1, Duration::ZERO).unwrap()[0].receive_count, receives);
     }
     assert!(sqs.receive("q", 1, LONG).unwrap().is_empty());
     let dead = sqs.receive("dead", 1, LONG).unwrap();
-    assert_eq!((dead[0].body.as_str(), dead[0].source.as_deref(), dead[0].receives), ("poison", Some("q"), 1));
+    assert_eq!(
+        (dead[0].body.as_str(), dead[0].dead_letter_source.as_deref(), dead[0].receive_count),
+        ("poison", Some("q"), 1)
+    );
 }
 
 #[test]
@@ -63,8 +66,8 @@ fn everything_that_was_accepted_is_there_after_a_restart() {
 async fn a_delayed_message_wakes_a_receiver_when_its_time_has_come() {
     let dir = tempfile::tempdir().unwrap();
     let sqs = open(&dir);
-    sqs.send("q", &[Send { delay: Duration::from_millis(300), ..message("later") }]).unwrap();
+    sqs.send("q", &[NewMessage { delay: Duration::from_millis(300), ..message("later") }]).unwrap();
     assert_eq!(sqs.depth("q").unwrap().delayed, 1);
     assert!(sqs.receive("q", 1, LONG).unwrap().is_empty());
-    assert_eq!(sqs.receive_within("q", 1, LONG, Duration::from_secs(20)).await.unwrap().len(), 1);
+    assert_eq!(sqs.long_poll("q", 1, LONG, Duration::from_secs(20)).await.unwrap().len(), 1);
 }

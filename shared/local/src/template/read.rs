@@ -4,17 +4,19 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::resolve::{Names, local_name};
-use super::{CorsRule, DEFAULT_ROUTE, Function, Model, Queue, QueueSource, Route, SocketApi, StreamSource, Table};
+use super::resolve::{Resolver, physical_name};
+use super::{
+    CorsRule, DEFAULT_ROUTE, Function, Model, Queue, Route, SqsEventSource, StreamEventSource, Table, WebSocketApi,
+};
 use crate::yaml::{Node, Value};
 
-type Wrong = (usize, String);
+type LineError = (usize, String);
 
 /// Processes of one function on one machine, unless the template says less.
-const MOST_PROCESSES: usize = 4;
+const MAX_CONCURRENCY: usize = 4;
 
 /// Types that need no counterpart on one machine.
-const ELSEWHERE: [&str; 5] = [
+const IGNORED_TYPES: [&str; 5] = [
     "AWS::CloudWatch::Alarm",
     "AWS::Logs::LogGroup",
     "AWS::SQS::QueuePolicy",
@@ -23,7 +25,7 @@ const ELSEWHERE: [&str; 5] = [
     "AWS::CloudFront::Function",
 ];
 
-pub(super) fn model(root: &Node, names: &Names) -> Result<Model, Wrong> {
+pub(super) fn model(root: &Node, resolver: &Resolver) -> Result<Model, LineError> {
     let sections = [
         "AWSTemplateFormatVersion",
         "Transform",
@@ -34,119 +36,124 @@ pub(super) fn model(root: &Node, names: &Names) -> Result<Model, Wrong> {
         "Resources",
         "Outputs",
     ];
-    known(root, "template", &sections)?;
+    reject_unknown_keys(root, "template", &sections)?;
     let globals = root.get("Globals");
     if let Some(globals) = globals {
-        known(globals, "Globals section", &["Function"])?;
+        reject_unknown_keys(globals, "Globals section", &["Function"])?;
     }
     let defaults = globals.and_then(|it| it.get("Function"));
     let mut model = Model::default();
     let mut paths = Vec::new();
     for (name, node) in root.get("Resources").map(Node::entries).unwrap_or_default() {
-        known(
+        reject_unknown_keys(
             node,
             "resource",
             &["Type", "Properties", "Condition", "DeletionPolicy", "UpdateReplacePolicy", "Metadata"],
         )?;
         let kind = node.get("Type").and_then(Node::text).ok_or((node.line, format!("`{name}` has no Type")))?;
-        let empty = Node { line: node.line, tag: None, value: Value::Map(Vec::new()) };
+        let empty = Node { line: node.line, tag: None, value: Value::Mapping(Vec::new()) };
         let properties = node.get("Properties").unwrap_or(&empty);
         match kind {
-            "AWS::Serverless::Function" => model.functions.push(function(name, properties, defaults, names)?),
-            "AWS::SQS::Queue" => model.queues.push(queue(name, properties, names)?),
-            "AWS::DynamoDB::Table" => model.table = Some(table(name, properties, names)?),
+            "AWS::Serverless::Function" => model.functions.push(read_function(name, properties, defaults, resolver)?),
+            "AWS::SQS::Queue" => model.queues.push(read_queue(name, properties, resolver)?),
+            "AWS::DynamoDB::Table" => model.table = Some(read_table(name, properties, resolver)?),
             "AWS::S3::Bucket" => {
-                let name = local_name(name).to_lowercase();
-                model.cors.insert(name.clone(), cors(properties, names)?);
+                let name = physical_name(name).to_lowercase();
+                model.cors.insert(name.clone(), read_cors_rules(properties, resolver)?);
                 model.buckets.push(name);
             }
-            "AWS::Serverless::HttpApi" => known(properties, "HTTP API", &["StageName"])?,
-            "AWS::Serverless::WebSocketApi" => model.sockets = Some(sockets(properties, names)?),
+            "AWS::Serverless::HttpApi" => reject_unknown_keys(properties, "HTTP API", &["StageName"])?,
+            "AWS::Serverless::WebSocketApi" => model.websocket_api = Some(websocket_api(properties, resolver)?),
             // its paths hold whatever its condition says: one machine has one host anyway
-            "AWS::CloudFront::Distribution" => paths = socket_paths(properties, names)?,
-            elsewhere if ELSEWHERE.contains(&elsewhere) => {}
+            "AWS::CloudFront::Distribution" => paths = socket_paths(properties, resolver)?,
+            ignored if IGNORED_TYPES.contains(&ignored) => {}
             other => return Err((node.line, format!("the local stack does not know resources of type {other}"))),
         }
     }
-    if let Some(sockets) = &mut model.sockets {
+    if let Some(sockets) = &mut model.websocket_api {
         sockets.paths = paths;
     }
     Ok(model)
 }
 
 /// The CORS rules of a bucket.
-fn cors(bucket: &Node, names: &Names) -> Result<Vec<CorsRule>, Wrong> {
-    let rules = bucket.get("CorsConfiguration").map(|it| needed(it, "CorsRules")).transpose()?;
-    let read = |rule: &Node| {
+fn read_cors_rules(bucket: &Node, resolver: &Resolver) -> Result<Vec<CorsRule>, LineError> {
+    let rules = bucket.get("CorsConfiguration").map(|it| required(it, "CorsRules")).transpose()?;
+    let read_rule = |rule: &Node| {
         let keys = ["Id", "AllowedOrigins", "AllowedMethods", "AllowedHeaders", "ExposedHeaders", "MaxAge"];
-        known(rule, "CORS rule", &keys)?;
-        let texts = |key: &str| {
+        reject_unknown_keys(rule, "CORS rule", &keys)?;
+        let strings = |key: &str| {
             let items = rule.get(key).map(Node::items).unwrap_or_default();
-            items.iter().map(|it| names.text(it)).collect::<Result<Vec<String>, Wrong>>()
+            items.iter().map(|it| resolver.text(it)).collect::<Result<Vec<String>, LineError>>()
         };
         Ok(CorsRule {
-            origins: texts("AllowedOrigins")?,
-            methods: texts("AllowedMethods")?,
-            headers: texts("AllowedHeaders")?,
-            exposed: texts("ExposedHeaders")?,
-            max_age: rule.get("MaxAge").map(|it| number(Some(it), names, 0)).transpose()?,
+            origins: strings("AllowedOrigins")?,
+            methods: strings("AllowedMethods")?,
+            headers: strings("AllowedHeaders")?,
+            exposed: strings("ExposedHeaders")?,
+            max_age: rule.get("MaxAge").map(|it| number(Some(it), resolver, 0)).transpose()?,
         })
     };
-    rules.map(Node::items).unwrap_or_default().iter().map(read).collect()
+    rules.map(Node::items).unwrap_or_default().iter().map(read_rule).collect()
 }
 
-fn sockets(it: &Node, names: &Names) -> Result<SocketApi, Wrong> {
-    known(it, "WebSocket API", &["RouteSelectionExpression", "StageName", "Routes"])?;
-    let mut api = SocketApi { stage: names.text(needed(it, "StageName")?)?, ..SocketApi::default() };
-    for (key, route) in needed(it, "Routes")?.entries() {
+fn websocket_api(properties: &Node, resolver: &Resolver) -> Result<WebSocketApi, LineError> {
+    reject_unknown_keys(properties, "WebSocket API", &["RouteSelectionExpression", "StageName", "Routes"])?;
+    let mut api = WebSocketApi { stage: resolver.text(required(properties, "StageName")?)?, ..WebSocketApi::default() };
+    for (key, route) in required(properties, "Routes")?.entries() {
         if !["$connect", "$disconnect", "$default"].contains(&key.as_str()) {
             return Err((route.line, format!("the local stack does not know the route `{key}`")));
         }
-        known(route, "route", &["FunctionArn"])?;
-        let arn = names.text(needed(route, "FunctionArn")?)?;
+        reject_unknown_keys(route, "route", &["FunctionArn"])?;
+        let arn = resolver.text(required(route, "FunctionArn")?)?;
         api.routes.insert(key.clone(), arn.rsplit(':').next().unwrap_or_default().to_owned());
     }
     Ok(api)
 }
 
 /// The path patterns of a distribution that lead to the origin called `sockets`.
-fn socket_paths(it: &Node, names: &Names) -> Result<Vec<String>, Wrong> {
-    let config = needed(it, "DistributionConfig")?;
+fn socket_paths(properties: &Node, resolver: &Resolver) -> Result<Vec<String>, LineError> {
+    let config = required(properties, "DistributionConfig")?;
     let mut paths = Vec::new();
     for behaviour in config.get("CacheBehaviors").map(Node::items).unwrap_or_default() {
-        if names.text(needed(behaviour, "TargetOriginId")?)? == "sockets" {
-            paths.push(names.text(needed(behaviour, "PathPattern")?)?);
+        if resolver.text(required(behaviour, "TargetOriginId")?)? == "sockets" {
+            paths.push(resolver.text(required(behaviour, "PathPattern")?)?);
         }
     }
     Ok(paths)
 }
 
-fn known(node: &Node, what: &str, keys: &[&str]) -> Result<(), Wrong> {
+fn reject_unknown_keys(node: &Node, what: &str, keys: &[&str]) -> Result<(), LineError> {
     match node.entries().iter().find(|it| !keys.contains(&it.0.as_str())) {
         Some((key, at)) => Err((at.line, format!("the local stack does not know `{key}` in a {what}"))),
         None => Ok(()),
     }
 }
 
-fn number<T: std::str::FromStr>(node: Option<&Node>, names: &Names, default: T) -> Result<T, Wrong> {
+fn number<T: std::str::FromStr>(node: Option<&Node>, resolver: &Resolver, default: T) -> Result<T, LineError> {
     let Some(node) = node else { return Ok(default) };
-    let text = names.text(node)?;
+    let text = resolver.text(node)?;
     text.parse().map_err(|_| (node.line, format!("`{text}` is not a number that fits here")))
 }
 
-fn seconds(node: Option<&Node>, names: &Names, default: u64) -> Result<Duration, Wrong> {
-    number(node, names, default).map(Duration::from_secs)
+fn seconds(node: Option<&Node>, resolver: &Resolver, default: u64) -> Result<Duration, LineError> {
+    number(node, resolver, default).map(Duration::from_secs)
 }
 
-fn flag(node: Option<&Node>, names: &Names) -> Result<bool, Wrong> {
-    node.map_or(Ok(false), |it| names.text(it).map(|it| it == "true"))
+fn boolean(node: Option<&Node>, resolver: &Resolver) -> Result<bool, LineError> {
+    node.map_or(Ok(false), |it| resolver.text(it).map(|it| it == "true"))
 }
 
-fn needed<'a>(node: &'a Node, key: &str) -> Result<&'a Node, Wrong> {
+fn required<'a>(node: &'a Node, key: &str) -> Result<&'a Node, LineError> {
     node.get(key).ok_or_else(|| (node.line, format!("`{key}` is missing")))
 }
 
-fn function(name: &str, it: &Node, defaults: Option<&Node>, names: &Names) -> Result<Function, Wrong> {
+fn read_function(
+    name: &str,
+    properties: &Node,
+    defaults: Option<&Node>,
+    resolver: &Resolver,
+) -> Result<Function, LineError> {
     const KEYS: [&str; 15] = [
         "CodeUri",
         "Handler",
@@ -164,79 +171,80 @@ fn function(name: &str, it: &Node, defaults: Option<&Node>, names: &Names) -> Re
         "Tracing",
         "Description",
     ];
-    known(it, "function", &KEYS)?;
-    let setting = |key: &str| it.get(key).or_else(|| defaults?.get(key));
-    let code = names.text(needed(it, "CodeUri")?)?;
+    reject_unknown_keys(properties, "function", &KEYS)?;
+    let setting = |key: &str| properties.get(key).or_else(|| defaults?.get(key));
+    let code = resolver.text(required(properties, "CodeUri")?)?;
     let binary = code.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
     let mut environment = std::collections::BTreeMap::new();
-    for scope in [defaults, Some(it)].into_iter().flatten() {
+    for scope in [defaults, Some(properties)].into_iter().flatten() {
         let variables =
             scope.get("Environment").and_then(|it| it.get("Variables")).map(Node::entries).unwrap_or_default();
         for (key, value) in variables {
-            environment.insert(key.clone(), names.text(value)?);
+            environment.insert(key.clone(), resolver.text(value)?);
         }
     }
-    if let Some(level) = it.get("LoggingConfig").and_then(|it| it.get("ApplicationLogLevel")) {
-        environment.insert("AWS_LAMBDA_LOG_LEVEL".to_owned(), names.text(level)?);
+    if let Some(level) = properties.get("LoggingConfig").and_then(|it| it.get("ApplicationLogLevel")) {
+        environment.insert("AWS_LAMBDA_LOG_LEVEL".to_owned(), resolver.text(level)?);
     }
-    let reserved = number(setting("ReservedConcurrentExecutions"), names, MOST_PROCESSES)?;
+    let reserved = number(setting("ReservedConcurrentExecutions"), resolver, MAX_CONCURRENCY)?;
     let mut function = Function {
-        name: local_name(name),
+        name: physical_name(name),
         binary,
-        timeout: seconds(setting("Timeout"), names, 3)?,
-        memory_mb: number(setting("MemorySize"), names, 128)?,
+        timeout: seconds(setting("Timeout"), resolver, 3)?,
+        memory_mb: number(setting("MemorySize"), resolver, 128)?,
         environment,
-        concurrency: reserved.clamp(1, MOST_PROCESSES),
+        concurrency: reserved.clamp(1, MAX_CONCURRENCY),
         routes: Vec::new(),
-        queues: Vec::new(),
-        stream: None,
+        sqs_sources: Vec::new(),
+        stream_source: None,
         schedule: None,
     };
-    for (event, node) in it.get("Events").map(Node::entries).unwrap_or_default() {
-        trigger(&mut function, event, node, names)?;
+    for (event, node) in properties.get("Events").map(Node::entries).unwrap_or_default() {
+        read_event_source(&mut function, event, node, resolver)?;
     }
     Ok(function)
 }
 
-fn trigger(function: &mut Function, name: &str, node: &Node, names: &Names) -> Result<(), Wrong> {
-    known(node, "trigger", &["Type", "Properties"])?;
-    let kind = needed(node, "Type")?;
-    let it = needed(node, "Properties")?;
+fn read_event_source(function: &mut Function, name: &str, node: &Node, resolver: &Resolver) -> Result<(), LineError> {
+    reject_unknown_keys(node, "trigger", &["Type", "Properties"])?;
+    let kind = required(node, "Type")?;
+    let properties = required(node, "Properties")?;
     match kind.text().unwrap_or_default() {
         "HttpApi" => {
-            known(it, "route", &["ApiId", "Method", "Path"])?;
+            reject_unknown_keys(properties, "route", &["ApiId", "Method", "Path"])?;
             // without both it takes what no other route takes (SAM, HttpApi event source)
-            let route = match it.get("Path") {
+            let route = match properties.get("Path") {
                 None => Route { method: "ANY".to_owned(), path: DEFAULT_ROUTE.to_owned() },
-                Some(path) => {
-                    Route { method: names.text(needed(it, "Method")?)?.to_uppercase(), path: names.text(path)? }
-                }
+                Some(path) => Route {
+                    method: resolver.text(required(properties, "Method")?)?.to_uppercase(),
+                    path: resolver.text(path)?,
+                },
             };
             function.routes.push(route);
         }
         "SQS" => {
             let keys =
                 ["Queue", "BatchSize", "MaximumBatchingWindowInSeconds", "FunctionResponseTypes", "ScalingConfig"];
-            known(it, "queue trigger", &keys)?;
-            let arn = names.text(needed(it, "Queue")?)?;
-            function.queues.push(QueueSource {
+            reject_unknown_keys(properties, "queue trigger", &keys)?;
+            let arn = resolver.text(required(properties, "Queue")?)?;
+            function.sqs_sources.push(SqsEventSource {
                 queue: arn.rsplit(':').next().unwrap_or_default().to_owned(),
-                batch: number(it.get("BatchSize"), names, 10)?,
-                window: seconds(it.get("MaximumBatchingWindowInSeconds"), names, 0)?,
-                partial: partial(it, names)?,
+                batch_size: number(properties.get("BatchSize"), resolver, 10)?,
+                batching_window: seconds(properties.get("MaximumBatchingWindowInSeconds"), resolver, 0)?,
+                reports_item_failures: reports_item_failures(properties, resolver)?,
             });
-            if let Some(scaling) = it.get("ScalingConfig") {
-                known(scaling, "scaling", &["MaximumConcurrency"])?;
-                let most = number(scaling.get("MaximumConcurrency"), names, MOST_PROCESSES)?;
+            if let Some(scaling) = properties.get("ScalingConfig") {
+                reject_unknown_keys(scaling, "scaling", &["MaximumConcurrency"])?;
+                let max_concurrency = number(scaling.get("MaximumConcurrency"), resolver, MAX_CONCURRENCY)?;
                 // of several triggers the smallest bound holds for all: one machine is smaller than Lambda
-                function.concurrency = function.concurrency.min(most);
+                function.concurrency = function.concurrency.min(max_concurrency);
             }
         }
-        "DynamoDB" => function.stream = Some(stream(it, names)?),
+        "DynamoDB" => function.stream_source = Some(read_stream_source(properties, resolver)?),
         "Schedule" => {
-            known(it, "schedule", &["Schedule"])?;
-            let rule = needed(it, "Schedule")?;
-            let text = names.text(rule)?;
+            reject_unknown_keys(properties, "schedule", &["Schedule"])?;
+            let rule = required(properties, "Schedule")?;
+            let text = resolver.text(rule)?;
             crate::schedule::Rule::parse(&text).ok_or_else(|| (rule.line, format!("`{text}` is no schedule")))?;
             function.schedule = Some(text);
         }
@@ -245,17 +253,17 @@ fn trigger(function: &mut Function, name: &str, node: &Node, names: &Names) -> R
     Ok(())
 }
 
-fn partial(it: &Node, names: &Names) -> Result<bool, Wrong> {
-    let Some(types) = it.get("FunctionResponseTypes") else { return Ok(false) };
+fn reports_item_failures(properties: &Node, resolver: &Resolver) -> Result<bool, LineError> {
+    let Some(types) = properties.get("FunctionResponseTypes") else { return Ok(false) };
     for each in types.items() {
-        if names.text(each)? != "ReportBatchItemFailures" {
+        if resolver.text(each)? != "ReportBatchItemFailures" {
             return Err((each.line, "only ReportBatchItemFailures is known".to_owned()));
         }
     }
     Ok(!types.items().is_empty())
 }
 
-fn stream(it: &Node, names: &Names) -> Result<StreamSource, Wrong> {
+fn read_stream_source(properties: &Node, resolver: &Resolver) -> Result<StreamEventSource, LineError> {
     const KEYS: [&str; 11] = [
         "Stream",
         "StartingPosition",
@@ -269,52 +277,57 @@ fn stream(it: &Node, names: &Names) -> Result<StreamSource, Wrong> {
         "DestinationConfig",
         "FilterCriteria",
     ];
-    known(it, "stream trigger", &KEYS)?;
-    names.text(needed(it, "Stream")?)?;
+    reject_unknown_keys(properties, "stream trigger", &KEYS)?;
+    resolver.text(required(properties, "Stream")?)?;
     let mut filters = Vec::new();
-    for filter in it.get("FilterCriteria").and_then(|it| it.get("Filters")).map(Node::items).unwrap_or_default() {
-        let pattern = needed(filter, "Pattern")?;
-        let text = names.text(pattern)?;
+    for filter in properties.get("FilterCriteria").and_then(|it| it.get("Filters")).map(Node::items).unwrap_or_default()
+    {
+        let pattern = required(filter, "Pattern")?;
+        let text = resolver.text(pattern)?;
         let parsed: Json =
             serde_json::from_str(&text).map_err(|error| (pattern.line, format!("the pattern is not JSON: {error}")))?;
-        crate::stream_filter::check(&parsed).map_err(|what| (pattern.line, what))?;
+        crate::stream_filter::validate_pattern(&parsed).map_err(|what| (pattern.line, what))?;
         filters.push(parsed);
     }
     let destination =
-        it.get("DestinationConfig").and_then(|it| it.get("OnFailure")).and_then(|it| it.get("Destination"));
-    let on_failure = destination.map(|it| names.text(it)).transpose()?;
-    Ok(StreamSource {
-        batch: number(it.get("BatchSize"), names, 100)?,
-        window: seconds(it.get("MaximumBatchingWindowInSeconds"), names, 0)?,
-        partial: partial(it, names)?,
-        bisect: flag(it.get("BisectBatchOnFunctionError"), names)?,
-        retries: number(it.get("MaximumRetryAttempts"), names, u32::MAX)?,
-        max_age: seconds(it.get("MaximumRecordAgeInSeconds"), names, 86_400)?,
+        properties.get("DestinationConfig").and_then(|it| it.get("OnFailure")).and_then(|it| it.get("Destination"));
+    let on_failure = destination.map(|it| resolver.text(it)).transpose()?;
+    Ok(StreamEventSource {
+        batch_size: number(properties.get("BatchSize"), resolver, 100)?,
+        batching_window: seconds(properties.get("MaximumBatchingWindowInSeconds"), resolver, 0)?,
+        reports_item_failures: reports_item_failures(properties, resolver)?,
+        bisect_on_error: boolean(properties.get("BisectBatchOnFunctionError"), resolver)?,
+        max_retries: number(properties.get("MaximumRetryAttempts"), resolver, u32::MAX)?,
+        max_record_age: seconds(properties.get("MaximumRecordAgeInSeconds"), resolver, 86_400)?,
         filters,
         on_failure: on_failure.map(|it| it.rsplit(':').next().unwrap_or_default().to_owned()),
     })
 }
 
-fn queue(name: &str, it: &Node, names: &Names) -> Result<Queue, Wrong> {
-    known(it, "queue", &["SqsManagedSseEnabled", "VisibilityTimeout", "MessageRetentionPeriod", "RedrivePolicy"])?;
-    let redrive = match it.get("RedrivePolicy") {
+fn read_queue(name: &str, properties: &Node, resolver: &Resolver) -> Result<Queue, LineError> {
+    reject_unknown_keys(
+        properties,
+        "queue",
+        &["SqsManagedSseEnabled", "VisibilityTimeout", "MessageRetentionPeriod", "RedrivePolicy"],
+    )?;
+    let redrive = match properties.get("RedrivePolicy") {
         None => None,
         Some(policy) => {
-            known(policy, "redrive policy", &["deadLetterTargetArn", "maxReceiveCount"])?;
-            let target = names.text(needed(policy, "deadLetterTargetArn")?)?;
-            let most = number(policy.get("maxReceiveCount"), names, 10)?;
-            Some((target.rsplit(':').next().unwrap_or_default().to_owned(), most))
+            reject_unknown_keys(policy, "redrive policy", &["deadLetterTargetArn", "maxReceiveCount"])?;
+            let target = resolver.text(required(policy, "deadLetterTargetArn")?)?;
+            let max_receive_count = number(policy.get("maxReceiveCount"), resolver, 10)?;
+            Some((target.rsplit(':').next().unwrap_or_default().to_owned(), max_receive_count))
         }
     };
     Ok(Queue {
-        name: local_name(name),
-        visibility: seconds(it.get("VisibilityTimeout"), names, 30)?,
-        retention: seconds(it.get("MessageRetentionPeriod"), names, 345_600)?,
+        name: physical_name(name),
+        visibility_timeout: seconds(properties.get("VisibilityTimeout"), resolver, 30)?,
+        retention: seconds(properties.get("MessageRetentionPeriod"), resolver, 345_600)?,
         redrive,
     })
 }
 
-fn table(name: &str, it: &Node, names: &Names) -> Result<Table, Wrong> {
+fn read_table(name: &str, properties: &Node, resolver: &Resolver) -> Result<Table, LineError> {
     const KEYS: [&str; 8] = [
         "BillingMode",
         "AttributeDefinitions",
@@ -325,26 +338,26 @@ fn table(name: &str, it: &Node, names: &Names) -> Result<Table, Wrong> {
         "PointInTimeRecoverySpecification",
         "SSESpecification",
     ];
-    known(it, "table", &KEYS)?;
-    let mut definition = json!({ "TableName": local_name(name) });
+    reject_unknown_keys(properties, "table", &KEYS)?;
+    let mut definition = json!({ "TableName": physical_name(name) });
     for key in ["BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "StreamSpecification"] {
-        if let Some(node) = it.get(key) {
-            definition[key] = as_json(node, names)?;
+        if let Some(node) = properties.get(key) {
+            definition[key] = as_json(node, resolver)?;
         }
     }
-    if it.get("StreamSpecification").is_some() {
+    if properties.get("StreamSpecification").is_some() {
         definition["StreamSpecification"]["StreamEnabled"] = json!(true);
     }
-    let ttl = it.get("TimeToLiveSpecification").and_then(|it| it.get("AttributeName"));
-    Ok(Table { name: local_name(name), definition, ttl: ttl.map(|it| names.text(it)).transpose()? })
+    let ttl = properties.get("TimeToLiveSpecification").and_then(|it| it.get("AttributeName"));
+    Ok(Table { name: physical_name(name), definition, ttl_attribute: ttl.map(|it| resolver.text(it)).transpose()? })
 }
 
-fn as_json(node: &Node, names: &Names) -> Result<Json, Wrong> {
+fn as_json(node: &Node, resolver: &Resolver) -> Result<Json, LineError> {
     Ok(match &node.value {
-        Value::Text(_) => Json::String(names.text(node)?),
-        Value::List(all) => Json::Array(all.iter().map(|it| as_json(it, names)).collect::<Result<_, _>>()?),
-        Value::Map(all) => Json::Object(
-            all.iter().map(|(key, it)| Ok((key.clone(), as_json(it, names)?))).collect::<Result<_, Wrong>>()?,
+        Value::Scalar(_) => Json::String(resolver.text(node)?),
+        Value::Sequence(all) => Json::Array(all.iter().map(|it| as_json(it, resolver)).collect::<Result<_, _>>()?),
+        Value::Mapping(all) => Json::Object(
+            all.iter().map(|(key, it)| Ok((key.clone(), as_json(it, resolver)?))).collect::<Result<_, LineError>>()?,
         ),
     })
 }

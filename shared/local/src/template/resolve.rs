@@ -2,37 +2,41 @@
 
 use std::collections::BTreeMap;
 
-use super::{Places, queue_arn, queue_url};
+use super::{EmulatorUrls, queue_arn, queue_url};
 use crate::yaml::{Node, Value};
 use crate::{ACCOUNT, REGION};
 
-type Wrong = (usize, String);
+type LineError = (usize, String);
 
 /// What names stand for.
-pub(crate) struct Names {
+pub(crate) struct Resolver {
     parameters: BTreeMap<String, String>,
     /// Logical name → type.
     resources: BTreeMap<String, String>,
     conditions: BTreeMap<String, bool>,
-    places: Places,
+    emulator_urls: EmulatorUrls,
 }
 
 /// The local name of a resource; at least 11 letters, since boto3 refuses the stream of a table with a shorter name.
-pub(crate) fn local_name(logical: &str) -> String {
+pub(crate) fn physical_name(logical: &str) -> String {
     format!("notifications-{logical}")
 }
 
-impl Names {
-    pub(crate) fn new(root: &Node, given: &BTreeMap<String, String>, places: &Places) -> Result<Self, Wrong> {
+impl Resolver {
+    pub(crate) fn new(
+        root: &Node,
+        overrides: &BTreeMap<String, String>,
+        emulator_urls: &EmulatorUrls,
+    ) -> Result<Self, LineError> {
         let mut parameters = BTreeMap::new();
         for (name, node) in root.get("Parameters").map(Node::entries).unwrap_or_default() {
             let default = node.get("Default").and_then(Node::text).map(str::to_owned);
-            let value = given.get(name).cloned().or(default);
+            let value = overrides.get(name).cloned().or(default);
             let value = value
                 .ok_or_else(|| (node.line, format!("the parameter `{name}` has neither a value nor a default")))?;
             parameters.insert(name.clone(), value);
         }
-        if let Some(unknown) = given.keys().find(|it| !parameters.contains_key(*it)) {
+        if let Some(unknown) = overrides.keys().find(|it| !parameters.contains_key(*it)) {
             return Err((1, format!("there is no parameter `{unknown}`")));
         }
         let resources = root.get("Resources").map(Node::entries).unwrap_or_default();
@@ -40,31 +44,32 @@ impl Names {
             (name.clone(), node.get("Type").and_then(Node::text).unwrap_or_default().to_owned())
         };
         let resources = resources.iter().map(typed).collect();
-        let mut names = Self { parameters, resources, conditions: BTreeMap::new(), places: places.clone() };
+        let mut names =
+            Self { parameters, resources, conditions: BTreeMap::new(), emulator_urls: emulator_urls.clone() };
         for (name, node) in root.get("Conditions").map(Node::entries).unwrap_or_default() {
-            let holds = names.holds(node)?;
+            let holds = names.condition_holds(node)?;
             names.conditions.insert(name.clone(), holds);
         }
         Ok(names)
     }
 
-    fn holds(&self, node: &Node) -> Result<bool, Wrong> {
+    fn condition_holds(&self, node: &Node) -> Result<bool, LineError> {
         match (node.tag.as_deref(), node.items()) {
-            (Some("Not"), [inner]) => self.holds(inner).map(|it| !it),
+            (Some("Not"), [inner]) => self.condition_holds(inner).map(|it| !it),
             (Some("Equals"), [one, other]) => Ok(self.text(one)? == self.text(other)?),
             _ => Err((node.line, "a condition is `!Equals` or `!Not` here".to_owned())),
         }
     }
 
     /// The text of a value, with its references resolved.
-    pub(crate) fn text(&self, node: &Node) -> Result<String, Wrong> {
+    pub(crate) fn text(&self, node: &Node) -> Result<String, LineError> {
         if let (Some("If"), [condition, yes, no]) = (node.tag.as_deref(), node.items()) {
             let name = condition.text().unwrap_or_default();
             let holds = self.conditions.get(name);
             let holds = holds.ok_or_else(|| (condition.line, format!("there is no condition `{name}`")))?;
             return self.text(if *holds { yes } else { no });
         }
-        let Value::Text(text) = &node.value else {
+        let Value::Scalar(text) = &node.value else {
             return Err((node.line, "a text is expected here".to_owned()));
         };
         match node.tag.as_deref() {
@@ -88,12 +93,12 @@ impl Names {
             "AWS::URLSuffix" => return Ok("amazonaws.com".to_owned()),
             _ => {}
         }
-        let local = local_name(name);
+        let physical = physical_name(name);
         match self.resources.get(name).map(String::as_str) {
-            Some("AWS::SQS::Queue") => Ok(queue_url(&self.places.sqs, &local)),
-            Some("AWS::DynamoDB::Table" | "AWS::Serverless::Function") => Ok(local),
-            Some("AWS::S3::Bucket") => Ok(local.to_lowercase()),
-            Some("AWS::KMS::Key") => Ok(local),
+            Some("AWS::SQS::Queue") => Ok(queue_url(&self.emulator_urls.sqs, &physical)),
+            Some("AWS::DynamoDB::Table" | "AWS::Serverless::Function") => Ok(physical),
+            Some("AWS::S3::Bucket") => Ok(physical.to_lowercase()),
+            Some("AWS::KMS::Key") => Ok(physical),
             Some("AWS::Serverless::HttpApi" | "AWS::Serverless::WebSocketApi") => Ok("local".to_owned()),
             Some(other) => Err(format!("`!Ref` of a {other} is not known to the local stack")),
             None => Err(format!("there is nothing called `{name}`")),
@@ -103,19 +108,21 @@ impl Names {
     fn attribute(&self, path: &str) -> Result<String, String> {
         let (name, attribute) =
             path.split_once('.').ok_or_else(|| format!("`{path}` is not of the form Resource.Attribute"))?;
-        let local = local_name(name);
+        let physical = physical_name(name);
         let kind = self.resources.get(name).ok_or_else(|| format!("there is nothing called `{name}`"))?;
         match (kind.as_str(), attribute) {
-            ("AWS::SQS::Queue", "Arn") => Ok(queue_arn(&local)),
-            ("AWS::SQS::Queue", "QueueName") => Ok(local),
+            ("AWS::SQS::Queue", "Arn") => Ok(queue_arn(&physical)),
+            ("AWS::SQS::Queue", "QueueName") => Ok(physical),
             ("AWS::DynamoDB::Table", "StreamArn") => {
-                Ok(format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{local}/stream/local"))
+                Ok(format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{physical}/stream/local"))
             }
-            ("AWS::DynamoDB::Table", "Arn") => Ok(format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{local}")),
-            ("AWS::S3::Bucket", "Arn") => Ok(format!("arn:aws:s3:::{}", local.to_lowercase())),
-            ("AWS::KMS::Key", "Arn") => Ok(format!("arn:aws:kms:{REGION}:{ACCOUNT}:key/{local}")),
-            ("AWS::Serverless::Function", "Arn") => Ok(format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{local}")),
-            ("AWS::Serverless::HttpApi", "ApiEndpoint") => Ok(self.places.http.clone()),
+            ("AWS::DynamoDB::Table", "Arn") => Ok(format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{physical}")),
+            ("AWS::S3::Bucket", "Arn") => Ok(format!("arn:aws:s3:::{}", physical.to_lowercase())),
+            ("AWS::KMS::Key", "Arn") => Ok(format!("arn:aws:kms:{REGION}:{ACCOUNT}:key/{physical}")),
+            ("AWS::Serverless::Function", "Arn") => {
+                Ok(format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{physical}"))
+            }
+            ("AWS::Serverless::HttpApi", "ApiEndpoint") => Ok(self.emulator_urls.http.clone()),
             (kind, attribute) => Err(format!("`{attribute}` of a {kind} is not known to the local stack")),
         }
     }

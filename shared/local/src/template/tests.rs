@@ -4,12 +4,12 @@ use super::*;
 
 const REAL: &str = include_str!("../../../../template.yaml");
 
-fn places() -> Places {
-    Places { sqs: "http://127.0.0.1:1".into(), http: "http://127.0.0.1:2".into() }
+fn emulator_urls() -> EmulatorUrls {
+    EmulatorUrls { sqs: "http://127.0.0.1:1".into(), http: "http://127.0.0.1:2".into() }
 }
 
 fn parsed(text: &str) -> Result<Model, (usize, String)> {
-    parse(text, &BTreeMap::from([("ProcessConcurrency".to_owned(), "2".to_owned())]), &places())
+    parse(text, &BTreeMap::from([("ProcessConcurrency".to_owned(), "2".to_owned())]), &emulator_urls())
 }
 
 #[test]
@@ -41,14 +41,14 @@ fn the_real_template_is_understood_whole() {
     );
     let process = &model.functions[8];
     assert_eq!((process.concurrency, process.timeout.as_secs()), (2, 900));
-    assert_eq!(process.queues[0].queue, "notifications-FacesQueue");
+    assert_eq!(process.sqs_sources[0].queue, "notifications-FacesQueue");
     assert_eq!(process.environment["DEAD_LETTERS"], "http://127.0.0.1:1/000000000000/notifications-FacesDead");
     assert_eq!(process.environment["AWS_LAMBDA_LOG_LEVEL"], "INFO");
-    let stream = model.functions[9].stream.as_ref().unwrap();
-    assert!(stream.bisect && stream.partial && stream.filters.len() == 5);
+    let stream = model.functions[9].stream_source.as_ref().unwrap();
+    assert!(stream.bisect_on_error && stream.reports_item_failures && stream.filters.len() == 5);
     assert_eq!(stream.on_failure.as_deref(), Some("notifications-StreamDead"));
     assert_eq!(model.queues[0].redrive, Some(("notifications-ScanDead".to_owned(), 5)));
-    let sockets = model.sockets.unwrap();
+    let sockets = model.websocket_api.unwrap();
     assert_eq!((sockets.stage.as_str(), sockets.routes["$connect"].as_str()), ("live", "notifications-Socket"));
     assert_eq!(sockets.paths, ["/notifications/ws/*", "/hubs/notifications", "/api/v1/Inbox/Socket"]);
     let endpoint = &model.functions[10].environment["SOCKET_ENDPOINT"];
@@ -56,7 +56,7 @@ fn the_real_template_is_understood_whole() {
         endpoint, "https://local.execute-api.us-east-1.amazonaws.com/live",
         "without a parameter, API Gateway's own"
     );
-    assert_eq!(model.table.unwrap().ttl.as_deref(), Some("ttl"));
+    assert_eq!(model.table.unwrap().ttl_attribute.as_deref(), Some("ttl"));
 }
 
 #[test]
@@ -82,6 +82,6 @@ fn a_construct_that_is_not_known_is_an_error_with_its_line() {
 
 #[test]
 fn parameters_are_checked() {
-    let wrong = parse(REAL, &BTreeMap::from([("Colour".to_owned(), "red".to_owned())]), &places()).unwrap_err();
+    let wrong = parse(REAL, &BTreeMap::from([("Colour".to_owned(), "red".to_owned())]), &emulator_urls()).unwrap_err();
     assert!(wrong.1.contains("no parameter `Colour`"), "{}", wrong.1);
 }

@@ -1,8 +1,8 @@
 //! What `ffmpeg -i` writes of a file, read by the place of each line: `Input #0`, then `Duration` and `Stream` indented
 //! by two blanks, and what belongs to them by more. A title or a comment cannot stand at such a place.
 
-use super::json::{bits, clock_us, microseconds, quarter, rate};
-use super::{Container, Kind, Stream};
+use super::ffprobe::{bit_depth, frame_rate, normalized_rotation, parse_clock_us, parse_seconds_us};
+use super::{Container, Stream, StreamKind};
 
 /// The lines so far.
 #[derive(Debug, Default)]
@@ -11,7 +11,7 @@ pub(super) struct Banner {
 }
 
 impl Banner {
-    pub(super) fn take(&mut self, line: &str) {
+    pub(super) fn read_line(&mut self, line: &str) {
         let depth = line.len() - line.trim_start().len();
         let text = line.trim();
         if depth == 0 {
@@ -24,7 +24,7 @@ impl Banner {
                     name,
                     start_us: None,
                     duration_us: None,
-                    score: 100,
+                    probe_score: 100,
                     bytes: 0,
                     timecode: None,
                     streams: Vec::new(),
@@ -37,23 +37,23 @@ impl Banner {
             (2, Some(("Duration", rest))) => {
                 for part in format!("duration:{rest}").split(", ") {
                     match part.split_once(':') {
-                        Some(("duration", clock)) => container.duration_us = clock_us(clock),
-                        Some(("start", seconds)) => container.start_us = microseconds(seconds),
+                        Some(("duration", clock)) => container.duration_us = parse_clock_us(clock),
+                        Some(("start", seconds)) => container.start_us = parse_seconds_us(seconds),
                         _ => {}
                     }
                 }
             }
-            (2, _) if text.starts_with("Stream #0:") => container.streams.extend(stream(text)),
+            (2, _) if text.starts_with("Stream #0:") => container.streams.extend(parse_stream(text)),
             // `Side data:` and its lines, and tags, belong to the stream above them, or to the whole
             (4.., Some((key, value))) => {
                 let (key, value) = (key.trim(), value.trim());
                 match container.streams.last_mut() {
-                    Some(stream) if key == "DURATION" => stream.ends_us = clock_us(value),
+                    Some(stream) if key == "DURATION" => stream.tag_end_us = parse_clock_us(value),
                     Some(stream) if key.eq_ignore_ascii_case("timecode") => stream.timecode = Some(value.to_owned()),
                     Some(stream) if key == "displaymatrix" => {
                         let angle = value.strip_prefix("rotation of ").and_then(|it| it.split(' ').next());
                         let angle = angle.and_then(|it| it.parse::<f64>().ok());
-                        stream.rotation = quarter(-angle.unwrap_or(0.0));
+                        stream.rotation = normalized_rotation(-angle.unwrap_or(0.0));
                     }
                     None if key.eq_ignore_ascii_case("timecode") => container.timecode = Some(value.to_owned()),
                     _ => {}
@@ -70,18 +70,18 @@ impl Banner {
 
 /// `Stream #0:0[0x1](und): Video: h264 (High) (avc1 / 0x31637661), yuv420p(tv, bt709, progressive), 720x576 [SAR 16:11
 /// DAR 20:11], 74 kb/s, 25 fps, 25 tbr, 12800 tbn (default)`.
-fn stream(text: &str) -> Option<Stream> {
+fn parse_stream(text: &str) -> Option<Stream> {
     let rest = text.strip_prefix("Stream #0:")?;
     let digits = rest.find(|it: char| !it.is_ascii_digit())?;
     let index = rest[..digits].parse().ok()?;
     let (_, rest) = rest.split_once(": ")?;
     let (kind, rest) = rest.split_once(": ")?;
     let kind = match kind {
-        "Video" => Kind::Video,
-        "Audio" => Kind::Audio,
-        _ => Kind::Other,
+        "Video" => StreamKind::Video,
+        "Audio" => StreamKind::Audio,
+        _ => StreamKind::Other,
     };
-    let parts = outer(rest);
+    let parts = split_top_level(rest);
     let codec = parts.first()?.split(' ').next()?.to_owned();
     let tag = parts.first()?.rsplit_once('(').and_then(|(_, tag)| tag.split(" / ").next());
     let size = parts.iter().find_map(|part| {
@@ -115,22 +115,22 @@ fn stream(text: &str) -> Option<Stream> {
         height: size.map_or(0, |it| it.1),
         start_us: None,
         duration_us: None,
-        ends_us: None,
+        tag_end_us: None,
         frames: None,
-        rate: rate(number(" fps"), parts.iter().find_map(|part| thousands(part.strip_suffix(" tbr")?))),
-        attached: marks.contains("(attached pic)") || marks.contains("(timed thumbnails)"),
-        default: marks.contains("(default)"),
+        frame_rate: frame_rate(number(" fps"), parts.iter().find_map(|part| parse_kilo(part.strip_suffix(" tbr")?))),
+        is_attached_picture: marks.contains("(attached pic)") || marks.contains("(timed thumbnails)"),
+        is_default: marks.contains("(default)"),
         timecode: None,
         rotation: 0,
         pixel_aspect: sar.filter(|it| *it != "1:1" && !it.starts_with("0:")).map(str::to_owned),
         field_order: field_order.map(str::to_owned),
-        bit_depth: bits(None, pixels).filter(|_| kind == Kind::Video),
-        transfer: transfer.map(str::to_owned),
+        bit_depth: bit_depth(None, pixels).filter(|_| kind == StreamKind::Video),
+        color_transfer: transfer.map(str::to_owned),
     })
 }
 
 /// The parts between commas that stand in no bracket.
-fn outer(text: &str) -> Vec<&str> {
+fn split_top_level(text: &str) -> Vec<&str> {
     let (mut parts, mut depth, mut from) = (Vec::new(), 0_u32, 0);
     for (at, letter) in text.char_indices() {
         match letter {
@@ -148,7 +148,7 @@ fn outer(text: &str) -> Vec<&str> {
 }
 
 /// `25`, `90k`.
-fn thousands(text: &str) -> Option<f64> {
+fn parse_kilo(text: &str) -> Option<f64> {
     match text.strip_suffix('k') {
         Some(text) => text.parse::<f64>().ok().map(|it| it * 1_000.0),
         None => text.parse().ok(),
@@ -187,25 +187,28 @@ At least one output file must be specified
     #[test]
     fn lines_are_read_by_their_place() {
         let mut banner = Banner::default();
-        LINES.lines().for_each(|line| banner.take(line));
+        LINES.lines().for_each(|line| banner.read_line(line));
         let container = banner.finish().unwrap();
         assert_eq!(container.name, "mov,mp4,m4a,3gp,3g2,mj2");
         assert_eq!((container.duration_us, container.start_us), (Some(3_723_500_000), Some(1_456_778)));
         assert_eq!((container.timecode.as_deref(), container.streams.len()), (Some("10:00:00:00"), 3));
         let [video, sound, cover] = &container.streams[..] else { panic!("{container:?}") };
         assert_eq!((video.codec.as_deref(), video.tag.as_deref()), (Some("h264"), Some("avc1")));
-        assert_eq!((video.width, video.height, video.rotation, video.rate), (720, 576, 90, Some(25.0)));
+        assert_eq!((video.width, video.height, video.rotation, video.frame_rate), (720, 576, 90, Some(25.0)));
         assert_eq!((video.pixel_aspect.as_deref(), video.bit_depth), (Some("16:11"), Some(10)));
-        assert_eq!((video.field_order.as_deref(), video.transfer.as_deref()), (Some("tt"), Some("smpte2084")));
-        assert_eq!((video.timecode.as_deref(), video.default, video.attached), (Some("01:00:00;02"), true, false));
-        assert_eq!((sound.kind, cover.attached, cover.width), (Kind::Audio, true, 300));
+        assert_eq!((video.field_order.as_deref(), video.color_transfer.as_deref()), (Some("tt"), Some("smpte2084")));
+        assert_eq!(
+            (video.timecode.as_deref(), video.is_default, video.is_attached_picture),
+            (Some("01:00:00;02"), true, false)
+        );
+        assert_eq!((sound.kind, cover.is_attached_picture, cover.width), (StreamKind::Audio, true, 300));
     }
 
     #[test]
     fn what_is_not_there_is_none() {
         let mut banner = Banner::default();
         for line in ["Input #0, h264, from 'file:/x':", "  Duration: N/A, bitrate: N/A", "  Stream #0:0: Video: none"] {
-            banner.take(line);
+            banner.read_line(line);
         }
         let container = banner.finish().unwrap();
         assert_eq!((container.duration_us, container.start_us), (None, None));

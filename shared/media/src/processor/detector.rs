@@ -4,31 +4,31 @@ use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
 use domain::item::Problem;
-use domain::result::Box as Area;
+use domain::result::BoundingBox as Area;
 use domain::tracks::Detection;
 use image::GrayImage;
 use seetaface::Model;
 
-use super::Trouble;
+use super::MediaError;
 
 static MODEL: LazyLock<Option<Model>> =
     LazyLock::new(|| Model::read(include_bytes!(concat!(env!("OUT_DIR"), "/faces.bin"))).ok());
 
 /// A frame is compared by the means of cells of this side, in pixels: a mean of 16 pixels hardly knows the noise of
 /// film and compression, and the smallest face has a hundred of them.
-const CELL: usize = 4;
+const CELL_SIDE: usize = 4;
 /// Cells of a tile's side. A tile lies within the smallest face, wherever that is.
-const TILE: usize = 5;
+const TILE_CELLS: usize = 5;
 /// A cell has changed if its mean differs by more than this, of 255. The detector needs a contrast (standard deviation)
 /// of 10 to see a face, so one that appears changes many cells by more.
-const CHANGE: u16 = 6;
+const CELL_CHANGE_THRESHOLD: u16 = 6;
 /// A tile has changed if so many of its cells have.
-const CELLS: usize = 3;
+const MIN_CHANGED_CELLS: usize = 3;
 /// So many unchanged frames in a row take over what was found before, at most.
-const MOST_REUSED: usize = 8;
+const MAX_REUSED: usize = 8;
 /// Windows between two frames, as parts of the faces' sides: a face is found by windows of several sizes.
-const SMALLER: f64 = 0.5;
-const LARGER: f64 = 1.8;
+const MIN_WINDOW_RATIO: f64 = 0.5;
+const MAX_WINDOW_RATIO: f64 = 1.8;
 
 /// Finds the faces of one video's frames, in their order, or of one still.
 ///
@@ -39,58 +39,58 @@ pub(super) struct Detector {
     engine: seetaface::Detector<'static>,
     min_face: u32,
     threshold: f64,
-    searched: Option<Cells>,
-    found: Vec<Detection>,
+    reference: Option<CellGrid>,
+    last_detections: Vec<Detection>,
     /// How many frames took over what was found, and how many may.
-    reused: usize,
-    reusable: usize,
+    reuse_count: usize,
+    reuse_limit: usize,
     #[cfg(test)]
     searches: usize,
 }
 
 impl Detector {
     /// For faces of at least so many pixels (40 are the least that can be found) and this score.
-    pub(super) fn new(min_face: u32, threshold: f64) -> Result<Self, Trouble> {
+    pub(super) fn new(min_face: u32, threshold: f64) -> Result<Self, MediaError> {
         let model = MODEL
             .as_ref()
-            .ok_or_else(|| Trouble::Fail(Problem::new("backend_unavailable", "the face model does not load")))?;
+            .ok_or_else(|| MediaError::Failed(Problem::new("backend_unavailable", "the face model does not load")))?;
         Ok(Self {
             engine: seetaface::Detector::new(model),
             min_face,
             threshold: threshold.max(0.01),
-            searched: None,
-            found: Vec::new(),
-            reused: 0,
-            reusable: 1,
+            reference: None,
+            last_detections: Vec::new(),
+            reuse_count: 0,
+            reuse_limit: 1,
             #[cfg(test)]
             searches: 0,
         })
     }
 
     /// The faces in a frame, as fractions of it. Frames that are (nearly) those looked at before are not searched again.
-    pub(super) fn look(&mut self, grey: &GrayImage) -> Vec<Detection> {
-        let cells = Cells::of(grey);
-        let same = self.searched.as_ref().is_some_and(|searched| !cells.differ(searched));
-        if same && self.reused < self.reusable {
-            self.reused += 1;
-            return self.found.clone();
+    pub(super) fn detect(&mut self, grey: &GrayImage) -> Vec<Detection> {
+        let cells = CellGrid::of(grey);
+        let is_unchanged = self.reference.as_ref().is_some_and(|searched| !cells.differs(searched));
+        if is_unchanged && self.reuse_count < self.reuse_limit {
+            self.reuse_count += 1;
+            return self.last_detections.clone();
         }
-        self.reusable = if same { (self.reusable * 2).min(MOST_REUSED) } else { 1 };
-        self.reused = 0;
-        self.found = self.search(grey, 0..=u32::MAX);
-        self.searched = Some(cells);
-        self.found.clone()
+        self.reuse_limit = if is_unchanged { (self.reuse_limit * 2).min(MAX_REUSED) } else { 1 };
+        self.reuse_count = 0;
+        self.last_detections = self.search(grey, 0..=u32::MAX);
+        self.reference = Some(cells);
+        self.last_detections.clone()
     }
 
     /// The faces in a frame between two that were looked at, of about the sizes of those: for where a face was, not for
     /// who else is there.
-    pub(super) fn look_between(&mut self, grey: &GrayImage, near: &[Detection]) -> Vec<Detection> {
-        let sides = || near.iter().map(|it| it.area.w * f64::from(grey.width()));
+    pub(super) fn detect_near(&mut self, grey: &GrayImage, near: &[Detection]) -> Vec<Detection> {
+        let sides = || near.iter().map(|it| it.bounding_box.w * f64::from(grey.width()));
         let (least, most) = (sides().fold(f64::MAX, f64::min), sides().fold(0.0, f64::max));
         if near.is_empty() {
             return Vec::new();
         }
-        self.search(grey, (least * SMALLER) as u32..=(most * LARGER) as u32)
+        self.search(grey, (least * MIN_WINDOW_RATIO) as u32..=(most * MAX_WINDOW_RATIO) as u32)
     }
 
     fn search(&mut self, grey: &GrayImage, sizes: RangeInclusive<u32>) -> Vec<Detection> {
@@ -104,28 +104,28 @@ impl Detector {
         let faces = self.engine.detect_sizes(grey.as_raw(), size, self.min_face, self.threshold, sizes);
         let detections = faces.iter().map(|face| {
             let (x, y, side) = (f64::from(face.x), f64::from(face.y), f64::from(face.side));
-            Detection { area: Area { x: x / w, y: y / h, w: side / w, h: side / h }, score: face.score }
+            Detection { bounding_box: Area { x: x / w, y: y / h, w: side / w, h: side / h }, score: face.score }
         });
         detections.collect()
     }
 }
 
 /// A small copy of a frame, to compare it by: the sum of each cell. Pixels beyond the last whole cell are left out.
-struct Cells {
+struct CellGrid {
     size: (u32, u32),
     width: usize,
     sums: Vec<u16>,
 }
 
-impl Cells {
+impl CellGrid {
     fn of(grey: &GrayImage) -> Self {
         let size = grey.dimensions();
-        let width = size.0 as usize / CELL;
-        let mut sums = Vec::with_capacity(width * (size.1 as usize / CELL));
-        for band in grey.as_raw().chunks_exact((size.0 as usize * CELL).max(1)) {
+        let width = size.0 as usize / CELL_SIDE;
+        let mut sums = Vec::with_capacity(width * (size.1 as usize / CELL_SIDE));
+        for band in grey.as_raw().chunks_exact((size.0 as usize * CELL_SIDE).max(1)) {
             let mut line = vec![0; width];
             for row in band.chunks_exact(size.0 as usize) {
-                for (sum, pixels) in line.iter_mut().zip(row.chunks_exact(CELL)) {
+                for (sum, pixels) in line.iter_mut().zip(row.chunks_exact(CELL_SIDE)) {
                     *sum += pixels.iter().map(|pixel| u16::from(*pixel)).sum::<u16>();
                 }
             }
@@ -135,20 +135,20 @@ impl Cells {
     }
 
     /// Whether a face may have come, gone or moved in between. Frames of different sizes differ.
-    fn differ(&self, other: &Self) -> bool {
+    fn differs(&self, other: &Self) -> bool {
         if self.size != other.size {
             return true;
         }
         let line = self.width.max(1);
-        let bands = self.sums.chunks(line * TILE).zip(other.sums.chunks(line * TILE));
+        let bands = self.sums.chunks(line * TILE_CELLS).zip(other.sums.chunks(line * TILE_CELLS));
         for (band, before) in bands {
-            let mut changed = vec![0; line.div_ceil(TILE)];
+            let mut changed = vec![0; line.div_ceil(TILE_CELLS)];
             for (at, (sum, before)) in band.iter().zip(before).enumerate() {
-                if sum.abs_diff(*before) > CHANGE * (CELL * CELL) as u16 {
-                    changed[at % line / TILE] += 1;
+                if sum.abs_diff(*before) > CELL_CHANGE_THRESHOLD * (CELL_SIDE * CELL_SIDE) as u16 {
+                    changed[at % line / TILE_CELLS] += 1;
                 }
             }
-            if changed.iter().any(|cells| *cells >= CELLS) {
+            if changed.iter().any(|cells| *cells >= MIN_CHANGED_CELLS) {
                 return true;
             }
         }
@@ -200,7 +200,7 @@ mod tests {
 
     fn middle(found: &[Detection]) -> (f64, f64) {
         assert_eq!(found.len(), 1, "{found:?}");
-        let area = found[0].area;
+        let area = found[0].bounding_box;
         ((area.x + area.w / 2.0) * f64::from(SIZE.0), (area.y + area.h / 2.0) * f64::from(SIZE.1))
     }
 
@@ -230,10 +230,10 @@ mod tests {
     #[test]
     fn an_unchanged_frame_is_not_searched_again() {
         let (mut detector, picture) = (detector(), frame(Some((100, 50)), 100));
-        let first = detector.look(&noisy(&picture, 6, 0));
+        let first = detector.detect(&noisy(&picture, 6, 0));
         assert_eq!(first.len(), 1);
         for number in 1..30 {
-            let found = detector.look(&noisy(&picture, 6, number));
+            let found = detector.detect(&noisy(&picture, 6, number));
             assert!((middle(&found).0 - middle(&first).0).abs() < 3.0, "{found:?}");
         }
         assert_eq!(detector.searches, 1 + 5, "after 1, 2, 4 and 8 frames, and 8 more");
@@ -242,15 +242,15 @@ mod tests {
     #[test]
     fn a_face_is_found_where_it_appears_and_not_where_it_was() {
         let mut detector = detector();
-        assert_eq!(detector.look(&frame(None, 0)), []);
-        assert_eq!(detector.look(&frame(None, 0)), []);
+        assert_eq!(detector.detect(&frame(None, 0)), []);
+        assert_eq!(detector.detect(&frame(None, 0)), []);
         assert_eq!(detector.searches, 1);
-        let right = middle(&detector.look(&frame(Some((384, 104)), 100)));
-        let left = middle(&detector.look(&frame(Some((0, 0)), 100)));
+        let right = middle(&detector.detect(&frame(Some((384, 104)), 100)));
+        let left = middle(&detector.detect(&frame(Some((0, 0)), 100)));
         assert!((right.0 - left.0 - 384.0).abs() < 12.0 && (right.1 - left.1 - 104.0).abs() < 12.0);
-        let near = middle(&detector.look(&frame(Some((4, 0)), 100)));
+        let near = middle(&detector.detect(&frame(Some((4, 0)), 100)));
         assert!((near.0 - left.0 - 4.0).abs() < 4.0, "it moved by four pixels: {left:?} {near:?}");
-        assert_eq!(detector.look(&frame(None, 0)), [], "it left");
+        assert_eq!(detector.detect(&frame(None, 0)), [], "it left");
         assert_eq!(detector.searches, 5);
     }
 
@@ -258,29 +258,29 @@ mod tests {
     fn a_small_face_in_a_corner_is_found() {
         let mut detector = detector();
         let ground = frame(Some((0, 0)), 100);
-        assert_eq!(detector.look(&ground).len(), 1);
+        assert_eq!(detector.detect(&ground).len(), 1);
         let small = astronaut(220); // its face has about 45 pixels
         let mut both = ground.clone();
         imageops::replace(&mut both, &small, 420, 140);
-        assert_eq!(detector.look(&both).len(), 2);
+        assert_eq!(detector.detect(&both).len(), 2);
     }
 
     #[test]
     fn a_slow_fade_in_is_found() {
         let at = Some((100, 50));
-        let alone = (0..=100).find(|it| detector().look(&frame(at, *it)).len() == 1).unwrap();
+        let alone = (0..=100).find(|it| detector().detect(&frame(at, *it)).len() == 1).unwrap();
         let mut sequence = detector();
-        let found = (0..=100).find(|it| sequence.look(&frame(at, *it)).len() == 1).unwrap();
+        let found = (0..=100).find(|it| sequence.detect(&frame(at, *it)).len() == 1).unwrap();
         assert!((alone..=alone + 4).contains(&found), "{found} % visible; frame by frame it is seen at {alone} %");
     }
 
     #[test]
     fn another_size_is_another_picture() {
         let mut detector = detector();
-        assert_eq!(detector.look(&astronaut(256)).len(), 1);
+        assert_eq!(detector.detect(&astronaut(256)).len(), 1);
         let half = imageops::crop_imm(&astronaut(256), 0, 0, 256, 128).to_image();
-        assert_eq!(detector.look(&half).len(), 1);
-        assert_eq!(detector.look(&GrayImage::new(256, 64)), []);
+        assert_eq!(detector.detect(&half).len(), 1);
+        assert_eq!(detector.detect(&GrayImage::new(256, 64)), []);
         assert_eq!(detector.searches, 3);
     }
 
@@ -289,16 +289,16 @@ mod tests {
         let mut detector = detector();
         for (width, height) in [(0, 0), (0, 9), (9, 0), (1, 1), (3, 700), (39, 39), (40, 40), (41, 640), (2_000, 40)] {
             let flat = GrayImage::from_pixel(width, height, Luma([128]));
-            assert_eq!(detector.look(&flat), [], "{width} x {height}");
-            assert_eq!(detector.look(&noisy(&flat, 120, 3)), [], "{width} x {height}");
+            assert_eq!(detector.detect(&flat), [], "{width} x {height}");
+            assert_eq!(detector.detect(&noisy(&flat, 120, 3)), [], "{width} x {height}");
         }
     }
 
     #[test]
     fn faces_smaller_than_wanted_are_left_out() {
         let picture = frame(Some((100, 50)), 100); // a face of about 55 pixels
-        assert_eq!(Detector::new(20, 2.0).unwrap().look(&picture).len(), 1);
-        assert_eq!(Detector::new(120, 2.0).unwrap().look(&picture), []);
-        assert_eq!(Detector::new(40, 1_000.0).unwrap().look(&picture), []);
+        assert_eq!(Detector::new(20, 2.0).unwrap().detect(&picture).len(), 1);
+        assert_eq!(Detector::new(120, 2.0).unwrap().detect(&picture), []);
+        assert_eq!(Detector::new(40, 1_000.0).unwrap().detect(&picture), []);
     }
 }

@@ -2,15 +2,15 @@
 
 use std::io::Cursor;
 
-use domain::result::{Box as Area, Track};
+use domain::result::{BoundingBox as Area, Track};
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ImageResult, Rgb, RgbImage};
 
 use super::still::scaled;
-use crate::picture::over_white;
+use crate::picture::flattened_over_white;
 
 /// Frames on a sheet at most.
-pub(super) const MOST_FRAMES: usize = 9;
+pub(super) const MAX_FRAMES: usize = 9;
 
 const PICTURE_SIDE: u32 = 1_280;
 const FRAME_SIDE: u32 = 480;
@@ -18,38 +18,38 @@ const YELLOW: Rgb<u8> = Rgb([255, 214, 0]);
 const BLACK: Rgb<u8> = Rgb([0, 0, 0]);
 
 /// The picture with the boxes of all tracks.
-pub(super) fn picture(picture: &DynamicImage, tracks: &[Track]) -> ImageResult<Vec<u8>> {
-    let mut canvas = over_white(&scaled(picture, PICTURE_SIDE));
+pub(super) fn annotated_picture(picture: &DynamicImage, tracks: &[Track]) -> ImageResult<Vec<u8>> {
+    let mut canvas = flattened_over_white(&scaled(picture, PICTURE_SIDE));
     for sample in tracks.iter().flat_map(|it| &it.samples) {
-        frame(&mut canvas, sample.area);
+        draw_box(&mut canvas, sample.bounding_box);
     }
-    jpeg(&canvas)
+    encode_jpeg(&canvas)
 }
 
 /// Frames side by side, three in a row, each with its box.
-pub(super) fn sheet(frames: &[(DynamicImage, Area)]) -> ImageResult<Vec<u8>> {
-    let drawn: Vec<RgbImage> = frames
+pub(super) fn contact_sheet(frames: &[(DynamicImage, Area)]) -> ImageResult<Vec<u8>> {
+    let canvases: Vec<RgbImage> = frames
         .iter()
         .map(|(picture, area)| {
-            let mut canvas = over_white(&scaled(picture, FRAME_SIDE));
-            frame(&mut canvas, *area);
+            let mut canvas = flattened_over_white(&scaled(picture, FRAME_SIDE));
+            draw_box(&mut canvas, *area);
             canvas
         })
         .collect();
-    let width = drawn.iter().map(RgbImage::width).max().unwrap_or(1);
-    let height = drawn.iter().map(RgbImage::height).max().unwrap_or(1);
-    let count = u32::try_from(drawn.len()).unwrap_or(1).max(1);
+    let width = canvases.iter().map(RgbImage::width).max().unwrap_or(1);
+    let height = canvases.iter().map(RgbImage::height).max().unwrap_or(1);
+    let count = u32::try_from(canvases.len()).unwrap_or(1).max(1);
     let (columns, rows) = (count.min(3), count.div_ceil(3));
     let mut sheet = RgbImage::new(width * columns, height * rows);
-    for (index, it) in (0_u32..).zip(&drawn) {
+    for (index, it) in (0_u32..).zip(&canvases) {
         let (x, y) = (i64::from(index % columns * width), i64::from(index / columns * height));
         image::imageops::replace(&mut sheet, it, x, y);
     }
-    jpeg(&sheet)
+    encode_jpeg(&sheet)
 }
 
 /// A yellow frame between two black ones: visible on every picture.
-fn frame(canvas: &mut RgbImage, area: Area) {
+fn draw_box(canvas: &mut RgbImage, area: Area) {
     let (width, height) = (f64::from(canvas.width()), f64::from(canvas.height()));
     let (left, top) = ((area.x * width) as i64, (area.y * height) as i64);
     let (right, bottom) = (((area.x + area.w) * width) as i64, ((area.y + area.h) * height) as i64);
@@ -58,17 +58,17 @@ fn frame(canvas: &mut RgbImage, area: Area) {
     }
     for (inset, colour) in [(-1, BLACK), (0, YELLOW), (1, YELLOW), (2, BLACK)] {
         for x in left + inset..=right - inset {
-            dot(canvas, x, top + inset, colour);
-            dot(canvas, x, bottom - inset, colour);
+            set_pixel(canvas, x, top + inset, colour);
+            set_pixel(canvas, x, bottom - inset, colour);
         }
         for y in top + inset..=bottom - inset {
-            dot(canvas, left + inset, y, colour);
-            dot(canvas, right - inset, y, colour);
+            set_pixel(canvas, left + inset, y, colour);
+            set_pixel(canvas, right - inset, y, colour);
         }
     }
 }
 
-fn dot(canvas: &mut RgbImage, x: i64, y: i64, colour: Rgb<u8>) {
+fn set_pixel(canvas: &mut RgbImage, x: i64, y: i64, colour: Rgb<u8>) {
     if let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y))
         && let Some(pixel) = canvas.get_pixel_mut_checked(x, y)
     {
@@ -76,7 +76,7 @@ fn dot(canvas: &mut RgbImage, x: i64, y: i64, colour: Rgb<u8>) {
     }
 }
 
-fn jpeg(canvas: &RgbImage) -> ImageResult<Vec<u8>> {
+fn encode_jpeg(canvas: &RgbImage) -> ImageResult<Vec<u8>> {
     let mut bytes = Cursor::new(Vec::new());
     JpegEncoder::new_with_quality(&mut bytes, 82).encode_image(canvas)?;
     Ok(bytes.into_inner())

@@ -5,16 +5,16 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// Bytes of a `moov` box that are searched: tables behind the sample descriptions are of no interest.
-const MOST: u64 = 8 << 20;
+const MAX_MOOV_BYTES: u64 = 8 << 20;
 /// Boxes at the top of a file, at most, before `moov`.
-const BOXES: usize = 1_000;
+const MAX_BOXES: usize = 1_000;
 /// The protection schemes of ISO/IEC 23001-7, section 10.
 const SCHEMES: [&str; 4] = ["cenc", "cens", "cbc1", "cbcs"];
 
 /// The scheme of Common Encryption that the file's sample descriptions name (`schm`, ISO/IEC 14496-12, section 8.12.5).
-pub(super) fn of(file: &Path) -> Option<&'static str> {
+pub(super) fn scheme(file: &Path) -> Option<&'static str> {
     let mut file = File::open(file).ok()?;
-    for _ in 0..BOXES {
+    for _ in 0..MAX_BOXES {
         let mut header = [0; 16];
         file.read_exact(&mut header[..8]).ok()?;
         let mut size = u64::from(u32::from_be_bytes([header[0], header[1], header[2], header[3]]));
@@ -26,7 +26,7 @@ pub(super) fn of(file: &Path) -> Option<&'static str> {
         }
         if &header[4..8] == b"moov" {
             let mut moov = Vec::new();
-            (&mut file).take(size.saturating_sub(read).min(MOST)).read_to_end(&mut moov).ok()?;
+            (&mut file).take(size.saturating_sub(read).min(MAX_MOOV_BYTES)).read_to_end(&mut moov).ok()?;
             // `schm`, version and flags, then the scheme
             return moov
                 .windows(12)
@@ -48,7 +48,7 @@ mod tests {
         let check = |bytes: &[u8], want: Option<&str>| {
             let file = folder.path().join("media");
             std::fs::write(&file, bytes).unwrap();
-            assert_eq!(of(&file), want, "{bytes:?}");
+            assert_eq!(scheme(&file), want, "{bytes:?}");
         };
         let scheme = b"\0\0\0\x14schm\0\0\0\0cbcs\0\x01\0\0";
         let boxed = |name: &[u8; 4], inside: &[u8]| {

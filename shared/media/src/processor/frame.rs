@@ -4,10 +4,10 @@
 use image::{GrayImage, RgbImage};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt};
 
-use super::{Trouble, unreadable};
+use super::{MediaError, unreadable};
 
 /// Bytes before the pixels, at most: `P5`, two sizes, the greatest value.
-const HEADER: u64 = 64;
+const MAX_HEADER_BYTES: u64 = 64;
 
 /// A frame in full-range Y'CbCr 4:2:0, and when it is shown, from the container's start.
 #[derive(Debug, Clone)]
@@ -32,14 +32,14 @@ impl Frame {
     pub(super) async fn read(
         reader: &mut (impl AsyncRead + AsyncBufReadExt + Unpin),
         side: u32,
-    ) -> Result<Option<Self>, Trouble> {
+    ) -> Result<Option<Self>, MediaError> {
         let mut header = Vec::new();
         while header.iter().filter(|byte| **byte == b'\n').count() < 3 {
             let read = reader.read_until(b'\n', &mut header).await.map_err(unreadable)?;
             if read == 0 {
                 return Ok(None);
             }
-            if header.len() as u64 > HEADER {
+            if header.len() as u64 > MAX_HEADER_BYTES {
                 return Err(unreadable("a frame has no header"));
             }
         }
@@ -82,7 +82,7 @@ impl Frame {
 mod tests {
     use super::*;
 
-    async fn read(bytes: &[u8]) -> Result<Option<Frame>, Trouble> {
+    async fn read(bytes: &[u8]) -> Result<Option<Frame>, MediaError> {
         Frame::read(&mut &*bytes, 640).await
     }
 

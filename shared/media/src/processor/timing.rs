@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::program::messages::Line;
+use crate::ffmpeg::log::LogLine;
 
 /// The names of the two filters: before and behind the choice of frames.
 pub(super) const DECODED: &str = "showinfo@decoded";
@@ -26,7 +26,7 @@ pub(super) struct Timing {
 
 /// Reads the lines of the two filters.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(super) struct ShowinfoReader {
     start_us: i64,
     /// Time of a frame, where the file does not say it.
     frame_us: i64,
@@ -36,19 +36,19 @@ pub(super) struct Reader {
     selected: UnboundedSender<i64>,
 }
 
-impl Reader {
+impl ShowinfoReader {
     pub(super) fn new(start_us: i64, frame_us: i64, selected: UnboundedSender<i64>) -> (Self, Arc<Mutex<Timing>>) {
         let timing = Arc::new(Mutex::new(Timing::default()));
         (Self { start_us, frame_us, shift_us: 0, timing: timing.clone(), selected }, timing)
     }
 
     /// Takes a line of the filters; answers whether it is one.
-    pub(super) fn take(&mut self, line: &Line<'_>) -> bool {
+    pub(super) fn read_line(&mut self, line: &LogLine<'_>) -> bool {
         let decoded = line.context == DECODED;
         if !decoded && line.context != SELECTED {
             return false;
         }
-        let Some(shown) = shown_us(line.text) else { return true };
+        let Some(shown) = parse_pts_us(line.text) else { return true };
         let mut timing = self.timing.lock().unwrap_or_else(PoisonError::into_inner);
         if decoded {
             let next_us = timing.last_us + self.frame_us;
@@ -75,7 +75,7 @@ impl Reader {
 
 /// The time of a line `n:   0 pts:1480000 pts_time:1.48 …`, in microseconds; inner `None` for a frame without one. `None`
 /// for another line.
-fn shown_us(text: &str) -> Option<Option<i64>> {
+fn parse_pts_us(text: &str) -> Option<Option<i64>> {
     let (_, rest) = text.strip_prefix("n:")?.split_once(" pts:")?;
     Some(rest.split_whitespace().next()?.parse().ok())
 }
@@ -86,11 +86,11 @@ mod tests {
 
     fn read(times: &[&str], frame_us: i64) -> (Timing, Vec<i64>) {
         let (send, mut receive) = tokio::sync::mpsc::unbounded_channel();
-        let (mut reader, timing) = Reader::new(1_000, frame_us, send);
+        let (mut reader, timing) = ShowinfoReader::new(1_000, frame_us, send);
         for time in times {
             for context in [DECODED, SELECTED] {
                 let text = format!("n:   7 pts:{time:>7} pts_time:1.48    pos:      564 fmt:yuv420p");
-                assert!(reader.take(&Line { context, level: "info", text: &text }));
+                assert!(reader.read_line(&LogLine { context, level: "info", text: &text }));
             }
         }
         drop(reader);
@@ -113,9 +113,9 @@ mod tests {
     #[test]
     fn other_lines_are_left_alone() {
         let (send, _receive) = tokio::sync::mpsc::unbounded_channel();
-        let (mut reader, timing) = Reader::new(0, 1, send);
-        assert!(!reader.take(&Line { context: "h264", level: "error", text: "n:   0 pts:1 " }));
-        assert!(reader.take(&Line { context: DECODED, level: "info", text: "color_range:unknown" }));
+        let (mut reader, timing) = ShowinfoReader::new(0, 1, send);
+        assert!(!reader.read_line(&LogLine { context: "h264", level: "error", text: "n:   0 pts:1 " }));
+        assert!(reader.read_line(&LogLine { context: DECODED, level: "info", text: "color_range:unknown" }));
         assert_eq!(*timing.lock().unwrap(), Timing::default());
     }
 }

@@ -9,7 +9,7 @@ use local::Programs;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use super::{folder, stack_of};
+use super::{start_stack_with, temporary_folder};
 use crate::error::CliError;
 use crate::print::{self, say};
 use crate::up;
@@ -22,30 +22,30 @@ fn median(mut all: Vec<Duration>) -> f64 {
 /// Starts and calls `docs-api` through the front door, whose work is as little as a function can have, and starts each
 /// function alone for its init time.
 pub(super) async fn run(starts: usize, json: bool) -> Result<(), CliError> {
-    let data = folder()?;
+    let data = temporary_folder()?;
     let binaries = binaries()?;
-    build(&up::project()?, &binaries).await?;
-    let stack = stack_of(Programs::Each(binaries.clone()), data.path()).await?;
-    let mut base = Vec::new();
+    build(&up::project_folder()?, &binaries).await?;
+    let stack = start_stack_with(Programs::OnePerFunction(binaries.clone()), data.path()).await?;
+    let mut baseline = Vec::new();
     for _ in 0..starts {
-        let began = Instant::now();
+        let started_at = Instant::now();
         drop(tokio::process::Command::new("true").status().await);
-        base.push(began.elapsed());
+        baseline.push(started_at.elapsed());
     }
-    let base = median(base);
+    let baseline = median(baseline);
     let mut rows = Vec::new();
-    let mut known: Vec<&str> = Vec::new();
+    let mut measured: Vec<&str> = Vec::new();
     for function in &stack.model.functions {
-        if known.contains(&function.binary.as_str()) {
+        if measured.contains(&function.binary.as_str()) {
             continue; // the slow lane is the same program
         }
-        known.push(&function.binary);
+        measured.push(&function.binary);
         let (mut init, mut warm) = (Vec::new(), Vec::new());
         for _ in 0..starts {
-            init.push(stack.start_once(&function.binary).await?);
+            init.push(stack.measure_init(&function.binary).await?);
         }
         for _ in 0..starts {
-            if let Some(took) = stack.call_idle(&function.binary).await {
+            if let Some(took) = stack.measure_warm_invocation(&function.binary).await {
                 warm.push(took);
             }
         }
@@ -56,21 +56,21 @@ pub(super) async fn run(starts: usize, json: bool) -> Result<(), CliError> {
         }));
     }
     if json {
-        say!("{}", json!({ "process_that_does_nothing_ms": base, "functions": rows }));
+        say!("{}", json!({ "process_that_does_nothing_ms": baseline, "functions": rows }));
         return Ok(());
     }
-    say!("a process that does nothing: {base:.1} ms");
+    say!("a process that does nothing: {baseline:.1} ms");
     say!("");
     say!("| function | init, ms | × nothing | warm, ms | binary, MB | zip, MB |");
     say!("|---|---|---|---|---|---|");
-    for it in rows {
-        let number = |name: &str| it[name].as_f64().unwrap_or(0.0);
-        let ratio = number("init_ms") / base.max(0.001);
+    for row in rows {
+        let number = |name: &str| row[name].as_f64().unwrap_or(0.0);
+        let ratio = number("init_ms") / baseline.max(0.001);
         say!(
             "| `{}` | {:.1} | {ratio:.1} | {} | {:.1} | {:.2} |",
-            it["function"].as_str().unwrap_or_default(),
+            row["function"].as_str().unwrap_or_default(),
             number("init_ms"),
-            it["warm_ms"].as_f64().map_or("–".to_owned(), |it| format!("{it:.2}")),
+            row["warm_ms"].as_f64().map_or("–".to_owned(), |it| format!("{it:.2}")),
             number("binary_mb"),
             number("zip_mb"),
         );
@@ -90,7 +90,7 @@ fn sizes(binary: &Path) -> Result<(f64, f64), CliError> {
 
 /// Where cargo puts the functions' programs: beside this one.
 fn binaries() -> Result<PathBuf, CliError> {
-    let program = up::program()?;
+    let program = up::current_program()?;
     let beside = program.parent().ok_or_else(|| CliError::Other("this program is in no folder".to_owned()))?;
     Ok(beside.to_owned())
 }
@@ -100,7 +100,7 @@ fn profile() -> &'static str {
 }
 
 #[expect(clippy::disallowed_methods, reason = "to take from a child what cargo gave this program")]
-fn variables() -> std::env::Vars {
+fn environment() -> std::env::Vars {
     std::env::vars()
 }
 
@@ -114,24 +114,28 @@ async fn build(project: &Path, binaries: &Path) -> Result<(), CliError> {
     }
     // under `cargo run` these name this package, and build scripts that watch them (ring's) would run again, with
     // everything that is built on them
-    let own = |it: &str| {
-        it == "CARGO" || ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|own| it.starts_with(own))
+    let is_cargo_variable = |name: &str| {
+        name == "CARGO" || ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|own| name.starts_with(own))
     };
-    for (name, _) in variables().filter(|it| own(&it.0)) {
+    for (name, _) in environment().filter(|it| is_cargo_variable(&it.0)) {
         command.env_remove(name);
     }
     if let Some(target) = binaries.parent() {
         command.env("CARGO_TARGET_DIR", target);
     }
-    let mut child =
-        command.current_dir(project).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(CliError::NoCargo)?;
+    let mut child = command
+        .current_dir(project)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(CliError::CargoUnavailable)?;
     let bar = ProgressBar::new_spinner().with_style(
         ProgressStyle::default_spinner()
             .template("{spinner} building the functions, {pos} crates, {elapsed}: {wide_msg}")
             .unwrap_or_else(|_| ProgressStyle::default_spinner()),
     );
     bar.enable_steady_tick(Duration::from_millis(120));
-    let mut said = Vec::new();
+    let mut output_lines = Vec::new();
     if let Some(stderr) = child.stderr.take() {
         let mut lines = BufReader::new(stderr).lines();
         while let Ok(Some(line)) = lines.next_line().await {
@@ -139,14 +143,14 @@ async fn build(project: &Path, binaries: &Path) -> Result<(), CliError> {
                 bar.inc(1);
                 bar.set_message(name.split(" (").next().unwrap_or(name).to_owned());
             }
-            said.push(line);
+            output_lines.push(line);
         }
     }
-    let status = child.wait().await.map_err(CliError::NoCargo)?;
+    let status = child.wait().await.map_err(CliError::CargoUnavailable)?;
     bar.finish_and_clear();
     if status.success() {
         return Ok(());
     }
-    said.iter().for_each(|it| print::note(it));
-    Err(CliError::Build)
+    output_lines.iter().for_each(|it| print::note(it));
+    Err(CliError::BuildFailed)
 }

@@ -6,16 +6,16 @@ use serde::de::{Deserializer, Error, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::Value;
 
-use crate::http::whole;
+use crate::http::integer::as_integer;
 
 /// A value whose structs are objects.
 pub(super) struct Strict<'a>(pub(super) &'a Value);
 
-macro_rules! whole {
+macro_rules! deserialize_integers {
     ($($method:ident)*) => {
         $(
             fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-                match whole(self.0) {
+                match as_integer(self.0) {
                     Some(it) => visitor.visit_i64(it),
                     None => self.deserialize_any(visitor),
                 }
@@ -71,7 +71,7 @@ impl<'de> Deserializer<'de> for Strict<'de> {
         self.0.deserialize_enum(name, variants, visitor)
     }
 
-    whole! {
+    deserialize_integers! {
         deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16 deserialize_u32
         deserialize_u64
     }

@@ -94,7 +94,7 @@ impl ProblemType {
     ];
 
     /// Its code, behind `about:blank#`, its status, and its title.
-    pub(super) fn row(self) -> (&'static str, StatusCode, &'static str) {
+    pub(super) fn definition(self) -> (&'static str, StatusCode, &'static str) {
         match self {
             Self::Busy => ("busy", StatusCode::CONFLICT, "Somebody else is changing it"),
             Self::ContentCoding => {
@@ -158,10 +158,10 @@ mod tests {
 
     #[test]
     fn each_type_has_a_code_and_a_title_of_its_own() {
-        let codes: BTreeSet<&str> = ProblemType::ALL.iter().map(|it| it.row().0).collect();
-        let titles: BTreeSet<&str> = ProblemType::ALL.iter().map(|it| it.row().2).collect();
+        let codes: BTreeSet<&str> = ProblemType::ALL.iter().map(|it| it.definition().0).collect();
+        let titles: BTreeSet<&str> = ProblemType::ALL.iter().map(|it| it.definition().2).collect();
         assert_eq!((codes.len(), titles.len()), (ProblemType::ALL.len(), ProblemType::ALL.len()));
-        for (code, status, title) in ProblemType::ALL.map(ProblemType::row) {
+        for (code, status, title) in ProblemType::ALL.map(ProblemType::definition) {
             assert!(status.is_client_error() || status.is_server_error(), "{code}");
             assert!(code.bytes().all(|it| it.is_ascii_lowercase() || it == b'-'), "{code}");
             assert!(title.starts_with(char::is_uppercase) && !title.ends_with('.'), "{title}");

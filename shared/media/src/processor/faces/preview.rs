@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::result::{Box as Area, Track};
+use domain::result::{BoundingBox as Area, Track};
 use domain::tracks::{Detection, Tracker};
 use image::DynamicImage;
 
@@ -11,50 +11,50 @@ use crate::processor::draw;
 use crate::processor::frame::{Frame, Matrix};
 
 /// Pictures that are kept at once: of 640 x 360 they are 11 MB.
-const MOST_KEPT: usize = 32;
+const MAX_KEPT: usize = 32;
 /// Where a video without a face is looked at: behind its black beginning (processors, section 4.5).
-pub(crate) const TENTH: u64 = 10;
+pub(crate) const POSTER_FRAME_DIVISOR: u64 = 10;
 
 /// The pictures so far.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
+pub(super) struct PreviewFrames {
     /// By the tracker's number.
-    best: HashMap<usize, Best>,
+    best: HashMap<usize, BestFrame>,
     /// The frame for a video without a face.
-    plain: Option<Arc<Frame>>,
-    plain_until_ms: u64,
+    poster: Option<Arc<Frame>>,
+    poster_until_ms: u64,
     size: (u32, u32),
 }
 
 #[derive(Debug)]
-struct Best {
+struct BestFrame {
     score: f64,
     area: Area,
     frame: Arc<Frame>,
 }
 
-impl Kept {
+impl PreviewFrames {
     pub(super) fn new(duration_ms: Option<u64>) -> Self {
-        Self { plain_until_ms: duration_ms.unwrap_or(0) / TENTH, ..Self::default() }
+        Self { poster_until_ms: duration_ms.unwrap_or(0) / POSTER_FRAME_DIVISOR, ..Self::default() }
     }
 
     /// Takes a frame that was looked at, and the numbers of the tracks that its detections belong to.
-    pub(super) fn take(&mut self, frame: Frame, found: &[Detection], numbers: &[Option<usize>], tracker: &Tracker) {
+    pub(super) fn offer(&mut self, frame: Frame, found: &[Detection], numbers: &[Option<usize>], tracker: &Tracker) {
         let frame = Arc::new(frame);
         self.size = frame.luma.dimensions();
-        if self.plain.is_none() || frame.t_ms <= self.plain_until_ms {
-            self.plain = Some(frame.clone());
+        if self.poster.is_none() || frame.t_ms <= self.poster_until_ms {
+            self.poster = Some(frame.clone());
         }
         for (detection, number) in found.iter().zip(numbers) {
-            let (Some(number), Some(area)) = (number, detection.area.clamped()) else { continue };
+            let (Some(number), Some(area)) = (number, detection.bounding_box.clamped()) else { continue };
             if self.best.get(number).is_none_or(|best| detection.score > best.score) {
-                self.best.insert(*number, Best { score: detection.score, area, frame: frame.clone() });
+                self.best.insert(*number, BestFrame { score: detection.score, area, frame: frame.clone() });
             }
         }
-        if self.best.len() > MOST_KEPT {
-            self.best.retain(|number, _| tracker.holds(*number));
+        if self.best.len() > MAX_KEPT {
+            self.best.retain(|number, _| tracker.is_tracked(*number));
         }
-        while self.best.len() > MOST_KEPT {
+        while self.best.len() > MAX_KEPT {
             let weakest = self.best.iter().min_by(|a, b| a.1.score.total_cmp(&b.1.score)).map(|(number, _)| *number);
             let Some(weakest) = weakest else { break };
             self.best.remove(&weakest);
@@ -67,21 +67,21 @@ impl Kept {
     }
 
     /// The preview as a JPEG: the clearest tracks in the order in which they appear, or a plain frame if there is none.
-    pub(super) fn sheet(mut self, tracks: &[(usize, Track)], matrix: Matrix) -> image::ImageResult<Vec<u8>> {
-        let mut shown: Vec<(usize, Best)> = tracks
+    pub(super) fn encode(mut self, tracks: &[(usize, Track)], matrix: Matrix) -> image::ImageResult<Vec<u8>> {
+        let mut shown: Vec<(usize, BestFrame)> = tracks
             .iter()
             .enumerate()
             .filter_map(|(order, (number, _))| Some((order, self.best.remove(number)?)))
             .collect();
         shown.sort_by(|a, b| b.1.score.total_cmp(&a.1.score));
-        shown.truncate(draw::MOST_FRAMES);
+        shown.truncate(draw::MAX_FRAMES);
         shown.sort_by_key(|(order, _)| *order);
         let colour = |frame: &Frame| DynamicImage::ImageRgb8(frame.rgb(matrix));
         let mut frames: Vec<(DynamicImage, Area)> =
             shown.into_iter().map(|(_, best)| (colour(&best.frame), best.area)).collect();
-        if let (true, Some(plain)) = (frames.is_empty(), self.plain) {
+        if let (true, Some(plain)) = (frames.is_empty(), self.poster) {
             frames.push((colour(&plain), Area { x: 0.0, y: 0.0, w: 0.0, h: 0.0 }));
         }
-        draw::sheet(&frames)
+        draw::contact_sheet(&frames)
     }
 }

@@ -3,30 +3,30 @@
 
 mod bits;
 
-use bits::{Bits, Table};
+use bits::{BitReader, HuffmanTable};
 
 /// More scans are nobody's: an encoder makes about ten.
-const MOST_SCANS: usize = 100;
+const MAX_SCANS: usize = 100;
 /// Larger pictures are refused by their header: no memory is taken for them.
-const MOST_PIXELS: u64 = super::decode::MOST_PIXELS;
+const MAX_PIXELS: u64 = super::decode::MAX_PIXELS;
 
 /// Blocks of 8 x 8 that the scans should hold, and those that could be read.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Coverage {
     pub(super) blocks: u64,
-    pub(super) of: u64,
+    pub(super) expected_blocks: u64,
     /// All bits of all coefficients were told, of a progressive picture too.
-    pub(super) refined: bool,
+    pub(super) is_refined: bool,
 }
 
 impl Coverage {
-    pub(super) fn whole(self) -> bool {
-        self.blocks == self.of && self.refined
+    pub(super) fn is_complete(self) -> bool {
+        self.blocks == self.expected_blocks && self.is_refined
     }
 
     /// In per cent, rounded down: less than 100 if anything is missing.
     pub(super) fn percent(self) -> u64 {
-        (self.blocks * 100).checked_div(self.of).unwrap_or_default()
+        (self.blocks * 100).checked_div(self.expected_blocks).unwrap_or_default()
     }
 }
 
@@ -42,26 +42,26 @@ struct Component {
     height: u32,
     stride: u32,
     /// Progressive: which coefficients of each block are not zero.
-    history: Vec<u64>,
+    nonzero: Vec<u64>,
     /// The bit down to which each coefficient is known; 16 where nothing is.
-    known: [u8; 64],
+    known_to_bit: [u8; 64],
 }
 
 /// What has been read of the headers.
 #[derive(Default)]
-struct State {
+struct ScanReader {
     progressive: bool,
     /// MCUs across and down.
     mcus: (u32, u32),
     components: Vec<Component>,
-    dc: [Option<Table>; 4],
-    ac: [Option<Table>; 4],
-    restart: u32,
+    dc: [Option<HuffmanTable>; 4],
+    ac: [Option<HuffmanTable>; 4],
+    restart_interval: u32,
 }
 
 /// One scan's part of each block (T.81, G.1.1.1).
 #[derive(Clone, Copy)]
-struct Band {
+struct SpectralBand {
     start: u32,
     end: u32,
     high: u8,
@@ -70,7 +70,7 @@ struct Band {
 /// Reads a whole JPEG of 8 bits with Huffman coding, from its start to its end marker or wherever it ends. `None` if its
 /// headers are not understood: then the decoder says what is wrong.
 pub(super) fn coverage(data: &[u8]) -> Option<Coverage> {
-    let (mut state, mut seen, mut at) = (State::default(), Coverage::default(), 2);
+    let (mut state, mut seen, mut at) = (ScanReader::default(), Coverage::default(), 2);
     let mut scans = 0;
     while let Some(marker) = next_marker(data, &mut at) {
         match marker {
@@ -83,17 +83,17 @@ pub(super) fn coverage(data: &[u8]) -> Option<Coverage> {
         let Some(segment) = data.get(at + 2..at + length.max(2)) else { break };
         at += length.max(2);
         match marker {
-            0xc4 => state.tables(segment)?,
-            0xc0..=0xc2 if state.components.is_empty() => state.frame(marker, segment)?,
-            0xdd => state.restart = u32::from(*segment.first()?) << 8 | u32::from(*segment.get(1)?),
+            0xc4 => state.read_huffman_tables(segment)?,
+            0xc0..=0xc2 if state.components.is_empty() => state.read_frame_header(marker, segment)?,
+            0xdd => state.restart_interval = u32::from(*segment.first()?) << 8 | u32::from(*segment.get(1)?),
             0xda => {
                 scans += 1;
-                if scans > MOST_SCANS {
+                if scans > MAX_SCANS {
                     return None;
                 }
-                let (blocks, of) = state.scan(segment, data, &mut at)?;
+                let (blocks, of) = state.read_scan(segment, data, &mut at)?;
                 seen.blocks += blocks;
-                seen.of += of;
+                seen.expected_blocks += of;
             }
             _ => {}
         }
@@ -101,10 +101,10 @@ pub(super) fn coverage(data: &[u8]) -> Option<Coverage> {
     if state.components.is_empty() {
         return Some(seen);
     }
-    for component in state.components.iter().filter(|it| it.known[0] == 16) {
-        seen.of += u64::from(component.width) * u64::from(component.height); // never in a scan
+    for component in state.components.iter().filter(|it| it.known_to_bit[0] == 16) {
+        seen.expected_blocks += u64::from(component.width) * u64::from(component.height); // never in a scan
     }
-    seen.refined = state.components.iter().all(|it| it.known == [0; 64]);
+    seen.is_refined = state.components.iter().all(|it| it.known_to_bit == [0; 64]);
     Some(seen)
 }
 
@@ -121,12 +121,12 @@ fn next_marker(data: &[u8], at: &mut usize) -> Option<u8> {
     }
 }
 
-impl State {
-    fn tables(&mut self, mut segment: &[u8]) -> Option<()> {
+impl ScanReader {
+    fn read_huffman_tables(&mut self, mut segment: &[u8]) -> Option<()> {
         while let [class, rest @ ..] = segment {
             let lengths = rest.first_chunk::<16>()?;
             let count: usize = lengths.iter().map(|it| usize::from(*it)).sum();
-            let table = Table::new(lengths, rest.get(16..16 + count)?)?;
+            let table = HuffmanTable::new(lengths, rest.get(16..16 + count)?)?;
             let place = if class >> 4 == 0 { &mut self.dc } else { &mut self.ac };
             *place.get_mut(usize::from(class & 15))? = Some(table);
             segment = &rest[16 + count..];
@@ -134,14 +134,14 @@ impl State {
         Some(())
     }
 
-    fn frame(&mut self, marker: u8, segment: &[u8]) -> Option<()> {
+    fn read_frame_header(&mut self, marker: u8, segment: &[u8]) -> Option<()> {
         let [8, high, low, wide, narrow, _, rest @ ..] = segment else { return None };
         let (height, width) = (u32::from(*high) << 8 | u32::from(*low), u32::from(*wide) << 8 | u32::from(*narrow));
         let sampling: Vec<_> =
             rest.chunks_exact(3).map(|it| (it[0], u32::from(it[1] >> 4), u32::from(it[1] & 15))).collect();
         let (most_h, most_v) = (sampling.iter().map(|it| it.1).max()?, sampling.iter().map(|it| it.2).max()?);
         let good = |it: &u32| (1..=4).contains(it);
-        if u64::from(width) * u64::from(height) > MOST_PIXELS
+        if u64::from(width) * u64::from(height) > MAX_PIXELS
             || sampling.len() > 4
             || width == 0
             || height == 0
@@ -156,18 +156,27 @@ impl State {
             let history = if self.progressive { vec![0; stride as usize * rows as usize] } else { Vec::new() };
             let size = |side: u32, own: u32, most: u32| (side * own).div_ceil(most).div_ceil(8);
             let (width, height) = (size(width, h, most_h), size(height, v, most_v));
-            self.components.push(Component { id, h, v, width, height, stride, history, known: [16; 64] });
+            self.components.push(Component {
+                id,
+                h,
+                v,
+                width,
+                height,
+                stride,
+                nonzero: history,
+                known_to_bit: [16; 64],
+            });
         }
         Some(())
     }
 
     /// Reads a scan; answers the blocks that were there and those that should be.
-    fn scan(&mut self, segment: &[u8], data: &[u8], at: &mut usize) -> Option<(u64, u64)> {
+    fn read_scan(&mut self, segment: &[u8], data: &[u8], at: &mut usize) -> Option<(u64, u64)> {
         let count = usize::from(*segment.first()?);
         let header = segment.get(1..1 + count * 2)?;
         let &[start, end, bits] = segment.get(1 + count * 2..)?.first_chunk::<3>()?;
         let (end, low) = if self.progressive { (end.min(63), bits & 15) } else { (63, 0) };
-        let band = Band { start: u32::from(start), end: u32::from(end), high: bits >> 4 };
+        let band = SpectralBand { start: u32::from(start), end: u32::from(end), high: bits >> 4 };
         if count == 0 || start > end {
             return None;
         }
@@ -175,57 +184,57 @@ impl State {
         for it in header.chunks_exact(2) {
             let index = self.components.iter().position(|component| component.id == it[0])?;
             let component = &mut self.components[index];
-            component.known[usize::from(start)..=usize::from(end)].fill(low);
+            component.known_to_bit[usize::from(start)..=usize::from(end)].fill(low);
             let (of_dc, of_ac) = (usize::from(it[1] >> 4), usize::from(it[1] & 15));
-            let there = |tables: &[Option<Table>], of: usize| tables.get(of).is_some_and(Option::is_some);
+            let there = |tables: &[Option<HuffmanTable>], of: usize| tables.get(of).is_some_and(Option::is_some);
             let needs = if self.progressive { (start == 0 && band.high == 0, start > 0) } else { (true, true) };
             if needs.0 && !there(&self.dc, of_dc) || needs.1 && !there(&self.ac, of_ac) {
                 return None; // frames of Motion JPEG leave out the tables that everybody knows
             }
             parts.push((index, of_dc, of_ac));
         }
-        let alone = count == 1;
+        let is_single_component = count == 1;
         let first = &self.components[parts[0].0];
-        let (across, down) = if alone { (first.width, first.height) } else { self.mcus };
-        let size = |it: &Component| if alone { (1, 1) } else { (it.h, it.v) };
+        let (across, down) = if is_single_component { (first.width, first.height) } else { self.mcus };
+        let size = |it: &Component| if is_single_component { (1, 1) } else { (it.h, it.v) };
         let blocks = |it: &(usize, usize, usize)| {
             let (h, v) = size(&self.components[it.0]);
             u64::from(h * v)
         };
         let each: u64 = parts.iter().map(blocks).sum();
         let (total, mut read) = (u64::from(across) * u64::from(down), 0);
-        let interval = if self.restart == 0 { total } else { u64::from(self.restart) };
+        let interval = if self.restart_interval == 0 { total } else { u64::from(self.restart_interval) };
         let (dc, ac, progressive) = (&self.dc, &self.ac, self.progressive);
-        let mut done = 0;
-        while done < total {
-            let mut bits = Bits::new(data, *at);
-            let (mut run, upto) = (0, total.min(done + interval));
-            let here = (done..upto).position(|unit| {
+        let mut done_units = 0;
+        while done_units < total {
+            let mut bits = BitReader::new(data, *at);
+            let (mut run, upto) = (0, total.min(done_units + interval));
+            let failed_at = (done_units..upto).position(|unit| {
                 let (x, y) = ((unit % u64::from(across)) as u32, (unit / u64::from(across)) as u32);
                 let mut whole = true;
                 for (index, of_dc, of_ac) in &parts {
                     let component = &mut self.components[*index];
-                    let (h, v) = if alone { (1, 1) } else { (component.h, component.v) };
+                    let (h, v) = if is_single_component { (1, 1) } else { (component.h, component.v) };
                     for block in 0..h * v {
                         let place = (y * v + block / h) * component.stride + x * h + block % h;
                         let mut unused = 0;
-                        let history = component.history.get_mut(place as usize).unwrap_or(&mut unused);
+                        let history = component.nonzero.get_mut(place as usize).unwrap_or(&mut unused);
                         let tables = (dc.get(*of_dc), ac.get(*of_ac));
                         let tables = (tables.0.and_then(Option::as_ref), tables.1.and_then(Option::as_ref));
                         whole = whole
                             && if progressive {
-                                bits.progressive(band, tables, history, &mut run).is_some()
+                                bits.read_progressive_block(band, tables, history, &mut run).is_some()
                             } else {
-                                bits.sequential(tables).is_some()
+                                bits.read_sequential_block(tables).is_some()
                             };
                     }
                 }
                 !whole
             });
-            read += here.map_or(upto - done, |it| it as u64);
-            done = upto;
-            *at = bits.behind();
-            if done < total && !restarted(data, at) {
+            read += failed_at.map_or(upto - done_units, |it| it as u64);
+            done_units = upto;
+            *at = bits.position();
+            if done_units < total && !skip_to_restart_marker(data, at) {
                 break;
             }
         }
@@ -234,7 +243,7 @@ impl State {
 }
 
 /// Goes on behind the next restart marker; `false` if another one, or the end, comes first.
-fn restarted(data: &[u8], at: &mut usize) -> bool {
+fn skip_to_restart_marker(data: &[u8], at: &mut usize) -> bool {
     let mut next = *at;
     let found = next_marker(data, &mut next);
     if matches!(found, Some(0xd0..=0xd7)) {

@@ -6,21 +6,21 @@ use std::io::{self, BufRead, Read};
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Outline {
     /// The frame header, if one is there.
-    pub(super) frame: Option<Frame>,
+    pub(super) frame: Option<FrameHeader>,
     /// Bytes up to and with the end marker; `None` if the file ends before.
     pub(super) end: Option<u64>,
 }
 
 /// A frame header (T.81, B.2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Frame {
+pub(super) struct FrameHeader {
     marker: u8,
     precision: u8,
 }
 
-impl Frame {
+impl FrameHeader {
     /// The name of a kind that is not decoded here.
-    pub(super) fn refused(self) -> Option<&'static str> {
+    pub(super) fn unsupported_name(self) -> Option<&'static str> {
         match (self.marker, self.precision) {
             (0xc0..=0xc2, 8) => None,
             (0xc0..=0xc2, 12) => Some("JPEG with 12 bits a sample"),
@@ -40,7 +40,7 @@ pub(super) fn outline(reader: impl BufRead) -> io::Result<Outline> {
     let mut scanner = Scanner { reader, at: 0 };
     let mut outline = Outline::default();
     let (mut start, mut scanned) = ([0; 2], false);
-    if scanner.fill(&mut start)?.is_none() || start != [0xff, 0xd8] {
+    if scanner.read_exact(&mut start)?.is_none() || start != [0xff, 0xd8] {
         return Ok(outline);
     }
     while let Some(marker) = scanner.marker()? {
@@ -54,13 +54,13 @@ pub(super) fn outline(reader: impl BufRead) -> io::Result<Outline> {
             _ if scanned && !matches!(marker, 0xc4 | 0xda..=0xdd | 0xe0..=0xef | 0xfe) => {}
             _ => {
                 let mut length = [0; 2];
-                let Some(()) = scanner.fill(&mut length)? else { break };
+                let Some(()) = scanner.read_exact(&mut length)? else { break };
                 let length = u64::from(u16::from_be_bytes(length)).saturating_sub(2);
                 let mut taken = 0;
                 if matches!(marker, 0xc0..=0xcf | 0xf7) && !matches!(marker, 0xc4 | 0xc8 | 0xcc) && length > 0 {
                     let mut precision = [0];
-                    let Some(()) = scanner.fill(&mut precision)? else { break };
-                    outline.frame.get_or_insert(Frame { marker, precision: precision[0] });
+                    let Some(()) = scanner.read_exact(&mut precision)? else { break };
+                    outline.frame.get_or_insert(FrameHeader { marker, precision: precision[0] });
                     taken = 1;
                 }
                 if !scanner.skip(length - taken)? {
@@ -94,7 +94,7 @@ impl<R: BufRead> Scanner<R> {
             if found.is_some() {
                 let mut code = [0xff];
                 while code == [0xff] {
-                    let Some(()) = self.fill(&mut code)? else { return Ok(None) };
+                    let Some(()) = self.read_exact(&mut code)? else { return Ok(None) };
                 }
                 if code != [0] {
                     return Ok(Some(code[0]));
@@ -103,7 +103,7 @@ impl<R: BufRead> Scanner<R> {
         }
     }
 
-    fn fill(&mut self, bytes: &mut [u8]) -> io::Result<Option<()>> {
+    fn read_exact(&mut self, bytes: &mut [u8]) -> io::Result<Option<()>> {
         match self.reader.read_exact(bytes) {
             Ok(()) => {
                 self.at += bytes.len() as u64;
@@ -170,7 +170,7 @@ mod tests {
         ] {
             let bytes = [0xff, 0xd8, 0xff, marker, 0, 4, precision, 0, 0xff, 0xd9];
             let frame = outline(&bytes[..]).unwrap().frame.unwrap();
-            assert_eq!(frame.refused(), want, "{marker:x} {precision}");
+            assert_eq!(frame.unsupported_name(), want, "{marker:x} {precision}");
         }
     }
 }

@@ -6,7 +6,7 @@ use image::{ColorType, ImageFormat};
 /// The bytes of memory that a picture needs at once, at most, until it is done with: its pixels, and beside them the
 /// largest of what its decoder has of its own, its turned copy, and its copy in RGB that a rendition is made of. What
 /// is scaled down is small. The decoders' share was read in their sources (`image` 0.25.10).
-pub(super) fn needed(format: ImageFormat, colour: ColorType, pixels: u64, length: u64, turned: bool) -> u64 {
+pub(super) fn required_bytes(format: ImageFormat, colour: ColorType, pixels: u64, length: u64, turned: bool) -> u64 {
     let each = u64::from(colour.bytes_per_pixel());
     let own = match format {
         // zune-jpeg 0.5: two bytes for each coefficient, of four components at most, if they come in several scans
@@ -20,13 +20,13 @@ pub(super) fn needed(format: ImageFormat, colour: ColorType, pixels: u64, length
         ImageFormat::Tiff => (each * 4).div_ceil(3),
         _ => 0, // PNG and BMP are decoded in place, line by line
     };
-    let decoding = pixels * own + in_memory(format, length);
+    let decoding = pixels * own + file_bytes_in_memory(format, length);
     let turning = if turned { pixels * each } else { 0 };
     pixels * each + decoding.max(turning).max(pixels * 3)
 }
 
 /// The bytes of a file that are in memory while it is decoded: of JPEG all of them, and its metadata twice.
-pub(super) fn in_memory(format: ImageFormat, length: u64) -> u64 {
+pub(super) fn file_bytes_in_memory(format: ImageFormat, length: u64) -> u64 {
     match format {
         ImageFormat::Jpeg => length.saturating_mul(2),
         ImageFormat::WebP => length,
@@ -35,7 +35,7 @@ pub(super) fn in_memory(format: ImageFormat, length: u64) -> u64 {
 }
 
 /// Whether the picture is turned by a quarter, which needs a second one; all else is done in place.
-pub(super) fn turned(orientation: Orientation) -> bool {
+pub(super) fn is_quarter_turn(orientation: Orientation) -> bool {
     use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
     matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
 }
@@ -53,7 +53,7 @@ mod tests {
     fn a_picture_is_bound_by_the_memory_that_there_is() {
         use ImageFormat::{Gif, Jpeg, Png, Tiff, WebP};
         let check = |format, colour, megapixels: u64, file_mb: u64, turned, need_mb: u64, fits: [bool; 2]| {
-            let need = needed(format, colour, megapixels * 1_000_000, file_mb * 1_000_000, turned);
+            let need = required_bytes(format, colour, megapixels * 1_000_000, file_mb * 1_000_000, turned);
             let case = format!("{format:?} {colour:?} {megapixels} {turned}");
             assert_eq!(need / 1_000_000, need_mb, "{case}");
             assert_eq!([512, 1_769].map(|it| need <= share(it)), fits, "{case}");

@@ -5,9 +5,9 @@ use std::io;
 use super::section::Section;
 
 /// More chunks are no picture.
-const MOST_CHUNKS: usize = 1_000_000;
+const MAX_CHUNKS: usize = 1_000_000;
 /// Exif data are smaller: they fit into one segment of JPEG.
-const MOST_EXIF: u64 = 1 << 20;
+const MAX_EXIF_BYTES: u64 = 1 << 20;
 
 /// What the chunks say.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -15,9 +15,9 @@ pub(super) struct Outline {
     /// The data of the first `eXIf` chunk, wherever it stands.
     pub(super) exif: Option<Vec<u8>>,
     /// The `IEND` chunk is there.
-    pub(super) ended: bool,
+    pub(super) has_end: bool,
     /// There is a chunk `acTL`: frames follow each other.
-    pub(super) moves: bool,
+    pub(super) is_animated: bool,
 }
 
 /// Reads the headers of all chunks; their checksums are the decoder's to see.
@@ -25,7 +25,7 @@ pub(super) fn outline(section: &Section) -> io::Result<Outline> {
     let mut reader = section.buffered();
     let mut outline = Outline::default();
     let mut at = 8;
-    for _ in 0..MOST_CHUNKS {
+    for _ in 0..MAX_CHUNKS {
         let mut header = [0; 8];
         if at + 12 > section.length {
             break;
@@ -36,11 +36,11 @@ pub(super) fn outline(section: &Section) -> io::Result<Outline> {
         let whole = at + 12 + length <= section.length;
         match &kind {
             b"IEND" => {
-                outline.ended = true;
+                outline.has_end = true;
                 break;
             }
-            b"acTL" => outline.moves = true,
-            b"eXIf" if outline.exif.is_none() && whole && length <= MOST_EXIF => {
+            b"acTL" => outline.is_animated = true,
+            b"eXIf" if outline.exif.is_none() && whole && length <= MAX_EXIF_BYTES => {
                 let mut exif = vec![0; usize::try_from(length).unwrap_or_default()];
                 read_at(&mut reader, at + 8, &mut exif)?;
                 outline.exif = Some(exif);

@@ -10,13 +10,13 @@ use image::{DynamicImage, ImageBuffer, Pixel};
 /// Pictures are scaled down to this before faces are looked for; much wider or taller ones to as many pixels as a
 /// picture of 16:9 has then.
 const LONG_SIDE: u32 = 1_920;
-const PIXELS: f64 = 1_920.0 * 1_080.0;
+const MAX_PIXELS: f64 = 1_920.0 * 1_080.0;
 
 /// The picture as the detector looks at it: not longer than [`LONG_SIDE`], or, in a panorama, as large as is no more
 /// work than that: by its long side alone it would shrink to a strip without a face.
-pub(crate) fn for_detection(picture: &DynamicImage) -> Cow<'_, DynamicImage> {
+pub(crate) fn scaled_for_detection(picture: &DynamicImage) -> Cow<'_, DynamicImage> {
     let (width, height) = (f64::from(picture.width()), f64::from(picture.height()));
-    let by_area = width.max(height) * (PIXELS / (width * height)).sqrt();
+    let by_area = width.max(height) * (MAX_PIXELS / (width * height)).sqrt();
     scaled(picture, LONG_SIDE.max(by_area as u32))
 }
 
@@ -36,15 +36,15 @@ pub(crate) fn scaled(picture: &DynamicImage, side: u32) -> Cow<'_, DynamicImage>
         | DynamicImage::ImageRgb8(_)
         | DynamicImage::ImageRgba8(_) => DynamicImage::new(width, height, picture.color()),
         other if other.color().has_alpha() => {
-            return Cow::Owned(opaque(other.clone()).thumbnail_exact(width, height));
+            return Cow::Owned(flattened_over_white(other.clone()).thumbnail_exact(width, height));
         }
         other => return Cow::Owned(other.thumbnail_exact(width, height)),
     };
     let done = match &mut target {
-        DynamicImage::ImageLuma8(to) => resized::<U8>(picture, to, width, height),
-        DynamicImage::ImageLumaA8(to) => resized::<U8x2>(picture, to, width, height),
-        DynamicImage::ImageRgb8(to) => resized::<U8x3>(picture, to, width, height),
-        DynamicImage::ImageRgba8(to) => resized::<U8x4>(picture, to, width, height),
+        DynamicImage::ImageLuma8(to) => resize_into::<U8>(picture, to, width, height),
+        DynamicImage::ImageLumaA8(to) => resize_into::<U8x2>(picture, to, width, height),
+        DynamicImage::ImageRgb8(to) => resize_into::<U8x3>(picture, to, width, height),
+        DynamicImage::ImageRgba8(to) => resize_into::<U8x4>(picture, to, width, height),
         _ => None,
     };
     if done.is_some() { Cow::Owned(target) } else { Cow::Borrowed(picture) }
@@ -52,7 +52,12 @@ pub(crate) fn scaled(picture: &DynamicImage, side: u32) -> Cow<'_, DynamicImage>
 
 /// Fills a picture of 8 bits a channel with another of the same channels. Alpha takes a copy of the picture; those that
 /// [`super::read`] gives have none.
-fn resized<P: PixelTrait + InnerPixel>(picture: &DynamicImage, to: &mut [u8], width: u32, height: u32) -> Option<()> {
+fn resize_into<P: PixelTrait + InnerPixel>(
+    picture: &DynamicImage,
+    to: &mut [u8],
+    width: u32,
+    height: u32,
+) -> Option<()> {
     let from = TypedImageRef::<P>::from_buffer(picture.width(), picture.height(), picture.as_bytes()).ok()?;
     let mut to = TypedImage::<P>::from_buffer(width, height, to).ok()?;
     Resizer::new().resize_typed(&from, &mut to, &ResizeOptions::new().use_alpha(true)).ok()
@@ -60,24 +65,32 @@ fn resized<P: PixelTrait + InnerPixel>(picture: &DynamicImage, to: &mut [u8], wi
 
 /// The picture over white, as a page shows it, without an alpha channel and in the same memory. What lies under
 /// transparent pixels is nobody's to see, and no face.
-pub(super) fn opaque(picture: DynamicImage) -> DynamicImage {
+pub(super) fn flattened_over_white(picture: DynamicImage) -> DynamicImage {
     match picture {
-        DynamicImage::ImageLumaA8(it) => filled(it, over_8).map_or_else(empty, DynamicImage::ImageLuma8),
-        DynamicImage::ImageRgba8(it) => filled(it, over_8).map_or_else(empty, DynamicImage::ImageRgb8),
-        DynamicImage::ImageLumaA16(it) => filled(it, over_16).map_or_else(empty, DynamicImage::ImageLuma16),
-        DynamicImage::ImageRgba16(it) => filled(it, over_16).map_or_else(empty, DynamicImage::ImageRgb16),
-        DynamicImage::ImageRgba32F(it) => filled(it, over_float).map_or_else(empty, DynamicImage::ImageRgb32F),
+        DynamicImage::ImageLumaA8(it) => {
+            flattened(it, blend_u8).map_or_else(fallback_picture, DynamicImage::ImageLuma8)
+        }
+        DynamicImage::ImageRgba8(it) => flattened(it, blend_u8).map_or_else(fallback_picture, DynamicImage::ImageRgb8),
+        DynamicImage::ImageLumaA16(it) => {
+            flattened(it, blend_u16).map_or_else(fallback_picture, DynamicImage::ImageLuma16)
+        }
+        DynamicImage::ImageRgba16(it) => {
+            flattened(it, blend_u16).map_or_else(fallback_picture, DynamicImage::ImageRgb16)
+        }
+        DynamicImage::ImageRgba32F(it) => {
+            flattened(it, blend_f32).map_or_else(fallback_picture, DynamicImage::ImageRgb32F)
+        }
         other => other,
     }
 }
 
 /// Not reached: a picture with fewer channels fits into the memory of one with more.
-fn empty() -> DynamicImage {
+fn fallback_picture() -> DynamicImage {
     DynamicImage::new_rgb8(1, 1)
 }
 
 /// The pixels moved together, each over white: the last channel says how much it covers.
-fn filled<From, To>(
+fn flattened<From, To>(
     picture: ImageBuffer<From, Vec<From::Subpixel>>,
     over_white: impl Fn(From::Subpixel, From::Subpixel) -> From::Subpixel,
 ) -> Option<ImageBuffer<To, Vec<From::Subpixel>>>
@@ -100,19 +113,19 @@ where
 }
 
 // neither can exceed the type: a mean of two of its values
-fn over_8(ink: u8, cover: u8) -> u8 {
-    let (ink, cover) = (u16::from(ink), u16::from(cover));
+fn blend_u8(sample: u8, alpha: u8) -> u8 {
+    let (ink, cover) = (u16::from(sample), u16::from(alpha));
     ((ink * cover + 255 * (255 - cover) + 127) / 255) as u8
 }
 
-fn over_16(ink: u16, cover: u16) -> u16 {
-    let (ink, cover) = (u64::from(ink), u64::from(cover));
+fn blend_u16(sample: u16, alpha: u16) -> u16 {
+    let (ink, cover) = (u64::from(sample), u64::from(alpha));
     ((ink * cover + 65_535 * (65_535 - cover) + 32_767) / 65_535) as u16
 }
 
-fn over_float(ink: f32, cover: f32) -> f32 {
-    let cover = if cover.is_nan() { 0.0 } else { cover.clamp(0.0, 1.0) };
-    if cover > 0.0 { ink * cover + (1.0 - cover) } else { 1.0 } // hidden: even what is no number
+fn blend_f32(sample: f32, alpha: f32) -> f32 {
+    let cover = if alpha.is_nan() { 0.0 } else { alpha.clamp(0.0, 1.0) };
+    if cover > 0.0 { sample * cover + (1.0 - cover) } else { 1.0 } // hidden: even what is no number
 }
 
 #[cfg(test)]
@@ -161,7 +174,7 @@ mod tests {
             (1, 1, (1, 1)),
         ] {
             let picture = DynamicImage::new_luma8(width, height);
-            let seen = for_detection(&picture);
+            let seen = scaled_for_detection(&picture);
             assert_eq!((seen.width(), seen.height()), want, "{width} x {height}");
         }
     }
@@ -171,7 +184,10 @@ mod tests {
         // the left half opaque blue, the right half red under full transparency
         let half = |x: u32| if x < 200 { Rgba([0, 0, 255, 255]) } else { Rgba([255, 0, 0, 0]) };
         let picture = DynamicImage::ImageRgba8(RgbaImage::from_fn(400, 40, |x, _| half(x)));
-        for shown in [opaque(scaled(&picture, 90).into_owned()), scaled(&opaque(picture.clone()), 90).into_owned()] {
+        for shown in [
+            flattened_over_white(scaled(&picture, 90).into_owned()),
+            scaled(&flattened_over_white(picture.clone()), 90).into_owned(),
+        ] {
             assert_eq!(shown.color(), ColorType::Rgb8);
             // over white, blue and white and their mixtures have red and green alike
             let bled = shown.to_rgb8().pixels().filter(|it| it.0[0].abs_diff(it.0[1]) > 2).count();
@@ -191,15 +207,15 @@ mod tests {
             (ColorType::Rgba32F, ColorType::Rgb32F),
             (ColorType::Rgb8, ColorType::Rgb8),
         ] {
-            let shown = opaque(DynamicImage::new(3, 2, colour));
+            let shown = flattened_over_white(DynamicImage::new(3, 2, colour));
             assert_eq!((shown.color(), shown.width(), shown.height()), (want, 3, 2));
             let ground = if colour == ColorType::Rgb8 { 0 } else { 255 };
             assert_eq!(shown.to_rgb8().get_pixel(2, 1).0, [ground; 3], "{colour:?}");
         }
         for (ink, cover, want) in [(0, 0, 255), (200, 255, 200), (0, 128, 127), (255, 77, 255), (10, 0, 255)] {
-            assert_eq!(over_8(ink, cover), want, "{ink} {cover}");
+            assert_eq!(blend_u8(ink, cover), want, "{ink} {cover}");
         }
-        assert_eq!((over_16(7, 65_535), over_16(7, 0), over_16(0, 32_768)), (7, 65_535, 32_767));
-        assert_eq!((over_float(f32::NAN, 0.0), over_float(0.5, 1.0), over_float(0.0, 0.25)), (1.0, 0.5, 0.75));
+        assert_eq!((blend_u16(7, 65_535), blend_u16(7, 0), blend_u16(0, 32_768)), (7, 65_535, 32_767));
+        assert_eq!((blend_f32(f32::NAN, 0.0), blend_f32(0.5, 1.0), blend_f32(0.0, 0.25)), (1.0, 0.5, 0.75));
     }
 }

@@ -26,7 +26,7 @@ impl Section {
     }
 
     /// A part of this one: what of it lies inside, read from its beginning.
-    pub(super) fn part(&self, start: u64, length: u64) -> Self {
+    pub(super) fn subsection(&self, start: u64, length: u64) -> Self {
         let start = start.min(self.length);
         let length = length.min(self.length - start);
         Self { file: self.file.clone(), start: self.start + start, length, position: 0, patches: Vec::new() }
@@ -48,7 +48,7 @@ impl Section {
     }
 
     /// The first bytes: fewer than asked for if there are no more.
-    pub(super) fn first(&self, count: u64) -> io::Result<Vec<u8>> {
+    pub(super) fn first_bytes(&self, count: u64) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         Self { position: 0, ..self.clone() }.take(count).read_to_end(&mut bytes)?;
         Ok(bytes)
@@ -58,10 +58,10 @@ impl Section {
 impl Read for Section {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.length.saturating_sub(self.position)).unwrap_or(usize::MAX);
-        let wanted = buffer.len().min(left);
+        let max_bytes = buffer.len().min(left);
         let mut file = &*self.file; // shared by all sections of it: each read says where
         file.seek(SeekFrom::Start(self.start + self.position))?;
-        let count = file.read(&mut buffer[..wanted])?;
+        let count = file.read(&mut buffer[..max_bytes])?;
         for (at, bytes) in &self.patches {
             for (place, byte) in (*at..).zip(bytes) {
                 let index = place.checked_sub(self.position).and_then(|it| usize::try_from(it).ok());
@@ -77,12 +77,12 @@ impl Read for Section {
 
 impl Seek for Section {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let place = match to {
+        let target = match to {
             SeekFrom::Start(it) => Some(it),
             SeekFrom::End(it) => self.length.checked_add_signed(it),
             SeekFrom::Current(it) => self.position.checked_add_signed(it),
         };
-        self.position = place.ok_or(io::ErrorKind::InvalidInput)?;
+        self.position = target.ok_or(io::ErrorKind::InvalidInput)?;
         Ok(self.position)
     }
 }
@@ -97,15 +97,15 @@ mod tests {
         let file = folder.path().join("file");
         std::fs::write(&file, b"0123456789").unwrap();
         let whole = Section::open(&file).unwrap().patched(2, b"ab".to_vec());
-        assert_eq!(whole.first(100).unwrap(), b"01ab456789");
+        assert_eq!(whole.first_bytes(100).unwrap(), b"01ab456789");
         let mut two = [0; 2];
         whole.read_at(3, &mut two).unwrap();
         assert_eq!(&two, b"b4", "a patch that began before");
-        let part = whole.part(4, 3);
-        assert_eq!(part.first(100).unwrap(), b"456");
+        let part = whole.subsection(4, 3);
+        assert_eq!(part.first_bytes(100).unwrap(), b"456");
         assert!(part.read_at(2, &mut two).is_err(), "it ends where it ends");
-        assert_eq!(whole.part(8, 100).length, 2);
-        assert_eq!(whole.part(50, 100).length, 0);
+        assert_eq!(whole.subsection(8, 100).length, 2);
+        assert_eq!(whole.subsection(50, 100).length, 0);
         let mut reader = part.buffered();
         reader.seek(SeekFrom::End(-1)).unwrap();
         let mut rest = Vec::new();

@@ -11,20 +11,20 @@ const MOST: u64 = 64 << 20;
 /// Exif data that say: turned by a quarter to the right (6).
 const TURNED: &[u8] = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
 
-fn read_bytes(bytes: &[u8]) -> Result<Decoded, Trouble> {
+fn read_bytes(bytes: &[u8]) -> Result<DecodedImage, MediaError> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, bytes).unwrap();
     read(&file, MOST)
 }
 
-fn codes(it: &Decoded) -> Vec<&str> {
+fn codes(it: &DecodedImage) -> Vec<&str> {
     it.warnings.iter().map(|it| it.code.as_str()).collect()
 }
 
-fn problem(it: Result<Decoded, Trouble>) -> (String, String) {
+fn problem(it: Result<DecodedImage, MediaError>) -> (String, String) {
     match it {
-        Err(Trouble::Skip(it) | Trouble::Fail(it)) => (it.code, it.message),
+        Err(MediaError::Skipped(it) | MediaError::Failed(it)) => (it.code, it.message),
         other => panic!("{other:?}"),
     }
 }
@@ -53,9 +53,9 @@ fn a_cut_picture_is_an_error_or_whole_or_has_a_warning() {
         for length in (0..end).step_by(end / 40 + 1).chain(end.saturating_sub(24)..end) {
             let said = match read_bytes(&bytes[..length]) {
                 Ok(cut) => cut.picture == whole.picture || codes(&cut).contains(&"truncated"),
-                Err(Trouble::Fail(why)) => why.code == "media_unreadable" && !why.message.contains("::"),
-                Err(Trouble::Skip(why)) => length < 24 && why.code == "unsupported_media",
-                Err(Trouble::Again(_)) => false,
+                Err(MediaError::Failed(why)) => why.code == "media_unreadable" && !why.message.contains("::"),
+                Err(MediaError::Skipped(why)) => length < 24 && why.code == "unsupported_media",
+                Err(MediaError::RetryLater(_)) => false,
             };
             assert!(said, "{name} of {length} bytes of {end}");
         }
@@ -145,7 +145,7 @@ fn what_is_taken_for_a_picture_begins_like_one() {
     let file = folder.path().join("file");
     let check = |bytes: &[u8], want| {
         std::fs::write(&file, bytes).unwrap();
-        assert_eq!(guess(&file).unwrap(), want, "{}", bytes.escape_ascii());
+        assert_eq!(guess_format(&file).unwrap(), want, "{}", bytes.escape_ascii());
     };
     use ImageFormat::{Bmp, Gif, Jpeg, Png, Pnm, Tiff, WebP};
     for format in [Bmp, Gif, Jpeg, Png, Pnm, Tiff, WebP] {

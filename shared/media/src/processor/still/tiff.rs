@@ -7,49 +7,50 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageFormat, RgbImage};
 
 use self::directory::{Directory, Header, directories};
-use super::decode::{Kind, cut_off, decode, fits_file, unsupported};
+use super::decode::{DecodeOptions, check_file_fits, decode, truncated, unsupported};
 use super::entropy::{self, Coverage};
 use super::section::Section;
-use super::{Decoded, jpeg, whole_jpeg};
-use crate::processor::{Trouble, unreadable};
+use super::{DecodedImage, decode_jpeg, jpeg};
+use crate::processor::{MediaError, unreadable};
 
 /// So many previews are tried.
-const MOST_TRIES: usize = 8;
+const MAX_PREVIEWS: usize = 8;
 
 /// The file's picture: the first page, or the full size where the first is a thumbnail. Of raw data, and of what the
 /// decoder does not take, it is the largest preview that can be decoded, with a warning that says so.
-pub(super) fn read(section: &Section, most: u64) -> Result<Decoded, Trouble> {
+pub(super) fn read(section: &Section, most: u64) -> Result<DecodedImage, MediaError> {
     let header = Header::read(section).map_err(unreadable)?;
     let header = header.ok_or_else(|| unreadable("the TIFF is damaged: it has no header"))?;
     let all = directories(section, header);
-    let Some(first) = all.first() else { return Err(cut_off("TIFF")) };
-    let file = File { section, header, most, first };
-    let main = main(&all, first);
-    let name = if is_canon(section) || all.iter().any(Directory::raw) { "RAW file" } else { "TIFF" };
-    let refused = match main.raw() {
+    let Some(first) = all.first() else { return Err(truncated("TIFF")) };
+    let file = TiffFile { section, header, memory_limit: most, first };
+    let main = main_image(&all, first);
+    let name = if is_canon(section) || all.iter().any(Directory::is_raw) { "RAW file" } else { "TIFF" };
+    let refused = match main.is_raw() {
         true => unsupported("the raw data of this camera file"),
-        false => match file.decoded(main) {
+        false => match file.decode_directory(main) {
             Ok((picture, mut warnings)) => {
-                let pages = all.iter().filter(|it| it.page && !it.reduced && !it.mask).count();
-                if pages > 1 && main.page {
+                let pages = all.iter().filter(|it| it.is_page && !it.is_reduced && !it.is_mask).count();
+                if pages > 1 && main.is_page {
                     warnings.push(Warning::new(
                         "first_page",
                         format!("the TIFF has {pages} pages: the first was looked at"),
                     ));
                 }
-                return Ok(Decoded::of(picture, warnings));
+                return Ok(DecodedImage::of(picture, warnings));
             }
-            Err(Trouble::Skip(why)) if why.code == "unsupported_media" => Trouble::Skip(why),
+            Err(MediaError::Skipped(why)) if why.code == "unsupported_media" => MediaError::Skipped(why),
             Err(other) => return Err(other),
         },
     };
     let mut previews: Vec<_> = all.iter().filter(|it| it.at != main.at || it.jpeg.is_some()).collect();
     previews.sort_by_key(|it| std::cmp::Reverse(it.pixels()));
     let mut best: Option<(DynamicImage, Vec<Warning>)> = None;
-    for preview in previews.into_iter().filter(|it| !it.mask).take(MOST_TRIES) {
+    for preview in previews.into_iter().filter(|it| !it.is_mask).take(MAX_PREVIEWS) {
         let area = |it: &DynamicImage| u64::from(it.width()) * u64::from(it.height());
-        let embedded = preview.jpeg.map(|it| file.embedded(preview, it));
-        let plain = || if preview.at == main.at || preview.raw() { None } else { Some(file.decoded(preview)) };
+        let embedded = preview.jpeg.map(|it| file.decode_embedded_jpeg(preview, it));
+        let plain =
+            || if preview.at == main.at || preview.is_raw() { None } else { Some(file.decode_directory(preview)) };
         let found = [embedded.and_then(Result::ok), plain().and_then(Result::ok)];
         for found in found.into_iter().flatten() {
             if best.as_ref().is_none_or(|it| area(&it.0) < area(&found.0)) {
@@ -70,45 +71,45 @@ pub(super) fn read(section: &Section, most: u64) -> Result<Decoded, Trouble> {
     if (full[0] > full[1]) != (picture.width() > picture.height()) {
         full.reverse(); // the preview stands upright
     }
-    Ok(Decoded { width: full[0].max(picture.width()), height: full[1].max(picture.height()), picture, warnings })
+    Ok(DecodedImage { width: full[0].max(picture.width()), height: full[1].max(picture.height()), picture, warnings })
 }
 
 /// The pixels of the file's picture; `None` for raw data.
-pub(super) fn pixels(section: &Section) -> Option<u64> {
+pub(super) fn main_pixels(section: &Section) -> Option<u64> {
     let header = Header::read(section).ok()??;
     let all = directories(section, header);
-    let main = main(&all, all.first()?);
-    (!all.iter().any(Directory::raw) && !is_canon(section)).then(|| main.pixels())
+    let main = main_image(&all, all.first()?);
+    (!all.iter().any(Directory::is_raw) && !is_canon(section)).then(|| main.pixels())
 }
 
 /// CR2, whose raw data have no size.
 fn is_canon(section: &Section) -> bool {
-    section.first(10).is_ok_and(|bytes| bytes.ends_with(b"CR"))
+    section.first_bytes(10).is_ok_and(|bytes| bytes.ends_with(b"CR"))
 }
 
 /// The directory of the file's picture.
-fn main<'a>(all: &'a [Directory], first: &'a Directory) -> &'a Directory {
-    let full = all.iter().filter(|it| !it.reduced && !it.mask).max_by_key(|it| it.pixels());
+fn main_image<'a>(all: &'a [Directory], first: &'a Directory) -> &'a Directory {
+    let full = all.iter().filter(|it| !it.is_reduced && !it.is_mask).max_by_key(|it| it.pixels());
     match full {
         // the first page of several is the picture, unless it is no page: a thumbnail, or a preview of raw data
-        Some(full) if first.reduced || full.raw() || !full.page && full.pixels() > first.pixels() => full,
+        Some(full) if first.is_reduced || full.is_raw() || !full.is_page && full.pixels() > first.pixels() => full,
         _ => first,
     }
 }
 
 /// A file with what all its pictures share.
-struct File<'a> {
+struct TiffFile<'a> {
     section: &'a Section,
     header: Header,
-    most: u64,
+    memory_limit: u64,
     first: &'a Directory,
 }
 
-impl File<'_> {
+impl TiffFile<'_> {
     /// The picture of a directory, as `image` decodes it when its header names it the first.
-    fn decoded(&self, it: &Directory) -> Result<(DynamicImage, Vec<Warning>), Trouble> {
+    fn decode_directory(&self, it: &Directory) -> Result<(DynamicImage, Vec<Warning>), MediaError> {
         let longest = it.strips.iter().map(|strip| strip.1.min(self.section.length)).max();
-        fits_file(ImageFormat::Jpeg, longest.unwrap_or_default(), self.most)?; // the decoder takes a strip whole
+        check_file_fits(ImageFormat::Jpeg, longest.unwrap_or_default(), self.memory_limit)?; // the decoder takes a strip whole
         let (at, bytes) = self.header.pointing_to(it.at);
         let mut section = self.section.clone().patched(at, bytes);
         // the decoder refuses what it has the samples of: they are read as another kind, and converted
@@ -117,25 +118,29 @@ impl File<'_> {
         if ycc || palette {
             section = section.patched(it.photometric_at, self.header.bytes(if ycc { 2 } else { 1 }, 2));
         }
-        let name = named(it);
+        let name = describe(it);
         // a strip of JPEG is decoded beside the picture; a palette's picture is made beside its indices
         let beside = if it.compression == 7 { 11 } else { u64::from(palette) * 3 };
         let orientation = Some(self.orientation(it));
-        let decoded = decode(&section, Kind { format: ImageFormat::Tiff, name: &name, orientation, beside }, self.most);
+        let decoded = decode(
+            &section,
+            DecodeOptions { format: ImageFormat::Tiff, name: &name, orientation, extra_bytes_per_pixel: beside },
+            self.memory_limit,
+        );
         let picture = match decoded {
-            Ok(picture) if ycc => from_ycc(picture),
-            Ok(picture) if palette => from_palette(picture, &it.palette),
+            Ok(picture) if ycc => rgb_from_ycbcr(picture),
+            Ok(picture) if palette => rgb_from_palette(picture, &it.palette),
             Ok(picture) => picture,
-            Err(Trouble::Fail(_)) if it.beyond > 0 => return Err(cut_off("TIFF")),
+            Err(MediaError::Failed(_)) if it.truncated_chunks > 0 => return Err(truncated("TIFF")),
             Err(other) => return Err(other),
         };
         let mut warnings = Vec::new();
-        if it.beyond > 0 {
-            let message = format!("{} of the TIFF's {} strips end beyond the file", it.beyond, it.chunks);
+        if it.truncated_chunks > 0 {
+            let message = format!("{} of the TIFF's {} strips end beyond the file", it.truncated_chunks, it.chunks);
             warnings.push(Warning::new("truncated", message));
         }
-        let damaged = it.strips.iter().filter(|strip| !self.whole_strip(it, **strip)).count();
-        if it.beyond == 0 && damaged > 0 {
+        let damaged = it.strips.iter().filter(|strip| !self.is_strip_complete(it, **strip)).count();
+        if it.truncated_chunks == 0 && damaged > 0 {
             let message = format!("{damaged} of the TIFF's {} strips are damaged or not whole", it.chunks);
             warnings.push(Warning::new("truncated", message));
         }
@@ -143,21 +148,25 @@ impl File<'_> {
     }
 
     /// Whether all of a strip's JPEG data are there; its tables may be elsewhere (TIFF Technical Note 2).
-    fn whole_strip(&self, it: &Directory, (at, length): (u64, u64)) -> bool {
-        let Ok(strip) = self.section.part(at, length).first(length) else { return false };
-        let tables = it.tables.strip_suffix(b"\xff\xd9").unwrap_or_default();
+    fn is_strip_complete(&self, it: &Directory, (at, length): (u64, u64)) -> bool {
+        let Ok(strip) = self.section.subsection(at, length).first_bytes(length) else { return false };
+        let tables = it.jpeg_tables.strip_suffix(b"\xff\xd9").unwrap_or_default();
         let alone = if tables.is_empty() { &strip[..] } else { strip.get(2..).unwrap_or_default() };
-        entropy::coverage(&[tables, alone].concat()).is_none_or(Coverage::whole)
+        entropy::coverage(&[tables, alone].concat()).is_none_or(Coverage::is_complete)
     }
 
     /// A JPEG inside the file.
-    fn embedded(&self, it: &Directory, (at, length): (u64, u64)) -> Result<(DynamicImage, Vec<Warning>), Trouble> {
-        let section = self.section.part(at, length);
+    fn decode_embedded_jpeg(
+        &self,
+        it: &Directory,
+        (at, length): (u64, u64),
+    ) -> Result<(DynamicImage, Vec<Warning>), MediaError> {
+        let section = self.section.subsection(at, length);
         let outline = jpeg::outline(section.buffered()).map_err(unreadable)?;
         if outline.frame.is_none() {
             return Err(unsupported("this preview")); // no JPEG of its own: its tables are elsewhere
         }
-        whole_jpeg(&section, self.most, Some(self.orientation(it)))
+        decode_jpeg(&section, self.memory_limit, Some(self.orientation(it)))
     }
 
     /// A preview has none of its own: it lies as the file does.
@@ -168,7 +177,7 @@ impl File<'_> {
 }
 
 /// What a picture is, for a reason.
-fn named(it: &Directory) -> String {
+fn describe(it: &Directory) -> String {
     let compression = match it.compression {
         1 => "",
         2 | 3 => ", CCITT Group 3",
@@ -202,7 +211,7 @@ fn named(it: &Directory) -> String {
 }
 
 /// YCbCr of the full range that was read as RGB (ITU-T T.871, 7).
-fn from_ycc(picture: DynamicImage) -> DynamicImage {
+fn rgb_from_ycbcr(picture: DynamicImage) -> DynamicImage {
     let mut rgb = picture.into_rgb8();
     for pixel in rgb.pixels_mut() {
         let [y, cb, cr] = pixel.0.map(f32::from);
@@ -214,7 +223,7 @@ fn from_ycc(picture: DynamicImage) -> DynamicImage {
 }
 
 /// Indices that were read as grey, with their colours.
-fn from_palette(picture: DynamicImage, palette: &[u64]) -> DynamicImage {
+fn rgb_from_palette(picture: DynamicImage, palette: &[u64]) -> DynamicImage {
     let grey = picture.into_luma8();
     // 8 bits in the upper byte; some writers leave that empty
     let shift = if palette.iter().any(|it| *it > 255) { 8 } else { 0 };

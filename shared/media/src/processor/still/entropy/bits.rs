@@ -1,25 +1,25 @@
 //! Huffman-coded bits of a JPEG's scan.
 
-use super::Band;
+use super::SpectralBand;
 
-const LOOK_AHEAD: u32 = 9;
+const LOOKUP_BITS: u32 = 9;
 
 /// A Huffman table (T.81, Annex C).
-pub(super) struct Table {
+pub(super) struct HuffmanTable {
     /// By the next 9 bits: the code's length and its symbol, length 0 for longer codes.
-    short: Vec<(u8, u8)>,
+    lookup: Vec<(u8, u8)>,
     /// By length: the first code that is longer (T.81, F.2.2.3), and what leads from a code to its symbol.
-    beyond: [u32; 17],
+    first_longer_code: [u32; 17],
     offset: [i32; 17],
     symbols: Vec<u8>,
 }
 
-impl Table {
+impl HuffmanTable {
     /// `lengths` counts the codes of 1 to 16 bits. `None` if they do not fit.
     pub(super) fn new(lengths: &[u8; 16], symbols: &[u8]) -> Option<Self> {
         let mut table = Self {
-            short: vec![(0, 0); 1 << LOOK_AHEAD],
-            beyond: [0; 17],
+            lookup: vec![(0, 0); 1 << LOOKUP_BITS],
+            first_longer_code: [0; 17],
             offset: [0; 17],
             symbols: symbols.to_owned(),
         };
@@ -27,10 +27,10 @@ impl Table {
         for (length, count) in (1_u32..).zip(lengths) {
             table.offset[length as usize] = i32::try_from(index).ok()? - i32::try_from(code).ok()?;
             for _ in 0..*count {
-                if length <= LOOK_AHEAD {
-                    let first = code << (LOOK_AHEAD - length);
-                    let all = first as usize..(first + (1 << (LOOK_AHEAD - length))) as usize;
-                    table.short.get_mut(all)?.fill((length as u8, *symbols.get(index)?));
+                if length <= LOOKUP_BITS {
+                    let first = code << (LOOKUP_BITS - length);
+                    let all = first as usize..(first + (1 << (LOOKUP_BITS - length))) as usize;
+                    table.lookup.get_mut(all)?.fill((length as u8, *symbols.get(index)?));
                 }
                 code += 1;
                 index += 1;
@@ -38,7 +38,7 @@ impl Table {
             if code > 1 << length {
                 return None;
             }
-            table.beyond[length as usize] = code;
+            table.first_longer_code[length as usize] = code;
             code <<= 1;
         }
         Some(table)
@@ -46,7 +46,7 @@ impl Table {
 }
 
 /// The bits of a scan from a place on, up to the next marker: stuffed bytes are taken out.
-pub(super) struct Bits<'a> {
+pub(super) struct BitReader<'a> {
     data: &'a [u8],
     at: usize,
     /// The last `count` bits of it are next.
@@ -54,13 +54,13 @@ pub(super) struct Bits<'a> {
     count: u32,
 }
 
-impl<'a> Bits<'a> {
+impl<'a> BitReader<'a> {
     pub(super) fn new(data: &'a [u8], at: usize) -> Self {
         Self { data, at, buffer: 0, count: 0 }
     }
 
     /// A place behind what was read, and before the next marker.
-    pub(super) fn behind(&self) -> usize {
+    pub(super) fn position(&self) -> usize {
         self.at
     }
 
@@ -97,30 +97,33 @@ impl<'a> Bits<'a> {
     }
 
     /// The next `count` bits without taking them, zeros behind the end.
-    fn ahead(&self, count: u32) -> u32 {
+    fn peek(&self, count: u32) -> u32 {
         let bits =
             if self.count >= count { self.buffer >> (self.count - count) } else { self.buffer << (count - self.count) };
         bits as u32 & ((1 << count) - 1)
     }
 
-    fn symbol(&mut self, table: Option<&Table>) -> Option<u32> {
+    fn symbol(&mut self, table: Option<&HuffmanTable>) -> Option<u32> {
         let table = table?;
         if self.count < 16 {
             self.fill();
         }
-        let (length, symbol) = table.short[self.ahead(LOOK_AHEAD) as usize];
+        let (length, symbol) = table.lookup[self.peek(LOOKUP_BITS) as usize];
         if length > 0 {
             self.count = self.count.checked_sub(u32::from(length))?;
             return Some(u32::from(symbol));
         }
-        let length = (LOOK_AHEAD + 1..=16).find(|it| self.ahead(*it) < table.beyond[*it as usize])?;
-        let index = i32::try_from(self.ahead(length)).ok()? + table.offset[length as usize];
+        let length = (LOOKUP_BITS + 1..=16).find(|it| self.peek(*it) < table.first_longer_code[*it as usize])?;
+        let index = i32::try_from(self.peek(length)).ok()? + table.offset[length as usize];
         self.count = self.count.checked_sub(length)?;
         table.symbols.get(usize::try_from(index).ok()?).map(|it| u32::from(*it))
     }
 
     /// A block with all its coefficients (T.81, F.2.2).
-    pub(super) fn sequential(&mut self, (dc, ac): (Option<&Table>, Option<&Table>)) -> Option<()> {
+    pub(super) fn read_sequential_block(
+        &mut self,
+        (dc, ac): (Option<&HuffmanTable>, Option<&HuffmanTable>),
+    ) -> Option<()> {
         let size = self.symbol(dc)?;
         self.take(size.min(16))?;
         let mut index = 1;
@@ -141,10 +144,10 @@ impl<'a> Bits<'a> {
     }
 
     /// A block's part of a progressive scan (T.81, G.1.2). `run` counts the blocks that end here and now.
-    pub(super) fn progressive(
+    pub(super) fn read_progressive_block(
         &mut self,
-        band: Band,
-        (dc, ac): (Option<&Table>, Option<&Table>),
+        band: SpectralBand,
+        (dc, ac): (Option<&HuffmanTable>, Option<&HuffmanTable>),
         history: &mut u64,
         run: &mut u32,
     ) -> Option<()> {
@@ -154,12 +157,18 @@ impl<'a> Bits<'a> {
                 self.take(size.min(16)).map(drop)
             }
             (0, _) => self.take(1).map(drop),
-            (_, 0) => self.first(band, ac, history, run),
-            _ => self.refine(band, ac, history, run),
+            (_, 0) => self.first_pass(band, ac, history, run),
+            _ => self.refinement_pass(band, ac, history, run),
         }
     }
 
-    fn first(&mut self, band: Band, ac: Option<&Table>, history: &mut u64, run: &mut u32) -> Option<()> {
+    fn first_pass(
+        &mut self,
+        band: SpectralBand,
+        ac: Option<&HuffmanTable>,
+        history: &mut u64,
+        run: &mut u32,
+    ) -> Option<()> {
         if *run > 0 {
             *run -= 1;
             return Some(());
@@ -183,7 +192,13 @@ impl<'a> Bits<'a> {
         Some(())
     }
 
-    fn refine(&mut self, band: Band, ac: Option<&Table>, history: &mut u64, run: &mut u32) -> Option<()> {
+    fn refinement_pass(
+        &mut self,
+        band: SpectralBand,
+        ac: Option<&HuffmanTable>,
+        history: &mut u64,
+        run: &mut u32,
+    ) -> Option<()> {
         let mut index = band.start;
         while *run == 0 && index <= band.end {
             let symbol = self.symbol(ac)?;

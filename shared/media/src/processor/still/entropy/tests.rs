@@ -20,16 +20,16 @@ fn baseline(width: u32, height: u32) -> Vec<u8> {
 fn a_whole_picture_has_all_blocks() {
     for (width, height) in [(1, 1), (8, 8), (17, 9), (100, 75)] {
         let seen = coverage(&baseline(width, height)).unwrap();
-        assert!(seen.whole() && seen.percent() == 100, "{width} x {height}: {seen:?}");
+        assert!(seen.is_complete() && seen.percent() == 100, "{width} x {height}: {seen:?}");
     }
     let mut bytes = Vec::new();
     let grey = GrayImage::from_fn(33, 20, |x, y| image::Luma([noise(x, y)]));
     JpegEncoder::new(&mut bytes).encode_image(&grey).unwrap();
     let seen = coverage(&bytes).unwrap();
-    assert_eq!((seen.whole(), seen.of), (true, 15));
+    assert_eq!((seen.is_complete(), seen.expected_blocks), (true, 15));
     let progressive = include_bytes!("../../../../../../tests/media/cases/progressive.jpg");
     let seen = coverage(progressive).unwrap();
-    assert!(seen.whole(), "{seen:?}");
+    assert!(seen.is_complete(), "{seen:?}");
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn a_cut_picture_has_not_and_says_how_many() {
     let end = bytes.len();
     for missing in [4, 40, 400, end / 2, end - 700] {
         let seen = coverage(&bytes[..end - missing]).unwrap();
-        assert!(!seen.whole() && seen.percent() < 100, "{missing}: {seen:?}");
+        assert!(!seen.is_complete() && seen.percent() < 100, "{missing}: {seen:?}");
         // an end marker behind what is there makes it no better
         let closed = [&bytes[..end - missing], &[0xff, 0xd9]].concat();
         let percent = coverage(&closed).unwrap().percent();
@@ -46,13 +46,13 @@ fn a_cut_picture_has_not_and_says_how_many() {
     }
     let half = coverage(&bytes[..end - (end - 700) / 2]).unwrap();
     assert!((40..60).contains(&half.percent()), "{half:?}");
-    assert!(coverage(&bytes[..end - 2]).unwrap().whole(), "only the end marker is missing");
+    assert!(coverage(&bytes[..end - 2]).unwrap().is_complete(), "only the end marker is missing");
     let progressive = &include_bytes!("../../../../../../tests/media/cases/progressive.jpg")[..];
     for missing in [8, 500, progressive.len() / 2, progressive.len() - 900] {
         let seen = coverage(&progressive[..progressive.len() - missing]).unwrap();
-        assert!(!seen.whole(), "{missing}: {seen:?}");
+        assert!(!seen.is_complete(), "{missing}: {seen:?}");
     }
-    assert!(coverage(&progressive[..progressive.len() - 2]).unwrap().whole());
+    assert!(coverage(&progressive[..progressive.len() - 2]).unwrap().is_complete());
 }
 
 #[test]

@@ -7,9 +7,9 @@ use std::io;
 use crate::processor::still::section::Section;
 
 /// A hostile file may have any number: so many are read, with so many entries each, and so many values together.
-const MOST_DIRECTORIES: usize = 256;
-const MOST_ENTRIES: u64 = 4_096;
-const MOST_VALUES: u64 = 1 << 22;
+const MAX_DIRECTORIES: usize = 256;
+const MAX_ENTRIES: u64 = 4_096;
+const MAX_VALUES: u64 = 1 << 22;
 
 /// One picture of the file.
 #[derive(Debug, Clone, Default)]
@@ -17,10 +17,10 @@ pub(super) struct Directory {
     /// Where the directory stands.
     pub(super) at: u64,
     /// In the file's own chain of pages, not below another.
-    pub(super) page: bool,
+    pub(super) is_page: bool,
     /// A smaller version of another picture, or its mask (`NewSubfileType`, bits 0 and 2; `SubfileType` 2).
-    pub(super) reduced: bool,
-    pub(super) mask: bool,
+    pub(super) is_reduced: bool,
+    pub(super) is_mask: bool,
     pub(super) width: u64,
     pub(super) height: u64,
     pub(super) compression: u64,
@@ -32,12 +32,12 @@ pub(super) struct Directory {
     pub(super) orientation: Option<u8>,
     /// Strips or tiles, and how many of them lie beyond the file's end.
     pub(super) chunks: usize,
-    pub(super) beyond: usize,
+    pub(super) truncated_chunks: usize,
     /// A JPEG as it would stand in a file of its own: the only strip, or what the `JPEGInterchangeFormat` tags name.
     pub(super) jpeg: Option<(u64, u64)>,
     /// The strips or tiles of JPEG compression, and the tables that they share.
     pub(super) strips: Vec<(u64, u64)>,
-    pub(super) tables: Vec<u8>,
+    pub(super) jpeg_tables: Vec<u8>,
     /// 16-bit red, green and blue of a palette.
     pub(super) palette: Vec<u64>,
 }
@@ -48,7 +48,7 @@ impl Directory {
     }
 
     /// The name of a camera's raw data, which need developing.
-    pub(super) fn raw(&self) -> bool {
+    pub(super) fn is_raw(&self) -> bool {
         matches!(self.photometric, 32_803 | 34_892) || self.compression == 34_713
     }
 }
@@ -64,7 +64,7 @@ pub(super) struct Header {
 impl Header {
     /// `None` if the file is no TIFF.
     pub(super) fn read(section: &Section) -> io::Result<Option<Self>> {
-        let bytes = section.first(16)?;
+        let bytes = section.first_bytes(16)?;
         let little = match bytes.first_chunk::<2>() {
             Some(b"II") => true,
             Some(b"MM") => false,
@@ -100,24 +100,24 @@ impl Header {
 
 /// All directories, those of the chain first; the first is the file's own first. Those that cannot be read are left out.
 pub(super) fn directories(section: &Section, header: Header) -> Vec<Directory> {
-    let (mut found, mut seen, left) = (Vec::new(), HashSet::new(), Cell::new(MOST_VALUES));
-    let mut below = Vec::new();
+    let (mut found, mut seen, left) = (Vec::new(), HashSet::new(), Cell::new(MAX_VALUES));
+    let mut pending = Vec::new();
     let mut next = header.first;
-    while next != 0 && found.len() < MOST_DIRECTORIES && seen.insert(next) {
-        let Ok(read) = Reading::directory(section, header, next, &left) else { break };
+    while next != 0 && found.len() < MAX_DIRECTORIES && seen.insert(next) {
+        let Ok(read) = ParsedDirectory::directory(section, header, next, &left) else { break };
         next = read.next;
-        below.extend(read.below);
-        found.push(Directory { page: true, ..read.directory });
+        pending.extend(read.sub_ifds);
+        found.push(Directory { is_page: true, ..read.directory });
     }
-    while let Some(at) = below.pop() {
-        if seen.len() >= 2 * MOST_DIRECTORIES {
+    while let Some(at) = pending.pop() {
+        if seen.len() >= 2 * MAX_DIRECTORIES {
             break;
         }
         if at != 0
             && seen.insert(at)
-            && let Ok(read) = Reading::directory(section, header, at, &left)
+            && let Ok(read) = ParsedDirectory::directory(section, header, at, &left)
         {
-            below.extend(read.below);
+            pending.extend(read.sub_ifds);
             found.push(read.directory);
         }
     }
@@ -125,13 +125,13 @@ pub(super) fn directories(section: &Section, header: Header) -> Vec<Directory> {
 }
 
 /// A directory with what leads on from it.
-struct Reading {
+struct ParsedDirectory {
     directory: Directory,
     next: u64,
-    below: Vec<u64>,
+    sub_ifds: Vec<u64>,
 }
 
-impl Reading {
+impl ParsedDirectory {
     fn directory(section: &Section, header: Header, at: u64, left: &Cell<u64>) -> io::Result<Self> {
         let (count_size, entry_size, offset_size) = if header.big { (8, 20, 8) } else { (2, 12, 4) };
         let read = |at: u64, size: usize| {
@@ -139,19 +139,19 @@ impl Reading {
             section.read_at(at, &mut bytes).map(|()| bytes)
         };
         let count = header.number(&read(at, count_size)?);
-        if count == 0 || count > MOST_ENTRIES {
+        if count == 0 || count > MAX_ENTRIES {
             return Err(io::ErrorKind::InvalidData.into());
         }
         let entries = at + count_size as u64;
         let table = read(entries, count as usize * entry_size)?;
         let mut it = Directory { at, compression: 1, bits: 1, ..Directory::default() };
-        let (mut offsets, mut counts, mut below, mut interchange) = (Vec::new(), Vec::new(), Vec::new(), (0, 0));
+        let (mut offsets, mut counts, mut sub_ifds, mut interchange) = (Vec::new(), Vec::new(), Vec::new(), (0, 0));
         for (place, entry) in (entries..).step_by(entry_size).zip(table.chunks_exact(entry_size)) {
-            let values = || values(section, header, entry, left);
+            let values = || entry_values(section, header, entry, left);
             let one = || values().first().copied().unwrap_or_default();
             match header.number(&entry[..2]) {
-                254 => (it.reduced, it.mask) = (one() & 1 == 1, one() & 4 == 4),
-                255 => it.reduced |= one() == 2,
+                254 => (it.is_reduced, it.is_mask) = (one() & 1 == 1, one() & 4 == 4),
+                255 => it.is_reduced |= one() == 2,
                 256 => it.width = one(),
                 257 => it.height = one(),
                 258 => it.bits = one(),
@@ -162,15 +162,15 @@ impl Reading {
                 277 => it.samples = one(),
                 274 => it.orientation = u8::try_from(one()).ok(),
                 320 => it.palette = Some(values()).filter(|it| it.len() == 768).unwrap_or_default(),
-                330 => below = values(),
-                347 => it.tables = values().iter().filter_map(|it| u8::try_from(*it).ok()).collect(),
+                330 => sub_ifds = values(),
+                347 => it.jpeg_tables = values().iter().filter_map(|it| u8::try_from(*it).ok()).collect(),
                 513 => interchange.0 = one(),
                 514 => interchange.1 = one(),
                 _ => {}
             }
         }
         let beyond = |(at, size): &(&u64, &u64)| at.saturating_add(**size) > section.length;
-        (it.chunks, it.beyond) = (offsets.len(), offsets.iter().zip(&counts).filter(beyond).count());
+        (it.chunks, it.truncated_chunks) = (offsets.len(), offsets.iter().zip(&counts).filter(beyond).count());
         it.jpeg = match (&offsets[..], &counts[..]) {
             _ if interchange.0 > 0 && interchange.1 > 0 => Some(interchange),
             ([at], [size]) if matches!(it.compression, 6 | 7 | 34_892) => Some((*at, *size)),
@@ -180,12 +180,12 @@ impl Reading {
             it.strips = offsets.into_iter().zip(counts).collect();
         }
         let next = read(entries + table.len() as u64, offset_size).map_or(0, |it| header.number(&it));
-        Ok(Self { directory: it, next, below })
+        Ok(Self { directory: it, next, sub_ifds })
     }
 }
 
 /// The whole numbers of an entry; none of what is of another type, beyond the file, or too many.
-fn values(section: &Section, header: Header, entry: &[u8], left: &Cell<u64>) -> Vec<u64> {
+fn entry_values(section: &Section, header: Header, entry: &[u8], remaining: &Cell<u64>) -> Vec<u64> {
     let (count_at, value_at) = if header.big { (4..12, 12) } else { (4..8, 8) };
     let size = match header.number(&entry[2..4]) {
         1 | 7 => 1,
@@ -197,8 +197,8 @@ fn values(section: &Section, header: Header, entry: &[u8], left: &Cell<u64>) -> 
     let count = header.number(&entry[count_at]);
     let inline = &entry[value_at..];
     let total = count.saturating_mul(size);
-    let Some(rest) = left.get().checked_sub(count).filter(|_| total <= section.length) else { return Vec::new() };
-    left.set(rest);
+    let Some(rest) = remaining.get().checked_sub(count).filter(|_| total <= section.length) else { return Vec::new() };
+    remaining.set(rest);
     let (total, size) = (total as usize, size as usize);
     if total <= inline.len() {
         return inline[..total].chunks_exact(size).map(|it| header.number(it)).collect();

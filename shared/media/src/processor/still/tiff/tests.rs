@@ -75,7 +75,7 @@ fn written(pages: &[Page]) -> Vec<u8> {
     file
 }
 
-fn read_bytes(bytes: &[u8]) -> Result<Decoded, Trouble> {
+fn read_bytes(bytes: &[u8]) -> Result<DecodedImage, MediaError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
     std::fs::write(&path, bytes).unwrap();
@@ -91,7 +91,7 @@ fn shown(bytes: &[u8]) -> ((u32, u32), u8, (u32, u32), Vec<String>) {
 
 fn reason(bytes: &[u8]) -> String {
     match read_bytes(bytes) {
-        Err(Trouble::Skip(it) | Trouble::Fail(it)) => it.message,
+        Err(MediaError::Skipped(it) | MediaError::Failed(it)) => it.message,
         other => panic!("{other:?}"),
     }
 }

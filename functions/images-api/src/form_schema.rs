@@ -1,0 +1,42 @@
+//! The fields of a process that is asked for, to describe them; `form_data` reads them, in any case of their names.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A picture in some renditions; exactly one source.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PictureForm {
+    /// A sum of flags, or names such as `Post,Story`, `Social`, `Display`
+    #[schema(min_length = 1, example = "Post")]
+    render_kind: String,
+    /// Whose it is
+    #[schema(max_length = 128)]
+    user_id: Option<String>,
+    product_image_url: Option<String>,
+    /// An item of ours
+    item_id: Option<String>,
+    #[schema(max_length = 300, example = "Now in the cinema")]
+    main_headline: Option<String>,
+    #[schema(pattern = "^(#*[0-9A-Fa-f]{6})?$", example = "#FFCC00")]
+    color1_hex: Option<String>,
+    /// `subject` (towards the faces) or `center`
+    #[schema(example = "subject")]
+    crop: Option<String>,
+    /// 0 PNG, 1 JPEG
+    #[schema(minimum = 0, maximum = 1, example = 1)]
+    format: Option<u8>,
+    #[schema(minimum = 1, maximum = 100, example = 82)]
+    quality: Option<u8>,
+}
+
+/// The same, with a picture that is sent along.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct UploadForm {
+    /// A file of at most 4 MB
+    #[schema(value_type = Option<String>, format = Binary)]
+    uploaded_image: Option<Vec<u8>>,
+    #[serde(flatten)]
+    fields: PictureForm,
+}

@@ -1,0 +1,210 @@
+//! The work on an asset, as Iconik sees it: a job, the media, the results.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use domain::asset_manager::AssetManagerState;
+use domain::item::{Item, ItemStatus, Problem, ResultSummary};
+use domain::result::ResultDocument;
+use domain::settings::Settings;
+use entry::{Failure, clock};
+use iconik::download::FetchError;
+use iconik::job::{JobControl, status};
+use iconik::segments::Segment;
+use iconik::source::SourceChoice;
+use iconik::{Iconik, IconikError, block};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::handler::Context;
+use crate::pipeline::ItemOutcome;
+
+/// An asset that is being worked on.
+pub(crate) struct IconikJob {
+    iconik: Arc<Iconik>,
+    settings: Arc<Settings>,
+    state: AssetManagerState,
+    asset: Uuid,
+    version: Uuid,
+    job: Option<Uuid>,
+}
+
+impl IconikJob {
+    /// Opens the connection and makes the job, or moves on the one that an earlier attempt made.
+    pub(crate) async fn start(
+        parts: &Context,
+        settings: &Arc<Settings>,
+        item: &mut Item,
+    ) -> Result<Result<Self, ItemOutcome>, Failure> {
+        let (Ok(asset), Ok(version)) = (item.key.parse(), item.version.parse()) else {
+            return Ok(Err(ItemOutcome::Failed(Problem::new("internal", "the item names no asset and version"))));
+        };
+        let state = parts.table.asset_manager(item.app).await?;
+        let iconik = match parts.connections.get(item.app, settings).await {
+            Ok(it) => it,
+            Err(error) => return Ok(Err(ItemOutcome::Failed(Problem::new("access_denied", error.to_string())))),
+        };
+        let job = item.job.as_ref().and_then(|it| it.parse().ok());
+        let mut work = Self { iconik, settings: settings.clone(), state, asset, version, job };
+        if let Some(job) = job {
+            return match work.iconik.job_progress(job, 0, &format!("attempt {}", item.attempts)).await {
+                Ok(JobControl::Continue) => Ok(Ok(work)),
+                Ok(JobControl::Abort) => Ok(Err(aborted_outcome())),
+                Err(error) => work.outcome_of(parts, item, error).await.map(Err),
+            };
+        }
+        let title = format!("{}: {}", item.processor.name(), item.display_name());
+        match work.iconik.start_job(asset, item.processor.name(), &title, &item.id.to_string()).await {
+            Ok(job) => {
+                item.job = Some(job.to_string());
+                work.job = Some(job);
+                parts.table.put_job(item, &job.to_string()).await?;
+            }
+            // a job shows the work; a user that may not make one still gets the results
+            Err(IconikError::Response { status: 400..=499, text }) => {
+                tracing::warn!(item.id = %item.id, "Iconik takes no job for {}: {text}", item.display_name());
+            }
+            Err(error) => return work.outcome_of(parts, item, error).await.map(Err),
+        }
+        Ok(Ok(work))
+    }
+
+    /// Fetches the asset's media as it is now.
+    pub(crate) async fn fetch(
+        &self,
+        parts: &Context,
+        item: &Item,
+        file: &Path,
+    ) -> Result<Result<String, ItemOutcome>, Failure> {
+        let media = match self.iconik.choose_source(self.asset, self.version, &item.media_type).await {
+            Ok(SourceChoice::Fetch(media)) => media,
+            Ok(SourceChoice::Wait) => {
+                return Ok(Err(ItemOutcome::RetryLater(Problem::new(
+                    "media_unreadable",
+                    "the media is not there (any more)",
+                ))));
+            }
+            Err(error) => return self.outcome_of(parts, item, error).await.map(Err),
+        };
+        let sha256 = match self.iconik.fetch(self.asset, media, file).await {
+            Ok(sha256) => sha256,
+            Err(FetchError::Iconik(error)) => return self.outcome_of(parts, item, error).await.map(Err),
+            Err(error @ FetchError::Refused(_)) => {
+                return Ok(Err(ItemOutcome::Failed(Problem::new("access_denied", error.to_string()))));
+            }
+            Err(error @ FetchError::TooLarge) => {
+                return Ok(Err(ItemOutcome::RetryLater(Problem::new("too_large", error.to_string()))));
+            }
+            Err(error @ FetchError::Disk(_)) => {
+                return Ok(Err(ItemOutcome::RetryLater(Problem::new("internal", error.to_string()))));
+            }
+        };
+        self.report_progress(parts, item, 20, "fetched").await.map(|it| it.map(|()| sha256))
+    }
+
+    /// Writes the results: segments, metadata, a line of history; then the job is done.
+    pub(crate) async fn write_back(
+        &self,
+        parts: &Context,
+        item: &Item,
+        document: &ResultDocument,
+        results: &ResultSummary,
+    ) -> Result<Result<(), ItemOutcome>, Failure> {
+        if let Err(end) = self.report_progress(parts, item, 80, "analysed").await? {
+            return Ok(Err(end));
+        }
+        let written = async {
+            let track = item.processor.name();
+            self.iconik.replace_segments(self.asset, self.version, track, &document_segments(document)).await?;
+            if let Some(view) = self.settings.iconik_metadata_view.as_ref().and_then(|it| it.parse().ok()) {
+                let fields =
+                    [("AI_Status", json!("Done")), ("AI_Processor", json!(track)), ("AI_Faces", json!(results.faces))];
+                self.iconik.put_metadata(self.asset, self.version, view, &fields).await?;
+            }
+            let text = format!("{track}: {} found", results.faces);
+            match self.iconik.put_history(self.asset, "FACE_RECOGNITION", &text, self.job).await {
+                Ok(()) => {}
+                // nobody's results depend on the line, and a second one would be a lie
+                Err(IconikError::Unauthorized(why)) => return Err(IconikError::Unauthorized(why)),
+                Err(error) => {
+                    tracing::warn!(item.id = %item.id, "no line of history for {}: {error}", item.display_name())
+                }
+            }
+            match self.job {
+                Some(job) => self.iconik.end_job(job, status(ItemStatus::Completed), None).await,
+                None => Ok(()),
+            }
+        };
+        match written.await {
+            Ok(()) => Ok(Ok(())),
+            Err(error @ IconikError::Response { status: 400..=499, .. }) => {
+                Ok(Err(ItemOutcome::Failed(Problem::new("write_back_failed", error.to_string()))))
+            }
+            Err(error) => self.outcome_of(parts, item, error).await.map(Err),
+        }
+    }
+
+    async fn report_progress(
+        &self,
+        parts: &Context,
+        item: &Item,
+        percent: u8,
+        text: &str,
+    ) -> Result<Result<(), ItemOutcome>, Failure> {
+        let Some(job) = self.job else { return Ok(Ok(())) };
+        match self.iconik.job_progress(job, percent, text).await {
+            Ok(JobControl::Continue) => Ok(Ok(())),
+            Ok(JobControl::Abort) => Ok(Err(aborted_outcome())),
+            Err(error) => self.outcome_of(parts, item, error).await.map(Err),
+        }
+    }
+
+    /// What an error of Iconik's means for the item.
+    async fn outcome_of(&self, parts: &Context, item: &Item, error: IconikError) -> Result<ItemOutcome, Failure> {
+        match error {
+            IconikError::Unauthorized(why) => {
+                block(&parts.table, item.app, &self.state, &why, clock::now()).await?;
+                Ok(ItemOutcome::Postponed(Problem::new("postponed", format!("Iconik refuses the credentials: {why}"))))
+            }
+            IconikError::RateLimited(_) => Ok(ItemOutcome::Postponed(Problem::new("postponed", error.to_string()))),
+            IconikError::NotFound => {
+                Ok(ItemOutcome::Failed(Problem::new("media_unreadable", "the asset is gone from Iconik")))
+            }
+            error if error.is_transient() => Ok(ItemOutcome::RetryLater(Problem::new("internal", error.to_string()))),
+            error => Ok(ItemOutcome::Failed(Problem::new("access_denied", error.to_string()))),
+        }
+    }
+}
+
+/// Ends the job of an item that comes to an end without results, so that nobody at Iconik waits for it.
+pub(crate) async fn close_job(parts: &Context, settings: &Arc<Settings>, item: &Item) {
+    let Some(job) = item.job.as_ref().and_then(|it| it.parse().ok()) else { return };
+    let why = item.error.as_ref().map(|it| it.message.as_str());
+    let (aborted, status) = (item.error.as_ref().is_some_and(|it| it.code == "aborted"), status(item.status));
+    let closed = match parts.connections.get(item.app, settings).await {
+        Ok(iconik) => iconik.end_job(job, if aborted { "ABORTED" } else { status }, why).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = closed {
+        tracing::warn!(item.id = %item.id, "the job of {} stays open in Iconik: {error}", item.display_name());
+    }
+}
+
+fn aborted_outcome() -> ItemOutcome {
+    ItemOutcome::Skipped(Problem::new("aborted", "its job was aborted in Iconik"))
+}
+
+/// A segment for each time that each face was seen; a still has no time, and so no segment.
+fn document_segments(document: &ResultDocument) -> Vec<Segment> {
+    let mut all = Vec::new();
+    for (number, track) in document.tracks.iter().enumerate() {
+        for range in &track.ranges {
+            all.push(Segment {
+                text: format!("{} {} ({:.2})", track.label, number + 1, range.confidence),
+                start_ms: range.start_ms,
+                end_ms: range.end_ms,
+            });
+        }
+    }
+    all
+}

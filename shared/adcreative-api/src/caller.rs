@@ -1,0 +1,109 @@
+//! Who calls, and for which application: credentials first, then `applicationId` (channel API, section 2.5).
+
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Uri};
+use domain::application::Scope;
+use domain::{AppId, ChannelId};
+use entry::http::{AuthError, Authenticator};
+
+use crate::envelope::ApiError;
+
+/// The caller's application, which the query parameter `applicationId` names as well.
+pub struct Caller {
+    pub app: AppId,
+    /// The key that was presented; a token alone has none.
+    pub key_id: Option<String>,
+    pub scopes: Vec<Scope>,
+    query: Vec<(String, String)>,
+}
+
+impl Caller {
+    /// The query parameter `configurationId`.
+    pub fn configuration_id(&self) -> Result<ChannelId, ApiError> {
+        let text = self.parameter("configurationId").ok_or_else(|| required("configurationId"))?;
+        text.parse().map_err(|_| invalid_value("configurationId", text))
+    }
+
+    /// A query parameter, whatever the case of its name; an empty one is not there.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        parameter(&self.query, name)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller
+where
+    Authenticator: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let query = query(&parts.uri);
+        // a token of another issuer may leave it to the request to name the application
+        let named: Option<AppId> = parameter(&query, "applicationId").and_then(|it| it.parse().ok());
+        if let Some(value) = named.and_then(|it| it.to_string().parse().ok()) {
+            parts.headers.entry("x-application-id").or_insert(value);
+        }
+        let granted = Authenticator::from_ref(state).authenticate(&parts.headers).await.map_err(from_auth_error)?;
+        check_version(&parts.headers, &query)?;
+        let text = parameter(&query, "applicationId").ok_or_else(|| required("applicationId"))?;
+        let named: AppId = text.parse().map_err(|_| invalid_value("applicationId", text))?;
+        if named != granted.app {
+            return Err(ApiError::OtherApplication(named.to_string()));
+        }
+        Ok(Self { app: granted.app, key_id: granted.key_id, scopes: granted.scopes, query })
+    }
+}
+
+/// How a caller is refused here.
+pub fn from_auth_error(error: AuthError) -> ApiError {
+    match error {
+        AuthError::InvalidCredentials
+        | AuthError::MissingCredentials
+        | AuthError::ExpiredToken
+        | AuthError::TokenNotYetValid => ApiError::Credentials,
+        AuthError::InsufficientScope(scope) => ApiError::Scope(scope.name()),
+        AuthError::TooManyFailures => ApiError::TooManyRequests,
+        AuthError::IssuerUnavailable(after) => ApiError::Unavailable(after),
+        other => ApiError::internal(other),
+    }
+}
+
+/// The one version of this API, wherever it stands: header, query or a parameter of the media type (section 2.6).
+fn check_version(headers: &HeaderMap, query: &[(String, String)]) -> Result<(), ApiError> {
+    let header = |name: &str| headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
+    let media_type_version = header("content-type").split(';').find_map(|it| it.trim().strip_prefix("x-api-version="));
+    let header_version = Some(header("x-api-version")).filter(|it| !it.is_empty());
+    match media_type_version.or(header_version).or_else(|| parameter(query, "x-api-version")) {
+        None | Some("1.0" | "1") => Ok(()),
+        Some(other) => Err(ApiError::InvalidField(
+            "x-api-version",
+            format!("The version '{}' is not supported.", other.chars().take(20).collect::<String>()),
+        )),
+    }
+}
+
+/// The application that a request names which needs no credentials.
+pub fn application_id(uri: &Uri) -> Result<AppId, ApiError> {
+    let query = query(uri);
+    let text = parameter(&query, "applicationId").ok_or_else(|| required("applicationId"))?;
+    text.parse().map_err(|_| invalid_value("applicationId", text))
+}
+
+fn query(uri: &Uri) -> Vec<(String, String)> {
+    form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect()
+}
+
+fn parameter<'a>(query: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    query.iter().find(|it| it.0.eq_ignore_ascii_case(name)).map(|it| it.1.as_str()).filter(|it| !it.is_empty())
+}
+
+/// A parameter that is missing.
+pub fn required(name: &'static str) -> ApiError {
+    ApiError::InvalidField(name, format!("The {name} field is required."))
+}
+
+/// A parameter that cannot be.
+pub fn invalid_value(name: &'static str, text: &str) -> ApiError {
+    ApiError::InvalidField(name, format!("The value '{}' is not valid.", text.chars().take(64).collect::<String>()))
+}

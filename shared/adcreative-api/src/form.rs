@@ -1,0 +1,256 @@
+//! Bodies of the channel API: form-data as documented, url-encoded or JSON, field names in any case (section 4.1).
+
+use std::collections::BTreeMap;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequest, Multipart, Request};
+use axum::http::{Method, header};
+use entry::http::parse_number;
+use serde_json::Value;
+
+use crate::envelope::ApiError;
+
+/// A body at most, and its parts.
+const MAX_BYTES: usize = 64 * 1024;
+const MAX_PARTS: usize = 20;
+
+/// Fields by their name in lower case. Of a field that is given twice, the first counts; an empty one is not there.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Form(BTreeMap<String, String>);
+
+impl Form {
+    /// Fields that were read elsewhere, by their names in lower case.
+    pub fn from_fields(fields: BTreeMap<String, String>) -> Self {
+        Self(fields.into_iter().filter(|it| !it.1.is_empty()).collect())
+    }
+
+    /// A field, whatever the case of its name.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(&name.to_ascii_lowercase()).map(String::as_str)
+    }
+
+    /// A field that must be there.
+    pub fn required(&self, name: &'static str) -> Result<&str, ApiError> {
+        self.text(name).ok_or_else(|| ApiError::InvalidField(name, format!("The {name} field is required.")))
+    }
+
+    /// `true` or `false`, in any case.
+    pub fn boolean(&self, name: &'static str, default: bool) -> Result<bool, ApiError> {
+        match self.text(name).map(str::to_ascii_lowercase).as_deref() {
+            None => Ok(default),
+            Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            Some(other) => Err(invalid_value(name, other)),
+        }
+    }
+
+    /// A number within bounds; a whole one may be written `3.0`.
+    pub fn number<T: std::str::FromStr + PartialOrd + std::fmt::Display>(
+        &self,
+        name: &'static str,
+        default: T,
+        least: T,
+        most: T,
+    ) -> Result<T, ApiError> {
+        let Some(text) = self.text(name) else { return Ok(default) };
+        let number: T = parse_number(text).map_err(|_| invalid_value(name, text))?;
+        if number >= least && number <= most {
+            Ok(number)
+        } else {
+            Err(ApiError::InvalidField(name, format!("The field {name} must be between {least} and {most}.")))
+        }
+    }
+
+    fn add(&mut self, name: &str, value: String) {
+        if !value.is_empty() {
+            self.0.entry(name.to_ascii_lowercase()).or_insert(value);
+        }
+    }
+
+    fn parse(media_type: &str, body: &[u8]) -> Result<Self, ApiError> {
+        let mut form = Self::default();
+        match media_type {
+            "application/x-www-form-urlencoded" => {
+                form_urlencoded::parse(body).for_each(|(name, value)| form.add(&name, value.into_owned()));
+            }
+            "application/json" => {
+                let json: Value = serde_json::from_slice(body).map_err(|it| invalid_body(&it.to_string()))?;
+                for (name, value) in json.as_object().ok_or_else(|| invalid_body("The body is not an object."))? {
+                    match value {
+                        Value::String(it) => form.add(name, it.clone()),
+                        Value::Number(it) => form.add(name, it.to_string()),
+                        Value::Bool(it) => form.add(name, it.to_string()),
+                        Value::Null => {}
+                        // as answers show `types`
+                        Value::Array(all) if all.iter().all(Value::is_string) => {
+                            form.add(name, all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","));
+                        }
+                        Value::Array(_) | Value::Object(_) => {
+                            let shown: String = name.chars().filter(|it| !it.is_control()).take(64).collect();
+                            return Err(invalid_body(&format!("The field {shown} is neither text, number nor flag.")));
+                        }
+                    }
+                }
+            }
+            other => {
+                let shown: String = other.chars().take(64).collect();
+                return Err(ApiError::MediaType(format!("The media type '{shown}' is not supported.")));
+            }
+        }
+        Ok(form)
+    }
+
+    /// RFC 7578, whether names are quoted or not, as in .NET's `MultipartFormDataContent`.
+    async fn multipart(mut parts: Multipart) -> Result<Self, ApiError> {
+        let (mut form, mut count) = (Self::default(), 0);
+        while let Some(part) = parts.next_field().await.map_err(|it| invalid_body(&it.body_text()))? {
+            count += 1;
+            if count > MAX_PARTS {
+                return Err(invalid_body("The body has more than 20 parts."));
+            }
+            if part.file_name().is_some() {
+                return Err(invalid_body("Files are not accepted."));
+            }
+            let name = part.name().ok_or_else(|| invalid_body("A part has no name."))?.to_owned();
+            let value = part.bytes().await.map_err(|it| invalid_body(&it.body_text()))?;
+            form.add(&name, String::from_utf8(value.into()).map_err(|_| invalid_body("The body is not UTF-8."))?);
+        }
+        Ok(form)
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = ApiError;
+
+    /// A POST without a body has no fields.
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let body = to_bytes(body, MAX_BYTES).await.map_err(|_| ApiError::TooLarge)?;
+        if body.is_empty() && parts.method == Method::POST {
+            return Ok(Self::default());
+        }
+        let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
+        let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if media_type != "multipart/form-data" {
+            return Self::parse(&media_type, &body);
+        }
+        let multipart = Multipart::from_request(Request::from_parts(parts, Body::from(body)), state).await;
+        Self::multipart(multipart.map_err(|it| invalid_body(&it.body_text()))?).await
+    }
+}
+
+/// A field that cannot be.
+pub fn invalid_value(name: &'static str, text: &str) -> ApiError {
+    ApiError::InvalidField(
+        name,
+        format!("The value '{}' is not valid for {name}.", text.chars().take(64).collect::<String>()),
+    )
+}
+
+fn invalid_body(message: &str) -> ApiError {
+    ApiError::InvalidField("", message.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn read(kind: &str, body: impl Into<Body>) -> Result<Form, ApiError> {
+        let request = Request::builder().method("PUT").header(header::CONTENT_TYPE, kind).body(body.into()).unwrap();
+        Form::from_request(request, &()).await
+    }
+
+    const MULTIPART: &str = "multipart/form-data; boundary=xx";
+
+    #[tokio::test]
+    async fn four_forms_say_the_same() {
+        let multipart = "--xx\r\nContent-Disposition: form-data; name=\"webHookUrl\"\r\n\r\nhttps://a.example/\r\n--xx\r\nContent-Disposition: form-data; name=\"retryCount\"\r\n\r\n3\r\n--xx--\r\n";
+        // as .NET's MultipartFormDataContent sends it
+        let unquoted = "--xx\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Disposition: form-data; name=webHookUrl\r\n\r\nhttps://a.example/\r\n--xx\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Disposition: form-data; name=retryCount\r\n\r\n3\r\n--xx--\r\n";
+        let urlencoded = "WEBHOOKURL=https%3A%2F%2Fa.example%2F&retryCount=3&retryCount=4&unknown=";
+        let json = r#"{"webHookUrl":"https://a.example/","RetryCount":3,"x":null}"#;
+        for (kind, body) in [
+            (MULTIPART, multipart),
+            ("Multipart/Form-Data; boundary=\"xx\"", unquoted),
+            ("application/x-www-form-urlencoded", urlencoded),
+            ("application/json; x-api-version=1.0", json),
+        ] {
+            let form = read(kind, body).await.unwrap();
+            assert_eq!(form.text("WebHookUrl"), Some("https://a.example/"), "{body}");
+            assert_eq!(form.number("RetryCount", 5, 0, 20).unwrap(), 3, "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn whole_numbers_are_those_of_json_schema_in_every_form() {
+        let part = |value: &str| {
+            format!("--xx\r\nContent-Disposition: form-data; name=\"retryCount\"\r\n\r\n{value}\r\n--xx--\r\n")
+        };
+        for (value, want) in [("3", Some(3_u8)), ("3.0", Some(3)), ("3e0", Some(3)), ("3.5", None), ("21.0", None)] {
+            for (kind, body) in [
+                (MULTIPART, part(value)),
+                ("application/x-www-form-urlencoded", format!("retryCount={value}")),
+                ("application/json", format!("{{\"retryCount\":{value}}}")),
+                ("application/json", format!("{{\"retryCount\":\"{value}\"}}")),
+            ] {
+                let number = read(kind, body).await.unwrap().number("RetryCount", 5, 0, 20);
+                match (number, want) {
+                    (Ok(number), Some(want)) => assert_eq!(number, want, "{kind}: {value}"),
+                    (Err(ApiError::InvalidField(name, _)), None) => assert_eq!(name, "RetryCount", "{kind}: {value}"),
+                    (other, _) => panic!("{kind}: {value}: {:?}", other.ok()),
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_none_of_them_is_refused() {
+        assert!(matches!(read("text/plain", "").await, Err(ApiError::MediaType(_))));
+        for (kind, body) in [
+            ("application/json", "[]"),
+            ("application/json", "{\"a\":{}}"),
+            ("application/json", "nonsense"),
+            (MULTIPART, "--xx\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1"),
+            (MULTIPART, "--xx\r\nContent-Disposition: form-data; name=\"a\"; filename=\"f\"\r\n\r\n1\r\n--xx--"),
+            (MULTIPART, "--xx\r\nContent-Disposition: form-data\r\n\r\n1\r\n--xx--"),
+            (MULTIPART, "--xx\r\nnothing\r\n--xx--"),
+            ("multipart/form-data", "--xx--"),
+        ] {
+            assert!(matches!(read(kind, body).await, Err(ApiError::InvalidField(..))), "{kind}: {body}");
+        }
+        let part = "--xx\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n";
+        assert!(read(MULTIPART, part.repeat(MAX_PARTS) + "--xx--").await.is_ok());
+        assert!(matches!(
+            read(MULTIPART, part.repeat(MAX_PARTS + 1) + "--xx--").await,
+            Err(ApiError::InvalidField(..))
+        ));
+        assert!(matches!(read("application/json", vec![b' '; MAX_BYTES + 1]).await, Err(ApiError::TooLarge)));
+        let bytes = b"--xx\r\nContent-Disposition: form-data; name=a\r\n\r\n\xff\r\n--xx--";
+        assert!(matches!(read(MULTIPART, &bytes[..]).await, Err(ApiError::InvalidField(..))));
+        let list = read("application/json", r#"{"types":["item.*","scan.failed"]}"#).await.unwrap();
+        assert_eq!(list.text("types"), Some("item.*,scan.failed"), "as an answer shows it");
+        let form = read("application/json", r#"{"a":"2,0","b":"21"}"#).await.unwrap();
+        assert!(
+            form.number("a", 1.0, 1.0, 10.0).is_err()
+                && form.number("b", 0, 0, 20).is_err()
+                && form.boolean("a", true).is_err()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_post_may_say_nothing() {
+        let nothing = Request::builder().method("POST").body(Body::empty()).unwrap();
+        assert_eq!(Form::from_request(nothing, &()).await.unwrap(), Form::default());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn strangers_bodies_never_panic(body in ".{0,400}", boundary in "[a-z]{0,3}") {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                drop(read(&format!("multipart/form-data; boundary={boundary}"), body.clone()).await);
+                drop(read("application/json", body).await);
+            });
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! From API Gateway's event (payload format 2.0) to the request that the router reads.
+//!
+//! API Gateway hands over a path that is percent-decoded already, `lambda_http` puts it through a URL parser, and the
+//! router decodes once more. So the path is encoded here, whole, before the parser sees it: what the router decodes is
+//! what API Gateway decoded, once. Nothing else that a stranger sends takes part in building the URL: neither `host` nor
+//! `x-forwarded-proto`.
+
+use std::mem::take;
+
+use axum::http::Method;
+use axum::http::header::{HeaderMap, HeaderName, HeaderValue};
+use lambda_http::request::LambdaRequest;
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use super::{Problem, ProblemType};
+
+/// What stays as it is in a path: the unreserved characters of RFC 3986, section 2.3, and the slashes between segments.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+/// What cannot stand in a query (RFC 3986, section 3.4). A percent sign can: the query arrives encoded.
+const QUERY: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// A request as `lambda_http` takes it, and the headers that it must not see before the URL is built.
+pub(crate) struct GatewayRequest {
+    pub(crate) event: LambdaRequest,
+    pub(crate) headers: HeaderMap,
+}
+
+/// Reads an event. A path that cannot be told from another one once a URL parser has seen it is refused.
+pub(crate) fn read(mut event: Value) -> Result<GatewayRequest, Problem> {
+    let strange = || Problem::new(ProblemType::Request, "the request is none of API Gateway's");
+    if !event["requestContext"].is_object() {
+        return Err(strange());
+    }
+    let headers = headers(&take(&mut event["headers"]));
+    let path = match &event["rawPath"] {
+        Value::String(path) => encode_path(path)?,
+        _ => "/".to_owned(),
+    };
+    let query = event["rawQueryString"].as_str().unwrap_or_default();
+    event["rawQueryString"] = json!(utf8_percent_encode(query, QUERY).to_string());
+    event["rawPath"] = json!(path);
+    event["headers"] = json!({});
+    event["requestContext"]["domainName"] = Value::Null;
+    event["requestContext"]["stage"] = json!("$default"); // paths are the API's own, without a stage
+    let method = event["requestContext"]["http"]["method"].as_str().and_then(|it| it.parse::<Method>().ok());
+    if method.is_none() {
+        return Err(Problem::new(ProblemType::Method, "the method is none of HTTP's"));
+    }
+    let event = serde_json::from_value(event).map_err(|_| strange())?;
+    Ok(GatewayRequest { event, headers })
+}
+
+/// A request that stands for one that was refused.
+pub(crate) fn placeholder() -> GatewayRequest {
+    let event =
+        json!({ "version": "2.0", "rawPath": "/", "requestContext": { "http": { "method": "GET", "path": "/" } } });
+    let event = serde_json::from_value(event).unwrap_or_else(|_| LambdaRequest::ApiGatewayV2(Default::default()));
+    GatewayRequest { event, headers: HeaderMap::new() }
+}
+
+/// A decoded path, encoded whole.
+fn encode_path(path: &str) -> Result<String, Problem> {
+    if !path.starts_with('/') || path.split('/').any(|it| it == "." || it == "..") {
+        let title = "a path begins with a slash and has no segment `.` or `..`, which URL parsers take away";
+        return Err(Problem::new(ProblemType::Path, title));
+    }
+    Ok(percent_encode(path.as_bytes(), PATH).to_string())
+}
+
+/// Headers by their names. One that HTTP cannot carry (RFC 9110, section 5.5) is left out.
+fn headers(all: &Value) -> HeaderMap {
+    let known = |(name, value): (&String, &Value)| {
+        let name: HeaderName = name.parse().ok()?;
+        Some((name, HeaderValue::from_str(value.as_str()?).ok()?))
+    };
+    all.as_object().into_iter().flatten().filter_map(known).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::extract::{Path, RawPathParams};
+    use axum::routing::get;
+    use domain::notification::is_valid_name;
+    use percent_encoding::percent_decode_str;
+    use proptest::prelude::*;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    fn event(path: &str, query: &str, headers: Value) -> Value {
+        json!({
+            "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query, "headers": headers,
+            "requestContext": { "domainName": "api.example.com", "stage": "$default", "http": { "method": "GET", "path": path } },
+            "isBase64Encoded": false,
+        })
+    }
+
+    /// What a handler is told that the path names, by both extractors.
+    fn named(path: &str) -> Option<(String, String)> {
+        let GatewayRequest { event, headers } = read(event(path, "", json!({ "host": "api.example.com" }))).ok()?;
+        let mut request: lambda_http::Request = event.into();
+        request.headers_mut().extend(headers);
+        let show = async |raw: RawPathParams, Path(user): Path<String>| {
+            let raw = raw.iter().map(|it| it.1.to_owned()).collect::<String>();
+            serde_json::to_string(&(user, raw)).unwrap()
+        };
+        let router = Router::new().route("/api/v1/Inbox/{user}/Counts", get(show));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let answer = router.oneshot(request.map(|_| Body::empty())).await.unwrap();
+            let body = axum::body::to_bytes(answer.into_body(), 10_000).await.unwrap();
+            serde_json::from_slice(&body).ok()
+        })
+    }
+
+    #[test]
+    fn a_name_is_decoded_once() {
+        for (sent, want) in [
+            ("victi%256D", "victi%6D"),
+            ("100%2525", "100%25"),
+            ("a%23b", "a#b"),
+            ("a%3Fb", "a?b"),
+            ("a%5Cb", "a\\b"),
+            ("a%26b%3Dc", "a&b=c"),
+            ("a+b", "a+b"),
+            ("a%20b%20", "a b "),
+            ("%C3%A9", "é"),
+            ("%252E%252E", "%2E%2E"),
+            ("a%09b%0D", "a\tb\r"),
+            ("...", "..."),
+        ] {
+            let decoded = percent_decode_str(sent).decode_utf8().unwrap(); // as API Gateway does
+            let found = named(&format!("/api/v1/Inbox/{decoded}/Counts"));
+            assert_eq!(found, Some((want.to_owned(), want.to_owned())), "{sent}");
+        }
+        assert_eq!(named("/api/v1/Inbox/../Counts"), None);
+        assert_eq!(named("/api/v1/Inbox/./Counts"), None);
+        assert_eq!(named("/api/v1/Inbox/a/b/Counts"), None, "a slash ends a segment");
+        assert_eq!(named("@evil.example/"), None);
+    }
+
+    #[test]
+    fn nothing_of_a_strangers_headers_builds_the_url() {
+        for headers in [
+            json!({ "x-forwarded-proto": "ht tp", "host": "a.example" }),
+            json!({ "x-forwarded-proto": "javascript", "host": "a b" }),
+            json!({ "host": "[::1" }),
+            json!({ "x-odd": "é", "x y": "z", "host": "a.example" }),
+        ] {
+            let arrived = read(event("/x", "q=%41&r={\"a b\"}|\\é", headers.clone())).ok().unwrap();
+            let host = headers["host"].as_str().unwrap();
+            assert_eq!(arrived.headers["host"], host);
+            let request: lambda_http::Request = arrived.event.into();
+            assert_eq!(request.uri(), "/x?q=%41&r=%7B%22a%20b%22%7D%7C%5C%C3%A9", "{headers}");
+        }
+        assert!(read(json!({ "rawPath": "/" })).is_err());
+        assert!(read(json!("nonsense")).is_err());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn every_name_that_is_taken_comes_out_as_it_went_in(name in any::<String>()) {
+            let found = named(&format!("/api/v1/Inbox/{name}/Counts"));
+            if is_valid_name(&name) {
+                prop_assert_eq!(found, Some((name.clone(), name)));
+            }
+        }
+    }
+}

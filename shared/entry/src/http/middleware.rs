@@ -1,0 +1,187 @@
+//! What every route has in common: who may read, codings, caches, and the form of errors.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::header::{self, HeaderMap, HeaderValue};
+use axum::http::{Method, Request, StatusCode};
+use axum::response::{IntoResponse, Response};
+use domain::id::sha256_hex;
+use tower::ServiceExt;
+
+use super::cors::CorsPolicy;
+use super::{Problem, content_coding, request_application};
+
+/// What a handler puts into an answer that is the same for everybody, and changes with a deployment or a key at most. Such
+/// an answer gets a validator, and is compressed.
+pub const PUBLIC_CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
+
+/// Answers a request. A HEAD is a GET whose body stays here (RFC 9110, section 9.3.2).
+pub(super) async fn serve(pages: Arc<CorsPolicy>, router: Router, request: Request<lambda_http::Body>) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let head = parts.method == Method::HEAD;
+    if head {
+        parts.method = Method::GET;
+    }
+    if let Some(response) = pages.preflight(&parts.method, &parts.headers).await {
+        return response;
+    }
+    let asked = parts.headers.clone();
+    let body = match to_bytes(Body::new(body), usize::MAX).await {
+        Ok(body) => body,
+        Err(error) => return Problem::internal(&error).into_response(),
+    };
+    let (response, app) = match content_coding::inflate(&mut parts.headers, body) {
+        Ok(body) => {
+            request_application::capture_application(router.oneshot(Request::from_parts(parts, Body::from(body)))).await
+        }
+        Err(unread) => (Ok(unread.into_response()), None),
+    };
+    let Ok(response) = response; // a router never fails
+    let mut response = finish(&asked, response).await;
+    pages.apply(asked.get(header::ORIGIN), app, &mut response).await;
+    if head {
+        let length = response.headers().get(header::CONTENT_LENGTH).cloned();
+        *response.body_mut() = Body::empty();
+        length.map(|it| response.headers_mut().insert(header::CONTENT_LENGTH, it));
+    }
+    response
+}
+
+/// An answer whose errors are problems, with what caches have to know.
+async fn finish(asked: &HeaderMap, response: Response) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let mut body = match to_bytes(body, usize::MAX).await {
+        Ok(body) => body,
+        Err(error) => return Problem::internal(&error).into_response(),
+    };
+    if (parts.status.is_client_error() || parts.status.is_server_error()) && is_plain_text(&parts.headers) {
+        let (problem, text) = problem(parts.status, &body).await;
+        parts.headers.extend(problem);
+        body = text;
+    }
+    // unless a handler says so itself: answers are somebody's own, and some show secrets (RFC 9111, section 5.2.2.5)
+    let cached = parts.headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if parts.status == StatusCode::OK && *cached == PUBLIC_CACHE {
+        parts.headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+        let tag = format!("W/\"{}\"", &sha256_hex(&body)[..32]); // weak: compressed or not, it says the same
+        if let Ok(tag) = HeaderValue::from_str(&tag) {
+            parts.headers.insert(header::ETAG, tag);
+        }
+        if etag_matches(asked, &tag) {
+            parts.status = StatusCode::NOT_MODIFIED;
+            parts.headers.remove(header::CONTENT_TYPE);
+            parts.headers.remove(header::CONTENT_LENGTH);
+            return Response::from_parts(parts, Body::empty());
+        }
+        if let Some(gzip) = content_coding::deflate(asked, &parts.headers, &body) {
+            parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            body = gzip.into();
+        }
+    }
+    if parts.status != StatusCode::NO_CONTENT {
+        parts.headers.insert(header::CONTENT_LENGTH, body.len().into());
+    }
+    Response::from_parts(parts, Body::from(body))
+}
+
+/// Whether an answer has no form of its own: extractors and bare statuses speak in plain text.
+fn is_plain_text(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_none_or(|it| it.as_bytes().starts_with(b"text/plain"))
+}
+
+/// The problem that a plain text tells.
+async fn problem(status: StatusCode, text: &Bytes) -> (HeaderMap, Bytes) {
+    let text: String = String::from_utf8_lossy(text).chars().take(200).collect();
+    let (mut parts, body) = Problem::of_status(status, &text).into_response().into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    (parts.headers, to_bytes(body, usize::MAX).await.unwrap_or_default())
+}
+
+/// Whether a client has an answer with this tag already (RFC 9110, section 13.1.2: weakly compared).
+fn etag_matches(asked: &HeaderMap, tag: &str) -> bool {
+    let lines = asked.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|it| it.to_str().ok());
+    let strong = |it: &str| it.trim().trim_start_matches("W/").to_owned();
+    lines.flat_map(|it| it.split(',')).any(|it| it.trim() == "*" || strong(it) == strong(tag))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::extract::Query;
+    use axum::routing::get;
+    use serde::Deserialize;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::http::ProblemType;
+
+    #[derive(Deserialize)]
+    struct Which {
+        number: u8,
+    }
+
+    fn router() -> Router {
+        let method = async || Problem::new(ProblemType::Method, "no such method");
+        let long = async || ([(header::CACHE_CONTROL, PUBLIC_CACHE)], "a".repeat(5_000));
+        let router = Router::new().route("/own", get(async || "secret")).route("/same", get(long));
+        let router = router.route("/number", get(async |it: Query<Which>| it.number.to_string()));
+        router.route("/bare", get(async || StatusCode::NOT_FOUND)).method_not_allowed_fallback(method)
+    }
+
+    async fn ask(method: &str, path: &str, headers: &[(&str, &str)]) -> (StatusCode, HeaderMap, Bytes) {
+        let request = headers
+            .iter()
+            .fold(Request::builder().method(method).uri(path), |it, (name, value)| it.header(*name, *value));
+        let request = request.body(lambda_http::Body::Empty).unwrap();
+        let (parts, body) = serve(Arc::new(CorsPolicy::AnyOrigin), router(), request).await.into_parts();
+        (parts.status, parts.headers, to_bytes(body, usize::MAX).await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn answers_are_kept_by_nobody_unless_they_are_the_same_for_all() {
+        let (_, own, _) = ask("GET", "/own", &[]).await;
+        assert_eq!((&own[header::CACHE_CONTROL], own.get(header::ETAG)), (&"no-store".parse().unwrap(), None));
+        let (status, same, body) = ask("GET", "/same", &[("accept-encoding", "gzip")]).await;
+        assert_eq!((status.as_u16(), &same[header::CONTENT_ENCODING]), (200, &"gzip".parse().unwrap()));
+        assert!(body.len() < 200 && same[header::CONTENT_LENGTH] == body.len().to_string(), "{same:?}");
+        let tag = same[header::ETAG].to_str().unwrap();
+        for known in [tag, &tag[2..], "*", &format!("\"other\", {tag}")] {
+            let (status, again, body) = ask("GET", "/same", &[("if-none-match", known)]).await;
+            assert_eq!((status.as_u16(), body.len(), &again[header::ETAG]), (304, 0, &same[header::ETAG]), "{known}");
+        }
+        assert_eq!(ask("GET", "/same", &[("if-none-match", "\"other\"")]).await.2.len(), 5_000);
+    }
+
+    #[tokio::test]
+    async fn a_head_is_a_get_without_its_body() {
+        for path in ["/own", "/same", "/bare", "/number?number=7"] {
+            let (got, head) = (ask("GET", path, &[]).await, ask("HEAD", path, &[]).await);
+            assert_eq!((head.0, &head.1, head.2.len()), (got.0, &got.1, 0), "{path}");
+            assert_eq!(head.1[header::CONTENT_LENGTH], got.2.len().to_string(), "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_error_is_a_problem() {
+        for (method, path, status) in
+            [("GET", "/number?number=x", 400), ("GET", "/bare", 404), ("PUT", "/own", 405), ("PATCH", "/same", 405)]
+        {
+            let (found, headers, body) = ask(method, path, &[]).await;
+            assert_eq!(headers[header::CONTENT_TYPE], "application/problem+json", "{method} {path}");
+            let problem: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!((found.as_u16(), &problem["status"]), (status, &status.into()), "{problem}");
+            let reason = found.canonical_reason().unwrap();
+            let (kind, title) = match status {
+                405 => ("method".to_owned(), "The method is not allowed"), // the router's own answer
+                _ => (reason.to_lowercase().replace(' ', "-"), reason),
+            };
+            assert_eq!(problem["type"], format!("about:blank#{kind}"), "{problem}");
+            assert_eq!(problem["title"], title, "{problem}");
+            assert!(problem["detail"].as_str().is_some_and(|it| !it.is_empty()), "{problem}");
+            assert!(status != 405 || headers[header::ALLOW] == "GET,HEAD", "{headers:?}");
+        }
+        let (status, headers, _) = ask("GET", "/own", &[("content-encoding", "br")]).await;
+        assert_eq!((status.as_u16(), &headers[header::ACCEPT_ENCODING]), (415, &"gzip".parse().unwrap()));
+    }
+}

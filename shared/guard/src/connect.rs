@@ -1,0 +1,113 @@
+//! A connection of its own to a stranger's address, for protocols that are not HTTP: brokers and sockets.
+
+use std::io;
+use std::net::{Shutdown, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use domain::ssrf::AllowedNetworks;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::{ForbiddenAddressError, require_permitted};
+
+trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
+
+/// An open connection, encrypted or not.
+pub struct MaybeTlsStream(Box<dyn ByteStream>);
+
+/// Shuts the connection when it is dropped, whoever holds the wire.
+pub struct ShutdownGuard(std::net::TcpStream);
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error(transparent)]
+    Forbidden(#[from] ForbiddenAddressError),
+    #[error("the name could not be resolved: {0}")]
+    Resolve(io::Error),
+    #[error("no connection: {0}")]
+    Tcp(#[from] io::Error),
+    #[error("no TLS: {0}")]
+    Tls(io::Error),
+    #[error("no connection within {} seconds", .0.as_secs_f32())]
+    Timeout(Duration),
+}
+
+/// Connects to a judged address of the host, and to that very one; over TLS the certificate is held against the host's
+/// name.
+pub async fn connect(
+    host: &str,
+    port: u16,
+    tls: bool,
+    allowed: &AllowedNetworks,
+) -> Result<(MaybeTlsStream, ShutdownGuard), ConnectError> {
+    match tokio::time::timeout(crate::CONNECT_TIMEOUT, connect_within(host, port, tls, allowed)).await {
+        Ok(wire) => wire,
+        Err(_) => Err(ConnectError::Timeout(crate::CONNECT_TIMEOUT)),
+    }
+}
+
+async fn connect_within(
+    host: &str,
+    port: u16,
+    tls: bool,
+    allowed: &AllowedNetworks,
+) -> Result<(MaybeTlsStream, ShutdownGuard), ConnectError> {
+    let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await.map_err(ConnectError::Resolve)?.collect();
+    let judged = require_permitted(allowed, found)?;
+    let tcp = TcpStream::connect(judged.as_slice()).await?;
+    tcp.set_nodelay(true)?;
+    let tcp = tcp.into_std()?;
+    let shutter = ShutdownGuard(tcp.try_clone()?);
+    let tcp = TcpStream::from_std(tcp)?;
+    let bytes: Box<dyn ByteStream> = if tls {
+        let name = ServerName::try_from(host.to_owned()).map_err(|it| ConnectError::Tls(io::Error::other(it)))?;
+        Box::new(TlsConnector::from(TLS_CONFIG.clone()).connect(name, tcp).await.map_err(ConnectError::Tls)?)
+    } else {
+        Box::new(tcp)
+    };
+    Ok((MaybeTlsStream(bytes), shutter))
+}
+
+/// The system's root certificates, read once.
+static TLS_CONFIG: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.expect("ring knows the usual versions of TLS");
+    Arc::new(config.with_root_certificates(roots).with_no_client_auth())
+});
+
+impl Drop for ShutdownGuard {
+    fn drop(&mut self) {
+        drop(self.0.shutdown(Shutdown::Both)); // it may be shut already
+    }
+}
+
+impl AsyncRead for MaybeTlsStream {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, to)
+    }
+}
+
+impl AsyncWrite for MaybeTlsStream {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, from)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,320 @@
+//! Posts to strangers over HTTP/1.1 (RFC 9112): the status line is the answer. Whatever becomes of the headers and the body
+//! behind it, what was heard is not thrown away.
+
+use std::collections::HashMap;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::ssrf::AllowedNetworks;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, timeout_at};
+use url::Url;
+
+use crate::connect::{ConnectError, MaybeTlsStream, ShutdownGuard, connect};
+use crate::{MAX_HEADERS, USER_AGENT_VALUE};
+
+/// So much of an answer's body is read, and no more (realtime, H-2).
+const MAX_BODY: usize = 16 << 10;
+/// So much of an answer is kept as it came, for the case that the rest of its head never does.
+const MAX_RECORDED: usize = 16 << 10;
+/// Connections to one origin that wait for their next request.
+const MAX_IDLE_PER_ORIGIN: usize = 8;
+/// A connection that has waited for longer is made anew: somebody between may have forgotten it.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Origins with waiting connections; with one more all are forgotten.
+const MAX_ORIGINS: usize = 50;
+
+/// Posts, over connections that are kept while they are fresh.
+pub struct PostClient {
+    allowed: AllowedNetworks,
+    idle: Mutex<HashMap<String, Vec<PooledConnection>>>,
+}
+
+/// How long an answer is waited for: its status line from the beginning on, and its body from its headers on. The body is
+/// given up when the time for the status line is over as well.
+#[derive(Debug, Clone, Copy)]
+pub struct PostTimeouts {
+    pub response: Duration,
+    pub body: Duration,
+}
+
+/// An answer, as far as it came.
+#[derive(Debug)]
+pub struct PostResponse {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    /// 16 KB at most.
+    pub body: Vec<u8>,
+    /// The body came to its end, or to that size.
+    pub complete: bool,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum PostError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error("{0}")]
+    Transport(String),
+    #[error("nothing came in time")]
+    Timeout,
+}
+
+/// A connection, and what came over it since its last request.
+struct PooledConnection {
+    sender: SendRequest<Full<Bytes>>,
+    received: ReceivedBytes,
+    idle_since: Instant,
+}
+
+#[derive(Clone, Default)]
+struct ReceivedBytes(Arc<Mutex<Vec<u8>>>);
+
+impl PostClient {
+    pub fn new(allowed: AllowedNetworks) -> Self {
+        Self { allowed, idle: Mutex::default() }
+    }
+
+    /// One request. A kept connection that turns out to be dead is made anew.
+    pub async fn post(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        body: Bytes,
+        timeouts: PostTimeouts,
+    ) -> Result<PostResponse, PostError> {
+        let request = request(url, headers, body)?;
+        let (origin, deadline) = (url.origin().ascii_serialization(), Instant::now() + timeouts.response);
+        while let Some(line) = self.take_idle(&origin) {
+            match self.send(line, &origin, request.clone(), deadline, timeouts).await {
+                Err((PostError::Transport(_), false)) => {} // it was closed before it had said a word
+                Err((error, _)) => return Err(error),
+                Ok(answer) => return Ok(answer),
+            }
+        }
+        let line = timeout_at(deadline, self.open_connection(url)).await.map_err(|_| PostError::Timeout)??;
+        self.send(line, &origin, request, deadline, timeouts).await.map_err(|it| it.0)
+    }
+
+    async fn open_connection(&self, url: &Url) -> Result<PooledConnection, PostError> {
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        let port = url.port_or_known_default().unwrap_or(443);
+        let (wire, shutter) = connect(host, port, url.scheme() == "https", &self.allowed).await?;
+        let heard = ReceivedBytes::default();
+        let tapped = TokioIo::new(RecordingStream { stream: wire, received: heard.clone(), _shutdown: shutter });
+        let mut builder = Builder::new();
+        builder.max_headers(MAX_HEADERS).ignore_invalid_headers_in_responses(true);
+        builder.allow_obsolete_multiline_headers_in_responses(true).allow_spaces_after_header_name_in_responses(true);
+        let (sender, connection) = builder.handshake(tapped).await.map_err(transport_error)?;
+        tokio::spawn(connection); // it ends with its sender and the body
+        Ok(PooledConnection { sender, received: heard, idle_since: Instant::now() })
+    }
+
+    /// One request over a connection. An error comes with whether anything was heard.
+    async fn send(
+        &self,
+        mut connection: PooledConnection,
+        origin: &str,
+        request: Request<Full<Bytes>>,
+        deadline: Instant,
+        timeouts: PostTimeouts,
+    ) -> Result<PostResponse, (PostError, bool)> {
+        connection.received.lock().clear();
+        let call = async {
+            connection.sender.ready().await?;
+            connection.sender.send_request(request).await
+        };
+        let error = match timeout_at(deadline, call).await {
+            Ok(Ok(answer)) => {
+                let (parts, body) = answer.into_parts();
+                let (body, ended, whole) = read_body(body, deadline.min(Instant::now() + timeouts.body)).await;
+                if ended {
+                    self.put_idle(origin, connection);
+                }
+                return Ok(PostResponse { status: parts.status, headers: parts.headers, body, complete: whole });
+            }
+            Ok(Err(error)) => transport_error(error),
+            Err(_) => PostError::Timeout,
+        };
+        let heard = connection.received.lock();
+        match parse_head(&heard) {
+            Some((status, headers)) => Ok(PostResponse { status, headers, body: Vec::new(), complete: false }),
+            None => Err((error, !heard.is_empty())),
+        }
+    }
+
+    /// A connection that waits for a request, if there is a good one.
+    fn take_idle(&self, origin: &str) -> Option<PooledConnection> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = idle.get_mut(origin)?;
+        lines.retain(|it| !it.sender.is_closed() && it.idle_since.elapsed() < IDLE_TIMEOUT);
+        lines.pop()
+    }
+
+    fn put_idle(&self, origin: &str, connection: PooledConnection) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() >= MAX_ORIGINS && !idle.contains_key(origin) {
+            idle.clear();
+        }
+        let lines = idle.entry(origin.to_owned()).or_default();
+        if lines.len() < MAX_IDLE_PER_ORIGIN {
+            lines.push(PooledConnection { idle_since: Instant::now(), ..connection });
+        }
+    }
+}
+
+fn request(url: &Url, headers: HeaderMap, body: Bytes) -> Result<Request<Full<Bytes>>, PostError> {
+    let invalid = |it: &dyn std::fmt::Display| PostError::Transport(format!("the address is no target of HTTP: {it}"));
+    let host = match url.port() {
+        Some(port) => format!("{}:{port}", url.host_str().unwrap_or_default()),
+        None => url.host_str().unwrap_or_default().to_owned(),
+    };
+    let target = match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
+    };
+    let mut request = Request::post(target).body(Full::new(body)).map_err(|it| invalid(&it))?;
+    *request.headers_mut() = headers;
+    request.headers_mut().insert(HOST, host.parse().map_err(|it| invalid(&it))?);
+    request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE));
+    Ok(request)
+}
+
+/// What came of a body until then; whether it came to its end, and whether more of it would be of no use.
+async fn read_body(mut body: Incoming, deadline: Instant) -> (Vec<u8>, bool, bool) {
+    let mut all = Vec::new();
+    loop {
+        match timeout_at(deadline, body.frame()).await {
+            Ok(Some(Ok(frame))) => {
+                let data = frame.data_ref().map_or(&[][..], |it| it);
+                all.extend_from_slice(&data[..data.len().min(MAX_BODY - all.len())]);
+                if all.len() == MAX_BODY {
+                    return (all, false, true);
+                }
+            }
+            Ok(None) => return (all, true, true),
+            Ok(Some(Err(_))) | Err(_) => return (all, false, false),
+        }
+    }
+}
+
+/// Status and headers of an answer's beginning, as far as its lines came whole; interim answers (1xx) are passed over.
+fn parse_head(received: &[u8]) -> Option<(StatusCode, HeaderMap)> {
+    let whole = received.iter().rposition(|it| *it == b'\n')?;
+    let text = String::from_utf8_lossy(&received[..whole]);
+    let mut lines = text.split('\n').map(|it| it.trim_end_matches('\r'));
+    loop {
+        let mut words = lines.next()?.split(' ');
+        let version = words.next()?;
+        let code = words.next()?;
+        if !version.starts_with("HTTP/1.") || code.len() != 3 {
+            return None;
+        }
+        let status = StatusCode::from_bytes(code.as_bytes()).ok()?;
+        let mut headers = HeaderMap::new();
+        let mut ended = false;
+        for line in lines.by_ref() {
+            if line.is_empty() {
+                ended = true;
+                break;
+            }
+            let Some((name, value)) = line.split_once(':') else { continue };
+            let name = HeaderName::from_bytes(name.trim_end().as_bytes());
+            if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value.trim())) {
+                headers.append(name, value);
+            }
+        }
+        if !status.is_informational() {
+            return Some((status, headers));
+        }
+        if !ended {
+            return None;
+        }
+    }
+}
+
+fn transport_error(error: hyper::Error) -> PostError {
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    PostError::Transport(cause.to_string().chars().take(200).collect())
+}
+
+impl ReceivedBytes {
+    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection that remembers the beginning of what it hears.
+struct RecordingStream {
+    stream: MaybeTlsStream,
+    received: ReceivedBytes,
+    _shutdown: ShutdownGuard,
+}
+
+impl AsyncRead for RecordingStream {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = to.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, to);
+        let new = &to.filled()[before..];
+        let mut heard = self.received.lock();
+        let room = MAX_RECORDED.saturating_sub(heard.len());
+        heard.extend_from_slice(&new[..new.len().min(room)]);
+        polled
+    }
+}
+
+impl AsyncWrite for RecordingStream {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, from)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_read_as_far_as_its_lines_came_whole() {
+        let status = |text: &str| parse_head(text.as_bytes()).map(|it| it.0.as_u16());
+        for (text, want) in [
+            ("", None),
+            ("HTTP/1.1 20", None),
+            ("HTTP/1.1 200 OK", None),
+            ("HTTP/1.1 200 OK\r\n", Some(200)),
+            ("HTTP/1.0 204\n", Some(204)),
+            ("HTTP/1.1 2000 OK\r\n", None),
+            ("SSH-2.0-OpenSSH\r\n", None),
+            ("HTTP/1.1 100 Continue\r\n", None),
+            ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 410 Gone\r\n", Some(410)),
+        ] {
+            assert_eq!(status(text), want, "{text:?}");
+        }
+        let (_, headers) =
+            parse_head(b"HTTP/1.1 503 x\r\nRetry-After: 7\r\nno header\r\nwebhook-delivery : disable\r\nx: cu")
+                .unwrap();
+        assert_eq!(headers["retry-after"], "7");
+        assert_eq!(headers["webhook-delivery"], "disable");
+        assert_eq!(headers.len(), 2, "the line that was cut off says nothing");
+    }
+}

@@ -1,0 +1,97 @@
+//! The front door: the HTTP API and the sockets on one port, with API Gateway's limits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Response, StatusCode};
+use bytes::BytesMut;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+
+use crate::function::Function;
+use crate::http_event::{match_route, request_event, response_from_reply};
+use crate::process::InvocationOutcome;
+use crate::template::Route;
+use crate::websocket_gateway::WebSocketGateway;
+
+/// A request's body at most (API Gateway quota), and how long a request may take.
+const MAX_REQUEST_BYTES: usize = 10 << 20;
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// A function's answer at most (Lambda quota).
+const MAX_RESPONSE_BYTES: usize = 6 << 20;
+
+struct HttpGateway {
+    routes: Vec<(Route, Arc<Function>)>,
+    host: String,
+    sockets: Arc<WebSocketGateway>,
+}
+
+pub(crate) fn router(routes: Vec<(Route, Arc<Function>)>, host: String, sockets: Arc<WebSocketGateway>) -> Router {
+    Router::new().fallback(handle).with_state(Arc::new(HttpGateway { routes, host, sockets }))
+}
+
+async fn handle(State(gateway): State<Arc<HttpGateway>>, request: Request) -> Response<Body> {
+    let mut response = route_request(&gateway, request).await;
+    if let Ok(id) = HeaderValue::from_str(&crate::sqs::random_id()) {
+        response.headers_mut().insert("apigw-requestid", id);
+    }
+    response
+}
+
+async fn route_request(gateway: &HttpGateway, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    if let Some(path) = gateway.sockets.match_upgrade(&parts) {
+        return gateway.sockets.connect(parts, path).await;
+    }
+    let Some(body) = read_body(body).await else {
+        return error_response(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+    };
+    if let Some(connection) = gateway.sockets.managed_connection(&parts) {
+        return gateway.sockets.manage_connection(&parts.method, &connection, &body);
+    }
+    let Some((route, function, variables)) = match_route(&gateway.routes, &parts.method, parts.uri.path()) else {
+        return error_response(StatusCode::NOT_FOUND, "Not Found");
+    };
+    let payload = request_event(&parts, &body, route, variables, &gateway.host).to_string();
+    let failed = || error_response(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
+    match tokio::time::timeout(REQUEST_TIMEOUT, function.invoke_or_throttle(Bytes::from(payload))).await {
+        Err(_) | Ok(InvocationOutcome::Throttled) => {
+            error_response(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
+        }
+        Ok(InvocationOutcome::Succeeded(body)) if body.len() <= MAX_RESPONSE_BYTES => {
+            response_from_reply(&body, &parts.method).unwrap_or_else(failed)
+        }
+        Ok(_) => failed(),
+    }
+}
+
+/// A body up to the limit; `None` beyond it, or if the client went away.
+async fn read_body(mut body: Body) -> Option<Bytes> {
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let data = frame.ok()?.into_data().unwrap_or_default();
+        if bytes.len() + data.len() > MAX_REQUEST_BYTES {
+            return None;
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Some(bytes.freeze())
+}
+
+/// A refusal of the gateway's own, with its `message`; and, beside it, what all others of our errors say (RFC 9457).
+fn error_response(status: StatusCode, text: &str) -> Response<Body> {
+    problem_response(status, json!({ "message": text }))
+}
+
+/// An error of the gateway's own members as a problem.
+pub(crate) fn problem_response(status: StatusCode, mut body: Value) -> Response<Body> {
+    (body["type"], body["status"]) = (json!("about:blank"), json!(status.as_u16()));
+    body["title"] = json!(status.canonical_reason().unwrap_or("Error"));
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert("content-type", HeaderValue::from_static("application/problem+json"));
+    response
+}

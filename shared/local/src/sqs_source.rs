@@ -1,0 +1,164 @@
+//! Event source mapping of a queue: batches, partial failures, and messages that come back.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::event::EventBus;
+use crate::function::Function;
+use crate::process::InvocationOutcome;
+use crate::sqs::{ReceivedMessage, Sqs};
+use crate::template::{SqsEventSource, queue_arn};
+use crate::{REGION, pause};
+
+/// An event may weigh 6 MB (Lambda's limit).
+const MAX_PAYLOAD_BYTES: usize = 6_000_000;
+
+/// Polls for ever.
+pub(crate) async fn run(source: SqsEventSource, function: Arc<Function>, sqs: Arc<Sqs>, bus: EventBus) {
+    let visibility = sqs.queue(&source.queue).map_or(Duration::from_secs(30), |it| it.visibility_timeout);
+    loop {
+        let Some(permit) = function.acquire_permit().await else { return };
+        let batch = match poll_batch(&source, &sqs, visibility).await {
+            Ok(batch) if batch.is_empty() => continue,
+            Ok(batch) => batch,
+            Err(error) => {
+                bus.note(format!("could not read {}: {error}", source.queue));
+                pause(Duration::from_secs(1)).await;
+                continue;
+            }
+        };
+        let (source, function, sqs, bus) = (source.clone(), function.clone(), sqs.clone(), bus.clone());
+        tokio::spawn(async move {
+            let payload =
+                json!({ "Records": batch.iter().map(|it| sqs_record(it, &source.queue)).collect::<Vec<_>>() });
+            let outcome = function.invoke(permit, Bytes::from(payload.to_string())).await;
+            let handled = handled_messages(&source, &batch, outcome);
+            bus.count_sqs_requests(&function.definition.binary, batch.len().div_ceil(10) + handled.len().div_ceil(10));
+            for message in handled {
+                if let Err(error) = sqs.delete(&message.receipt_handle) {
+                    bus.note(format!("could not acknowledge a message of {}: {error}", source.queue));
+                }
+            }
+        });
+    }
+}
+
+async fn poll_batch(
+    source: &SqsEventSource,
+    sqs: &Sqs,
+    visibility: Duration,
+) -> rusqlite::Result<Vec<ReceivedMessage>> {
+    let mut batch =
+        sqs.long_poll(&source.queue, source.batch_size.min(10), visibility, Duration::from_secs(20)).await?;
+    let until = tokio::time::Instant::now() + source.batching_window;
+    while !batch.is_empty() && batch.len() < source.batch_size {
+        let bytes: usize = batch.iter().map(|it| it.body.len()).sum();
+        let remaining = until.saturating_duration_since(tokio::time::Instant::now());
+        if remaining.is_zero() && batch.len() % 10 != 0 || bytes > MAX_PAYLOAD_BYTES / 2 {
+            break;
+        }
+        let limit = (source.batch_size - batch.len()).min(10).min((MAX_PAYLOAD_BYTES - bytes) / 1_048_576);
+        let more = sqs.long_poll(&source.queue, limit.max(1), visibility, remaining).await?;
+        if more.is_empty() && until <= tokio::time::Instant::now() {
+            break;
+        }
+        batch.extend(more);
+    }
+    Ok(batch)
+}
+
+/// Those that were handled. An answer that cannot be understood means that none was.
+fn handled_messages<'a>(
+    source: &SqsEventSource,
+    batch: &'a [ReceivedMessage],
+    outcome: InvocationOutcome,
+) -> Vec<&'a ReceivedMessage> {
+    let InvocationOutcome::Succeeded(body) = outcome else { return Vec::new() };
+    if !source.reports_item_failures {
+        return batch.iter().collect();
+    }
+    let Ok(answer) = serde_json::from_slice::<Value>(&body) else { return Vec::new() };
+    let Some(failures) = answer["batchItemFailures"].as_array() else {
+        let all = answer.is_null() || answer.get("batchItemFailures").is_none_or(Value::is_null);
+        return if all { batch.iter().collect() } else { Vec::new() };
+    };
+    let failed: HashSet<&str> = failures.iter().map(|it| it["itemIdentifier"].as_str().unwrap_or_default()).collect();
+    let known: HashSet<&str> = batch.iter().map(|it| it.id.as_str()).collect();
+    if failed.iter().any(|it| !known.contains(it)) {
+        return Vec::new();
+    }
+    batch.iter().filter(|it| !failed.contains(it.id.as_str())).collect()
+}
+
+fn sqs_record(message: &ReceivedMessage, queue: &str) -> Value {
+    let mut attributes = serde_json::Map::new();
+    for (name, value) in message.attributes.as_object().into_iter().flatten() {
+        let text = json!({ "stringValue": value["StringValue"], "stringListValues": [], "binaryListValues": [], "dataType": value["DataType"] });
+        attributes.insert(name.clone(), text);
+    }
+    json!({
+        "messageId": message.id, "receiptHandle": message.receipt_handle, "body": message.body,
+        "attributes": {
+            "ApproximateReceiveCount": message.receive_count.to_string(), "SentTimestamp": message.sent_at_ms.to_string(),
+            "SenderId": "AIDALOCAL", "ApproximateFirstReceiveTimestamp": message.first_received_at_ms.to_string(),
+        },
+        "messageAttributes": attributes, "md5OfBody": crate::sqs::md5_hex(message.body.as_bytes()), "eventSource": "aws:sqs",
+        "eventSourceARN": queue_arn(queue), "awsRegion": REGION,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch() -> Vec<ReceivedMessage> {
+        let one = |id: &str| ReceivedMessage {
+            id: id.to_owned(),
+            receipt_handle: id.to_owned(),
+            body: String::new(),
+            attributes: Value::Null,
+            sent_at_ms: 0,
+            first_received_at_ms: 0,
+            receive_count: 1,
+            dead_letter_source: None,
+        };
+        vec![one("a"), one("b")]
+    }
+
+    #[track_caller]
+    fn check(answer: &'static str, want: &[&str]) {
+        let source = SqsEventSource {
+            queue: "q".into(),
+            batch_size: 10,
+            batching_window: Duration::ZERO,
+            reports_item_failures: true,
+        };
+        let batch = batch();
+        let done =
+            handled_messages(&source, &batch, InvocationOutcome::Succeeded(Bytes::from_static(answer.as_bytes())));
+        assert_eq!(done.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), want);
+    }
+
+    #[test]
+    fn only_a_clear_answer_acknowledges() {
+        check(r#"{"batchItemFailures":[]}"#, &["a", "b"]);
+        check("null", &["a", "b"]);
+        check("{}", &["a", "b"]);
+        check(r#"{"batchItemFailures":[{"itemIdentifier":"a"}]}"#, &["b"]);
+        check(r#"{"batchItemFailures":[{"itemIdentifier":""}]}"#, &[]);
+        check(r#"{"batchItemFailures":[{"itemIdentifier":"x"}]}"#, &[]);
+        check(r#"{"batchItemFailures":"all"}"#, &[]);
+        check("garbage", &[]);
+        let source = SqsEventSource {
+            queue: "q".into(),
+            batch_size: 10,
+            batching_window: Duration::ZERO,
+            reports_item_failures: true,
+        };
+        assert!(handled_messages(&source, &batch(), InvocationOutcome::TimedOut).is_empty());
+    }
+}

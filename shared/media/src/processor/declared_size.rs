@@ -1,0 +1,95 @@
+//! How long a file says that it is, in bytes, where its reader would not miss what was cut off: it takes the file that
+//! is there for the whole, and shortens the duration.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+/// Chunks of an AVI file, at most: OpenDML has one for each gigabyte.
+const MAX_CHUNKS: usize = 10_000;
+/// The GUIDs of ASF's header and of its File Properties Object (ASF specification 1.2, sections 3.1 and 3.2).
+const ASF_HEADER: [u8; 16] = [0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, 0xa6, 0xd9, 0, 0xaa, 0, 0x62, 0xce, 0x6c];
+const ASF_FILE_PROPERTIES: [u8; 16] =
+    [0xa1, 0xdc, 0xab, 0x8c, 0x47, 0xa9, 0xcf, 0x11, 0x8e, 0xe4, 0, 0xc0, 0x0c, 0x20, 0x53, 0x65];
+
+/// The bytes that a file should have by its own word, if it has fewer. AVI (RIFF) and ASF say it.
+pub(super) fn declared_size(file: &Path) -> Option<u64> {
+    let mut file = File::open(file).ok()?;
+    let length = file.metadata().ok()?.len();
+    let mut start = [0; 16];
+    file.read_exact(&mut start).ok()?;
+    let promised = if &start[..4] == b"RIFF" {
+        riff_size(&mut file, length)?
+    } else if start == ASF_HEADER {
+        asf_size(&mut file)?
+    } else {
+        return None;
+    };
+    (promised > length).then_some(promised)
+}
+
+/// The end of the last chunk that begins within the file. A size of 0 was never written: nothing is said.
+fn riff_size(file: &mut File, length: u64) -> Option<u64> {
+    let mut at = 0;
+    for _ in 0..MAX_CHUNKS {
+        let mut header = [0; 8];
+        file.seek(SeekFrom::Start(at)).ok()?;
+        if file.read_exact(&mut header).is_err() || &header[..4] != b"RIFF" {
+            return Some(at);
+        }
+        let size = u64::from(u32::from_le_bytes([header[4], header[5], header[6], header[7]]));
+        if size == 0 || size == u64::from(u32::MAX) {
+            return None;
+        }
+        at += 8 + size + size % 2;
+        if at >= length {
+            return Some(at - size % 2);
+        }
+    }
+    None
+}
+
+/// The file size of the File Properties Object, which a live recording does not know (flag 1).
+fn asf_size(file: &mut File) -> Option<u64> {
+    let mut header = vec![0; 64 << 10];
+    file.seek(SeekFrom::Start(0)).ok()?;
+    let read = file.read(&mut header).ok()?;
+    let at = header[..read].windows(16).position(|bytes| bytes == ASF_FILE_PROPERTIES)?;
+    let number = |from: usize, length: usize| {
+        let bytes = header[..read].get(at + from..at + from + length)?;
+        Some(bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    };
+    // GUID, object size, file id, file size … flags (section 3.2)
+    let (size, flags) = (number(40, 8)?, number(88, 4)?);
+    (size > 0 && flags & 1 == 0).then_some(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_shorter_than_it_says_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = |bytes: &[u8], want: Option<u64>| {
+            let file = folder.path().join("media");
+            std::fs::write(&file, bytes).unwrap();
+            assert_eq!(declared_size(&file), want, "{bytes:?}");
+        };
+        let chunk = |size: u32, inside: usize| {
+            [&b"RIFF"[..], &size.to_le_bytes(), b"AVI ", &vec![0; inside.saturating_sub(4)]].concat()
+        };
+        check(&chunk(100, 100), None);
+        check(&chunk(101, 101), None);
+        check(&chunk(100, 60), Some(108));
+        check(&[chunk(100, 100), chunk(50, 20)].concat(), Some(166));
+        check(&chunk(0, 100), None);
+        check(&[chunk(100, 100), vec![7; 40]].concat(), None);
+        let mut asf = [&ASF_HEADER[..], &[0; 14], &ASF_FILE_PROPERTIES, &[0; 24], &1_000_u64.to_le_bytes()].concat();
+        asf.extend([0; 60]);
+        check(&asf, Some(1_000));
+        asf[30 + 88] = 1;
+        check(&asf, None);
+        check(b"short", None);
+    }
+}
