@@ -2,49 +2,73 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that finds something else than it should, fails")]
 
-mod audit;
-mod changes;
-mod channels;
-mod contained;
-mod credentials;
-mod deliveries;
-mod described;
-mod docs;
-mod edge;
-mod everything;
-mod fairness;
-mod front_door;
-mod garbage;
-mod gateway;
-mod generated;
-mod guesses;
-mod hostile;
-mod hub;
-mod iconik;
-mod iconik_watch;
-mod images;
-mod inbox;
-mod kills;
-mod listen;
-mod listings;
-mod logs;
-mod matrix;
-mod media_cases;
-mod meter;
-mod names;
-mod odd_input;
-mod pages;
-mod program;
-mod rabbit;
-mod scans;
-mod schemas;
-mod secrets;
-mod signalr;
-mod sockets;
-mod sources;
-mod stack;
-mod stress;
-mod template;
-mod thread;
+/// What files are, what is found in them, and the renditions.
+mod analysis {
+    mod contained;
+    pub(crate) mod images;
+    mod matrix;
+    mod media_cases;
+    mod what_is_media;
+}
+/// What all routes share, and what describes them.
+mod api {
+    mod described;
+    mod docs;
+    mod edge;
+    mod front_door;
+    mod generated;
+    mod pages;
+}
+/// How deliveries reach receivers: webhooks, RabbitMQ, SignalR hubs of customers.
+mod delivery {
+    mod channels;
+    mod deliveries;
+    mod fairness;
+    mod hostile;
+    mod hub;
+    mod rabbit;
+}
+/// Functions, stacks and connections that are killed.
+mod faults {
+    mod everything;
+    mod kills;
+    mod stress;
+}
+/// Where media comes from: buckets and asset managers.
+mod ingest {
+    mod iconik;
+    mod iconik_watch;
+    mod listings;
+    mod scans;
+    mod sources;
+    mod thread;
+}
+/// The program, the stack, the template, logs, and the cost.
+mod operation {
+    mod logs;
+    mod meter;
+    mod program;
+    mod stack;
+    mod template;
+}
+/// Inboxes, and sockets that follow them.
+mod realtime {
+    mod changes;
+    mod gateway;
+    mod inbox;
+    mod listen;
+    mod names;
+    mod schemas;
+    mod signalr;
+    mod sockets;
+}
+/// Who may do what, and what strangers send.
+mod security {
+    mod audit;
+    mod credentials;
+    mod garbage;
+    mod guesses;
+    mod odd_input;
+    mod secrets;
+}
 mod tidy;
-mod what_is_media;

@@ -1,8 +1,8 @@
 //! Who may call what, and what the parameters of the description stand for: a new operation is written down here.
 
-use crate::audit::callers::{Caller, Class};
-use crate::audit::operations::Operation;
-use crate::audit::planted::{GROUP, Planted, TYPE, USER};
+use crate::security::audit::callers::{Caller, Class};
+use crate::security::audit::operations::Operation;
+use crate::security::audit::planted::{GROUP, Planted, TYPE, USER};
 
 /// Who may call an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

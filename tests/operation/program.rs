@@ -25,7 +25,7 @@ fn none_is_said_only_of_what_is_shown_to_be_none_and_a_bound_holds() {
         local::demo::set_up(&stack).await.unwrap();
         let world = &World::open(&stack).await;
         // deliveries to a channel that is not there: once they are back, they are done at once
-        let mut letter = body(include_str!("../events/deliver-webhook.first-attempt.json"));
+        let mut letter = body(include_str!("../../events/deliver-webhook.first-attempt.json"));
         letter["app"] = json!(world.keys.application_id);
         let letter = letter.to_string();
         (0..5).for_each(|_| world.queue("WebhookDead", &letter));
@@ -186,7 +186,7 @@ fn it_says_what_happened_and_changes_what_was_meant() {
         said(&[&nowhere[..], &["--schedule", "rate(30 days)"]].concat()).await;
         let buckets: Value = serde_json::from_str(&said(&["bucket", "list", "--json"]).await).unwrap();
         let id = text(&buckets[0]["id"]);
-        let mut order = body(include_str!("../events/scan.first-page.json"));
+        let mut order = body(include_str!("../../events/scan.first-page.json"));
         order["app"] = json!(world.keys.application_id);
         order["bucket"] = json!(id);
         world.queue("ScanQueue", &order.to_string());

@@ -24,7 +24,7 @@ fn validators_take_the_descriptions() {
         }
         let (modules, python) = (linters().await, checker().await);
         let program = |name: &str| modules.join("node_modules/.bin").join(name);
-        let rules = |name: &str| project().join("tests/described").join(name).to_string_lossy().into_owned();
+        let rules = |name: &str| project().join("tests/api/described").join(name).to_string_lossy().into_owned();
         let [spectral, redocly] = ["spectral.yaml", "redocly.yaml"].map(rules);
         let parser = project().join("tests/clients/parse_asyncapi.mjs").to_string_lossy().into_owned();
         let modules = modules.to_string_lossy().into_owned();

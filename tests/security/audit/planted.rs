@@ -7,8 +7,8 @@ use system_tests::receiver::Receiver;
 use system_tests::socket::Socket;
 use system_tests::{World, media, text};
 
-use crate::audit::callers::{Caller, Class, access, pair};
-use crate::audit::rules::Rule;
+use crate::security::audit::callers::{Caller, Class, access, pair};
+use crate::security::audit::rules::Rule;
 
 /// Names that stand in paths. Each application may use the same.
 pub(crate) const USER: &str = "jane";

@@ -11,8 +11,8 @@ use system_tests::{World, in_seconds, text};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::audit::operations::address;
-use crate::audit::planted::{GROUP, USER};
+use crate::security::audit::operations::address;
+use crate::security::audit::planted::{GROUP, USER};
 
 /// What keys are good for.
 const SCOPES: [&str; 6] = ["media", "channels", "channels:reveal", "images", "inbox", "keys"];

@@ -100,7 +100,7 @@ fn whatever_is_described_is_so() {
 /// Runs schemathesis, without a failure, for the published part of the API or for the other; answers how many operations
 /// it tried.
 async fn asked(world: &World<'_>, part: &str) -> usize {
-    let (tools, rules) = (checker().await, project().join("tests/described"));
+    let (tools, rules) = (checker().await, project().join("tests/api/described"));
     let folder = described(world, tools).await;
     let files = [rules.join("schemathesis.toml"), folder.path().join("openapi.json"), rules];
     let [config, document, modules] = files.map(|it| path(&it));

@@ -6,7 +6,7 @@ use system_tests::client::CHANNELS;
 use system_tests::tools::{Talker, chromium, node};
 use system_tests::{World, noise, own_stack, project, text};
 
-use crate::images::{File, generate};
+use crate::analysis::images::{File, generate};
 
 const NEWS: &str = "https://news.example.com";
 const EVIL: &str = "https://evil.example.com";

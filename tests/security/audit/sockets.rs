@@ -4,9 +4,9 @@ use serde_json::json;
 use system_tests::socket::Socket;
 use system_tests::{World, text};
 
-use crate::audit::callers::{Caller, Class};
-use crate::audit::operations::address;
-use crate::audit::planted::{GROUP, Planted, USER};
+use crate::security::audit::callers::{Caller, Class};
+use crate::security::audit::operations::address;
+use crate::security::audit::planted::{GROUP, Planted, USER};
 
 /// Where sockets are opened. The last one is open to whoever shows nothing, as the seed's is.
 const DOORS: [&str; 3] = ["/api/v1/Inbox/Socket", "/hubs/notifications", "/notifications/ws/jane"];

@@ -5,7 +5,7 @@ use std::path::Path;
 use system_tests::{World, media};
 
 /// The formats that ffmpeg may read, as the product has them.
-const DEMUXERS: &str = include_str!("../shared/media/src/demuxers.txt");
+const DEMUXERS: &str = include_str!("../../shared/media/src/demuxers.txt");
 const PLAYLIST: &str = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:6\n#EXT-X-MEDIA-SEQUENCE:0\n#EXTINF:5.0,\nclip.mp4\n#EXT-X-ENDLIST\n";
 const SCRIPT: &str = "ffconcat version 1.0\nfile clip.mp4\n";
 

@@ -7,9 +7,9 @@ use reqwest::Url;
 use serde_json::{Map, Value, json};
 use system_tests::{World, look_again};
 
-use crate::audit::callers::Caller;
-use crate::audit::planted::Planted;
-use crate::audit::rules::{Fill, Rule, fill, rule};
+use crate::security::audit::callers::Caller;
+use crate::security::audit::planted::Planted;
+use crate::security::audit::rules::{Fill, Rule, fill, rule};
 
 /// Requests so far. Each comes from another address, so that none is refused for what the others did.
 static SENT: AtomicUsize = AtomicUsize::new(0);
@@ -95,14 +95,14 @@ impl Operation {
         planted: &Planted,
         bodies: &Bodies,
     ) -> Result<Self, String> {
-        let rule = rule(method, path).ok_or("say in RULES of tests/audit/rules.rs who may call it")?;
+        let rule = rule(method, path).ok_or("say in RULES of tests/security/audit/rules.rs who may call it")?;
         let security = it["security"].as_array().into_iter().flatten().filter_map(Value::as_object);
         let security: BTreeSet<&str> = security.flat_map(|it| it.keys().map(String::as_str)).collect();
         if !security.iter().eq(rule.security()) {
             return Err(format!("its `security` is {security:?}, its rule {rule:?} wants {:?}", rule.security()));
         }
         let unknown = |place: &str, name: &str| {
-            format!("say in `fill` of tests/audit/rules.rs what the {place} parameter `{name}` stands for")
+            format!("say in `fill` of tests/security/audit/rules.rs what the {place} parameter `{name}` stands for")
         };
         let mut segments = Vec::new();
         for name in path.split('/').filter_map(|it| it.strip_prefix('{')?.strip_suffix('}')) {

@@ -24,7 +24,7 @@ const FEW: u64 = 2;
 const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 const MEMORY_MB: u32 = 1_769;
 /// What has failed once is tried first, ever after.
-const SEEDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/matrix/cuts.txt");
+const SEEDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/analysis/matrix/cuts.txt");
 /// A file is cut after so many thousandths of it.
 const WHOLE: u64 = 1_000;
 
