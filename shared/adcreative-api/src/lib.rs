@@ -1,4 +1,5 @@
-//! How the published channel API speaks, for all functions that serve it: callers, forms, and errors in their envelope.
+//! What all functions that serve the published channel API share: the authenticated caller, request forms, and errors
+//! in the published envelope.
 
 pub mod caller;
 pub mod envelope;

@@ -1,4 +1,5 @@
-//! The connection to an application's asset manager: is it well, what has to be repaired, what has been missed.
+//! The health of the connection to an application's asset manager: which webhooks to repair, and which period to catch
+//! up.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -8,62 +9,66 @@ use crate::notification::NewNotification;
 use crate::schedule::HALF_TICK;
 use crate::{from_millis, millis, rfc3339};
 
-/// Lists and searches lag behind what happens, and clocks differ: what is caught up begins so much earlier.
+/// Catch-up starts this much earlier, because searches lag behind changes and clocks differ.
 const CATCH_UP_OVERLAP: Duration = Duration::minutes(15);
-/// The next look at webhooks that are well, and at anything that is not.
+/// Interval between checks while all webhooks are healthy, and while something is not.
 const HEALTHY_INTERVAL: Duration = Duration::minutes(5);
 const UNHEALTHY_INTERVAL: Duration = Duration::minutes(1);
 
-/// What is remembered between two looks; times in milliseconds.
+/// The state of the connection between two checks. Times are in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AssetManagerState {
-    /// Since when, and why, nothing is asked: the credentials are refused.
+    /// Since when, and why, the asset manager refuses the credentials. No requests are made meanwhile, apart from
+    /// probes.
     pub blocked: Option<(i64, String)>,
-    /// The user that our token stands for: what it does is our own doing.
+    /// The user of our token. Changes by this user are our own.
     pub user: Option<String>,
-    /// The domain that Iconik itself named for our token: its events on the common queue are for this application.
+    /// The Iconik domain of our token, as Iconik returned it. Events of this domain on the shared queue belong to this
+    /// application.
     pub domain: Option<String>,
-    /// The last time that every webhook was as it should be.
+    /// When all webhooks were healthy for the last time.
     #[serde(rename = "well_at")]
     pub healthy_at: Option<i64>,
-    /// Everything that was made before has been looked at.
+    /// Everything created before this time has been reconciled.
     pub reconciled_to: Option<i64>,
-    /// When to look again.
+    /// When the next check is due.
     pub next_at: i64,
-    /// The webhooks as they were seen last.
+    /// The webhooks as of the last check.
     pub webhooks: Vec<WebhookHealth>,
-    /// The asset manager's ids of the webhooks that are ours, whatever they are called and wherever they point to.
+    /// The ids of our webhooks in the asset manager, whatever their names and URLs are.
     pub ours: Vec<String>,
-    /// Since when, and why, the asset manager does not answer.
+    /// Since when, and why, the asset manager does not respond.
     pub unreachable: Option<(i64, String)>,
-    /// Since when, and why, the queue of another system cannot be read.
+    /// Since when, and why, the external queue cannot be read.
     pub queue_failed: Option<(i64, String)>,
 }
 
-/// A webhook, as the asset manager shows it.
+/// The health of a webhook as the asset manager reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebhookHealth {
     pub name: String,
-    /// `ENABLED`, `FAILING`, `DISABLED`; `MISSING` where there is none, `CHANGED` where it is not as it should be.
+    /// `ENABLED`, `FAILING` or `DISABLED`; `MISSING` if it does not exist, `CHANGED` if its configuration differs from
+    /// ours.
     pub status: String,
-    /// Since when it fails, in milliseconds, where the asset manager says so.
+    /// Since when it has been failing, in milliseconds, if the asset manager says so.
     pub failing_since: Option<i64>,
     pub error: Option<String>,
 }
 
-/// What follows from a look.
+/// What follows from a check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AssetManagerPlan {
     pub next: AssetManagerState,
-    /// The places, in what was seen, of webhooks to put right.
+    /// Indexes of the webhooks to repair, among those that were checked.
     pub repair: Vec<usize>,
-    /// The time whose events may be missing.
+    /// The period (from, to) whose events may be missing, in milliseconds.
     pub catch_up: Option<(i64, i64)>,
     pub notifications: Vec<NewNotification>,
 }
 
-/// The credentials were refused: nothing is asked until a probe succeeds, and the application is told once.
+/// The credentials were refused. No requests are made until a probe succeeds. A notification is published once per
+/// outage.
 pub fn on_unauthorized(now: OffsetDateTime, state: &AssetManagerState, why: &str) -> AssetManagerPlan {
     let first = state.blocked.is_none();
     let next = AssetManagerState {
@@ -72,14 +77,14 @@ pub fn on_unauthorized(now: OffsetDateTime, state: &AssetManagerState, why: &str
         unreachable: None,
         ..state.clone()
     };
-    let mut notifications = Vec::from_iter(reachable_again(state)); // it answers, if only that
+    let mut notifications = Vec::from_iter(reachable_again(state)); // refused credentials are a response, too
     if first {
         notifications.push(NewNotification::new("iconik.unauthorized", json!({ "error": why })));
     }
     AssetManagerPlan { next, repair: Vec::new(), catch_up: None, notifications }
 }
 
-/// The asset manager did not answer: it is looked at again soon, and the application is told once per outage.
+/// The asset manager did not respond. The next check is soon. A notification is published once per outage.
 pub fn on_unreachable(now: OffsetDateTime, state: &AssetManagerState, why: &str) -> AssetManagerPlan {
     let first = state.unreachable.is_none();
     let next = AssetManagerState {
@@ -97,7 +102,8 @@ fn reachable_again(state: &AssetManagerState) -> Option<NewNotification> {
     Some(NewNotification::new("iconik.reachable", json!({ "unreachableSince": rfc3339(from_millis(*since)) })))
 }
 
-/// The queue of another system was read, or could not be (`why`): what is remembered, and what is told, once per outage.
+/// The external queue was read, or could not be read (`why`). Returns the new `queue_failed`, and the notification to
+/// publish once per outage.
 pub fn on_queue_read(
     now: OffsetDateTime,
     state: &AssetManagerState,
@@ -116,8 +122,8 @@ pub fn on_queue_read(
     }
 }
 
-/// The webhooks were seen. What is not as it should be is repaired; what may have been missed meanwhile is caught up;
-/// and every `reconcile` minutes all is compared anyway, since a single event can be lost without a trace.
+/// The webhooks were checked. Unhealthy ones are repaired, and the period in which events may have been missed is
+/// caught up. Every `reconcile` everything is compared in any case, because a single event can be lost without a trace.
 pub fn on_webhooks_checked(
     now: OffsetDateTime,
     state: &AssetManagerState,
@@ -129,22 +135,22 @@ pub fn on_webhooks_checked(
     let is_unhealthy = |it: &WebhookHealth| it.status != "ENABLED";
     let repair: Vec<usize> = (0..webhooks.len()).filter(|it| is_unhealthy(&webhooks[*it])).collect();
     let mut notifications = Vec::new();
-    // what came while it did not answer could not be looked at
+    // events of the time in which it did not respond may be missing
     let mut since: Option<i64> = [&state.blocked, &state.unreachable].into_iter().flatten().map(|it| it.0).min();
     notifications.extend(reachable_again(state));
     if let Some((from, _)) = &state.blocked {
         notifications
             .push(NewNotification::new("iconik.authorized", json!({ "blockedSince": rfc3339(from_millis(*from)) })));
     }
-    // one that was not among ours before is new, and nothing was missed by it
+    // a webhook that did not exist before is new, and has missed nothing
     let is_new = |it: &WebhookHealth| it.status == "MISSING" && !state.webhooks.iter().any(|old| old.name == it.name);
-    for it in webhooks.iter().filter(|it| is_unhealthy(it) && !is_new(it)) {
-        let known = state.healthy_at.or(it.failing_since);
-        let from = it.failing_since.or(known);
+    for webhook in webhooks.iter().filter(|it| is_unhealthy(it) && !is_new(it)) {
+        let known = state.healthy_at.or(webhook.failing_since);
+        let from = webhook.failing_since.or(known);
         since = since.into_iter().chain(from).min();
-        if known.is_some() && it.status != "CHANGED" {
+        if known.is_some() && webhook.status != "CHANGED" {
             let data = json!({
-                "webhook": it.name, "status": it.status, "error": it.error, "since": from.map(|it| rfc3339(from_millis(it))),
+                "webhook": webhook.name, "status": webhook.status, "error": webhook.error, "since": from.map(|it| rfc3339(from_millis(it))),
             });
             notifications.push(NewNotification::new("iconik.webhook.disabled", data));
         }
@@ -183,8 +189,8 @@ mod tests {
         WebhookHealth { name: "N".into(), status: status.into(), failing_since, error: None }
     }
 
-    fn kinds(it: &AssetManagerPlan) -> Vec<&str> {
-        it.notifications.iter().map(|it| it.kind.as_str()).collect()
+    fn kinds(plan: &AssetManagerPlan) -> Vec<&str> {
+        plan.notifications.iter().map(|it| it.kind.as_str()).collect()
     }
 
     #[test]
@@ -269,7 +275,7 @@ mod tests {
         assert_eq!(on_queue_read(later, &AssetManagerState::default(), None), (None, None));
     }
 
-    /// A clock of a minute is never exactly a minute later.
+    /// A scheduler with an interval of a minute never runs exactly a minute later.
     #[test]
     fn a_period_of_one_tick_is_kept_at_every_tick() {
         let minute = Duration::MINUTE;
