@@ -8,7 +8,9 @@ use domain::application::Scope;
 use domain::{AppId, ChannelId};
 use entry::http::{AuthError, Authenticator};
 
-use crate::envelope::ApiError;
+use crate::error::ApiError;
+
+pub use crate::error::required;
 
 /// The authenticated caller (an axum extractor). The query parameter `applicationId` must name its application.
 pub struct Caller {
@@ -45,14 +47,13 @@ where
         if let Some(value) = named.and_then(|it| it.to_string().parse().ok()) {
             parts.headers.entry("x-application-id").or_insert(value);
         }
-        let granted = Authenticator::from_ref(state).authenticate(&parts.headers).await.map_err(from_auth_error)?;
+        let principal = Authenticator::from_ref(state).authenticate(&parts.headers).await.map_err(from_auth_error)?;
         check_version(&parts.headers, &query)?;
-        let text = parameter(&query, "applicationId").ok_or_else(|| required("applicationId"))?;
-        let named: AppId = text.parse().map_err(|_| invalid_value("applicationId", text))?;
-        if named != granted.app {
+        let named = named_application(&query)?;
+        if named != principal.app {
             return Err(ApiError::OtherApplication(named.to_string()));
         }
-        Ok(Self { app: granted.app, key_id: granted.key_id, scopes: granted.scopes, query })
+        Ok(Self { app: principal.app, key_id: principal.key_id, scopes: principal.scopes, query })
     }
 }
 
@@ -87,8 +88,11 @@ fn check_version(headers: &HeaderMap, query: &[(String, String)]) -> Result<(), 
 
 /// The application that an unauthenticated request names.
 pub fn application_id(uri: &Uri) -> Result<AppId, ApiError> {
-    let query = query(uri);
-    let text = parameter(&query, "applicationId").ok_or_else(|| required("applicationId"))?;
+    named_application(&query(uri))
+}
+
+fn named_application(query: &[(String, String)]) -> Result<AppId, ApiError> {
+    let text = parameter(query, "applicationId").ok_or_else(|| required("applicationId"))?;
     text.parse().map_err(|_| invalid_value("applicationId", text))
 }
 
@@ -98,11 +102,6 @@ fn query(uri: &Uri) -> Vec<(String, String)> {
 
 fn parameter<'a>(query: &'a [(String, String)], name: &str) -> Option<&'a str> {
     query.iter().find(|it| it.0.eq_ignore_ascii_case(name)).map(|it| it.1.as_str()).filter(|it| !it.is_empty())
-}
-
-/// The error for a missing parameter.
-pub fn required(name: &'static str) -> ApiError {
-    ApiError::InvalidField(name, format!("The {name} field is required."))
 }
 
 /// The error for an invalid parameter.

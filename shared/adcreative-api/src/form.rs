@@ -9,7 +9,7 @@ use axum::http::{Method, header};
 use entry::http::parse_number;
 use serde_json::Value;
 
-use crate::envelope::ApiError;
+use crate::error::{ApiError, required};
 
 /// Maximum size of a body in bytes, and maximum number of its parts.
 const MAX_BYTES: usize = 64 * 1024;
@@ -32,7 +32,7 @@ impl Form {
 
     /// A required field.
     pub fn required(&self, name: &'static str) -> Result<&str, ApiError> {
-        self.text(name).ok_or_else(|| ApiError::InvalidField(name, format!("The {name} field is required.")))
+        self.text(name).ok_or_else(|| required(name))
     }
 
     /// A boolean field: `true` or `false`, in any case.
@@ -50,15 +50,15 @@ impl Form {
         &self,
         name: &'static str,
         default: T,
-        least: T,
-        most: T,
+        min: T,
+        max: T,
     ) -> Result<T, ApiError> {
         let Some(text) = self.text(name) else { return Ok(default) };
         let number: T = parse_number(text).map_err(|_| invalid_value(name, text))?;
-        if number >= least && number <= most {
+        if number >= min && number <= max {
             Ok(number)
         } else {
-            Err(ApiError::InvalidField(name, format!("The field {name} must be between {least} and {most}.")))
+            Err(ApiError::InvalidField(name, format!("The field {name} must be between {min} and {max}.")))
         }
     }
 

@@ -2,9 +2,9 @@
 //! in the published envelope.
 
 pub mod caller;
-pub mod envelope;
+pub mod error;
 pub mod form;
 
 pub use caller::Caller;
-pub use envelope::{ApiError, Envelope, Verb};
+pub use error::{ApiError, Envelope, Verb};
 pub use form::Form;

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use crate::notification::{NotificationId, Stream};
 
-    fn written(kind: &str, data: Value, image: Option<&[u8]>) -> String {
+    fn serialized(kind: &str, data: Value, image: Option<&[u8]>) -> String {
         let id = NotificationId { stream: Stream::App, epoch: 1, sequence: 1 };
         let notification = Notification { id, kind: kind.into(), timestamp: time::OffsetDateTime::UNIX_EPOCH, data };
         String::from_utf8(message("d5eabbb8-c0f6-4640-94fd-3566edad499f".parse().unwrap(), &notification, image))
@@ -104,10 +104,10 @@ mod tests {
             "operation": "ImageGeneration", "user": "2581c740-8e9d-4d63-96bc-5665bb9a646b", "successful": true, "error": "",
             "process": { "id": "51d690da-f5ea-405e-90ff-10d56b0d633f" }, "task": { "id": "9baa8e55-ddc8-4940-907f-eb5fc81e53f6" },
         });
-        let front = r#"{"MessageType":"ImageGenerationTaskCompleted","ApplicationId":"d5eabbb8-c0f6-4640-94fd-3566edad499f","UserId":"2581c740-8e9d-4d63-96bc-5665bb9a646b","ImageRenderProcessId":"51d690da-f5ea-405e-90ff-10d56b0d633f","TaskId":"9baa8e55-ddc8-4940-907f-eb5fc81e53f6","ImageContentBytes":"#;
-        let end = r#","IsSuccessful":true,"ErrorMessage":""}"#;
-        assert_eq!(written(TASK_COMPLETED, data.clone(), Some(b"abc")), format!("{front}\"YWJj\"{end}"));
-        assert_eq!(written(TASK_COMPLETED, data, None), format!("{front}null{end}"));
+        let prefix = r#"{"MessageType":"ImageGenerationTaskCompleted","ApplicationId":"d5eabbb8-c0f6-4640-94fd-3566edad499f","UserId":"2581c740-8e9d-4d63-96bc-5665bb9a646b","ImageRenderProcessId":"51d690da-f5ea-405e-90ff-10d56b0d633f","TaskId":"9baa8e55-ddc8-4940-907f-eb5fc81e53f6","ImageContentBytes":"#;
+        let suffix = r#","IsSuccessful":true,"ErrorMessage":""}"#;
+        assert_eq!(serialized(TASK_COMPLETED, data.clone(), Some(b"abc")), format!("{prefix}\"YWJj\"{suffix}"));
+        assert_eq!(serialized(TASK_COMPLETED, data, None), format!("{prefix}null{suffix}"));
     }
 
     #[test]
@@ -117,7 +117,7 @@ mod tests {
             "progress": 100, "total": 6, "completed": 5, "failed": 1,
         });
         assert_eq!(
-            written(TASKS_PROGRESS, data, None),
+            serialized(TASKS_PROGRESS, data, None),
             r#"{"MessageType":"ImageUpscalingProgress","ApplicationId":"d5eabbb8-c0f6-4640-94fd-3566edad499f","UserId":"u","ImageRenderProcessId":"p","IsSuccessful":false,"ErrorMessage":"1 of 6 failed","Progress":100,"TotalTaskCount":6,"CompletedTaskCount":5,"FailedTaskCount":1}"#
         );
     }

@@ -112,7 +112,7 @@ fn parse_parameters(url: &Url, host: &str) -> Result<AmqpParameters, AddressErro
             "auth_mechanism" => match value.to_ascii_lowercase().as_str() {
                 "plain" => {}
                 "amqplain" => parameters.amqplain = true,
-                _ => return invalid("must be plain or amqplain: we come with user name and password"),
+                _ => return invalid("must be plain or amqplain: the client authenticates with user name and password"),
             },
             "verify" if value == "verify_peer" => {}
             "verify" => return invalid("must be verify_peer: the broker's certificate is always checked"),
@@ -121,9 +121,9 @@ fn parse_parameters(url: &Url, host: &str) -> Result<AmqpParameters, AddressErro
                 return invalid("must be the address's host: the certificate is checked against that name");
             }
             "cacertfile" | "certfile" | "keyfile" => {
-                return invalid("points at a file, and there is none of yours here");
+                return invalid("names a file, and files cannot be provided here");
             }
-            "password" => return invalid("is for a key file, and there is none of yours here"),
+            "password" => return invalid("is for a key file, and files cannot be provided here"),
             "depth" | "fail_if_no_peer_cert" => {
                 return invalid("is not supported: certificates are checked by our own rules");
             }

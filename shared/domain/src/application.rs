@@ -56,6 +56,7 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// All scopes.
     pub const ALL: [Self; 6] =
         [Self::Media, Self::Channels, Self::ChannelsReveal, Self::Inbox, Self::Images, Self::Keys];
 
@@ -64,6 +65,7 @@ impl Scope {
         Self::ALL.into_iter().filter(|it| *it != Self::ChannelsReveal).collect()
     }
 
+    /// The name in the API.
     pub fn name(self) -> &'static str {
         match self {
             Self::Media => "media",

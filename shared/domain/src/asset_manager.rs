@@ -195,32 +195,32 @@ mod tests {
 
     #[test]
     fn a_webhook_that_was_never_there_is_made_without_alarm() {
-        let got = on_webhooks_checked(NOW, &AssetManagerState::default(), "u", vec![webhook("MISSING", None)], HOUR);
-        assert_eq!((got.repair.as_slice(), got.catch_up, kinds(&got).len()), (&[0][..], None, 0));
-        assert_eq!(got.next.reconciled_to, Some(millis(NOW)));
+        let plan = on_webhooks_checked(NOW, &AssetManagerState::default(), "u", vec![webhook("MISSING", None)], HOUR);
+        assert_eq!((plan.repair.as_slice(), plan.catch_up, kinds(&plan).len()), (&[0][..], None, 0));
+        assert_eq!(plan.next.reconciled_to, Some(millis(NOW)));
     }
 
     #[test]
     fn a_disabled_webhook_is_repaired_told_and_its_gap_caught_up() {
-        let well = AssetManagerState {
+        let healthy = AssetManagerState {
             healthy_at: Some(millis(NOW - Duration::minutes(5))),
             reconciled_to: Some(millis(NOW)),
             ..AssetManagerState::default()
         };
         let failed = millis(NOW - Duration::hours(6));
-        let got = on_webhooks_checked(
+        let plan = on_webhooks_checked(
             NOW,
-            &well,
+            &healthy,
             "u",
             vec![webhook("ENABLED", None), webhook("DISABLED", Some(failed))],
             HOUR,
         );
-        assert_eq!((got.repair.as_slice(), kinds(&got)), (&[1][..], vec!["iconik.webhook.disabled"]));
-        assert_eq!(got.catch_up, Some((failed - 900_000, millis(NOW))));
-        let there = AssetManagerState { webhooks: vec![webhook("ENABLED", None)], ..well.clone() };
-        let gone = on_webhooks_checked(NOW, &there, "u", vec![webhook("MISSING", None)], HOUR);
-        assert_eq!(kinds(&gone), ["iconik.webhook.disabled"]);
-        assert_eq!(gone.catch_up, Some((well.healthy_at.unwrap() - 900_000, millis(NOW))));
+        assert_eq!((plan.repair.as_slice(), kinds(&plan)), (&[1][..], vec!["iconik.webhook.disabled"]));
+        assert_eq!(plan.catch_up, Some((failed - 900_000, millis(NOW))));
+        let known = AssetManagerState { webhooks: vec![webhook("ENABLED", None)], ..healthy.clone() };
+        let missing = on_webhooks_checked(NOW, &known, "u", vec![webhook("MISSING", None)], HOUR);
+        assert_eq!(kinds(&missing), ["iconik.webhook.disabled"]);
+        assert_eq!(missing.catch_up, Some((healthy.healthy_at.unwrap() - 900_000, millis(NOW))));
     }
 
     #[test]
@@ -231,22 +231,22 @@ mod tests {
         };
         assert_eq!(on_webhooks_checked(NOW, &state, "u", vec![webhook("ENABLED", None)], HOUR).catch_up, None);
         let state = AssetManagerState { reconciled_to: Some(millis(NOW - HOUR)), ..AssetManagerState::default() };
-        let got = on_webhooks_checked(NOW, &state, "u", vec![webhook("ENABLED", None)], HOUR);
-        assert_eq!(got.catch_up, Some((millis(NOW - HOUR) - 900_000, millis(NOW))));
-        assert!(got.notifications.is_empty() && got.repair.is_empty());
+        let plan = on_webhooks_checked(NOW, &state, "u", vec![webhook("ENABLED", None)], HOUR);
+        assert_eq!(plan.catch_up, Some((millis(NOW - HOUR) - 900_000, millis(NOW))));
+        assert!(plan.notifications.is_empty() && plan.repair.is_empty());
     }
 
     #[test]
     fn a_webhook_that_is_wanted_anew_is_no_alarm() {
-        let well = AssetManagerState {
+        let healthy = AssetManagerState {
             healthy_at: Some(millis(NOW - Duration::minutes(5))),
             reconciled_to: Some(millis(NOW)),
             webhooks: vec![webhook("ENABLED", None)],
             ..AssetManagerState::default()
         };
         let other = WebhookHealth { name: "N (files)".into(), ..webhook("MISSING", None) };
-        let got = on_webhooks_checked(NOW, &well, "u", vec![webhook("CHANGED", None), other], HOUR);
-        assert_eq!((got.repair.as_slice(), kinds(&got)), (&[0, 1][..], Vec::new()));
+        let plan = on_webhooks_checked(NOW, &healthy, "u", vec![webhook("CHANGED", None), other], HOUR);
+        assert_eq!((plan.repair.as_slice(), kinds(&plan)), (&[0, 1][..], Vec::new()));
     }
 
     #[test]
@@ -257,21 +257,22 @@ mod tests {
         let second = on_unreachable(later, &first.next, "timed out");
         assert!(second.notifications.is_empty());
         assert_eq!(second.next.unreachable, Some((millis(NOW), "connection refused".to_owned())));
-        let well = on_webhooks_checked(later, &second.next, "u", vec![webhook("ENABLED", None)], HOUR);
+        let healthy = on_webhooks_checked(later, &second.next, "u", vec![webhook("ENABLED", None)], HOUR);
         assert_eq!(
-            (kinds(&well), well.catch_up),
+            (kinds(&healthy), healthy.catch_up),
             (vec!["iconik.reachable"], Some((millis(NOW) - 900_000, millis(later))))
         );
-        assert_eq!(well.next.unreachable, None);
+        assert_eq!(healthy.next.unreachable, None);
         let refused = on_unauthorized(later, &second.next, "Token is invalid");
         assert_eq!(kinds(&refused), ["iconik.reachable", "iconik.unauthorized"]);
 
-        let (kept, told) = on_queue_read(NOW, &AssetManagerState::default(), Some("no such queue".into()));
-        assert_eq!(told.unwrap().kind, "iconik.queue.unreadable");
-        let failed = AssetManagerState { queue_failed: kept, ..AssetManagerState::default() };
+        let (queue_failed, notification) =
+            on_queue_read(NOW, &AssetManagerState::default(), Some("no such queue".into()));
+        assert_eq!(notification.unwrap().kind, "iconik.queue.unreadable");
+        let failed = AssetManagerState { queue_failed, ..AssetManagerState::default() };
         assert_eq!(on_queue_read(later, &failed, Some("denied".into())), (failed.queue_failed.clone(), None));
-        let (kept, told) = on_queue_read(later, &failed, None);
-        assert_eq!((kept, told.unwrap().kind.as_str()), (None, "iconik.queue.readable"));
+        let (queue_failed, notification) = on_queue_read(later, &failed, None);
+        assert_eq!((queue_failed, notification.unwrap().kind.as_str()), (None, "iconik.queue.readable"));
         assert_eq!(on_queue_read(later, &AssetManagerState::default(), None), (None, None));
     }
 
@@ -298,9 +299,9 @@ mod tests {
         let later = NOW + Duration::minutes(3);
         let second = on_unauthorized(later, &first.next, "Token is invalid");
         assert!(second.notifications.is_empty() && second.next.blocked.as_ref().unwrap().0 == millis(NOW));
-        let well = on_webhooks_checked(later, &second.next, "u", vec![webhook("ENABLED", None)], HOUR);
-        assert_eq!(kinds(&well), ["iconik.authorized"]);
-        assert_eq!(well.catch_up, Some((millis(NOW) - 900_000, millis(later))));
-        assert_eq!(well.next.blocked, None);
+        let healthy = on_webhooks_checked(later, &second.next, "u", vec![webhook("ENABLED", None)], HOUR);
+        assert_eq!(kinds(&healthy), ["iconik.authorized"]);
+        assert_eq!(healthy.catch_up, Some((millis(NOW) - 900_000, millis(later))));
+        assert_eq!(healthy.next.blocked, None);
     }
 }

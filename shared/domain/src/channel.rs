@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use crate::bucket::SealedSecret;
 use crate::delivery::RetrySchedule;
 use crate::filter::Filter;
-use crate::notification::Notification;
+use crate::notification::{Notification, type_matches};
 use crate::{AppId, ChannelId, adcreative};
 
 /// A channel configuration.
@@ -135,11 +135,11 @@ pub enum SkipReason {
     Inactive,
     #[error("the channel has not answered its challenge yet")]
     Unconfirmed,
-    #[error("the notification is for another channel, or tells of this one")]
+    #[error("the notification is for another channel, or reports on this one")]
     OtherChannel,
-    #[error("the channel is told of progress at the end alone")]
+    #[error("the channel receives only the final progress")]
     IntermediateProgress,
-    #[error("the channel takes the published AdCreative messages only")]
+    #[error("the channel receives the published AdCreative messages only")]
     Format,
     #[error("the channel does not want this type")]
     Type,
@@ -148,6 +148,7 @@ pub enum SkipReason {
 }
 
 impl Target {
+    /// The kind without its configuration.
     pub fn kind(&self) -> ChannelKind {
         match self {
             Self::Webhook(_) => ChannelKind::Webhook,
@@ -179,6 +180,7 @@ impl Target {
         }
     }
 
+    /// The retry schedule.
     pub fn schedule(&self) -> RetrySchedule {
         match self {
             Self::Webhook(it) => it.schedule,
@@ -214,7 +216,7 @@ impl Channel {
         if self.format == MessageFormat::AdCreative && !adcreative::is_published_type(&notification.kind) {
             return Err(SkipReason::Format);
         }
-        if !self.types.is_empty() && !self.types.iter().any(|pattern| pattern_matches(pattern, &notification.kind)) {
+        if !self.types.is_empty() && !self.types.iter().any(|pattern| type_matches(pattern, &notification.kind)) {
             return Err(SkipReason::Type);
         }
         match &self.filter {
@@ -227,14 +229,6 @@ impl Channel {
 /// Whether a type reports on deliveries themselves. A failure to deliver such a notification is not reported again.
 pub fn is_about_delivery(kind: &str) -> bool {
     kind.starts_with("channel.") || kind.starts_with("delivery.")
-}
-
-/// Whether a pattern matches a type: the exact type, `*`, or `item.*` for all types that begin with `item.`.
-fn pattern_matches(pattern: &str, kind: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(prefix) => kind.starts_with(prefix),
-        None => pattern == kind,
-    }
 }
 
 /// Whether a text is a valid type pattern: segments of letters, digits and `_`, joined by dots; the last segment may be

@@ -289,28 +289,28 @@ mod tests {
 
     #[test]
     fn a_progress_follows_the_task_that_it_tells_of() {
-        let told = |sequence: u64, kind: &str, process: &str| Notification {
+        let published = |sequence: u64, kind: &str, process: &str| Notification {
             id: NotificationId { stream: Stream::App, epoch: 1, sequence },
             kind: kind.to_owned(),
             timestamp: time::OffsetDateTime::UNIX_EPOCH,
             data: json!({ "process": { "id": process } }),
         };
         let all = vec![
-            told(1, "task.completed", "p"),
-            told(2, "tasks.progress", "p"),
-            told(3, "task.completed", "p"),
-            told(4, "tasks.progress", "other"),
-            told(5, "item.found", "p"),
+            published(1, "task.completed", "p"),
+            published(2, "tasks.progress", "p"),
+            published(3, "task.completed", "p"),
+            published(4, "tasks.progress", "other"),
+            published(5, "item.found", "p"),
         ];
-        let orders = Delivery::in_sequence(&channel(), all);
+        let deliveries = Delivery::in_sequence(&channel(), all);
         let numbers = |it: &Delivery| (it.notification.id.sequence, it.follow_up.as_ref().map(|it| it.id.sequence));
-        assert_eq!(orders.iter().map(numbers).collect::<Vec<_>>(), [(1, Some(2)), (3, None), (4, None), (5, None)]);
-        let retried = Delivery { attempt: 4, permit_taken: true, ..orders[0].clone() };
+        assert_eq!(deliveries.iter().map(numbers).collect::<Vec<_>>(), [(1, Some(2)), (3, None), (4, None), (5, None)]);
+        let retried = Delivery { attempt: 4, permit_taken: true, ..deliveries[0].clone() };
         let next = retried.next_delivery().unwrap();
         assert_eq!(
             (next.notification.id.sequence, next.attempt, next.permit_taken, next.follow_up),
             (2, 1, false, None)
         );
-        assert_eq!(orders[1].next_delivery(), None);
+        assert_eq!(deliveries[1].next_delivery(), None);
     }
 }

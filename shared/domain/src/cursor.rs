@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 /// A text that is not a cursor of this API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this is no cursor that a previous answer gave")]
+#[error("this is not a cursor from a previous response")]
 pub struct InvalidCursor;
 
 /// Encodes a position as base64url of its JSON.

@@ -118,7 +118,7 @@ impl RetrySchedule {
 
 /// Decides what follows attempt number `attempt` (from 1). `jitter` is a random number, 0 to 1; it only lengthens the
 /// delay (realtime, D-2).
-pub fn next(schedule: RetrySchedule, attempt: u32, outcome: &DeliveryOutcome, jitter: f64) -> RetryDecision {
+pub fn decide_retry(schedule: RetrySchedule, attempt: u32, outcome: &DeliveryOutcome, jitter: f64) -> RetryDecision {
     let (requested, floor) = match outcome {
         DeliveryOutcome::Delivered { .. }
         | DeliveryOutcome::Confirmed
@@ -148,7 +148,7 @@ mod tests {
 
     #[track_caller]
     fn check(schedule: RetrySchedule, attempt: u32, outcome: DeliveryOutcome, want: RetryDecision) {
-        assert_eq!(next(schedule, attempt, &outcome, 0.0), want);
+        assert_eq!(decide_retry(schedule, attempt, &outcome, 0.0), want);
     }
 
     fn refused(status: u16, retry_after: Option<u64>) -> DeliveryOutcome {
@@ -178,12 +178,14 @@ mod tests {
     #[test]
     fn the_standard_schedule_makes_ten_attempts_over_three_days() {
         let (mut attempt, mut at, mut times) = (1, 0, vec![0]);
-        while let RetryDecision::Retry { after } = next(RetrySchedule::Standard, attempt, &refused(500, None), 0.0) {
+        while let RetryDecision::Retry { after } =
+            decide_retry(RetrySchedule::Standard, attempt, &refused(500, None), 0.0)
+        {
             (attempt, at) = (attempt + 1, at + after.whole_seconds());
             times.push(at);
         }
         assert_eq!(times, [0, 5, 305, 2_105, 9_305, 27_305, 63_305, 113_705, 185_705, 272_105]);
-        assert_eq!(next(RetrySchedule::Standard, 10, &refused(500, None), 1.0), RetryDecision::GiveUp);
+        assert_eq!(decide_retry(RetrySchedule::Standard, 10, &refused(500, None), 1.0), RetryDecision::GiveUp);
     }
 
     #[test]
@@ -199,10 +201,10 @@ mod tests {
         let schedule = RetrySchedule::Exponential { retries: 20, factor: 10.0 };
         let mut span = Duration::ZERO;
         for attempt in 1..=20 {
-            let RetryDecision::Retry { after } = next(schedule, attempt, &refused(500, None), 0.0) else {
+            let RetryDecision::Retry { after } = decide_retry(schedule, attempt, &refused(500, None), 0.0) else {
                 panic!("{attempt}")
             };
-            let RetryDecision::Retry { after: late } = next(schedule, attempt, &refused(500, None), 1.0) else {
+            let RetryDecision::Retry { after: late } = decide_retry(schedule, attempt, &refused(500, None), 1.0) else {
                 panic!("{attempt}")
             };
             assert!(late >= after + Duration::seconds(2) && late <= after + Duration::minutes(15), "{after} {late}");

@@ -66,8 +66,8 @@ fn validate_object(pattern: &Map<String, Value>, depth: usize) -> Result<(), Inv
     if depth == MAX_DEPTH {
         return Err(InvalidFilter::TooLarge);
     }
-    for (name, it) in pattern {
-        match it {
+    for (name, value) in pattern {
+        match value {
             Value::Object(inner) => validate_object(inner, depth + 1)?,
             Value::Array(all) if all.is_empty() => return Err(InvalidFilter::Empty(name.clone())),
             Value::Array(all) => all.iter().try_for_each(validate_matcher)?,
@@ -78,10 +78,10 @@ fn validate_object(pattern: &Map<String, Value>, depth: usize) -> Result<(), Inv
 }
 
 fn validate_matcher(value: &Value) -> Result<(), InvalidFilter> {
-    let Value::Object(test) = value else {
+    let Value::Object(matcher) = value else {
         return if value.is_array() { Err(InvalidFilter::UnknownMatcher) } else { Ok(()) };
     };
-    let mut parts = test.iter();
+    let mut parts = matcher.iter();
     let valid = match (parts.next(), parts.next()) {
         (Some((name, value)), None) => match name.as_str() {
             "prefix" | "suffix" => value.is_string(),
@@ -115,7 +115,7 @@ fn object_matches<'a>(pattern: &Map<String, Value>, member: &dyn Fn(&str) -> Opt
         let value = member(name);
         match expected {
             Value::Object(inner) => object_matches(inner, &|name| value.and_then(|it| it.get(name))),
-            Value::Array(all) => all.iter().any(|test| value_matches(test, value)),
+            Value::Array(all) => all.iter().any(|matcher| value_matches(matcher, value)),
             _ => false,
         }
     })
@@ -145,10 +145,10 @@ enum Matcher<'a> {
 }
 
 impl<'a> Matcher<'a> {
-    fn parse(test: &'a Value) -> Self {
-        let Value::Object(object) = test else { return Self::Equals(test) };
-        let Some((name, wanted)) = object.iter().next() else { return Self::Unknown };
-        match (name.as_str(), wanted) {
+    fn parse(matcher: &'a Value) -> Self {
+        let Value::Object(object) = matcher else { return Self::Equals(matcher) };
+        let Some((name, expected)) = object.iter().next() else { return Self::Unknown };
+        match (name.as_str(), expected) {
             ("prefix", Value::String(it)) => Self::Prefix(it),
             ("suffix", Value::String(it)) => Self::Suffix(it),
             ("anything-but", Value::Array(all)) => Self::AnythingBut(all),
@@ -161,17 +161,17 @@ impl<'a> Matcher<'a> {
 
     fn matches(&self, value: &Value) -> bool {
         match self {
-            Self::Equals(wanted) => *wanted == value,
-            Self::Prefix(front) => value.as_str().is_some_and(|it| it.starts_with(front)),
-            Self::Suffix(end) => value.as_str().is_some_and(|it| it.ends_with(end)),
+            Self::Equals(expected) => *expected == value,
+            Self::Prefix(prefix) => value.as_str().is_some_and(|it| it.starts_with(prefix)),
+            Self::Suffix(suffix) => value.as_str().is_some_and(|it| it.ends_with(suffix)),
             Self::AnythingBut(all) => !all.contains(value),
-            Self::Numeric(all) => value.as_f64().is_some_and(|it| {
-                all.iter().all(|(sign, number)| match *sign {
-                    "<" => it < *number,
-                    "<=" => it <= *number,
-                    ">" => it > *number,
-                    ">=" => it >= *number,
-                    _ => it == *number,
+            Self::Numeric(all) => value.as_f64().is_some_and(|value| {
+                all.iter().all(|(operator, number)| match *operator {
+                    "<" => value < *number,
+                    "<=" => value <= *number,
+                    ">" => value > *number,
+                    ">=" => value >= *number,
+                    _ => value == *number,
                 })
             }),
             Self::Exists(_) | Self::Unknown => false,
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
     use crate::notification::{NotificationId, Stream};
 
-    fn told() -> Notification {
+    fn notification() -> Notification {
         Notification {
             id: NotificationId { stream: Stream::App, epoch: 1, sequence: 1 },
             kind: "item.completed".into(),
@@ -198,7 +198,7 @@ mod tests {
 
     #[track_caller]
     fn check(pattern: Value, want: bool) {
-        assert_eq!(Filter::try_from(pattern.clone()).unwrap().matches(&told()), want, "{pattern}");
+        assert_eq!(Filter::try_from(pattern.clone()).unwrap().matches(&notification()), want, "{pattern}");
     }
 
     #[test]
@@ -214,7 +214,7 @@ mod tests {
         check(json!({ "data": { "item": { "tags": ["c"] } } }), false);
         check(json!({ "data": { "item": { "size": [{ "anything-but": 1200 }] } } }), false);
         check(json!({ "data": { "item": { "tags": [{ "anything-but": "a" }] } } }), true);
-        check(json!({ "id": [told().id.to_string()], "data": { "item": [{ "exists": true }] } }), true);
+        check(json!({ "id": [notification().id.to_string()], "data": { "item": [{ "exists": true }] } }), true);
         check(json!({ "data": { "error": [null] } }), true);
         check(json!({ "data": { "other": [{ "exists": false }] } }), true);
         check(json!({ "data": { "other": { "deep": [1] } } }), false);
@@ -245,7 +245,7 @@ mod tests {
             if let Ok(value) = serde_json::from_str::<Value>(&text)
                 && let Ok(filter) = Filter::try_from(value)
             {
-                filter.matches(&told());
+                filter.matches(&notification());
             }
         }
     }

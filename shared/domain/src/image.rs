@@ -239,19 +239,22 @@ mod tests {
             created_at: OffsetDateTime::UNIX_EPOCH,
             revision: 0,
         };
-        let (half, news) = process.finish_task("a", Ok(10)).unwrap();
+        let (half, notifications) = process.finish_task("a", Ok(10)).unwrap();
         assert_eq!(
-            (half.progress(), news[0].kind.as_str(), &news[0].data["image"]["width"]),
+            (half.progress(), notifications[0].kind.as_str(), &notifications[0].data["image"]["width"]),
             (50, "task.completed", &json!(1080))
         );
-        assert_eq!((&news[1].data["progress"], &news[1].data["completed"]), (&json!(50), &json!(1)));
+        assert_eq!((&notifications[1].data["progress"], &notifications[1].data["completed"]), (&json!(50), &json!(1)));
         assert_eq!(half.finish_task("a", Ok(10)), None, "twice is once");
         assert_eq!(half.finish_task("x", Ok(10)), None);
-        let (whole, news) = half.finish_task("b", Err("no picture".into())).unwrap();
+        let (whole, notifications) = half.finish_task("b", Err("no picture".into())).unwrap();
         assert_eq!(
-            (whole.progress(), &news[0].data["successful"], &news[0].data["image"]),
+            (whole.progress(), &notifications[0].data["successful"], &notifications[0].data["image"]),
             (100, &json!(false), &Value::Null)
         );
-        assert_eq!((&news[1].data["failed"], &news[1].data["error"]), (&json!(1), &json!("1 of 2 tasks failed")));
+        assert_eq!(
+            (&notifications[1].data["failed"], &notifications[1].data["error"]),
+            (&json!(1), &json!("1 of 2 tasks failed"))
+        );
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::AppId;
-use crate::notification::NotificationId;
+use crate::notification::{NotificationId, type_matches};
 
 pub use crate::read_state::{InboxAction, InboxCounts, ReadState};
 pub use crate::sequence_ranges::SequenceRanges;
@@ -49,11 +49,8 @@ pub struct Preferences {
 impl Preferences {
     /// The most specific rule for a type.
     pub fn rule_for(&self, kind: &str) -> Option<&PreferenceRule> {
-        let matches = |rule: &&PreferenceRule| match rule.kind.strip_suffix('*') {
-            Some(prefix) => kind.starts_with(prefix),
-            None => rule.kind == kind,
-        };
-        self.rules.iter().filter(matches).max_by_key(|it| (!it.kind.ends_with('*'), it.kind.len()))
+        let matching = self.rules.iter().filter(|it| type_matches(&it.kind, kind));
+        matching.max_by_key(|it| (!it.kind.ends_with('*'), it.kind.len()))
     }
 }
 

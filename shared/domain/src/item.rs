@@ -136,6 +136,7 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// A problem without a hint. The message is cut after 1,000 characters.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
         let message: String = message.into();
         Self { code: code.to_owned(), message: message.chars().take(1_000).collect(), hint: None }

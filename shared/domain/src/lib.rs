@@ -46,20 +46,20 @@ pub const MAX_BATCH: usize = 100;
 
 /// Splits a list into chunks of at most `max_len` entries and `max_bytes` bytes each. `size` returns the size of an
 /// entry in bytes. An entry that is larger than `max_bytes` gets a chunk of its own.
-pub fn parts<T>(all: &[T], max_bytes: usize, max_len: usize, size: impl Fn(&T) -> usize) -> Vec<&[T]> {
-    let (mut parts, mut start, mut bytes) = (Vec::new(), 0, 0);
-    for (index, it) in all.iter().enumerate() {
-        let size = size(it);
+pub fn split_by_size<T>(all: &[T], max_bytes: usize, max_len: usize, size: impl Fn(&T) -> usize) -> Vec<&[T]> {
+    let (mut chunks, mut start, mut bytes) = (Vec::new(), 0, 0);
+    for (index, entry) in all.iter().enumerate() {
+        let size = size(entry);
         if index > start && (bytes + size > max_bytes || index - start == max_len) {
-            parts.push(&all[start..index]);
+            chunks.push(&all[start..index]);
             (start, bytes) = (index, 0);
         }
         bytes += size;
     }
     if start < all.len() {
-        parts.push(&all[start..]);
+        chunks.push(&all[start..]);
     }
-    parts
+    chunks
 }
 
 /// Formats a time as RFC 3339 in UTC, with microsecond precision and without trailing zeros: `2026-11-21T09:41:37.5Z`.

@@ -122,7 +122,7 @@ const GENERIC_TYPES: [&str; 10] = [
     "application/unknown",
     "application/x-download",
     "application/force-download",
-    "application/x-www-form-urlencoded", // what curl says without being told
+    "application/x-www-form-urlencoded", // the default of curl --data
     "multipart/form-data",
     "unknown/unknown",
 ];

@@ -82,7 +82,7 @@ pub struct Head {
 
 /// The position of a stream's next notification. If even the newest row has expired, a new epoch begins; reading after
 /// an older cursor then reports a gap.
-pub fn next(now: OffsetDateTime, head: Option<Head>) -> Position {
+pub fn next_position(now: OffsetDateTime, head: Option<Head>) -> Position {
     match head {
         Some(it) if it.expires > now => Position { sequence: it.last.sequence + 1, ..it.last },
         other => Position { epoch: now.unix_timestamp(), sequence: other.map_or(1, |it| it.last.sequence + 1) },
@@ -114,6 +114,14 @@ pub struct Notification {
     #[serde(with = "time::serde::rfc3339")]
     pub timestamp: OffsetDateTime,
     pub data: Value,
+}
+
+/// Whether a pattern matches a type: the exact type, `*`, or `item.*` for all types that begin with `item.`.
+pub(crate) fn type_matches(pattern: &str, kind: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => kind.starts_with(prefix),
+        None => pattern == kind,
+    }
 }
 
 /// The id of a notification: its position as text, so that the row is found without an index. The text has no `.`,
@@ -182,13 +190,13 @@ mod tests {
     fn numbers_go_on_and_a_new_epoch_begins_when_all_has_expired() {
         let now = datetime!(2026-11-21 12:00 UTC);
         let last = Position { epoch: 5, sequence: 41 };
-        assert_eq!(next(now, None), Position { epoch: now.unix_timestamp(), sequence: 1 });
+        assert_eq!(next_position(now, None), Position { epoch: now.unix_timestamp(), sequence: 1 });
         assert_eq!(
-            next(now, Some(Head { last, expires: now + time::Duration::SECOND })),
+            next_position(now, Some(Head { last, expires: now + time::Duration::SECOND })),
             Position { epoch: 5, sequence: 42 }
         );
         assert_eq!(
-            next(now, Some(Head { last, expires: now })),
+            next_position(now, Some(Head { last, expires: now })),
             Position { epoch: now.unix_timestamp(), sequence: 42 }
         );
     }

@@ -33,7 +33,7 @@ pub struct AllowedOrigins(Vec<String>);
 
 /// A text that is not a list of origins.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no origin such as https://news.example.com")]
+#[error("`{0}` is not an origin such as https://news.example.com")]
 pub struct InvalidOriginList(String);
 
 impl FromStr for AllowedOrigins {
@@ -46,6 +46,7 @@ impl FromStr for AllowedOrigins {
 }
 
 impl AllowedOrigins {
+    /// Whether the origin is allowed, in the form of [`parse`].
     pub fn contains(&self, origin: &str) -> bool {
         self.0.iter().any(|it| it == origin)
     }

@@ -86,8 +86,7 @@ pub fn skip(now: OffsetDateTime, item: &Item, problem: Problem) -> ItemTransitio
 /// The worker's lease has expired, which counts as a failed attempt; `None` while the lease is valid.
 pub fn expire_lease(now: OffsetDateTime, item: &Item) -> Option<ItemTransition> {
     let expired = item.status == ItemStatus::Processing && item.lease_until.is_none_or(|it| it <= crate::millis(now));
-    let problem =
-        || Problem::new("internal", format!("the worker of attempt {} stopped without an answer", item.attempts));
+    let problem = || Problem::new("internal", format!("the worker of attempt {} stopped responding", item.attempts));
     expired.then(|| fail(now, item, problem(), true))
 }
 
@@ -190,28 +189,28 @@ mod tests {
         /// requested, and at most three attempts are made.
         #[test]
         fn every_order_ends_once(events in proptest::collection::vec(0_u8..6, 1..60)) {
-            let (mut it, mut told, mut now) = (item(), 0, NOW);
+            let (mut item, mut published, mut now) = (item(), 0, NOW);
             for event in events {
                 now += Duration::seconds(40);
-                let held = it.status == ItemStatus::Processing;
+                let held = item.status == ItemStatus::Processing;
                 let plan = match event {
-                    0 => claim(now, &it, Duration::MINUTE),
-                    1 if held => Some(complete(now, &it, results())),
-                    2 if held => Some(fail(now, &it, Problem::new("internal", "x"), true)),
-                    3 if held => Some(skip(now, &it, Problem::new("too_large", "x"))),
-                    4 => expire_lease(now, &it),
-                    5 => reprocess(now, &it).inspect(|_| told = 0),
+                    0 => claim(now, &item, Duration::MINUTE),
+                    1 if held => Some(complete(now, &item, results())),
+                    2 if held => Some(fail(now, &item, Problem::new("internal", "x"), true)),
+                    3 if held => Some(skip(now, &item, Problem::new("too_large", "x"))),
+                    4 => expire_lease(now, &item),
+                    5 => reprocess(now, &item).inspect(|_| published = 0),
                     _ => None,
                 };
                 let Some(plan) = plan else { continue };
-                told += usize::from(plan.notification.is_some());
-                prop_assert_eq!(plan.item.revision, it.revision + 1);
-                it = plan.item;
-                let ended = matches!(it.status, ItemStatus::Completed | ItemStatus::Failed | ItemStatus::Skipped);
-                prop_assert_eq!(told, usize::from(ended));
-                prop_assert!(it.attempts <= MAX_ATTEMPTS);
-                prop_assert_eq!(it.lease_until.is_some(), it.status == ItemStatus::Processing);
-                prop_assert!(it.history.len() <= crate::item::MAX_HISTORY);
+                published += usize::from(plan.notification.is_some());
+                prop_assert_eq!(plan.item.revision, item.revision + 1);
+                item = plan.item;
+                let ended = matches!(item.status, ItemStatus::Completed | ItemStatus::Failed | ItemStatus::Skipped);
+                prop_assert_eq!(published, usize::from(ended));
+                prop_assert!(item.attempts <= MAX_ATTEMPTS);
+                prop_assert_eq!(item.lease_until.is_some(), item.status == ItemStatus::Processing);
+                prop_assert!(item.history.len() <= crate::item::MAX_HISTORY);
             }
         }
     }

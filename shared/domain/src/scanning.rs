@@ -26,10 +26,10 @@ pub struct ListedObject {
 /// The substitute for the ETag of an object without one: its `Last-Modified`, so that a change of equal size is a new
 /// version. It contains a space, which no ETag does (RFC 9110, section 8.8.3).
 pub fn modified_etag(modified: OffsetDateTime) -> String {
-    format!("{DATED}{}", crate::rfc3339(modified))
+    format!("{MODIFIED_PREFIX}{}", crate::rfc3339(modified))
 }
 
-const DATED: &str = "modified ";
+const MODIFIED_PREFIX: &str = "modified ";
 
 /// The precondition of a download: the object is still the version that was listed (RFC 9110, section 13).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl<'a> Precondition<'a> {
 
     /// The precondition for an object's `etag`.
     pub fn of_etag(etag: &'a str) -> Self {
-        match etag.strip_prefix(DATED) {
+        match etag.strip_prefix(MODIFIED_PREFIX) {
             Some(at) => OffsetDateTime::parse(at, &Rfc3339).map_or(Self::None, Self::Modified),
             None if etag.is_empty() => Self::None,
             None => Self::Etag(etag),
@@ -86,11 +86,11 @@ pub fn decide(bucket: &Bucket, object: &ListedObject) -> ScanDecision {
     if folder_marker || temporary || !matches_filters(bucket, key) {
         return ScanDecision::Ignore;
     }
-    let (media_type, pictures) = media_type::classify(object.media_type.as_deref(), name);
+    let (media_type, visual) = media_type::classify(object.media_type.as_deref(), name);
     if object.size == 0 {
         return ScanDecision::Skip { media_type, reason: "the object is empty".to_owned() };
     }
-    match eligibility(bucket.processor, &bucket.mime_types, &media_type, pictures) {
+    match eligibility(bucket.processor, &bucket.mime_types, &media_type, visual) {
         Eligibility::No(reason) => ScanDecision::Skip { media_type, reason },
         _ if object.size > MAX_OBJECT_BYTES => {
             ScanDecision::Skip { media_type, reason: "the object is too large".to_owned() }
@@ -121,14 +121,9 @@ pub enum Eligibility {
 /// Whether media of a type is processed. With entries in `types`, only matching types are processed, even if they
 /// suggest no visual content. Without entries, or with `*/*`, everything is processed that may hold what the processor
 /// looks for.
-pub fn eligibility(
-    processor: ProcessorKind,
-    types: &[String],
-    media_type: &str,
-    pictures: VisualContent,
-) -> Eligibility {
+pub fn eligibility(processor: ProcessorKind, types: &[String], media_type: &str, visual: VisualContent) -> Eligibility {
     if media_type::accepts_everything(types) {
-        return match pictures {
+        return match visual {
             VisualContent::Likely => Eligibility::Yes,
             VisualContent::Unknown => Eligibility::Unknown,
             VisualContent::None => Eligibility::No(non_visual_reason(processor, media_type)),
@@ -137,7 +132,7 @@ pub fn eligibility(
     if !types.iter().any(|it| media_type::pattern_matches(it, media_type)) {
         return Eligibility::No(format!("{media_type} is not wanted: it is not among the types that are asked for"));
     }
-    if pictures == VisualContent::Unknown { Eligibility::Unknown } else { Eligibility::Yes }
+    if visual == VisualContent::Unknown { Eligibility::Unknown } else { Eligibility::Yes }
 }
 
 fn non_visual_reason(processor: ProcessorKind, media_type: &str) -> String {

@@ -28,7 +28,9 @@ enum Period {
 
 /// A text that is not a valid schedule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no schedule; write `rate(5 minutes)`, `rate(1 hour)`, `rate(2 days)` or `cron(0 12 * * ? *)`")]
+#[error(
+    "`{0}` is not a valid schedule; write `rate(5 minutes)`, `rate(1 hour)`, `rate(2 days)` or `cron(0 12 * * ? *)`"
+)]
 pub struct InvalidSchedule(String);
 
 impl ScanSchedule {

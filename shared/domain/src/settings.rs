@@ -136,9 +136,9 @@ impl Settings {
     /// Why an item of `bytes` bytes must wait until tomorrow, given today's usage; `None` if it is within the quotas.
     pub fn exceeded_quota(&self, used: DailyUsage, bytes: u64) -> Option<&'static str> {
         if self.items_per_day > 0 && used.items + 1 > self.items_per_day {
-            Some("today's number of items is used up")
+            Some("today's quota of items is used up")
         } else if self.bytes_per_day > 0 && used.bytes + bytes > self.bytes_per_day {
-            Some("today's number of bytes is used up")
+            Some("today's quota of bytes is used up")
         } else {
             None
         }
@@ -217,8 +217,8 @@ mod tests {
         let set = Settings { items_per_day: 10, bytes_per_day: 1_000, ..Settings::default() };
         let used = |items, bytes| DailyUsage { items, bytes };
         assert_eq!(set.exceeded_quota(used(9, 0), 1_000), None);
-        assert_eq!(set.exceeded_quota(used(10, 0), 1), Some("today's number of items is used up"));
-        assert_eq!(set.exceeded_quota(used(0, 1), 1_000), Some("today's number of bytes is used up"));
+        assert_eq!(set.exceeded_quota(used(10, 0), 1), Some("today's quota of items is used up"));
+        assert_eq!(set.exceeded_quota(used(0, 1), 1_000), Some("today's quota of bytes is used up"));
         assert_eq!((set.quota_used_percent(used(8, 0)), set.quota_used_percent(used(1, 990))), (80, 99));
         assert_eq!(Settings::default().exceeded_quota(used(u64::MAX - 1, u64::MAX), 0), None);
     }

@@ -19,6 +19,7 @@ pub enum SettingsSecret {
 }
 
 impl SettingsSecret {
+    /// All secret settings.
     pub const ALL: [Self; 5] = [
         Self::IconikAccessToken,
         Self::IconikWebhookSecret,
@@ -50,7 +51,7 @@ impl SettingsSecret {
     }
 
     /// Whether the settings `after` send the secret to an origin that the settings `before` did not send it to. The
-    /// stored secret must not be reused then: otherwise whoever may change a URL could read a secret that is masked for
+    /// stored secret must not be reused then: otherwise a caller who may change a URL could read a secret that is masked for
     /// everybody.
     pub fn changes_destination(self, before: &Settings, after: &Settings) -> bool {
         !self.destinations(after).is_subset(&self.destinations(before))

@@ -101,6 +101,7 @@ impl Connection {
         self.streams().into_iter().map(topic).collect()
     }
 
+    /// The connection as a subscriber of its topics.
     pub fn subscriber(&self) -> Subscriber {
         let (connection, hub) = (self.id.clone(), self.hub.clone());
         Subscriber { connection, protocol: self.protocol, since: self.since, hub }
@@ -110,7 +111,7 @@ impl Connection {
     pub fn reconnect_after(&self, now_ms: i64) -> Option<u64> {
         let spread = self.id.bytes().fold(0_i64, |sum, it| (sum * 31 + i64::from(it)) % RECONNECT_SPREAD_MS);
         let age = now_ms - self.since;
-        // pings come every five minutes, so the client is told early
+        // pings come every five minutes, so the client is notified early
         let due = RECONNECT_FROM_MS + spread;
         (age + 300_000 >= due).then(|| u64::try_from(due - age).unwrap_or(0))
     }
@@ -160,7 +161,8 @@ pub struct HubConnection {
     #[serde(rename = "known")]
     pub handled_digests: Vec<u64>,
     #[serde(default)]
-    pub again: Vec<u64>,
+    #[serde(rename = "again")]
+    pub replayable_digests: Vec<u64>,
     /// The current sender and the end of its lease, in milliseconds: messages are sent in order.
     #[serde(default)]
     pub sending: Option<(String, i64)>,
@@ -173,6 +175,7 @@ pub struct HubConnection {
 }
 
 impl HubConnection {
+    /// A negotiated connection that no socket carries yet.
     pub fn new(member: ConnectionUser, stateful: bool, now_ms: i64) -> Self {
         Self {
             member,
@@ -187,7 +190,7 @@ impl HubConnection {
             received: 0,
             handled: 0,
             handled_digests: Vec::new(),
-            again: Vec::new(),
+            replayable_digests: Vec::new(),
             sending: None,
             revision: 0,
             writer: String::new(),
@@ -227,7 +230,8 @@ impl HubConnection {
         let acked = next.saturating_sub(1);
         // only complete prefixes are acknowledged: what was handled since then is not acknowledged
         let handled_count = usize::try_from(self.handled.saturating_sub(acked)).unwrap_or(usize::MAX);
-        self.again = self.handled_digests.split_off(self.handled_digests.len().saturating_sub(handled_count));
+        self.replayable_digests =
+            self.handled_digests.split_off(self.handled_digests.len().saturating_sub(handled_count));
         self.handled_digests.clear();
         (self.received, self.handled) = (acked, acked);
         self.sent = self.acked;
@@ -237,13 +241,14 @@ impl HubConnection {
     /// Receives messages of the client. Returns which of them are new.
     pub fn receive(&mut self, digests: &[u64]) -> Vec<bool> {
         self.received += digests.len() as u64;
-        let is_new = digests.iter().map(|digest| match self.again.iter().position(|known| known == digest) {
-            Some(index) => {
-                self.again.remove(index);
-                false
-            }
-            None => true,
-        });
+        let is_new =
+            digests.iter().map(|digest| match self.replayable_digests.iter().position(|known| known == digest) {
+                Some(index) => {
+                    self.replayable_digests.remove(index);
+                    false
+                }
+                None => true,
+            });
         is_new.collect()
     }
 

@@ -1,6 +1,6 @@
 //! The part of an image that a rendition shows.
 
-use domain::result::BoundingBox as Area;
+use domain::result::BoundingBox;
 
 /// A crop window in pixels of the image.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -13,7 +13,7 @@ pub(crate) struct Window {
 
 /// The largest window with the target's aspect ratio: around the faces, which are placed slightly above its middle, or
 /// centred if there are none.
-pub(crate) fn window((width, height): (u32, u32), (to_width, to_height): (u32, u32), faces: &[Area]) -> Window {
+pub(crate) fn window((width, height): (u32, u32), (to_width, to_height): (u32, u32), faces: &[BoundingBox]) -> Window {
     let (width, height) = (f64::from(width.max(1)), f64::from(height.max(1)));
     let aspect_ratio = f64::from(to_width.max(1)) / f64::from(to_height.max(1));
     let (w, h) =
@@ -26,8 +26,8 @@ pub(crate) fn window((width, height): (u32, u32), (to_width, to_height): (u32, u
 }
 
 /// The centre of all faces, weighted by area, as fractions of the image.
-fn subject(faces: &[Area]) -> Option<(f64, f64)> {
-    let weight = |it: &Area| it.w * it.h;
+fn subject(faces: &[BoundingBox]) -> Option<(f64, f64)> {
+    let weight = |it: &BoundingBox| it.w * it.h;
     let sum: f64 = faces.iter().map(weight).sum();
     if sum <= 0.0 || !sum.is_finite() {
         return None;
@@ -41,13 +41,13 @@ fn subject(faces: &[Area]) -> Option<(f64, f64)> {
 mod tests {
     use super::*;
 
-    fn face(x: f64, y: f64, side: f64) -> Area {
-        Area { x, y, w: side, h: side }
+    fn face(x: f64, y: f64, side: f64) -> BoundingBox {
+        BoundingBox { x, y, w: side, h: side }
     }
 
     #[test]
     fn the_window_has_the_shape_and_follows_the_faces() {
-        let check = |from, to, faces: &[Area], want: (f64, f64, f64, f64)| {
+        let check = |from, to, faces: &[BoundingBox], want: (f64, f64, f64, f64)| {
             let window = window(from, to, faces);
             let got = [window.x, window.y, window.width, window.height].map(f64::round);
             assert_eq!(got, [want.0, want.1, want.2, want.3], "{from:?} to {to:?}");

@@ -46,6 +46,7 @@ fn load_fonts() -> (FontSystem, SwashCache) {
     (FontSystem::new_with_locale_and_db("en-US".to_owned(), all), SwashCache::new())
 }
 
+/// Draws the text into the lower third of the canvas.
 pub(crate) fn draw(canvas: &mut RgbImage, text: &str, colour: [u8; 3]) {
     let mut fonts = FONTS.lock().unwrap_or_else(PoisonError::into_inner);
     let (fonts, glyphs) = fonts.get_or_insert_with(load_fonts);

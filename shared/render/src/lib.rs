@@ -6,7 +6,7 @@ mod headline;
 use std::io::Cursor;
 
 use domain::image::RenditionFormat;
-use domain::result::BoundingBox as Area;
+use domain::result::BoundingBox;
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{ResizeOptions, Resizer};
@@ -38,7 +38,7 @@ pub enum RenderError {
 }
 
 /// Renders an image to exactly the requested size. `faces` are fractions of the image; the crop is placed around them.
-pub fn render(picture: &RgbImage, faces: &[Area], options: RenderOptions<'_>) -> Result<Vec<u8>, RenderError> {
+pub fn render(picture: &RgbImage, faces: &[BoundingBox], options: RenderOptions<'_>) -> Result<Vec<u8>, RenderError> {
     let window = crop::window((picture.width(), picture.height()), (options.width, options.height), faces);
     let mut canvas = crop_and_scale(picture, window, options)?;
     if let Some(text) = options.headline {

@@ -79,10 +79,12 @@ impl Serialize for Errors {
 }
 
 impl ApiError {
+    /// An internal error: logged with its causes; the caller sees none of them.
     pub fn internal(error: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Internal(Box::new(error))
     }
 
+    /// The channel does not exist.
     pub fn no_channel(app: AppId, id: ChannelId, verb: Verb) -> Self {
         Self::ChannelNotFound(app, id.to_string(), verb)
     }
@@ -110,7 +112,7 @@ impl ApiError {
         };
         match self {
             Self::ChannelNotFound(app, id, verb) => {
-                let (tag, doing) = match verb {
+                let (tag, gerund) = match verb {
                     Verb::Get => ("Get", "getting"),
                     Verb::Update => ("Update", "updating"),
                     Verb::Delete => ("Delete", "deleting"),
@@ -118,7 +120,7 @@ impl ApiError {
                 pair(
                     tag,
                     format!("Notification channel configuration {id} not found for Application {app}."),
-                    format!("Error {doing} notification channel configuration {id} for Application: {app}"),
+                    format!("Error {gerund} notification channel configuration {id} for Application: {app}"),
                 )
             }
             Self::NoActiveChannels(app) => pair(
@@ -165,4 +167,9 @@ impl IntoResponse for ApiError {
         }
         response
     }
+}
+
+/// The error for a missing parameter or field.
+pub fn required(name: &'static str) -> ApiError {
+    ApiError::InvalidField(name, format!("The {name} field is required."))
 }
