@@ -175,7 +175,7 @@ mod tests {
             assert_eq!(parse_amqp_uri(&text, &nothing), Err(AddressError::VirtualHost), "{path}");
         }
         assert_eq!(parse_amqp_uri("amqp://127.0.0.1:21/", &local), broker("127.0.0.1", 5672, false, "/"));
-        for (bad, why) in [
+        for (bad, error) in [
             ("amqp://mq.example.com/", AddressError::Scheme("amqps")),
             ("https://mq.example.com/", AddressError::Scheme("amqps")),
             ("amqps://guest:guest@mq.example.com/", AddressError::Credentials),
@@ -184,7 +184,7 @@ mod tests {
             ("amqps:mq.example.com", AddressError::InvalidUrl),
             ("amqps:///", AddressError::InvalidUrl),
         ] {
-            assert_eq!(parse_amqp_uri(bad, &nothing), Err(why), "{bad}");
+            assert_eq!(parse_amqp_uri(bad, &nothing), Err(error), "{bad}");
         }
         for inner in ["amqps://0x7f.1/", "amqps://[::1]/", "amqps://169.254.169.254/"] {
             assert!(matches!(parse_amqp_uri(inner, &nothing), Err(AddressError::Address(_))), "{inner}");

@@ -69,31 +69,31 @@ pub struct AssetManagerPlan {
 
 /// The credentials were refused. No requests are made until a probe succeeds. A notification is published once per
 /// outage.
-pub fn on_unauthorized(now: OffsetDateTime, state: &AssetManagerState, why: &str) -> AssetManagerPlan {
+pub fn on_unauthorized(now: OffsetDateTime, state: &AssetManagerState, reason: &str) -> AssetManagerPlan {
     let first = state.blocked.is_none();
     let next = AssetManagerState {
-        blocked: state.blocked.clone().or_else(|| Some((millis(now), why.to_owned()))),
+        blocked: state.blocked.clone().or_else(|| Some((millis(now), reason.to_owned()))),
         next_at: millis(now + UNHEALTHY_INTERVAL),
         unreachable: None,
         ..state.clone()
     };
     let mut notifications = Vec::from_iter(reachable_again(state)); // refused credentials are a response, too
     if first {
-        notifications.push(NewNotification::new("iconik.unauthorized", json!({ "error": why })));
+        notifications.push(NewNotification::new("iconik.unauthorized", json!({ "error": reason })));
     }
     AssetManagerPlan { next, repair: Vec::new(), catch_up: None, notifications }
 }
 
 /// The asset manager did not respond. The next check is soon. A notification is published once per outage.
-pub fn on_unreachable(now: OffsetDateTime, state: &AssetManagerState, why: &str) -> AssetManagerPlan {
+pub fn on_unreachable(now: OffsetDateTime, state: &AssetManagerState, reason: &str) -> AssetManagerPlan {
     let first = state.unreachable.is_none();
     let next = AssetManagerState {
-        unreachable: state.unreachable.clone().or_else(|| Some((millis(now), why.to_owned()))),
+        unreachable: state.unreachable.clone().or_else(|| Some((millis(now), reason.to_owned()))),
         next_at: millis(now + UNHEALTHY_INTERVAL),
         ..state.clone()
     };
     let notifications =
-        if first { vec![NewNotification::new("iconik.unreachable", json!({ "error": why }))] } else { Vec::new() };
+        if first { vec![NewNotification::new("iconik.unreachable", json!({ "error": reason }))] } else { Vec::new() };
     AssetManagerPlan { next, repair: Vec::new(), catch_up: None, notifications }
 }
 
@@ -102,17 +102,17 @@ fn reachable_again(state: &AssetManagerState) -> Option<NewNotification> {
     Some(NewNotification::new("iconik.reachable", json!({ "unreachableSince": rfc3339(from_millis(*since)) })))
 }
 
-/// The external queue was read, or could not be read (`why`). Returns the new `queue_failed`, and the notification to
+/// The external queue was read, or could not be read (`reason`). Returns the new `queue_failed`, and the notification to
 /// publish once per outage.
 pub fn on_queue_read(
     now: OffsetDateTime,
     state: &AssetManagerState,
-    why: Option<String>,
+    reason: Option<String>,
 ) -> (Option<(i64, String)>, Option<NewNotification>) {
-    match (&state.queue_failed, why) {
-        (None, Some(why)) => {
-            let notification = NewNotification::new("iconik.queue.unreadable", json!({ "error": why }));
-            (Some((millis(now), why)), Some(notification))
+    match (&state.queue_failed, reason) {
+        (None, Some(reason)) => {
+            let notification = NewNotification::new("iconik.queue.unreadable", json!({ "error": reason }));
+            (Some((millis(now), reason)), Some(notification))
         }
         (Some((since, _)), None) => {
             let data = json!({ "unreadableSince": rfc3339(from_millis(*since)) });

@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn what_is_no_filter_says_why() {
         let deep = (0..9).fold(json!(["x"]), |it, _| json!({ "a": it }));
-        for (bad, why) in [
+        for (bad, error) in [
             (json!([]), InvalidFilter::NotAnObject),
             (json!({ "type": "item" }), InvalidFilter::NotAnObject),
             (json!({ "type": [] }), InvalidFilter::Empty("type".into())),
@@ -235,7 +235,7 @@ mod tests {
             (deep, InvalidFilter::TooLarge),
             (json!({ "a": ["x".repeat(5_000)] }), InvalidFilter::TooLarge),
         ] {
-            assert_eq!(Filter::try_from(bad.clone()), Err(why), "{bad}");
+            assert_eq!(Filter::try_from(bad.clone()), Err(error), "{bad}");
         }
     }
 

@@ -159,9 +159,9 @@ mod tests {
         let mut item = item();
         for attempt in 1..=MAX_ATTEMPTS {
             item = claim(NOW, &item, Duration::MINUTE).unwrap().item;
-            let plan = fail(NOW, &item, Problem::new("internal", "boom"), true);
-            assert_eq!(plan.notification.is_some(), attempt == MAX_ATTEMPTS);
-            item = plan.item;
+            let transition = fail(NOW, &item, Problem::new("internal", "boom"), true);
+            assert_eq!(transition.notification.is_some(), attempt == MAX_ATTEMPTS);
+            item = transition.item;
         }
         assert_eq!(item.status, ItemStatus::Failed);
         assert_eq!(item.error.as_ref().unwrap().message, "boom");
@@ -170,9 +170,9 @@ mod tests {
     #[test]
     fn what_can_never_work_fails_at_once() {
         let held = claim(NOW, &item(), Duration::MINUTE).unwrap().item;
-        let plan = fail(NOW, &held, Problem::new("media_unreadable", "no picture"), false);
-        assert_eq!(plan.item.status, ItemStatus::Failed);
-        assert_eq!(plan.notification.unwrap().data["error"]["code"], "media_unreadable");
+        let transition = fail(NOW, &held, Problem::new("media_unreadable", "no picture"), false);
+        assert_eq!(transition.item.status, ItemStatus::Failed);
+        assert_eq!(transition.notification.unwrap().data["error"]["code"], "media_unreadable");
     }
 
     #[test]
@@ -193,7 +193,7 @@ mod tests {
             for event in events {
                 now += Duration::seconds(40);
                 let held = item.status == ItemStatus::Processing;
-                let plan = match event {
+                let transition = match event {
                     0 => claim(now, &item, Duration::MINUTE),
                     1 if held => Some(complete(now, &item, results())),
                     2 if held => Some(fail(now, &item, Problem::new("internal", "x"), true)),
@@ -202,10 +202,10 @@ mod tests {
                     5 => reprocess(now, &item).inspect(|_| published = 0),
                     _ => None,
                 };
-                let Some(plan) = plan else { continue };
-                published += usize::from(plan.notification.is_some());
-                prop_assert_eq!(plan.item.revision, item.revision + 1);
-                item = plan.item;
+                let Some(transition) = transition else { continue };
+                published += usize::from(transition.notification.is_some());
+                prop_assert_eq!(transition.item.revision, item.revision + 1);
+                item = transition.item;
                 let ended = matches!(item.status, ItemStatus::Completed | ItemStatus::Failed | ItemStatus::Skipped);
                 prop_assert_eq!(published, usize::from(ended));
                 prop_assert!(item.attempts <= MAX_ATTEMPTS);

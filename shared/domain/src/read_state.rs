@@ -56,13 +56,13 @@ impl ReadState {
     /// The state after an action on `from..=to`, limited to the retained notifications (`floor` to `head`); `None` if
     /// nothing changes.
     #[must_use]
-    pub fn apply(&self, change: InboxAction, from: u64, to: u64, floor: u64, head: u64) -> Option<Self> {
+    pub fn apply(&self, action: InboxAction, from: u64, to: u64, floor: u64, head: u64) -> Option<Self> {
         let (from, to) = (from.max(floor), to.min(head));
         let mut next = self.clone();
-        if matches!(change, InboxAction::Read | InboxAction::Archive | InboxAction::Delete) {
+        if matches!(action, InboxAction::Read | InboxAction::Archive | InboxAction::Delete) {
             next.closed.insert(from, to);
         }
-        match change {
+        match action {
             InboxAction::Seen => next.seen.insert(from, to),
             InboxAction::Read => {
                 // what was read was also seen
@@ -180,7 +180,7 @@ mod tests {
 
     use super::*;
 
-    const CHANGES: [InboxAction; 6] = [
+    const ACTIONS: [InboxAction; 6] = [
         InboxAction::Seen,
         InboxAction::Read,
         InboxAction::Unread,
@@ -251,20 +251,20 @@ mod tests {
         #[test]
         fn counts_equal_a_model(steps in proptest::collection::vec((0_usize..8, 1_u64..40, 0_u64..20), 1..60)) {
             #[derive(Default, Clone)]
-            struct One { seen: bool, read: bool, archived: bool, deleted: bool }
-            let (mut read_state, mut model, mut floor): (ReadState, Vec<One>, u64) = (ReadState::default(), Vec::new(), 1);
+            struct Entry { seen: bool, read: bool, archived: bool, deleted: bool }
+            let (mut read_state, mut model, mut floor): (ReadState, Vec<Entry>, u64) = (ReadState::default(), Vec::new(), 1);
             let mut last: Option<InboxCounts> = None;
             for (step, from, length) in steps {
                 let to = from + length;
-                match CHANGES.get(step) {
-                    None if step == 6 => model.push(One::default()),
+                match ACTIONS.get(step) {
+                    None if step == 6 => model.push(Entry::default()),
                     None => floor = (floor + length / 8).min(model.len() as u64 + 1),
-                    Some(change) => {
+                    Some(action) => {
                         let head = model.len() as u64;
-                        let next = read_state.apply(*change, from, to, floor, head);
+                        let next = read_state.apply(*action, from, to, floor, head);
                         for number in from.max(floor)..=to.min(head) {
                             let entry = &mut model[number as usize - 1];
-                            match change {
+                            match action {
                                 InboxAction::Seen => entry.seen = true,
                                 InboxAction::Read => { entry.read = true; entry.seen = true; }
                                 InboxAction::Unread => entry.read = false,
@@ -277,7 +277,7 @@ mod tests {
                     }
                 }
                 let counts = read_state.counts(floor, model.len() as u64, 0);
-                let kept: Vec<&One> = model.iter().skip(floor as usize - 1).filter(|it| !it.deleted && !it.archived).collect();
+                let kept: Vec<&Entry> = model.iter().skip(floor as usize - 1).filter(|it| !it.deleted && !it.archived).collect();
                 let unread = kept.iter().filter(|it| !it.read).count() as u64;
                 let unseen = kept.iter().filter(|it| !it.seen).count() as u64;
                 prop_assert_eq!((counts.total, counts.unread, counts.unseen), (kept.len() as u64, unread, unseen));
