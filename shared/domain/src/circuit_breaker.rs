@@ -19,12 +19,12 @@ const MAX_PROBE_MINUTES: i64 = 60;
 /// exhausted.
 const DISABLE_AFTER_FAILING_MS: i64 = 5 * 86_400_000;
 const DISABLE_AFTER_EXHAUSTED: u32 = 100;
-/// A response that takes longer than this makes a channel slow for [`SLOW_PERIOD_MS`].
+/// A response that takes longer than this makes a channel slow for `SLOW_PERIOD_MS`.
 pub const SLOW_MS: u64 = 1_000;
 /// Timeout of an attempt in the fast lane. The slow lane repeats the attempt after it.
 pub const FAST_LANE_TIMEOUT_MS: u64 = 3_000;
 const SLOW_PERIOD_MS: i64 = 600_000;
-/// After an outage the rate ramps up: 1, 2, 4 … deliveries per second, doubled with each step, for [`RAMP_STEPS`]
+/// After an outage the rate ramps up: 1, 2, 4 … deliveries per second, doubled with each step, for `RAMP_STEPS`
 /// steps.
 pub const RAMP_STEP_MS: i64 = 10_000;
 const RAMP_STEPS: i64 = 6;
