@@ -91,7 +91,7 @@ pub(crate) async fn enqueue(
 
 /// Notifications in parts that fit into a message each.
 fn split(all: &[Notification]) -> Vec<&[Notification]> {
-    domain::parts(all, MAX_PUSH_BYTES, usize::MAX, |it| it.data.to_string().len() + 500)
+    domain::split_by_size(all, MAX_PUSH_BYTES, usize::MAX, |it| it.data.to_string().len() + 500)
 }
 
 #[cfg(test)]

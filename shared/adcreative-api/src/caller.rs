@@ -1,4 +1,5 @@
-//! Who calls, and for which application: credentials first, then `applicationId` (channel API, section 2.5).
+//! The authenticated caller and its application: credentials are checked first, then `applicationId` (channel API,
+//! section 2.5).
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
@@ -7,25 +8,27 @@ use domain::application::Scope;
 use domain::{AppId, ChannelId};
 use entry::http::{AuthError, Authenticator};
 
-use crate::envelope::ApiError;
+use crate::error::ApiError;
 
-/// The caller's application, which the query parameter `applicationId` names as well.
+pub use crate::error::required;
+
+/// The authenticated caller (an axum extractor). The query parameter `applicationId` must name its application.
 pub struct Caller {
     pub app: AppId,
-    /// The key that was presented; a token alone has none.
+    /// Id of the presented API key; `None` for a token without a key.
     pub key_id: Option<String>,
     pub scopes: Vec<Scope>,
     query: Vec<(String, String)>,
 }
 
 impl Caller {
-    /// The query parameter `configurationId`.
+    /// Parses the query parameter `configurationId`.
     pub fn configuration_id(&self) -> Result<ChannelId, ApiError> {
         let text = self.parameter("configurationId").ok_or_else(|| required("configurationId"))?;
         text.parse().map_err(|_| invalid_value("configurationId", text))
     }
 
-    /// A query parameter, whatever the case of its name; an empty one is not there.
+    /// A query parameter by its name in any case; empty parameters count as absent.
     pub fn parameter(&self, name: &str) -> Option<&str> {
         parameter(&self.query, name)
     }
@@ -39,23 +42,22 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let query = query(&parts.uri);
-        // a token of another issuer may leave it to the request to name the application
+        // a token of an OpenID Connect issuer may leave the application to the request
         let named: Option<AppId> = parameter(&query, "applicationId").and_then(|it| it.parse().ok());
         if let Some(value) = named.and_then(|it| it.to_string().parse().ok()) {
             parts.headers.entry("x-application-id").or_insert(value);
         }
-        let granted = Authenticator::from_ref(state).authenticate(&parts.headers).await.map_err(from_auth_error)?;
+        let principal = Authenticator::from_ref(state).authenticate(&parts.headers).await.map_err(from_auth_error)?;
         check_version(&parts.headers, &query)?;
-        let text = parameter(&query, "applicationId").ok_or_else(|| required("applicationId"))?;
-        let named: AppId = text.parse().map_err(|_| invalid_value("applicationId", text))?;
-        if named != granted.app {
+        let named = named_application(&query)?;
+        if named != principal.app {
             return Err(ApiError::OtherApplication(named.to_string()));
         }
-        Ok(Self { app: granted.app, key_id: granted.key_id, scopes: granted.scopes, query })
+        Ok(Self { app: principal.app, key_id: principal.key_id, scopes: principal.scopes, query })
     }
 }
 
-/// How a caller is refused here.
+/// Maps an authentication error to an error of this API.
 pub fn from_auth_error(error: AuthError) -> ApiError {
     match error {
         AuthError::InvalidCredentials
@@ -69,7 +71,8 @@ pub fn from_auth_error(error: AuthError) -> ApiError {
     }
 }
 
-/// The one version of this API, wherever it stands: header, query or a parameter of the media type (section 2.6).
+/// Checks the API version, which may be in a header, in the query or in a parameter of the media type (section 2.6).
+/// The only version is 1.0.
 fn check_version(headers: &HeaderMap, query: &[(String, String)]) -> Result<(), ApiError> {
     let header = |name: &str| headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
     let media_type_version = header("content-type").split(';').find_map(|it| it.trim().strip_prefix("x-api-version="));
@@ -83,10 +86,13 @@ fn check_version(headers: &HeaderMap, query: &[(String, String)]) -> Result<(), 
     }
 }
 
-/// The application that a request names which needs no credentials.
+/// The application that an unauthenticated request names.
 pub fn application_id(uri: &Uri) -> Result<AppId, ApiError> {
-    let query = query(uri);
-    let text = parameter(&query, "applicationId").ok_or_else(|| required("applicationId"))?;
+    named_application(&query(uri))
+}
+
+fn named_application(query: &[(String, String)]) -> Result<AppId, ApiError> {
+    let text = parameter(query, "applicationId").ok_or_else(|| required("applicationId"))?;
     text.parse().map_err(|_| invalid_value("applicationId", text))
 }
 
@@ -98,12 +104,7 @@ fn parameter<'a>(query: &'a [(String, String)], name: &str) -> Option<&'a str> {
     query.iter().find(|it| it.0.eq_ignore_ascii_case(name)).map(|it| it.1.as_str()).filter(|it| !it.is_empty())
 }
 
-/// A parameter that is missing.
-pub fn required(name: &'static str) -> ApiError {
-    ApiError::InvalidField(name, format!("The {name} field is required."))
-}
-
-/// A parameter that cannot be.
+/// The error for an invalid parameter.
 pub fn invalid_value(name: &'static str, text: &str) -> ApiError {
     ApiError::InvalidField(name, format!("The value '{}' is not valid.", text.chars().take(64).collect::<String>()))
 }

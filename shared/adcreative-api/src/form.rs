@@ -1,4 +1,5 @@
-//! Bodies of the channel API: form-data as documented, url-encoded or JSON, field names in any case (section 4.1).
+//! Request bodies of the channel API: form-data as documented, URL-encoded or JSON, with field names in any case
+//! (section 4.1).
 
 use std::collections::BTreeMap;
 
@@ -8,33 +9,33 @@ use axum::http::{Method, header};
 use entry::http::parse_number;
 use serde_json::Value;
 
-use crate::envelope::ApiError;
+use crate::error::{ApiError, required};
 
-/// A body at most, and its parts.
+/// Maximum size of a body in bytes, and maximum number of its parts.
 const MAX_BYTES: usize = 64 * 1024;
 const MAX_PARTS: usize = 20;
 
-/// Fields by their name in lower case. Of a field that is given twice, the first counts; an empty one is not there.
+/// Form fields by their name in lower case. The first of repeated fields counts; empty fields count as absent.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Form(BTreeMap<String, String>);
 
 impl Form {
-    /// Fields that were read elsewhere, by their names in lower case.
+    /// A form from fields that were parsed elsewhere, by their names in lower case.
     pub fn from_fields(fields: BTreeMap<String, String>) -> Self {
         Self(fields.into_iter().filter(|it| !it.1.is_empty()).collect())
     }
 
-    /// A field, whatever the case of its name.
+    /// A field by its name in any case.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.get(&name.to_ascii_lowercase()).map(String::as_str)
     }
 
-    /// A field that must be there.
+    /// A required field.
     pub fn required(&self, name: &'static str) -> Result<&str, ApiError> {
-        self.text(name).ok_or_else(|| ApiError::InvalidField(name, format!("The {name} field is required.")))
+        self.text(name).ok_or_else(|| required(name))
     }
 
-    /// `true` or `false`, in any case.
+    /// A boolean field: `true` or `false`, in any case.
     pub fn boolean(&self, name: &'static str, default: bool) -> Result<bool, ApiError> {
         match self.text(name).map(str::to_ascii_lowercase).as_deref() {
             None => Ok(default),
@@ -44,20 +45,20 @@ impl Form {
         }
     }
 
-    /// A number within bounds; a whole one may be written `3.0`.
+    /// A numeric field within bounds. An integer may be written as `3.0`.
     pub fn number<T: std::str::FromStr + PartialOrd + std::fmt::Display>(
         &self,
         name: &'static str,
         default: T,
-        least: T,
-        most: T,
+        min: T,
+        max: T,
     ) -> Result<T, ApiError> {
         let Some(text) = self.text(name) else { return Ok(default) };
         let number: T = parse_number(text).map_err(|_| invalid_value(name, text))?;
-        if number >= least && number <= most {
+        if number >= min && number <= max {
             Ok(number)
         } else {
-            Err(ApiError::InvalidField(name, format!("The field {name} must be between {least} and {most}.")))
+            Err(ApiError::InvalidField(name, format!("The field {name} must be between {min} and {max}.")))
         }
     }
 
@@ -81,7 +82,7 @@ impl Form {
                         Value::Number(it) => form.add(name, it.to_string()),
                         Value::Bool(it) => form.add(name, it.to_string()),
                         Value::Null => {}
-                        // as answers show `types`
+                        // as responses show `types`
                         Value::Array(all) if all.iter().all(Value::is_string) => {
                             form.add(name, all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","));
                         }
@@ -100,7 +101,7 @@ impl Form {
         Ok(form)
     }
 
-    /// RFC 7578, whether names are quoted or not, as in .NET's `MultipartFormDataContent`.
+    /// Parses RFC 7578 with quoted or unquoted names, as in .NET's `MultipartFormDataContent`.
     async fn multipart(mut parts: Multipart) -> Result<Self, ApiError> {
         let (mut form, mut count) = (Self::default(), 0);
         while let Some(part) = parts.next_field().await.map_err(|it| invalid_body(&it.body_text()))? {
@@ -139,7 +140,7 @@ impl<S: Send + Sync> FromRequest<S> for Form {
     }
 }
 
-/// A field that cannot be.
+/// The error for an invalid field.
 pub fn invalid_value(name: &'static str, text: &str) -> ApiError {
     ApiError::InvalidField(
         name,

@@ -1,9 +1,10 @@
-//! How the published channel API speaks, for all functions that serve it: callers, forms, and errors in their envelope.
+//! What all functions that serve the published channel API share: the authenticated caller, request forms, and errors
+//! in the published envelope.
 
 pub mod caller;
-pub mod envelope;
+pub mod error;
 pub mod form;
 
 pub use caller::Caller;
-pub use envelope::{ApiError, Envelope, Verb};
+pub use error::{ApiError, Envelope, Verb};
 pub use form::Form;

@@ -2,7 +2,7 @@
 
 use domain::channel::{CHALLENGE, Channel, is_about_delivery};
 use domain::command::Delivery;
-use domain::delivery::{DeliveryOutcome, RetryDecision, next};
+use domain::delivery::{DeliveryOutcome, RetryDecision, decide_retry};
 use domain::notification::{NewNotification, Stream};
 use entry::queue::MAX_DELAY;
 use entry::{Failure, clock};
@@ -38,7 +38,8 @@ pub(crate) async fn settle(
     now: OffsetDateTime,
 ) -> Result<(), Failure> {
     let mut next_at = None;
-    let state = match next(channel.target.schedule(), order.attempt, &attempt.outcome, clock::random_fraction()) {
+    let state = match decide_retry(channel.target.schedule(), order.attempt, &attempt.outcome, clock::random_fraction())
+    {
         RetryDecision::Done if attempt.outcome.is_success() => "delivered",
         RetryDecision::Done => "dropped",
         RetryDecision::DisableChannel => {

@@ -1,4 +1,5 @@
-//! The published messages of image tasks (channel API, section 9): PascalCase, in the published order of members.
+//! The published AdCreative messages of image tasks (channel API, section 9): PascalCase, members in the published
+//! order.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,12 +9,12 @@ use serde_json::Value;
 use crate::AppId;
 use crate::notification::Notification;
 
-/// One task has come to its end.
+/// Notification type: one task has finished.
 pub const TASK_COMPLETED: &str = "task.completed";
-/// All tasks of a process have.
+/// Notification type: the progress of all tasks of a process.
 pub const TASKS_PROGRESS: &str = "tasks.progress";
 
-/// Whether there is a published message for a type.
+/// Whether the published API defines a message for this notification type.
 pub fn is_published_type(kind: &str) -> bool {
     matches!(kind, TASK_COMPLETED | TASKS_PROGRESS)
 }
@@ -46,13 +47,15 @@ struct Progress<'a> {
     failed_task_count: u64,
 }
 
-/// The message of a notification. A test, which has no task, is a progress of no tasks: real receivers know its type.
-pub fn message(app: AppId, it: &Notification, image: Option<&[u8]>) -> Vec<u8> {
-    let text = |pointer: &str| it.data.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    let number = |name: &str| it.data.get(name).and_then(Value::as_u64).unwrap_or_default();
+/// Serializes a notification as its published message. `image` is the content of the rendered image, if the channel
+/// includes it. A test notification has no task: it is written as the progress of a process without tasks, because
+/// existing receivers know that type.
+pub fn message(app: AppId, notification: &Notification, image: Option<&[u8]>) -> Vec<u8> {
+    let text = |pointer: &str| notification.data.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let number = |name: &str| notification.data.get(name).and_then(Value::as_u64).unwrap_or_default();
     let operation = Some(text("/operation")).filter(|it| !it.is_empty()).unwrap_or("ImageGeneration");
-    let is_successful = it.data.get("successful").and_then(Value::as_bool).unwrap_or(true);
-    let json = if it.kind == TASK_COMPLETED {
+    let is_successful = notification.data.get("successful").and_then(Value::as_bool).unwrap_or(true);
+    let json = if notification.kind == TASK_COMPLETED {
         serde_json::to_vec(&TaskCompleted {
             message_type: format!("{operation}TaskCompleted"),
             application_id: app,
@@ -71,7 +74,7 @@ pub fn message(app: AppId, it: &Notification, image: Option<&[u8]>) -> Vec<u8> {
             image_render_process_id: text("/process/id"),
             is_successful,
             error_message: text("/error"),
-            progress: if it.kind == TASKS_PROGRESS { number("progress") } else { 100 },
+            progress: if notification.kind == TASKS_PROGRESS { number("progress") } else { 100 },
             total_task_count: number("total"),
             completed_task_count: number("completed"),
             failed_task_count: number("failed"),
@@ -87,23 +90,24 @@ mod tests {
     use super::*;
     use crate::notification::{NotificationId, Stream};
 
-    fn written(kind: &str, data: Value, image: Option<&[u8]>) -> String {
+    fn serialized(kind: &str, data: Value, image: Option<&[u8]>) -> String {
         let id = NotificationId { stream: Stream::App, epoch: 1, sequence: 1 };
-        let it = Notification { id, kind: kind.into(), timestamp: time::OffsetDateTime::UNIX_EPOCH, data };
-        String::from_utf8(message("d5eabbb8-c0f6-4640-94fd-3566edad499f".parse().unwrap(), &it, image)).unwrap()
+        let notification = Notification { id, kind: kind.into(), timestamp: time::OffsetDateTime::UNIX_EPOCH, data };
+        String::from_utf8(message("d5eabbb8-c0f6-4640-94fd-3566edad499f".parse().unwrap(), &notification, image))
+            .unwrap()
     }
 
-    /// The published sample, member for member.
+    /// The published sample, member by member.
     #[test]
     fn a_completed_task_is_written_as_published() {
         let data = json!({
             "operation": "ImageGeneration", "user": "2581c740-8e9d-4d63-96bc-5665bb9a646b", "successful": true, "error": "",
             "process": { "id": "51d690da-f5ea-405e-90ff-10d56b0d633f" }, "task": { "id": "9baa8e55-ddc8-4940-907f-eb5fc81e53f6" },
         });
-        let front = r#"{"MessageType":"ImageGenerationTaskCompleted","ApplicationId":"d5eabbb8-c0f6-4640-94fd-3566edad499f","UserId":"2581c740-8e9d-4d63-96bc-5665bb9a646b","ImageRenderProcessId":"51d690da-f5ea-405e-90ff-10d56b0d633f","TaskId":"9baa8e55-ddc8-4940-907f-eb5fc81e53f6","ImageContentBytes":"#;
-        let end = r#","IsSuccessful":true,"ErrorMessage":""}"#;
-        assert_eq!(written(TASK_COMPLETED, data.clone(), Some(b"abc")), format!("{front}\"YWJj\"{end}"));
-        assert_eq!(written(TASK_COMPLETED, data, None), format!("{front}null{end}"));
+        let prefix = r#"{"MessageType":"ImageGenerationTaskCompleted","ApplicationId":"d5eabbb8-c0f6-4640-94fd-3566edad499f","UserId":"2581c740-8e9d-4d63-96bc-5665bb9a646b","ImageRenderProcessId":"51d690da-f5ea-405e-90ff-10d56b0d633f","TaskId":"9baa8e55-ddc8-4940-907f-eb5fc81e53f6","ImageContentBytes":"#;
+        let suffix = r#","IsSuccessful":true,"ErrorMessage":""}"#;
+        assert_eq!(serialized(TASK_COMPLETED, data.clone(), Some(b"abc")), format!("{prefix}\"YWJj\"{suffix}"));
+        assert_eq!(serialized(TASK_COMPLETED, data, None), format!("{prefix}null{suffix}"));
     }
 
     #[test]
@@ -113,7 +117,7 @@ mod tests {
             "progress": 100, "total": 6, "completed": 5, "failed": 1,
         });
         assert_eq!(
-            written(TASKS_PROGRESS, data, None),
+            serialized(TASKS_PROGRESS, data, None),
             r#"{"MessageType":"ImageUpscalingProgress","ApplicationId":"d5eabbb8-c0f6-4640-94fd-3566edad499f","UserId":"u","ImageRenderProcessId":"p","IsSuccessful":false,"ErrorMessage":"1 of 6 failed","Progress":100,"TotalTaskCount":6,"CompletedTaskCount":5,"FailedTaskCount":1}"#
         );
     }

@@ -1,4 +1,4 @@
-//! The address of a RabbitMQ broker: which we may call, and what its parameters say
+//! RabbitMQ's AMQP URIs: which ones are accepted, and what their query parameters mean
 //! (<https://www.rabbitmq.com/docs/uri-spec>, <https://www.rabbitmq.com/docs/uri-query-parameters>).
 
 use std::time::Duration;
@@ -7,10 +7,10 @@ use url::Url;
 
 use crate::ssrf::{AddressError, AllowedNetworks, check_host};
 
-/// Ports of brokers.
+/// Ports that are allowed for brokers.
 const AMQP_PORTS: &[u16] = &[5671, 5672];
 
-/// A message broker's address.
+/// A checked AMQP URI.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AmqpUri {
     pub host: String,
@@ -20,22 +20,22 @@ pub struct AmqpUri {
     pub parameters: AmqpParameters,
 }
 
-/// What the query of a broker's address asks for.
+/// The query parameters of an AMQP URI.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AmqpParameters {
-    /// Seconds between signs of life; 0 is none.
+    /// Heartbeat timeout in seconds; 0 disables heartbeats.
     pub heartbeat: Option<u16>,
-    /// Bytes of a frame.
+    /// Maximum size of a frame in bytes.
     pub frame_max: Option<u32>,
-    /// Channels of a connection; 0 is as many as the broker allows.
+    /// Maximum number of channels per connection; 0 means as many as the broker allows.
     pub channel_max: Option<u16>,
     pub connection_timeout: Option<Duration>,
-    /// `AMQPLAIN` instead of `PLAIN`.
+    /// Whether to authenticate with `AMQPLAIN` instead of `PLAIN`.
     pub amqplain: bool,
 }
 
-/// Judges a broker's URL, `amqps://host[:port][/virtual host][?parameters]`, as [`crate::address::judge`] does; plain
-/// `amqp` is for allowed networks only. A slash at the end counts for nothing, and no virtual host is `/`.
+/// Parses and checks `amqps://host[:port][/virtual host][?parameters]` under the rules of [`crate::ssrf::check_url`].
+/// Plain `amqp` is accepted for allowed networks only. A trailing slash is ignored; a missing virtual host is `/`.
 pub fn parse_amqp_uri(text: &str, allowed: &AllowedNetworks) -> Result<AmqpUri, AddressError> {
     if text.len() > 2048 {
         return Err(AddressError::TooLong);
@@ -46,7 +46,7 @@ pub fn parse_amqp_uri(text: &str, allowed: &AllowedNetworks) -> Result<AmqpUri, 
         "amqp" => false,
         _ => return Err(AddressError::Scheme("amqps")),
     };
-    // hosts of schemes that the URL standard does not know are not parsed; of ftp they are, and no port of ours is its own
+    // The URL standard parses hosts of its special schemes only. `ftp` is one, and its default port is none of ours.
     let url = Url::parse(&format!("ftp://{rest}")).map_err(|_| AddressError::InvalidUrl)?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(AddressError::Credentials);
@@ -68,8 +68,8 @@ pub fn parse_amqp_uri(text: &str, allowed: &AllowedNetworks) -> Result<AmqpUri, 
     Ok(AmqpUri { host, port, tls, virtual_host, parameters })
 }
 
-/// The virtual host that stands behind a broker's host, as it was written and decoded once: a URL parser would take
-/// `%2E%2E` for the way up, and publish elsewhere.
+/// Returns the virtual host, percent-decoded once. It is read from the text because a URL parser resolves `%2E%2E` as
+/// `..`, which would select another virtual host.
 fn parse_virtual_host(rest: &str) -> Result<String, AddressError> {
     let rest = rest.split_once('?').map_or(rest, |it| it.0);
     let path = rest.split_once('/').map_or("", |it| it.1);
@@ -82,8 +82,8 @@ fn parse_virtual_host(rest: &str) -> Result<String, AddressError> {
     }
 }
 
-/// The parameters of a broker's address. What would weaken the check of its certificate, points at files of ours, or is not
-/// known, is refused: an address that is taken does what it says.
+/// Parses the query parameters. Unknown parameters are refused, and so are those that name local files or weaken the
+/// certificate check, so that an accepted URI does what it says.
 fn parse_parameters(url: &Url, host: &str) -> Result<AmqpParameters, AddressError> {
     let mut parameters = AmqpParameters::default();
     let mut seen = Vec::new();
@@ -112,7 +112,7 @@ fn parse_parameters(url: &Url, host: &str) -> Result<AmqpParameters, AddressErro
             "auth_mechanism" => match value.to_ascii_lowercase().as_str() {
                 "plain" => {}
                 "amqplain" => parameters.amqplain = true,
-                _ => return invalid("must be plain or amqplain: we come with user name and password"),
+                _ => return invalid("must be plain or amqplain: the client authenticates with user name and password"),
             },
             "verify" if value == "verify_peer" => {}
             "verify" => return invalid("must be verify_peer: the broker's certificate is always checked"),
@@ -121,9 +121,9 @@ fn parse_parameters(url: &Url, host: &str) -> Result<AmqpParameters, AddressErro
                 return invalid("must be the address's host: the certificate is checked against that name");
             }
             "cacertfile" | "certfile" | "keyfile" => {
-                return invalid("points at a file, and there is none of yours here");
+                return invalid("names a file, and files cannot be provided here");
             }
-            "password" => return invalid("is for a key file, and there is none of yours here"),
+            "password" => return invalid("is for a key file, and files cannot be provided here"),
             "depth" | "fail_if_no_peer_cert" => {
                 return invalid("is not supported: certificates are checked by our own rules");
             }
@@ -175,7 +175,7 @@ mod tests {
             assert_eq!(parse_amqp_uri(&text, &nothing), Err(AddressError::VirtualHost), "{path}");
         }
         assert_eq!(parse_amqp_uri("amqp://127.0.0.1:21/", &local), broker("127.0.0.1", 5672, false, "/"));
-        for (bad, why) in [
+        for (bad, error) in [
             ("amqp://mq.example.com/", AddressError::Scheme("amqps")),
             ("https://mq.example.com/", AddressError::Scheme("amqps")),
             ("amqps://guest:guest@mq.example.com/", AddressError::Credentials),
@@ -184,7 +184,7 @@ mod tests {
             ("amqps:mq.example.com", AddressError::InvalidUrl),
             ("amqps:///", AddressError::InvalidUrl),
         ] {
-            assert_eq!(parse_amqp_uri(bad, &nothing), Err(why), "{bad}");
+            assert_eq!(parse_amqp_uri(bad, &nothing), Err(error), "{bad}");
         }
         for inner in ["amqps://0x7f.1/", "amqps://[::1]/", "amqps://169.254.169.254/"] {
             assert!(matches!(parse_amqp_uri(inner, &nothing), Err(AddressError::Address(_))), "{inner}");

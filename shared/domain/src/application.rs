@@ -1,4 +1,4 @@
-//! The application: a tenant, with its switches, its keys and what they are good for.
+//! Applications (tenants), their API keys and scopes.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -6,25 +6,25 @@ use time::OffsetDateTime;
 use crate::AppId;
 use crate::id::sha256_hex;
 
-/// A tenant. Buckets, items, channels and notifications belong to one.
+/// A tenant. Each bucket, item, channel and notification belongs to one application.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Application {
     pub id: AppId,
     pub name: String,
-    /// The tenant's data key, wrapped by the deployment's KMS key; base64.
+    /// The tenant's data key, encrypted under the deployment's KMS key, in base64.
     pub wrapped_key: String,
     /// SHA-256 of the JWT private key that token requests present, in hex.
     pub jwt_private_key_hash: String,
-    /// The one before, and until when it is good (milliseconds).
+    /// Hash of the previous JWT private key, and the time until which it is accepted, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_jwt_private_key: Option<(String, i64)>,
-    /// Faces are biometric data: off unless an administrator switched it on.
+    /// Consent to facial recognition. Faces are biometric data, so it is off until an administrator switches it on.
     pub facial_recognition: Option<Consent>,
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
 }
 
-/// Who switched something on, and when.
+/// Who gave consent, and when.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Consent {
     pub by: String,
@@ -32,7 +32,7 @@ pub struct Consent {
     pub at: OffsetDateTime,
 }
 
-/// What a key, or another issuer's token, is good for.
+/// A permission of an API key or of an OpenID Connect token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Scope {
     /// Buckets, items and settings.
@@ -41,10 +41,10 @@ pub enum Scope {
     /// Channels and deliveries.
     #[serde(rename = "channels")]
     Channels,
-    /// Channels' secrets in clear.
+    /// Read the secrets of channels in clear text.
     #[serde(rename = "channels:reveal")]
     ChannelsReveal,
-    /// Inboxes and sockets of every user.
+    /// Inboxes and sockets of all users.
     #[serde(rename = "inbox")]
     Inbox,
     /// Image tasks.
@@ -56,14 +56,16 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// All scopes.
     pub const ALL: [Self; 6] =
         [Self::Media, Self::Channels, Self::ChannelsReveal, Self::Inbox, Self::Images, Self::Keys];
 
-    /// What a key is good for if nothing is said: everything but secrets in clear.
+    /// The scopes of a new key if none are given: all except [`Scope::ChannelsReveal`].
     pub fn default_scopes() -> Vec<Self> {
         Self::ALL.into_iter().filter(|it| *it != Self::ChannelsReveal).collect()
     }
 
+    /// The name in the API.
     pub fn name(self) -> &'static str {
         match self {
             Self::Media => "media",
@@ -76,8 +78,8 @@ impl Scope {
     }
 }
 
-/// What an application's own token is good for without a key pair: everything but channels, whose published API wants all
-/// three (channel API, section 2.3), and keys.
+/// The scopes of an application's own JWT without a key pair. Channels are excluded, because the published API requires
+/// the key pair as well as the token (channel API, section 2.3); so are keys.
 pub const TOKEN_SCOPES: [Scope; 3] = [Scope::Media, Scope::Inbox, Scope::Images];
 
 impl std::str::FromStr for Scope {
@@ -87,11 +89,11 @@ impl std::str::FromStr for Scope {
     }
 }
 
-/// An API key pair as it is stored: hashes only.
+/// A stored API key pair. Key and secret are stored as hashes only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiKey {
     pub app: AppId,
-    /// The part of the key that finds it; no secret.
+    /// The part of the key that identifies its row. Not secret.
     #[serde(default)]
     pub id: String,
     #[serde(default)]
@@ -102,34 +104,35 @@ pub struct ApiKey {
     pub key_hash: String,
     /// SHA-256 of `x-api-secret`, in hex.
     pub secret_hash: String,
-    /// Milliseconds.
+    /// In milliseconds.
     #[serde(default)]
     pub created_at: i64,
-    /// Milliseconds; a key that was replaced ends then.
+    /// In milliseconds. Set when the key is rotated: the end of the overlap.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<i64>,
 }
 
 impl ApiKey {
-    /// Whether the key is good for nothing any more: it was replaced, and its overlap is over.
+    /// Whether the key was rotated and its overlap is over. `now` is in milliseconds.
     pub fn has_expired(&self, now: i64) -> bool {
         self.expires_at.is_some_and(|it| it <= now)
     }
 }
 
-/// What can be given away: each of these ends as somebody's credentials.
+/// Something that hands out credentials.
 #[derive(Debug, Clone, Copy)]
 pub enum Grant<'a> {
-    /// A new key, or a new one in the place of another, with these scopes.
+    /// A new or rotated API key with these scopes.
     ApiKey(&'a [Scope]),
-    /// Trust in an issuer, whose tokens may bring these scopes. They also open the inbox of every user that they name.
+    /// A trusted OpenID Connect issuer whose tokens may carry these scopes. Such tokens also open the inbox of each
+    /// user that they name.
     Issuer(&'a [Scope]),
-    /// The key that the application's own tokens are asked for with.
+    /// The private key with which the application requests its own tokens.
     JwtKey,
 }
 
-/// The one rule for whoever makes credentials, at every door: nobody gives away what he does not have. `Err` with the
-/// first scope that the giver lacks.
+/// Prevents privilege escalation wherever credentials are created: a caller cannot grant a scope that it does not have.
+/// Returns the first missing scope as `Err`.
 pub fn check_grant(own: &[Scope], grant: Grant<'_>) -> Result<(), Scope> {
     let (scopes, implied) = match grant {
         Grant::ApiKey(scopes) => (scopes, None),
@@ -139,16 +142,16 @@ pub fn check_grant(own: &[Scope], grant: Grant<'_>) -> Result<(), Scope> {
     scopes.iter().copied().chain(implied).find(|it| !own.contains(it)).map_or(Ok(()), Err)
 }
 
-/// Writes an API key from its id and its secret part. The checksum tells a key of ours from other text: to a scanner for
-/// leaked secrets, and to us before anything is looked up.
+/// Builds the text of an API key from its id and its secret part. The checksum lets secret scanners recognize a key,
+/// and lets us reject other text without a lookup.
 pub fn format_api_key(id: &str, secret: &str) -> String {
     let body = format!("nk_live_{id}_{secret}");
     let checksum = &sha256_hex(body.as_bytes())[..8];
     format!("{body}_{checksum}")
 }
 
-/// The part of an API key that finds it, `nk_<env>_<10 letters>_<secret>_<checksum>`; `None` if the text has another form
-/// or its checksum is wrong.
+/// Returns the id in an API key `nk_<env>_<10 letters or digits>_<secret>_<checksum>`; `None` if the text has another
+/// form or a wrong checksum.
 pub fn key_id(api_key: &str) -> Option<&str> {
     let (body, checksum) = api_key.rsplit_once('_')?;
     let mut parts = body.strip_prefix("nk_")?.split('_');
@@ -185,11 +188,11 @@ mod tests {
         proptest::sample::subsequence(Scope::ALL.to_vec(), 0..=Scope::ALL.len())
     }
 
-    /// What somebody does who holds some of an application's keys.
+    /// What a caller does who holds some of an application's keys.
     #[derive(Debug, Clone)]
     enum Step {
         Create(Vec<Scope>),
-        /// Any key of the application, also one of somebody else's.
+        /// Any key of the application, including those of other callers.
         Rotate(usize),
         Trust(Vec<Scope>),
         JwtKey,
@@ -206,7 +209,7 @@ mod tests {
     }
 
     proptest! {
-        /// No sequence of calls ends with more than it began with.
+        /// No sequence of calls ends with more scopes than it began with.
         #[test]
         fn nobody_gives_away_what_he_does_not_have(
             first in scopes(), others in proptest::collection::vec(scopes(), 1..5), steps in steps(),
@@ -235,8 +238,8 @@ mod tests {
                 held.extend(gained);
                 held.truncate(50);
             }
-            for it in held.iter().flatten() {
-                prop_assert!(first.contains(it), "{it:?} was not among {first:?}");
+            for scope in held.iter().flatten() {
+                prop_assert!(first.contains(scope), "{scope:?} was not among {first:?}");
             }
         }
     }

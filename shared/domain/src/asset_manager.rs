@@ -1,4 +1,5 @@
-//! The connection to an application's asset manager: is it well, what has to be repaired, what has been missed.
+//! The health of the connection to an application's asset manager: which webhooks to repair, and which period to catch
+//! up.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -8,87 +9,91 @@ use crate::notification::NewNotification;
 use crate::schedule::HALF_TICK;
 use crate::{from_millis, millis, rfc3339};
 
-/// Lists and searches lag behind what happens, and clocks differ: what is caught up begins so much earlier.
+/// Catch-up starts this much earlier, because searches lag behind changes and clocks differ.
 const CATCH_UP_OVERLAP: Duration = Duration::minutes(15);
-/// The next look at webhooks that are well, and at anything that is not.
+/// Interval between checks while all webhooks are healthy, and while something is not.
 const HEALTHY_INTERVAL: Duration = Duration::minutes(5);
 const UNHEALTHY_INTERVAL: Duration = Duration::minutes(1);
 
-/// What is remembered between two looks; times in milliseconds.
+/// The state of the connection between two checks. Times are in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AssetManagerState {
-    /// Since when, and why, nothing is asked: the credentials are refused.
+    /// Since when, and why, the asset manager refuses the credentials. No requests are made meanwhile, apart from
+    /// probes.
     pub blocked: Option<(i64, String)>,
-    /// The user that our token stands for: what it does is our own doing.
+    /// The user of our token. Changes by this user are our own.
     pub user: Option<String>,
-    /// The domain that Iconik itself named for our token: its events on the common queue are for this application.
+    /// The Iconik domain of our token, as Iconik returned it. Events of this domain on the shared queue belong to this
+    /// application.
     pub domain: Option<String>,
-    /// The last time that every webhook was as it should be.
+    /// When all webhooks were healthy for the last time.
     #[serde(rename = "well_at")]
     pub healthy_at: Option<i64>,
-    /// Everything that was made before has been looked at.
+    /// Everything created before this time has been reconciled.
     pub reconciled_to: Option<i64>,
-    /// When to look again.
+    /// When the next check is due.
     pub next_at: i64,
-    /// The webhooks as they were seen last.
+    /// The webhooks as of the last check.
     pub webhooks: Vec<WebhookHealth>,
-    /// The asset manager's ids of the webhooks that are ours, whatever they are called and wherever they point to.
+    /// The ids of our webhooks in the asset manager, whatever their names and URLs are.
     pub ours: Vec<String>,
-    /// Since when, and why, the asset manager does not answer.
+    /// Since when, and why, the asset manager does not respond.
     pub unreachable: Option<(i64, String)>,
-    /// Since when, and why, the queue of another system cannot be read.
+    /// Since when, and why, the external queue cannot be read.
     pub queue_failed: Option<(i64, String)>,
 }
 
-/// A webhook, as the asset manager shows it.
+/// The health of a webhook as the asset manager reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebhookHealth {
     pub name: String,
-    /// `ENABLED`, `FAILING`, `DISABLED`; `MISSING` where there is none, `CHANGED` where it is not as it should be.
+    /// `ENABLED`, `FAILING` or `DISABLED`; `MISSING` if it does not exist, `CHANGED` if its configuration differs from
+    /// ours.
     pub status: String,
-    /// Since when it fails, in milliseconds, where the asset manager says so.
+    /// Since when it has been failing, in milliseconds, if the asset manager says so.
     pub failing_since: Option<i64>,
     pub error: Option<String>,
 }
 
-/// What follows from a look.
+/// What follows from a check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AssetManagerPlan {
     pub next: AssetManagerState,
-    /// The places, in what was seen, of webhooks to put right.
+    /// Indexes of the webhooks to repair, among those that were checked.
     pub repair: Vec<usize>,
-    /// The time whose events may be missing.
+    /// The period (from, to) whose events may be missing, in milliseconds.
     pub catch_up: Option<(i64, i64)>,
     pub notifications: Vec<NewNotification>,
 }
 
-/// The credentials were refused: nothing is asked until a probe succeeds, and the application is told once.
-pub fn on_unauthorized(now: OffsetDateTime, state: &AssetManagerState, why: &str) -> AssetManagerPlan {
+/// The credentials were refused. No requests are made until a probe succeeds. A notification is published once per
+/// outage.
+pub fn on_unauthorized(now: OffsetDateTime, state: &AssetManagerState, reason: &str) -> AssetManagerPlan {
     let first = state.blocked.is_none();
     let next = AssetManagerState {
-        blocked: state.blocked.clone().or_else(|| Some((millis(now), why.to_owned()))),
+        blocked: state.blocked.clone().or_else(|| Some((millis(now), reason.to_owned()))),
         next_at: millis(now + UNHEALTHY_INTERVAL),
         unreachable: None,
         ..state.clone()
     };
-    let mut notifications = Vec::from_iter(reachable_again(state)); // it answers, if only that
+    let mut notifications = Vec::from_iter(reachable_again(state)); // refused credentials are a response, too
     if first {
-        notifications.push(NewNotification::new("iconik.unauthorized", json!({ "error": why })));
+        notifications.push(NewNotification::new("iconik.unauthorized", json!({ "error": reason })));
     }
     AssetManagerPlan { next, repair: Vec::new(), catch_up: None, notifications }
 }
 
-/// The asset manager did not answer: it is looked at again soon, and the application is told once per outage.
-pub fn on_unreachable(now: OffsetDateTime, state: &AssetManagerState, why: &str) -> AssetManagerPlan {
+/// The asset manager did not respond. The next check is soon. A notification is published once per outage.
+pub fn on_unreachable(now: OffsetDateTime, state: &AssetManagerState, reason: &str) -> AssetManagerPlan {
     let first = state.unreachable.is_none();
     let next = AssetManagerState {
-        unreachable: state.unreachable.clone().or_else(|| Some((millis(now), why.to_owned()))),
+        unreachable: state.unreachable.clone().or_else(|| Some((millis(now), reason.to_owned()))),
         next_at: millis(now + UNHEALTHY_INTERVAL),
         ..state.clone()
     };
     let notifications =
-        if first { vec![NewNotification::new("iconik.unreachable", json!({ "error": why }))] } else { Vec::new() };
+        if first { vec![NewNotification::new("iconik.unreachable", json!({ "error": reason }))] } else { Vec::new() };
     AssetManagerPlan { next, repair: Vec::new(), catch_up: None, notifications }
 }
 
@@ -97,16 +102,17 @@ fn reachable_again(state: &AssetManagerState) -> Option<NewNotification> {
     Some(NewNotification::new("iconik.reachable", json!({ "unreachableSince": rfc3339(from_millis(*since)) })))
 }
 
-/// The queue of another system was read, or could not be (`why`): what is remembered, and what is told, once per outage.
+/// The external queue was read, or could not be read (`reason`). Returns the new `queue_failed`, and the notification to
+/// publish once per outage.
 pub fn on_queue_read(
     now: OffsetDateTime,
     state: &AssetManagerState,
-    why: Option<String>,
+    reason: Option<String>,
 ) -> (Option<(i64, String)>, Option<NewNotification>) {
-    match (&state.queue_failed, why) {
-        (None, Some(why)) => {
-            let notification = NewNotification::new("iconik.queue.unreadable", json!({ "error": why }));
-            (Some((millis(now), why)), Some(notification))
+    match (&state.queue_failed, reason) {
+        (None, Some(reason)) => {
+            let notification = NewNotification::new("iconik.queue.unreadable", json!({ "error": reason }));
+            (Some((millis(now), reason)), Some(notification))
         }
         (Some((since, _)), None) => {
             let data = json!({ "unreadableSince": rfc3339(from_millis(*since)) });
@@ -116,8 +122,8 @@ pub fn on_queue_read(
     }
 }
 
-/// The webhooks were seen. What is not as it should be is repaired; what may have been missed meanwhile is caught up;
-/// and every `reconcile` minutes all is compared anyway, since a single event can be lost without a trace.
+/// The webhooks were checked. Unhealthy ones are repaired, and the period in which events may have been missed is
+/// caught up. Every `reconcile` everything is compared in any case, because a single event can be lost without a trace.
 pub fn on_webhooks_checked(
     now: OffsetDateTime,
     state: &AssetManagerState,
@@ -129,22 +135,22 @@ pub fn on_webhooks_checked(
     let is_unhealthy = |it: &WebhookHealth| it.status != "ENABLED";
     let repair: Vec<usize> = (0..webhooks.len()).filter(|it| is_unhealthy(&webhooks[*it])).collect();
     let mut notifications = Vec::new();
-    // what came while it did not answer could not be looked at
+    // events of the time in which it did not respond may be missing
     let mut since: Option<i64> = [&state.blocked, &state.unreachable].into_iter().flatten().map(|it| it.0).min();
     notifications.extend(reachable_again(state));
     if let Some((from, _)) = &state.blocked {
         notifications
             .push(NewNotification::new("iconik.authorized", json!({ "blockedSince": rfc3339(from_millis(*from)) })));
     }
-    // one that was not among ours before is new, and nothing was missed by it
+    // a webhook that did not exist before is new, and has missed nothing
     let is_new = |it: &WebhookHealth| it.status == "MISSING" && !state.webhooks.iter().any(|old| old.name == it.name);
-    for it in webhooks.iter().filter(|it| is_unhealthy(it) && !is_new(it)) {
-        let known = state.healthy_at.or(it.failing_since);
-        let from = it.failing_since.or(known);
+    for webhook in webhooks.iter().filter(|it| is_unhealthy(it) && !is_new(it)) {
+        let known = state.healthy_at.or(webhook.failing_since);
+        let from = webhook.failing_since.or(known);
         since = since.into_iter().chain(from).min();
-        if known.is_some() && it.status != "CHANGED" {
+        if known.is_some() && webhook.status != "CHANGED" {
             let data = json!({
-                "webhook": it.name, "status": it.status, "error": it.error, "since": from.map(|it| rfc3339(from_millis(it))),
+                "webhook": webhook.name, "status": webhook.status, "error": webhook.error, "since": from.map(|it| rfc3339(from_millis(it))),
             });
             notifications.push(NewNotification::new("iconik.webhook.disabled", data));
         }
@@ -183,38 +189,38 @@ mod tests {
         WebhookHealth { name: "N".into(), status: status.into(), failing_since, error: None }
     }
 
-    fn kinds(it: &AssetManagerPlan) -> Vec<&str> {
-        it.notifications.iter().map(|it| it.kind.as_str()).collect()
+    fn kinds(plan: &AssetManagerPlan) -> Vec<&str> {
+        plan.notifications.iter().map(|it| it.kind.as_str()).collect()
     }
 
     #[test]
     fn a_webhook_that_was_never_there_is_made_without_alarm() {
-        let got = on_webhooks_checked(NOW, &AssetManagerState::default(), "u", vec![webhook("MISSING", None)], HOUR);
-        assert_eq!((got.repair.as_slice(), got.catch_up, kinds(&got).len()), (&[0][..], None, 0));
-        assert_eq!(got.next.reconciled_to, Some(millis(NOW)));
+        let plan = on_webhooks_checked(NOW, &AssetManagerState::default(), "u", vec![webhook("MISSING", None)], HOUR);
+        assert_eq!((plan.repair.as_slice(), plan.catch_up, kinds(&plan).len()), (&[0][..], None, 0));
+        assert_eq!(plan.next.reconciled_to, Some(millis(NOW)));
     }
 
     #[test]
     fn a_disabled_webhook_is_repaired_told_and_its_gap_caught_up() {
-        let well = AssetManagerState {
+        let healthy = AssetManagerState {
             healthy_at: Some(millis(NOW - Duration::minutes(5))),
             reconciled_to: Some(millis(NOW)),
             ..AssetManagerState::default()
         };
         let failed = millis(NOW - Duration::hours(6));
-        let got = on_webhooks_checked(
+        let plan = on_webhooks_checked(
             NOW,
-            &well,
+            &healthy,
             "u",
             vec![webhook("ENABLED", None), webhook("DISABLED", Some(failed))],
             HOUR,
         );
-        assert_eq!((got.repair.as_slice(), kinds(&got)), (&[1][..], vec!["iconik.webhook.disabled"]));
-        assert_eq!(got.catch_up, Some((failed - 900_000, millis(NOW))));
-        let there = AssetManagerState { webhooks: vec![webhook("ENABLED", None)], ..well.clone() };
-        let gone = on_webhooks_checked(NOW, &there, "u", vec![webhook("MISSING", None)], HOUR);
-        assert_eq!(kinds(&gone), ["iconik.webhook.disabled"]);
-        assert_eq!(gone.catch_up, Some((well.healthy_at.unwrap() - 900_000, millis(NOW))));
+        assert_eq!((plan.repair.as_slice(), kinds(&plan)), (&[1][..], vec!["iconik.webhook.disabled"]));
+        assert_eq!(plan.catch_up, Some((failed - 900_000, millis(NOW))));
+        let known = AssetManagerState { webhooks: vec![webhook("ENABLED", None)], ..healthy.clone() };
+        let missing = on_webhooks_checked(NOW, &known, "u", vec![webhook("MISSING", None)], HOUR);
+        assert_eq!(kinds(&missing), ["iconik.webhook.disabled"]);
+        assert_eq!(missing.catch_up, Some((healthy.healthy_at.unwrap() - 900_000, millis(NOW))));
     }
 
     #[test]
@@ -225,22 +231,22 @@ mod tests {
         };
         assert_eq!(on_webhooks_checked(NOW, &state, "u", vec![webhook("ENABLED", None)], HOUR).catch_up, None);
         let state = AssetManagerState { reconciled_to: Some(millis(NOW - HOUR)), ..AssetManagerState::default() };
-        let got = on_webhooks_checked(NOW, &state, "u", vec![webhook("ENABLED", None)], HOUR);
-        assert_eq!(got.catch_up, Some((millis(NOW - HOUR) - 900_000, millis(NOW))));
-        assert!(got.notifications.is_empty() && got.repair.is_empty());
+        let plan = on_webhooks_checked(NOW, &state, "u", vec![webhook("ENABLED", None)], HOUR);
+        assert_eq!(plan.catch_up, Some((millis(NOW - HOUR) - 900_000, millis(NOW))));
+        assert!(plan.notifications.is_empty() && plan.repair.is_empty());
     }
 
     #[test]
     fn a_webhook_that_is_wanted_anew_is_no_alarm() {
-        let well = AssetManagerState {
+        let healthy = AssetManagerState {
             healthy_at: Some(millis(NOW - Duration::minutes(5))),
             reconciled_to: Some(millis(NOW)),
             webhooks: vec![webhook("ENABLED", None)],
             ..AssetManagerState::default()
         };
         let other = WebhookHealth { name: "N (files)".into(), ..webhook("MISSING", None) };
-        let got = on_webhooks_checked(NOW, &well, "u", vec![webhook("CHANGED", None), other], HOUR);
-        assert_eq!((got.repair.as_slice(), kinds(&got)), (&[0, 1][..], Vec::new()));
+        let plan = on_webhooks_checked(NOW, &healthy, "u", vec![webhook("CHANGED", None), other], HOUR);
+        assert_eq!((plan.repair.as_slice(), kinds(&plan)), (&[0, 1][..], Vec::new()));
     }
 
     #[test]
@@ -251,25 +257,26 @@ mod tests {
         let second = on_unreachable(later, &first.next, "timed out");
         assert!(second.notifications.is_empty());
         assert_eq!(second.next.unreachable, Some((millis(NOW), "connection refused".to_owned())));
-        let well = on_webhooks_checked(later, &second.next, "u", vec![webhook("ENABLED", None)], HOUR);
+        let healthy = on_webhooks_checked(later, &second.next, "u", vec![webhook("ENABLED", None)], HOUR);
         assert_eq!(
-            (kinds(&well), well.catch_up),
+            (kinds(&healthy), healthy.catch_up),
             (vec!["iconik.reachable"], Some((millis(NOW) - 900_000, millis(later))))
         );
-        assert_eq!(well.next.unreachable, None);
+        assert_eq!(healthy.next.unreachable, None);
         let refused = on_unauthorized(later, &second.next, "Token is invalid");
         assert_eq!(kinds(&refused), ["iconik.reachable", "iconik.unauthorized"]);
 
-        let (kept, told) = on_queue_read(NOW, &AssetManagerState::default(), Some("no such queue".into()));
-        assert_eq!(told.unwrap().kind, "iconik.queue.unreadable");
-        let failed = AssetManagerState { queue_failed: kept, ..AssetManagerState::default() };
+        let (queue_failed, notification) =
+            on_queue_read(NOW, &AssetManagerState::default(), Some("no such queue".into()));
+        assert_eq!(notification.unwrap().kind, "iconik.queue.unreadable");
+        let failed = AssetManagerState { queue_failed, ..AssetManagerState::default() };
         assert_eq!(on_queue_read(later, &failed, Some("denied".into())), (failed.queue_failed.clone(), None));
-        let (kept, told) = on_queue_read(later, &failed, None);
-        assert_eq!((kept, told.unwrap().kind.as_str()), (None, "iconik.queue.readable"));
+        let (queue_failed, notification) = on_queue_read(later, &failed, None);
+        assert_eq!((queue_failed, notification.unwrap().kind.as_str()), (None, "iconik.queue.readable"));
         assert_eq!(on_queue_read(later, &AssetManagerState::default(), None), (None, None));
     }
 
-    /// A clock of a minute is never exactly a minute later.
+    /// A scheduler with an interval of a minute never runs exactly a minute later.
     #[test]
     fn a_period_of_one_tick_is_kept_at_every_tick() {
         let minute = Duration::MINUTE;
@@ -292,9 +299,9 @@ mod tests {
         let later = NOW + Duration::minutes(3);
         let second = on_unauthorized(later, &first.next, "Token is invalid");
         assert!(second.notifications.is_empty() && second.next.blocked.as_ref().unwrap().0 == millis(NOW));
-        let well = on_webhooks_checked(later, &second.next, "u", vec![webhook("ENABLED", None)], HOUR);
-        assert_eq!(kinds(&well), ["iconik.authorized"]);
-        assert_eq!(well.catch_up, Some((millis(NOW) - 900_000, millis(later))));
-        assert_eq!(well.next.blocked, None);
+        let healthy = on_webhooks_checked(later, &second.next, "u", vec![webhook("ENABLED", None)], HOUR);
+        assert_eq!(kinds(&healthy), ["iconik.authorized"]);
+        assert_eq!(healthy.catch_up, Some((millis(NOW) - 900_000, millis(later))));
+        assert_eq!(healthy.next.blocked, None);
     }
 }

@@ -1,4 +1,4 @@
-//! A bucket that is scanned, and what is wanted from it.
+//! Buckets of media systems, their settings, and the state of their scans.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use crate::schedule::ScanSchedule;
 use crate::{AppId, BucketId};
 
-/// Where media comes from.
+/// A system that media is read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MediaSystem {
@@ -16,10 +16,10 @@ pub enum MediaSystem {
 }
 
 impl MediaSystem {
-    /// Every system.
+    /// All systems.
     pub const ALL: [Self; 3] = [Self::DataCore, Self::ObjectMatrix, Self::Iconik];
 
-    /// The word that the API and the notifications use.
+    /// The name in the API and in notifications.
     pub fn name(self) -> &'static str {
         match self {
             Self::DataCore => "datacore",
@@ -36,14 +36,14 @@ impl std::str::FromStr for MediaSystem {
     }
 }
 
-/// What is done with an item. The names are the product's own (`"processor": "FacialRecognition"`).
+/// A processor. The names are the product's own (`"processor": "FacialRecognition"`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ProcessorKind {
     FacialRecognition,
 }
 
 impl ProcessorKind {
-    /// The word that settings, results and notifications use.
+    /// The name in settings, results and notifications.
     pub fn name(self) -> &'static str {
         match self {
             Self::FacialRecognition => "FacialRecognition",
@@ -59,32 +59,32 @@ pub enum Backend {
     Embedded,
 }
 
-/// Settings of a bucket's processor; what is absent has the processor's default.
+/// Processor settings of a bucket. Absent values fall back to the processor's defaults.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ProcessorSettings {
     pub backend: Backend,
-    /// Frames per second that are looked at in a video, 0.1 to 10.
+    /// Frames analysed per second of video, 0.1 to 10.
     pub sample_fps: Option<f32>,
-    /// The smallest face, in pixels of the analysed picture, 20 to 1000.
+    /// Minimum size of a face in pixels of the analysed picture, 20 to 1000.
     pub min_face_px: Option<u32>,
-    /// Detections under this score are dropped, above 0.
+    /// Minimum detection score, above 0.
     pub score_threshold: Option<f64>,
 }
 
-/// How new objects are found.
+/// How new objects are discovered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DiscoveryMode {
-    /// Every key is listed, over S3.
+    /// All keys are listed with S3 `ListObjectsV2`.
     #[default]
     Listing,
-    /// What was changed since the last scan is searched for, over SCSP (media systems, section 4.4); all is walked every
-    /// so many scans.
+    /// Objects changed since the last scan are searched for over SCSP (media systems, section 4.4). Every `full_every`
+    /// scans, all keys are listed.
     Search { full_every: u32 },
 }
 
-/// A secret as it is stored: base64 of nonce and ciphertext under the application's data key.
+/// An encrypted secret: base64 of nonce and ciphertext under the application's data key.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SealedSecret(pub String);
 
@@ -94,22 +94,22 @@ impl std::fmt::Debug for SealedSecret {
     }
 }
 
-/// A bucket of a media system, scanned on a schedule.
+/// A bucket of a media system that is scanned on a schedule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Bucket {
     pub id: BucketId,
     pub app: AppId,
     pub system: MediaSystem,
-    /// The S3 front end, path style: `https://{domain}`.
+    /// Base URL of the S3 endpoint, path-style: `https://{domain}`.
     pub endpoint: String,
     pub bucket: String,
-    /// Keys must begin with one of these; none means every key.
+    /// Accepted key prefixes; empty accepts all keys.
     #[serde(default)]
     pub prefixes: Vec<String>,
-    /// Keys must end with one of these, in any case; none means every key.
+    /// Accepted key suffixes, case-insensitive; empty accepts all keys.
     #[serde(default)]
     pub suffixes: Vec<String>,
-    /// `image/jpeg` or `image/*`; none means what may hold what the processor looks for ([`crate::scanning::wanted`]).
+    /// Accepted media types, `image/jpeg` or `image/*`. Empty accepts whatever may hold visual content.
     #[serde(default)]
     pub mime_types: Vec<String>,
     pub schedule: ScanSchedule,
@@ -117,19 +117,19 @@ pub struct Bucket {
     pub processor: ProcessorKind,
     #[serde(default)]
     pub settings: ProcessorSettings,
-    /// 1 to 10; see [`crate::item::URGENT`].
-    #[serde(default = "crate::item::default_priority")]
+    /// 1 to 10; see `item::URGENT_PRIORITY`.
+    #[serde(default = "crate::priority::default_priority")]
     pub priority: u8,
-    /// The region that requests over S3 are signed for; see [`Bucket::region`].
+    /// The SigV4 region, if it is set; see [`Bucket::region`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// How new objects are found.
+    /// How new objects are discovered.
     #[serde(default)]
     pub poll: DiscoveryMode,
-    /// Results are written beside the media, as `.ai/<name>.json`.
+    /// Whether results are written next to the media, as `.ai/<name>.json`.
     #[serde(default)]
     pub write_back: bool,
-    /// `access:secret`, sealed; absent means anonymous.
+    /// `access:secret`, encrypted. Absent means anonymous access.
     pub credentials: Option<SealedSecret>,
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
@@ -138,65 +138,81 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// The region that requests are signed for (SigV4's scope). Most systems that are not Amazon's take `us-east-1`.
+    /// The region that requests are signed for (the scope of SigV4). Most S3-compatible systems accept `us-east-1`.
     pub fn region(&self) -> &str {
         self.region.as_deref().unwrap_or("us-east-1")
     }
 }
 
-/// How the last scan of a bucket ended, and whether one is under way.
+/// The state of a bucket's scans.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ScanState {
-    /// The scan that holds the bucket, and until when (milliseconds).
+    /// The id of the running scan, and when its lease ends, in milliseconds.
     pub running: Option<(String, i64)>,
-    /// Failures in a row; 0 after a success.
+    /// Consecutive failures; 0 after a success.
     #[serde(default)]
     pub failures: u32,
-    /// Why the last scan failed, or what it had to leave out.
+    /// Why the last scan failed, or which objects it left out.
     pub last_error: Option<String>,
-    /// No scheduled scan before this time (milliseconds), after failures.
+    /// No scheduled scan starts before this time (milliseconds); set after failures.
     #[serde(default)]
     pub not_before: i64,
-    /// Where a search goes on.
+    /// How far searches have come, if the bucket is searched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub searched: Option<SearchProgress>,
-    /// The last scan that a person asked for.
+    /// The last scan that a user requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<LastScan>,
 }
 
 impl ScanState {
-    /// When the last scan failed, in milliseconds; `None` if none has since the last that went well.
+    /// When the last scan failed, in milliseconds; `None` if the last scan succeeded.
     pub fn failed_at(&self) -> Option<i64> {
-        let backoff = crate::scanning::backoff(self.failures).whole_milliseconds() as i64;
-        (self.failures > 0).then(|| self.not_before - backoff)
+        let wait = backoff(self.failures).whole_milliseconds() as i64;
+        (self.failures > 0).then(|| self.not_before - wait)
     }
 }
 
-/// How far searches have come.
+/// The wait after this many consecutive failed scans: 1, 2, 4, … 60 minutes.
+pub fn backoff(failures: u32) -> time::Duration {
+    time::Duration::minutes(1_i64.checked_shl(failures.saturating_sub(1)).unwrap_or(60).clamp(1, 60))
+}
+
+/// The progress of searches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SearchProgress {
-    /// Everything that was changed before has been found, in milliseconds.
+    /// All changes before this time have been found, in milliseconds.
     pub to: i64,
-    /// Searches since the last walk of everything.
+    /// Searches since the last full listing.
     pub count: u32,
 }
 
-/// How a scan that a person asked for ended.
+/// The outcome of a scan that a user requested.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastScan {
     pub scan: String,
-    /// Objects that the bucket listed, and items that were new among them.
+    /// Number of objects listed, and number of new items among them.
     pub listed: u64,
     pub found: u64,
     pub error: Option<String>,
-    /// Objects that could not be read, and were left out.
+    /// Number of listed objects that could not be read and were left out.
     #[serde(default)]
     pub unreadable: u64,
-    /// Nothing was stored; `found` are the items that would be processed.
+    /// A dry run: nothing was stored, and `found` counts the items that would have been processed.
     #[serde(default)]
     pub dry: bool,
-    /// It is still under way: the numbers are those until now.
+    /// Whether the scan is still running; the numbers are intermediate then.
     #[serde(default)]
     pub running: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_longer_after_each_failure_up_to_an_hour() {
+        let minutes: Vec<i64> = [1, 2, 3, 6, 7, 8, 200].map(|it| backoff(it).whole_minutes()).into();
+        assert_eq!(minutes, [1, 2, 4, 32, 60, 60, 60]);
+    }
 }

@@ -1,4 +1,4 @@
-//! A channel: where an application wants to be told, and of what.
+//! Channels: where an application receives notifications, and which ones.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use crate::bucket::SealedSecret;
 use crate::delivery::RetrySchedule;
 use crate::filter::Filter;
-use crate::notification::Notification;
+use crate::notification::{Notification, type_matches};
 use crate::{AppId, ChannelId, adcreative};
 
 /// A channel configuration.
@@ -19,22 +19,22 @@ pub struct Channel {
     pub include_image_data: bool,
     #[serde(default)]
     pub format: MessageFormat,
-    /// Types that it wants, such as `item.completed` or `item.*`; none means all.
+    /// Subscribed types, such as `item.completed` or `item.*`; empty means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub types: Vec<String>,
-    /// What a notification has to be like.
+    /// An event pattern that notifications must match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<Filter>,
-    /// Deliveries per second at most.
+    /// Maximum deliveries per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_second: Option<u32>,
-    /// Whether it is told how far image tasks are before they are all done.
+    /// Whether intermediate progress of image tasks is delivered, not only the final one.
     #[serde(default)]
     pub every_progress: bool,
-    /// It has not shown yet that it wants to be called: nothing but the challenge is sent (realtime, H-9).
+    /// The receiver has not confirmed the channel yet: nothing but the challenge is sent (realtime, H-9).
     #[serde(default)]
     pub unconfirmed: bool,
-    /// Why the system switched it off, if it did.
+    /// Why the system disabled the channel, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled_reason: Option<String>,
     #[serde(with = "time::serde::rfc3339")]
@@ -43,19 +43,19 @@ pub struct Channel {
     pub updated_at: OffsetDateTime,
 }
 
-/// What a message looks like.
+/// The format of delivered messages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageFormat {
-    /// The published messages and no others: their receivers answer 400 to a type that they do not know (channel API,
+    /// The published AdCreative messages only, because their receivers answer 400 to unknown types (channel API,
     /// section 9.5).
     #[default]
     AdCreative,
-    /// Every type, as `type`, `timestamp` and `data` (realtime, section 2.5).
+    /// All types, as `type`, `timestamp` and `data` (realtime, section 2.5).
     Native,
 }
 
-/// The kinds of channel and what each needs.
+/// A channel's kind with its configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Target {
@@ -64,7 +64,7 @@ pub enum Target {
     RabbitMq(RabbitMq),
 }
 
-/// The kinds of channel by name; each has a queue and a function of its own.
+/// The kinds of channel. Each has a queue and a function of its own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChannelKind {
@@ -77,40 +77,40 @@ pub enum ChannelKind {
 /// A webhook (channel API, section 3.8).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Webhook {
-    /// As it may be seen: secrets in its query are masked ([`crate::masking::masked`]).
+    /// The URL with the secrets in its query masked ([`crate::masking::mask_url`]).
     pub url: String,
-    /// The whole address, sealed, if its query holds secrets.
+    /// The full URL, encrypted, if its query holds secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed_url: Option<SealedSecret>,
     pub schedule: RetrySchedule,
-    /// The signing secrets' bytes, sealed; the newest first. The others are good until their time.
+    /// The signing secrets, encrypted, newest first. The older ones stay valid until their `until`.
     pub keys: Vec<SigningKey>,
 }
 
-/// One signing secret.
+/// A signing secret.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SigningKey {
     pub secret: SealedSecret,
-    /// Milliseconds; without it the key is the current one.
+    /// End of validity in milliseconds; absent for the current secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<i64>,
 }
 
-/// A hub of the customer's (channel API, section 8).
+/// A SignalR hub of the customer (channel API, section 8).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SignalR {
-    /// As it may be seen, like a webhook's.
+    /// The URL with the secrets in its query masked.
     pub url: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed_url: Option<SealedSecret>,
-    /// The hub's method that is called.
+    /// The hub method that is invoked.
     pub method: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<SealedSecret>,
     pub schedule: RetrySchedule,
 }
 
-/// A queue of the customer's (channel API, sections 3.6 and 9.6).
+/// A RabbitMQ queue of the customer (channel API, sections 3.6 and 9.6).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RabbitMq {
     pub url: String,
@@ -120,26 +120,26 @@ pub struct RabbitMq {
     pub schedule: RetrySchedule,
 }
 
-/// So many signing secrets are kept beside the current one (realtime, W-2).
+/// Maximum number of signing secrets kept besides the current one (realtime, W-2).
 pub const MAX_SIGNING_KEYS: usize = 10;
 
-/// The type of the message that asks a receiver whether it wants to be called.
+/// Notification type: asks a receiver to confirm the channel.
 pub const CHALLENGE: &str = "channel.challenge";
-/// The type of the message that its owner asked for, to see it arrive.
+/// Notification type: a test message that the channel's owner requested.
 pub const TEST: &str = "channel.test";
 
-/// Why a channel is not told something.
+/// Why a notification is not delivered to a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SkipReason {
     #[error("the channel is inactive")]
     Inactive,
     #[error("the channel has not answered its challenge yet")]
     Unconfirmed,
-    #[error("the notification is for another channel, or tells of this one")]
+    #[error("the notification is for another channel, or reports on this one")]
     OtherChannel,
-    #[error("the channel is told of progress at the end alone")]
+    #[error("the channel receives only the final progress")]
     IntermediateProgress,
-    #[error("the channel takes the published AdCreative messages only")]
+    #[error("the channel receives the published AdCreative messages only")]
     Format,
     #[error("the channel does not want this type")]
     Type,
@@ -148,6 +148,7 @@ pub enum SkipReason {
 }
 
 impl Target {
+    /// The kind without its configuration.
     pub fn kind(&self) -> ChannelKind {
         match self {
             Self::Webhook(_) => ChannelKind::Webhook,
@@ -156,12 +157,12 @@ impl Target {
         }
     }
 
-    /// The integer of the published enumeration (channel API, section 1.4).
+    /// The number of this kind in the published enumeration (channel API, section 1.4).
     pub fn api_number(&self) -> u8 {
         self.kind() as u8
     }
 
-    /// Where it leads, as it may be seen.
+    /// The address with its secrets masked.
     pub fn url(&self) -> &str {
         match self {
             Self::Webhook(it) => &it.url,
@@ -170,7 +171,7 @@ impl Target {
         }
     }
 
-    /// The whole address, sealed, where it holds secrets.
+    /// The full address, encrypted, if it holds secrets.
     pub fn sealed_url(&self) -> Option<&SealedSecret> {
         match self {
             Self::Webhook(it) => it.sealed_url.as_ref(),
@@ -179,6 +180,7 @@ impl Target {
         }
     }
 
+    /// The retry schedule.
     pub fn schedule(&self) -> RetrySchedule {
         match self {
             Self::Webhook(it) => it.schedule,
@@ -189,54 +191,48 @@ impl Target {
 }
 
 impl Channel {
-    /// Whether it is to be told this, as it is now.
-    pub fn accepts(&self, it: &Notification) -> Result<(), SkipReason> {
+    /// Whether the channel, as configured now, receives this notification. `Err` says why not.
+    pub fn accepts(&self, notification: &Notification) -> Result<(), SkipReason> {
         if !self.active {
             return Err(SkipReason::Inactive);
         }
         let names_this_channel =
-            it.data.pointer("/channel/id").and_then(|it| it.as_str()) == Some(&self.id.to_string());
-        match it.kind.as_str() {
+            notification.data.pointer("/channel/id").and_then(|it| it.as_str()) == Some(&self.id.to_string());
+        match notification.kind.as_str() {
             CHALLENGE => {
                 return if names_this_channel && self.unconfirmed { Ok(()) } else { Err(SkipReason::OtherChannel) };
             }
             _ if self.unconfirmed => return Err(SkipReason::Unconfirmed),
             TEST => return if names_this_channel { Ok(()) } else { Err(SkipReason::OtherChannel) },
-            // what went wrong with a channel is told to the others
+            // A failing channel is reported to the other channels only.
             kind if names_this_channel && is_about_delivery(kind) => return Err(SkipReason::OtherChannel),
             _ => {}
         }
-        let is_intermediate = it.kind == adcreative::TASKS_PROGRESS && it.data.get("progress") != Some(&100.into());
+        let is_intermediate =
+            notification.kind == adcreative::TASKS_PROGRESS && notification.data.get("progress") != Some(&100.into());
         if is_intermediate && !self.every_progress {
             return Err(SkipReason::IntermediateProgress);
         }
-        if self.format == MessageFormat::AdCreative && !adcreative::is_published_type(&it.kind) {
+        if self.format == MessageFormat::AdCreative && !adcreative::is_published_type(&notification.kind) {
             return Err(SkipReason::Format);
         }
-        if !self.types.is_empty() && !self.types.iter().any(|pattern| pattern_matches(pattern, &it.kind)) {
+        if !self.types.is_empty() && !self.types.iter().any(|pattern| type_matches(pattern, &notification.kind)) {
             return Err(SkipReason::Type);
         }
         match &self.filter {
-            Some(filter) if !filter.matches(it) => Err(SkipReason::Filter),
+            Some(filter) if !filter.matches(notification) => Err(SkipReason::Filter),
             _ => Ok(()),
         }
     }
 }
 
-/// Whether a type tells of deliveries themselves: a failure to deliver such a one is not told again.
+/// Whether a type reports on deliveries themselves. A failure to deliver such a notification is not reported again.
 pub fn is_about_delivery(kind: &str) -> bool {
     kind.starts_with("channel.") || kind.starts_with("delivery.")
 }
 
-/// Whether a pattern fits a type: the type itself, `*`, or `item.*` for all that begin with `item.`.
-fn pattern_matches(pattern: &str, kind: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(prefix) => kind.starts_with(prefix),
-        None => pattern == kind,
-    }
-}
-
-/// Whether a text is a pattern for types: segments of letters, digits and `_`, joined by dots, the last may be `*`.
+/// Whether a text is a valid type pattern: segments of letters, digits and `_`, joined by dots; the last segment may be
+/// `*`.
 pub fn is_type_pattern(text: &str) -> bool {
     let is_segment = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_');
     let prefix = text.strip_suffix(".*").unwrap_or(text);
@@ -280,10 +276,10 @@ pub(crate) mod tests {
     }
 
     #[track_caller]
-    fn check(change: impl FnOnce(&mut Channel), it: &Notification, want: Result<(), SkipReason>) {
+    fn check(change: impl FnOnce(&mut Channel), notification: &Notification, want: Result<(), SkipReason>) {
         let mut channel = channel();
         change(&mut channel);
-        assert_eq!(channel.accepts(it), want);
+        assert_eq!(channel.accepts(notification), want);
     }
 
     #[test]

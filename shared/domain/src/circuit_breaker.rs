@@ -1,77 +1,80 @@
-//! How a channel's receiver is doing: the circuit breaker, slowness, recovery and when it is switched off.
+//! The circuit breaker of a channel, with slowness, recovery and automatic disabling.
 //!
-//! Kept in the table, so that no restart forgets it (realtime, D-6); a healthy channel has no row and costs no write.
+//! The state is stored, so that it survives restarts (realtime, D-6). A healthy channel has no row and costs no write.
 
 use serde::{Deserialize, Serialize};
 
-/// The breaker opens after so many failures in a row, if they span this long (aws, section 2.5).
+/// The breaker opens after this many consecutive failures, if they span at least [`FAILURE_SPAN_MS`] (aws, section
+/// 2.5).
 const FAILURE_THRESHOLD: u32 = 10;
 const FAILURE_SPAN_MS: i64 = 60_000;
-/// Or when half of so many attempts within five minutes fail.
+/// The breaker also opens when half of at least this many attempts within [`WINDOW_MS`] fail.
 const WINDOW_ATTEMPTS: u32 = 50;
 const WINDOW_MS: i64 = 300_000;
-/// A probe holds the half-open state for so long.
+/// How long a probe holds the half-open state.
 pub const PROBE_TIMEOUT_MS: i64 = 30_000;
-/// The longest wait between probes: an hour.
+/// Maximum wait between probes.
 const MAX_PROBE_MINUTES: i64 = 60;
-/// Failing for five days switches a channel off; so do a hundred deliveries in a row that were given up.
+/// A channel is disabled after failing this long, or after this many consecutive deliveries whose retries were
+/// exhausted.
 const DISABLE_AFTER_FAILING_MS: i64 = 5 * 86_400_000;
 const DISABLE_AFTER_EXHAUSTED: u32 = 100;
-/// An answer that takes longer than this makes a channel slow, for so long.
+/// A response that takes longer than this makes a channel slow for `SLOW_PERIOD_MS`.
 pub const SLOW_MS: u64 = 1_000;
-/// The quick lane waits so long for an answer, and leaves it to the slow one then.
+/// Timeout of an attempt in the fast lane. The slow lane repeats the attempt after it.
 pub const FAST_LANE_TIMEOUT_MS: u64 = 3_000;
 const SLOW_PERIOD_MS: i64 = 600_000;
-/// After an outage deliveries ramp up: 1, 2, 4 … per second, doubled every ten seconds, for a minute.
+/// After an outage the rate ramps up: 1, 2, 4 … deliveries per second, doubled with each step, for `RAMP_STEPS`
+/// steps.
 pub const RAMP_STEP_MS: i64 = 10_000;
 const RAMP_STEPS: i64 = 6;
 
-/// What is known of a receiver. Times are milliseconds.
+/// The health of a channel's receiver. Times are in milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelHealth {
     #[serde(default)]
     pub breaker: Breaker,
-    /// Failures in a row, and when the first and the last of them were.
+    /// Consecutive failures, and the times of the first and the last of them.
     pub failures: u32,
     pub first_failure: Option<i64>,
     pub last_failure: Option<i64>,
-    /// Deliveries in a row that were given up.
+    /// Consecutive deliveries whose retries were exhausted.
     pub exhausted: u32,
-    /// Attempts since `window_from`, in batches with failures.
+    /// Attempts since `window_from`, counted in batches that had failures.
     pub window_from: i64,
     pub window: u32,
     #[serde(rename = "window_bad")]
     pub window_failures: u32,
     pub slow_until: Option<i64>,
     pub recovered_at: Option<i64>,
-    /// Counts changes, so that each is made from the state that it was decided on.
+    /// Version for optimistic locking.
     pub revision: u64,
 }
 
-/// The circuit breaker.
+/// The state of the circuit breaker.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Breaker {
     #[default]
     Closed,
-    /// No attempt before `until`; so many probes have failed.
+    /// No attempt before `until`. `probes` counts the failed probes.
     Open { until: i64, probes: u32 },
-    /// One attempt is under way, until then at most.
+    /// A probe is in progress, at most until `until`.
     HalfOpen { until: i64, probes: u32 },
 }
 
-/// What a batch saw of a receiver.
+/// The results of one batch of attempts to a receiver.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct BatchStats {
     pub successes: u32,
     pub failures: u32,
-    /// Of the bad ones, those that were the last attempt of their delivery.
+    /// Failures that were the last attempt of their delivery.
     pub exhausted: u32,
-    /// An answer took longer than [`SLOW_MS`].
+    /// Whether a response took longer than [`SLOW_MS`].
     pub slow: bool,
 }
 
-/// What is to be told of a change.
+/// A change of health that is published as a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HealthTransition {
     Failing,
@@ -79,17 +82,18 @@ pub enum HealthTransition {
     Disable(&'static str),
 }
 
-/// Whether an attempt may be made.
+/// Whether an attempt is admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
     Allow,
-    /// Not before this time.
+    /// Not before this time, in milliseconds.
     Wait(i64),
-    /// One attempt, to find out; whoever makes it has stored [`Health::probing`] before.
+    /// One attempt as a probe. The caller has stored [`ChannelHealth::start_probe`] before.
     Probe,
 }
 
 impl ChannelHealth {
+    /// Whether an attempt is admitted at `now` (milliseconds).
     pub fn admission(&self, now: i64) -> Admission {
         match self.breaker {
             Breaker::Closed => Admission::Allow,
@@ -98,7 +102,7 @@ impl ChannelHealth {
         }
     }
 
-    /// The state while somebody probes.
+    /// The half-open state, to be stored before a probe.
     pub fn start_probe(&self, now: i64) -> Self {
         let probes = match self.breaker {
             Breaker::Open { probes, .. } | Breaker::HalfOpen { probes, .. } => probes,
@@ -108,17 +112,18 @@ impl ChannelHealth {
         Self { breaker, revision: self.revision + 1, ..self.clone() }
     }
 
+    /// Whether deliveries use the slow lane at `now` (milliseconds).
     pub fn is_slow(&self, now: i64) -> bool {
         self.slow_until.is_some_and(|it| it > now)
     }
 
-    /// Deliveries per second while the receiver recovers; `None` when it is as good as ever.
+    /// Deliveries per second while the receiver recovers; `None` if there is no such limit.
     pub fn ramp_rate(&self, now: i64) -> Option<u32> {
         let step = (now - self.recovered_at?).max(0) / RAMP_STEP_MS;
         (step < RAMP_STEPS).then(|| 1 << step)
     }
 
-    /// The state after a batch; `None` if nothing has changed that is worth a write.
+    /// The state after a batch, and the transition to publish; `None` if nothing changed that is worth a write.
     pub fn after(&self, batch: BatchStats, now: i64) -> Option<(Self, Option<HealthTransition>)> {
         let mut next = Self { revision: self.revision + 1, ..self.clone() };
         let mut transition = None;
@@ -156,7 +161,7 @@ impl ChannelHealth {
         worth_a_write.then_some((next, transition))
     }
 
-    /// Opens the breaker, or switches the channel off, if it is time.
+    /// Opens the breaker or disables the channel if a threshold is reached.
     fn trip(&mut self, now: i64) -> Option<HealthTransition> {
         let span = now - self.first_failure.unwrap_or(now);
         if span >= DISABLE_AFTER_FAILING_MS {
@@ -184,7 +189,7 @@ impl ChannelHealth {
         }
     }
 
-    /// Without any failure. A recovery goes on.
+    /// The state without failures. Slowness and recovery are kept.
     fn reset(&self) -> Self {
         Self {
             slow_until: self.slow_until,
@@ -215,38 +220,42 @@ mod tests {
     const NOW: i64 = 1_800_000_000_000;
     const DAY: i64 = 86_400_000;
 
-    fn bad(count: u32) -> BatchStats {
+    fn failed(count: u32) -> BatchStats {
         BatchStats { failures: count, ..BatchStats::default() }
     }
 
-    const GOOD: BatchStats = BatchStats { successes: 1, failures: 0, exhausted: 0, slow: false };
+    const SUCCESS: BatchStats = BatchStats { successes: 1, failures: 0, exhausted: 0, slow: false };
 
     #[track_caller]
-    fn after(it: &ChannelHealth, seen: BatchStats, now: i64) -> (ChannelHealth, Option<HealthTransition>) {
-        it.after(seen, now).expect("a change")
+    fn after(health: &ChannelHealth, batch: BatchStats, now: i64) -> (ChannelHealth, Option<HealthTransition>) {
+        health.after(batch, now).expect("a change")
     }
 
     #[test]
     fn it_opens_after_ten_failures_over_a_minute_and_closes_with_the_first_good_probe() {
         let healthy = ChannelHealth::default();
-        assert_eq!(healthy.after(GOOD, NOW), None, "a good receiver costs no write");
-        let (nine, told) = after(&healthy, bad(9), NOW);
-        assert_eq!((nine.admission(NOW), told), (Admission::Allow, None));
-        let (early, _) = after(&nine, bad(5), NOW + 59_000);
+        assert_eq!(healthy.after(SUCCESS, NOW), None, "a good receiver costs no write");
+        let (nine, transition) = after(&healthy, failed(9), NOW);
+        assert_eq!((nine.admission(NOW), transition), (Admission::Allow, None));
+        let (early, _) = after(&nine, failed(5), NOW + 59_000);
         assert_eq!(early.admission(NOW + 59_000), Admission::Allow, "a burst is not an outage");
-        let (open, told) = after(&early, bad(1), NOW + 60_000);
+        let (open, transition) = after(&early, failed(1), NOW + 60_000);
         assert_eq!(
-            (open.admission(NOW + 60_000), told),
+            (open.admission(NOW + 60_000), transition),
             (Admission::Wait(NOW + 120_000), Some(HealthTransition::Failing))
         );
         assert_eq!(open.admission(NOW + 120_000), Admission::Probe);
         let probing = open.start_probe(NOW + 120_000);
         assert_eq!(probing.admission(NOW + 121_000), Admission::Wait(NOW + 150_000), "one probes, the others wait");
-        let (again, told) = after(&probing, bad(1), NOW + 121_000);
-        assert_eq!((again.admission(NOW + 122_000), told), (Admission::Wait(NOW + 241_000), None), "two minutes now");
-        let (closed, told) = after(&again.start_probe(NOW + 241_000), GOOD, NOW + 242_000);
+        let (again, transition) = after(&probing, failed(1), NOW + 121_000);
         assert_eq!(
-            (closed.admission(NOW + 242_000), told, closed.failures),
+            (again.admission(NOW + 122_000), transition),
+            (Admission::Wait(NOW + 241_000), None),
+            "two minutes now"
+        );
+        let (closed, transition) = after(&again.start_probe(NOW + 241_000), SUCCESS, NOW + 242_000);
+        assert_eq!(
+            (closed.admission(NOW + 242_000), transition, closed.failures),
             (Admission::Allow, Some(HealthTransition::Recovered), 0)
         );
         let ramp = [0, 9, 10, 30, 59, 60].map(|it| closed.ramp_rate(NOW + 242_000 + it * 1_000));
@@ -255,65 +264,65 @@ mod tests {
 
     #[test]
     fn half_of_fifty_opens_it_too() {
-        let seen = BatchStats { successes: 25, failures: 25, ..BatchStats::default() };
-        let (open, told) = after(&ChannelHealth::default(), seen, NOW);
-        assert_eq!((open.admission(NOW), told), (Admission::Wait(NOW + 60_000), Some(HealthTransition::Failing)));
-        let seen = BatchStats { successes: 26, failures: 24, ..BatchStats::default() };
-        assert_eq!(after(&ChannelHealth::default(), seen, NOW).0.admission(NOW), Admission::Allow);
+        let batch = BatchStats { successes: 25, failures: 25, ..BatchStats::default() };
+        let (open, transition) = after(&ChannelHealth::default(), batch, NOW);
+        assert_eq!((open.admission(NOW), transition), (Admission::Wait(NOW + 60_000), Some(HealthTransition::Failing)));
+        let batch = BatchStats { successes: 26, failures: 24, ..BatchStats::default() };
+        assert_eq!(after(&ChannelHealth::default(), batch, NOW).0.admission(NOW), Admission::Allow);
     }
 
     #[test]
     fn probes_wait_twice_as_long_each_time_up_to_an_hour() {
-        let mut it = after(&after(&ChannelHealth::default(), bad(10), NOW).0, bad(1), NOW + 60_000).0;
+        let mut health = after(&after(&ChannelHealth::default(), failed(10), NOW).0, failed(1), NOW + 60_000).0;
         let (mut now, mut waits) = (NOW + 60_000, Vec::new());
         for _ in 0..8 {
-            let Admission::Wait(until) = it.admission(now) else { panic!("it is open") };
+            let Admission::Wait(until) = health.admission(now) else { panic!("it is open") };
             waits.push((until - now) / 60_000);
             now = until;
-            it = after(&it.start_probe(now), bad(1), now).0;
+            health = after(&health.start_probe(now), failed(1), now).0;
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
     }
 
     #[test]
     fn it_is_switched_off_by_time_and_by_count() {
-        let (failing, _) = after(&ChannelHealth::default(), bad(1), NOW);
-        assert_eq!(after(&failing, bad(1), NOW + 5 * DAY - 1).1, None);
-        let (_, told) = after(&failing, bad(1), NOW + 5 * DAY);
-        assert_eq!(told, Some(HealthTransition::Disable("every attempt has failed for five days")));
+        let (failing, _) = after(&ChannelHealth::default(), failed(1), NOW);
+        assert_eq!(after(&failing, failed(1), NOW + 5 * DAY - 1).1, None);
+        let (_, transition) = after(&failing, failed(1), NOW + 5 * DAY);
+        assert_eq!(transition, Some(HealthTransition::Disable("every attempt has failed for five days")));
         let given_up = BatchStats { failures: 50, exhausted: 50, ..BatchStats::default() };
         let (half, _) = after(&ChannelHealth::default(), given_up, NOW);
         assert!(matches!(after(&half, given_up, NOW).1, Some(HealthTransition::Disable(_))));
-        let (reset, _) = after(&half, GOOD, NOW);
+        let (reset, _) = after(&half, SUCCESS, NOW);
         let next = after(&reset, given_up, NOW + 1).1;
         assert!(!matches!(next, Some(HealthTransition::Disable(_))), "a success begins anew: {next:?}");
     }
 
     #[test]
     fn a_slow_one_is_slow_for_ten_minutes_and_noted_once() {
-        let seen = BatchStats { successes: 1, slow: true, ..BatchStats::default() };
-        let (slow, _) = after(&ChannelHealth::default(), seen, NOW);
+        let batch = BatchStats { successes: 1, slow: true, ..BatchStats::default() };
+        let (slow, _) = after(&ChannelHealth::default(), batch, NOW);
         assert!(slow.is_slow(NOW + 599_000) && !slow.is_slow(NOW + 600_000));
-        assert_eq!(slow.after(seen, NOW + 1_000), None);
-        assert!(slow.after(seen, NOW + 400_000).is_some(), "it is prolonged before it ends");
-        assert_eq!(slow.after(GOOD, NOW + 1_000), None);
+        assert_eq!(slow.after(batch, NOW + 1_000), None);
+        assert!(slow.after(batch, NOW + 400_000).is_some(), "it is prolonged before it ends");
+        assert_eq!(slow.after(SUCCESS, NOW + 1_000), None);
     }
 
     proptest! {
-        /// Whatever happens: attempts are made again at some time, and a revision is never given twice.
+        /// Whatever happens, attempts are made again eventually, and no revision is used twice.
         #[test]
         fn it_never_waits_for_more_than_an_hour(steps in proptest::collection::vec((0..3_u32, 0..60_u32, 0..4_000_000_i64), 1..60)) {
-            let (mut it, mut now) = (ChannelHealth::default(), NOW);
-            for (good, bad, pause) in steps {
+            let (mut health, mut now) = (ChannelHealth::default(), NOW);
+            for (successes, failures, pause) in steps {
                 now += pause;
-                match it.admission(now) {
+                match health.admission(now) {
                     Admission::Wait(until) => prop_assert!(until - now <= 3_600_000),
-                    Admission::Probe => it = it.start_probe(now),
+                    Admission::Probe => health = health.start_probe(now),
                     Admission::Allow => {}
                 }
-                if let Some((next, _)) = it.after(BatchStats { successes: good, failures: bad, ..BatchStats::default() }, now) {
-                    prop_assert!(next.revision > it.revision);
-                    it = next;
+                if let Some((next, _)) = health.after(BatchStats { successes, failures, ..BatchStats::default() }, now) {
+                    prop_assert!(next.revision > health.revision);
+                    health = next;
                 }
             }
         }

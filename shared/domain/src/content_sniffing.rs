@@ -1,16 +1,16 @@
-//! A look at the first bytes of what neither type nor name tells: is it surely no picture and no video?
+//! Content sniffing: whether the first bytes of an object show that it is neither an image nor a video.
 //!
-//! It keeps away what everybody knows to be something else. What it does not know it leaves to the decoders.
+//! Only formats that are certainly something else are recognized. Everything unknown is left to the decoders.
 
 use infer::MatcherType;
 
-/// How many bytes a look needs: the mark of a tar archive ends at 262, and text shows itself sooner.
+/// Number of bytes needed: the magic number of a tar archive ends at byte 262, and text is recognized earlier.
 pub const SNIFF_BYTES: usize = 512;
 
-/// With fewer bytes, text has to be UTF-8 or UTF-16.
+/// With fewer bytes than this, only UTF-8 and UTF-16 count as text.
 const MIN_LEGACY_TEXT_BYTES: usize = 64;
 
-/// The type of what surely holds no pictures; `None` for all else.
+/// Returns the media type of content that certainly has no visual content; `None` for everything else.
 pub fn sniff_non_visual(first: &[u8]) -> Option<&'static str> {
     if TEXT_IMAGE_SIGNATURES.iter().any(|it| first.starts_with(it)) || is_netpbm(first) {
         return None;
@@ -33,17 +33,17 @@ pub fn sniff_non_visual(first: &[u8]) -> Option<&'static str> {
     (!is_text_image).then_some("text/plain")
 }
 
-/// How pictures begin that are written as text, or begin with it (PFM, XPM, Radiance, FITS, YUV4MPEG2).
+/// Signatures of image formats that are, or begin with, text: YUV4MPEG2, PFM, XPM, Radiance and FITS.
 const TEXT_IMAGE_SIGNATURES: [&[u8]; 7] =
     [b"YUV4MPEG", b"PF\n", b"Pf\n", b"/* XPM", b"#?RADIANCE", b"#?RGBE", b"SIMPLE  ="];
 
-/// `P1` to `P7` and a blank (netpbm, "PNM").
+/// Whether it begins with `P1` to `P7` and a white space (netpbm, "PNM").
 fn is_netpbm(first: &[u8]) -> bool {
     matches!(first, [b'P', b'1'..=b'7', blank, ..] if blank.is_ascii_whitespace())
 }
 
-/// Every stream of an Ogg file begins before the first of its data (RFC 3533, section 4): sound, if there is a codec of
-/// sound and none of pictures, nor a skeleton that would name one.
+/// Recognizes audio in Ogg. All streams of an Ogg file begin before the first data page (RFC 3533, section 4). The file
+/// is audio if there is an audio codec and neither a video codec nor a skeleton that might name one.
 fn sniff_ogg_audio(first: &[u8]) -> Option<&'static str> {
     let contains = |signature: &[u8]| first.windows(signature.len()).any(|it| it == signature);
     let has_audio = [&b"\x01vorbis"[..], b"OpusHead", b"Speex   ", b"\x7fFLAC"].into_iter().any(contains);
@@ -51,8 +51,8 @@ fn sniff_ogg_audio(first: &[u8]) -> Option<&'static str> {
     (has_audio && !has_video).then_some("audio/ogg")
 }
 
-/// Text in UTF-8 or, by its mark, UTF-16; or in an encoding of single or double bytes, which has no control characters
-/// either: a binary of that many bytes has some.
+/// Whether it is text: UTF-8, UTF-16 with a byte order mark, or a single- or double-byte encoding. Those have no
+/// control characters, while a binary file of [`MIN_LEGACY_TEXT_BYTES`] has some.
 fn is_text(first: &[u8]) -> bool {
     let little_endian = first.starts_with(b"\xff\xfe");
     if little_endian || first.starts_with(b"\xfe\xff") {
@@ -60,7 +60,7 @@ fn is_text(first: &[u8]) -> bool {
         let units = first[2..].as_chunks::<2>().0.iter().map(unit);
         let unit_count = first.len().saturating_sub(2) / 2;
         let mut characters = char::decode_utf16(units).enumerate();
-        // a pair may be cut in two at the end
+        // a surrogate pair may be cut in two at the end
         return characters.all(|(at, it)| it.map_or(at + 1 == unit_count, |it| !it.is_control() || it.is_whitespace()));
     }
     let is_control = |it: &u8| (*it < 0x20 && !matches!(it, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b)) || *it == 0x7f;
@@ -72,7 +72,7 @@ fn is_text(first: &[u8]) -> bool {
     is_utf8 || first.len() >= MIN_LEGACY_TEXT_BYTES
 }
 
-/// The types of which `infer` is sure by more than two bytes, and that no decoder of pictures takes.
+/// Types that `infer` recognizes by more than two bytes and that no image or video decoder accepts.
 const NON_VISUAL_TYPES: [&str; 45] = [
     "application/wasm",
     "application/x-executable",

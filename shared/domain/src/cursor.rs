@@ -1,21 +1,21 @@
-//! Opaque cursors: where a reader stands in a list.
+//! Opaque pagination cursors.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A text that is no cursor of ours.
+/// A text that is not a cursor of this API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this is no cursor that a previous answer gave")]
+#[error("this is not a cursor from a previous response")]
 pub struct InvalidCursor;
 
-/// Writes a position as a token for URLs.
+/// Encodes a position as base64url of its JSON.
 pub fn encode<T: Serialize>(position: &T) -> String {
     URL_SAFE_NO_PAD.encode(serde_json::to_vec(position).unwrap_or_default())
 }
 
-/// Reads a token back.
+/// Decodes a cursor.
 pub fn decode<T: DeserializeOwned>(token: &str) -> Result<T, InvalidCursor> {
     let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| InvalidCursor)?;
     serde_json::from_slice(&bytes).map_err(|_| InvalidCursor)

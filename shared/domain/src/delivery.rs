@@ -1,55 +1,56 @@
-//! What follows an attempt to deliver.
+//! The outcome of a delivery attempt, and the retry decision that follows from it.
 
 use serde::{Deserialize, Serialize};
 use time::Duration;
 
-/// The longest delay between two attempts, and the most that a receiver's `Retry-After` can ask for.
+/// Maximum delay between two attempts, also when the receiver asks for a longer one with `Retry-After`.
 pub const MAX_DELAY: Duration = Duration::DAY;
 
-/// The delays, in seconds, of the standard schedule: ten attempts over more than three days (realtime, section 2.7).
+/// Delays of the standard schedule in seconds: ten attempts over more than three days (realtime, section 2.7).
 pub const STANDARD_DELAYS: [i64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
 
-/// What happened to one attempt.
+/// The outcome of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum DeliveryOutcome {
     Delivered {
         status: u16,
     },
-    /// A broker confirmed it, or a hub completed the call.
+    /// A broker confirmed the message, or a hub completed the invocation.
     Confirmed,
-    /// An answer that is no success; `retry_after` in seconds, if the receiver gave one.
+    /// A response that is not a success. `retry_after` is in seconds, if the receiver sent it.
     Refused {
         status: u16,
         retry_after: Option<u64>,
     },
-    /// A broker returned it or did not take it, or a hub answered with an error.
+    /// A broker returned or rejected the message, or a hub answered with an error.
     Rejected {
         why: String,
     },
-    /// No whole answer: DNS, connection, TLS, deadline.
+    /// No complete response: DNS, connection, TLS or timeout.
     Unreachable {
         why: String,
     },
-    /// The address is one that we do not call. It may be right again later (a name can move), so it is retried.
+    /// The address is not allowed ([`crate::ssrf`]). A host name may resolve to another address later, so it is
+    /// retried.
     Forbidden {
         why: String,
     },
-    /// 410, or the header `webhook-delivery: disable`: send nothing more.
+    /// Status 410, or the header `webhook-delivery: disable`: the channel is disabled.
     Gone,
-    /// The header `webhook-delivery: abort-message`: send this one no more.
+    /// The header `webhook-delivery: abort-message`: this message is not sent again.
     Aborted,
-    /// A newer notification of the same collapse key was told meanwhile: this one is not worth a retry.
+    /// A newer notification with the same collapse key was published: this one is not retried.
     Superseded,
 }
 
 impl DeliveryOutcome {
-    /// Whether the receiver has it.
+    /// Whether the receiver has the message.
     pub fn is_success(&self) -> bool {
         matches!(self, Self::Delivered { .. } | Self::Confirmed)
     }
 
-    /// Whether it says something bad about the receiver's health.
+    /// Whether the circuit breaker counts it as a failure.
     pub fn counts_as_failure(&self) -> bool {
         !self.is_success() && !matches!(self, Self::Aborted | Self::Superseded)
     }
@@ -69,7 +70,7 @@ impl std::fmt::Display for DeliveryOutcome {
     }
 }
 
-/// What to do now.
+/// What to do after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryDecision {
     Done,
@@ -78,13 +79,13 @@ pub enum RetryDecision {
     DisableChannel,
 }
 
-/// A channel's schedule.
+/// A channel's retry schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "schedule", rename_all = "snake_case")]
 pub enum RetrySchedule {
-    /// The n-th retry waits `factor^n` seconds (channel API, section 4.3); 0 to 20 retries, factor 1.0 to 10.0.
+    /// The n-th retry waits `factor^n` seconds (channel API, section 4.3). 0 to 20 retries, factor 1.0 to 10.0.
     Exponential { retries: u32, factor: f64 },
-    /// The delays of [`STANDARD`].
+    /// The delays of [`STANDARD_DELAYS`].
     Standard,
 }
 
@@ -95,7 +96,7 @@ impl Default for RetrySchedule {
 }
 
 impl RetrySchedule {
-    /// Retries after the first attempt.
+    /// The number of retries after the first attempt.
     pub fn retries(self) -> u32 {
         match self {
             Self::Exponential { retries, .. } => retries,
@@ -103,7 +104,7 @@ impl RetrySchedule {
         }
     }
 
-    /// Seconds before the n-th retry, without jitter; `None` if there is no such retry.
+    /// Delay before the n-th retry in seconds, without jitter; `None` if there is no such retry.
     pub fn delay(self, retry: u32) -> Option<f64> {
         match self {
             Self::Exponential { retries, factor } if retry <= retries => {
@@ -115,15 +116,17 @@ impl RetrySchedule {
     }
 }
 
-/// What follows attempt number `attempt` (from 1). `jitter` is random, 0 to 1: it only ever adds (realtime, D-2).
-pub fn next(schedule: RetrySchedule, attempt: u32, outcome: &DeliveryOutcome, jitter: f64) -> RetryDecision {
+/// Decides what follows attempt number `attempt` (from 1). `jitter` is a random number, 0 to 1; it only lengthens the
+/// delay (realtime, D-2).
+pub fn decide_retry(schedule: RetrySchedule, attempt: u32, outcome: &DeliveryOutcome, jitter: f64) -> RetryDecision {
     let (requested, floor) = match outcome {
         DeliveryOutcome::Delivered { .. }
         | DeliveryOutcome::Confirmed
         | DeliveryOutcome::Aborted
         | DeliveryOutcome::Superseded => return RetryDecision::Done,
         DeliveryOutcome::Gone => return RetryDecision::DisableChannel,
-        // 2.5: these throttle; Svix's floor after them is 60 s, ours is the schedule's own or 5 s
+        // These statuses mean throttling (realtime, section 2.5). Svix waits at least 60 s after them; here it is the
+        // schedule's delay, at least 5 s.
         DeliveryOutcome::Refused { status: 429 | 502 | 504, retry_after } => (*retry_after, 5),
         DeliveryOutcome::Refused { retry_after, .. } => (*retry_after, 0),
         DeliveryOutcome::Unreachable { .. } | DeliveryOutcome::Forbidden { .. } | DeliveryOutcome::Rejected { .. } => {
@@ -145,7 +148,7 @@ mod tests {
 
     #[track_caller]
     fn check(schedule: RetrySchedule, attempt: u32, outcome: DeliveryOutcome, want: RetryDecision) {
-        assert_eq!(next(schedule, attempt, &outcome, 0.0), want);
+        assert_eq!(decide_retry(schedule, attempt, &outcome, 0.0), want);
     }
 
     fn refused(status: u16, retry_after: Option<u64>) -> DeliveryOutcome {
@@ -171,16 +174,18 @@ mod tests {
         check(RetrySchedule::Exponential { retries: 0, factor: 2.0 }, 1, refused(500, None), RetryDecision::GiveUp);
     }
 
-    /// The whole published table (realtime, 2.7), in virtual time.
+    /// The published table (realtime, section 2.7), in virtual time.
     #[test]
     fn the_standard_schedule_makes_ten_attempts_over_three_days() {
         let (mut attempt, mut at, mut times) = (1, 0, vec![0]);
-        while let RetryDecision::Retry { after } = next(RetrySchedule::Standard, attempt, &refused(500, None), 0.0) {
+        while let RetryDecision::Retry { after } =
+            decide_retry(RetrySchedule::Standard, attempt, &refused(500, None), 0.0)
+        {
             (attempt, at) = (attempt + 1, at + after.whole_seconds());
             times.push(at);
         }
         assert_eq!(times, [0, 5, 305, 2_105, 9_305, 27_305, 63_305, 113_705, 185_705, 272_105]);
-        assert_eq!(next(RetrySchedule::Standard, 10, &refused(500, None), 1.0), RetryDecision::GiveUp);
+        assert_eq!(decide_retry(RetrySchedule::Standard, 10, &refused(500, None), 1.0), RetryDecision::GiveUp);
     }
 
     #[test]
@@ -196,10 +201,10 @@ mod tests {
         let schedule = RetrySchedule::Exponential { retries: 20, factor: 10.0 };
         let mut span = Duration::ZERO;
         for attempt in 1..=20 {
-            let RetryDecision::Retry { after } = next(schedule, attempt, &refused(500, None), 0.0) else {
+            let RetryDecision::Retry { after } = decide_retry(schedule, attempt, &refused(500, None), 0.0) else {
                 panic!("{attempt}")
             };
-            let RetryDecision::Retry { after: late } = next(schedule, attempt, &refused(500, None), 1.0) else {
+            let RetryDecision::Retry { after: late } = decide_retry(schedule, attempt, &refused(500, None), 1.0) else {
                 panic!("{attempt}")
             };
             assert!(late >= after + Duration::seconds(2) && late <= after + Duration::minutes(15), "{after} {late}");

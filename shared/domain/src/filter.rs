@@ -1,21 +1,22 @@
-//! Filters on what a notification says, as EventBridge writes its event patterns: names as in the notification, at the
-//! leaves a list of what is accepted. `{"type":[{"prefix":"item."}],"data":{"item":{"size":[{"numeric":[">",1000]}]}}}`
+//! Filters on the content of notifications, in the syntax of EventBridge event patterns: field names as in the
+//! notification, and at the leaves a list of accepted values.
+//! `{"type":[{"prefix":"item."}],"data":{"item":{"size":[{"numeric":[">",1000]}]}}}`
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::notification::Notification;
 
-/// A filter's text at most, in bytes, and its depth.
+/// Maximum size of a filter in bytes, and its maximum depth.
 const MAX_BYTES: usize = 4_096;
 const MAX_DEPTH: usize = 8;
 
-/// A pattern that was checked.
+/// A validated event pattern.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Value", into = "Value")]
 pub struct Filter(Map<String, Value>);
 
-/// Why a value is no filter.
+/// Why a value is not a valid filter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidFilter {
     #[error("a filter is an object of objects, with a list at each leaf")]
@@ -32,30 +33,30 @@ pub enum InvalidFilter {
 
 impl TryFrom<Value> for Filter {
     type Error = InvalidFilter;
-    fn try_from(it: Value) -> Result<Self, InvalidFilter> {
-        if it.to_string().len() > MAX_BYTES {
+    fn try_from(value: Value) -> Result<Self, InvalidFilter> {
+        if value.to_string().len() > MAX_BYTES {
             return Err(InvalidFilter::TooLarge);
         }
-        let Value::Object(pattern) = it else { return Err(InvalidFilter::NotAnObject) };
+        let Value::Object(pattern) = value else { return Err(InvalidFilter::NotAnObject) };
         validate_object(&pattern, 0)?;
         Ok(Self(pattern))
     }
 }
 
 impl From<Filter> for Value {
-    fn from(it: Filter) -> Self {
-        Self::Object(it.0)
+    fn from(filter: Filter) -> Self {
+        Self::Object(filter.0)
     }
 }
 
 impl Filter {
-    /// Whether a notification is like that. Every name of the pattern has to fit.
-    pub fn matches(&self, it: &Notification) -> bool {
-        let (id, kind) = (Value::String(it.id.to_string()), Value::String(it.kind.clone()));
+    /// Whether a notification matches. All fields of the pattern must match.
+    pub fn matches(&self, notification: &Notification) -> bool {
+        let (id, kind) = (Value::String(notification.id.to_string()), Value::String(notification.kind.clone()));
         object_matches(&self.0, &|name| match name {
             "id" => Some(&id),
             "type" => Some(&kind),
-            "data" => Some(&it.data), // not copied: it may be large, and has a filter per channel
+            "data" => Some(&notification.data), // not copied: it may be large, and has a filter per channel
             _ => None,
         })
     }
@@ -65,8 +66,8 @@ fn validate_object(pattern: &Map<String, Value>, depth: usize) -> Result<(), Inv
     if depth == MAX_DEPTH {
         return Err(InvalidFilter::TooLarge);
     }
-    for (name, it) in pattern {
-        match it {
+    for (name, value) in pattern {
+        match value {
             Value::Object(inner) => validate_object(inner, depth + 1)?,
             Value::Array(all) if all.is_empty() => return Err(InvalidFilter::Empty(name.clone())),
             Value::Array(all) => all.iter().try_for_each(validate_matcher)?,
@@ -76,11 +77,11 @@ fn validate_object(pattern: &Map<String, Value>, depth: usize) -> Result<(), Inv
     Ok(())
 }
 
-fn validate_matcher(it: &Value) -> Result<(), InvalidFilter> {
-    let Value::Object(test) = it else {
-        return if it.is_array() { Err(InvalidFilter::UnknownMatcher) } else { Ok(()) };
+fn validate_matcher(value: &Value) -> Result<(), InvalidFilter> {
+    let Value::Object(matcher) = value else {
+        return if value.is_array() { Err(InvalidFilter::UnknownMatcher) } else { Ok(()) };
     };
-    let mut parts = test.iter();
+    let mut parts = matcher.iter();
     let valid = match (parts.next(), parts.next()) {
         (Some((name, value)), None) => match name.as_str() {
             "prefix" | "suffix" => value.is_string(),
@@ -94,13 +95,13 @@ fn validate_matcher(it: &Value) -> Result<(), InvalidFilter> {
     if valid { Ok(()) } else { Err(InvalidFilter::UnknownMatcher) }
 }
 
-fn is_scalar(it: &Value) -> bool {
-    !it.is_object() && !it.is_array()
+fn is_scalar(value: &Value) -> bool {
+    !value.is_object() && !value.is_array()
 }
 
-/// `[">", 1, "<=", 5]` as pairs.
+/// Parses `[">", 1, "<=", 5]` into pairs.
 fn comparisons(list: &[Value]) -> Option<Vec<(&str, f64)>> {
-    let pairs = list.chunks(2).map(|it| match it {
+    let pairs = list.chunks(2).map(|pair| match pair {
         [Value::String(operator), number] if matches!(operator.as_str(), "<" | "<=" | "=" | ">=" | ">") => {
             Some((operator.as_str(), number.as_f64()?))
         }
@@ -114,13 +115,13 @@ fn object_matches<'a>(pattern: &Map<String, Value>, member: &dyn Fn(&str) -> Opt
         let value = member(name);
         match expected {
             Value::Object(inner) => object_matches(inner, &|name| value.and_then(|it| it.get(name))),
-            Value::Array(all) => all.iter().any(|test| value_matches(test, value)),
+            Value::Array(all) => all.iter().any(|matcher| value_matches(matcher, value)),
             _ => false,
         }
     })
 }
 
-/// Whether a value is accepted. Of a list, one element is enough, as in EventBridge.
+/// Whether a matcher accepts a field. For an array one matching element is enough, as in EventBridge.
 fn value_matches(matcher: &Value, value: Option<&Value>) -> bool {
     let matcher = Matcher::parse(matcher);
     match (&matcher, value) {
@@ -131,7 +132,7 @@ fn value_matches(matcher: &Value, value: Option<&Value>) -> bool {
     }
 }
 
-/// A test of a leaf, read once for all elements of a list.
+/// One matcher of a leaf, parsed once for all elements of an array.
 enum Matcher<'a> {
     Equals(&'a Value),
     Prefix(&'a str),
@@ -139,15 +140,15 @@ enum Matcher<'a> {
     AnythingBut(&'a [Value]),
     Exists(bool),
     Numeric(Vec<(&'a str, f64)>),
-    /// None that was checked: accepts nothing.
+    /// Not a valid matcher; matches nothing.
     Unknown,
 }
 
 impl<'a> Matcher<'a> {
-    fn parse(test: &'a Value) -> Self {
-        let Value::Object(object) = test else { return Self::Equals(test) };
-        let Some((name, wanted)) = object.iter().next() else { return Self::Unknown };
-        match (name.as_str(), wanted) {
+    fn parse(matcher: &'a Value) -> Self {
+        let Value::Object(object) = matcher else { return Self::Equals(matcher) };
+        let Some((name, expected)) = object.iter().next() else { return Self::Unknown };
+        match (name.as_str(), expected) {
             ("prefix", Value::String(it)) => Self::Prefix(it),
             ("suffix", Value::String(it)) => Self::Suffix(it),
             ("anything-but", Value::Array(all)) => Self::AnythingBut(all),
@@ -158,19 +159,19 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    fn matches(&self, it: &Value) -> bool {
+    fn matches(&self, value: &Value) -> bool {
         match self {
-            Self::Equals(wanted) => *wanted == it,
-            Self::Prefix(front) => it.as_str().is_some_and(|it| it.starts_with(front)),
-            Self::Suffix(end) => it.as_str().is_some_and(|it| it.ends_with(end)),
-            Self::AnythingBut(all) => !all.contains(it),
-            Self::Numeric(all) => it.as_f64().is_some_and(|it| {
-                all.iter().all(|(sign, number)| match *sign {
-                    "<" => it < *number,
-                    "<=" => it <= *number,
-                    ">" => it > *number,
-                    ">=" => it >= *number,
-                    _ => it == *number,
+            Self::Equals(expected) => *expected == value,
+            Self::Prefix(prefix) => value.as_str().is_some_and(|it| it.starts_with(prefix)),
+            Self::Suffix(suffix) => value.as_str().is_some_and(|it| it.ends_with(suffix)),
+            Self::AnythingBut(all) => !all.contains(value),
+            Self::Numeric(all) => value.as_f64().is_some_and(|value| {
+                all.iter().all(|(operator, number)| match *operator {
+                    "<" => value < *number,
+                    "<=" => value <= *number,
+                    ">" => value > *number,
+                    ">=" => value >= *number,
+                    _ => value == *number,
                 })
             }),
             Self::Exists(_) | Self::Unknown => false,
@@ -186,7 +187,7 @@ mod tests {
     use super::*;
     use crate::notification::{NotificationId, Stream};
 
-    fn told() -> Notification {
+    fn notification() -> Notification {
         Notification {
             id: NotificationId { stream: Stream::App, epoch: 1, sequence: 1 },
             kind: "item.completed".into(),
@@ -197,7 +198,7 @@ mod tests {
 
     #[track_caller]
     fn check(pattern: Value, want: bool) {
-        assert_eq!(Filter::try_from(pattern.clone()).unwrap().matches(&told()), want, "{pattern}");
+        assert_eq!(Filter::try_from(pattern.clone()).unwrap().matches(&notification()), want, "{pattern}");
     }
 
     #[test]
@@ -213,7 +214,7 @@ mod tests {
         check(json!({ "data": { "item": { "tags": ["c"] } } }), false);
         check(json!({ "data": { "item": { "size": [{ "anything-but": 1200 }] } } }), false);
         check(json!({ "data": { "item": { "tags": [{ "anything-but": "a" }] } } }), true);
-        check(json!({ "id": [told().id.to_string()], "data": { "item": [{ "exists": true }] } }), true);
+        check(json!({ "id": [notification().id.to_string()], "data": { "item": [{ "exists": true }] } }), true);
         check(json!({ "data": { "error": [null] } }), true);
         check(json!({ "data": { "other": [{ "exists": false }] } }), true);
         check(json!({ "data": { "other": { "deep": [1] } } }), false);
@@ -223,7 +224,7 @@ mod tests {
     #[test]
     fn what_is_no_filter_says_why() {
         let deep = (0..9).fold(json!(["x"]), |it, _| json!({ "a": it }));
-        for (bad, why) in [
+        for (bad, error) in [
             (json!([]), InvalidFilter::NotAnObject),
             (json!({ "type": "item" }), InvalidFilter::NotAnObject),
             (json!({ "type": [] }), InvalidFilter::Empty("type".into())),
@@ -234,7 +235,7 @@ mod tests {
             (deep, InvalidFilter::TooLarge),
             (json!({ "a": ["x".repeat(5_000)] }), InvalidFilter::TooLarge),
         ] {
-            assert_eq!(Filter::try_from(bad.clone()), Err(why), "{bad}");
+            assert_eq!(Filter::try_from(bad.clone()), Err(error), "{bad}");
         }
     }
 
@@ -244,7 +245,7 @@ mod tests {
             if let Ok(value) = serde_json::from_str::<Value>(&text)
                 && let Ok(filter) = Filter::try_from(value)
             {
-                filter.matches(&told());
+                filter.matches(&notification());
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Identifiers: one type per thing, with a prefix, refusing each other's text.
+//! Identifiers: one type per kind of thing, each with its own prefix, so that they cannot be confused.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-/// A text that is not an identifier of the wanted kind.
+/// A text that is not an identifier of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not an id of the form {form}")]
 pub struct InvalidId {
@@ -21,12 +21,12 @@ macro_rules! id {
         pub struct $name(u128);
 
         impl $name {
-            /// An id from 16 random bytes, for things that come once.
+            /// An id from 16 random bytes.
             pub fn random(bytes: [u8; 16]) -> Self {
                 Self(u128::from_be_bytes(bytes))
             }
 
-            /// The same parts give the same id: what is seen twice is one thing.
+            /// A deterministic id: the same parts give the same id, so that something discovered twice is stored once.
             pub fn of(app: AppId, parts: &[&str]) -> Self {
                 Self(derive($prefix, app, parts))
             }
@@ -75,20 +75,20 @@ macro_rules! text_form {
 }
 
 id!(
-    /// A media object or asset in one version.
+    /// One version of a media object or asset.
     ItemId, "itm"
 );
 id!(
-    /// A bucket that is scanned.
+    /// A bucket.
     BucketId, "bkt"
 );
 
-/// The tenant. Printed as a lower-case GUID; read in every form of the channel API (section 2.6): D, N, B, P and
-/// `urn:uuid:`.
+/// An application (tenant). Printed as a lower-case GUID. All forms of the channel API are parsed (section 2.6): D, N,
+/// B, P and `urn:uuid:`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AppId(uuid::Uuid);
 
-/// A channel configuration, a GUID as the channel API has it (section 3).
+/// A channel configuration; a GUID (channel API, section 3).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChannelId(uuid::Uuid);
 
@@ -122,12 +122,12 @@ macro_rules! guid {
 guid!(AppId);
 guid!(ChannelId);
 
-/// Lower-case hex SHA-256 of a text.
+/// SHA-256 as lower-case hex.
 pub fn sha256_hex(text: &[u8]) -> String {
     hex(&Sha256::digest(text))
 }
 
-/// Bytes as lower-case hex.
+/// Lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|it| format!("{it:02x}")).collect()
 }

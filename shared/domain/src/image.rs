@@ -1,4 +1,4 @@
-//! Image tasks: a process is asked for, and has one task per rendition (channel API, sections 9 and 10).
+//! Image tasks. A render process has one task per rendition (channel API, sections 9 and 10).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -8,13 +8,13 @@ use crate::bucket::SealedSecret;
 use crate::notification::NewNotification;
 use crate::{AppId, ItemId, adcreative};
 
-/// The state of a task that has come to its end, of the published enumeration.
+/// State of a finished task, as a number of the published enumeration.
 pub const TASK_ENDED: u8 = 5;
-/// A task that waits or is worked on.
+/// State of a task that is waiting or running.
 pub const TASK_OPEN: u8 = 1;
 
-/// The renditions that there are (channel API, section 10): name, flag, width and height in pixels. The sizes are the
-/// usual ones of each format; the published page names the formats alone.
+/// The renditions (channel API, section 10): name, flag, width and height in pixels. The published page names the
+/// formats only; the sizes are the usual ones of each format.
 pub const RENDER_KINDS: [(&str, u32, u32, u32); 15] = [
     ("Post", 1, 1080, 1080),
     ("Story", 2, 1080, 1920),
@@ -32,11 +32,11 @@ pub const RENDER_KINDS: [(&str, u32, u32, u32); 15] = [
     ("VideoPortrait", 8192, 1080, 1920),
     ("VideoLandscape", 16384, 1920, 1080),
 ];
-/// Names for several renditions at once.
+/// Names for sets of renditions, with their flags.
 const RENDER_KIND_SETS: [(&str, u32); 2] = [("Social", 31), ("Display", 992)];
 
-/// Reads `RenderKind`: a sum of flags, or names separated by commas. `None` if it names no rendition, or one that there
-/// is not.
+/// Parses `RenderKind`: a sum of flags, or names separated by commas. `None` if it is empty or names an unknown
+/// rendition.
 pub fn parse_render_kinds(text: &str) -> Option<u32> {
     let flags = match text.trim().parse::<u32>() {
         Ok(number) => number,
@@ -53,23 +53,23 @@ pub fn parse_render_kinds(text: &str) -> Option<u32> {
     (flags != 0 && flags & !known == 0).then_some(flags)
 }
 
-/// Where a finished picture lies among our results.
+/// The object key of a finished rendition in the results bucket.
 pub fn result_key(app: AppId, process: &str, task: &str) -> String {
     format!("images/{app}/{process}/{task}")
 }
 
-/// Where an uploaded picture lies until its tasks are done.
+/// The object key of an uploaded image. It is kept until its tasks are finished.
 pub fn upload_key(app: AppId, process: &str) -> String {
     result_key(app, process, "upload")
 }
 
-/// What pictures are made of.
+/// The source image of a render process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "from", rename_all = "snake_case")]
 pub enum ImageSource {
     Upload,
-    /// As it may be seen ([`crate::masking::masked`]), and the whole address, sealed, if its query holds secrets, as a
-    /// signed link's does.
+    /// `url` has its secrets masked ([`crate::masking::mask_url`]). `sealed` is the full URL, encrypted, if its query
+    /// holds secrets, as a presigned URL does.
     Url {
         url: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,7 +80,7 @@ pub enum ImageSource {
     },
 }
 
-/// The format of finished pictures; the numbers are the published ones.
+/// The file format of renditions; the numbers are the published ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RenditionFormat {
@@ -97,46 +97,46 @@ impl RenditionFormat {
     }
 }
 
-/// A process: what was asked for, and how far it has come.
+/// A render process: the request and the state of its tasks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RenderProcess {
     pub id: String,
     pub app: AppId,
     pub user: String,
-    /// The first part of its message types: `ImageGeneration`.
+    /// Prefix of its message types: `ImageGeneration`.
     pub operation: String,
     pub source: ImageSource,
-    /// Drawn over the picture, if it is given.
+    /// Text drawn over the image, if any.
     pub headline: Option<String>,
-    /// The headline's colour, RGB.
+    /// Colour of the headline, RGB.
     pub colour: Option<[u8; 3]>,
-    /// Whether faces decide where it is cropped; the middle otherwise.
+    /// Whether the crop follows detected faces; otherwise it is centred.
     pub subject: bool,
     pub format: RenditionFormat,
-    /// Of JPEG, 1 to 100.
+    /// JPEG quality, 1 to 100.
     pub quality: u8,
     pub tasks: Vec<RenderTask>,
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
-    /// Counts changes, so that each is made from the state that it was decided on.
+    /// Version for optimistic locking.
     pub revision: u32,
 }
 
-/// One rendition.
+/// A task: one rendition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RenderTask {
     pub id: String,
-    /// Its flag in [`KINDS`].
+    /// Flag in [`RENDER_KINDS`].
     pub kind: u32,
-    /// [`OPEN`] or [`ENDED`].
+    /// [`TASK_OPEN`] or [`TASK_ENDED`].
     pub state: u8,
     pub error: Option<String>,
-    /// Bytes of the finished picture.
+    /// Size of the finished rendition in bytes.
     pub size: Option<u64>,
 }
 
 impl RenderTask {
-    /// Name, width and height.
+    /// Name, width and height of the rendition.
     pub fn rendition(&self) -> (&'static str, u32, u32) {
         let kind = RENDER_KINDS.iter().find(|it| it.1 == self.kind);
         kind.map_or(("Unset", 0, 0), |it| (it.0, it.2, it.3))
@@ -144,14 +144,15 @@ impl RenderTask {
 }
 
 impl RenderProcess {
-    /// Percent of its tasks that have ended.
+    /// Percentage of finished tasks.
     pub fn progress(&self) -> u64 {
         let ended = self.tasks.iter().filter(|it| it.state == TASK_ENDED).count();
         if self.tasks.is_empty() { 100 } else { (ended * 100 / self.tasks.len()) as u64 }
     }
 
-    /// The process after a task has ended, with its picture's size or why there is none, and what to tell of it: the
-    /// task, and how far the process is. `None` if the task had ended before.
+    /// The process after a task has finished, and the notifications to publish: the completed task, and the progress.
+    /// `outcome` is the size of the rendition in bytes, or why there is none. Returns `None` if the task had finished
+    /// before.
     pub fn finish_task(&self, task: &str, outcome: Result<u64, String>) -> Option<(Self, Vec<NewNotification>)> {
         let mut next = Self { revision: self.revision + 1, ..self.clone() };
         let ended = next.tasks.iter_mut().find(|it| it.id == task && it.state != TASK_ENDED)?;
@@ -181,7 +182,7 @@ impl RenderProcess {
         NewNotification::new(adcreative::TASK_COMPLETED, data)
     }
 
-    /// A newer progress of a process takes the place of an older one that is still to be delivered.
+    /// The progress notification. Its collapse key lets a newer progress supersede an undelivered older one.
     fn tasks_progress(&self) -> NewNotification {
         let failed = self.tasks.iter().filter(|it| it.error.is_some()).count();
         let ended = self.tasks.iter().filter(|it| it.state == TASK_ENDED).count();
@@ -238,19 +239,22 @@ mod tests {
             created_at: OffsetDateTime::UNIX_EPOCH,
             revision: 0,
         };
-        let (half, news) = process.finish_task("a", Ok(10)).unwrap();
+        let (half, notifications) = process.finish_task("a", Ok(10)).unwrap();
         assert_eq!(
-            (half.progress(), news[0].kind.as_str(), &news[0].data["image"]["width"]),
+            (half.progress(), notifications[0].kind.as_str(), &notifications[0].data["image"]["width"]),
             (50, "task.completed", &json!(1080))
         );
-        assert_eq!((&news[1].data["progress"], &news[1].data["completed"]), (&json!(50), &json!(1)));
+        assert_eq!((&notifications[1].data["progress"], &notifications[1].data["completed"]), (&json!(50), &json!(1)));
         assert_eq!(half.finish_task("a", Ok(10)), None, "twice is once");
         assert_eq!(half.finish_task("x", Ok(10)), None);
-        let (whole, news) = half.finish_task("b", Err("no picture".into())).unwrap();
+        let (whole, notifications) = half.finish_task("b", Err("no picture".into())).unwrap();
         assert_eq!(
-            (whole.progress(), &news[0].data["successful"], &news[0].data["image"]),
+            (whole.progress(), &notifications[0].data["successful"], &notifications[0].data["image"]),
             (100, &json!(false), &Value::Null)
         );
-        assert_eq!((&news[1].data["failed"], &news[1].data["error"]), (&json!(1), &json!("1 of 2 tasks failed")));
+        assert_eq!(
+            (&notifications[1].data["failed"], &notifications[1].data["error"]),
+            (&json!(1), &json!("1 of 2 tasks failed"))
+        );
     }
 }

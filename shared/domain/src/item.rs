@@ -1,4 +1,4 @@
-//! An item: one version of a media object, and what has become of it.
+//! Items: one version of a media object or asset, and its processing state.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -7,7 +7,9 @@ use crate::bucket::{Bucket, MediaSystem, ProcessorKind};
 use crate::scanning::ListedObject;
 use crate::{AppId, BucketId, ItemId};
 
-/// Where an item stands. The names are the API's.
+pub use crate::priority::{URGENT_PRIORITY, default_priority};
+
+/// The status of an item. The names are those of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ItemStatus {
     Pending,
@@ -18,10 +20,10 @@ pub enum ItemStatus {
 }
 
 impl ItemStatus {
-    /// Every status, in the order in which an item passes them.
+    /// All statuses, in the order in which an item passes through them.
     pub const ALL: [Self; 5] = [Self::Pending, Self::Processing, Self::Completed, Self::Failed, Self::Skipped];
 
-    /// The word that the API, the rows and the notifications use.
+    /// The name in the API, in rows and in notifications.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pending => "Pending",
@@ -40,61 +42,62 @@ impl std::str::FromStr for ItemStatus {
     }
 }
 
-/// One version of a media object. At discovery its row must stay under 1 KB, which is one write unit.
+/// One version of a media object or asset. When it is discovered, its row must be smaller than 1 KB, which is one write
+/// unit of DynamoDB.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Item {
     pub id: ItemId,
     pub app: AppId,
     pub system: MediaSystem,
-    /// The bucket that it was found in; an asset manager's have none.
+    /// The bucket that it was discovered in; `None` for an asset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bucket_id: Option<BucketId>,
-    /// The bucket's name, or the asset manager's host.
+    /// The bucket's name, or the asset manager's host name.
     pub bucket: String,
     /// The object's key, or the asset's id.
     pub key: String,
-    /// What the asset manager calls it.
+    /// The asset's title.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// The object's ETag as this API gave it, without quotes, and its size: `{etag}-{size}`
-    /// ([`crate::scanning::Proof`]); or the version's id.
+    /// `{etag}-{size}` of the object, with the ETag as its system returned it, without quotes (see
+    /// [`Precondition`](crate::scanning::Precondition)); for an asset, the id of its version.
     pub version: String,
     pub size: u64,
     pub media_type: String,
     pub processor: ProcessorKind,
-    /// 1 to 10; see [`URGENT`].
-    #[serde(default = "default_priority", skip_serializing_if = "is_default_priority")]
+    /// 1 to 10; see [`URGENT_PRIORITY`].
+    #[serde(default = "default_priority", skip_serializing_if = "crate::priority::is_default_priority")]
     pub priority: u8,
     pub status: ItemStatus,
-    /// Counts changes of state, so that each is made from the state that it was decided on.
+    /// Version for optimistic locking.
     pub revision: u32,
-    /// Starts of the work since it was last ordered.
+    /// Attempts since processing was last requested.
     pub attempts: u32,
-    /// While Processing: until when (milliseconds) the worker holds the item.
+    /// While Processing: when the worker's lease ends, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_until: Option<i64>,
-    /// While it is postponed: for how many seconds the system that it lies in asked us to wait.
+    /// While postponed: how many seconds its system asked us to wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<u64>,
-    /// Why it is Skipped or Failed, or why the last attempt went wrong.
+    /// Why it is Skipped or Failed, or why the last attempt failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Problem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub results: Option<ResultSummary>,
-    /// The job that shows our work in the asset manager.
+    /// The asset manager's job that shows the progress of processing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
-    /// The page of the scan that found it; lets a repeated page know its own.
+    /// The scan page that discovered it, so that a repeated page recognizes its own items.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub found_by: String,
     pub found_at: i64,
     pub updated_at: i64,
-    /// The newest changes of state, oldest first, at most [`HISTORY`].
+    /// The latest status changes, oldest first, at most [`MAX_HISTORY`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<StatusChange>,
 }
 
-/// A version of an asset, as it is found.
+/// A discovered version of an asset.
 #[derive(Debug, Clone)]
 pub struct AssetVersion<'a> {
     pub app: AppId,
@@ -102,31 +105,19 @@ pub struct AssetVersion<'a> {
     pub asset: &'a str,
     pub version: &'a str,
     pub title: &'a str,
-    /// Of the media that is fetched.
+    /// Size in bytes of the file that is downloaded.
     pub size: u64,
-    /// Of the original.
+    /// Media type of the original.
     pub media_type: String,
     pub processor: ProcessorKind,
     pub priority: u8,
     pub found_by: &'a str,
 }
 
-/// From this priority on an item takes the short queue, which nothing waits in that nobody is waiting for.
-pub const URGENT_PRIORITY: u8 = 8;
-
-/// The priority of what nobody has given one.
-pub fn default_priority() -> u8 {
-    5
-}
-
-fn is_default_priority(it: &u8) -> bool {
-    *it == default_priority()
-}
-
-/// How many changes of state an item keeps.
+/// The maximum number of status changes that an item keeps.
 pub const MAX_HISTORY: usize = 40;
 
-/// A change of state. The discovery is not among them: it is `found_at`.
+/// A status change. The discovery is not among them; its time is `found_at`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StatusChange {
     pub at: i64,
@@ -135,7 +126,7 @@ pub struct StatusChange {
     pub note: Option<String>,
 }
 
-/// Why something did not work: a code of the processors' list (section 2.5), a sentence, and what to do about it.
+/// Why processing failed: a code (processors, section 2.5), a message, and an optional hint for the user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     pub code: String,
@@ -145,16 +136,17 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// A problem without a hint. The message is cut after 1,000 characters.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
         let message: String = message.into();
         Self { code: code.to_owned(), message: message.chars().take(1_000).collect(), hint: None }
     }
 }
 
-/// Counts of a result; the document itself lies in the results bucket under `document`.
+/// A summary of a result. The result document is in the results bucket under the key `document`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResultSummary {
-    /// Tracks, not people: who comes back later, or is shown again after a cut, is another.
+    /// Number of tracks, not of people: a person who reappears later, or after a cut, is another track.
     pub faces: u64,
     pub quality: String,
     pub document: String,
@@ -163,7 +155,7 @@ pub struct ResultSummary {
 }
 
 impl Item {
-    /// The item that an object is, before anything is stored. The same object version is always the same item.
+    /// The item for a listed object. The same version of an object always has the same id.
     pub fn from_object(
         bucket: &Bucket,
         object: &ListedObject,
@@ -173,49 +165,56 @@ impl Item {
     ) -> Self {
         let version = format!("{}-{}", object.etag, object.size);
         let identity = [bucket.system.name(), &bucket.endpoint, &bucket.bucket, &object.key, &version];
+        let id = ItemId::of(bucket.app, &identity);
         Self {
-            id: ItemId::of(bucket.app, &identity),
-            app: bucket.app,
-            system: bucket.system,
             bucket_id: Some(bucket.id),
             bucket: bucket.bucket.clone(),
             key: object.key.clone(),
-            title: None,
             version,
             size: object.size,
             media_type,
-            processor: bucket.processor,
             priority: bucket.priority,
-            status: ItemStatus::Pending,
-            revision: 0,
-            attempts: 0,
-            lease_until: None,
-            wait: None,
-            error: None,
-            results: None,
-            job: None,
-            found_by: page.to_owned(),
-            found_at: crate::millis(now),
-            updated_at: crate::millis(now),
-            history: Vec::new(),
+            ..Self::discovered(id, bucket.app, bucket.system, bucket.processor, page, now)
         }
     }
 
-    /// The item that a version of an asset is.
-    pub fn from_asset(it: AssetVersion<'_>, now: OffsetDateTime) -> Self {
+    /// The item for a version of an asset.
+    pub fn from_asset(asset: AssetVersion<'_>, now: OffsetDateTime) -> Self {
+        let id = Self::asset_id(asset.app, asset.host, asset.asset, asset.version);
         Self {
-            id: Self::asset_id(it.app, it.host, it.asset, it.version),
-            app: it.app,
-            system: MediaSystem::Iconik,
+            bucket: asset.host.to_owned(),
+            key: asset.asset.to_owned(),
+            title: Some(asset.title.chars().take(200).collect()),
+            version: asset.version.to_owned(),
+            size: asset.size,
+            media_type: asset.media_type,
+            priority: asset.priority,
+            ..Self::discovered(id, asset.app, MediaSystem::Iconik, asset.processor, asset.found_by, now)
+        }
+    }
+
+    /// A new Pending item, whose source is still to be filled in.
+    fn discovered(
+        id: ItemId,
+        app: AppId,
+        system: MediaSystem,
+        processor: ProcessorKind,
+        found_by: &str,
+        now: OffsetDateTime,
+    ) -> Self {
+        Self {
+            id,
+            app,
+            system,
             bucket_id: None,
-            bucket: it.host.to_owned(),
-            key: it.asset.to_owned(),
-            title: Some(it.title.chars().take(200).collect()),
-            version: it.version.to_owned(),
-            size: it.size,
-            media_type: it.media_type,
-            processor: it.processor,
-            priority: it.priority,
+            bucket: String::new(),
+            key: String::new(),
+            title: None,
+            version: String::new(),
+            size: 0,
+            media_type: String::new(),
+            processor,
+            priority: default_priority(),
             status: ItemStatus::Pending,
             revision: 0,
             attempts: 0,
@@ -224,40 +223,36 @@ impl Item {
             error: None,
             results: None,
             job: None,
-            found_by: it.found_by.to_owned(),
+            found_by: found_by.to_owned(),
             found_at: crate::millis(now),
             updated_at: crate::millis(now),
             history: Vec::new(),
         }
     }
 
-    /// The id of the item that a version of an asset is.
+    /// The id of the item for a version of an asset.
     pub fn asset_id(app: AppId, host: &str, asset: &str, version: &str) -> ItemId {
         ItemId::of(app, &[MediaSystem::Iconik.name(), host, asset, version])
     }
 
-    /// What a person would call it.
+    /// The title, or the key if there is none.
     pub fn display_name(&self) -> &str {
         self.title.as_deref().filter(|it| !it.is_empty()).unwrap_or(&self.key)
     }
 
-    /// `data.item` of the notifications.
+    /// The item as `data.item` of notifications.
     pub fn reference(&self) -> serde_json::Value {
-        let mut it = self.locator();
-        if let Some(title) = &self.title {
-            it["title"] = serde_json::json!(title);
-        }
-        it
-    }
-
-    fn locator(&self) -> serde_json::Value {
-        serde_json::json!({
+        let mut reference = serde_json::json!({
             "id": self.id, "system": self.system, "bucket": self.bucket, "key": self.key, "version": self.version,
             "size": self.size, "mediaType": self.media_type,
-        })
+        });
+        if let Some(title) = &self.title {
+            reference["title"] = serde_json::json!(title);
+        }
+        reference
     }
 
-    /// The item in its next state.
+    /// The item with a new status; ends the lease and appends to the history.
     #[must_use]
     pub fn with_status(&self, now: OffsetDateTime, status: ItemStatus, note: Option<String>) -> Self {
         let mut next = self.clone();

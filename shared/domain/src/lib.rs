@@ -1,6 +1,7 @@
-//! Nouns and decisions of the Notifications API: no I/O, no async, no clock, no vendor's name.
+//! Domain types and decisions of the Notifications API. No I/O, no async, no clock, no vendor SDK.
 //!
-//! A decision takes `now`, the stored state and what happened, and returns data; whoever calls it does the work.
+//! A decision is a pure function: it takes `now`, the stored state and the event, and returns data. The caller performs
+//! the effects.
 
 pub mod adcreative;
 pub mod amqp_uri;
@@ -23,10 +24,13 @@ pub mod masking;
 pub mod media_type;
 pub mod notification;
 pub mod origin;
+mod priority;
 pub mod processing;
+mod read_state;
 pub mod result;
 pub mod scanning;
 pub mod schedule;
+mod sequence_ranges;
 pub mod settings;
 pub mod settings_secret;
 pub mod socket;
@@ -36,29 +40,29 @@ pub mod tracks;
 
 pub use id::{AppId, BucketId, ChannelId, ItemId};
 
-/// The length of a segment, a page or a batch that is meant for one request: at most 100 entries (DynamoDB's
-/// `BatchGetItem` and `TransactWriteItems` limit).
+/// The maximum number of entries in a segment, a page or a batch that one request handles (the limit of DynamoDB's
+/// `BatchGetItem` and `TransactWriteItems`).
 pub const MAX_BATCH: usize = 100;
 
-/// A list in parts of at most so many entries, each small enough: `size` is an entry's own, in bytes. One that is too
-/// large by itself is a part alone.
-pub fn parts<T>(all: &[T], max_bytes: usize, max_len: usize, size: impl Fn(&T) -> usize) -> Vec<&[T]> {
-    let (mut parts, mut start, mut bytes) = (Vec::new(), 0, 0);
-    for (index, it) in all.iter().enumerate() {
-        let size = size(it);
+/// Splits a list into chunks of at most `max_len` entries and `max_bytes` bytes each. `size` returns the size of an
+/// entry in bytes. An entry that is larger than `max_bytes` gets a chunk of its own.
+pub fn split_by_size<T>(all: &[T], max_bytes: usize, max_len: usize, size: impl Fn(&T) -> usize) -> Vec<&[T]> {
+    let (mut chunks, mut start, mut bytes) = (Vec::new(), 0, 0);
+    for (index, entry) in all.iter().enumerate() {
+        let size = size(entry);
         if index > start && (bytes + size > max_bytes || index - start == max_len) {
-            parts.push(&all[start..index]);
+            chunks.push(&all[start..index]);
             (start, bytes) = (index, 0);
         }
         bytes += size;
     }
     if start < all.len() {
-        parts.push(&all[start..]);
+        chunks.push(&all[start..]);
     }
-    parts
+    chunks
 }
 
-/// Prints a time as RFC 3339 in UTC with microseconds at most, trailing zeros dropped: `2026-11-21T09:41:37.5Z`.
+/// Formats a time as RFC 3339 in UTC, with microsecond precision and without trailing zeros: `2026-11-21T09:41:37.5Z`.
 pub fn rfc3339(at: time::OffsetDateTime) -> String {
     let at = at.to_offset(time::UtcOffset::UTC);
     let micros = at.nanosecond() / 1_000;
@@ -66,12 +70,12 @@ pub fn rfc3339(at: time::OffsetDateTime) -> String {
     at.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
 }
 
-/// Milliseconds since 1970, the form in which keys and queue messages carry a time.
+/// Converts a time to milliseconds since 1970, the form that keys and queue messages use.
 pub fn millis(at: time::OffsetDateTime) -> i64 {
     i64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
 }
 
-/// The time of so many milliseconds since 1970; out of range is 1970 itself.
+/// Converts milliseconds since 1970 to a time. A value out of range becomes 1970-01-01T00:00:00Z.
 pub fn from_millis(ms: i64) -> time::OffsetDateTime {
     time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000)
         .unwrap_or(time::OffsetDateTime::UNIX_EPOCH)

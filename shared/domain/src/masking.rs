@@ -1,14 +1,14 @@
-//! Addresses as they may be seen: without the secrets that their queries hold.
+//! Masking of the secrets in URLs.
 
 use percent_encoding::percent_decode_str;
 
-/// What a secret is shown as.
+/// Replacement for a secret.
 pub const MASK: &str = "********";
-/// A query's value of so many characters is taken for a secret, whatever its name.
+/// A query value of at least this many characters counts as a secret, whatever its name.
 const MIN_SECRET_LENGTH: usize = 20;
 
-/// An address as it may be seen: of its query, values are masked whose name speaks of a secret (channel API, section
-/// 7.1), those that sign a link, and long ones.
+/// Masks the secrets in a URL's query: values whose names suggest a secret (channel API, section 7.1), signatures of
+/// presigned links, and long values.
 pub fn mask_url(url: &str) -> String {
     const SECRET_NAMES: [&str; 15] = [
         "token", "key", "secret", "sig", "code", "auth", "pass", "pwd", "jwt", "sess", "cred", "hmac", "hash",

@@ -1,25 +1,25 @@
-//! What a media type and a name tell about pictures, and which types a list of patterns covers.
+//! Media types: whether a type or a file name suggests visual content, and whether a pattern matches a type.
 //!
-//! A type and a name are hints: who decides is the decoder that looks at the bytes. So a hint keeps away only what surely
-//! holds no pictures, such as text, sound, documents and archives.
+//! A type and a name are hints; the decoder decides by the content. A hint therefore rules out only what certainly has
+//! no visual content, such as text, audio, documents and archives.
 
 mod extensions;
 
 pub use extensions::{OCTET_STREAM, guess_from_name};
 
-/// Whether there may be pictures in something, as far as its type and its name tell.
+/// Whether a file may have visual content (images or video), as far as its type and its name tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VisualContent {
-    /// A still, a video, or a container of video.
+    /// An image, a video, or a container format of video.
     Likely,
-    /// The first bytes are to be looked at ([`crate::content`]).
+    /// Undecided; its first bytes are to be examined ([`crate::content_sniffing`]).
     Unknown,
-    /// Text, sound, a document, an archive, a program, …
+    /// Text, audio, a document, an archive, a program or the like.
     None,
 }
 
-/// The type that counts for an object, and what it tells: that of its system, unless that is a generic one, or says
-/// "no pictures" where the name says otherwise (`text/plain` for `a.jpg`, or what a table of types has for `.ts`).
+/// The effective type of an object, and what it suggests. The declared type counts, unless it is generic, or rules out
+/// visual content where the name suggests some (`text/plain` for `a.jpg`, or what MIME tables say for `.ts`).
 pub fn classify(declared: Option<&str>, name: &str) -> (String, VisualContent) {
     let guessed = guess_from_name(name);
     let by_name = if extensions::is_ambiguous_name(name) {
@@ -47,7 +47,7 @@ pub fn classify(declared: Option<&str>, name: &str) -> (String, VisualContent) {
     }
 }
 
-/// What a type alone tells.
+/// What a type alone suggests.
 pub fn classify_type(media_type: &str) -> VisualContent {
     let canonical_type = canonical(media_type);
     let (family, subtype) = canonical_type.split_once('/').unwrap_or_default();
@@ -65,31 +65,31 @@ pub fn classify_type(media_type: &str) -> VisualContent {
     VisualContent::Unknown
 }
 
-/// Whether a type is one of video, whatever its family: MXF and Ogg are `application/…`.
+/// Whether it is a video type, whatever its top-level type: MXF and Ogg are `application/…`.
 pub fn is_video(media_type: &str) -> bool {
     let canonical_type = canonical(media_type);
     canonical_type.starts_with("video/") || VIDEO_TYPES.contains(&canonical_type.as_str())
 }
 
-/// Whether a type is one of stills.
+/// Whether it is an image type.
 pub fn is_image(media_type: &str) -> bool {
     let canonical_type = canonical(media_type);
     canonical_type.starts_with("image/") || canonical_type == "application/dicom"
 }
 
-/// Whether a type is one that says nothing.
+/// Whether it is a generic type, which carries no information.
 pub fn is_generic(media_type: &str) -> bool {
     let plain = essence(media_type);
     !plain.contains('/') || GENERIC_TYPES.contains(&plain.as_str())
 }
 
-/// Whether one of the patterns is `*/*`, or there is none: everything that may hold pictures.
+/// Whether the patterns accept everything with visual content: there are none, or one is `*/*`.
 pub fn accepts_everything(patterns: &[String]) -> bool {
     patterns.is_empty() || patterns.iter().any(|it| it.trim() == "*/*")
 }
 
-/// Whether a pattern, `type/subtype` or `type/*`, covers a type. `video/*` and `image/*` cover what [`is_video`] and
-/// [`is_image`] say; a type has more than one name (`video/mp2t` and `video/vnd.dlna.mpeg-tts`).
+/// Whether a pattern, `type/subtype` or `type/*`, matches a type. `video/*` and `image/*` match the types of
+/// [`is_video`] and [`is_image`]. Aliases of a type match as well (`video/mp2t` and `video/vnd.dlna.mpeg-tts`).
 pub fn pattern_matches(pattern: &str, media_type: &str) -> bool {
     let pattern = canonical(pattern);
     match pattern.strip_suffix('*') {
@@ -106,14 +106,14 @@ fn essence(media_type: &str) -> String {
     media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// One name for the types that have several.
+/// The preferred name of a type that has aliases.
 fn canonical(media_type: &str) -> String {
     let essence = essence(media_type);
     let alias = ALIASES.iter().find(|(_, names)| names.contains(&essence.as_str()));
     alias.map_or(essence, |(name, _)| (*name).to_owned())
 }
 
-/// Types that servers and uploaders give to what they do not know.
+/// Types that servers and clients use for unknown content.
 const GENERIC_TYPES: [&str; 10] = [
     OCTET_STREAM,
     "binary/octet-stream",
@@ -122,12 +122,12 @@ const GENERIC_TYPES: [&str; 10] = [
     "application/unknown",
     "application/x-download",
     "application/force-download",
-    "application/x-www-form-urlencoded", // what curl says without being told
+    "application/x-www-form-urlencoded", // the default of curl --data
     "multipart/form-data",
     "unknown/unknown",
 ];
 
-/// Types of video that are not called so.
+/// Video types whose top-level type is not `video`.
 const VIDEO_TYPES: [&str; 9] = [
     "application/mxf",
     "application/gxf",
@@ -140,7 +140,7 @@ const VIDEO_TYPES: [&str; 9] = [
     "application/x-nut",
 ];
 
-/// A type, and its other names.
+/// Types with their aliases.
 const ALIASES: [(&str, &[&str]); 16] = [
     (
         "video/mp2t",
@@ -174,7 +174,7 @@ const ALIASES: [(&str, &[&str]); 16] = [
     ("application/dicom", &["image/dicom-rle", "image/dicom"]),
 ];
 
-/// How the types of office documents begin.
+/// Prefixes of the subtypes of office documents.
 const DOCUMENT_PREFIXES: [&str; 9] = [
     "vnd.openxmlformats-",
     "vnd.oasis.opendocument.",
@@ -187,7 +187,7 @@ const DOCUMENT_PREFIXES: [&str; 9] = [
     "java-",
 ];
 
-/// Types of the family `application` without pictures that could be looked at.
+/// Subtypes of `application` without visual content.
 const NON_VISUAL_SUBTYPES: [&str; 52] = [
     "json",
     "ndjson",

@@ -1,4 +1,4 @@
-//! Notifications, the streams they stand in, and where the next one goes.
+//! Notifications, their streams, and positions in a stream.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-/// A recipient's sequence of notifications.
+/// A recipient's ordered sequence of notifications.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stream {
-    /// The application's own.
+    /// The application's own stream.
     App,
-    /// A user's inbox. Users are texts inside an application; numbers are kept as their decimal text.
+    /// A user's inbox. User ids are texts, unique inside an application; numeric ids are kept in decimal.
     User(String),
-    /// What all sockets of a group are told.
+    /// Notifications to all connections of a group.
     Group(String),
-    /// What all sockets of the application are told.
+    /// Notifications to all connections of the application.
     Everyone,
 }
 
@@ -39,7 +39,7 @@ impl FromStr for Stream {
         match text.split_once(':') {
             None if text == "app" => Ok(Self::App),
             None if text == "everyone" => Ok(Self::Everyone),
-            // what is stored may be older than the rule for names
+            // stored names may be older than the rule for names
             Some(("user", id)) if !id.is_empty() => Ok(Self::User(id.to_owned())),
             Some(("group", name)) if !name.is_empty() => Ok(Self::Group(name.to_owned())),
             _ => Err(()),
@@ -47,52 +47,52 @@ impl FromStr for Stream {
     }
 }
 
-/// What a name of a user or a group is, for whoever sent another one.
+/// The rule for names of users and groups, as error messages state it.
 pub const NAME_RULE: &str =
     "1 to 128 characters without slashes, control characters and U+FFFD, and neither `.` nor `..`";
 
-/// Whether a text can name a user or a group ([`NAME_RULE`]). A name is a segment of a path: a slash would end it, URL
-/// parsers take `.` and `..` away (RFC 3986, section 5.2.4), and U+FFFD stands for bytes that were no UTF-8. What HTTP
-/// cannot carry is no name on sockets and in tokens either.
+/// Whether a text is a valid name of a user or a group ([`NAME_RULE`]). A name is a path segment: a slash would end it,
+/// URL parsers remove `.` and `..` (RFC 3986, section 5.2.4), and U+FFFD replaces bytes that are not UTF-8. The rule
+/// also holds for sockets and tokens.
 pub fn is_valid_name(id: &str) -> bool {
     let is_allowed = |it: char| !it.is_control() && !matches!(it, '/' | char::REPLACEMENT_CHARACTER);
     (1..=128).contains(&id.chars().count()) && id.chars().all(is_allowed) && !matches!(id, "." | "..")
 }
 
-/// No stream gets so far, at any rate of notifications: whoever names a later place made it up. Arithmetic with places up
-/// to it overflows nowhere.
+/// Upper bound of sequence numbers. No stream reaches it at any rate, so a caller's greater number is invalid.
+/// Arithmetic up to it never overflows.
 pub const MAX_SEQUENCE: u64 = 1 << 53;
 
-/// The longest text of an id, in bytes: a name of 128 characters of four bytes, in base64, and two numbers.
+/// Maximum length of an id's text in bytes: a name of 128 four-byte characters in base64, and two numbers.
 const MAX_ID_BYTES: usize = 1_024;
 
-/// A place in a stream. Numbers begin at 1 and have no gaps inside an epoch.
+/// A position in a stream. Sequence numbers start at 1 and have no gaps within an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Position {
     pub epoch: i64,
     pub sequence: u64,
 }
 
-/// The last number that a stream has given, and when the row that holds it expires.
+/// The last position assigned in a stream, and when the row at that position expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
     pub last: Position,
     pub expires: OffsetDateTime,
 }
 
-/// Where a stream's next notification goes. If even the newest row has expired, a new epoch begins: old cursors then
-/// answer that there is a gap.
-pub fn next(now: OffsetDateTime, head: Option<Head>) -> Position {
+/// The position of a stream's next notification. If even the newest row has expired, a new epoch begins; reading after
+/// an older cursor then reports a gap.
+pub fn next_position(now: OffsetDateTime, head: Option<Head>) -> Position {
     match head {
         Some(it) if it.expires > now => Position { sequence: it.last.sequence + 1, ..it.last },
         other => Position { epoch: now.unix_timestamp(), sequence: other.map_or(1, |it| it.last.sequence + 1) },
     }
 }
 
-/// What is told, before it has a place.
+/// A notification to publish; it has no position yet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NewNotification {
-    /// Dotted: `item.completed`.
+    /// Dotted type name: `item.completed`.
     #[serde(rename = "type")]
     pub kind: String,
     pub data: Value,
@@ -104,20 +104,28 @@ impl NewNotification {
     }
 }
 
-/// A notification in its stream.
+/// A published notification.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Notification {
     pub id: NotificationId,
     #[serde(rename = "type")]
     pub kind: String,
-    /// When it happened, not when it is sent.
+    /// When the event happened, not when the notification is sent.
     #[serde(with = "time::serde::rfc3339")]
     pub timestamp: OffsetDateTime,
     pub data: Value,
 }
 
-/// A notification's id is its place, as text without a `.` (which would break the signed text of a webhook): an id
-/// finds its row without an index.
+/// Whether a pattern matches a type: the exact type, `*`, or `item.*` for all types that begin with `item.`.
+pub(crate) fn type_matches(pattern: &str, kind: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => kind.starts_with(prefix),
+        None => pattern == kind,
+    }
+}
+
+/// The id of a notification: its position as text, so that the row is found without an index. The text has no `.`,
+/// which would break the signed content of a webhook.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NotificationId {
     pub stream: Stream,
@@ -126,7 +134,7 @@ pub struct NotificationId {
 }
 
 impl NotificationId {
-    /// Where it stands in its stream.
+    /// The position in the stream.
     pub fn position(&self) -> Position {
         Position { epoch: self.epoch, sequence: self.sequence }
     }
@@ -143,7 +151,7 @@ impl FromStr for NotificationId {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
         if text.len() > MAX_ID_BYTES {
-            return Err(()); // none of ours: it comes from callers, and would make too long a key
+            return Err(()); // ids come from callers; a longer one would exceed the size of a key
         }
         let mut parts = text.strip_prefix("ntf_").ok_or(())?.rsplitn(3, '_');
         let (sequence, epoch, stream) = (parts.next().ok_or(())?, parts.next().ok_or(())?, parts.next().ok_or(())?);
@@ -153,7 +161,7 @@ impl FromStr for NotificationId {
             epoch: epoch.parse().map_err(|_| ())?,
             sequence: sequence.parse().map_err(|_| ())?,
         };
-        // one thing has one spelling
+        // only the canonical text is accepted
         if id.to_string() == text && id.sequence <= MAX_SEQUENCE { Ok(id) } else { Err(()) }
     }
 }
@@ -182,13 +190,13 @@ mod tests {
     fn numbers_go_on_and_a_new_epoch_begins_when_all_has_expired() {
         let now = datetime!(2026-11-21 12:00 UTC);
         let last = Position { epoch: 5, sequence: 41 };
-        assert_eq!(next(now, None), Position { epoch: now.unix_timestamp(), sequence: 1 });
+        assert_eq!(next_position(now, None), Position { epoch: now.unix_timestamp(), sequence: 1 });
         assert_eq!(
-            next(now, Some(Head { last, expires: now + time::Duration::SECOND })),
+            next_position(now, Some(Head { last, expires: now + time::Duration::SECOND })),
             Position { epoch: 5, sequence: 42 }
         );
         assert_eq!(
-            next(now, Some(Head { last, expires: now })),
+            next_position(now, Some(Head { last, expires: now })),
             Position { epoch: now.unix_timestamp(), sequence: 42 }
         );
     }

@@ -1,16 +1,16 @@
-//! Origins of pages, in the form in which a browser sends them (RFC 6454, section 6.2; Fetch, section 3.2).
+//! Web origins in the form in which browsers send them (RFC 6454, section 6.2; Fetch, section 3.2).
 
 use std::str::FromStr;
 
 use url::Url;
 
-/// Why a text is no origin.
+/// A text that is not an origin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("an origin is a scheme, a host and perhaps a port, such as https://news.example.com")]
 pub struct InvalidOrigin;
 
-/// Reads an origin as a person writes it and answers it as a browser sends it: the host in lower case and in Punycode,
-/// without a default port or a slash at the end. With a path, a query or a user name it is none; nor is a pattern.
+/// Parses an origin and returns it as browsers send it: host in lower case and in Punycode, without a default port or a
+/// trailing slash. Paths, queries, user names and wildcards are refused.
 pub fn parse(text: &str) -> Result<String, InvalidOrigin> {
     let printable = text.len() <= 300 && !text.contains(|it: char| it.is_whitespace() || it.is_control() || it == '\\');
     let (scheme, rest) = text.split_once("://").filter(|_| printable).ok_or(InvalidOrigin)?;
@@ -22,23 +22,23 @@ pub fn parse(text: &str) -> Result<String, InvalidOrigin> {
     if url.path() == "/" { Ok(url.origin().ascii_serialization()) } else { Err(InvalidOrigin) }
 }
 
-/// Whether an origin is among others, of which some may have been stored before they were read as they are now.
+/// Whether a list contains an origin. Entries may have been stored before origins were normalized.
 pub fn is_listed(origin: &str, listed: &[String]) -> bool {
     listed.iter().any(|it| it == origin || parse(it).as_deref() == Ok(origin))
 }
 
-/// Origins that a deployment allows for all its applications (parameter `AllowedOrigins`).
+/// Origins that the deployment allows for all its applications (parameter `AllowedOrigins`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowedOrigins(Vec<String>);
 
-/// A setting that is no list of origins.
+/// A text that is not a list of origins.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no origin such as https://news.example.com")]
+#[error("`{0}` is not an origin such as https://news.example.com")]
 pub struct InvalidOriginList(String);
 
 impl FromStr for AllowedOrigins {
     type Err = InvalidOriginList;
-    /// Origins separated by commas; an empty text is none.
+    /// Parses origins separated by commas. An empty text allows none.
     fn from_str(text: &str) -> Result<Self, InvalidOriginList> {
         let all = text.split(',').map(str::trim).filter(|it| !it.is_empty());
         all.map(|it| parse(it).map_err(|_| InvalidOriginList(it.to_owned()))).collect::<Result<_, _>>().map(Self)
@@ -46,6 +46,7 @@ impl FromStr for AllowedOrigins {
 }
 
 impl AllowedOrigins {
+    /// Whether the origin is allowed, in the form of [`parse`].
     pub fn contains(&self, origin: &str) -> bool {
         self.0.iter().any(|it| it == origin)
     }

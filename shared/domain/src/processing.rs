@@ -1,4 +1,4 @@
-//! The life of an item from Pending on: claim, success, failure, a lease that ran out, and doing it again.
+//! State transitions of an item: claim, complete, fail, postpone, skip, lease expiry and reprocessing.
 
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
@@ -6,20 +6,20 @@ use time::{Duration, OffsetDateTime};
 use crate::item::{Item, ItemStatus, Problem, ResultSummary, URGENT_PRIORITY};
 use crate::notification::NewNotification;
 
-/// Starts per order, after which an item is Failed (processors, section 2.5).
+/// Maximum number of attempts; the item is Failed after the last one (processors, section 2.5).
 pub const MAX_ATTEMPTS: u32 = 3;
 
-/// The code of what stands in an item's way for a while.
+/// Error code of a postponed item.
 pub const POSTPONED: &str = "postponed";
 
-/// An item in its next state, and what to tell the application; both are written in one transaction.
+/// An item with its new status, and the notification to publish. Both are written in one transaction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ItemTransition {
     pub item: Item,
     pub notification: Option<NewNotification>,
 }
 
-/// Takes a Pending item for work until `now + lease`; `None` if there is nothing to take.
+/// Claims a Pending item until `now + lease`; `None` if it has another status.
 pub fn claim(now: OffsetDateTime, item: &Item, lease: Duration) -> Option<ItemTransition> {
     if item.status != ItemStatus::Pending {
         return None;
@@ -30,8 +30,8 @@ pub fn claim(now: OffsetDateTime, item: &Item, lease: Duration) -> Option<ItemTr
     Some(ItemTransition { item: next, notification: None })
 }
 
-/// How long an item that went back to Pending waits: as long as its system asked, else 5, 20 … seconds by the attempts
-/// made (processors, section 5.3).
+/// The delay before an item that returned to Pending is processed: what its system asked for, otherwise 5, 20, …
+/// seconds by the number of attempts (processors, section 5.3).
 pub fn retry_delay(item: &Item) -> Duration {
     if let Some(seconds) = item.wait {
         return Duration::seconds(i64::try_from(seconds).unwrap_or(i64::MAX));
@@ -42,7 +42,7 @@ pub fn retry_delay(item: &Item) -> Duration {
     if item.attempts == 0 { Duration::ZERO } else { Duration::seconds(5 << (2 * (item.attempts - 1).min(4))) }
 }
 
-/// The work is done.
+/// Processing succeeded.
 pub fn complete(now: OffsetDateTime, item: &Item, results: ResultSummary) -> ItemTransition {
     let mut next = item.with_status(now, ItemStatus::Completed, None);
     next.error = None;
@@ -57,7 +57,8 @@ pub fn complete(now: OffsetDateTime, item: &Item, results: ResultSummary) -> Ite
     ItemTransition { item: next, notification: Some(notification) }
 }
 
-/// An attempt went wrong. Back to Pending while attempts are left and `again` says that it may work next time.
+/// An attempt failed. The item returns to Pending if the error is retryable and attempts are left; otherwise it is
+/// Failed.
 pub fn fail(now: OffsetDateTime, item: &Item, problem: Problem, retryable: bool) -> ItemTransition {
     if retryable && item.attempts < MAX_ATTEMPTS {
         let mut next = item.with_status(now, ItemStatus::Pending, Some(problem.message.clone()));
@@ -67,8 +68,8 @@ pub fn fail(now: OffsetDateTime, item: &Item, problem: Problem, retryable: bool)
     finish(now, item, ItemStatus::Failed, "item.failed", problem)
 }
 
-/// Something of ours or of the system's stands in the way: back to Pending, and the attempt does not count.
-/// `wait` is for how many seconds the system asks us to wait, if it does.
+/// A temporary obstacle. The item returns to Pending, and the attempt does not count. `wait` is the number of seconds
+/// that the system asked us to wait.
 pub fn postpone(now: OffsetDateTime, item: &Item, problem: Problem, wait: Option<u64>) -> ItemTransition {
     let mut next = item.with_status(now, ItemStatus::Pending, Some(problem.message.clone()));
     next.wait = wait;
@@ -77,20 +78,19 @@ pub fn postpone(now: OffsetDateTime, item: &Item, problem: Problem, wait: Option
     ItemTransition { item: next, notification: None }
 }
 
-/// There is nothing to do for this item.
+/// There is nothing to process: the item is Skipped.
 pub fn skip(now: OffsetDateTime, item: &Item, problem: Problem) -> ItemTransition {
     finish(now, item, ItemStatus::Skipped, "item.skipped", problem)
 }
 
-/// A worker that held the item has gone silent. `None` if its lease still runs.
+/// The worker's lease has expired, which counts as a failed attempt; `None` while the lease is valid.
 pub fn expire_lease(now: OffsetDateTime, item: &Item) -> Option<ItemTransition> {
     let expired = item.status == ItemStatus::Processing && item.lease_until.is_none_or(|it| it <= crate::millis(now));
-    let problem =
-        || Problem::new("internal", format!("the worker of attempt {} stopped without an answer", item.attempts));
+    let problem = || Problem::new("internal", format!("the worker of attempt {} stopped responding", item.attempts));
     expired.then(|| fail(now, item, problem(), true))
 }
 
-/// A user wants it done again. `None` while it is waiting or under way anyway.
+/// A user requested reprocessing; `None` if the item is Pending or Processing.
 pub fn reprocess(now: OffsetDateTime, item: &Item) -> Option<ItemTransition> {
     if matches!(item.status, ItemStatus::Pending | ItemStatus::Processing) {
         return None;
@@ -98,7 +98,7 @@ pub fn reprocess(now: OffsetDateTime, item: &Item) -> Option<ItemTransition> {
     let mut next = item.with_status(now, ItemStatus::Pending, Some("asked for again".to_owned()));
     next.attempts = 0;
     next.error = None;
-    // somebody waits for it
+    // a user waits for it
     next.priority = next.priority.max(URGENT_PRIORITY);
     Some(ItemTransition { item: next, notification: None })
 }
@@ -156,23 +156,23 @@ mod tests {
 
     #[test]
     fn the_third_failure_is_the_last() {
-        let mut it = item();
+        let mut item = item();
         for attempt in 1..=MAX_ATTEMPTS {
-            it = claim(NOW, &it, Duration::MINUTE).unwrap().item;
-            let plan = fail(NOW, &it, Problem::new("internal", "boom"), true);
-            assert_eq!(plan.notification.is_some(), attempt == MAX_ATTEMPTS);
-            it = plan.item;
+            item = claim(NOW, &item, Duration::MINUTE).unwrap().item;
+            let transition = fail(NOW, &item, Problem::new("internal", "boom"), true);
+            assert_eq!(transition.notification.is_some(), attempt == MAX_ATTEMPTS);
+            item = transition.item;
         }
-        assert_eq!(it.status, ItemStatus::Failed);
-        assert_eq!(it.error.as_ref().unwrap().message, "boom");
+        assert_eq!(item.status, ItemStatus::Failed);
+        assert_eq!(item.error.as_ref().unwrap().message, "boom");
     }
 
     #[test]
     fn what_can_never_work_fails_at_once() {
         let held = claim(NOW, &item(), Duration::MINUTE).unwrap().item;
-        let plan = fail(NOW, &held, Problem::new("media_unreadable", "no picture"), false);
-        assert_eq!(plan.item.status, ItemStatus::Failed);
-        assert_eq!(plan.notification.unwrap().data["error"]["code"], "media_unreadable");
+        let transition = fail(NOW, &held, Problem::new("media_unreadable", "no picture"), false);
+        assert_eq!(transition.item.status, ItemStatus::Failed);
+        assert_eq!(transition.notification.unwrap().data["error"]["code"], "media_unreadable");
     }
 
     #[test]
@@ -185,32 +185,32 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens in whatever order: an ended item has told so exactly once since it was last ordered, and
-        /// never more than three attempts are made.
+        /// Whatever happens in whatever order, a finished item has published its result exactly once since it was last
+        /// requested, and at most three attempts are made.
         #[test]
         fn every_order_ends_once(events in proptest::collection::vec(0_u8..6, 1..60)) {
-            let (mut it, mut told, mut now) = (item(), 0, NOW);
+            let (mut item, mut published, mut now) = (item(), 0, NOW);
             for event in events {
                 now += Duration::seconds(40);
-                let held = it.status == ItemStatus::Processing;
-                let plan = match event {
-                    0 => claim(now, &it, Duration::MINUTE),
-                    1 if held => Some(complete(now, &it, results())),
-                    2 if held => Some(fail(now, &it, Problem::new("internal", "x"), true)),
-                    3 if held => Some(skip(now, &it, Problem::new("too_large", "x"))),
-                    4 => expire_lease(now, &it),
-                    5 => reprocess(now, &it).inspect(|_| told = 0),
+                let held = item.status == ItemStatus::Processing;
+                let transition = match event {
+                    0 => claim(now, &item, Duration::MINUTE),
+                    1 if held => Some(complete(now, &item, results())),
+                    2 if held => Some(fail(now, &item, Problem::new("internal", "x"), true)),
+                    3 if held => Some(skip(now, &item, Problem::new("too_large", "x"))),
+                    4 => expire_lease(now, &item),
+                    5 => reprocess(now, &item).inspect(|_| published = 0),
                     _ => None,
                 };
-                let Some(plan) = plan else { continue };
-                told += usize::from(plan.notification.is_some());
-                prop_assert_eq!(plan.item.revision, it.revision + 1);
-                it = plan.item;
-                let ended = matches!(it.status, ItemStatus::Completed | ItemStatus::Failed | ItemStatus::Skipped);
-                prop_assert_eq!(told, usize::from(ended));
-                prop_assert!(it.attempts <= MAX_ATTEMPTS);
-                prop_assert_eq!(it.lease_until.is_some(), it.status == ItemStatus::Processing);
-                prop_assert!(it.history.len() <= crate::item::MAX_HISTORY);
+                let Some(transition) = transition else { continue };
+                published += usize::from(transition.notification.is_some());
+                prop_assert_eq!(transition.item.revision, item.revision + 1);
+                item = transition.item;
+                let ended = matches!(item.status, ItemStatus::Completed | ItemStatus::Failed | ItemStatus::Skipped);
+                prop_assert_eq!(published, usize::from(ended));
+                prop_assert!(item.attempts <= MAX_ATTEMPTS);
+                prop_assert_eq!(item.lease_until.is_some(), item.status == ItemStatus::Processing);
+                prop_assert!(item.history.len() <= crate::item::MAX_HISTORY);
             }
         }
     }

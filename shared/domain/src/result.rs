@@ -1,16 +1,16 @@
-//! The result document `processor-result/1` (processors, section 3): what a processor found, in one shape for all.
+//! The result document `processor-result/1` (processors, section 3): one format for all processors.
 //!
-//! Times are milliseconds from the start of the media, boxes are fractions 0 to 1 of the rotated picture with the
-//! origin at the top left, confidences 0 to 1.
+//! Times are in milliseconds from the start of the media. Boxes are fractions 0 to 1 of the upright picture with the
+//! origin at the top left. Confidences are 0 to 1.
 
 use serde::{Deserialize, Serialize};
 
 use crate::timecode::StartTimecode;
 
-/// The value of `schema`.
+/// The value of the member `schema`.
 pub const SCHEMA: &str = "processor-result/1";
 
-/// A whole result.
+/// A result document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ResultDocument {
     pub schema: String,
@@ -22,7 +22,7 @@ pub struct ResultDocument {
     pub warnings: Vec<Warning>,
 }
 
-/// What was analysed.
+/// The analysed asset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asset {
     pub id: String,
@@ -30,59 +30,59 @@ pub struct Asset {
     pub sha256: String,
 }
 
-/// What analysed it.
+/// The processor that produced the result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Producer {
     pub kind: String,
     pub backend: String,
     pub models: Vec<Model>,
-    /// `production`, `gist` or `demo`: how far the result can be trusted.
+    /// How far the result can be trusted: `production`, `gist` or `demo`.
     pub quality: String,
 }
 
-/// A model and the hash of its weights.
+/// A model and the SHA-256 of its weights.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Model {
     pub id: String,
     pub sha256: Option<String>,
 }
 
-/// The media of the file, and how it was analysed. What a file does not have, or does not say, is absent: a still has
-/// no duration, and most files no timecode.
+/// Properties of the media file and of its analysis. Absent means that the file does not have or does not state the
+/// property: a still has no duration, and most files have no timecode.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct MediaInfo {
     pub duration_ms: Option<u64>,
-    /// Pixels of the file's picture, turned as it is shown, before its pixels are made square.
+    /// Size in pixels as displayed (after rotation), before scaling to square pixels.
     pub width: Option<u32>,
     pub height: Option<u32>,
-    /// Frames per second that were looked at, at least.
+    /// Minimum number of frames analysed per second.
     pub sample_fps: Option<f32>,
-    /// Pixels of the picture that was looked at.
+    /// Size in pixels of the analysed picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analysis_width: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analysis_height: Option<u32>,
-    /// Frames per second of the file, on the average.
+    /// Average frame rate of the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fps: Option<f64>,
     /// ffmpeg's name of the codec, such as `h264`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub codec: Option<String>,
-    /// ffmpeg's name of the format, such as `mxf`; several where it has one reader for them.
+    /// ffmpeg's name of the container format, such as `mxf`; several names where one demuxer reads several formats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timecode: Option<StartTimecode>,
-    /// Width to height of a pixel, such as `16:11`, where pixels are not square.
+    /// Pixel aspect ratio (width:height), such as `16:11`; absent for square pixels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pixel_aspect: Option<String>,
-    /// Degrees clockwise by which the file says that its picture is turned.
+    /// Rotation stated by the file, in degrees clockwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<u32>,
-    /// `progressive`, or ffmpeg's order of the fields: `tt`, `bb`, `tb`, `bt`.
+    /// `progressive`, or ffmpeg's field order: `tt`, `bb`, `tb`, `bt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field_order: Option<String>,
-    /// Bits of a sample of a colour component.
+    /// Bits per colour component.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bit_depth: Option<u32>,
     /// ffmpeg's name of the transfer function, such as `smpte2084` for HDR10.
@@ -90,34 +90,34 @@ pub struct MediaInfo {
     pub transfer: Option<String>,
 }
 
-/// One thing that was seen, over time: for as long as it was in sight, so that one person can have several.
+/// One face over time, for as long as it stays in sight. One person can have several tracks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Track {
     pub id: String,
     #[serde(rename = "type")]
     pub kind: String,
     pub label: String,
-    /// Always null on the embedded backend: it finds faces and names nobody.
+    /// Always null with the embedded backend, which detects faces but does not identify people.
     pub person: Option<serde_json::Value>,
     pub ranges: Vec<TimeRange>,
     pub samples: Vec<Sample>,
 }
 
-/// When a track was visible; videos only. It ends where the next frame that was looked at does not show it, or a sample
-/// interval after the last sample, or with the media (section 3.3).
+/// A period in which a track was visible; videos only. It ends at the next analysed frame that does not show it, one
+/// sample interval after the last sample, or at the end of the media (section 3.3).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct TimeRange {
     pub start_ms: u64,
     pub end_ms: u64,
     pub confidence: f64,
-    /// The same in the file's timecode, where it has one.
+    /// The same in the file's timecode, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_timecode: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_timecode: Option<String>,
 }
 
-/// Where a track was at one time; 0 for stills.
+/// The position of a track at one time; 0 for stills.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     pub t_ms: u64,
@@ -126,7 +126,7 @@ pub struct Sample {
     pub confidence: f64,
 }
 
-/// A rectangle.
+/// A rectangle, in fractions of the picture.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct BoundingBox {
     pub x: f64,
@@ -135,7 +135,7 @@ pub struct BoundingBox {
     pub h: f64,
 }
 
-/// Something that a reader should know.
+/// A warning for the reader of the result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
     pub code: String,
@@ -149,7 +149,7 @@ impl Warning {
 }
 
 impl BoundingBox {
-    /// The part inside the picture; `None` if nothing is left.
+    /// The part inside the picture; `None` if there is none.
     pub fn clamped(self) -> Option<Self> {
         let (left, top) = (self.x.clamp(0.0, 1.0), self.y.clamp(0.0, 1.0));
         let (right, bottom) = ((self.x + self.w).clamp(0.0, 1.0), (self.y + self.h).clamp(0.0, 1.0));

@@ -1,4 +1,4 @@
-//! What a listed object means: nothing, a skipped item, or work.
+//! Decides what a listed object becomes: nothing, a skipped item, or an item to process.
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -7,48 +7,50 @@ use crate::bucket::{Bucket, ProcessorKind};
 use crate::media_type::VisualContent;
 use crate::{content_sniffing, media_type};
 
-/// The largest object that is fetched: 5 GiB, half of a function's largest temporary storage.
+pub use crate::bucket::backoff;
+
+/// The maximum size of an object: 5 GiB, half of a Lambda function's maximum ephemeral storage.
 pub const MAX_OBJECT_BYTES: u64 = 5 << 30;
 
-/// An object as a listing shows it.
+/// An object in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedObject {
     pub key: String,
-    /// As its system gave it, without quotes; where it gave none, the time of its change ([`dated`]).
+    /// The ETag without quotes. Without an ETag, the time of modification ([`modified_etag`]).
     pub etag: String,
     pub size: u64,
-    /// The type that the system has for it, where it was asked.
+    /// The type that the system declares, if it was requested.
     pub media_type: Option<String>,
 }
 
-/// Stands where an object has no ETag, so that a change of equal size is a new version: its `Last-Modified`. An ETag has
-/// no blanks (RFC 9110, section 8.8.3), so that none looks like this.
+/// The substitute for the ETag of an object without one: its `Last-Modified`, so that a change of equal size is a new
+/// version. It contains a space, which no ETag does (RFC 9110, section 8.8.3).
 pub fn modified_etag(modified: OffsetDateTime) -> String {
-    format!("{DATED}{}", crate::rfc3339(modified))
+    format!("{MODIFIED_PREFIX}{}", crate::rfc3339(modified))
 }
 
-const DATED: &str = "modified ";
+const MODIFIED_PREFIX: &str = "modified ";
 
-/// What shows that an object is still the version that was listed.
+/// The precondition of a download: the object is still the version that was listed (RFC 9110, section 13).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precondition<'a> {
     Etag(&'a str),
-    /// It has no ETag: its `Last-Modified`.
+    /// `Last-Modified`, for an object without an ETag.
     Modified(OffsetDateTime),
     /// Neither was listed.
     None,
 }
 
 impl<'a> Precondition<'a> {
-    /// That of a version of so many bytes: [`crate::item::Item::version`].
+    /// The precondition for `Item::version` of an object of `size` bytes.
     pub fn of(version: &'a str, size: u64) -> Self {
         let etag = version.strip_suffix(&format!("-{size}")).unwrap_or(version);
         Self::of_etag(etag)
     }
 
-    /// That of an object's `etag`.
+    /// The precondition for an object's `etag`.
     pub fn of_etag(etag: &'a str) -> Self {
-        match etag.strip_prefix(DATED) {
+        match etag.strip_prefix(MODIFIED_PREFIX) {
             Some(at) => OffsetDateTime::parse(at, &Rfc3339).map_or(Self::None, Self::Modified),
             None if etag.is_empty() => Self::None,
             None => Self::Etag(etag),
@@ -59,22 +61,22 @@ impl<'a> Precondition<'a> {
 /// What to do with an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ScanDecision {
-    /// Not an object that anybody asked for: a folder marker, a hidden file, a key outside the bucket's filters.
+    /// Not a media object: a folder marker, a hidden file, or a key outside the bucket's filters.
     Ignore,
-    /// An item that is recorded and not processed.
+    /// Record a skipped item.
     Skip { media_type: String, reason: String },
-    /// Its first [`crate::content::FIRST_BYTES`] decide, by [`judge_content`].
+    /// Undecided; [`decide_by_content`] decides by its first [`SNIFF_BYTES`](crate::content_sniffing::SNIFF_BYTES).
     Sniff { media_type: String },
-    /// An item to process: a decoder decides.
+    /// Record an item to process.
     Process { media_type: String },
 }
 
-/// Judges an object by its bucket's filters, its name and the type that its system has for it.
+/// Decides by the bucket's filters, the object's name and its declared type.
 pub fn decide(bucket: &Bucket, object: &ListedObject) -> ScanDecision {
     let key = object.key.as_str();
     let name = key.rsplit('/').next().unwrap_or_default();
     let folder_marker = name.is_empty();
-    // what we write beside the media lies in folders of that name
+    // our own results are written to folders of this name
     let own_output = key.split('/').any(|it| it == ".ai");
     let temporary = own_output
         || name.starts_with('.')
@@ -84,11 +86,11 @@ pub fn decide(bucket: &Bucket, object: &ListedObject) -> ScanDecision {
     if folder_marker || temporary || !matches_filters(bucket, key) {
         return ScanDecision::Ignore;
     }
-    let (media_type, pictures) = media_type::classify(object.media_type.as_deref(), name);
+    let (media_type, visual) = media_type::classify(object.media_type.as_deref(), name);
     if object.size == 0 {
         return ScanDecision::Skip { media_type, reason: "the object is empty".to_owned() };
     }
-    match eligibility(bucket.processor, &bucket.mime_types, &media_type, pictures) {
+    match eligibility(bucket.processor, &bucket.mime_types, &media_type, visual) {
         Eligibility::No(reason) => ScanDecision::Skip { media_type, reason },
         _ if object.size > MAX_OBJECT_BYTES => {
             ScanDecision::Skip { media_type, reason: "the object is too large".to_owned() }
@@ -98,7 +100,7 @@ pub fn decide(bucket: &Bucket, object: &ListedObject) -> ScanDecision {
     }
 }
 
-/// Judges an object that has to be looked at by its first bytes: what is no media is skipped by what it is.
+/// Decides by the first bytes of an object. Content that is no media is skipped, with the type that was recognized.
 pub fn decide_by_content(processor: ProcessorKind, media_type: String, first: &[u8]) -> ScanDecision {
     match content_sniffing::sniff_non_visual(first) {
         Some(found) => ScanDecision::Skip { media_type: found.to_owned(), reason: non_visual_reason(processor, found) },
@@ -110,23 +112,18 @@ pub fn decide_by_content(processor: ProcessorKind, media_type: String, first: &[
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Eligibility {
     Yes,
-    /// If it is media: its first bytes tell.
+    /// Undecided; its first bytes decide.
     Unknown,
-    /// Why not, by the type.
+    /// Not processed; the reason.
     No(String),
 }
 
-/// Whether media of a type is processed. An entry among `types` opens and closes: what is covered by none is not wanted,
-/// and what is covered goes to the processor even if its type promises no pictures. Without entries, or with `*/*`,
-/// everything is wanted that may hold what the processor looks for.
-pub fn eligibility(
-    processor: ProcessorKind,
-    types: &[String],
-    media_type: &str,
-    pictures: VisualContent,
-) -> Eligibility {
+/// Whether media of a type is processed. With entries in `types`, only matching types are processed, even if they
+/// suggest no visual content. Without entries, or with `*/*`, everything is processed that may hold what the processor
+/// looks for.
+pub fn eligibility(processor: ProcessorKind, types: &[String], media_type: &str, visual: VisualContent) -> Eligibility {
     if media_type::accepts_everything(types) {
-        return match pictures {
+        return match visual {
             VisualContent::Likely => Eligibility::Yes,
             VisualContent::Unknown => Eligibility::Unknown,
             VisualContent::None => Eligibility::No(non_visual_reason(processor, media_type)),
@@ -135,18 +132,13 @@ pub fn eligibility(
     if !types.iter().any(|it| media_type::pattern_matches(it, media_type)) {
         return Eligibility::No(format!("{media_type} is not wanted: it is not among the types that are asked for"));
     }
-    if pictures == VisualContent::Unknown { Eligibility::Unknown } else { Eligibility::Yes }
+    if visual == VisualContent::Unknown { Eligibility::Unknown } else { Eligibility::Yes }
 }
 
 fn non_visual_reason(processor: ProcessorKind, media_type: &str) -> String {
     match processor {
         ProcessorKind::FacialRecognition => format!("{media_type} is not wanted: the processor looks at pictures"),
     }
-}
-
-/// The time to wait after so many failed scans in a row: 1, 2, 4 … 60 minutes.
-pub fn backoff(failures: u32) -> time::Duration {
-    time::Duration::minutes(1_i64.checked_shl(failures.saturating_sub(1)).unwrap_or(60).clamp(1, 60))
 }
 
 fn matches_filters(bucket: &Bucket, key: &str) -> bool {
@@ -253,11 +245,5 @@ pub(crate) mod tests {
         assert_eq!(Precondition::of(&version, 7), Precondition::Modified(at));
         assert_eq!(Precondition::of("61368-oid-7", 7), Precondition::Etag("61368-oid"));
         assert_eq!(Precondition::of("-7", 7), Precondition::None);
-    }
-
-    #[test]
-    fn waits_longer_after_each_failure_up_to_an_hour() {
-        let minutes: Vec<i64> = [1, 2, 3, 6, 7, 8, 200].map(|it| backoff(it).whole_minutes()).into();
-        assert_eq!(minutes, [1, 2, 4, 32, 60, 60, 60]);
     }
 }

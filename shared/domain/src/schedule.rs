@@ -1,4 +1,4 @@
-//! When a bucket is scanned: `rate(5 minutes)` or `cron(0 12 * * ? *)`, as EventBridge writes it, in UTC.
+//! Scan schedules in the syntax of EventBridge, in UTC: `rate(5 minutes)` or `cron(0 12 * * ? *)`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,11 +8,11 @@ use croner::parser::{CronParser, Seconds, Year};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-/// Half the time between two calls of the clock that looks for what is due. What is asked for each minute is due a little
-/// after a call as a rule, and would wait for the one after the next: what falls due until half way to the next call is done.
+/// Half the interval between two runs of the scheduler. Work that falls due until half-way to the next run is done now:
+/// work for each minute usually falls due shortly after a run, and would otherwise wait for the run after the next.
 pub const HALF_TICK: time::Duration = time::Duration::seconds(30);
 
-/// A schedule, kept as its text.
+/// A schedule; stored as its text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ScanSchedule {
@@ -26,14 +26,16 @@ enum Period {
     Cron,
 }
 
-/// Why a text is no schedule.
+/// A text that is not a valid schedule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no schedule; write `rate(5 minutes)`, `rate(1 hour)`, `rate(2 days)` or `cron(0 12 * * ? *)`")]
+#[error(
+    "`{0}` is not a valid schedule; write `rate(5 minutes)`, `rate(1 hour)`, `rate(2 days)` or `cron(0 12 * * ? *)`"
+)]
 pub struct InvalidSchedule(String);
 
 impl ScanSchedule {
-    /// Whether the schedule fires after `since`, up to and including `until`. A rate fires on the multiples of its
-    /// period since 1970, so that no state has to be kept.
+    /// Whether the schedule fires after `since`, up to and including `until`. A rate fires at the multiples of its
+    /// period since 1970, so that no state is needed.
     pub fn fires(&self, since: OffsetDateTime, until: OffsetDateTime) -> bool {
         match self.period {
             Period::Every { seconds } => {
@@ -68,8 +70,8 @@ impl TryFrom<String> for ScanSchedule {
 }
 
 impl From<ScanSchedule> for String {
-    fn from(it: ScanSchedule) -> Self {
-        it.text
+    fn from(schedule: ScanSchedule) -> Self {
+        schedule.text
     }
 }
 
@@ -95,7 +97,7 @@ fn rate_seconds(rate: &str) -> Option<i64> {
     Some(count * unit)
 }
 
-/// EventBridge's six fields: minute, hour, day of month, month, day of week (Sunday is 1), year.
+/// Parses EventBridge's six fields: minute, hour, day of month, month, day of week (Sunday is 1), year.
 fn cron(text: &str) -> Option<croner::Cron> {
     let fields = arguments(text, "cron")?;
     if fields.split_whitespace().count() != 6 {

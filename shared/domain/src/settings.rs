@@ -1,4 +1,4 @@
-//! An application's settings: where its media systems are, what is processed, and how much at most.
+//! An application's settings: media systems, processing and quotas.
 //!
 //! The names are those of the seed's `config.json` and environment file, in lower case.
 
@@ -7,74 +7,75 @@ use serde::{Deserialize, Serialize};
 use crate::application::Scope;
 use crate::bucket::{MediaSystem, ProcessorKind, SealedSecret};
 
-/// How many requests per second an Iconik application makes by default: well under the 50 that Iconik grants all
-/// users of one `App-ID` together (media systems, section 3.2).
+/// Default for Iconik requests per second. Iconik grants 50 to all users of one `App-ID` together (media systems,
+/// section 3.2).
 pub const DEFAULT_REQUESTS_PER_SECOND: u32 = 20;
-/// How often, in minutes, what Iconik has is compared with what was announced, by default.
+/// Default interval of reconciliation with Iconik in minutes.
 pub const DEFAULT_RECONCILE_MINUTES: u32 = 60;
 
-/// Settings of one application. What is absent is off, or has the system's default.
+/// Settings of one application. Absent values are off or have the system's default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
-    /// The systems that media is taken from.
+    /// Media systems in use.
     pub system: Vec<MediaSystem>,
-    /// This deployment's own public address, which webhooks are sent to.
+    /// This deployment's public base URL, which webhooks are sent to.
     pub system_endpoint: Option<String>,
     pub iconik_url: Option<String>,
     pub iconik_app_id: Option<String>,
     pub iconik_access_token: Option<SealedSecret>,
-    /// The Iconik domain whose webhooks are taken; learned with the first check if it is not set. What it says gives no
-    /// right to a domain's events on the common queue: that is for those whom Iconik itself named.
+    /// The Iconik domain whose webhooks are accepted; learned with the first check if it is not set. This setting gives
+    /// no access to the domain's events on the shared queue: that needs the domain that Iconik itself returned for the
+    /// token.
     pub iconik_domain_id: Option<String>,
-    /// The header secret of our webhooks at Iconik.
+    /// Secret in a header of Iconik's webhooks to us.
     pub iconik_webhook_secret: Option<SealedSecret>,
-    /// Collections that are watched; none means everything.
+    /// Watched collections; empty means all.
     pub iconik_collections: Vec<String>,
-    /// The metadata view that results are written to; none means no metadata.
+    /// The metadata view that results are written to; absent means none.
     pub iconik_metadata_view: Option<String>,
     pub iconik_requests_per_second: u32,
     pub reconcile_minutes: u32,
     pub single_webhook: bool,
     pub webhook_name: String,
-    /// A queue of another system that Iconik's events lie in.
+    /// An external SQS queue with Iconik's events.
     pub sqs_queue_url: Option<String>,
     pub aws_region: Option<String>,
     pub aws_access_key: Option<SealedSecret>,
     pub aws_secret_key: Option<SealedSecret>,
-    /// What buckets use that name none of their own.
+    /// Endpoint of buckets that have none of their own.
     pub datacore_endpoint: Option<String>,
     pub datacore_token: Option<SealedSecret>,
     pub processor: ProcessorKind,
-    /// Of Iconik's assets, 1 to 10; see [`crate::item::URGENT`].
+    /// Priority of Iconik's assets, 1 to 10; see `item::URGENT_PRIORITY`.
     pub priority: u8,
-    /// A folder inside the function's temporary storage.
+    /// A directory in the function's temporary storage.
     pub temp_folder: Option<String>,
-    /// How many items are processed at once; 0 means as many as the deployment can.
+    /// Maximum number of items processed concurrently; 0 means no limit.
     pub no_of_threads: u32,
     pub video_file_types: Vec<String>,
     pub audio_file_types: Vec<String>,
     pub image_file_types: Vec<String>,
     pub log_level: Option<String>,
-    /// Items that may be processed per day (UTC); 0 means any number.
+    /// Quota of items per day (UTC); 0 means unlimited.
     pub items_per_day: u64,
-    /// Bytes that may be processed per day (UTC); 0 means any number.
+    /// Quota of bytes per day (UTC); 0 means unlimited.
     pub bytes_per_day: u64,
-    /// Pages that may call the API and open sockets, such as `https://news.example.com`, as a browser sends them; without any,
-    /// sockets open for all.
+    /// Origins that may call the API and open sockets, such as `https://news.example.com`, in the form in which
+    /// browsers send them. If empty, sockets accept all origins.
     pub allowed_origins: Vec<String>,
-    /// Whose tokens are taken beside our own.
+    /// Trusted OpenID Connect issuers.
     pub oidc_issuers: Vec<OidcIssuer>,
 }
 
-/// An OpenID Connect issuer whose tokens are taken.
+/// A trusted OpenID Connect issuer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OidcIssuer {
-    /// The `iss` of its tokens, where its configuration is found as well.
+    /// The `iss` claim of its tokens; its configuration is discovered there.
     pub issuer: String,
-    /// The `aud` that tokens for us have.
+    /// The required `aud` claim.
     pub audience: String,
-    /// The scopes that its tokens may bring; with none of them a token is for its user's own inbox alone.
+    /// The scopes that its tokens may carry. Without any, a token gives access to its user's inbox only.
     #[serde(default)]
     pub scopes: Vec<Scope>,
 }
@@ -102,7 +103,7 @@ impl Default for Settings {
             datacore_endpoint: None,
             datacore_token: None,
             processor: ProcessorKind::FacialRecognition,
-            priority: crate::item::default_priority(),
+            priority: crate::priority::default_priority(),
             temp_folder: None,
             no_of_threads: 0,
             video_file_types: Vec::new(),
@@ -118,7 +119,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Whether media is taken from Iconik.
+    /// Whether Iconik is in use and configured.
     pub fn uses_iconik(&self) -> bool {
         self.system.contains(&MediaSystem::Iconik)
             && self.iconik_url.is_some()
@@ -126,36 +127,36 @@ impl Settings {
             && self.iconik_access_token.is_some()
     }
 
-    /// The types that are processed, of every kind; none means all that the processor takes.
+    /// The accepted media types of all kinds; empty means all that the processor accepts.
     pub fn media_types(&self) -> Vec<String> {
         let all = [&self.video_file_types, &self.audio_file_types, &self.image_file_types];
         all.into_iter().flatten().cloned().collect()
     }
 
-    /// Why an item of so many bytes must wait until tomorrow, given what was used today; `None` if it need not.
+    /// Why an item of `bytes` bytes must wait until tomorrow, given today's usage; `None` if it is within the quotas.
     pub fn exceeded_quota(&self, used: DailyUsage, bytes: u64) -> Option<&'static str> {
         if self.items_per_day > 0 && used.items + 1 > self.items_per_day {
-            Some("today's number of items is used up")
+            Some("today's quota of items is used up")
         } else if self.bytes_per_day > 0 && used.bytes + bytes > self.bytes_per_day {
-            Some("today's number of bytes is used up")
+            Some("today's quota of bytes is used up")
         } else {
             None
         }
     }
 
-    /// Whether a limit per day is set at all.
+    /// Whether a daily quota is set.
     pub fn has_quota(&self) -> bool {
         self.items_per_day > 0 || self.bytes_per_day > 0
     }
 
-    /// The share of the day's limits that is used, in percent of the one that is used most.
+    /// Today's usage in percent of the quota that is used most.
     pub fn quota_used_percent(&self, used: DailyUsage) -> u64 {
         let percent = |used: u64, quota: u64| used.saturating_mul(100).checked_div(quota).unwrap_or(0);
         percent(used.items, self.items_per_day).max(percent(used.bytes, self.bytes_per_day))
     }
 }
 
-/// What an application has processed on one day.
+/// What an application has processed in one day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DailyUsage {
     #[serde(default)]
@@ -164,26 +165,26 @@ pub struct DailyUsage {
     pub bytes: u64,
 }
 
-/// Lower case, and each once: type lists come with repetitions.
+/// Converts to lower case and removes duplicates.
 pub fn normalized_types(types: &[String]) -> Vec<String> {
     let mut normalized: Vec<String> = Vec::new();
-    for it in types.iter().map(|it| it.trim().to_ascii_lowercase()) {
-        if !normalized.contains(&it) {
-            normalized.push(it);
+    for media_type in types.iter().map(|it| it.trim().to_ascii_lowercase()) {
+        if !normalized.contains(&media_type) {
+            normalized.push(media_type);
         }
     }
     normalized
 }
 
-/// Removes a closing slash and an `/API` that was left on an Iconik address (media systems, section 3.1.1).
+/// Removes a trailing slash and a trailing `/API` from an Iconik base URL (media systems, section 3.1.1).
 pub fn strip_api_suffix(url: &str) -> &str {
     let url = url.trim().trim_end_matches('/');
     let bare = url.strip_suffix("/API").or_else(|| url.strip_suffix("/api")).unwrap_or(url);
     bare.trim_end_matches('/')
 }
 
-/// Whether an address is one of Iconik's own: at one of these hosts, separated by commas, or below it. Such a one alone
-/// can say which Iconik domain a token belongs to; anybody else's host would say what its owner likes.
+/// Whether a URL belongs to Iconik itself: its host is one of `hosts` (separated by commas) or a subdomain of one. Only
+/// Iconik's own answer proves which Iconik domain a token belongs to; another host could claim any.
 pub fn is_iconik_host(url: &str, hosts: &str) -> bool {
     let Some(host) = url::Url::parse(url).ok().and_then(|it| it.host_str().map(str::to_owned)) else { return false };
     let mut hosts = hosts.split(',').map(str::trim).filter(|it| !it.is_empty());
@@ -216,8 +217,8 @@ mod tests {
         let set = Settings { items_per_day: 10, bytes_per_day: 1_000, ..Settings::default() };
         let used = |items, bytes| DailyUsage { items, bytes };
         assert_eq!(set.exceeded_quota(used(9, 0), 1_000), None);
-        assert_eq!(set.exceeded_quota(used(10, 0), 1), Some("today's number of items is used up"));
-        assert_eq!(set.exceeded_quota(used(0, 1), 1_000), Some("today's number of bytes is used up"));
+        assert_eq!(set.exceeded_quota(used(10, 0), 1), Some("today's quota of items is used up"));
+        assert_eq!(set.exceeded_quota(used(0, 1), 1_000), Some("today's quota of bytes is used up"));
         assert_eq!((set.quota_used_percent(used(8, 0)), set.quota_used_percent(used(1, 990))), (80, 99));
         assert_eq!(Settings::default().exceeded_quota(used(u64::MAX - 1, u64::MAX), 0), None);
     }

@@ -1,4 +1,4 @@
-//! The secrets among an application's settings, and the addresses that each of them is sent to.
+//! The secrets among an application's settings, and the destinations that each is sent to.
 
 use std::collections::BTreeSet;
 
@@ -6,11 +6,12 @@ use crate::bucket::SealedSecret;
 use crate::settings::Settings;
 use crate::ssrf::origin_of;
 
-/// A secret among the settings.
+/// A secret setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SettingsSecret {
     IconikAccessToken,
-    /// In the header of Iconik's webhooks: Iconik is told it, and sends it to this deployment's address.
+    /// The secret in the header of Iconik's webhooks. It is sent to Iconik, and Iconik sends it to this deployment's
+    /// URL.
     IconikWebhookSecret,
     AwsAccessKey,
     AwsSecretKey,
@@ -18,6 +19,7 @@ pub enum SettingsSecret {
 }
 
 impl SettingsSecret {
+    /// All secret settings.
     pub const ALL: [Self; 5] = [
         Self::IconikAccessToken,
         Self::IconikWebhookSecret,
@@ -26,7 +28,7 @@ impl SettingsSecret {
         Self::DatacoreToken,
     ];
 
-    /// The name of its setting.
+    /// The name of the setting.
     pub fn name(self) -> &'static str {
         match self {
             Self::IconikAccessToken => "iconik_access_token",
@@ -37,7 +39,7 @@ impl SettingsSecret {
         }
     }
 
-    /// Where it is kept.
+    /// Mutable access to the stored secret.
     pub fn value_mut(self, settings: &mut Settings) -> &mut Option<SealedSecret> {
         match self {
             Self::IconikAccessToken => &mut settings.iconik_access_token,
@@ -48,8 +50,9 @@ impl SettingsSecret {
         }
     }
 
-    /// Whether the settings `after` send it to an origin that the settings `before` did not send it to. Then what is
-    /// kept must not go along: whoever may change an address would be shown a secret that is masked for everybody.
+    /// Whether the settings `after` send the secret to an origin that the settings `before` did not send it to. The
+    /// stored secret must not be reused then: otherwise a caller who may change a URL could read a secret that is masked for
+    /// everybody.
     pub fn changes_destination(self, before: &Settings, after: &Settings) -> bool {
         !self.destinations(after).is_subset(&self.destinations(before))
     }
@@ -61,7 +64,7 @@ impl SettingsSecret {
             Self::AwsAccessKey | Self::AwsSecretKey => [&settings.sqs_queue_url, &None],
             Self::DatacoreToken => [&settings.datacore_endpoint, &None],
         };
-        // what is no URL is an origin of its own
+        // a text that is not a URL counts as its own origin
         addresses.into_iter().flatten().map(|it| origin_of(it).unwrap_or_else(|| it.clone())).collect()
     }
 }
@@ -91,8 +94,8 @@ mod tests {
         let mut known = SettingsSecret::ALL.map(SettingsSecret::name);
         known.sort_unstable();
         assert_eq!(found, known);
-        for it in SettingsSecret::ALL {
-            assert!(it.value_mut(&mut with(it.name(), "x").unwrap()).is_some(), "{it:?}");
+        for secret in SettingsSecret::ALL {
+            assert!(secret.value_mut(&mut with(secret.name(), "x").unwrap()).is_some(), "{secret:?}");
         }
     }
 

@@ -1,4 +1,5 @@
-//! Which addresses of strangers we may call (realtime, section 4; the guards of `channels` and `media` obey it).
+//! Protection against server-side request forgery (SSRF): which user-supplied addresses this service may call
+//! (realtime, section 4). The HTTP clients of `channels` and `media` enforce it.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
@@ -6,7 +7,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use url::{Host, Url};
 
-/// Networks that the deployment allows although they are not public; empty by default.
+/// Networks that the deployment allows although they are not public. Empty by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowedNetworks(Vec<IpNet>);
 
@@ -39,47 +40,47 @@ pub enum AddressError {
     Address(IpAddr),
 }
 
-/// A setting that is no list of networks.
+/// A text that is not a network in CIDR notation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a network such as 127.0.0.0/8")]
 pub struct InvalidNetwork(String);
 
 impl FromStr for AllowedNetworks {
     type Err = InvalidNetwork;
-    /// Networks separated by commas; an empty text allows none.
+    /// Parses networks separated by commas. An empty text allows none.
     fn from_str(text: &str) -> Result<Self, InvalidNetwork> {
         let networks = text.split(',').map(str::trim).filter(|it| !it.is_empty());
         networks.map(|it| it.parse().map_err(|_| InvalidNetwork(it.to_owned()))).collect::<Result<_, _>>().map(Self)
     }
 }
 
-/// The origin of an address, `https://example.com:8443` (RFC 6454); `None` if it is no URL or has none. A secret that was
-/// given for one origin is for no other.
+/// Returns the origin of a URL, `https://example.com:8443` (RFC 6454); `None` if the text is not a URL or has no
+/// origin. A secret that was stored for one origin is never sent to another.
 pub fn origin_of(url: &str) -> Option<String> {
     let origin = Url::parse(url).ok()?.origin();
     origin.is_tuple().then(|| origin.ascii_serialization())
 }
 
 impl AllowedNetworks {
-    /// Whether an address lies in one of the networks.
+    /// Whether one of the networks contains the address.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|it| it.contains(&address))
     }
 
-    /// Whether a connection to this address may be made. For each address that a name resolved to.
+    /// Whether a connection to this IP address is allowed. Call it for every address that a host name resolves to.
     pub fn allows(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.contains(address) || is_public(address)
     }
 }
 
-/// Ports of webhooks and hubs.
+/// Ports that are allowed for webhooks and SignalR hubs.
 const WEB_PORTS: &[u16] = &[443, 8443, 80, 8080];
 
-/// Judges a stranger's URL by its text: when it is saved, and before each use, since a literal address never meets a
-/// resolver. Names are judged again by what they resolve to.
+/// Checks a user-supplied URL by its text. Call it when the URL is stored and before each request, because a literal IP
+/// address is never resolved. For host names the resolved addresses are checked as well ([`AllowedNetworks::allows`]).
 ///
-/// Plain `http`, any port and `localhost` are for allowed networks only.
+/// Plain `http`, other ports and `localhost` are accepted for allowed networks only.
 pub fn check_url(text: &str, allowed: &AllowedNetworks) -> Result<Url, AddressError> {
     if text.len() > 2048 {
         return Err(AddressError::TooLong);
@@ -103,25 +104,26 @@ pub fn check_url(text: &str, allowed: &AllowedNetworks) -> Result<Url, AddressEr
     }
 }
 
-/// Judges an address that is about to be stored, as [`judge`] does: store what it answers, which is as the parser reads it.
-/// URL parsers pass over line breaks and tabs, and whoever reads the text does not: none are taken.
+/// Checks a URL before it is stored. Store the returned URL, not the text: URL parsers ignore line breaks and tabs,
+/// other readers of the text do not, so control characters are refused.
 pub fn check_new_url(text: &str, allowed: &AllowedNetworks) -> Result<Url, AddressError> {
     check_no_control_characters(text)?;
     check_url(text, allowed)
 }
 
-/// Judges the address of a system, to which we add paths of our own, before it is stored: it has no query.
+/// Checks the base URL of a media system before it is stored. It must not have a query, because paths are appended to
+/// it.
 pub fn check_endpoint(text: &str, allowed: &AllowedNetworks) -> Result<Url, AddressError> {
     let url = check_new_url(text, allowed)?;
     if url.query().is_some() { Err(AddressError::Query) } else { Ok(url) }
 }
 
-/// Whether a text that is about to be stored holds no control characters.
+/// Refuses a text with control characters.
 pub fn check_no_control_characters(text: &str) -> Result<(), AddressError> {
     if text.chars().any(char::is_control) { Err(AddressError::ControlCharacters) } else { Ok(()) }
 }
 
-/// Judges a URL's host; `true` if it lies in an allowed network.
+/// Checks a URL's host. Returns `true` if it is in an allowed network.
 pub(crate) fn check_host(url: &Url, allowed: &AllowedNetworks) -> Result<bool, AddressError> {
     let literal = match url.host() {
         None => return Err(AddressError::InvalidUrl),
@@ -148,11 +150,12 @@ fn check_public_name(name: &str) -> Result<(), AddressError> {
     if reserved || !name.contains('.') || name.ends_with('.') { Err(AddressError::Host(name)) } else { Ok(()) }
 }
 
-/// Whether an address is on the public internet: none of the ranges of realtime 4.2 and aws 2.7.
+/// Whether an address is on the public internet, that is, in none of the ranges of realtime, section 4.2, and aws,
+/// section 2.7.
 fn is_public(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(it) => {
-            let [a, b, c, _] = it.octets();
+        IpAddr::V4(address) => {
+            let [a, b, c, _] = address.octets();
             !(matches!(a, 0 | 10 | 127 | 224..)
                 || matches!((a, b), (100, 64..=127) | (169, 254) | (172, 16..=31) | (192, 168) | (198, 18..=19))
                 || matches!((a, b, c), (192, 0, 0 | 2) | (192, 88, 99) | (198, 51, 100) | (203, 0, 113)))
@@ -255,7 +258,7 @@ mod tests {
         ] {
             assert!(matches!(refused(name), AddressError::Host(_)), "{name}");
         }
-        // every spelling of 127.0.0.1 and of the metadata service
+        // all spellings of 127.0.0.1 and of the metadata service
         for literal in [
             "https://127.0.0.1/",
             "https://0x7f.1/",

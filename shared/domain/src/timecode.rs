@@ -1,32 +1,33 @@
-//! SMPTE ST 12-1 time addresses: `HH:MM:SS:FF`, with `;` before the frames where frames are dropped.
+//! SMPTE ST 12-1 timecodes: `HH:MM:SS:FF`, with `;` before the frames for drop-frame.
 //!
-//! Drop-frame counting leaves out the numbers 0 and 1 (0 to 3 at 59.94 Hz) at the start of each minute that is no
-//! multiple of ten, so that the address stays near the clock at 29.97 and 59.94 frames per second (ST 12-1, 5.2.2).
+//! Drop-frame counting skips the frame numbers 0 and 1 (0 to 3 at 59.94 Hz) at the start of each minute that is not a
+//! multiple of ten, so that the timecode stays close to the clock at 29.97 and 59.94 frames per second (ST 12-1,
+//! 5.2.2).
 
 use serde::{Deserialize, Serialize};
 
-/// The time address of a file's first frame.
+/// The timecode of a file's first frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Timecode {
-    /// Frames since 00:00:00:00 of the count, dropped numbers not counted.
+    /// Frames since 00:00:00:00, dropped numbers not counted.
     frames: u64,
-    /// Frames of one second of the count: 24, 25, 30, 50, 60 …
+    /// Nominal frames per second: 24, 25, 30, 50, 60, …
     base: u64,
     drop_frame: bool,
-    /// Real frames per second.
+    /// Actual frames per second.
     rate: f64,
 }
 
-/// A file's start timecode as a result shows it.
+/// A file's start timecode in a result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartTimecode {
-    /// `10:00:00:00`; `01:00:00;02` where frames are dropped.
+    /// `10:00:00:00`, or `01:00:00;02` for drop-frame.
     pub start: String,
     pub drop_frame: bool,
 }
 
 impl Timecode {
-    /// Reads a time address of a file with `rate` frames per second. `None` if it is none, or the rate is none.
+    /// Parses the timecode of a file with `rate` frames per second; `None` if the text or the rate is invalid.
     pub fn parse(text: &str, rate: f64) -> Option<Self> {
         if !(1.0..=1_000.0).contains(&rate) {
             return None;
@@ -45,7 +46,7 @@ impl Timecode {
         Some(Self { frames: count.checked_sub(dropped_numbers)?, base, drop_frame, rate })
     }
 
-    /// The address of the frame that is shown `t_ms` milliseconds after the first. It goes round after 24 hours.
+    /// The timecode of the frame that is shown `t_ms` milliseconds after the first. It wraps after 24 hours.
     pub fn at(&self, t_ms: u64) -> String {
         // the frame that begins at or before this time; times are rounded to milliseconds
         let elapsed = ((t_ms as f64 + 0.5) * self.rate / 1_000.0).floor() as u64;
@@ -63,13 +64,13 @@ impl Timecode {
         format!("{hours:02}:{minutes:02}:{:02}{separator}{frame:02}", seconds % 60)
     }
 
-    /// The address of the first frame.
+    /// The timecode of the first frame.
     pub fn start(&self) -> StartTimecode {
         StartTimecode { start: self.at(0), drop_frame: self.drop_frame }
     }
 }
 
-/// Numbers that are left out at the start of a minute.
+/// Frame numbers that are skipped at the start of a minute.
 fn dropped_per_minute(base: u64) -> u64 {
     base / 15
 }

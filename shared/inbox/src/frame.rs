@@ -97,7 +97,7 @@ impl Frame {
                     if value.to_string().len() > MAX_NOTIFICATION { json!(it.reference(&stream)) } else { value }
                 };
                 let values: Vec<Value> = items.iter().map(whole).collect();
-                let parts = domain::parts(&values, MAX_MESSAGE, usize::MAX, entry_length);
+                let parts = domain::split_by_size(&values, MAX_MESSAGE, usize::MAX, entry_length);
                 parts.into_iter().map(|it| encode_notifications(protocol, &stream, it.to_vec())).collect()
             }
             Self::Message { target, arguments } if protocol == Protocol::SignalR => {
@@ -137,7 +137,7 @@ pub fn encode_legacy(all: &[Notification], marks: &ReadState, now: time::OffsetD
     if shown.is_empty() {
         return vec!["[]".to_owned()]; // the seed's clients wait for a first message
     }
-    let parts = domain::parts(&shown, 4 * MAX_MESSAGE, usize::MAX, entry_length);
+    let parts = domain::split_by_size(&shown, 4 * MAX_MESSAGE, usize::MAX, entry_length);
     parts.into_iter().map(|it| Value::Array(it.to_vec()).to_string()).collect()
 }
 

@@ -1,8 +1,8 @@
-//! Which part of a picture a rendition shows.
+//! The part of an image that a rendition shows.
 
-use domain::result::BoundingBox as Area;
+use domain::result::BoundingBox;
 
-/// A part of a picture, in its pixels.
+/// A crop window in pixels of the image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Window {
     pub(crate) x: f64,
@@ -11,9 +11,9 @@ pub(crate) struct Window {
     pub(crate) height: f64,
 }
 
-/// The largest window of the target's shape that lies as the subject wants it: around the faces, which stand a little
-/// above its middle; in the middle without any.
-pub(crate) fn window((width, height): (u32, u32), (to_width, to_height): (u32, u32), faces: &[Area]) -> Window {
+/// The largest window with the target's aspect ratio: around the faces, which are placed slightly above its middle, or
+/// centred if there are none.
+pub(crate) fn window((width, height): (u32, u32), (to_width, to_height): (u32, u32), faces: &[BoundingBox]) -> Window {
     let (width, height) = (f64::from(width.max(1)), f64::from(height.max(1)));
     let aspect_ratio = f64::from(to_width.max(1)) / f64::from(to_height.max(1));
     let (w, h) =
@@ -25,9 +25,9 @@ pub(crate) fn window((width, height): (u32, u32), (to_width, to_height): (u32, u
     Window { x: x.clamp(0.0, width - w), y: y.clamp(0.0, height - h), width: w, height: h }
 }
 
-/// The middle of all faces, the larger ones counting more, as fractions of the picture.
-fn subject(faces: &[Area]) -> Option<(f64, f64)> {
-    let weight = |it: &Area| it.w * it.h;
+/// The centre of all faces, weighted by area, as fractions of the image.
+fn subject(faces: &[BoundingBox]) -> Option<(f64, f64)> {
+    let weight = |it: &BoundingBox| it.w * it.h;
     let sum: f64 = faces.iter().map(weight).sum();
     if sum <= 0.0 || !sum.is_finite() {
         return None;
@@ -41,15 +41,15 @@ fn subject(faces: &[Area]) -> Option<(f64, f64)> {
 mod tests {
     use super::*;
 
-    fn face(x: f64, y: f64, side: f64) -> Area {
-        Area { x, y, w: side, h: side }
+    fn face(x: f64, y: f64, side: f64) -> BoundingBox {
+        BoundingBox { x, y, w: side, h: side }
     }
 
     #[test]
     fn the_window_has_the_shape_and_follows_the_faces() {
-        let check = |from, to, faces: &[Area], want: (f64, f64, f64, f64)| {
-            let it = window(from, to, faces);
-            let got = [it.x, it.y, it.width, it.height].map(f64::round);
+        let check = |from, to, faces: &[BoundingBox], want: (f64, f64, f64, f64)| {
+            let window = window(from, to, faces);
+            let got = [window.x, window.y, window.width, window.height].map(f64::round);
             assert_eq!(got, [want.0, want.1, want.2, want.3], "{from:?} to {to:?}");
         };
         check((1920, 1080), (1080, 1080), &[], (420.0, 0.0, 1080.0, 1080.0));
@@ -59,16 +59,19 @@ mod tests {
         check((1920, 1080), (1080, 1080), &[face(0.02, 0.3, 0.1)], (0.0, 0.0, 1080.0, 1080.0));
         check((1920, 1080), (1080, 1080), &[face(0.85, 0.3, 0.1)], (840.0, 0.0, 1080.0, 1080.0));
         // the larger of two decides
-        let it = window((1920, 1080), (540, 1080), &[face(0.1, 0.3, 0.3), face(0.9, 0.3, 0.02)]);
-        assert!(it.x < 300.0, "{it:?}");
+        let window = window((1920, 1080), (540, 1080), &[face(0.1, 0.3, 0.3), face(0.9, 0.3, 0.02)]);
+        assert!(window.x < 300.0, "{window:?}");
     }
 
     #[test]
     fn whatever_the_faces_it_stays_inside() {
         for face in [face(-5.0, 7.0, 0.5), face(f64::NAN, 0.1, 0.1), face(0.5, 0.5, 0.0), face(2.0, 2.0, 9.0)] {
-            let it = window((640, 480), (160, 600), &[face]);
-            let inside = it.x >= 0.0 && it.y >= 0.0 && it.x + it.width <= 640.01 && it.y + it.height <= 480.01;
-            assert!(inside || it.x.is_nan(), "{it:?}");
+            let window = window((640, 480), (160, 600), &[face]);
+            let inside = window.x >= 0.0
+                && window.y >= 0.0
+                && window.x + window.width <= 640.01
+                && window.y + window.height <= 480.01;
+            assert!(inside || window.x.is_nan(), "{window:?}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Text over a picture: as large as fits into its lower third, with a dark edge, so that it is read on any ground.
+//! Draws a headline over an image: as large as fits into its lower third, with a contrasting outline, so that it is
+//! legible on any background.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,16 +7,17 @@ use cosmic_text::fontdb::{Database, Source};
 use cosmic_text::{Align, Attrs, Buffer, Color, FontSystem, Metrics, Shaping, SwashCache, Weight};
 use image::{Rgb, RgbImage};
 
-/// Lines at most, and characters that are drawn.
+/// Maximum number of lines, and of characters drawn.
 const MAX_LINES: usize = 4;
 const MAX_CHARACTERS: usize = 300;
-/// The pitch of lines, in sizes of the text.
+/// Line height in font sizes.
 const LINE_HEIGHT: f32 = 1.15;
 
-/// The fonts, read once: Noto Sans Bold, and no font of the system, so that a picture is the same everywhere.
+/// The font, loaded once: Noto Sans Bold, and no system fonts, so that the output is the same everywhere.
 static FONTS: Mutex<Option<(FontSystem, SwashCache)>> = Mutex::new(None);
 
-/// The letters of a text that the font lacks, each once. What is never seen (joiners, marks of direction) is none.
+/// The characters of a text that the font lacks, each once. Default-ignorable characters (joiners, direction marks) are
+/// not counted.
 pub(crate) fn missing_characters(text: &str) -> Vec<char> {
     let mut fonts = FONTS.lock().unwrap_or_else(PoisonError::into_inner);
     let (fonts, _) = fonts.get_or_insert_with(load_fonts);
@@ -23,17 +25,18 @@ pub(crate) fn missing_characters(text: &str) -> Vec<char> {
     let Some(font) = fonts.get_font(face.0, face.1) else { return text.chars().collect() };
     let letters = font.as_swash().charmap();
     let mut missing = Vec::new();
-    for it in text.chars().filter(|it| !it.is_whitespace() && !is_default_ignorable(*it)) {
-        if letters.map(it) == 0 && !missing.contains(&it) {
-            missing.push(it);
+    for character in text.chars().filter(|it| !it.is_whitespace() && !is_default_ignorable(*it)) {
+        if letters.map(character) == 0 && !missing.contains(&character) {
+            missing.push(character);
         }
     }
     missing
 }
 
-/// Default-ignorable characters (Unicode, `DerivedCoreProperties.txt`) that texts have: shaping takes them away.
-fn is_default_ignorable(it: char) -> bool {
-    matches!(it, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{2069}'
+/// Whether it is one of the common default-ignorable characters (Unicode, `DerivedCoreProperties.txt`), which shaping
+/// removes.
+fn is_default_ignorable(character: char) -> bool {
+    matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{2069}'
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
 }
 
@@ -43,6 +46,7 @@ fn load_fonts() -> (FontSystem, SwashCache) {
     (FontSystem::new_with_locale_and_db("en-US".to_owned(), all), SwashCache::new())
 }
 
+/// Draws the text into the lower third of the canvas.
 pub(crate) fn draw(canvas: &mut RgbImage, text: &str, colour: [u8; 3]) {
     let mut fonts = FONTS.lock().unwrap_or_else(PoisonError::into_inner);
     let (fonts, glyphs) = fonts.get_or_insert_with(load_fonts);
@@ -56,13 +60,13 @@ pub(crate) fn draw(canvas: &mut RgbImage, text: &str, colour: [u8; 3]) {
     let edge = (buffer.metrics().font_size * 0.05).ceil().max(1.0) as i32;
     let bottom = (top + room.1).ceil() as i32;
     let mut draw_offset = |dx: i32, dy: i32, ink: [u8; 3]| {
-        buffer.draw(fonts, glyphs, Color::rgb(255, 255, 255), |x, y, w, h, it| {
+        buffer.draw(fonts, glyphs, Color::rgb(255, 255, 255), |x, y, w, h, pixel_color| {
             for (x, y) in (y..y + h as i32).flat_map(|y| (x..x + w as i32).map(move |x| (x, y))) {
                 let (x, y) = (x + dx + left as i32, y + dy + top as i32);
                 if let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y.min(bottom)))
                     && let Some(pixel) = canvas.get_pixel_mut_checked(x, y)
                 {
-                    *pixel = blend(*pixel, ink, it.a());
+                    *pixel = blend(*pixel, ink, pixel_color.a());
                 }
             }
         });
@@ -75,7 +79,7 @@ pub(crate) fn draw(canvas: &mut RgbImage, text: &str, colour: [u8; 3]) {
     draw_offset(0, 0, colour);
 }
 
-/// The text at the largest size at which it fits.
+/// Lays the text out at the largest font size that fits.
 fn fit(fonts: &mut FontSystem, text: &str, (width, height): (f32, f32)) -> Buffer {
     let (mut low, mut high) = (8_u32, (height / LINE_HEIGHT).max(8.0) as u32);
     let mut best = None;

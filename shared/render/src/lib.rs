@@ -1,4 +1,4 @@
-//! Renditions: a picture is cropped towards its subject, scaled, written over and encoded.
+//! Renders renditions: crops an image towards its subject, scales it, draws a headline and encodes it.
 
 mod crop;
 mod headline;
@@ -6,27 +6,27 @@ mod headline;
 use std::io::Cursor;
 
 use domain::image::RenditionFormat;
-use domain::result::BoundingBox as Area;
+use domain::result::BoundingBox;
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{ResizeOptions, Resizer};
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ImageFormat, RgbImage};
 
-/// What is wanted of a picture.
+/// Parameters of a rendition.
 #[derive(Debug, Clone, Copy)]
 pub struct RenderOptions<'a> {
     pub width: u32,
     pub height: u32,
     pub headline: Option<&'a str>,
-    /// The headline's colour, RGB.
+    /// Colour of the headline, RGB.
     pub colour: [u8; 3],
     pub format: RenditionFormat,
-    /// Of JPEG, 1 to 100.
+    /// JPEG quality, 1 to 100.
     pub quality: u8,
 }
 
-/// Why there is no rendition.
+/// Why a rendition failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
     #[error("the picture could not be scaled: {0}")]
@@ -37,8 +37,8 @@ pub enum RenderError {
     Encode(#[from] image::ImageError),
 }
 
-/// Makes a rendition of exactly the wanted size. `faces` are what must stay in the picture, as fractions of it.
-pub fn render(picture: &RgbImage, faces: &[Area], options: RenderOptions<'_>) -> Result<Vec<u8>, RenderError> {
+/// Renders an image to exactly the requested size. `faces` are fractions of the image; the crop is placed around them.
+pub fn render(picture: &RgbImage, faces: &[BoundingBox], options: RenderOptions<'_>) -> Result<Vec<u8>, RenderError> {
     let window = crop::window((picture.width(), picture.height()), (options.width, options.height), faces);
     let mut canvas = crop_and_scale(picture, window, options)?;
     if let Some(text) = options.headline {
@@ -51,23 +51,24 @@ pub fn render(picture: &RgbImage, faces: &[Area], options: RenderOptions<'_>) ->
     encode(&DynamicImage::ImageRgb8(canvas), options.format, options.quality)
 }
 
-/// The letters of a headline that the font lacks, as they are told (`漢 (U+6F22), …`); `None` if it can be drawn.
+/// The characters of a headline that the font lacks, formatted for a message (`漢 (U+6F22), …`); `None` if the font has
+/// all.
 pub fn missing_glyphs(headline: &str) -> Option<String> {
     let missing = headline::missing_characters(headline);
     (!missing.is_empty()).then(|| format_characters(&missing))
 }
 
-/// Ten letters at most; a control character by its number alone.
+/// Formats at most ten characters. A control character is shown by its code point only.
 fn format_characters(characters: &[char]) -> String {
-    let describe = |it: &char| {
-        let number = format!("U+{:04X}", u32::from(*it));
-        if it.is_control() { number } else { format!("{it} ({number})") }
+    let describe = |character: &char| {
+        let number = format!("U+{:04X}", u32::from(*character));
+        if character.is_control() { number } else { format!("{character} ({number})") }
     };
     let more = if characters.len() > 10 { format!(" and {} more", characters.len() - 10) } else { String::new() };
     characters.iter().take(10).map(describe).collect::<Vec<_>>().join(", ") + &more
 }
 
-/// Encodes a picture. No metadata of the source is in it: it may hold a place.
+/// Encodes an image without the metadata of its source, which may hold a location.
 pub fn encode(picture: &DynamicImage, format: RenditionFormat, quality: u8) -> Result<Vec<u8>, RenderError> {
     let mut bytes = Cursor::new(Vec::new());
     match format {
@@ -77,7 +78,7 @@ pub fn encode(picture: &DynamicImage, format: RenditionFormat, quality: u8) -> R
     Ok(bytes.into_inner())
 }
 
-/// A finished picture in another format, or at a quarter of its length.
+/// Converts an encoded image to a format, or to a thumbnail with a quarter of its width and height.
 pub fn convert(bytes: &[u8], format: RenditionFormat, thumbnail: bool) -> Result<Vec<u8>, RenderError> {
     let picture = image::load_from_memory(bytes)?;
     let (width, height) = (picture.width(), picture.height());
@@ -93,7 +94,7 @@ fn crop_and_scale(
     let failed = |it: &dyn std::fmt::Display| RenderError::Scale(it.to_string());
     let mut target = RgbImage::new(options.width, options.height);
     let resize = ResizeOptions::new().crop(window.x, window.y, window.width, window.height);
-    // of one kind of pixels: any other would be compiled as well
+    // typed for one pixel format, so that the code for the others is not compiled
     let from =
         TypedImageRef::<U8x3>::from_buffer(picture.width(), picture.height(), picture).map_err(|it| failed(&it))?;
     let mut to =

@@ -1,19 +1,20 @@
-//! The first classifiers: locally assembled binary (LAB) features, boosted.
+//! The first classifiers: boosted locally assembled binary (LAB) features.
 
 use crate::resize::Plane;
-use crate::{STEP, WINDOW};
+use crate::window::{STEP, WINDOW};
 
-/// A feature compares 3 x 3 blocks of this side with the one in the middle.
+/// A feature compares 3 x 3 blocks of this side with the block in the middle.
 const BLOCK: usize = 3;
-/// After so many features a window may be given up.
+/// Number of features after which a window may be rejected.
 const FEATURES_PER_STEP: usize = 10;
-/// Windows with less contrast (standard deviation) are no faces.
+/// Minimum contrast of a window (standard deviation).
 const MIN_CONTRAST: f64 = 10.0;
 
-/// A byte for each place of a picture: a bit for each of the eight blocks around that is not brighter than the middle.
+/// One byte per position of an image: a bit for each of the eight surrounding blocks that is not brighter than the
+/// middle.
 #[derive(Debug, Default)]
 pub(crate) struct FeatureMap {
-    /// Sums of three pixels side by side, and of three of those above each other.
+    /// Sums of three adjacent pixels of a row, and sums of three of those of adjacent rows.
     lines: Vec<u16>,
     blocks: Vec<u16>,
     map: Vec<u8>,
@@ -21,7 +22,7 @@ pub(crate) struct FeatureMap {
 }
 
 impl FeatureMap {
-    /// The picture has at least the size of a window.
+    /// Computes the features of an image that is at least as large as a window.
     pub(crate) fn compute(&mut self, plane: Plane<'_>) {
         let (width, height) = (plane.width, plane.height);
         self.width = width;
@@ -58,15 +59,16 @@ impl FeatureMap {
 /// A boosted classifier for one view of faces.
 #[derive(Debug)]
 pub(crate) struct View {
-    /// Where the features lie in the window, x and y, the weight for each value of each, and the sums that are needed.
+    /// Positions (x, y) of the features in the window, the weights of each by feature value, and the thresholds of the
+    /// sums.
     pub(crate) features: Vec<(usize, usize)>,
     pub(crate) weights: Vec<[f32; 256]>,
     pub(crate) thresholds: Vec<f32>,
 }
 
 impl View {
-    /// The windows along a row that may be faces, [`STEP`] pixels apart: their places and scores. All
-    /// of them take the same step at a time, so that no sum has to wait for the one before.
+    /// The candidate windows of a row, [`STEP`] pixels apart, with their scores. All windows are evaluated feature by
+    /// feature, so that no sum waits for the previous one.
     pub(crate) fn scan(&self, features: &FeatureMap, y: usize, candidates: &mut Vec<Candidate>) {
         let width = features.width;
         candidates.clear();
@@ -85,14 +87,14 @@ impl View {
     }
 }
 
-/// A window that may be a face.
+/// A candidate window.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Candidate {
     pub(crate) x: usize,
     pub(crate) score: f32,
 }
 
-/// Whether the window at a place has enough contrast to be a face.
+/// Whether the window has enough contrast to be a face.
 pub(crate) fn has_contrast(plane: Plane<'_>, x: usize, y: usize) -> bool {
     let side = WINDOW as usize;
     let (mut sum, mut squares) = (0_u32, 0_u32);

@@ -1,7 +1,7 @@
 //! SeetaFace's face detection (a funnel-structured cascade), written for speed and without `unsafe`.
 //!
-//! The same windows, features, sums and roundings as crate `rustface` 0.1.7, so that the boxes and the scores are the
-//! same to the last bit (the tests of crate `media` hold both side by side), in about a third of its time.
+//! It uses the same windows, features, sums and roundings as crate `rustface` 0.1.7, so that boxes and scores are
+//! bit-identical (the tests of crate `media` compare both), in about a third of the time.
 //!
 //! Shuzhe Wu, Meina Kan, Zhenliang He, Shiguang Shan, Xilin Chen: Funnel-structured cascade for multi-view face
 //! detection with alignment awareness. Neurocomputing, 2017. Derived from SeetaFace, see `LICENSE-SeetaFace`.
@@ -11,36 +11,25 @@ mod model;
 mod nms;
 mod resize;
 mod surf;
+mod window;
 
 use std::ops::RangeInclusive;
 
 pub use model::{Model, ModelError};
+pub use window::{Face, WINDOW};
 
 use lab::{Candidate, FeatureMap};
 use resize::{Plane, Resized};
 use surf::Classification;
+use window::STEP;
 
-/// The side of the window that the classifiers look at, and so of the smallest face, in pixels.
-pub const WINDOW: u32 = 40;
-/// How far apart the windows are, in pixels of the scaled picture.
-const STEP: usize = 4;
-/// From one size of the picture to the next.
+/// Scale factor between the levels of the image pyramid.
 const SCALE_STEP: f32 = 0.8;
-/// Windows that overlap more than this are one, between the stages and at the end.
+/// Thresholds of non-maximum suppression (intersection over union), between the stages and at the end.
 const SAME_WINDOW: f32 = 0.8;
 const SAME_FACE: f32 = 0.3;
 
-/// A square window in the picture, which may lie partly outside of it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Face {
-    pub x: i32,
-    pub y: i32,
-    pub side: u32,
-    /// The detector's own score: the sum over the windows that were merged, no probability.
-    pub score: f64,
-}
-
-/// Finds faces in grey pictures, one after the other, and keeps its buffers in between.
+/// Detects faces in greyscale images and reuses its buffers from one image to the next.
 #[derive(Debug)]
 pub struct Detector<'a> {
     model: &'a Model,
@@ -63,14 +52,14 @@ impl<'a> Detector<'a> {
         }
     }
 
-    /// The faces of at least `min_face` and [`WINDOW`] pixels and of at least this score, best first. `pixels` are
-    /// rows of `width` bytes; a picture that is smaller than a window has no faces.
+    /// Detects faces of at least `min_face` and [`WINDOW`] pixels with at least `min_score`, best first. `pixels` are
+    /// rows of `width` bytes. An image smaller than a window has no faces.
     pub fn detect(&mut self, pixels: &[u8], width: u32, height: u32, min_face: u32, min_score: f64) -> Vec<Face> {
         self.detect_sizes(pixels, (width, height), min_face, min_score, 0..=u32::MAX)
     }
 
-    /// The same, of the sizes of the picture in which a window has so many pixels: the windows are those of
-    /// [`Self::detect`], and so are the faces, if these are about their sizes.
+    /// Like [`Self::detect`], limited to the pyramid levels whose windows have `sizes` pixels in the image. The windows
+    /// are the same, and so are the faces, if they are about that large.
     pub fn detect_sizes(
         &mut self,
         pixels: &[u8],
@@ -92,7 +81,7 @@ impl<'a> Detector<'a> {
         faces
     }
 
-    /// What the first, fast classifiers of each view let through, at each size of the picture.
+    /// Candidates: the windows that the first, fast classifiers of each view accept, at all pyramid levels.
     fn proposals(&mut self, plane: Plane<'_>, min_face: u32, sizes: &RangeInclusive<u32>) -> Vec<Vec<Face>> {
         let mut found = vec![Vec::new(); self.model.views.len()];
         let shortest = plane.width.min(plane.height) as f32;
@@ -127,7 +116,7 @@ impl<'a> Detector<'a> {
         found
     }
 
-    /// The later levels of the cascade: each of its nodes takes the windows of some nodes of the level before.
+    /// The later levels of the cascade. Each node takes the windows of some nodes of the previous level.
     fn funnel(&mut self, plane: Plane<'_>, mut found: Vec<Vec<Face>>) -> Vec<Face> {
         let last_level = self.model.levels.len().saturating_sub(1);
         for (level, nodes) in self.model.levels.iter().enumerate() {
@@ -150,7 +139,7 @@ impl<'a> Detector<'a> {
         found.into_iter().next().unwrap_or_default()
     }
 
-    /// Whether a window is a face for this classifier, which then moves it and sets its score.
+    /// Whether the classifier accepts a window as a face; adjusts the window and sets its score.
     fn classify(&mut self, plane: Plane<'_>, mlp: &surf::Mlp, window: &mut Face) -> bool {
         let side = window.side as i32;
         let outside = window.x + side <= 0 || window.y + side <= 0;

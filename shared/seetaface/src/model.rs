@@ -1,14 +1,15 @@
-//! The file of a model: `seeta_fd_frontal_v1.0.bin` or of its kind.
+//! The model file, `seeta_fd_frontal_v1.0.bin` or one in the same format.
 
 use crate::lab::View;
 use crate::surf::{FEATURE, Layer, Mlp, Patch, patches};
+use crate::window::WINDOW;
 
-/// Numbers that count something in the file are smaller than this.
+/// Upper bound of counts in the file.
 const MAX_COUNT: i32 = 100_000;
 const LAB: i32 = 0;
 const SURF: i32 = 1;
 
-/// Why a file is no model.
+/// Why a file is not a valid model.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     #[error("the model ends early")]
@@ -22,19 +23,19 @@ pub enum ModelError {
 pub struct Model {
     /// The first level.
     pub(crate) views: Vec<View>,
-    /// The others.
+    /// The other levels.
     pub(crate) levels: Vec<Vec<Node>>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Node {
-    /// Whose windows it takes, of the level before.
+    /// Indexes of the nodes of the previous level whose windows it takes.
     pub(crate) sources: Vec<usize>,
     pub(crate) stages: Vec<Mlp>,
 }
 
 impl Model {
-    /// Reads the bytes of a file: numbers of four bytes, the least significant first.
+    /// Parses a model file: four-byte little-endian numbers.
     pub fn read(bytes: &[u8]) -> Result<Self, ModelError> {
         let mut reader = Reader { bytes };
         let patches = patches();
@@ -94,7 +95,7 @@ impl Reader<'_> {
         let mut features = Vec::with_capacity(count);
         for _ in 0..count {
             let position = (self.count("place")?, self.count("place")?);
-            if position.0.max(position.1) > crate::WINDOW as usize - 9 {
+            if position.0.max(position.1) > WINDOW as usize - 9 {
                 return Err(ModelError::Invalid("place"));
             }
             features.push(position);

@@ -1,8 +1,8 @@
-//! Non-maximum suppression: windows that overlap become the best of them, with the sum of their scores.
+//! Non-maximum suppression: overlapping windows are merged into the best of them, with the sum of their scores.
 
-use crate::Face;
+use crate::window::Face;
 
-/// Sorts the windows, best first, and merges those that overlap by more than `same` (intersection over union).
+/// Sorts the windows, best first, and merges those whose intersection over union exceeds `threshold`.
 pub(crate) fn merge(windows: &mut [Face], threshold: f32) -> Vec<Face> {
     windows.sort_by(|a, b| b.score.partial_cmp(&a.score).unwrap_or(std::cmp::Ordering::Equal));
     let mut suppressed = vec![false; windows.len()];

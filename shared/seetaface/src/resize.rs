@@ -1,6 +1,6 @@
-//! Bilinear scaling, with the roundings of the reference (`f64`, cut off to a byte).
+//! Bilinear scaling with the roundings of the reference implementation (`f64`, truncated to a byte).
 
-/// A grey picture: rows of bytes, `stride` apart.
+/// A greyscale image: rows of bytes, `stride` apart.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plane<'a> {
     pixels: &'a [u8],
@@ -10,7 +10,7 @@ pub(crate) struct Plane<'a> {
 }
 
 impl<'a> Plane<'a> {
-    /// `None` if there are not as many pixels.
+    /// `None` if the number of pixels differs from `width * height`.
     pub(crate) fn new(pixels: &'a [u8], width: usize, height: usize) -> Option<Self> {
         (width > 0 && height > 0 && pixels.len() == width.checked_mul(height)?).then_some(Self {
             pixels,
@@ -24,7 +24,7 @@ impl<'a> Plane<'a> {
         &self.pixels[y * self.stride..][..self.width]
     }
 
-    /// A part of it; `None` if it does not lie within.
+    /// A square part of the image; `None` if it is not entirely inside.
     pub(crate) fn part(&self, x: i32, y: i32, side: usize) -> Option<Self> {
         let (x, y) = (usize::try_from(x).ok()?, usize::try_from(y).ok()?);
         let within = side > 0 && x + side <= self.width && y + side <= self.height;
@@ -32,10 +32,10 @@ impl<'a> Plane<'a> {
     }
 }
 
-/// Where a pixel of the scaled line lies in the line before: between this one and the next, and the weights of both.
+/// The source of a scaled pixel: the index of the first of two adjacent source pixels, and the weights of both.
 type Interpolation = (usize, f64, f64);
 
-/// A scaled picture, and what was needed to make it.
+/// A scaled image and its buffers.
 #[derive(Debug, Default)]
 pub(crate) struct Resized {
     pixels: Vec<u8>,
@@ -45,7 +45,7 @@ pub(crate) struct Resized {
 }
 
 impl Resized {
-    /// The picture in another size; its sides must be 2 at least.
+    /// Scales the image; its sides must be at least 2.
     pub(crate) fn of(&mut self, from: Plane<'_>, width: usize, height: usize) -> Plane<'_> {
         self.pixels.clear();
         if (from.width, from.height) == (width, height) {
@@ -54,7 +54,7 @@ impl Resized {
         }
         self.columns.clear();
         self.columns.extend((0..width).map(|x| interpolation(x, from.width, width)));
-        let mut lower_row = None; // the row that `lower` holds
+        let mut lower_row = None; // the row in `lower`
         for y in 0..height {
             let (row, of_upper, of_lower) = interpolation(y, from.height, height);
             if lower_row == Some(row) {

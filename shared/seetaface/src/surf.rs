@@ -1,19 +1,19 @@
-//! The later classifiers: multi-layer perceptrons on SURF features, sums of gradients in cells of the window.
+//! The later classifiers: multi-layer perceptrons on SURF features, which are sums of gradients in cells of the window.
 
-use crate::WINDOW;
 use crate::resize::{Plane, Resized};
+use crate::window::WINDOW;
 
 const SIDE: usize = WINDOW as usize;
-/// Sums for each direction of the gradient: of x and |x| where y is not negative and where it is, and the reverse.
+/// Sums per direction of the gradient: of x and |x| where y is not negative and where it is, and vice versa.
 const CHANNELS: usize = 8;
-/// A number for each pixel of a line; sums of a column fit, since a gradient is at most 2 x 255.
+/// One number per pixel of a row. The sums of a column fit, because a gradient is at most 2 x 255.
 type Line = [i16; SIDE];
-/// A feature has 2 x 2 cells.
+/// Number of values of a feature, which has 2 x 2 cells.
 pub(crate) const FEATURE: usize = 4 * CHANNELS;
-/// Neurons that are computed side by side.
+/// Number of neurons computed in parallel.
 const LANES: usize = 16;
 
-/// A window of the picture, scaled to the classifiers' size: for each line the sums of the gradients above it, by column.
+/// A window of the image, scaled to the classifiers' size: for each row the sums of the gradients above it, by column.
 #[derive(Debug)]
 pub(crate) struct Window {
     padded: Vec<u8>,
@@ -28,7 +28,8 @@ impl Default for Window {
 }
 
 impl Window {
-    /// What lies outside of the picture is black. `false` if nothing lies within, or the window has no size.
+    /// Cuts a window out of the image; outside it is black. Returns `false` if the window is entirely outside or has no
+    /// size.
     pub(crate) fn cut(&mut self, plane: Plane<'_>, x: i32, y: i32, side: u32) -> bool {
         let size = side as usize;
         let within = |at: i32, whole: usize| i64::from(at) < whole as i64 && i64::from(at) + i64::from(side) > 0;
@@ -56,7 +57,7 @@ impl Window {
         true
     }
 
-    /// The gradients' sums in a cell.
+    /// The sums of the gradients in a cell.
     fn cell(&self, x: usize, y: usize, width: usize, height: usize) -> [i32; CHANNELS] {
         let (above, last) = (&self.sums[y], &self.sums[y + height]);
         std::array::from_fn(|channel| {
@@ -66,8 +67,8 @@ impl Window {
     }
 }
 
-/// Sums up the gradients of a picture of the classifiers' size. At its edges only one neighbour is known, whose
-/// difference counts twice.
+/// Sums the gradients of an image of the classifiers' size. At its edges only one neighbour exists; its difference
+/// counts twice.
 fn gradients(plane: Plane<'_>, sums: &mut [[Line; CHANNELS]]) {
     let line = |y: usize| -> Line {
         let row = plane.row(y);
@@ -100,7 +101,7 @@ fn gradients(plane: Plane<'_>, sums: &mut [[Line; CHANNELS]]) {
     }
 }
 
-/// A patch of the window that a feature sums up, in pixels.
+/// A patch of the window, in pixels, over which a feature sums.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Patch {
     x: usize,
@@ -109,7 +110,7 @@ pub(crate) struct Patch {
     height: usize,
 }
 
-/// All patches, in the order that the model counts them in.
+/// All patches, in the order in which the model numbers them.
 pub(crate) fn patches() -> Vec<Patch> {
     const SMALLEST: usize = 16;
     const MOVE: usize = 16;
@@ -128,8 +129,8 @@ pub(crate) fn patches() -> Vec<Patch> {
     all
 }
 
-/// A perceptron: the patches that it looks at, its layers, and the score that is needed. Its outputs are the score and
-/// how the window moves and grows: right, down, larger.
+/// A perceptron: its patches, its layers, and the required score. Its outputs are the score, and how the window moves
+/// and grows: right, down, larger.
 #[derive(Debug)]
 pub(crate) struct Mlp {
     pub(crate) patches: Vec<Patch>,
@@ -146,7 +147,7 @@ pub(crate) struct Layer {
 }
 
 impl Layer {
-    /// `weights` has the inputs of the first neuron, then those of the second, and so on.
+    /// `weights` holds the inputs of the first neuron, then those of the second, and so on.
     pub(crate) fn new(weights: &[f32], biases: Vec<f32>, inputs: usize) -> Self {
         let mut blocks = vec![[0.0; LANES]; biases.len().div_ceil(LANES) * inputs];
         for (neuron, line) in weights.chunks_exact(inputs.max(1)).enumerate() {
@@ -157,7 +158,7 @@ impl Layer {
         Self { weights: blocks, biases, inputs }
     }
 
-    /// The sums run in the order of the inputs, as in the reference, but for many neurons at a time.
+    /// The sums run in the order of the inputs, as in the reference implementation, for many neurons at a time.
     fn run(&self, input: &[f32], activation: impl Fn(f32) -> f32, output: &mut Vec<f32>) {
         output.clear();
         for (block, biases) in self.weights.chunks_exact(self.inputs.max(1)).zip(self.biases.chunks(LANES)) {
@@ -172,7 +173,7 @@ impl Layer {
     }
 }
 
-/// A run of a perceptron: its values from layer to layer.
+/// The buffers of one evaluation of a perceptron.
 #[derive(Debug, Default)]
 pub(crate) struct Classification {
     values: Vec<f32>,
@@ -180,7 +181,7 @@ pub(crate) struct Classification {
 }
 
 impl Classification {
-    /// The outputs; the score is not a number if the features are none.
+    /// The outputs. The score is NaN if the features are.
     pub(crate) fn run(&mut self, mlp: &Mlp, window: &Window) -> [f32; 4] {
         self.values.clear();
         for patch in &mlp.patches {
@@ -200,7 +201,8 @@ impl Classification {
     }
 }
 
-/// The sums of a patch's cells, of length 1. The squares overflow as they do in the reference, which then finds no face.
+/// The sums of a patch's cells, normalized to length 1. The squares overflow as in the reference implementation, which
+/// then finds no face.
 fn feature(window: &Window, patch: Patch) -> [f32; FEATURE] {
     let (width, height) = (patch.width / 2, patch.height / 2);
     let mut cells = [0; FEATURE];

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, TransactWriteItem};
 use domain::id::sha256_hex;
 use domain::item::Item;
-use domain::notification::{NewNotification, Stream, next};
+use domain::notification::{NewNotification, Stream, next_position};
 use domain::processing::ItemTransition;
 use domain::{AppId, ItemId};
 use serde::{Deserialize, Serialize};
@@ -57,7 +57,7 @@ impl Table {
         now: OffsetDateTime,
     ) -> Result<CommitOutcome, TableError> {
         for attempt in 0..MAX_ATTEMPTS {
-            let place = next(now, self.head(app, &Stream::App).await?);
+            let place = next_position(now, self.head(app, &Stream::App).await?);
             let (told, body, extra) = encode_stream_row(app, &Stream::App, place, news, now)?;
             let told = self.transaction_put(&told, &body, extra, "attribute_not_exists(PK)")?;
             let mut writes = rows.clone();

@@ -35,7 +35,7 @@ pub struct IdempotencyRecord {
 
 /// Notifications as rows hold them: at most 100, and small enough for a row (400 KB) even if nothing can be packed.
 fn split_into_rows(all: &[Notification]) -> Vec<&[Notification]> {
-    domain::parts(all, MAX_ROW_BYTES, domain::MAX_BATCH, |it| it.data.to_string().len() + 500)
+    domain::split_by_size(all, MAX_ROW_BYTES, domain::MAX_BATCH, |it| it.data.to_string().len() + 500)
 }
 
 /// A notification, with when it was told in a list of everything.

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put as PutRow, TransactWriteItem};
 use domain::AppId;
 use domain::expiry::Expiry;
 use domain::inbox::{Escalation, InboxEntry, Preferences, RETRACTED, UPDATED};
-use domain::notification::{NewNotification, Notification, NotificationId, Position, next};
+use domain::notification::{NewNotification, Notification, NotificationId, Position, next_position};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -74,7 +74,7 @@ impl Table {
             let mut told = revised.data.clone();
             let (kind, member) = if data.is_some() { (UPDATED, "updates") } else { (RETRACTED, "retracts") };
             told[member] = json!(id);
-            let place = next(now, self.head(app, stream).await?);
+            let place = next_position(now, self.head(app, stream).await?);
             let (event, body, extra) = encode_stream_row(app, stream, place, &[NewNotification::new(kind, told)], now)?;
             let mut marked = marks.clone();
             marked.deleted.insert(place.sequence, place.sequence);

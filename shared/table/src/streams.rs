@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::AppId;
-use domain::notification::{Head, NewNotification, Notification, NotificationId, Position, Stream, next};
+use domain::notification::{Head, NewNotification, Notification, NotificationId, Position, Stream, next_position};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -70,7 +70,7 @@ impl Table {
                     self.reset_read_state(app, user, now).await?;
                 }
             }
-            let place = next(now, head);
+            let place = next_position(now, head);
             let (row, body, extra) = encode_stream_row(app, stream, place, news, now)?;
             if self.put_new(&row, &body, write_id, extra).await? == PutOutcome::Stored {
                 return Ok(place);

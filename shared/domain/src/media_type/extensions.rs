@@ -1,10 +1,10 @@
-//! The type that a name tells: our own list of this field's extensions, then `mime_guess`.
+//! The media type by file extension: our own table of media formats, then `mime_guess`.
 
-/// What is known of nothing.
+/// The type of unknown content (RFC 2046, section 4.5.1).
 pub const OCTET_STREAM: &str = "application/octet-stream";
 
-/// The type by a name's extension, in any case; [`GENERIC`] if it tells none. What is known to have no pictures, and has
-/// no type that anybody agreed on, is `application/x-` and its extension.
+/// The type by the extension of a name, case-insensitive; [`OCTET_STREAM`] if it is unknown. An extension that is known
+/// to have no visual content and has no agreed type becomes `application/x-<extension>`.
 pub fn guess_from_name(name: &str) -> String {
     let extension = extension(name);
     if let Some((media_type, _)) =
@@ -19,12 +19,12 @@ pub fn guess_from_name(name: &str) -> String {
     }
 }
 
-/// Whether a name is one of a sidecar, a project, a program, …, whatever its type.
+/// Whether the extension is that of a sidecar, a project, a program or the like.
 pub(super) fn is_non_visual_name(name: &str) -> bool {
     contains_extension(NON_VISUAL_EXTENSIONS, &extension(name))
 }
 
-/// Whether pictures and other things are called so: MPEG-TS and TypeScript, `go.mod`, sound in Ogg, RAW and captions.
+/// Whether media and other files share the extension: MPEG-TS and TypeScript, `go.mod`, audio in Ogg, RAW and captions.
 pub(super) fn is_ambiguous_name(name: &str) -> bool {
     contains_extension("ts mts mod tod ogg ogm mp2 mpa dav raw cap tp trp dat bin img rec thm pic", &extension(name))
 }
@@ -33,15 +33,15 @@ fn contains_extension(extensions: &str, extension: &str) -> bool {
     !extension.is_empty() && extensions.split(' ').any(|it| it == extension)
 }
 
-/// In lower case; nothing for `.hidden` and for a name without a dot.
+/// The extension in lower case; empty for `.hidden` and for a name without a dot.
 fn extension(name: &str) -> String {
     let file = name.rsplit('/').next().unwrap_or_default();
     let extension = file.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()).map(|it| it.1);
     extension.unwrap_or_default().to_ascii_lowercase()
 }
 
-/// What `mime_guess` 2 does not know, takes for something else (`.ts`, `.psd`, `.xmp`, `.aaf`), or gives a type that says
-/// nothing. Types that nobody has registered begin with `x-`.
+/// Extensions that `mime_guess` 2 does not know, maps to another format (`.ts`, `.psd`, `.xmp`, `.aaf`), or maps to a
+/// generic type. Unregistered types begin with `x-`.
 const EXTENSION_TYPES: [(&str, &str); 33] = [
     ("video/mp2t", "ts mts m2ts m2t tp trp tod"),
     ("video/mpeg", "mpv m1v m2p evo mod"),
@@ -78,8 +78,8 @@ const EXTENSION_TYPES: [(&str, &str); 33] = [
     ("application/dicom", "dcm dicom"),
 ];
 
-/// Names without pictures for which `mime_guess` 2 has no type, or one that tells nothing: sidecars, subtitles, lists of
-/// cuts, looks, checksums, projects; texts and programs; archives and images of disks; models and tables.
+/// Extensions without visual content for which `mime_guess` 2 has no type or a generic one: sidecars, subtitles, edit
+/// decision lists, LUTs, checksums, projects; source code; archives and disk images; models and tables.
 const NON_VISUAL_EXTENSIONS: &str = "xmp fcpxml fcpxmld xmeml mhl otio aepx mogrt ppj kdenlive mlt veg bim drp drt drx ttml dfxp itt cpl plist webloc \
     srt scc mcc ass ssa sbv sami smi lrc sub idx sup edl ale cube 3dl lut look cdl ccc md5 sha1 sha256 sha512 sfv crc cksum xxh \
     aaf prproj avb avp avs ptf pts aep aet nk hip c4d blend als logicx cpr indd idml indt fla pek cfa mpgindex \

@@ -1,7 +1,7 @@
-//! Which track goes on with which detection: the assignment of the least total cost (the Hungarian algorithm).
+//! Assigns detections to tracks at the least total cost (the Hungarian algorithm).
 
-/// The pairs (row, column) of the least total cost, each row and each column in one pair at most. A pair that has no
-/// cost cannot be; a row that goes without a pair, though there is a column left, costs `unpaired`.
+/// Returns the pairs (row, column) of the least total cost. Each row and each column is in at most one pair. A pair
+/// without a cost is impossible. A row that stays without a pair although a column is free costs `unpaired`.
 pub(super) fn assign(costs: &[Vec<Option<f64>>], columns: usize, unpaired: f64) -> Vec<(usize, usize)> {
     let rows = costs.len();
     let cost = |row: usize, column: usize| costs[row][column].unwrap_or(unpaired);
@@ -14,14 +14,14 @@ pub(super) fn assign(costs: &[Vec<Option<f64>>], columns: usize, unpaired: f64) 
     solved.into_iter().filter(|(row, column)| costs[*row][*column].is_some()).collect()
 }
 
-/// Each row's column, for at most as many rows as columns: row after row along the cheapest path that makes room for it
-/// (Kuhn and Munkres, with potentials: O(rows² × columns)).
+/// Returns the column of each row, for at most as many rows as columns: augments along shortest paths, row by row (Kuhn
+/// and Munkres, with potentials; O(rows² × columns)).
 fn columns_of_rows(rows: usize, columns: usize, cost: impl Fn(usize, usize) -> f64) -> Vec<usize> {
     let (mut row_potential, mut column_potential) = (vec![0.0; rows], vec![0.0; columns]);
     let mut row_of: Vec<Option<usize>> = vec![None; columns];
     for first in 0..rows {
         let mut distance = vec![f64::INFINITY; columns];
-        let mut previous: Vec<Option<usize>> = vec![None; columns]; // the column before this one on the path
+        let mut previous: Vec<Option<usize>> = vec![None; columns]; // the previous column on the path
         let mut visited = vec![false; columns];
         let (mut row, mut at) = (first, None);
         let free = loop {
@@ -71,7 +71,7 @@ mod tests {
 
     const UNPAIRED: f64 = 20.0;
 
-    /// The least total by trying everything: the row goes without, or takes any column that is left.
+    /// The least total by brute force: each row stays without a column, or takes any free one.
     fn least(costs: &[Vec<Option<f64>>], taken: &mut Vec<usize>, columns: usize) -> f64 {
         let Some((row, rest)) = costs.split_first() else { return 0.0 };
         let mut best = UNPAIRED + least(rest, taken, columns);

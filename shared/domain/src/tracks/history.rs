@@ -1,8 +1,8 @@
-//! What is kept of a track: its samples and its ranges.
+//! The samples and ranges of a track.
 
 use crate::result::{Sample, TimeRange};
 
-/// Samples and ranges in the order of time.
+/// Samples and ranges in order of time.
 #[derive(Debug, Default)]
 pub(super) struct History {
     pub(super) samples: Vec<Sample>,
@@ -10,7 +10,7 @@ pub(super) struct History {
 }
 
 impl History {
-    /// Adds a sample. It lengthens the last range, if at most `bridged_ms` lie between the two, or begins a new one.
+    /// Adds a sample. It extends the last range if the gap is at most `bridged_ms`, or begins a new range.
     pub(super) fn add(&mut self, sample: Sample, bridged_ms: u64) {
         let Sample { t_ms, confidence, .. } = sample;
         match self.ranges.last_mut() {
@@ -34,8 +34,8 @@ impl History {
         self.ranges.last().map_or(0, |last| last.end_ms)
     }
 
-    /// Leaves samples that are at least `spacing_ms` apart, and the first, the last and the best in any case. Ranges that
-    /// are closer become one, so that each keeps a sample.
+    /// Keeps samples that are at least `spacing_ms` apart, and in any case the first, the last and the best. Ranges
+    /// that are closer are merged, so that each keeps a sample.
     pub(super) fn thin(&mut self, spacing_ms: u64) {
         let confidence = |index: usize| self.samples[index].confidence;
         let best = (0..self.samples.len())

@@ -1,29 +1,30 @@
-//! Where a face will be: constant velocity of its centre and of the logarithm of its size (a Kalman filter).
+//! Motion prediction: a Kalman filter with constant velocity of a face's centre and of the logarithm of its size.
 //!
-//! All is measured in the face's own size, so that neither the picture's size nor its shape matters: a face of 146 px
-//! that moves 300 px/s moves two of its widths a second.
+//! All measures are relative to the size of the face, so that neither the size nor the shape of the picture matters: a
+//! face of 146 px that moves 300 px/s moves two of its widths per second.
 
 use crate::result::BoundingBox;
 
-/// A squared distance from the prediction that 99 % of the true ones are within: chi-square for three coordinates.
+/// Gating threshold: 99 % of true detections are within this squared distance of the prediction (chi-square with three
+/// degrees of freedom).
 pub(super) const GATING_THRESHOLD: f64 = 11.345;
-/// How exactly the detector places a centre, in widths, and a size, as a logarithm: its window moves by 4 px, and its
-/// sizes are a factor of 0.8 apart (processors, section 6.2).
+/// Measurement noise (standard deviation) of a centre, in widths, and of a size, as a logarithm. The detector's window
+/// moves by 4 px, and its sizes are a factor of 0.8 apart (processors, section 6.2).
 const CENTRE_NOISE: f64 = 0.05;
 const SIZE_NOISE: f64 = 0.12;
-/// How fast a face is that was seen once, in widths a second, and how fast it grows.
+/// Standard deviation of the initial velocity, in widths per second, and of the initial growth.
 const INITIAL_SPEED: f64 = 1.0;
 const INITIAL_GROWTH: f64 = 0.4;
-/// How much a velocity changes: the variance that a second adds to it.
+/// Process noise: the variance that a second adds to a velocity.
 const CENTRE_PROCESS_NOISE: f64 = 0.45;
 const SIZE_PROCESS_NOISE: f64 = 0.1;
-/// Seconds over which a velocity holds, and over which not knowing it better widens the search.
+/// Seconds for which the velocity is extrapolated, and seconds for which its uncertainty widens the search.
 pub(super) const VELOCITY_HORIZON: f64 = 1.75;
 const UNCERTAINTY_HORIZON: f64 = 0.6;
-/// The smallest side that is reckoned with, as a fraction of the picture.
+/// Minimum side of a box in calculations, as a fraction of the picture.
 const MIN_SIDE: f64 = 1e-3;
 
-/// The motion of one face, as of its last detection.
+/// The motion of one face as of its last detection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Motion {
     t_ms: u64,
@@ -35,7 +36,7 @@ pub(super) struct Motion {
 }
 
 impl Motion {
-    /// Of a face that was seen once.
+    /// The motion after the first detection.
     pub(super) fn new(t_ms: u64, area: &BoundingBox) -> Self {
         let measured = Measurement::of(area);
         let centre = |at: f64, side: f64| Axis::new(at, square(CENTRE_NOISE * side), square(INITIAL_SPEED * side));
@@ -49,7 +50,7 @@ impl Motion {
         }
     }
 
-    /// The squared distance of a detection from where the face should be by then, in standard deviations.
+    /// The squared distance of a detection from the prediction, in standard deviations.
     pub(super) fn distance(&self, t_ms: u64, area: &BoundingBox) -> f64 {
         let (predicted, measured) = (self.predict(t_ms), Measurement::of(area));
         predicted.x.distance(measured.x, square(CENTRE_NOISE * self.width))
@@ -57,7 +58,7 @@ impl Motion {
             + predicted.size.distance(measured.size, square(SIZE_NOISE))
     }
 
-    /// The motion after one more detection.
+    /// The motion after a further detection.
     pub(super) fn update(&self, t_ms: u64, area: &BoundingBox) -> Self {
         let (predicted, measured) = (self.predict(t_ms), Measurement::of(area));
         Self {
@@ -97,7 +98,7 @@ impl Measurement {
     }
 }
 
-/// One coordinate: place, velocity, and the covariance of the two.
+/// One coordinate: position, velocity, and their covariance.
 #[derive(Debug, Clone, Copy)]
 struct Axis {
     position: f64,
@@ -112,7 +113,7 @@ impl Axis {
         Self { position, velocity: 0.0, position_variance, covariance: 0.0, velocity_variance }
     }
 
-    /// Predicts, where `change` is the variance that a second adds to the velocity.
+    /// The prediction after `seconds`. `process_noise` is the variance that a second adds to the velocity.
     fn predict(&self, seconds: f64, process_noise: f64) -> Self {
         let widening = seconds.min(UNCERTAINTY_HORIZON);
         Self {
@@ -153,8 +154,8 @@ fn square(number: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// The greatest jump, in widths, that still is the same face `after_ms` after it was last seen; it was seen at
-    /// `seen` places (in widths), `every_ms`.
+    /// The greatest jump, in widths, at which a face that was seen at the positions `seen` (in widths, one every
+    /// `every_ms`) is still the same `after_ms` after the last of them.
     fn reach(seen: &[f64], every_ms: u64, after_ms: u64) -> f64 {
         let area = |widths: f64| BoundingBox { x: 0.3 + widths * 0.15, y: 0.3, w: 0.15, h: 0.25 };
         let mut motion = Motion::new(0, &area(seen[0]));
@@ -169,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_face_that_was_seen_once_may_go_anywhere_and_one_at_rest_stays() {
-        // what a walker does at 300 px/s, 146 px wide: 2.05 widths a second
+        // a walker at 300 px/s, 146 px wide: 2.05 widths per second
         for (after_ms, least, most) in [(100, 0.3, 0.6), (200, 0.5, 1.0), (500, 1.2, 2.0), (1_000, 2.1, 2.5)] {
             let reach = reach(&[0.0], 500, after_ms);
             assert!((least..=most).contains(&reach), "once, {after_ms} ms: {reach}");

@@ -1,36 +1,37 @@
-//! A track that may go on, and whether it is a face.
+//! A track that may continue, and whether it is a face.
 
-use super::Detection;
+use super::detection::Detection;
 use super::history::History;
 use super::motion::{GATING_THRESHOLD, Motion, VELOCITY_HORIZON};
-use super::tracker::TrackerSettings;
+use super::settings::TrackerSettings;
 use crate::result::{BoundingBox, Sample};
 
-/// A face that overlaps its last box as much as this is the same, wherever it was expected: it may have stopped or
-/// turned (processors, section 6.5).
+/// A detection with at least this intersection over union with the last box is the same face, wherever it was
+/// predicted: it may have stopped or turned (processors, section 6.5).
 const SAME_FACE_IOU: f64 = 0.3;
-/// A face is at most so many times as wide, or as narrow, as it was last.
+/// Maximum ratio of the size of a detection to the last size, and its inverse.
 const MAX_SIZE_RATIO: f64 = 2.0;
-/// Seconds that one sample counts for at most: what a frame shows at a low rate is no better known for that.
+/// Maximum seconds for which one sample counts as evidence, at low frame rates.
 const MAX_SAMPLE_SECONDS: f64 = 0.5;
-/// Weight times seconds that make a face of a track without a clear sample: 1.2 s at the threshold, 0.8 s at twice it.
+/// Evidence (weight times seconds) that makes a track without a clear sample a face: 1.2 s at the threshold, 0.8 s at
+/// twice the threshold.
 const FACE_EVIDENCE: f64 = 0.4;
-/// What a second in which it was not found takes away: as much as one at the threshold gives, so that a hit that
-/// flickers proves nothing.
+/// Evidence lost per second without a detection: as much as a second at the threshold adds, so that a flickering false
+/// detection never becomes a face.
 const MISS_PENALTY: f64 = 1.0 / 3.0;
 
-/// A track that may go on.
+/// A track that may continue.
 #[derive(Debug)]
 pub(super) struct OpenTrack {
-    /// The order of appearance among all tracks, faces or not.
+    /// Number in order of appearance among all tracks, faces or not.
     pub(super) number: usize,
-    /// The time of the last sample.
+    /// Time of the last sample.
     pub(super) seen_ms: u64,
     pub(super) history: History,
     pub(super) is_face: bool,
     motion: Motion,
     bounding_box: BoundingBox,
-    /// Of the last sample, 0 to 1.
+    /// Weight of the last sample, 0 to 1.
     weight: f64,
     evidence: f64,
 }
@@ -51,7 +52,7 @@ impl OpenTrack {
         track
     }
 
-    /// How far a detection is from what is expected of this track, 0 to `GATE`; `None` if it is another face.
+    /// The distance of a detection from the prediction, 0 to [`GATING_THRESHOLD`]; `None` if it is another face.
     pub(super) fn cost(&self, t_ms: u64, detection: &Detection) -> Option<f64> {
         let area = &detection.bounding_box;
         let size_ratio = (area.w * area.h / (self.bounding_box.w * self.bounding_box.h)).sqrt();
@@ -64,7 +65,7 @@ impl OpenTrack {
         distance.or_else(|| (self.bounding_box.iou(area) >= SAME_FACE_IOU).then_some(GATING_THRESHOLD))
     }
 
-    /// Goes on with a detection.
+    /// Continues the track with a detection.
     pub(super) fn add(&mut self, detection: &Detection, sample: Sample, settings: &TrackerSettings) {
         let missed_ms = sample.t_ms.saturating_sub(self.history.end_ms());
         self.evidence = (self.evidence - MISS_PENALTY * missed_ms as f64 / 1_000.0).max(0.0);
@@ -79,7 +80,7 @@ impl OpenTrack {
         self.is_face |= detection.score >= settings.clear_score();
     }
 
-    /// The last sample stood until the next looked-at frame or the media's end, but for no longer than an interval.
+    /// Extends the last sample until the next analysed frame or the end of the media, by one interval at most.
     pub(super) fn extend_until(&mut self, t_ms: u64, settings: &TrackerSettings) {
         let shown_ms = t_ms.saturating_sub(self.seen_ms).min(settings.interval_ms);
         self.history.end(self.seen_ms + shown_ms);

@@ -1,13 +1,14 @@
-//! What holds for all detections.
+//! Property tests of the tracker.
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::result::{Sample, TimeRange};
 
-/// For each frame the number of each detection's track.
+/// For each frame, the track number of each detection.
 type Numbers = Vec<Vec<Option<usize>>>;
 
-/// Boxes in and around the picture, at distances from none to seconds.
+/// Boxes in and around the picture, with gaps from none to seconds.
 fn frames() -> impl Strategy<Value = Vec<(u64, Vec<Detection>)>> {
     let detection = (-0.5..1.5_f64, -0.5..1.5_f64, 0.0..1.0_f64, 0.0..30.0_f64)
         .prop_map(|(x, y, w, score)| Detection { bounding_box: BoundingBox { x, y, w, h: w }, score });
@@ -27,13 +28,13 @@ fn follow(frames: &[(u64, Vec<Detection>)], end_ms: Option<u64>) -> (Numbers, Ve
     (numbers, tracker.finish(end_ms))
 }
 
-/// A face in a lane of its own.
+/// A face that walks in its own lane.
 #[derive(Debug, Clone, Copy)]
 struct Walker {
     from_ms: u64,
     to_ms: u64,
     x: f64,
-    /// Of the picture's width, in a second: up to two widths of the face.
+    /// In picture widths per second: up to two widths of the face.
     speed: f64,
     score: f64,
 }

@@ -19,7 +19,7 @@ fn settings(interval_ms: u64) -> TrackerSettings {
     TrackerSettings { interval_ms, threshold: 2.0 }
 }
 
-/// The times of the frames that are looked at, `fps` times a second.
+/// The times of the analysed frames at a rate of `fps`.
 fn times(fps: f64, until_ms: u64) -> impl Iterator<Item = u64> {
     (0..).map(move |frame| (f64::from(frame) * 1_000.0 / fps).round() as u64).take_while(move |t_ms| *t_ms < until_ms)
 }
@@ -36,7 +36,7 @@ fn follow(
     (tracker.finish(end_ms).into_iter().map(|(_, track)| track).collect(), numbers)
 }
 
-/// What comes of a face that is shown now and then.
+/// The tracks of a face that is visible at times.
 fn shown(fps: f64, until_ms: u64, seen: impl Fn(u64) -> Vec<Detection>) -> Vec<Track> {
     follow(settings((1_000.0 / fps).round() as u64), times(fps, until_ms), Some(until_ms), seen).0
 }

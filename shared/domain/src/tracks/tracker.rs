@@ -1,80 +1,41 @@
-//! Follows faces from one looked-at frame to the next, each at its own time.
+//! The tracker: follows faces from one analysed frame to the next.
 
 use std::collections::BTreeMap;
 
 use super::assignment::assign;
+use super::detection::{Detection, track};
 use super::history::History;
 use super::motion::GATING_THRESHOLD;
 use super::open::OpenTrack;
-use super::{Detection, track};
+use super::settings::TrackerSettings;
 use crate::result::{Sample, Track};
 
-/// A score from which one sample is a face: none was seen below, and false hits up to 1.2 (processors, section 6.2).
-const CLEAR_SCORE: f64 = 4.0;
-/// A track goes on over so many milliseconds, or intervals if they are longer, in which it was not found.
-const BRIDGED_MS: u64 = 1_500;
-const BRIDGED_INTERVALS: u64 = 3;
-/// A range goes on over a gap of so many milliseconds, or intervals (processors, section 3.3).
-const MERGED_MS: u64 = 1_000;
-const MERGED_INTERVALS: u64 = 2;
-/// What a track or a detection costs that goes without the other: a little more than the worst pair.
+/// The cost of a track or detection without a partner: a little more than the worst pair.
 const UNPAIRED: f64 = GATING_THRESHOLD + 1.0;
-/// Samples and tracks of one video at most, so that a document stays below 64 MiB (processors, section 3.4). Thinning
-/// leaves three samples of each track.
+/// Maximum number of samples and tracks of one video, so that a result document stays below 64 MiB (processors, section
+/// 3.4). Thinning keeps three samples of each track.
 pub(super) const MAX_SAMPLES: usize = 200_000;
 pub(super) const MAX_TRACKS: usize = 50_000;
-/// The first distance that samples are thinned to when there are too many; then twice it, and so on.
+/// The initial spacing when samples have to be thinned; it doubles as needed.
 const FIRST_SPACING_MS: u64 = 100;
 
-/// What tracks depend on.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TrackerSettings {
-    /// The wanted distance of looked-at frames. They may be closer, where more of them are looked at, and further apart,
-    /// where there are none.
-    pub interval_ms: u64,
-    /// The detector's threshold: no detection has a lower score.
-    pub threshold: f64,
-}
-
-impl TrackerSettings {
-    /// From which score one sample is a face: well above the threshold, and not above what faces have.
-    pub(super) fn clear_score(&self) -> f64 {
-        (2.0 * self.threshold).min(CLEAR_SCORE).max(self.threshold)
-    }
-
-    /// What a second of this score counts for: a third at the threshold, half at twice it. At the threshold of 2.0 it
-    /// is the confidence.
-    pub(super) fn weight(&self, score: f64) -> f64 {
-        let score = score.max(0.0);
-        score / (score + 2.0 * self.threshold.max(0.01))
-    }
-
-    /// The tenth of an interval is for frames that lie beside the grid.
-    fn bridged_ms(&self) -> u64 {
-        BRIDGED_MS.max(BRIDGED_INTERVALS * self.interval_ms) + self.interval_ms / 10
-    }
-
-    pub(super) fn merged_ms(&self) -> u64 {
-        MERGED_MS.max(MERGED_INTERVALS * self.interval_ms) + self.interval_ms / 10
-    }
-}
-
-/// Follows the faces of one video. A track is one face for as long as it is in sight: who comes back later is another.
+/// Tracks the faces of one video. A track is one face for as long as it is in sight; a person who comes back later is
+/// another track.
 ///
-/// Whether a track is a face is a matter of score and time, and so the same at every rate: one clear sample, or a weaker
-/// score for about a second.
+/// Whether a track is a face depends on score and time, and so is the same at every frame rate: one clear sample, or a
+/// lower score for about a second.
 #[derive(Debug)]
 pub struct Tracker {
     settings: TrackerSettings,
     max_samples: usize,
     max_tracks: usize,
-    /// The time of the last frame.
+    /// Time of the last frame.
     now_ms: u64,
     next_number: usize,
     open: Vec<OpenTrack>,
     faces: BTreeMap<usize, History>,
     samples: usize,
-    /// How far apart samples are left when there are too many; 0 as long as there are not.
+    /// Current spacing of samples when there are too many; 0 before thinning.
     spacing_ms: u64,
     left_out: u64,
 }
@@ -99,9 +60,9 @@ impl Tracker {
         }
     }
 
-    /// Takes what was found in the next looked-at frame, which is shown at `t_ms` (from the media's start, never less
-    /// than before). Answers for each detection the number of its track, so that the caller can keep a picture of each
-    /// track's best sample; `None` for one outside the picture, or one too many.
+    /// Adds the detections of the next analysed frame, which is shown at `t_ms` (from the start of the media, never
+    /// decreasing). Returns the track number of each detection, so that the caller can keep an image of each track's
+    /// best sample; `None` for a detection outside the picture or beyond the limit of tracks.
     pub fn push(&mut self, t_ms: u64, detections: &[Detection]) -> Vec<Option<usize>> {
         let t_ms = t_ms.max(self.now_ms);
         self.advance(t_ms);
@@ -123,18 +84,19 @@ impl Tracker {
         numbers
     }
 
-    /// Whether a track is a face or may become one: false once it has ended as none, so that its picture can go.
+    /// Whether a track is a face or may become one. False once it has ended without being one, so that its image can be
+    /// dropped.
     pub fn is_tracked(&self, number: usize) -> bool {
         self.faces.contains_key(&number) || self.open.iter().any(|open| open.number == number)
     }
 
-    /// Detections that were left out because there were too many tracks.
+    /// Detections left out because of the limit of tracks.
     pub fn left_out(&self) -> u64 {
         self.left_out
     }
 
-    /// The tracks that are faces, in the order of appearance, each with the number that `push` answered. No range ends
-    /// behind the media's end, where that is known; a frame behind it shows that it is later.
+    /// Returns the tracks that are faces, in order of appearance, each with its number from [`Self::push`]. Ranges end
+    /// at the end of the media at the latest, if it is known; a later frame shows that the end is later.
     pub fn finish(mut self, end_ms: Option<u64>) -> Vec<(usize, Track)> {
         let end_ms = end_ms.map_or(u64::MAX, |end_ms| end_ms.max(self.now_ms.saturating_add(1)));
         for mut open in std::mem::take(&mut self.open) {
@@ -148,7 +110,7 @@ impl Tracker {
         faces.map(|(index, (number, history))| (number, track(index, history.samples, history.ranges))).collect()
     }
 
-    /// Until `t_ms` the last frame stood; tracks that were not found for too long end.
+    /// Extends the last frame until `t_ms`, and closes tracks whose gap is too long.
     fn advance(&mut self, t_ms: u64) {
         let (settings, last_ms) = (self.settings, self.now_ms);
         for open in self.open.iter_mut().filter(|open| open.seen_ms == last_ms) {
@@ -190,7 +152,7 @@ impl Tracker {
         }
     }
 
-    /// Keeps the samples within the limit: those that are too close go, and if that does not help, the distance doubles.
+    /// Keeps the samples within the limit, by thinning with increasing spacing.
     fn thin(&mut self) {
         if self.samples <= self.max_samples {
             return;
@@ -205,15 +167,15 @@ impl Tracker {
             });
             self.samples = histories.sum();
             if self.samples <= self.max_samples / 4 * 3 || spacing_ms > self.now_ms {
-                return; // no more of them can go once the distance is the whole length
+                return; // no more samples can be removed once the spacing is the whole length
             }
             self.spacing_ms *= 2;
         }
     }
 }
 
-/// The detections of which something is in the picture, by their index, from left to right: in which order the detector
-/// has found them changes nothing.
+/// The detections that are partly inside the picture, with their indexes, from left to right, so that the order of the
+/// detections does not matter.
 fn visible(t_ms: u64, detections: &[Detection]) -> Vec<(usize, Sample)> {
     let key = |detection: &Detection| {
         [

@@ -1,4 +1,4 @@
-//! Errors in the published shape of the channel API (section 5).
+//! Errors in the published envelope of the channel API (section 5).
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-/// Everything that can go wrong at these endpoints.
+/// Errors of the channel API. `Display` is the text that the caller receives.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     #[error("Token is missing, invalid or ApplicationId is not found in the token.")]
@@ -23,19 +23,19 @@ pub enum ApiError {
     NoActiveChannels(AppId),
     #[error("{1}")]
     InvalidField(&'static str, String),
-    /// The caller's key may not do this.
+    /// The caller's key lacks a scope.
     #[error("The key lacks the scope {0}.")]
     Scope(&'static str),
     #[error("{0}")]
     NotFound(String),
     #[error("{0}")]
     Conflict(String),
-    /// What was asked for is not held any more (realtime, R-2): never a part of it.
+    /// The requested notifications are not retained any more (realtime, R-2). Nothing is returned rather than a part.
     #[error("{0}")]
     Gap(String),
     #[error("Too many wrong credentials from this address.")]
     TooManyRequests,
-    /// Ask again after so many seconds.
+    /// The identity provider does not respond; retry after this many seconds.
     #[error("The issuer of the token does not answer.")]
     Unavailable(u32),
     #[error("{0}")]
@@ -46,7 +46,7 @@ pub enum ApiError {
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// What was asked for; part of the published texts.
+/// The requested operation, part of the published texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     Get,
@@ -54,10 +54,10 @@ pub enum Verb {
     Delete,
 }
 
-/// The published envelope.
+/// The published error envelope.
 #[derive(Serialize, ToSchema)]
 pub struct Envelope {
-    /// By layer, or by field.
+    /// Error texts by layer or by field.
     #[schema(value_type = Object)]
     errors: Errors,
     r#type: &'static str,
@@ -69,7 +69,7 @@ pub struct Envelope {
     extensions: Value,
 }
 
-/// Texts under their tags, in the published order.
+/// Error texts by tag, in the published order.
 struct Errors(Vec<(String, String)>);
 
 impl Serialize for Errors {
@@ -79,10 +79,12 @@ impl Serialize for Errors {
 }
 
 impl ApiError {
-    pub fn internal(it: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::Internal(Box::new(it))
+    /// An internal error: logged with its causes; the caller sees none of them.
+    pub fn internal(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Internal(Box::new(error))
     }
 
+    /// The channel does not exist.
     pub fn no_channel(app: AppId, id: ChannelId, verb: Verb) -> Self {
         Self::ChannelNotFound(app, id.to_string(), verb)
     }
@@ -110,7 +112,7 @@ impl ApiError {
         };
         match self {
             Self::ChannelNotFound(app, id, verb) => {
-                let (tag, doing) = match verb {
+                let (tag, gerund) = match verb {
                     Verb::Get => ("Get", "getting"),
                     Verb::Update => ("Update", "updating"),
                     Verb::Delete => ("Delete", "deleting"),
@@ -118,7 +120,7 @@ impl ApiError {
                 pair(
                     tag,
                     format!("Notification channel configuration {id} not found for Application {app}."),
-                    format!("Error {doing} notification channel configuration {id} for Application: {app}"),
+                    format!("Error {gerund} notification channel configuration {id} for Application: {app}"),
                 )
             }
             Self::NoActiveChannels(app) => pair(
@@ -165,4 +167,9 @@ impl IntoResponse for ApiError {
         }
         response
     }
+}
+
+/// The error for a missing parameter or field.
+pub fn required(name: &'static str) -> ApiError {
+    ApiError::InvalidField(name, format!("The {name} field is required."))
 }
