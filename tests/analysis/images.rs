@@ -82,12 +82,16 @@ fn renditions_of_an_upload_arrive_in_the_published_messages() {
         let id = text(&process["imageRenderProcessId"]);
         let all = told(world, &hook, &id).await;
         assert_eq!(all.len(), 3, "two tasks and one progress: {all:?}");
-        for it in all.iter().filter(|it| it.body["MessageType"] == "ImageGenerationTaskCompleted") {
-            let task =
-                process["tasks"].as_array().unwrap().iter().find(|task| task["taskId"] == it.body["TaskId"]).unwrap();
-            let made = picture(&STANDARD.decode(it.body["ImageContentBytes"].as_str().unwrap()).unwrap());
+        for message in all.iter().filter(|it| it.body["MessageType"] == "ImageGenerationTaskCompleted") {
+            let task = process["tasks"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|task| task["taskId"] == message.body["TaskId"])
+                .unwrap();
+            let made = picture(&STANDARD.decode(message.body["ImageContentBytes"].as_str().unwrap()).unwrap());
             assert_eq!((json!(made.width()), json!(made.height())), (task["width"].clone(), task["height"].clone()));
-            assert_eq!((&it.body["IsSuccessful"], &it.body["UserId"]), (&json!(true), &json!(kinds[1].1)));
+            assert_eq!((&message.body["IsSuccessful"], &message.body["UserId"]), (&json!(true), &json!(kinds[1].1)));
             let yellow = made.to_rgb8().pixels().filter(|it| it.0 == [255, 214, 0]).count();
             assert!(yellow > 50, "the headline is there: {yellow}");
         }

@@ -306,8 +306,8 @@ fn a_receiver_that_never_ends_its_answer_costs_one_attempt() {
         // 200 was said before the body that does not end: that one is delivered
         world.until("the one without an answer comes again", async || slow.well_since().pop()).await;
         let id = slow.channel.lock().unwrap().clone();
-        for it in quick.messages() {
-            let record = world.delivery(&id, &it.id, "delivered").await;
+        for message in quick.messages() {
+            let record = world.delivery(&id, &message.id, "delivered").await;
             assert!(text(&record["attempts"][0]["outcome"]).starts_with("delivered"), "{record}");
         }
         let ids: std::collections::HashSet<String> = slow.messages().into_iter().map(|it| it.id).collect();
@@ -356,11 +356,11 @@ fn what_cannot_be_delivered_is_a_dead_letter_that_can_be_brought_back() {
                 (ours.len() == 2).then_some(ours)
             })
             .await;
-        for it in letters {
+        for letter in letters {
             assert!(
-                text(&it["reason"]).contains("2 attempts to reach channel")
-                    && text(&it["reason"]).contains("the receiver answered 500"),
-                "{it}"
+                text(&letter["reason"]).contains("2 attempts to reach channel")
+                    && text(&letter["reason"]).contains("the receiver answered 500"),
+                "{letter}"
             );
         }
         world

@@ -148,8 +148,8 @@ fn the_breaker_opens_waits_probes_and_lets_everything_through_in_the_end() {
         world.until("the others hear that it is back", async || watcher.first("channel.recovered")).await;
         let ids: std::collections::BTreeSet<String> = hook.messages().into_iter().map(|it| it.id).collect();
         assert_eq!(ids.len(), 30, "each was attempted");
-        for it in &ids {
-            world.delivery(&id, it, "delivered").await;
+        for notification in &ids {
+            world.delivery(&id, notification, "delivered").await;
         }
         let rest = [("configurationId", id.as_str())];
         assert_eq!(world.channels(Method::GET, CHANNELS, &rest, None).await.1["isActive"], true);

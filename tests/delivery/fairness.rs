@@ -47,9 +47,9 @@ fn a_healthy_receiver_does_not_notice_the_others_and_nothing_is_lost() {
         scan(&world, &Swarm::start().await, "alone", count).await;
         world.until("all came", async || (healthy.of("item.skipped").len() == count).then_some(())).await;
         let alone = latencies(&healthy);
-        for it in others {
-            world.until("the others have all", async || (it.of("item.skipped").len() == count).then_some(())).await;
-            let id = it.channel.lock().unwrap().clone();
+        for hook in others {
+            world.until("the others have all", async || (hook.of("item.skipped").len() == count).then_some(())).await;
+            let id = hook.channel.lock().unwrap().clone();
             assert_eq!(world.channels(Method::DELETE, CHANNELS, &[("configurationId", &id)], None).await.0, 200);
         }
 
@@ -101,8 +101,8 @@ fn a_healthy_receiver_does_not_notice_the_others_and_nothing_is_lost() {
                         }
                     }
                     let (_, done) = world.channels(Method::GET, "/api/v1/Notification/Deliveries", &query, None).await;
-                    for it in done.as_array().into_iter().flatten().filter(|it| it["state"] == "delivered") {
-                        left.remove(&text(&it["notification"]));
+                    for delivery in done.as_array().into_iter().flatten().filter(|it| it["state"] == "delivered") {
+                        left.remove(&text(&delivery["notification"]));
                     }
                     let came: BTreeSet<String> = hook.messages().into_iter().map(|it| it.id).collect();
                     if left.iter().all(|it| came.contains(it) && channel == id(&slow)) { Some(()) } else { None }

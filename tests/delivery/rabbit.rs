@@ -313,8 +313,8 @@ fn a_broker_that_refuses_or_is_gone_is_on_record_and_what_waits_arrives_when_it_
         let why = waiting["attempts"][0]["outcome"].as_str().unwrap();
         assert!(why.starts_with("no connection"), "{why}");
         rabbit.run().await;
-        for it in &told {
-            world.delivery(&id, it, "delivered").await;
+        for notification in &told {
+            world.delivery(&id, notification, "delivered").await;
         }
         // persistent: what was confirmed before the broker stopped is there as well
         told.push(ready);

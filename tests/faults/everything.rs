@@ -72,11 +72,11 @@ fn three_systems_at_once_while_iconik_fails() {
         })
         .await;
         let mut ended: HashMap<String, usize> = HashMap::new();
-        for it in &items {
-            *ended.entry(text(&it["status"])).or_default() += 1;
+        for item in &items {
+            *ended.entry(text(&item["status"])).or_default() += 1;
             assert!(
-                it["status"] == "Completed" || (it["status"] == "Failed" && it["error"]["message"].is_string()),
-                "{it}"
+                item["status"] == "Completed" || (item["status"] == "Failed" && item["error"]["message"].is_string()),
+                "{item}"
             );
         }
         println!("{ended:?}; {} requests to Iconik for {EACH} assets", manager.iconik.request_count());
@@ -98,10 +98,10 @@ fn three_systems_at_once_while_iconik_fails() {
         }
         let told = |kind: &str| {
             let mut ids: HashMap<String, Vec<String>> = HashMap::new();
-            for it in hook.of(kind) {
-                let all = ids.entry(text(&it.body["data"]["item"]["id"])).or_default();
-                if !all.contains(&it.id) {
-                    all.push(it.id);
+            for message in hook.of(kind) {
+                let all = ids.entry(text(&message.body["data"]["item"]["id"])).or_default();
+                if !all.contains(&message.id) {
+                    all.push(message.id);
                 }
             }
             ids

@@ -59,15 +59,15 @@ async fn check(world: &World<'_>, bucket: &str, hook: &Receiver) {
     .await;
     let completed: HashSet<String> =
         items.iter().filter(|it| it["status"] == "Completed").map(|it| text(&it["id"])).collect();
-    for it in items.iter().filter(|it| it["status"] != "Completed") {
-        assert!(it["status"] == "Failed" && it["error"]["message"].is_string(), "{it}");
+    for item in items.iter().filter(|it| it["status"] != "Completed") {
+        assert!(item["status"] == "Failed" && item["error"]["message"].is_string(), "{item}");
     }
     println!("{} of {ITEMS} items completed", completed.len());
     assert!(completed.len() > ITEMS / 2);
     let told = |kind: &str| {
         let mut ids: HashMap<String, HashSet<String>> = HashMap::new();
-        for it in hook.of(kind) {
-            ids.entry(text(&it.body["data"]["item"]["id"])).or_default().insert(it.id);
+        for message in hook.of(kind) {
+            ids.entry(text(&message.body["data"]["item"]["id"])).or_default().insert(message.id);
         }
         ids
     };

@@ -189,10 +189,10 @@ fn a_webhook_that_was_switched_off_is_repaired_and_its_gap_is_caught_up() {
         let (manager, hook) = (world.iconik(json!({})).await, world.webhook(&[]).await);
         world.check_iconik().await;
         world.until("all is well", async || world.get("/api/v1/Media/Iconik").await["wellAt"].as_str().map(drop)).await;
-        manager.iconik.update_webhooks(|it| {
-            it["status"] = "DISABLED".into();
-            it["first_failed_at"] = it["date_created"].clone();
-            it["last_error"] = "answered 500".into();
+        manager.iconik.update_webhooks(|webhook| {
+            webhook["status"] = "DISABLED".into();
+            webhook["first_failed_at"] = webhook["date_created"].clone();
+            webhook["last_error"] = "answered 500".into();
         });
         manager.iconik.upload("one.jpg", &media("astronaut.jpg")).await;
         assert_eq!(world.items("system=iconik").await.len(), 0, "nobody told us");

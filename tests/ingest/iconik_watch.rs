@@ -62,9 +62,9 @@ fn settings_that_change_leave_no_webhook_behind_and_raise_no_alarm() {
                 (all.len() == 3 && all.iter().all(|it| it["status"] == "ENABLED")).then_some(())
             })
             .await;
-        manager.iconik.update_webhooks(|it| {
-            if it["name"] == "New (files)" {
-                it["status"] = "DISABLED".into();
+        manager.iconik.update_webhooks(|webhook| {
+            if webhook["name"] == "New (files)" {
+                webhook["status"] = "DISABLED".into();
             }
         });
         world.check_iconik().await;

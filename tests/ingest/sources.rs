@@ -105,12 +105,12 @@ fn no_of_threads_is_how_many_items_are_worked_on_at_once() {
         let name = format!("temp_{}", world.keys.application_id);
         let folder = std::path::Path::new("/tmp").join(&name);
         let (left, foreign) = (folder.join("notifications-process-left"), folder.join("photos"));
-        for it in [&left, &foreign] {
-            std::fs::create_dir_all(it).unwrap();
-            std::fs::write(it.join("media"), b"x").unwrap();
-            let then = it.metadata().unwrap().modified().unwrap() - std::time::Duration::from_secs(7_200);
+        for folder in [&left, &foreign] {
+            std::fs::create_dir_all(folder).unwrap();
+            std::fs::write(folder.join("media"), b"x").unwrap();
+            let then = folder.metadata().unwrap().modified().unwrap() - std::time::Duration::from_secs(7_200);
             let times = std::fs::FileTimes::new().set_modified(then);
-            std::fs::File::open(it).unwrap().set_times(times).unwrap();
+            std::fs::File::open(folder).unwrap().set_times(times).unwrap();
         }
         let settings = json!({ "no_of_threads": 1, "temp_folder": name });
         assert_eq!(world.ask("PUT", "/api/v1/Media/Settings", Some(settings)).await.0, 200);
@@ -121,8 +121,8 @@ fn no_of_threads_is_how_many_items_are_worked_on_at_once() {
         world.scan(&bucket.id).await;
         let items = world.ended(&bucket.id, 4).await;
         let mut times = Vec::new();
-        for it in items {
-            let whole = world.get(&format!("/api/v1/Media/Items/{}", text(&it["id"]))).await;
+        for item in items {
+            let whole = world.get(&format!("/api/v1/Media/Items/{}", text(&item["id"]))).await;
             let at = |status: &str| {
                 let history = whole["history"].as_array().unwrap();
                 let at = text(&history.iter().find(|it| it["status"] == status).unwrap()["at"]);

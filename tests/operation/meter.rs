@@ -158,8 +158,8 @@ fn inboxes_and_sockets_cost_what_the_budgets_allow() {
         };
         let mut others: Vec<_> = stream::iter(0..MANY).map(open).buffer_unordered(16).collect().await;
         let used_by_user = used(Work::One("many")).await;
-        for it in &mut others {
-            it.wait("notifications").await;
+        for socket in &mut others {
+            socket.wait("notifications").await;
         }
         assert_eq!(
             used_by_user.of_function("deliver-push", "sockets.PostToConnection"),
@@ -175,8 +175,8 @@ fn inboxes_and_sockets_cost_what_the_budgets_allow() {
             let (status, _) =
                 world.ask("POST", "/api/v1/Everyone/Notifications", Some(json!({ "title": "all" }))).await;
             assert_eq!(status, 201);
-            for it in &mut others {
-                it.wait("notifications").await;
+            for socket in &mut others {
+                socket.wait("notifications").await;
             }
             settled(world).await;
             stack.meter().since(&before)
@@ -235,8 +235,8 @@ impl Work {
         match self {
             Self::Singles => {
                 let senders = (0..4).map(async |user| {
-                    for it in 0..50 {
-                        world.send(&format!("user{user}"), &format!("single {it}")).await;
+                    for number in 0..50 {
+                        world.send(&format!("user{user}"), &format!("single {number}")).await;
                     }
                 });
                 futures_util::future::join_all(senders).await;

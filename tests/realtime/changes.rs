@@ -82,13 +82,13 @@ fn many_changes_at_once_are_all_told_and_the_last_one_stays() {
         };
         futures_util::future::join(
             async {
-                for it in 1..5 {
-                    change(it).await
+                for number in 1..5 {
+                    change(number).await
                 }
             },
             async {
-                for it in 5..9 {
-                    change(it).await
+                for number in 5..9 {
+                    change(number).await
                 }
             },
         )

@@ -83,8 +83,8 @@ fn an_inbox_is_read_from_a_cursor_on_and_is_whole_or_says_that_it_is_not() {
         let batch: Vec<Value> = (0..100).map(|it| json!({ "title": format!("n{it}"), "type": "tick" })).collect();
         let (status, sent) = world.ask("POST", path, Some(json!(batch))).await;
         assert_eq!((status, sent.as_array().unwrap().len()), (201, 100), "{sent}");
-        for it in 100..105 {
-            world.ask("POST", path, Some(json!({ "title": format!("n{it}"), "identifier": "SINGLE" }))).await;
+        for number in 100..105 {
+            world.ask("POST", path, Some(json!({ "title": format!("n{number}"), "identifier": "SINGLE" }))).await;
         }
         // whole, in order, from any place
         for start in [0, 37, 99, 101] {
@@ -96,8 +96,8 @@ fn an_inbox_is_read_from_a_cursor_on_and_is_whole_or_says_that_it_is_not() {
             loop {
                 let page = world.get(&format!("{path}?limit=30&after={cursor}")).await;
                 assert_eq!(page["recovered"], true);
-                for it in page["items"].as_array().unwrap() {
-                    seen.push(it["sequence"].as_u64().unwrap());
+                for item in page["items"].as_array().unwrap() {
+                    seen.push(item["sequence"].as_u64().unwrap());
                 }
                 match page["next"].as_str() {
                     Some(next) => cursor = next.to_owned(),
@@ -163,12 +163,12 @@ fn counts_equal_a_model_whatever_is_marked() {
                     } else {
                         json!({ "change": change, "ids": [ids[place].0] })
                     };
-                    for it in &mut model[if all { 0 } else { place }..=place] {
+                    for state in &mut model[if all { 0 } else { place }..=place] {
                         match change {
-                            "seen" => it.0 = true,
-                            "read" => (it.0, it.1) = (true, true),
-                            "unread" => it.1 = false,
-                            _ => it.2 = true,
+                            "seen" => state.0 = true,
+                            "read" => (state.0, state.1) = (true, true),
+                            "unread" => state.1 = false,
+                            _ => state.2 = true,
                         }
                     }
                     let (status, counts) = world.ask("POST", &format!("{path}/Marks"), Some(body)).await;

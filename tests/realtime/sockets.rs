@@ -54,8 +54,8 @@ fn a_socket_is_told_at_once_and_resumes_whole_after_any_drop() {
         assert_eq!((&frame["items"][0]["title"], &frame["items"][0]["read"]), (&json!("hello"), &json!(false)));
         let cursor = text(&frame["items"][0]["cursor"]);
         socket.cut();
-        for it in 0..7 {
-            world.send("jane", &format!("missed {it}")).await;
+        for number in 0..7 {
+            world.send("jane", &format!("missed {number}")).await;
         }
         world.send("john", "another's").await;
         let mut socket = world.listen("jane", Some(&cursor)).await;

@@ -43,8 +43,12 @@ fn nobody_reaches_what_is_not_theirs() {
 
         let before = settled(world, &planted, &operations).await;
         let mut wrong: Vec<String> = Vec::new();
-        for it in operations.iter().filter(|it| !it.misplaced.is_empty()) {
-            wrong.push(format!("{}: described as in its path, and not there: {}", it.name(), it.misplaced.join(", ")));
+        for operation in operations.iter().filter(|it| !it.misplaced.is_empty()) {
+            wrong.push(format!(
+                "{}: described as in its path, and not there: {}",
+                operation.name(),
+                operation.misplaced.join(", ")
+            ));
         }
         let unseen = before.iter().filter(|it| it.1.0 != 200);
         wrong.extend(unseen.map(|(name, was)| format!("{name}: its owner gets {}", short(was))));

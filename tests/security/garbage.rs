@@ -55,8 +55,8 @@ fn one_bad_message_never_hurts_its_neighbours_and_ends_with_a_reason() {
                     (ours.len() == garbage(&mark).len()).then_some(ours)
                 })
                 .await;
-            for it in letters {
-                let reason = it["reason"].as_str().unwrap();
+            for letter in letters {
+                let reason = letter["reason"].as_str().unwrap();
                 assert!(reason.contains("the message is no "), "{reason}");
             }
             remove(world, dead, &mark);
@@ -69,9 +69,9 @@ fn remove(world: &World<'_>, queue: &str, mark: &str) {
     let sqs = &world.stack.sqs;
     let queue = format!("notifications-{queue}");
     while sqs.bodies(&queue).unwrap().iter().any(|it| it.contains(mark)) {
-        for it in sqs.receive(&queue, 10, Duration::from_secs(1)).unwrap() {
-            if it.body.contains(mark) {
-                sqs.delete(&it.receipt_handle).unwrap();
+        for message in sqs.receive(&queue, 10, Duration::from_secs(1)).unwrap() {
+            if message.body.contains(mark) {
+                sqs.delete(&message.receipt_handle).unwrap();
             }
         }
     }

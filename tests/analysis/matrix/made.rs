@@ -138,11 +138,11 @@ fn make(cell: &Cell, recipe: &[Vec<String>], file: &Path) -> Result<(), String> 
 
 /// Removes what earlier recipes have made.
 fn forget_others(folder: &Path, kept: &[&Path]) {
-    for it in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         // another run of the tests may be making its own
-        let making = it.file_name().to_string_lossy().starts_with(MAKING);
-        if !making && !kept.contains(&it.path().as_path()) {
-            drop(std::fs::remove_dir_all(it.path())); // or be faster
+        let making = entry.file_name().to_string_lossy().starts_with(MAKING);
+        if !making && !kept.contains(&entry.path().as_path()) {
+            drop(std::fs::remove_dir_all(entry.path())); // or be faster
         }
     }
 }

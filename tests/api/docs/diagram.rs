@@ -82,8 +82,8 @@ fn each_arrow_of_the_picture_is_in_the_template_and_nothing_is_missing() {
         assert!(there, "{from} --> {to} is not in the template");
     }
     let shown: BTreeSet<&str> = arrows.iter().flat_map(|it| [it.0.as_str(), it.1.as_str()]).collect();
-    let wanted = resources.keys().filter(|it| {
-        is(it, "Serverless::Function") && *it != "DocsApi" || is(it, "SQS::Queue") && !it.ends_with("Dead")
+    let wanted = resources.keys().filter(|name| {
+        is(name, "Serverless::Function") && *name != "DocsApi" || is(name, "SQS::Queue") && !name.ends_with("Dead")
     });
     let missing: Vec<&String> = wanted.filter(|it| !shown.contains(it.as_str())).collect();
     assert!(missing.is_empty(), "{missing:?} are not in the picture");

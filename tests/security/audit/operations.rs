@@ -109,15 +109,16 @@ impl Operation {
             segments.push(fill(method, path, "path", name, planted).ok_or_else(|| unknown("path", name))?);
         }
         let (mut query, mut misplaced) = (Vec::new(), Vec::new());
-        for it in it["parameters"].as_array().into_iter().flatten() {
-            let (mut place, name) = (it["in"].as_str().unwrap_or_default(), it["name"].as_str().unwrap_or_default());
+        for parameter in it["parameters"].as_array().into_iter().flatten() {
+            let (mut place, name) =
+                (parameter["in"].as_str().unwrap_or_default(), parameter["name"].as_str().unwrap_or_default());
             if place == "path" && !path.contains(&format!("{{{name}}}")) {
                 place = "query";
                 misplaced.push(name.to_owned());
             }
             let fill = fill(method, path, place, name, planted).ok_or_else(|| unknown(place, name))?;
             if place == "query" {
-                let kind = it["schema"]["type"].to_string();
+                let kind = parameter["schema"]["type"].to_string();
                 let typed = ["integer", "number", "boolean"].iter().any(|it| kind.contains(it));
                 query.push(Parameter { name: name.to_owned(), fill, typed });
             }
@@ -150,10 +151,10 @@ impl Operation {
         let segments = self.path.split('/').skip(1);
         let segments = segments.map(|it| if it.starts_with('{') { values.next().unwrap() } else { it.to_owned() });
         url.path_segments_mut().unwrap().clear().extend(segments);
-        for it in &self.query {
-            let wrong = (caller.broken && it.typed).then(|| "x".to_owned());
-            if let Some(value) = wrong.or_else(|| value(&it.fill)) {
-                url.query_pairs_mut().append_pair(&it.name, &value);
+        for parameter in &self.query {
+            let wrong = (caller.broken && parameter.typed).then(|| "x".to_owned());
+            if let Some(value) = wrong.or_else(|| value(&parameter.fill)) {
+                url.query_pairs_mut().append_pair(&parameter.name, &value);
             }
         }
         url

@@ -21,13 +21,13 @@ pub(crate) async fn refused(world: &World<'_>, callers: &[Caller]) -> (usize, Ve
         let seed = door.starts_with("/notifications/");
         let url = format!("{}{door}", world.stack.url);
         let mut trials: Vec<Trial<'_>> = Vec::new();
-        for it in callers.iter().filter(|it| !it.broken) {
-            let bearer = it.headers.iter().find(|it| it.0 == "authorization");
+        for caller in callers.iter().filter(|it| !it.broken) {
+            let bearer = caller.headers.iter().find(|it| it.0 == "authorization");
             let token = bearer.and_then(|it| it.1.strip_prefix("Bearer "));
-            let bad = match it.class {
-                Class::Nobody => !seed || token.is_some() || it.has("x-api-key"),
+            let bad = match caller.class {
+                Class::Nobody => !seed || token.is_some() || caller.has("x-api-key"),
                 Class::Lacking(scope) => scope == "inbox",
-                Class::John => seed, // elsewhere it is his own socket
+                Class::John => seed, // elsewhere caller is his own socket
                 Class::Token | Class::ForeignToken | Class::Foreign | Class::Jane | Class::Stranger | Class::Ticket => {
                     false
                 }
@@ -36,11 +36,11 @@ pub(crate) async fn refused(world: &World<'_>, callers: &[Caller]) -> (usize, Ve
                 continue;
             }
             // (a key pair says for whom)
-            trials.push((format!("{url}?user={USER}&applicationId={}", it.named), &it.name, &it.headers));
-            if let (Some(token), [_]) = (token, &it.headers[..]) {
+            trials.push((format!("{url}?user={USER}&applicationId={}", caller.named), &caller.name, &caller.headers));
+            if let (Some(token), [_]) = (token, &caller.headers[..]) {
                 // as browsers and tickets do it
-                trials.push((format!("{url}?access_token={token}"), &it.name, &[]));
-                trials.push((format!("{url}?ticket={token}"), &it.name, &[]));
+                trials.push((format!("{url}?access_token={token}"), &caller.name, &[]));
+                trials.push((format!("{url}?ticket={token}"), &caller.name, &[]));
             }
         }
         if door.starts_with("/hubs/") {
