@@ -1,23 +1,24 @@
-//! A type's schema, ready to use: within its bounds, and held against data that is within the budget.
+//! A type's compiled schema: within the limits of schemas, and applied to data within a budget.
 
 use entry::http::Problem;
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 
 use crate::schema_cost::{CostError, CostModel};
-use crate::schema_limits::{DFA_MEMORY, LIMITS, PATTERN_MEMORY, analyze};
+use crate::schema_limits::{LIMITS, analyze};
+use crate::schema_patterns::{DFA_MEMORY, PATTERN_MEMORY};
 
-/// The budget of one notification, in steps (`schema_work.rs`). The largest data and an ordinary schema for it make some
-/// ten thousand: 1,000 objects of three members in 32 KB, each a visit of about ten steps and three of one. A step is
-/// estimated at 50 ns with what counting it takes as much again: 50 ms of a processor, 0.35 s of the seventh of one that
-/// 256 MB of Lambda have (1,769 MB have a whole one: AWS Lambda, "Configure memory"). The deadline is six times that.
+/// The budget of one notification, in steps (`schema_cost.rs`). The largest data with an ordinary schema makes some ten
+/// thousand: 1,000 objects of three members in 32 KB, each a visit of about ten steps and three of one. A step is estimated
+/// at 50 ns, and counting it at as much again: 50 ms of a processor, or 0.35 s of the seventh of one that 256 MB of Lambda
+/// have (1,769 MB have a whole one: AWS Lambda, "Configure memory"). The deadline is six times that.
 const MAX_STEPS: u64 = 500_000;
-/// Up to here a refusal says what does not fit. To say it, each branch of an `anyOf` collects all that is wrong with it, a
-/// few hundred bytes each: 20,000 of these are a few megabytes.
+/// Up to this many steps an error names the value that is not valid. For that, each branch of an `anyOf` collects its errors,
+/// a few hundred bytes each: 20,000 of them are a few megabytes.
 const MAX_EXPLAINED_STEPS: u64 = 20_000;
-/// The heaviest schema that is remembered, in nodes of up to a kilobyte.
+/// The heaviest light schema, in nodes of up to a kilobyte.
 const MAX_LIGHT_WEIGHT: u64 = 2_000;
-/// The longest text of an error, in characters.
+/// The longest error text, in characters.
 const MAX_ERROR_LENGTH: usize = 300;
 
 /// A compiled schema.
@@ -27,39 +28,45 @@ pub(crate) struct Schema {
 }
 
 impl Schema {
-    /// Compiles a schema. It refers to nothing outside itself, and its patterns are matched in linear time.
+    /// Compiles a schema. References stay within it, and patterns match in linear time.
+    ///
+    /// # Errors
+    /// The reason, if it is no JSON Schema or exceeds a limit.
     pub(crate) fn new(schema: &Value) -> Result<Self, String> {
-        let shape = analyze(schema, &LIMITS).map_err(|why| truncated(&why.to_string()))?;
-        let mut nameless = schema.clone();
-        if let Some(members) = nameless.as_object_mut() {
-            // all references are within the schema, whatever its name is
+        let cost = analyze(schema, &LIMITS).map_err(|error| truncated(&error.to_string()))?;
+        let mut anonymous = schema.clone();
+        if let Some(members) = anonymous.as_object_mut() {
+            // references stay within the schema, so that its id does not matter
             members.remove("$id");
             members.remove("id");
         }
-        // the automaton that reads backwards may be larger than the one that was measured
+        // the reverse automaton may be larger than the forward one that was measured
         let patterns = PatternOptions::regex().size_limit(4 * PATTERN_MEMORY).dfa_size_limit(DFA_MEMORY);
         let options = jsonschema::options().with_pattern_options(patterns).offline();
         let validator = options
-            .build(&nameless)
-            .map_err(|why| truncated(&format!("schema: at `#{}`: {why}", why.instance_path())))?;
-        Ok(Self { validator, cost: shape })
+            .build(&anonymous)
+            .map_err(|error| truncated(&format!("schema: at `#{}`: {error}", error.instance_path())))?;
+        Ok(Self { validator, cost })
     }
 
-    /// Whether it may stay in memory, beside others.
+    /// Whether it takes little memory, so that many can be cached.
     pub(crate) fn is_light(&self) -> bool {
         self.cost.weight() <= MAX_LIGHT_WEIGHT
     }
 
-    /// Holds data against the schema.
+    /// Validates data.
+    ///
+    /// # Errors
+    /// 422: `schema` if validating could exceed the budget, `data/…` if a value is not valid.
     pub(crate) fn validate(&self, data: &Value) -> Result<(), Problem> {
-        let steps = self.cost.steps(data, MAX_STEPS).map_err(|why| {
-            let why = match why {
+        let steps = self.cost.steps(data, MAX_STEPS).map_err(|error| {
+            let detail = match error {
                 CostError::TooManySteps => format!(
                     "work: to hold this data against the schema of its type could take more than {MAX_STEPS} steps"
                 ),
                 CostError::TooDeep => "nested: this data has too many levels for the schema of its type".to_owned(),
             };
-            Problem::invalid("schema", why)
+            Problem::invalid("schema", detail)
         })?;
         if self.validator.is_valid(data) {
             return Ok(());
@@ -69,13 +76,15 @@ impl Schema {
         }
         match self.validator.validate(data) {
             Ok(()) => Ok(()),
-            Err(why) => Err(Problem::invalid(&format!("data{}", why.instance_path()), truncated(&why.to_string()))),
+            Err(error) => {
+                Err(Problem::invalid(&format!("data{}", error.instance_path()), truncated(&error.to_string())))
+            }
         }
     }
 }
 
-fn truncated(it: &str) -> String {
-    it.chars().take(MAX_ERROR_LENGTH).collect()
+fn truncated(text: &str) -> String {
+    text.chars().take(MAX_ERROR_LENGTH).collect()
 }
 
 #[cfg(test)]
@@ -87,8 +96,8 @@ mod tests {
     #[track_caller]
     fn check(schema: &Value, good: &[Value], bad: &[(Value, &str)]) {
         let schema = Schema::new(schema).unwrap_or_else(|why| panic!("{schema}: {why}"));
-        for it in good {
-            assert!(schema.validate(it).is_ok(), "{it}: {:?}", schema.validate(it));
+        for data in good {
+            assert!(schema.validate(data).is_ok(), "{data}: {:?}", schema.validate(data));
         }
         for (it, at) in bad {
             let why = schema.validate(it).unwrap_err();
