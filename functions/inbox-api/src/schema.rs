@@ -95,13 +95,13 @@ mod tests {
 
     #[track_caller]
     fn check(schema: &Value, good: &[Value], bad: &[(Value, &str)]) {
-        let schema = Schema::new(schema).unwrap_or_else(|why| panic!("{schema}: {why}"));
+        let schema = Schema::new(schema).unwrap_or_else(|error| panic!("{schema}: {error}"));
         for data in good {
             assert!(schema.validate(data).is_ok(), "{data}: {:?}", schema.validate(data));
         }
         for (it, at) in bad {
-            let why = schema.validate(it).unwrap_err();
-            assert_eq!((why.status, why.field.as_deref()), (422, Some(*at)), "{it}: {}", why.detail);
+            let error = schema.validate(it).unwrap_err();
+            assert_eq!((error.status, error.field.as_deref()), (422, Some(*at)), "{it}: {}", error.detail);
         }
     }
 
@@ -126,10 +126,10 @@ mod tests {
 
     #[test]
     fn what_is_no_schema_says_where() {
-        let why = Schema::new(&json!({ "properties": { "a": { "type": "nonsense" } } })).err().unwrap();
-        assert!(why.starts_with("schema: at `#/properties/a/type`"), "{why}");
-        let why = Schema::new(&json!({ "items": { "pattern": "^(?!x)" } })).err().unwrap();
-        assert!(why.starts_with("pattern: look-around") && why.ends_with("at `#/items/pattern`"), "{why}");
+        let error = Schema::new(&json!({ "properties": { "a": { "type": "nonsense" } } })).err().unwrap();
+        assert!(error.starts_with("schema: at `#/properties/a/type`"), "{error}");
+        let error = Schema::new(&json!({ "items": { "pattern": "^(?!x)" } })).err().unwrap();
+        assert!(error.starts_with("pattern: look-around") && error.ends_with("at `#/items/pattern`"), "{error}");
         for odd in [json!({ "properties": 3 }), json!({ "allOf": {} }), json!({ "items": 3 }), json!(3), json!(null)] {
             assert!(Schema::new(&odd).is_err(), "{odd}");
         }
@@ -148,7 +148,7 @@ mod tests {
         let list = |levels| json!({ "a": (0..levels).fold(json!(1), |it, _| json!([it])) });
         check(&twice, &[list(5)], &[(list(60), "schema")]);
         let title = Schema::new(&twice)
-            .unwrap_or_else(|why| panic!("{why}"))
+            .unwrap_or_else(|error| panic!("{error}"))
             .validate(&list(60))
             .unwrap_err()
             .reason()
@@ -163,7 +163,7 @@ mod tests {
             (json!({ "properties": { "a": { "type": "string", "pattern": "^[a-z]{1,20}$" } } }), true),
             (json!({ "anyOf": patterns }), false),
         ] {
-            let schema = Schema::new(&schema).unwrap_or_else(|why| panic!("{why}"));
+            let schema = Schema::new(&schema).unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(schema.is_light(), light);
         }
     }

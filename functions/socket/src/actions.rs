@@ -233,14 +233,14 @@ mod tests {
     fn a_cursor_of_another_stream_is_set_aside_and_the_others_count() {
         let (app, other_app) = (AppId::random([1; 16]), AppId::random([2; 16]));
         let (user, left) = (Stream::User("jane".into()), Stream::Group("left".into()));
-        let place = Position { epoch: 1, sequence: 7 };
+        let position = Position { epoch: 1, sequence: 7 };
         let streams = || vec![user.clone(), Stream::Everyone];
-        let at = |app: AppId, stream: &Stream| Cursor::encode(app, stream, place);
+        let at = |app: AppId, stream: &Stream| Cursor::encode(app, stream, position);
         let (own, left_group, other) = (at(app, &user), at(app, &left), at(other_app, &user));
         let many = |all: &[&String]| Cursors::Many(all.iter().map(|it| (*it).clone()).collect());
         let read =
             |cursors: &Cursors| positions_from_cursors(app, streams(), cursors).map(|it| (it.streams, it.refused));
-        let resumed = vec![(user.clone(), Some(place)), (Stream::Everyone, None)];
+        let resumed = vec![(user.clone(), Some(position)), (Stream::Everyone, None)];
         for (cursors, refused) in [
             (many(&[&own]), vec![]),
             (many(&[&own, &left_group]), vec![left_group.clone()]),
@@ -250,10 +250,10 @@ mod tests {
         }
         // nothing is left to resume from: the error, as ever
         for cursors in [Cursors::One(left_group.clone()), many(&[&left_group])] {
-            let Err(wrong) = read(&cursors) else { panic!("{cursors:?} is taken") };
-            assert_eq!((wrong.reason, wrong.refused), (CursorError::OtherStream, vec![left_group.clone()]));
+            let Err(error) = read(&cursors) else { panic!("{cursors:?} is taken") };
+            assert_eq!((error.reason, error.refused), (CursorError::OtherStream, vec![left_group.clone()]));
         }
-        let Err(wrong) = read(&many(&[&own, &"nonsense".to_owned()])) else { panic!("it is taken") };
-        assert!(matches!(wrong.reason, CursorError::Invalid(_)) && wrong.refused == ["nonsense"]);
+        let Err(error) = read(&many(&[&own, &"nonsense".to_owned()])) else { panic!("it is taken") };
+        assert!(matches!(error.reason, CursorError::Invalid(_)) && error.refused == ["nonsense"]);
     }
 }

@@ -63,9 +63,9 @@ mod tests {
             epoch in 0..i64::MAX, sequence in 0..=MAX_SEQUENCE, beyond in MAX_SEQUENCE + 1.., user in "[a-z]{1,5}", other in "[a-z]{1,5}", flip in 0_usize..200, junk in ".{0,80}",
         ) {
             let (app, other_app) = (AppId::random([1; 16]), AppId::random([2; 16]));
-            let (stream, place) = (Stream::User(user.clone()), Position { epoch, sequence });
-            let token = Cursor::encode(app, &stream, place);
-            prop_assert_eq!(Cursor::decode(&token, app, &stream), Ok(place));
+            let (stream, position) = (Stream::User(user.clone()), Position { epoch, sequence });
+            let token = Cursor::encode(app, &stream, position);
+            prop_assert_eq!(Cursor::decode(&token, app, &stream), Ok(position));
             let never = Cursor::encode(app, &stream, Position { epoch, sequence: beyond });
             prop_assert_eq!(Cursor::decode(&never, app, &stream), Err(CursorError::Invalid(cursor::InvalidCursor)));
             prop_assert_eq!(Cursor::decode(&token, other_app, &stream), Err(CursorError::OtherStream));
@@ -73,7 +73,7 @@ mod tests {
             if other != user {
                 prop_assert_eq!(Cursor::decode(&token, app, &Stream::User(other)), Err(CursorError::OtherStream));
             }
-            // forged: whatever comes out is a place in the same stream, or nothing
+            // forged: whatever comes out is a position in the same stream, or nothing
             let mut forged = token.into_bytes();
             let at = flip % forged.len();
             forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
