@@ -45,6 +45,7 @@ pub(crate) fn document() -> Result<Value, serde_json::Error> {
     api.merge(channels_api::openapi());
     api.merge(iconik_webhook::openapi());
     api.merge(inbox_api::openapi());
+    api.merge(connections_api::openapi());
     api.merge(images_api::openapi());
     let mut document = serde_json::to_value(api)?;
     document["components"]["securitySchemes"] = operations::schemes();

@@ -1,4 +1,4 @@
-//! What goes over the wire.
+//! Wire shapes of sending, and their validation.
 
 use domain::inbox::is_change_type;
 use domain::notification::{NewNotification, NotificationId, Position, Stream};
@@ -18,7 +18,7 @@ const MAX_DATA: usize = 32 * 1024;
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct NotificationIn {
-    /// Dotted words of letters, digits, `_` and `-`; by default `notification`
+    /// Words of letters, digits, `_` and `-`, separated by dots; by default `notification`
     #[serde(default, rename = "type")]
     #[schema(example = "message.received", max_length = 100, pattern = "^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$")]
     kind: Option<String>,
@@ -29,15 +29,15 @@ pub(crate) struct NotificationIn {
     #[serde(default)]
     #[schema(max_length = 4_000)]
     pub(crate) description: String,
-    /// A category of the sender's own, at most 100 characters
+    /// The sender's own category, at most 100 characters
     #[serde(default)]
     #[schema(example = "MESSAGE", max_length = 100)]
     pub(crate) identifier: String,
-    /// Anything more, at most 32 KB
+    /// Any JSON object, at most 32 KB
     #[serde(default)]
     #[schema(value_type = Object)]
     data: Option<Value>,
-    /// Where it leads to, at most ten
+    /// Links of the notification, at most ten
     #[serde(default)]
     #[schema(max_items = 10)]
     links: Vec<Link>,
@@ -45,11 +45,11 @@ pub(crate) struct NotificationIn {
     #[serde(default)]
     #[schema(minimum = 1, maximum = 10)]
     priority: Option<u8>,
-    /// RFC 3339, within 30 days: from then on it is in no list and no count
+    /// RFC 3339, within 30 days. From then on the notification is in no list and no count
     #[serde(default)]
     #[schema(format = DateTime)]
     expires_at: Option<String>,
-    /// It replaces the one before it with the same key, at most 100 characters: progress need not pile up
+    /// The notification replaces the previous one with the same key, at most 100 characters: for progress reports
     #[serde(default)]
     #[schema(example = "render 17", min_length = 1, max_length = 100)]
     collapse_key: Option<String>,
@@ -59,7 +59,7 @@ pub(crate) struct NotificationIn {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Link {
-    /// An `https:` address, or a path that begins with `/`
+    /// An `https:` URL, or a path that begins with `/`
     #[schema(max_length = 2_048, pattern = "^(https://|/)", example = "/news/17")]
     href: String,
     #[serde(default)]
@@ -68,31 +68,36 @@ pub(crate) struct Link {
 }
 
 impl NotificationIn {
-    /// A notification of the seed's: title, description and identifier.
+    /// A notification of the legacy service: title, description and identifier.
     pub(crate) fn from_legacy(title: String, description: String, identifier: String) -> Self {
         let (kind, data, links, priority, expires_at, collapse_key) = Default::default();
         Self { kind, title, description, identifier, data, links, priority, expires_at, collapse_key }
     }
 
+    /// Whether the sender named a type.
     pub(crate) fn has_type(&self) -> bool {
         self.kind.is_some()
     }
 
-    /// What only an inbox can do: the sockets of a group have no lists and counts to take it from.
+    /// Whether it has fields that only users' inboxes support: expiry and collapse keys change lists and counts.
     pub(crate) fn is_inbox_only(&self) -> bool {
         self.expires_at.is_some() || self.collapse_key.is_some()
     }
 
+    /// Its type, or the default one.
     pub(crate) fn kind(&self) -> &str {
         self.kind.as_deref().unwrap_or("notification")
     }
 
-    /// What the schema of its type is about.
+    /// What the schema of its type validates; an empty object if there is none.
     pub(crate) fn data(&self) -> Value {
         self.data.clone().unwrap_or_else(|| json!({}))
     }
 
-    /// What is told.
+    /// The notification to store.
+    ///
+    /// # Errors
+    /// 422 with the field that is not valid.
     pub(crate) fn to_new_notification(&self, now: OffsetDateTime) -> Result<NewNotification, Problem> {
         let kind = self.kind();
         if !is_type_name(kind) {
@@ -101,21 +106,23 @@ impl NotificationIn {
         if is_change_type(kind) {
             return Err(Problem::invalid("type", "this type tells of changes, which have routes of their own"));
         }
-        for (field, text, least, most) in [
+        for (field, text, min, max) in [
             ("title", &self.title, 1, 200),
             ("description", &self.description, 0, 4_000),
             ("identifier", &self.identifier, 0, 100),
         ] {
-            if !(least..=most).contains(&text.chars().count()) {
-                return Err(Problem::invalid(field, format!("{least} to {most} characters")));
+            if !(min..=max).contains(&text.chars().count()) {
+                return Err(Problem::invalid(field, format!("{min} to {max} characters")));
             }
         }
-        let target =
-            |it: &Link| it.href.len() <= 2_048 && (it.href.starts_with("https://") || it.href.starts_with('/'));
-        let titled = |it: &Link| it.title.as_ref().is_none_or(|it| it.chars().count() <= 200);
-        if self.links.len() > 10 || !self.links.iter().all(|it| target(it) && titled(it)) {
-            let title = "at most ten, each to an https address or a path, with a title of at most 200 characters";
-            return Err(Problem::invalid("links", title));
+        let is_valid_link = |link: &Link| {
+            link.href.len() <= 2_048
+                && (link.href.starts_with("https://") || link.href.starts_with('/'))
+                && link.title.as_ref().is_none_or(|title| title.chars().count() <= 200)
+        };
+        if self.links.len() > 10 || !self.links.iter().all(is_valid_link) {
+            let detail = "at most ten, each to an https address or a path, with a title of at most 200 characters";
+            return Err(Problem::invalid("links", detail));
         }
         if self.priority.is_some_and(|it| !(1..=10).contains(&it)) {
             return Err(Problem::invalid("priority", "1 to 10"));
@@ -134,8 +141,8 @@ impl NotificationIn {
             data["priority"] = json!(priority);
         }
         if let Some(at) = &self.expires_at {
-            let within = |it: &OffsetDateTime| *it > now && *it <= now + Duration::days(30);
-            let at = OffsetDateTime::parse(at, &Rfc3339).ok().filter(within);
+            let is_soon = |at: &OffsetDateTime| *at > now && *at <= now + Duration::days(30);
+            let at = OffsetDateTime::parse(at, &Rfc3339).ok().filter(is_soon);
             let at =
                 at.ok_or_else(|| Problem::invalid("expiresAt", "a time within 30 days, such as 2026-11-22T12:00:00Z"))?;
             data["expiresAt"] = json!(rfc3339(at));
@@ -150,22 +157,26 @@ impl NotificationIn {
     }
 }
 
-/// Whether a text names a type: dotted words.
+/// Whether a text is a type's name: words of letters, digits, `_` and `-`, separated by dots, at most 100 bytes.
 pub(crate) fn is_type_name(kind: &str) -> bool {
-    let word =
-        |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-'));
-    kind.len() <= 100 && kind.split('.').all(word)
+    let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(is_name_byte);
+    kind.len() <= 100 && kind.split('.').all(is_word)
 }
 
-/// Reads a cursor that a field holds.
+/// The position of a cursor in a field.
+///
+/// # Errors
+/// 422 with the field if the text is no cursor of this stream.
 pub(crate) fn read_position(field: &str, token: &str, app: AppId, stream: &Stream) -> Result<Position, Problem> {
     Cursor::decode(token, app, stream).map_err(|it| Problem::invalid(field, it.to_string()))
 }
 
-/// Where a write went.
+/// The result of one notification of a request.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub(crate) struct Sent {
-    /// 201; 200 if the user wants none of this type in the inbox; 422 with `error`
+#[schema(as = Sent)]
+pub(crate) struct SendResult {
+    /// 201 stored; 200 not stored, by the user's preferences; 422 not valid, with `error`
     status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
@@ -179,27 +190,29 @@ pub(crate) struct Sent {
     error: Option<String>,
 }
 
-impl Sent {
-    pub(crate) fn stored(app: AppId, stream: &Stream, place: Position) -> Self {
-        let id = NotificationId { stream: stream.clone(), epoch: place.epoch, sequence: place.sequence };
-        let user = if let Stream::User(it) = stream { Some(it.clone()) } else { None };
+impl SendResult {
+    /// The notification was stored at a position.
+    pub(crate) fn stored(app: AppId, stream: &Stream, position: Position) -> Self {
+        let id = NotificationId { stream: stream.clone(), epoch: position.epoch, sequence: position.sequence };
+        let user = if let Stream::User(user) = stream { Some(user.clone()) } else { None };
         Self {
             status: 201,
             id: Some(id.to_string()),
-            sequence: Some(place.sequence),
-            cursor: Some(Cursor::encode(app, stream, place)),
+            sequence: Some(position.sequence),
+            cursor: Some(Cursor::encode(app, stream, position)),
             user,
             error: None,
         }
     }
 
-    /// The user wants none of this type.
+    /// The user's preferences exclude this type from the inbox.
     pub(crate) fn suppressed(user: &str) -> Self {
         Self { status: 200, id: None, sequence: None, cursor: None, user: Some(user.to_owned()), error: None }
     }
 
-    pub(crate) fn rejected(user: &str, why: &Problem) -> Self {
-        let error = Some(why.detail.clone());
-        Self { status: why.status, id: None, sequence: None, cursor: None, user: Some(user.to_owned()), error }
+    /// The notification is not valid.
+    pub(crate) fn rejected(user: &str, problem: &Problem) -> Self {
+        let error = Some(problem.detail.clone());
+        Self { status: problem.status, id: None, sequence: None, cursor: None, user: Some(user.to_owned()), error }
     }
 }

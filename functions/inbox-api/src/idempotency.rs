@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a request that is repeated does nothing twice, and gets the same answer (realtime, D-13).
+//! `Idempotency-Key`: a repeated request writes once and gets the same response (realtime, D-13).
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -8,21 +8,24 @@ use entry::clock;
 use entry::http::{Problem, ProblemType};
 use table::{IdempotencyRecord, Table};
 
-/// After this time a request that gave no answer is taken for dead, and its key for free.
+/// A request without a response counts as failed after this time, in milliseconds: a retry may go on with its key.
 const IN_FLIGHT_TIMEOUT_MS: i64 = 60_000;
 
 /// A request with or without a key.
 pub(crate) struct IdempotentRequest {
-    /// What its writes are called: the same for a repeat.
+    /// The id of its writes: the same for a retry.
     pub(crate) write_id: String,
-    /// When it began first, in milliseconds.
+    /// When its first attempt began, in milliseconds.
     pub(crate) started_at: i64,
-    /// Whether an earlier try may have written already.
+    /// Whether an earlier attempt may have written already.
     pub(crate) is_retry: bool,
     key: Option<(String, IdempotencyRecord)>,
 }
 
-/// Begins a request. `Err` is its answer already: an earlier one's, or why it is refused.
+/// Begins a request. An inner `Err` is the stored response of an earlier attempt.
+///
+/// # Errors
+/// 409 while an attempt is in flight, 422 if the key is malformed or was used with another body.
 pub(crate) async fn begin(
     table: &Table,
     app: AppId,
@@ -31,40 +34,40 @@ pub(crate) async fn begin(
     body: &str,
 ) -> Result<Result<IdempotentRequest, Response>, Problem> {
     let (now, nonce) = (clock::now(), clock::random_alphanumeric(20));
-    let since = domain::millis(now);
+    let now_ms = domain::millis(now);
     let Some(key) = headers.get("idempotency-key") else {
-        return Ok(Ok(IdempotentRequest { write_id: nonce, started_at: since, is_retry: false, key: None }));
+        return Ok(Ok(IdempotentRequest { write_id: nonce, started_at: now_ms, is_retry: false, key: None }));
     };
     let key = key.to_str().ok().filter(|it| (1..=200).contains(&it.len()));
     let key = key.ok_or_else(|| Problem::invalid("Idempotency-Key", "1 to 200 printable characters"))?;
     let (key, body) = (sha256_hex(format!("{route}|{key}").as_bytes()), sha256_hex(body.as_bytes()));
     let write_id = key[..32].to_owned();
-    let Some(there) = table.begin_idempotent(app, &key, &body, &nonce, now).await? else {
-        let once = IdempotencyRecord { body, answer: None, at: since };
-        return Ok(Ok(IdempotentRequest { write_id, started_at: since, is_retry: false, key: Some((key, once)) }));
+    let Some(stored) = table.begin_idempotent(app, &key, &body, &nonce, now).await? else {
+        let record = IdempotencyRecord { body, answer: None, at: now_ms };
+        return Ok(Ok(IdempotentRequest { write_id, started_at: now_ms, is_retry: false, key: Some((key, record)) }));
     };
-    if there.body != body {
-        let title = "the key was used with another body";
-        return Err(Problem::new(ProblemType::IdempotencyKey, title));
+    if stored.body != body {
+        let detail = "the key was used with another body";
+        return Err(Problem::new(ProblemType::IdempotencyKey, detail));
     }
-    match &there.answer {
+    match &stored.answer {
         Some(answer) => Ok(Err(json_response(answer.clone(), true))),
-        None if there.at + IN_FLIGHT_TIMEOUT_MS > since => {
+        None if stored.at + IN_FLIGHT_TIMEOUT_MS > now_ms => {
             Err(Problem::new(ProblemType::InFlight, "a request with this key is under way"))
         }
-        None => Ok(Ok(IdempotentRequest { write_id, started_at: there.at, is_retry: true, key: Some((key, there)) })),
+        None => Ok(Ok(IdempotentRequest { write_id, started_at: stored.at, is_retry: true, key: Some((key, stored)) })),
     }
 }
 
-/// Ends a request with its answer, JSON.
+/// Stores the JSON response of a request and returns it.
 pub(crate) async fn complete(
     table: &Table,
     app: AppId,
-    keyed: IdempotentRequest,
+    request: IdempotentRequest,
     answer: String,
 ) -> Result<Response, Problem> {
-    if let Some((key, once)) = keyed.key {
-        table.finish_idempotent(app, &key, &IdempotencyRecord { answer: Some(answer.clone()), ..once }).await?;
+    if let Some((key, record)) = request.key {
+        table.finish_idempotent(app, &key, &IdempotencyRecord { answer: Some(answer.clone()), ..record }).await?;
     }
     Ok(json_response(answer, false))
 }

@@ -1,23 +1,24 @@
-//! A type's schema, ready to use: within its bounds, and held against data that is within the budget.
+//! A type's compiled schema: within the limits of schemas, and applied to data within a budget.
 
 use entry::http::Problem;
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 
 use crate::schema_cost::{CostError, CostModel};
-use crate::schema_limits::{DFA_MEMORY, LIMITS, PATTERN_MEMORY, analyze};
+use crate::schema_limits::{LIMITS, analyze};
+use crate::schema_patterns::{DFA_MEMORY, PATTERN_MEMORY};
 
-/// The budget of one notification, in steps (`schema_work.rs`). The largest data and an ordinary schema for it make some
-/// ten thousand: 1,000 objects of three members in 32 KB, each a visit of about ten steps and three of one. A step is
-/// estimated at 50 ns with what counting it takes as much again: 50 ms of a processor, 0.35 s of the seventh of one that
-/// 256 MB of Lambda have (1,769 MB have a whole one: AWS Lambda, "Configure memory"). The deadline is six times that.
+/// The budget of one notification, in steps (`schema_cost.rs`). The largest data with an ordinary schema makes some ten
+/// thousand: 1,000 objects of three members in 32 KB, each a visit of about ten steps and three of one. A step is estimated
+/// at 50 ns, and counting it at as much again: 50 ms of a processor, or 0.35 s of the seventh of one that 256 MB of Lambda
+/// have (1,769 MB have a whole one: AWS Lambda, "Configure memory"). The deadline is six times that.
 const MAX_STEPS: u64 = 500_000;
-/// Up to here a refusal says what does not fit. To say it, each branch of an `anyOf` collects all that is wrong with it, a
-/// few hundred bytes each: 20,000 of these are a few megabytes.
+/// Up to this many steps an error names the value that is not valid. For that, each branch of an `anyOf` collects its errors,
+/// a few hundred bytes each: 20,000 of them are a few megabytes.
 const MAX_EXPLAINED_STEPS: u64 = 20_000;
-/// The heaviest schema that is remembered, in nodes of up to a kilobyte.
+/// The heaviest light schema, in nodes of up to a kilobyte.
 const MAX_LIGHT_WEIGHT: u64 = 2_000;
-/// The longest text of an error, in characters.
+/// The longest error text, in characters.
 const MAX_ERROR_LENGTH: usize = 300;
 
 /// A compiled schema.
@@ -27,39 +28,45 @@ pub(crate) struct Schema {
 }
 
 impl Schema {
-    /// Compiles a schema. It refers to nothing outside itself, and its patterns are matched in linear time.
+    /// Compiles a schema. References stay within it, and patterns match in linear time.
+    ///
+    /// # Errors
+    /// The reason, if it is no JSON Schema or exceeds a limit.
     pub(crate) fn new(schema: &Value) -> Result<Self, String> {
-        let shape = analyze(schema, &LIMITS).map_err(|why| truncated(&why.to_string()))?;
-        let mut nameless = schema.clone();
-        if let Some(members) = nameless.as_object_mut() {
-            // all references are within the schema, whatever its name is
+        let cost = analyze(schema, &LIMITS).map_err(|error| truncated(&error.to_string()))?;
+        let mut anonymous = schema.clone();
+        if let Some(members) = anonymous.as_object_mut() {
+            // references stay within the schema, so that its id does not matter
             members.remove("$id");
             members.remove("id");
         }
-        // the automaton that reads backwards may be larger than the one that was measured
+        // the reverse automaton may be larger than the forward one that was measured
         let patterns = PatternOptions::regex().size_limit(4 * PATTERN_MEMORY).dfa_size_limit(DFA_MEMORY);
         let options = jsonschema::options().with_pattern_options(patterns).offline();
         let validator = options
-            .build(&nameless)
-            .map_err(|why| truncated(&format!("schema: at `#{}`: {why}", why.instance_path())))?;
-        Ok(Self { validator, cost: shape })
+            .build(&anonymous)
+            .map_err(|error| truncated(&format!("schema: at `#{}`: {error}", error.instance_path())))?;
+        Ok(Self { validator, cost })
     }
 
-    /// Whether it may stay in memory, beside others.
+    /// Whether it takes little memory, so that many can be cached.
     pub(crate) fn is_light(&self) -> bool {
         self.cost.weight() <= MAX_LIGHT_WEIGHT
     }
 
-    /// Holds data against the schema.
+    /// Validates data.
+    ///
+    /// # Errors
+    /// 422: `schema` if validating could exceed the budget, `data/…` if a value is not valid.
     pub(crate) fn validate(&self, data: &Value) -> Result<(), Problem> {
-        let steps = self.cost.steps(data, MAX_STEPS).map_err(|why| {
-            let why = match why {
+        let steps = self.cost.steps(data, MAX_STEPS).map_err(|error| {
+            let detail = match error {
                 CostError::TooManySteps => format!(
                     "work: to hold this data against the schema of its type could take more than {MAX_STEPS} steps"
                 ),
                 CostError::TooDeep => "nested: this data has too many levels for the schema of its type".to_owned(),
             };
-            Problem::invalid("schema", why)
+            Problem::invalid("schema", detail)
         })?;
         if self.validator.is_valid(data) {
             return Ok(());
@@ -69,13 +76,15 @@ impl Schema {
         }
         match self.validator.validate(data) {
             Ok(()) => Ok(()),
-            Err(why) => Err(Problem::invalid(&format!("data{}", why.instance_path()), truncated(&why.to_string()))),
+            Err(error) => {
+                Err(Problem::invalid(&format!("data{}", error.instance_path()), truncated(&error.to_string())))
+            }
         }
     }
 }
 
-fn truncated(it: &str) -> String {
-    it.chars().take(MAX_ERROR_LENGTH).collect()
+fn truncated(text: &str) -> String {
+    text.chars().take(MAX_ERROR_LENGTH).collect()
 }
 
 #[cfg(test)]
@@ -86,13 +95,13 @@ mod tests {
 
     #[track_caller]
     fn check(schema: &Value, good: &[Value], bad: &[(Value, &str)]) {
-        let schema = Schema::new(schema).unwrap_or_else(|why| panic!("{schema}: {why}"));
-        for it in good {
-            assert!(schema.validate(it).is_ok(), "{it}: {:?}", schema.validate(it));
+        let schema = Schema::new(schema).unwrap_or_else(|error| panic!("{schema}: {error}"));
+        for data in good {
+            assert!(schema.validate(data).is_ok(), "{data}: {:?}", schema.validate(data));
         }
         for (it, at) in bad {
-            let why = schema.validate(it).unwrap_err();
-            assert_eq!((why.status, why.field.as_deref()), (422, Some(*at)), "{it}: {}", why.detail);
+            let error = schema.validate(it).unwrap_err();
+            assert_eq!((error.status, error.field.as_deref()), (422, Some(*at)), "{it}: {}", error.detail);
         }
     }
 
@@ -117,10 +126,10 @@ mod tests {
 
     #[test]
     fn what_is_no_schema_says_where() {
-        let why = Schema::new(&json!({ "properties": { "a": { "type": "nonsense" } } })).err().unwrap();
-        assert!(why.starts_with("schema: at `#/properties/a/type`"), "{why}");
-        let why = Schema::new(&json!({ "items": { "pattern": "^(?!x)" } })).err().unwrap();
-        assert!(why.starts_with("pattern: look-around") && why.ends_with("at `#/items/pattern`"), "{why}");
+        let error = Schema::new(&json!({ "properties": { "a": { "type": "nonsense" } } })).err().unwrap();
+        assert!(error.starts_with("schema: at `#/properties/a/type`"), "{error}");
+        let error = Schema::new(&json!({ "items": { "pattern": "^(?!x)" } })).err().unwrap();
+        assert!(error.starts_with("pattern: look-around") && error.ends_with("at `#/items/pattern`"), "{error}");
         for odd in [json!({ "properties": 3 }), json!({ "allOf": {} }), json!({ "items": 3 }), json!(3), json!(null)] {
             assert!(Schema::new(&odd).is_err(), "{odd}");
         }
@@ -139,7 +148,7 @@ mod tests {
         let list = |levels| json!({ "a": (0..levels).fold(json!(1), |it, _| json!([it])) });
         check(&twice, &[list(5)], &[(list(60), "schema")]);
         let title = Schema::new(&twice)
-            .unwrap_or_else(|why| panic!("{why}"))
+            .unwrap_or_else(|error| panic!("{error}"))
             .validate(&list(60))
             .unwrap_err()
             .reason()
@@ -154,7 +163,7 @@ mod tests {
             (json!({ "properties": { "a": { "type": "string", "pattern": "^[a-z]{1,20}$" } } }), true),
             (json!({ "anyOf": patterns }), false),
         ] {
-            let schema = Schema::new(&schema).unwrap_or_else(|why| panic!("{why}"));
+            let schema = Schema::new(&schema).unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(schema.is_light(), light);
         }
     }

@@ -1,81 +1,80 @@
-//! How much work it is to hold data against a schema: counted before the work is done, and cheaper than it.
+//! An upper bound of the cost of validating data by a schema. It is computed before validation, and costs less.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// Steps of an automaton that cost as much as one step of ours, the visit of one subschema to one value. A step of the
-/// slowest engine of `regex` (PikeVM) takes some nanoseconds, a visit some tens of them.
+/// Steps of an NFA that cost as much as one step, the visit of one subschema to one value. A step of the slowest engine of
+/// `regex` (PikeVM) takes some nanoseconds, a visit some tens of them.
 const NFA_STEPS_PER_STEP: u64 = 16;
-/// Subschemas one in another, over all levels of the data. Each is a few frames on the stack: 4 KB in a build without
-/// optimisation, of which the stack (`types.rs`, `STACK`) has room for 8,192.
+/// Nested subschemas, over all levels of the data. Each is a few frames on the stack: 4 KB in a build without optimisation,
+/// of which the stack (`type_schemas.rs`, `STACK_BYTES`) has room for 8,192.
 const MAX_NESTING: usize = 2_048;
 
-/// A subschema, and which others it applies to what.
+/// A subschema, with the indexes of the subschemas that it applies.
 #[derive(Default)]
 pub(crate) struct SchemaNode {
-    /// Applied to the same value: `allOf`, `if`, `$ref` and the like.
+    /// In-place applicators, to the same value: `allOf`, `if`, `$ref` and the like.
     pub(crate) in_place: Vec<usize>,
-    /// How many in a row, with this one, are applied to the same value.
+    /// The longest chain of in-place applicators, this subschema included.
     pub(crate) chain: usize,
-    /// To the members of these names.
+    /// `properties`, by name.
     pub(crate) properties: BTreeMap<String, usize>,
-    /// To the members of all other names: `additionalProperties`.
+    /// `additionalProperties`.
     pub(crate) additional_properties: Option<usize>,
-    /// To members whose names match a pattern; taken for all members.
+    /// `patternProperties`; counted as if every name matched.
     pub(crate) pattern_properties: Vec<usize>,
-    /// To the names.
+    /// `propertyNames`.
     pub(crate) property_names: Option<usize>,
-    /// To the items with these indexes.
+    /// `prefixItems`, or `items` with a list, by index.
     pub(crate) prefix_items: Vec<Vec<usize>>,
-    /// To all items: `items`, `contains`.
+    /// Subschemas of every item: `items`, `contains`.
     pub(crate) items: Vec<usize>,
-    /// To what the subschemas that are applied to the same value have left over: the compiled schema asks them once more.
+    /// `unevaluatedProperties`, `unevaluatedItems`: the compiled schema applies the in-place applicators once more for them.
     pub(crate) unevaluated: Vec<usize>,
-    /// What a visit costs without its strings: what its keywords list is looked through.
+    /// The steps of a visit without strings: the values that keywords such as `enum` and `required` list.
     pub(crate) cost: u64,
-    /// States of the automata that a string is run through, and those for the names of members.
+    /// NFA states that a string runs through.
     pub(crate) string_states: u64,
+    /// NFA states that each member's name runs through.
     pub(crate) name_states: u64,
     /// `uniqueItems`.
     pub(crate) unique: bool,
 }
 
 impl SchemaNode {
-    /// The subschemas that are applied to what is within a value.
+    /// The subschemas of child applicators, for values within a value.
     pub(crate) fn children(&self) -> Vec<usize> {
-        let members = self
-            .properties
-            .values()
-            .chain(&self.additional_properties)
-            .chain(&self.pattern_properties)
-            .chain(&self.property_names);
-        members.chain(self.prefix_items.iter().flatten()).chain(&self.items).chain(&self.unevaluated).copied().collect()
+        let named = self.properties.values().chain(&self.additional_properties);
+        let members = named.chain(&self.pattern_properties).chain(&self.property_names);
+        let items = self.prefix_items.iter().flatten().chain(&self.items);
+        members.chain(items).chain(&self.unevaluated).copied().collect()
     }
 
+    /// Whether it applies subschemas to values within a value.
     fn has_child_applicators(&self) -> bool {
-        let members = self.additional_properties.is_some() || self.property_names.is_some() || self.name_states > 0;
+        let single = self.additional_properties.is_some() || self.property_names.is_some() || self.name_states > 0;
         let lists = [&self.pattern_properties, &self.items, &self.unevaluated];
-        members || !self.properties.is_empty() || !self.prefix_items.is_empty() || lists.iter().any(|it| !it.is_empty())
+        single || !self.properties.is_empty() || !self.prefix_items.is_empty() || lists.iter().any(|it| !it.is_empty())
     }
 
-    /// What a visit costs; `asked_again`: of one that only asks what was evaluated.
-    fn visit_cost(&self, it: &Value, asked_again: bool) -> u64 {
-        let own = if asked_again { 1 } else { self.cost };
-        let more = match it {
-            Value::String(text) if !asked_again => nfa_steps(text, self.string_states),
-            Value::Object(all) if asked_again || self.has_child_applicators() => {
+    /// The steps of a visit; with `collects` of one that only collects what was evaluated.
+    fn visit_cost(&self, value: &Value, collects: bool) -> u64 {
+        let own = if collects { 1 } else { self.cost };
+        let more = match value {
+            Value::String(text) if !collects => nfa_steps(text, self.string_states),
+            Value::Object(members) if collects || self.has_child_applicators() => {
                 let names = if self.name_states > 0 {
-                    all.keys().map(|it| nfa_steps(it, self.name_states)).fold(0, u64::saturating_add)
+                    members.keys().map(|it| nfa_steps(it, self.name_states)).fold(0, u64::saturating_add)
                 } else {
                     0
                 };
-                names.saturating_add(to_u64(all.len()))
+                names.saturating_add(to_u64(members.len()))
             }
-            Value::Array(all) => {
-                let length = if asked_again || self.has_child_applicators() { to_u64(all.len()) } else { 0 };
-                if self.unique && !asked_again { length.saturating_add(unique_items_cost(all)) } else { length }
+            Value::Array(items) => {
+                let length = if collects || self.has_child_applicators() { to_u64(items.len()) } else { 0 };
+                if self.unique && !collects { length.saturating_add(unique_items_cost(items)) } else { length }
             }
             _ => 0,
         };
@@ -83,49 +82,56 @@ impl SchemaNode {
     }
 }
 
-/// A schema that is within its bounds; the first node is the whole.
+/// The cost model of a schema within the limits; the first node is the root.
 pub(crate) struct CostModel {
     nodes: Vec<SchemaNode>,
     chain: usize,
     weight: u64,
 }
 
-/// Why data is not held against a schema.
+/// Why data is not validated.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum CostError {
+    /// It could take more steps than the budget.
     TooManySteps,
+    /// The recursion could exceed the stack.
     TooDeep,
 }
 
-/// How often which subschema is applied to a value. The order is that of the work: whoever applies comes before those that
-/// it applies, since its chain is longer, and an answer before what it asks again.
+/// How often each subschema is applied to one value. In the order of processing: a subschema comes before those that it
+/// applies, since its chain is longer, and validation before the collection of what was evaluated.
 type PendingVisits = BTreeMap<(Reverse<usize>, bool, usize), u64>;
 
 impl CostModel {
-    /// `weight`: what the compiled schema takes of the memory, in nodes.
+    /// `weight` is the memory of the compiled schema, in nodes.
     pub(crate) fn new(nodes: Vec<SchemaNode>, weight: u64) -> Self {
         let chain = nodes.iter().map(|it| it.chain).max().unwrap_or_default();
         Self { nodes, chain, weight }
     }
 
+    /// The memory of the compiled schema, in nodes of up to a kilobyte.
     pub(crate) fn weight(&self) -> u64 {
         self.weight
     }
 
-    /// The steps that it takes at most to hold data against the schema: each visit of a subschema to a value is one, and
-    /// more if its keywords have more to look through. What recursion costs shows here, since it follows the data.
+    /// An upper bound of the steps to validate data: one for each visit of a subschema to a value, and more for keywords that
+    /// list values. It includes recursion, which follows the data.
+    ///
+    /// # Errors
+    /// If there are more than `max`, or the nesting is too deep.
     pub(crate) fn steps(&self, data: &Value, max: u64) -> Result<u64, CostError> {
         if (nesting_depth(data) + 1).saturating_mul(self.chain + 1) > MAX_NESTING {
             return Err(CostError::TooDeep);
         }
-        let mut count = StepCounter { nodes: &self.nodes, steps: 0, max };
-        let mut applied = PendingVisits::new();
-        count.apply(&mut applied, 0, false, 1);
-        count.value(data, applied)?;
-        Ok(count.steps)
+        let mut counter = StepCounter { nodes: &self.nodes, steps: 0, max };
+        let mut visits = PendingVisits::new();
+        counter.apply(&mut visits, 0, false, 1);
+        counter.value(data, visits)?;
+        Ok(counter.steps)
     }
 }
 
+/// Counts steps while it follows the data.
 struct StepCounter<'a> {
     nodes: &'a [SchemaNode],
     steps: u64,
@@ -133,103 +139,102 @@ struct StepCounter<'a> {
 }
 
 impl StepCounter<'_> {
-    fn apply(&self, applied: &mut PendingVisits, to: usize, asked_again: bool, times: u64) {
-        let before = applied.entry((Reverse(self.nodes[to].chain), asked_again, to)).or_default();
+    /// Adds visits of a subschema.
+    fn apply(&self, visits: &mut PendingVisits, to: usize, collects: bool, times: u64) {
+        let before = visits.entry((Reverse(self.nodes[to].chain), collects, to)).or_default();
         *before = before.saturating_add(times);
     }
 
-    /// Counts the visits to a value and to what is within. Each pair of a subschema and a value is looked at once, however
-    /// often it is visited, so that counting takes less than the work.
-    fn value(&mut self, it: &Value, mut applied: PendingVisits) -> Result<(), CostError> {
-        let mut within = Vec::new();
-        while let Some(((_, asked_again, own), times)) = applied.pop_first() {
+    /// Counts the visits to a value and to the values within. Each pair of a subschema and a value is processed once, however
+    /// many visits it stands for, so that counting costs less than validating.
+    fn value(&mut self, value: &Value, mut visits: PendingVisits) -> Result<(), CostError> {
+        let mut parents = Vec::new();
+        while let Some(((_, collects, own), times)) = visits.pop_first() {
             let node = &self.nodes[own];
-            self.steps = self.steps.saturating_add(times.saturating_mul(node.visit_cost(it, asked_again)));
+            self.steps = self.steps.saturating_add(times.saturating_mul(node.visit_cost(value, collects)));
             if self.steps > self.max {
                 return Err(CostError::TooManySteps);
             }
             for &to in &node.in_place {
-                self.apply(&mut applied, to, false, times);
-                if asked_again {
-                    self.apply(&mut applied, to, true, times);
+                self.apply(&mut visits, to, false, times);
+                if collects {
+                    self.apply(&mut visits, to, true, times);
                 }
             }
-            if !asked_again && !node.unevaluated.is_empty() {
-                self.apply(&mut applied, own, true, times);
+            if !collects && !node.unevaluated.is_empty() {
+                self.apply(&mut visits, own, true, times);
             }
             if node.has_child_applicators() {
-                within.push((own, asked_again, times));
+                parents.push((own, collects, times));
             }
         }
-        match it {
-            Value::Object(all) if !within.is_empty() => {
-                all.iter().try_for_each(|(name, it)| self.member(name, it, &within))
+        match value {
+            Value::Object(members) if !parents.is_empty() => {
+                members.iter().try_for_each(|(name, it)| self.member(name, it, &parents))
             }
-            Value::Array(all) if !within.is_empty() => {
-                all.iter().enumerate().try_for_each(|(index, it)| self.item(index, it, &within))
+            Value::Array(items) if !parents.is_empty() => {
+                items.iter().enumerate().try_for_each(|(index, it)| self.item(index, it, &parents))
             }
             _ => Ok(()),
         }
     }
 
-    fn member(&mut self, name: &str, it: &Value, within: &[(usize, bool, u64)]) -> Result<(), CostError> {
-        let (mut below, mut to_name) = (PendingVisits::new(), PendingVisits::new());
-        for &(own, asked_again, times) in within {
+    /// Counts the visits to a member; `parents` are the visits to its object.
+    fn member(&mut self, name: &str, value: &Value, parents: &[(usize, bool, u64)]) -> Result<(), CostError> {
+        let (mut visits, mut name_visits) = (PendingVisits::new(), PendingVisits::new());
+        for &(own, collects, times) in parents {
             let node = &self.nodes[own];
-            if !asked_again {
-                for &to in node
-                    .properties
-                    .get(name)
-                    .or(node.additional_properties.as_ref())
-                    .into_iter()
-                    .chain(&node.pattern_properties)
-                {
-                    self.apply(&mut below, to, false, times);
+            if !collects {
+                let named = node.properties.get(name).or(node.additional_properties.as_ref());
+                for &to in named.into_iter().chain(&node.pattern_properties) {
+                    self.apply(&mut visits, to, false, times);
                 }
                 if let Some(to) = node.property_names {
-                    self.apply(&mut to_name, to, false, times);
+                    self.apply(&mut name_visits, to, false, times);
                 }
             }
             for &to in &node.unevaluated {
-                self.apply(&mut below, to, false, times);
+                self.apply(&mut visits, to, false, times);
             }
         }
-        if !to_name.is_empty() {
-            self.value(&Value::String(name.to_owned()), to_name)?;
+        if !name_visits.is_empty() {
+            self.value(&Value::String(name.to_owned()), name_visits)?;
         }
-        self.value(it, below)
+        self.value(value, visits)
     }
 
-    fn item(&mut self, index: usize, it: &Value, within: &[(usize, bool, u64)]) -> Result<(), CostError> {
-        let mut below = PendingVisits::new();
-        for &(own, asked_again, times) in within {
+    /// Counts the visits to an item; `parents` are the visits to its array.
+    fn item(&mut self, index: usize, value: &Value, parents: &[(usize, bool, u64)]) -> Result<(), CostError> {
+        let mut visits = PendingVisits::new();
+        for &(own, collects, times) in parents {
             let node = &self.nodes[own];
-            let first = if asked_again { None } else { node.prefix_items.get(index) };
+            let first = if collects { None } else { node.prefix_items.get(index) };
             for &to in first.into_iter().flatten().chain(&node.items).chain(&node.unevaluated) {
-                self.apply(&mut below, to, false, times);
+                self.apply(&mut visits, to, false, times);
             }
         }
-        self.value(it, below)
+        self.value(value, visits)
     }
 }
 
-/// A text of `n` bytes takes an automaton of `m` states `n * m` steps at most (documentation of `regex`).
+/// A string of `n` bytes takes an NFA of `m` states at most `n * m` steps (documentation of `regex`).
 fn nfa_steps(text: &str, states: u64) -> u64 {
     to_u64(text.len() + 1).saturating_mul(states) / NFA_STEPS_PER_STEP
 }
 
-/// `uniqueItems` compares up to 15 items in pairs and hashes more (`jsonschema-value`, `unique.rs`): some steps for each
-/// value. Whole numbers beyond 2^53 have the hash of their neighbours, since it is that of a float, and meet in pairs.
+/// `uniqueItems` compares up to 15 items in pairs and hashes more (`jsonschema-value`, `unique.rs`): some steps per value.
+/// Integers beyond 2^53 are hashed as floats, so that neighbours collide and are compared in pairs.
 fn unique_items_cost(items: &[Value]) -> u64 {
     let large = to_u64(items.iter().filter(|it| holds_large(it)).count());
     let all = items.iter().map(value_count).fold(0, u64::saturating_add);
     all.saturating_mul(4).saturating_add(large.saturating_mul(large) / 8)
 }
 
+/// Whether a value contains an integer beyond 2^53.
 fn holds_large(it: &Value) -> bool {
     match it {
-        Value::Number(it) => {
-            it.as_u64().is_some_and(|it| it > 1 << 53) || it.as_i64().is_some_and(|it| it < -(1 << 53))
+        Value::Number(number) => {
+            number.as_u64().is_some_and(|it| it > 1 << 53) || number.as_i64().is_some_and(|it| it < -(1 << 53))
         }
         Value::Array(all) => all.iter().any(holds_large),
         Value::Object(all) => all.values().any(holds_large),
@@ -237,7 +242,7 @@ fn holds_large(it: &Value) -> bool {
     }
 }
 
-/// How many values there are, with all within.
+/// The values within a value, itself included.
 pub(crate) fn value_count(it: &Value) -> u64 {
     let within = match it {
         Value::Array(all) => all.iter().map(value_count).fold(0, u64::saturating_add),
@@ -247,7 +252,7 @@ pub(crate) fn value_count(it: &Value) -> u64 {
     within.saturating_add(1)
 }
 
-/// How many levels there are.
+/// The levels of nesting; 1 for a value without others.
 fn nesting_depth(it: &Value) -> usize {
     let within = match it {
         Value::Array(all) => all.iter().map(nesting_depth).max(),
@@ -257,6 +262,7 @@ fn nesting_depth(it: &Value) -> usize {
     within.unwrap_or_default() + 1
 }
 
+/// A count as `u64`.
 pub(crate) fn to_u64(it: usize) -> u64 {
     u64::try_from(it).unwrap_or(u64::MAX)
 }
@@ -316,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_again_counts_again() {
+    fn what_is_collects_counts_again() {
         let plain = json!({ "allOf": [{ "properties": { "a": {} } }] });
         let mut strict = plain.clone();
         strict["unevaluatedProperties"] = json!(false);

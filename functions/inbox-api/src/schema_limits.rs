@@ -1,52 +1,46 @@
-//! How large the JSON Schema of a type may be: bounds that are checked when it is stored, before it is compiled. Reading a
-//! schema takes time in proportion to its text, whatever it says.
+//! Limits of a type's JSON Schema, checked when it is stored, before it is compiled. The check takes time in proportion to
+//! the schema's text.
 
 use std::collections::HashMap;
-use std::error::Error as _;
 use std::fmt;
 
 use percent_encoding::percent_decode_str;
-use regex_automata::nfa::thompson::NFA;
 use serde_json::Value;
 
 use crate::schema_cost::{CostModel, SchemaNode, to_u64, value_count};
+use crate::schema_patterns::{MAX_PATTERN, count_classes, count_nfa_states};
 
-/// The bounds. The numbers are ours: several times what schemas in 32 KB say that were written for data, and little enough
-/// that compiling one takes a moment.
+/// The limits. The numbers are our own: several times what ordinary schemas of 32 KB need, and low enough that compiling one
+/// takes milliseconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Subschemas one in another as they are written.
+    /// Nesting of subschemas in the text.
     pub(crate) depth: usize,
-    /// Subschemas as they are written.
+    /// Subschemas in the text.
     pub(crate) schemas: usize,
-    /// Subschemas if each reference is replaced by what it refers to, with those that `unevaluated…` asks again.
+    /// Subschemas when each reference is replaced by its target, with those that `unevaluated…` applies again.
     pub(crate) expanded: u64,
-    /// Subschemas in a row that are applied to the same value, by references too.
+    /// The longest chain of in-place applicators, by references too: subschemas applied to the same value.
     pub(crate) chain: usize,
-    /// Different patterns. Each keeps caches of up to `DFA_MEMORY` for either direction.
+    /// Distinct patterns. Each keeps caches of up to `DFA_MEMORY` (`schema_patterns.rs`) per direction.
     pub(crate) patterns: usize,
-    /// `\d`, `\s` and the like in all patterns: for each of them the translation into Rust's syntax begins again
+    /// Classes such as `\d` or `\s` in all patterns: the translation into Rust's syntax starts over for each of them
     /// (`jsonschema-regex`, `to_rust_regex`).
     pub(crate) classes: usize,
-    /// States of the automata of all patterns. Some tens of bytes each, twice.
+    /// NFA states of all patterns, some tens of bytes each, in both directions.
     pub(crate) nfa_states: u64,
 }
 
+/// The limits in use.
 pub(crate) const LIMITS: Limits =
     Limits { depth: 32, schemas: 1_000, expanded: 10_000, chain: 64, patterns: 32, classes: 256, nfa_states: 16_384 };
 
-/// The longest pattern, in bytes. The patterns for IPv6 or RFC 5322 have some hundred.
-const MAX_PATTERN: usize = 1_024;
-/// The largest automaton of a pattern, in bytes: `.{1,500}` fits, nested repetitions do not. `regex` allows 10 MB.
-pub(crate) const PATTERN_MEMORY: usize = 512 * 1024;
-/// What `regex` may keep of the automaton of a pattern that it builds while it matches; its own default is 2 MB.
-pub(crate) const DFA_MEMORY: usize = 64 * 1024;
-/// `format` and its like read a text once, with a handful of operations for each byte.
+/// The cost of `format` and the like, in NFA states: they read a string once, with a few operations per byte.
 const FORMAT_STATES: u64 = 8;
-/// What a pattern takes beside its states, in nodes of a compiled schema.
+/// The memory of a pattern beside its states, in nodes of a compiled schema.
 const PATTERN_WEIGHT: u64 = 100;
 
-/// The drafts that `jsonschema` knows, without `http:` or `https:`; one without number is the newest.
+/// The drafts that `jsonschema` supports, without `http:` or `https:`; the one without a number is the newest.
 const DRAFTS: [&str; 6] = [
     "//json-schema.org/draft/2020-12/schema",
     "//json-schema.org/draft/2019-09/schema",
@@ -56,34 +50,37 @@ const DRAFTS: [&str; 6] = [
     "//json-schema.org/schema",
 ];
 
-/// Why a schema is refused: by which rule, where, and what the rule is.
+/// Why a schema is rejected: the rule, the JSON Pointer of the violation, and the reason.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct SchemaError {
     rule: &'static str,
     pointer: String,
-    why: String,
+    reason: String,
 }
 
 impl fmt::Display for SchemaError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}, at `#{}`", self.rule, self.why, self.pointer)
+        write!(f, "{}: {}, at `#{}`", self.rule, self.reason, self.pointer)
     }
 }
 
-fn reject<T>(rule: &'static str, at: &str, why: impl Into<String>) -> Result<T, SchemaError> {
-    Err(SchemaError { rule, pointer: at.to_owned(), why: why.into() })
+fn reject<T>(rule: &'static str, at: &str, reason: impl Into<String>) -> Result<T, SchemaError> {
+    Err(SchemaError { rule, pointer: at.to_owned(), reason: reason.into() })
 }
 
-/// Reads a schema that nobody has looked at. What has not the form that its keyword wants is left to the compiler, which
-/// tells it better.
-pub(crate) fn analyze(schema: &Value, bounds: &Limits) -> Result<CostModel, SchemaError> {
+/// Checks an untrusted schema against the limits, and returns its cost model. Malformed keywords are left to the compiler,
+/// whose errors are better.
+///
+/// # Errors
+/// If a limit is exceeded, or the schema uses a feature that is not supported.
+pub(crate) fn analyze(schema: &Value, limits: &Limits) -> Result<CostModel, SchemaError> {
     let draft = schema.get("$schema").and_then(Value::as_str).unwrap_or("https://json-schema.org/schema");
     let draft = draft.trim_end_matches('#').trim_start_matches("https:").trim_start_matches("http:");
     if !DRAFTS.contains(&draft) {
         return reject("draft", "/$schema", "one of json-schema.org's, from draft-04 to 2020-12");
     }
-    let mut reader = Analyzer {
-        limits: bounds,
+    let mut analyzer = Analyzer {
+        limits,
         id_keyword: if draft.contains("draft-04") { "id" } else { "$id" },
         id_names_anchors: draft.contains("/draft-0"),
         nodes: Vec::new(),
@@ -96,43 +93,45 @@ pub(crate) fn analyze(schema: &Value, bounds: &Limits) -> Result<CostModel, Sche
         chains: Vec::new(),
         expanded: Vec::new(),
     };
-    reader.schema(schema, "", 1)?;
-    reader.resolve_references()?;
-    reader.chains = vec![None; reader.nodes.len()];
-    for own in 0..reader.nodes.len() {
-        reader.measure_chain(own, 1)?;
+    analyzer.schema(schema, "", 1)?;
+    analyzer.resolve_references()?;
+    analyzer.chains = vec![None; analyzer.nodes.len()];
+    for index in 0..analyzer.nodes.len() {
+        analyzer.measure_chain(index, 1)?;
     }
-    reader.expanded = vec![None; reader.nodes.len()];
-    let (expanded, _) = reader.measure_expansion(0)?;
-    // references share what they refer to, but not below `unevaluated…`
-    let copied = reader.nodes.iter().any(|it| !it.unevaluated.is_empty());
-    let nodes = if copied { expanded } else { to_u64(reader.nodes.len()) };
-    let weight = nodes + reader.states + PATTERN_WEIGHT * to_u64(reader.patterns.len());
-    Ok(CostModel::new(reader.nodes, weight))
+    analyzer.expanded = vec![None; analyzer.nodes.len()];
+    let (expanded, _) = analyzer.measure_expansion(0)?;
+    // references share their compiled target, but not below `unevaluated…`
+    let is_copied = analyzer.nodes.iter().any(|it| !it.unevaluated.is_empty());
+    let nodes = if is_copied { expanded } else { to_u64(analyzer.nodes.len()) };
+    let weight = nodes + analyzer.states + PATTERN_WEIGHT * to_u64(analyzer.patterns.len());
+    Ok(CostModel::new(analyzer.nodes, weight))
 }
 
+/// The state of an analysis.
 struct Analyzer<'a> {
     limits: &'a Limits,
-    /// The keyword of ids, and whether it also names anchors.
+    /// The keyword of ids in the draft, and whether it also names anchors.
     id_keyword: &'static str,
     id_names_anchors: bool,
     nodes: Vec<SchemaNode>,
     /// The JSON Pointer of each node.
     pointers: Vec<String>,
     anchors: HashMap<&'a str, usize>,
-    /// Who refers, where, and to what.
+    /// References: the referring node, the pointer of the keyword, and the target.
     references: Vec<(usize, String, &'a str)>,
-    /// The states of each pattern.
+    /// The NFA states of each pattern.
     patterns: HashMap<&'a str, u64>,
     classes: usize,
     states: u64,
-    /// The chain of each node; 0 while it is looked for.
+    /// The chain of each node; 0 while it is being measured.
     chains: Vec<Option<usize>>,
-    /// How many visits each node stands for: to answer, and to say what was evaluated.
+    /// The expansion of each node: visits that validate, and visits that only collect what was evaluated.
     expanded: Vec<Option<(u64, u64)>>,
 }
 
 impl<'a> Analyzer<'a> {
+    /// Adds a subschema and everything below it. Returns its index.
     fn schema(&mut self, schema: &'a Value, at: &str, depth: usize) -> Result<usize, SchemaError> {
         if depth > self.limits.depth {
             return reject("depth", at, format!("at most {} subschemas one in another", self.limits.depth));
@@ -143,32 +142,35 @@ impl<'a> Analyzer<'a> {
         let own = self.nodes.len();
         self.nodes.push(SchemaNode { cost: 1, ..SchemaNode::default() });
         self.pointers.push(at.to_owned());
-        for (keyword, it) in schema.as_object().into_iter().flatten() {
-            self.keyword(own, keyword, it, &child(at, keyword), depth + 1)?;
+        for (keyword, value) in schema.as_object().into_iter().flatten() {
+            self.keyword(own, keyword, value, &child(at, keyword), depth + 1)?;
         }
         Ok(own)
     }
 
-    /// The subschemas that a keyword has in a list or by names.
-    fn subschemas(&mut self, held: &'a Value, at: &str, depth: usize) -> Result<Vec<usize>, SchemaError> {
-        match held {
-            Value::Array(all) => {
-                all.iter().enumerate().map(|(index, it)| self.schema(it, &format!("{at}/{index}"), depth)).collect()
+    /// Adds the subschemas of a keyword's list or object.
+    fn subschemas(&mut self, value: &'a Value, at: &str, depth: usize) -> Result<Vec<usize>, SchemaError> {
+        match value {
+            Value::Array(items) => {
+                items.iter().enumerate().map(|(index, it)| self.schema(it, &format!("{at}/{index}"), depth)).collect()
             }
-            Value::Object(all) => all.iter().map(|(name, it)| self.schema(it, &child(at, name), depth)).collect(),
+            Value::Object(members) => {
+                members.iter().map(|(name, it)| self.schema(it, &child(at, name), depth)).collect()
+            }
             _ => Ok(Vec::new()),
         }
     }
 
+    /// Adds what a keyword of the node `own` contributes.
     fn keyword(
         &mut self,
         own: usize,
         keyword: &'a str,
-        it: &'a Value,
+        value: &'a Value,
         at: &str,
         depth: usize,
     ) -> Result<(), SchemaError> {
-        match (keyword, it) {
+        match (keyword, value) {
             ("$schema", _) if own > 0 => return reject("draft", at, "the whole schema is of one draft"),
             ("$id" | "id", Value::String(id)) if keyword == self.id_keyword && own > 0 => match id.strip_prefix('#') {
                 Some(name) if self.id_names_anchors => self.anchor(own, name, at)?,
@@ -181,31 +183,31 @@ impl<'a> Analyzer<'a> {
                 self.references.push((own, at.to_owned(), to.as_str()));
             }
             ("$defs" | "definitions", Value::Object(_)) => {
-                self.subschemas(it, at, depth)?;
+                self.subschemas(value, at, depth)?;
             }
             ("contentSchema", _) => {
-                self.schema(it, at, depth)?;
+                self.schema(value, at, depth)?;
             }
             ("allOf" | "anyOf" | "oneOf", Value::Array(_)) | ("dependentSchemas", Value::Object(_)) => {
-                let all = self.subschemas(it, at, depth)?;
+                let all = self.subschemas(value, at, depth)?;
                 self.nodes[own].in_place.extend(all);
             }
             ("not" | "if" | "then" | "else", _) => {
-                let one = self.schema(it, at, depth)?;
+                let one = self.schema(value, at, depth)?;
                 self.nodes[own].in_place.push(one);
             }
             ("dependencies", Value::Object(all)) => {
-                for (name, it) in all {
-                    if it.is_array() {
-                        self.nodes[own].cost += value_count(it);
+                for (name, dependency) in all {
+                    if dependency.is_array() {
+                        self.nodes[own].cost += value_count(dependency);
                     } else {
-                        let one = self.schema(it, &child(at, name), depth)?;
+                        let one = self.schema(dependency, &child(at, name), depth)?;
                         self.nodes[own].in_place.push(one);
                     }
                 }
             }
             ("properties", Value::Object(all)) => {
-                let read = self.subschemas(it, at, depth)?;
+                let read = self.subschemas(value, at, depth)?;
                 self.nodes[own].cost += to_u64(read.len());
                 self.nodes[own].properties = all.keys().cloned().zip(read).collect();
             }
@@ -214,22 +216,22 @@ impl<'a> Analyzer<'a> {
                     let states = self.pattern(pattern, &child(at, pattern))?;
                     self.nodes[own].name_states += states;
                 }
-                self.nodes[own].pattern_properties = self.subschemas(it, at, depth)?;
+                self.nodes[own].pattern_properties = self.subschemas(value, at, depth)?;
             }
             ("additionalProperties", _) => {
-                let one = self.schema(it, at, depth)?;
+                let one = self.schema(value, at, depth)?;
                 self.nodes[own].additional_properties = Some(one);
             }
             ("propertyNames", _) => {
-                let one = self.schema(it, at, depth)?;
+                let one = self.schema(value, at, depth)?;
                 self.nodes[own].property_names = Some(one);
             }
             ("unevaluatedProperties" | "unevaluatedItems", _) => {
-                let one = self.schema(it, at, depth)?;
+                let one = self.schema(value, at, depth)?;
                 self.nodes[own].unevaluated.push(one);
             }
             ("items" | "prefixItems", Value::Array(_)) => {
-                for (index, one) in self.subschemas(it, at, depth)?.into_iter().enumerate() {
+                for (index, one) in self.subschemas(value, at, depth)?.into_iter().enumerate() {
                     let prefix = &mut self.nodes[own].prefix_items;
                     if prefix.len() == index {
                         prefix.push(Vec::new());
@@ -238,7 +240,7 @@ impl<'a> Analyzer<'a> {
                 }
             }
             ("items" | "additionalItems" | "contains", _) => {
-                let one = self.schema(it, at, depth)?;
+                let one = self.schema(value, at, depth)?;
                 self.nodes[own].items.push(one);
             }
             ("pattern", Value::String(pattern)) => {
@@ -246,9 +248,9 @@ impl<'a> Analyzer<'a> {
                 self.nodes[own].string_states += states;
             }
             ("format" | "contentMediaType" | "contentEncoding", _) => self.nodes[own].string_states += FORMAT_STATES,
-            // a set of texts is hashed, any other is compared one after another (`jsonschema`, `enum_.rs`)
+            // an `enum` of strings is hashed, any other is compared value by value (`jsonschema`, `enum_.rs`)
             ("enum", Value::Array(all)) if all.iter().all(|it| it.is_string() || it.is_null()) => {}
-            ("enum" | "const" | "dependentRequired", _) => self.nodes[own].cost += value_count(it),
+            ("enum" | "const" | "dependentRequired", _) => self.nodes[own].cost += value_count(value),
             ("required", Value::Array(all)) => self.nodes[own].cost += to_u64(all.len()),
             ("uniqueItems", Value::Bool(true)) => self.nodes[own].unique = true,
             _ => {}
@@ -256,6 +258,7 @@ impl<'a> Analyzer<'a> {
         Ok(())
     }
 
+    /// Names a node by an anchor.
     fn anchor(&mut self, own: usize, name: &'a str, at: &str) -> Result<(), SchemaError> {
         match self.anchors.insert(name, own) {
             Some(other) if other != own => reject("reference", at, "another subschema has this anchor"),
@@ -263,7 +266,7 @@ impl<'a> Analyzer<'a> {
         }
     }
 
-    /// The states of a pattern's automaton.
+    /// Adds a pattern. Returns the states of its NFA.
     fn pattern(&mut self, pattern: &'a str, at: &str) -> Result<u64, SchemaError> {
         if let Some(known) = self.patterns.get(pattern) {
             return Ok(*known);
@@ -274,12 +277,12 @@ impl<'a> Analyzer<'a> {
         if self.patterns.len() == self.limits.patterns {
             return reject("patterns", at, format!("at most {} different ones", self.limits.patterns));
         }
-        self.classes += classes(pattern);
+        self.classes += count_classes(pattern);
         if self.classes > self.limits.classes {
-            let most = self.limits.classes;
-            return reject("patterns", at, format!("at most {most} classes such as `\\d` or `\\s` in all of them"));
+            let max = self.limits.classes;
+            return reject("patterns", at, format!("at most {max} classes such as `\\d` or `\\s` in all of them"));
         }
-        let states = states(pattern).or_else(|why| reject("pattern", at, why))?;
+        let states = count_nfa_states(pattern).or_else(|reason| reject("pattern", at, reason))?;
         self.states += states;
         if self.states > self.limits.nfa_states {
             return reject("patterns", at, format!("at most {} states in all of them", self.limits.nfa_states));
@@ -288,26 +291,26 @@ impl<'a> Analyzer<'a> {
         Ok(states)
     }
 
-    /// Follows the references: all lead to subschemas of this very schema.
+    /// Resolves the references, all within the schema.
     fn resolve_references(&mut self) -> Result<(), SchemaError> {
-        let places: HashMap<&str, usize> =
+        let by_pointer: HashMap<&str, usize> =
             self.pointers.iter().enumerate().map(|(own, at)| (at.as_str(), own)).collect();
         for (own, at, to) in &self.references {
             let Some(fragment) = to.strip_prefix('#').or(to.is_empty().then_some("")) else {
                 return reject("reference", at, "only within the schema: `#/$defs/…` or `#anchor`");
             };
             let fragment = percent_decode_str(fragment).decode_utf8_lossy();
-            let by_place = fragment.is_empty() || fragment.starts_with('/');
-            let found = if by_place { places.get(&*fragment) } else { self.anchors.get(&*fragment) };
-            let Some(found) = found else {
+            let is_pointer = fragment.is_empty() || fragment.starts_with('/');
+            let target = if is_pointer { by_pointer.get(&*fragment) } else { self.anchors.get(&*fragment) };
+            let Some(target) = target else {
                 return reject("reference", at, "it refers to no subschema");
             };
-            self.nodes[*own].in_place.push(*found);
+            self.nodes[*own].in_place.push(*target);
         }
         Ok(())
     }
 
-    /// How many subschemas in a row, from this one on, are applied to the same value; `above` are known to come before.
+    /// The longest chain of subschemas, from this one on, that are applied to the same value; `above` precede it.
     fn measure_chain(&mut self, own: usize, above: usize) -> Result<usize, SchemaError> {
         match self.chains[own] {
             Some(0) => {
@@ -323,11 +326,11 @@ impl<'a> Analyzer<'a> {
             }
         }
         if above > self.limits.chain || longest >= self.limits.chain {
-            let most = self.limits.chain;
+            let max = self.limits.chain;
             return reject(
                 "chain",
                 &self.pointers[own],
-                format!("at most {most} subschemas applied to the same value in a row"),
+                format!("at most {max} subschemas applied to the same value in a row"),
             );
         }
         self.nodes[own].chain = longest + 1;
@@ -335,68 +338,46 @@ impl<'a> Analyzer<'a> {
         Ok(longest + 1)
     }
 
-    /// How many visits a subschema stands for if each reference is replaced by what it refers to: those that answer, and
-    /// those that ask again what was evaluated (`jsonschema`, `unevaluated_properties.rs`). A reference back to what is
-    /// being counted is one: what recursion costs, the data decides.
+    /// The visits of a subschema when each reference is replaced by its target: those that validate, and those that only
+    /// collect what was evaluated (`jsonschema`, `unevaluated_properties.rs`). A reference back to a subschema that is being
+    /// measured counts as one: the cost of recursion depends on the data.
     fn measure_expansion(&mut self, own: usize) -> Result<(u64, u64), SchemaError> {
         if let Some(known) = self.expanded[own] {
             return Ok(known);
         }
         self.expanded[own] = Some((1, 1));
-        let (mut answers, mut again) = (1_u64, 1_u64);
+        let (mut validations, mut collections) = (1_u64, 1_u64);
         for to in self.nodes[own].in_place.clone() {
-            let (one, more) = self.measure_expansion(to)?;
-            answers = answers.saturating_add(one);
-            again = again.saturating_add(one).saturating_add(more);
+            let (validating, collecting) = self.measure_expansion(to)?;
+            validations = validations.saturating_add(validating);
+            collections = collections.saturating_add(validating).saturating_add(collecting);
         }
         for to in self.nodes[own].children() {
-            answers = answers.saturating_add(self.measure_expansion(to)?.0);
+            validations = validations.saturating_add(self.measure_expansion(to)?.0);
         }
         let node = &self.nodes[own];
         for to in node.unevaluated.iter().chain(&node.items) {
-            again = again.saturating_add(self.expanded[*to].unwrap_or((1, 1)).0);
+            collections = collections.saturating_add(self.expanded[*to].unwrap_or((1, 1)).0);
         }
         if !node.unevaluated.is_empty() {
-            answers = answers.saturating_add(again);
+            validations = validations.saturating_add(collections);
         }
-        if answers > self.limits.expanded {
-            let most = self.limits.expanded;
+        if validations > self.limits.expanded {
+            let max = self.limits.expanded;
             return reject(
                 "expanded",
                 &self.pointers[own],
-                format!("at most {most} subschemas when references are followed"),
+                format!("at most {max} subschemas when references are followed"),
             );
         }
-        self.expanded[own] = Some((answers, again));
-        Ok((answers, again))
+        self.expanded[own] = Some((validations, collections));
+        Ok((validations, collections))
     }
 }
 
-/// The place of a member.
+/// The JSON Pointer of a member (RFC 6901, section 4).
 fn child(at: &str, name: &str) -> String {
     format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
-}
-
-/// The escapes of a pattern that stand for classes, and those for control characters.
-fn classes(pattern: &str) -> usize {
-    pattern.as_bytes().windows(2).filter(|it| it[0] == b'\\' && b"dDwWsSc".contains(&it[1])).count()
-}
-
-/// The states of the automaton of a pattern, or why it has none that is small enough and takes linear time.
-fn states(pattern: &str) -> Result<u64, String> {
-    let Ok(pattern) = jsonschema_regex::to_rust_regex(pattern) else {
-        return Err("it is no regular expression".to_owned());
-    };
-    let config = NFA::config().nfa_size_limit(Some(PATTERN_MEMORY));
-    match NFA::compiler().configure(config).build(&pattern) {
-        Ok(it) => Ok(to_u64(it.states().len())),
-        Err(why) if why.size_limit().is_some() => Err("it repeats too much: its automaton is too large".to_owned()),
-        // `regex` shows the pattern over several lines, and what is wrong with it in the last one
-        Err(why) => {
-            let why = why.source().map_or_else(|| why.to_string(), ToString::to_string);
-            Err(why.lines().next_back().unwrap_or_default().trim_start_matches("error: ").to_owned())
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! How much time the schemas of each application have taken in this environment. One that takes too much of it waits; the
-//! others go on.
+//! A quota of time for the schemas of each application, in one execution environment: one that uses it up has to wait,
+//! without effect on others.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,43 +7,49 @@ use std::time::{Duration, Instant};
 
 use domain::AppId;
 
-/// What an application may take within a window: a sixth of the environment's time. The heaviest notification that the
-/// budget lets through is estimated at 0.35 s (`schema.rs`): 28 of these in a minute, or thousands of ordinary ones.
+/// What an application may use within [`WINDOW`]: a sixth of the environment's time. The most expensive notification within
+/// the budget is estimated at 0.35 s (`schema.rs`): 28 of these in a minute, or thousands of ordinary ones.
 pub(crate) const MAX_TIME: Duration = Duration::from_secs(10);
+/// The window of the quota.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Applications that are remembered.
+/// Applications whose usage is kept; beyond it the ended windows are dropped.
 const MAX_APPLICATIONS: usize = 10_000;
 
+/// The usage of an application within its current window.
 struct Usage {
     window_start: Instant,
     used: Duration,
 }
 
+/// The usage of all applications.
 #[derive(Default)]
 pub(crate) struct TimeQuota(Mutex<HashMap<AppId, Usage>>);
 
 impl TimeQuota {
-    /// Takes time in advance; `settle` corrects it. Or says how long it takes until there is some again.
+    /// Reserves time in advance; `settle` corrects it.
+    ///
+    /// # Errors
+    /// The time until the next window, if the quota is used up.
     pub(crate) fn reserve(&self, app: AppId, time: Duration, now: Instant) -> Result<(), Duration> {
         let mut all = self.all();
         if all.len() >= MAX_APPLICATIONS {
             all.retain(|_, it| now.saturating_duration_since(it.window_start) < WINDOW);
         }
-        let it = all.entry(app).or_insert(Usage { window_start: now, used: Duration::ZERO });
-        let left = WINDOW.saturating_sub(now.saturating_duration_since(it.window_start));
+        let usage = all.entry(app).or_insert(Usage { window_start: now, used: Duration::ZERO });
+        let left = WINDOW.saturating_sub(now.saturating_duration_since(usage.window_start));
         if left.is_zero() {
-            *it = Usage { window_start: now, used: Duration::ZERO };
-        } else if it.used >= MAX_TIME {
+            *usage = Usage { window_start: now, used: Duration::ZERO };
+        } else if usage.used >= MAX_TIME {
             return Err(left);
         }
-        it.used += time;
+        usage.used += time;
         Ok(())
     }
 
-    /// What was reserved has taken this.
+    /// Replaces a reservation by the time that was used.
     pub(crate) fn settle(&self, app: AppId, reserved: Duration, taken: Duration) {
-        if let Some(it) = self.all().get_mut(&app) {
-            it.used = (it.used + taken).saturating_sub(reserved);
+        if let Some(usage) = self.all().get_mut(&app) {
+            usage.used = (usage.used + taken).saturating_sub(reserved);
         }
     }
 

@@ -1,7 +1,7 @@
-//! What lets a user in: a ticket for one socket, or a token for an hour.
+//! Users' credentials: a ticket for one socket, or a token for an hour by default.
 
 use axum::Json;
-use axum::extract::{Path, State as Shared};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use domain::id::sha256_hex;
 use domain::notification::{NAME_RULE, is_valid_name};
@@ -10,45 +10,48 @@ use domain::socket::{ConnectionUser, MAX_GROUPS};
 use entry::clock;
 use entry::http::auth::Caller;
 use entry::http::{JsonBody, Problem, TICKET_PREFIX, auth_problem};
+use inbox::path::user_stream;
 use serde::{Deserialize, Serialize};
 use time::Duration;
 use utoipa::ToSchema;
 
-use crate::{Context, user_stream};
+use crate::context::Context;
 
-/// A token that is longer is not read (and does not fit into a header of 10 KB beside others).
+/// The longest token, in bytes: a longer one is not accepted (and would not fit into 10 KB of headers beside others).
 const MAX_TOKEN: usize = 4_096;
-/// The longest life of a user's token, in minutes.
+/// The longest lifetime of a user's token, in minutes.
 const MAX_MINUTES: u32 = 24 * 60;
 
-/// For whom a token is.
+/// Properties of a token.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = PassIn)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct PassIn {
-    /// Groups whose notifications the user is told as well, at most 20
+pub(crate) struct TokenIn {
+    /// Groups whose notifications the user receives as well, at most 20
     #[serde(default)]
     #[schema(max_items = 20)]
     groups: Vec<String>,
-    /// How long a token is good: 1 to 1,440, by default 60
+    /// How long the token is valid, in minutes: 1 to 1,440, by default 60
     #[serde(default)]
     #[schema(minimum = 1, maximum = 1_440)]
     minutes: Option<u32>,
 }
 
-/// For whom a ticket is.
+/// Properties of a ticket.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TicketIn {
-    /// Groups whose notifications the user is told as well, at most 20
+    /// Groups whose notifications the user receives as well, at most 20
     #[serde(default)]
     #[schema(max_items = 20)]
     groups: Vec<String>,
 }
 
-/// A pass. It is as good as the user: give it to nobody else.
+/// A ticket or a token. It authenticates the user: keep it secret.
 #[derive(Serialize, ToSchema)]
+#[schema(as = PassOut)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct PassOut {
+pub(crate) struct CredentialOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     ticket: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,6 +59,7 @@ pub(crate) struct PassOut {
     expires_at: String,
 }
 
+/// The user and groups that a credential is for.
 fn member(app: domain::AppId, user: &str, groups: Vec<String>) -> Result<ConnectionUser, Problem> {
     user_stream(user)?;
     if groups.len() > MAX_GROUPS || !groups.iter().all(|it| is_valid_name(it)) {
@@ -64,41 +68,41 @@ fn member(app: domain::AppId, user: &str, groups: Vec<String>) -> Result<Connect
     Ok(ConnectionUser { app, user: user.to_owned(), groups })
 }
 
-/// A ticket: opens one socket within a minute, as `?ticket=…`, so that no token stands in a URL.
+/// Issues a ticket. It opens one socket within a minute, as `?ticket=…`, so that no token is in a URL.
 #[utoipa::path(post, path = "/api/v1/Inbox/{user}/Tickets", tag = "Sockets", security(("keys" = [])), params(("user" = String, Path)),
-    request_body = TicketIn, responses((status = 201, body = PassOut), (status = 401, body = Problem), (status = 422, body = Problem)))]
-pub(crate) async fn ticket(
-    Shared(state): Shared<Context>,
+    request_body = TicketIn, responses((status = 201, body = CredentialOut), (status = 401, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn create_ticket(
+    State(context): State<Context>,
     Caller(app): Caller,
     Path(user): Path<String>,
-    JsonBody(it): JsonBody<TicketIn>,
-) -> Result<(StatusCode, Json<PassOut>), Problem> {
-    let (member, now) = (member(app, &user, it.groups)?, clock::now());
+    JsonBody(body): JsonBody<TicketIn>,
+) -> Result<(StatusCode, Json<CredentialOut>), Problem> {
+    let (member, now) = (member(app, &user, body.groups)?, clock::now());
     let ticket = format!("{TICKET_PREFIX}{}", clock::random_alphanumeric(43)); // 256 bits
-    state.table.put_ticket(&sha256_hex(ticket.as_bytes()), &member, now).await?;
+    context.table.put_ticket(&sha256_hex(ticket.as_bytes()), &member, now).await?;
     let expires_at = rfc3339(now + table::TICKET_LIFETIME);
-    Ok((StatusCode::CREATED, Json(PassOut { ticket: Some(ticket), token: None, expires_at })))
+    Ok((StatusCode::CREATED, Json(CredentialOut { ticket: Some(ticket), token: None, expires_at })))
 }
 
-/// A user's token: reads and marks the user's own inbox, and opens sockets, until it expires.
+/// Issues a user's token. It reads the user's own inbox, changes its read state and opens sockets, until it expires.
 #[utoipa::path(post, path = "/api/v1/Inbox/{user}/Tokens", tag = "Sockets", security(("keys" = [])), params(("user" = String, Path)),
-    request_body = PassIn, responses((status = 201, body = PassOut), (status = 401, body = Problem), (status = 422, body = Problem)))]
-pub(crate) async fn token(
-    Shared(state): Shared<Context>,
+    request_body = TokenIn, responses((status = 201, body = CredentialOut), (status = 401, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn create_token(
+    State(context): State<Context>,
     Caller(app): Caller,
     Path(user): Path<String>,
-    JsonBody(it): JsonBody<PassIn>,
-) -> Result<(StatusCode, Json<PassOut>), Problem> {
-    let minutes = it.minutes.unwrap_or(60);
+    JsonBody(body): JsonBody<TokenIn>,
+) -> Result<(StatusCode, Json<CredentialOut>), Problem> {
+    let minutes = body.minutes.unwrap_or(60);
     if !(1..=MAX_MINUTES).contains(&minutes) {
         return Err(Problem::invalid("minutes", format!("1 to {MAX_MINUTES}")));
     }
     let lifetime = Duration::minutes(minutes.into());
-    let member = member(app, &user, it.groups)?;
-    let token = state.callers.issue_token(member, lifetime).await.map_err(auth_problem)?;
+    let member = member(app, &user, body.groups)?;
+    let token = context.authenticator.issue_token(member, lifetime).await.map_err(auth_problem)?;
     if token.len() >= MAX_TOKEN {
         return Err(Problem::invalid("groups", "the names of the groups make the token too long"));
     }
     let expires_at = rfc3339(clock::now() + lifetime);
-    Ok((StatusCode::CREATED, Json(PassOut { ticket: None, token: Some(token), expires_at })))
+    Ok((StatusCode::CREATED, Json(CredentialOut { ticket: None, token: Some(token), expires_at })))
 }

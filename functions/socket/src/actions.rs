@@ -1,4 +1,4 @@
-//! What a user does on a socket, in whatever protocol: resume, acknowledge, mark.
+//! Actions of a client, the same in the native protocol and SignalR: resume, acknowledge, change the read state.
 
 use domain::AppId;
 use domain::inbox::{InboxAction, ReadState};
@@ -14,14 +14,16 @@ use serde::Deserialize;
 use table::TableError;
 use time::OffsetDateTime;
 
-use crate::handler::{Context, SocketError};
+use crate::context::Context;
+use crate::error::SocketError;
 
-/// Notifications of one stream that one `resume` tells at most: so many fit well into an invocation.
+/// Notifications of one stream that one `resume` sends: they fit well into the time of an invocation.
 const MAX_REPLAYED: usize = 1_000;
-/// Refused cursors that are named at most, and their letters.
+/// Refused cursors that an answer names.
 const MAX_REFUSED_CURSORS: usize = 50;
+/// Characters of a refused cursor that an answer names.
 const MAX_CURSOR_CHARS: usize = 512;
-/// A device's name at most.
+/// Characters of a device's name.
 const MAX_DEVICE_NAME: usize = 64;
 
 /// One cursor, or one per stream.
@@ -38,137 +40,139 @@ impl Cursors {
     fn list(&self) -> &[String] {
         match self {
             Self::None => &[],
-            Self::One(it) => std::slice::from_ref(it),
-            Self::Many(all) => all,
+            Self::One(cursor) => std::slice::from_ref(cursor),
+            Self::Many(cursors) => cursors,
         }
     }
 }
 
-/// What a user did wrong, as it is told.
+/// What a client did wrong, as it is sent to the client.
 pub(crate) type ClientError = String;
 
-/// From where on each of a connection's streams is wanted.
+/// The positions after which a connection's streams are sent.
 pub(crate) struct ResumePositions {
-    /// `None`: from now on.
+    /// `None`: from the newest notification on.
     streams: Vec<(Stream, Option<Position>)>,
-    /// Cursors of streams that are not the connection's.
+    /// Cursors of streams that the connection does not have.
     pub(crate) refused: Vec<String>,
 }
 
-/// Cursors with which nothing can be resumed.
+/// Cursors after which nothing can be resumed.
 pub(crate) struct ResumeError {
-    pub(crate) why: CursorError,
+    pub(crate) reason: CursorError,
     pub(crate) refused: Vec<String>,
 }
 
-/// Reads from where on a connection's streams are wanted. A cursor of another stream among good ones is set aside: the
-/// user may have left a group meanwhile, and misses nothing of the others. Text that is no cursor could be any stream's,
-/// so that nothing is resumed: a recovery is complete or refused (realtime, R-2).
+/// The positions after which a connection's streams are sent: of the cursors, else of the device's last acknowledgement. A
+/// cursor of another stream among valid ones is skipped: the user may have left a group meanwhile, and misses nothing of the
+/// others. A text that is no cursor could be of any stream, so that nothing is resumed: a recovery is complete or refused
+/// (realtime, R-2).
 pub(crate) async fn resume_positions(
-    parts: &Context,
+    context: &Context,
     connection: &Connection,
     cursors: &Cursors,
     device: Option<&str>,
 ) -> Result<Result<ResumePositions, ResumeError>, SocketError> {
     let app = connection.member.app;
-    let mut places = match positions_from_cursors(app, connection.streams(), cursors) {
-        Ok(it) => it,
-        Err(wrong) => return Ok(Err(wrong)),
+    let mut positions = match positions_from_cursors(app, connection.streams(), cursors) {
+        Ok(positions) => positions,
+        Err(error) => return Ok(Err(error)),
     };
-    if let (Some(device), [(Stream::User(user), place @ None), ..]) = (device, places.streams.as_mut_slice()) {
-        *place = parts.table.device_position(app, user, device).await?;
+    if let (Some(device), [(Stream::User(user), position @ None), ..]) = (device, positions.streams.as_mut_slice()) {
+        *position = context.table.device_position(app, user, device).await?;
     }
-    Ok(Ok(places))
+    Ok(Ok(positions))
 }
 
 fn positions_from_cursors(app: AppId, streams: Vec<Stream>, cursors: &Cursors) -> Result<ResumePositions, ResumeError> {
-    let mut places =
+    let mut positions =
         ResumePositions { streams: streams.iter().map(|it| (it.clone(), None)).collect(), refused: Vec::new() };
     for token in cursors.list() {
         match Cursor::decode_any(token, app, &streams) {
-            Ok((stream, place)) => {
-                places.streams.iter_mut().filter(|it| it.0 == stream).for_each(|it| it.1 = Some(place));
+            Ok((stream, position)) => {
+                positions.streams.iter_mut().filter(|it| it.0 == stream).for_each(|it| it.1 = Some(position));
             }
             Err(CursorError::OtherStream)
-                if places.refused.len() < MAX_REFUSED_CURSORS && !places.refused.contains(token) =>
+                if positions.refused.len() < MAX_REFUSED_CURSORS && !positions.refused.contains(token) =>
             {
-                places.refused.push(token.clone());
+                positions.refused.push(token.clone());
             }
             Err(CursorError::OtherStream) => {}
-            Err(why) => return Err(ResumeError { why, refused: vec![token.chars().take(MAX_CURSOR_CHARS).collect()] }),
+            Err(reason) => {
+                return Err(ResumeError { reason, refused: vec![token.chars().take(MAX_CURSOR_CHARS).collect()] });
+            }
         }
     }
-    if !places.refused.is_empty() && places.streams.iter().all(|it| it.1.is_none()) {
-        return Err(ResumeError { why: CursorError::OtherStream, refused: places.refused });
+    if !positions.refused.is_empty() && positions.streams.iter().all(|it| it.1.is_none()) {
+        return Err(ResumeError { reason: CursorError::OtherStream, refused: positions.refused });
     }
-    Ok(places)
+    Ok(positions)
 }
 
-/// Tells what follows these places, then makes the connection live, then tells what came meanwhile. Answers the last frame:
-/// where each stream stands.
+/// Sends what follows the positions, then subscribes the connection, then sends what was stored meanwhile. Returns the last
+/// frame, with a cursor per stream.
 pub(crate) async fn resume(
-    parts: &Context,
+    context: &Context,
     now: OffsetDateTime,
     connection: &Connection,
-    places: ResumePositions,
-    tell: impl AsyncFn(Frame) -> Result<SendOutcome, SocketError>,
+    positions: ResumePositions,
+    send: impl AsyncFn(Frame) -> Result<SendOutcome, SocketError>,
 ) -> Result<Frame, SocketError> {
     let app = connection.member.app;
-    let ResumePositions { streams: mut places, refused } = places;
-    let marks = parts.table.read_state(app, &connection.member.user).await?;
-    for (stream, place) in &mut places {
-        if place.is_none() {
-            // read before the connection is live: whatever comes later is told
-            let head = parts.table.head(app, stream).await?.map(|it| it.last);
-            *place = Some(head.unwrap_or(Position { epoch: 0, sequence: 0 }));
+    let ResumePositions { mut streams, refused } = positions;
+    let user_read_state = context.table.read_state(app, &connection.member.user).await?;
+    for (stream, position) in &mut streams {
+        if position.is_none() {
+            // read before the subscription, so that everything after it is sent
+            let head = context.table.head(app, stream).await?.map(|it| it.last);
+            *position = Some(head.unwrap_or(Position { epoch: 0, sequence: 0 }));
         }
     }
     let mut more = false;
-    for live in [false, true] {
-        if live {
-            parts.table.subscribe(connection, now).await?;
+    for subscribed in [false, true] {
+        if subscribed {
+            context.table.subscribe(connection, now).await?;
         }
-        for (stream, place) in &mut places {
-            let Some(after) = *place else { continue };
-            match replay(&parts.table, app, stream, after, MAX_REPLAYED).await? {
+        for (stream, position) in &mut streams {
+            let Some(after) = *position else { continue };
+            match replay(&context.table, app, stream, after, MAX_REPLAYED).await? {
                 Replay::Gap { from } => {
                     let cursor = from.map(|it| Cursor::encode(app, stream, it));
                     let href = resource_path(stream, None);
-                    tell(Frame::Gap { stream: stream.to_string(), from: cursor, href }).await?;
-                    *place = None;
+                    send(Frame::Gap { stream: stream.to_string(), from: cursor, href }).await?;
+                    *position = None;
                 }
-                Replay::Complete { notifications: found, end: at, more: left } => {
-                    let none = ReadState::default();
-                    let marks = if matches!(stream, Stream::User(_)) { &marks } else { &none };
-                    if !found.is_empty()
-                        && tell(Frame::notifications(app, stream, &found, marks, clock::now())).await?
-                            != SendOutcome::Accepted
-                    {
-                        more = true; // the socket is slow or gone: whoever is there asks again
+                Replay::Complete { notifications, end, more: has_more } => {
+                    let untracked = ReadState::default();
+                    let read_state = if matches!(stream, Stream::User(_)) { &user_read_state } else { &untracked };
+                    let frame = Frame::notifications(app, stream, &notifications, read_state, clock::now());
+                    if !notifications.is_empty() && send(frame).await? != SendOutcome::Accepted {
+                        more = true; // the socket is slow or gone: a client that is there resumes again
                         break;
                     }
-                    more |= left;
-                    *place = Some(at);
+                    more |= has_more;
+                    *position = Some(end);
                 }
             }
         }
         if more {
-            break; // not live before it has caught up
+            break; // no subscription before the client has caught up
         }
     }
     if !more {
-        // what was done on other devices meanwhile
+        // changes on other devices meanwhile
         let user = &connection.member.user;
-        let (marks, counts) = read_state_with_counts(&parts.table, app, user, clock::now()).await?;
-        tell(Frame::read_state(user, &marks, counts)).await?;
+        let (read_state, counts) = read_state_with_counts(&context.table, app, user, clock::now()).await?;
+        send(Frame::read_state(user, &read_state, counts)).await?;
     }
-    let cursors = places.iter().filter_map(|(stream, it)| it.map(|it| Cursor::encode(app, stream, it))).collect();
+    let cursor_of = |(stream, position): &(Stream, Option<Position>)| Some(Cursor::encode(app, stream, (*position)?));
+    let cursors = streams.iter().filter_map(cursor_of).collect();
     Ok(Frame::Resumed { cursors, more, refused })
 }
 
-/// Keeps how far a device has come.
+/// Stores the position that a device has acknowledged in the user's stream.
 pub(crate) async fn ack(
-    parts: &Context,
+    context: &Context,
     now: OffsetDateTime,
     connection: &Connection,
     token: &str,
@@ -179,42 +183,42 @@ pub(crate) async fn ack(
         return Ok(Err(format!("a device's name has 1 to {MAX_DEVICE_NAME} characters")));
     }
     match Cursor::decode(token, member.app, &Stream::User(member.user.clone())) {
-        Ok(place) => {
-            parts.table.put_device_position(member.app, &member.user, device, place, now).await?;
+        Ok(position) => {
+            context.table.put_device_position(member.app, &member.user, device, position, now).await?;
             Ok(Ok(()))
         }
-        Err(why) => Ok(Err(why.to_string())),
+        Err(error) => Ok(Err(error.to_string())),
     }
 }
 
-/// Marks notifications of the user, by their ids or up to a cursor; answers the counts after it.
-pub(crate) async fn mark(
-    parts: &Context,
+/// Changes the read state of notifications, by ids or up to a cursor. Returns the counts after it.
+pub(crate) async fn change_read_state(
+    context: &Context,
     connection: &Connection,
-    change: InboxAction,
+    action: InboxAction,
     ids: &[String],
     up_to: Option<&str>,
 ) -> Result<Result<CountsOut, ClientError>, SocketError> {
     let member = &connection.member;
     let stream = Stream::User(member.user.clone());
-    let spans = match read_state::select(member.app, &stream, ids, up_to) {
-        Ok(spans) => spans,
-        Err(why) => return Ok(Err(why.to_string())),
+    let ranges = match read_state::select(member.app, &stream, ids, up_to) {
+        Ok(ranges) => ranges,
+        Err(error) => return Ok(Err(error.to_string())),
     };
-    let marked = read_state::apply(&parts.table, member.app, &member.user, change, &spans, clock::now()).await;
-    let counts = match marked {
+    let outcome = read_state::apply(&context.table, member.app, &member.user, action, &ranges, clock::now()).await;
+    let counts = match outcome {
         Err(TableError::Full { .. }) => return Ok(Err("too many separate marks; mark up to a cursor".to_owned())),
         counts => counts?,
     };
     Ok(counts.map(CountsOut::from).ok_or_else(|| "the inbox is changing; try again".to_owned()))
 }
 
-/// Where each stream of a connection stands: whoever is behind missed something (realtime, R-5).
-pub(crate) async fn heads(parts: &Context, connection: &Connection) -> Result<Vec<String>, SocketError> {
+/// The newest cursor of each stream of a connection: a client that is behind has missed something (realtime, R-5).
+pub(crate) async fn heads(context: &Context, connection: &Connection) -> Result<Vec<String>, SocketError> {
     let app = connection.member.app;
     let mut cursors = Vec::new();
     for stream in connection.streams() {
-        if let Some(head) = parts.table.head(app, &stream).await? {
+        if let Some(head) = context.table.head(app, &stream).await? {
             cursors.push(Cursor::encode(app, &stream, head.last));
         }
     }
@@ -227,29 +231,29 @@ mod tests {
 
     #[test]
     fn a_cursor_of_another_stream_is_set_aside_and_the_others_count() {
-        let (app, stranger) = (AppId::random([1; 16]), AppId::random([2; 16]));
+        let (app, other_app) = (AppId::random([1; 16]), AppId::random([2; 16]));
         let (user, left) = (Stream::User("jane".into()), Stream::Group("left".into()));
-        let place = Position { epoch: 1, sequence: 7 };
+        let position = Position { epoch: 1, sequence: 7 };
         let streams = || vec![user.clone(), Stream::Everyone];
-        let at = |app: AppId, stream: &Stream| Cursor::encode(app, stream, place);
-        let (own, foreign, other) = (at(app, &user), at(app, &left), at(stranger, &user));
+        let at = |app: AppId, stream: &Stream| Cursor::encode(app, stream, position);
+        let (own, left_group, other) = (at(app, &user), at(app, &left), at(other_app, &user));
         let many = |all: &[&String]| Cursors::Many(all.iter().map(|it| (*it).clone()).collect());
         let read =
             |cursors: &Cursors| positions_from_cursors(app, streams(), cursors).map(|it| (it.streams, it.refused));
-        let resumed = vec![(user.clone(), Some(place)), (Stream::Everyone, None)];
+        let resumed = vec![(user.clone(), Some(position)), (Stream::Everyone, None)];
         for (cursors, refused) in [
             (many(&[&own]), vec![]),
-            (many(&[&own, &foreign]), vec![foreign.clone()]),
-            (many(&[&foreign, &other, &own, &foreign]), vec![foreign.clone(), other.clone()]),
+            (many(&[&own, &left_group]), vec![left_group.clone()]),
+            (many(&[&left_group, &other, &own, &left_group]), vec![left_group.clone(), other.clone()]),
         ] {
             assert_eq!(read(&cursors).ok(), Some((resumed.clone(), refused)));
         }
         // nothing is left to resume from: the error, as ever
-        for cursors in [Cursors::One(foreign.clone()), many(&[&foreign])] {
-            let Err(wrong) = read(&cursors) else { panic!("{cursors:?} is taken") };
-            assert_eq!((wrong.why, wrong.refused), (CursorError::OtherStream, vec![foreign.clone()]));
+        for cursors in [Cursors::One(left_group.clone()), many(&[&left_group])] {
+            let Err(error) = read(&cursors) else { panic!("{cursors:?} is taken") };
+            assert_eq!((error.reason, error.refused), (CursorError::OtherStream, vec![left_group.clone()]));
         }
-        let Err(wrong) = read(&many(&[&own, &"nonsense".to_owned()])) else { panic!("it is taken") };
-        assert!(matches!(wrong.why, CursorError::Invalid(_)) && wrong.refused == ["nonsense"]);
+        let Err(error) = read(&many(&[&own, &"nonsense".to_owned()])) else { panic!("it is taken") };
+        assert!(matches!(error.reason, CursorError::Invalid(_)) && error.refused == ["nonsense"]);
     }
 }

@@ -1,4 +1,4 @@
-//! `$connect`: which protocol, who, from where; then the socket is open.
+//! `$connect`: determines the protocol, authenticates the user, checks the origin, and stores the connection.
 
 use std::collections::HashMap;
 
@@ -11,8 +11,9 @@ use entry::http::AuthError;
 use entry::websocket::ConnectOutcome;
 use time::{Duration, OffsetDateTime};
 
+use crate::context::Context;
 use crate::credentials::{BEARER_SUBPROTOCOL, authenticate, offered_subprotocols};
-use crate::handler::{Context, SocketError};
+use crate::error::SocketError;
 
 const UNAUTHORIZED: ConnectOutcome = ConnectOutcome::Rejected(401);
 const FORBIDDEN: ConnectOutcome = ConnectOutcome::Rejected(403);
@@ -20,11 +21,12 @@ const NOT_FOUND: ConnectOutcome = ConnectOutcome::Rejected(404);
 const TOO_MANY: ConnectOutcome = ConnectOutcome::Rejected(429);
 const UNAVAILABLE: ConnectOutcome = ConnectOutcome::Rejected(503);
 
-/// Where a client wants to: the path that CloudFront, or the local front door, puts into the query; without one, the
-/// parameter `protocol`.
+/// What a client connects to: by the path that CloudFront, or the local HTTP gateway, puts into the query; without one, by
+/// the parameter `protocol`.
 #[derive(Debug, PartialEq, Eq)]
 enum SocketRoute<'a> {
     Native,
+    /// With the user.
     Legacy(&'a str),
     SignalR,
 }
@@ -48,79 +50,85 @@ fn route(query: &HashMap<String, String>) -> Option<SocketRoute<'_>> {
     }
 }
 
+/// Accepts or rejects a connection, with an HTTP status.
 pub(crate) async fn connect(
-    parts: &Context,
+    context: &Context,
     now: OffsetDateTime,
     id: String,
     headers: &HeaderMap,
     query: &HashMap<String, String>,
 ) -> Result<ConnectOutcome, SocketError> {
-    let Some(way) = route(query) else { return Ok(NOT_FOUND) };
-    let (protocol, named) = match way {
+    let Some(route) = route(query) else { return Ok(NOT_FOUND) };
+    let (protocol, named) = match route {
         SocketRoute::Native => (Protocol::Native, None),
         SocketRoute::Legacy(user) => (Protocol::Seed, Some(user)),
         SocketRoute::SignalR => (Protocol::SignalR, None),
     };
-    let since = millis(now);
+    let now_ms = millis(now);
     let (member, hub) = match query.get("id").filter(|_| protocol == Protocol::SignalR) {
-        // the id is as good as a ticket: whoever negotiated was checked, and nobody else knows it
-        // one that has ended is no guess: many clients come back with theirs at once
-        Some(token) => match attach_socket(parts, &sha256_hex(token.as_bytes()), &id, since).await? {
-            Some(found) => found,
+        // the connection token authenticates: only the client that negotiated knows it. An ended one does not count as a
+        // failed attempt, since many clients may reconnect with theirs at once
+        Some(token) => match attach_socket(context, &sha256_hex(token.as_bytes()), &id, now_ms).await? {
+            Some(attached) => attached,
             None => return Ok(NOT_FOUND),
         },
-        None => match authenticate(parts, headers, query, named).await {
+        None => match authenticate(context, headers, query, named).await {
             Ok(Some(member)) => (member, None),
             Ok(None) => return Ok(UNAUTHORIZED),
-            Err(SocketError::Credentials(AuthError::TooManyFailures)) => return Ok(TOO_MANY),
-            Err(SocketError::Credentials(AuthError::IssuerUnavailable(_))) => return Ok(UNAVAILABLE),
+            Err(SocketError::Auth(AuthError::TooManyFailures)) => return Ok(TOO_MANY),
+            Err(SocketError::Auth(AuthError::IssuerUnavailable(_))) => return Ok(UNAVAILABLE),
             Err(other) => return Err(other),
         },
     };
-    if !is_origin_allowed(parts, &member, headers).await? {
+    if !is_origin_allowed(context, &member, headers).await? {
         return Ok(FORBIDDEN);
     }
-    let connection = Connection { id, member, protocol, since, hub };
-    parts.table.put_connection(&connection).await?;
+    let connection = Connection { id, member, protocol, since: now_ms, hub };
+    context.table.put_connection(&connection).await?;
     if protocol == Protocol::Seed {
-        // its clients say nothing: they receive from the first moment on, and are told what is unread
-        parts.table.subscribe(&connection, now).await?;
-        let channel = connection.topics().into_iter().next().unwrap_or_default();
-        let order =
-            PushCommand { only: Some(connection.id), ..PushCommand::new(connection.member.app, channel, Push::Greet) };
-        parts.push_queue.send(&order, Duration::ZERO).await?;
+        // legacy clients send nothing: they are subscribed at once, and get their unread notifications
+        context.table.subscribe(&connection, now).await?;
+        let topic = connection.topics().into_iter().next().unwrap_or_default();
+        let greeting = PushCommand::new(connection.member.app, topic, Push::Greet);
+        let greeting = PushCommand { only: Some(connection.id), ..greeting };
+        context.push_queue.send(&greeting, Duration::ZERO).await?;
     }
-    Ok(ConnectOutcome::Accepted(
-        offered_subprotocols(headers).find(|it| !it.starts_with(BEARER_SUBPROTOCOL)).map(str::to_owned),
-    ))
+    let subprotocol = offered_subprotocols(headers).find(|it| !it.starts_with(BEARER_SUBPROTOCOL));
+    Ok(ConnectOutcome::Accepted(subprotocol.map(str::to_owned)))
 }
 
-/// Puts a new socket under a SignalR connection; answers whose it is, and its name if it outlives sockets.
+/// Attaches a new socket to a SignalR connection. Returns its user, and its hash if it has stateful reconnect; `None` if there
+/// is no such connection, or it cannot take a socket.
 async fn attach_socket(
-    parts: &Context,
+    context: &Context,
     hash: &str,
     id: &str,
-    now: i64,
+    now_ms: i64,
 ) -> Result<Option<(ConnectionUser, Option<String>)>, SocketError> {
-    let attach = |it: &mut HubConnection| {
-        let may = it.may_attach(now);
-        if may {
-            it.attach(id, now);
+    let attach = |hub: &mut HubConnection| {
+        let may_attach = hub.may_attach(now_ms);
+        if may_attach {
+            hub.attach(id, now_ms);
         }
-        may
+        may_attach
     };
-    let Some(hub) = parts.sender.update_hub(hash, attach).await? else { return Ok(None) };
+    let Some(hub) = context.sender.update_hub(hash, attach).await? else { return Ok(None) };
     if hub.stateful {
         return Ok(Some((hub.member, Some(hash.to_owned()))));
     }
-    parts.table.delete_hub_connection(hash).await?; // good for one socket
+    context.table.delete_hub_connection(hash).await?; // it is valid for one socket
     Ok(Some((hub.member, None)))
 }
 
-/// Whether a page of this origin may open sockets: what is no browser has none; an application without a list takes all.
-async fn is_origin_allowed(parts: &Context, member: &ConnectionUser, headers: &HeaderMap) -> Result<bool, SocketError> {
+/// Whether a page of the request's origin may open sockets. Clients other than browsers send no origin; an application without
+/// a list allows every origin.
+async fn is_origin_allowed(
+    context: &Context,
+    member: &ConnectionUser,
+    headers: &HeaderMap,
+) -> Result<bool, SocketError> {
     let Some(origin) = headers.get(header::ORIGIN).and_then(|it| it.to_str().ok()) else { return Ok(true) };
-    Ok(parts.pages.allows_websocket(member.app, origin).await?)
+    Ok(context.allowed_origins.allows_websocket(member.app, origin).await?)
 }
 
 #[cfg(test)]

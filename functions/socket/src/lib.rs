@@ -1,8 +1,10 @@
-//! `socket`: the sockets of users, in three protocols: ours, the seed's, and SignalR's.
+//! `socket`: users' WebSocket connections, in three protocols: native, legacy and SignalR.
 
 mod actions;
 mod connect;
+mod context;
 mod credentials;
+mod error;
 mod handler;
 mod native;
 mod signalr;
@@ -13,15 +15,17 @@ use channels::management::ManagementClient;
 use domain::application::Scope;
 use inbox::connection_sender::ConnectionSender;
 
+use context::Context;
+
 /// Runs the function until Lambda ends it.
 #[tokio::main(flavor = "current_thread")]
 pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
-    let (table, seal, management) =
-        (start.table(), Arc::new(start.seal()), ManagementClient::new(start.management_client()));
-    let context = handler::Context {
-        callers: entry::http::Authenticator::new(table.clone(), seal, &start.allowed_networks(), Scope::Inbox),
-        pages: start.allowed_origins(&table),
+    let (table, seal) = (start.table(), Arc::new(start.seal()));
+    let management = ManagementClient::new(start.management_client());
+    let context = Context {
+        authenticator: entry::http::Authenticator::new(table.clone(), seal, &start.allowed_networks(), Scope::Inbox),
+        allowed_origins: start.allowed_origins(&table),
         sender: ConnectionSender { table: table.clone(), management },
         heads_sent: entry::TtlCache::new(10_000),
         push_queue: start.queue("PUSH_QUEUE"),

@@ -1,4 +1,4 @@
-//! Our own protocol: JSON messages with an `action` from the client, with a `type` to it (see `/docs/asyncapi.json`).
+//! The native protocol: JSON messages with an `action` from the client, with a `type` to it (see `/docs/asyncapi.json`).
 
 use domain::inbox::InboxAction;
 use domain::millis;
@@ -9,25 +9,28 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 
 use crate::actions::{self, Cursors};
-use crate::handler::{Context, SocketError};
+use crate::context::Context;
+use crate::error::SocketError;
 
-/// What a client asks for.
+/// An action of a client.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "action", rename_all = "camelCase", rename_all_fields = "camelCase")]
 enum Action {
-    /// Be live, and tell first what follows the cursors; without any, what follows the device's last `ack`, else only news.
+    /// Send what follows the cursors, then new notifications; without cursors what follows the device's last `ack`, without
+    /// one only new notifications.
     Resume {
         #[serde(default)]
         after: Cursors,
         #[serde(default)]
         device: Option<String>,
     },
-    /// This much has arrived: at most every 50 notifications or 5 seconds.
+    /// Acknowledge what was received: clients send it at most every 50 notifications or 5 seconds.
     Ack {
         cursor: String,
         #[serde(default)]
         device: Option<String>,
     },
+    /// Change the read state.
     Mark {
         change: InboxAction,
         #[serde(default)]
@@ -35,65 +38,67 @@ enum Action {
         #[serde(default)]
         up_to: Option<String>,
     },
+    /// Ask for the heads of all streams.
     Ping,
 }
 
 /// The device of a client that names none.
 pub(crate) const DEFAULT_DEVICE: &str = "default";
 
+/// Handles a message of a client, and sends the answers.
 pub(crate) async fn receive(
-    parts: &Context,
+    context: &Context,
     now: OffsetDateTime,
     connection: &Connection,
     text: &str,
 ) -> Result<(), SocketError> {
-    let answers = handle_action(parts, now, connection, text).await?;
-    let texts: Vec<String> = answers.iter().flat_map(|it| it.texts(Protocol::Native)).collect();
-    parts.sender.post_to_connection(&connection.id, &texts).await; // a socket that is gone asks again on its next one
+    let frames = handle_action(context, now, connection, text).await?;
+    let texts: Vec<String> = frames.iter().flat_map(|it| it.encode(Protocol::Native)).collect();
+    context.sender.post_to_connection(&connection.id, &texts).await; // a client whose socket is gone asks again on its next one
     Ok(())
 }
 
 async fn handle_action(
-    parts: &Context,
+    context: &Context,
     now: OffsetDateTime,
     connection: &Connection,
     text: &str,
 ) -> Result<Vec<Frame>, SocketError> {
     let action: Action = match serde_json::from_str(text) {
-        Ok(it) => it,
-        Err(why) => return Ok(vec![error_frame(None, why.to_string())]),
+        Ok(action) => action,
+        Err(error) => return Ok(vec![error_frame(None, error.to_string())]),
     };
     Ok(match action {
         Action::Ping => {
-            let mut frames = vec![Frame::pong(actions::heads(parts, connection).await?, now)];
+            let mut frames = vec![Frame::pong(actions::heads(context, connection).await?, now)];
             frames.extend(connection.reconnect_after(millis(now)).map(|after_ms| Frame::Reconnect { after_ms }));
             frames
         }
         Action::Resume { after, device } => {
-            match actions::resume_positions(parts, connection, &after, device.as_deref()).await? {
-                Err(wrong) => vec![refused_cursors_frame(wrong.why.to_string(), wrong.refused)],
-                Ok(places) => {
-                    let tell = async |frame: Frame| {
-                        Ok(parts.sender.post_to_connection(&connection.id, &frame.texts(Protocol::Native)).await)
+            match actions::resume_positions(context, connection, &after, device.as_deref()).await? {
+                Err(error) => vec![refused_cursors_frame(error.reason.to_string(), error.refused)],
+                Ok(positions) => {
+                    let send = async |frame: Frame| {
+                        Ok(context.sender.post_to_connection(&connection.id, &frame.encode(Protocol::Native)).await)
                     };
-                    if !places.refused.is_empty() {
-                        // also for clients that know no `refused` in the answer
-                        let why = CursorError::OtherStream.to_string();
-                        tell(refused_cursors_frame(why, places.refused.clone())).await?;
+                    if !positions.refused.is_empty() {
+                        // for clients that do not read `refused` of the `resumed` frame
+                        let reason = CursorError::OtherStream.to_string();
+                        send(refused_cursors_frame(reason, positions.refused.clone())).await?;
                     }
-                    vec![actions::resume(parts, now, connection, places, tell).await?]
+                    vec![actions::resume(context, now, connection, positions, send).await?]
                 }
             }
         }
         Action::Ack { cursor, device } => {
-            match actions::ack(parts, now, connection, &cursor, device.as_deref().unwrap_or(DEFAULT_DEVICE)).await? {
-                Err(why) => vec![error_frame(Some("ack"), why)],
-                Ok(()) => Vec::new(), // an answer would be a message more to pay for
+            match actions::ack(context, now, connection, &cursor, device.as_deref().unwrap_or(DEFAULT_DEVICE)).await? {
+                Err(reason) => vec![error_frame(Some("ack"), reason)],
+                Ok(()) => Vec::new(), // API Gateway bills each message
             }
         }
         Action::Mark { change, ids, up_to } => {
-            match actions::mark(parts, connection, change, &ids, up_to.as_deref()).await? {
-                Err(why) => vec![error_frame(Some("mark"), why)],
+            match actions::change_read_state(context, connection, change, &ids, up_to.as_deref()).await? {
+                Err(reason) => vec![error_frame(Some("mark"), reason)],
                 Ok(counts) => vec![Frame::Done { action: "mark".to_owned(), counts: Some(counts) }],
             }
         }

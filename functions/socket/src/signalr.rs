@@ -1,4 +1,4 @@
-//! SignalR's hub protocol (realtime, section 8): one message may hold many records.
+//! SignalR's hub protocol (realtime, section 8). One WebSocket text may hold several hub messages.
 
 use std::time::Duration;
 
@@ -6,94 +6,97 @@ use domain::inbox::InboxAction;
 use domain::millis;
 use domain::socket::{Connection, HubConnection, Protocol};
 use entry::clock;
-use inbox::connection_sender::{SendOutcome, pause};
+use inbox::backoff::pause;
+use inbox::connection_sender::SendOutcome;
 use inbox::frame::Frame;
 use inbox::hub_protocol::{self, HubMessage};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::actions::{self, Cursors};
-use crate::handler::{Context, SocketError};
+use crate::context::Context;
+use crate::error::SocketError;
 use crate::native::DEFAULT_DEVICE;
 
-/// A ping says where the streams stand once in this time: a client pings every 15 seconds, and a look costs.
+/// How often a ping is answered with the heads of the streams: a client pings every 15 seconds, and reading heads costs.
 const HEADS_INTERVAL: Duration = Duration::from_secs(300);
-/// Records of one message: a client sends a few.
+/// Hub messages of one text: a client sends a few.
 const MAX_MESSAGES: usize = 100;
-/// How long a message on a new socket waits for the Sequence record before it.
+/// How often a message on a new socket polls for the Sequence message before it, every 50 ms.
 const MAX_SEQUENCE_POLLS: u32 = 60;
 
+/// Handles a text of a client, and acknowledges its messages for stateful reconnect.
 pub(crate) async fn receive(
-    parts: &Context,
+    context: &Context,
     now: OffsetDateTime,
     connection: &Connection,
     text: &str,
 ) -> Result<(), SocketError> {
-    let records = match hub_protocol::parse(text) {
-        Ok(it) if it.len() <= MAX_MESSAGES => it,
-        Ok(_) => return close_with(parts, connection, &hub_protocol::close("too many records in one message")).await,
-        Err(why) => return close_with(parts, connection, &hub_protocol::close(&why.to_string())).await,
+    let messages = match hub_protocol::parse(text) {
+        Ok(messages) if messages.len() <= MAX_MESSAGES => messages,
+        Ok(_) => return close_with(context, connection, &hub_protocol::close("too many records in one message")).await,
+        Err(error) => return close_with(context, connection, &hub_protocol::close(&error.to_string())).await,
     };
-    let digests: Vec<u64> = records.iter().filter(|it| it.is_counted()).map(HubMessage::digest).collect();
+    let digests: Vec<u64> = messages.iter().filter(|it| it.is_counted()).map(HubMessage::digest).collect();
     let Some(hash) = connection.hub.as_deref().filter(|_| !digests.is_empty()) else {
-        return handle_all(parts, now, connection, records).await;
+        return handle_all(context, now, connection, messages).await;
     };
-    if !records.iter().any(|it| matches!(it, HubMessage::Sequence(_))) {
-        wait_for_sequence(parts, hash, connection).await?;
+    if !messages.iter().any(|it| matches!(it, HubMessage::Sequence(_))) {
+        wait_for_sequence(context, hash, connection).await?;
     }
     let mut up_to = None;
-    let handled = |it: &mut HubConnection| {
-        let ours = it.is_carried_by(&connection.id);
-        up_to = it.complete(&digests);
-        ours
+    let complete = |hub: &mut HubConnection| {
+        let is_carrier = hub.is_carried_by(&connection.id);
+        up_to = hub.complete(&digests);
+        is_carrier
     };
-    let done = async {
-        let mut new = Vec::new();
-        let received = |it: &mut HubConnection| {
-            let ours = it.is_carried_by(&connection.id);
-            new = it.receive(&digests);
-            ours
+    let handling = async {
+        let mut is_new = Vec::new();
+        let receive = |hub: &mut HubConnection| {
+            let is_carrier = hub.is_carried_by(&connection.id);
+            is_new = hub.receive(&digests);
+            is_carrier
         };
-        let known = parts.sender.update_hub(hash, received).await?.is_some();
-        if known {
-            let mut new = new.into_iter();
-            let fresh = records.into_iter().filter(|it| !it.is_counted() || new.next() == Some(true)).collect();
-            handle_all(parts, now, connection, fresh).await?;
+        let received = context.sender.update_hub(hash, receive).await?.is_some();
+        if received {
+            let mut is_new = is_new.into_iter();
+            let new = messages.into_iter().filter(|it| !it.is_counted() || is_new.next() == Some(true)).collect();
+            handle_all(context, now, connection, new).await?;
         }
-        Ok::<bool, SocketError>(known && parts.sender.update_hub(hash, handled).await?.is_some())
+        Ok::<bool, SocketError>(received && context.sender.update_hub(hash, complete).await?.is_some())
     };
-    let done = done.await;
-    match (&done, up_to) {
+    let outcome = handling.await;
+    match (&outcome, up_to) {
         (Ok(true), Some(number)) => {
-            drop(parts.sender.post_to_connection(&connection.id, &[hub_protocol::ack(number)]).await)
+            drop(context.sender.post_to_connection(&connection.id, &[hub_protocol::ack(number)]).await)
         }
-        (Ok(true), None) => {} // an earlier one is still under way, and acknowledges this one too
-        // not acknowledged: on its next socket, where it may be already, the client sends them again
-        _ => parts.sender.management.close(&connection.id).await,
+        (Ok(true), None) => {} // an earlier message is still being handled; its acknowledgement covers this one
+        // not acknowledged: the client sends the messages again on its next socket, which may be open already
+        _ => context.sender.management.close(&connection.id).await,
     }
-    done.map(drop)
+    outcome.map(drop)
 }
 
 async fn handle_all(
-    parts: &Context,
+    context: &Context,
     now: OffsetDateTime,
     connection: &Connection,
-    records: Vec<HubMessage>,
+    messages: Vec<HubMessage>,
 ) -> Result<(), SocketError> {
     let mut pinged = false;
-    for record in records {
-        // one answer is as good as many, and each is to be paid for
-        if !matches!(record, HubMessage::Ping) || !std::mem::replace(&mut pinged, true) {
-            handle_one(parts, now, connection, record).await?;
+    for message in messages {
+        // one answer to several pings is enough, and API Gateway bills each message
+        if !matches!(message, HubMessage::Ping) || !std::mem::replace(&mut pinged, true) {
+            handle_one(context, now, connection, message).await?;
         }
     }
     Ok(())
 }
 
-/// Waits until the client's Sequence record was handled, which is another message on the new socket.
-async fn wait_for_sequence(parts: &Context, hash: &str, connection: &Connection) -> Result<(), SocketError> {
+/// Waits until another invocation has handled the client's Sequence message on the new socket.
+async fn wait_for_sequence(context: &Context, hash: &str, connection: &Connection) -> Result<(), SocketError> {
     for _ in 0..MAX_SEQUENCE_POLLS {
-        let hub = parts.table.hub_connection(hash).await?;
+        let hub = context.table.hub_connection(hash).await?;
         if !hub.is_some_and(|it| it.resuming && it.connection.as_ref() == Some(&connection.id)) {
             break;
         }
@@ -103,153 +106,154 @@ async fn wait_for_sequence(parts: &Context, hash: &str, connection: &Connection)
 }
 
 async fn handle_one(
-    parts: &Context,
+    context: &Context,
     now: OffsetDateTime,
     connection: &Connection,
-    record: HubMessage,
+    message: HubMessage,
 ) -> Result<(), SocketError> {
-    match record {
-        HubMessage::Handshake { protocol, version } => handshake(parts, now, connection, &protocol, version).await,
-        HubMessage::Ping => ping(parts, now, connection).await,
+    match message {
+        HubMessage::Handshake { protocol, version } => handshake(context, now, connection, &protocol, version).await,
+        HubMessage::Ping => ping(context, now, connection).await,
         HubMessage::Invocation { id, target, arguments } => {
-            let outcome = invoke(parts, now, connection, &target, &arguments).await?;
-            if let Err(why) = &outcome {
+            let outcome = invoke(context, now, connection, &target, &arguments).await?;
+            if let Err(reason) = &outcome {
                 let target: String = target.chars().take(60).collect();
-                tracing::info!(target, "a call was refused: {why}");
+                tracing::info!(target, "an invocation was refused: {reason}");
             }
             match id {
-                Some(id) => send(parts, now, connection, &[hub_protocol::completion(&id, &outcome)]).await.map(drop),
+                Some(id) => send(context, now, connection, &[hub_protocol::completion(&id, &outcome)]).await.map(drop),
                 None => Ok(()),
             }
         }
         HubMessage::StreamInvocation { id } => {
             let refused = hub_protocol::completion(&id, &Err("Streaming is not supported.".to_owned()));
-            send(parts, now, connection, &[refused]).await.map(drop)
+            send(context, now, connection, &[refused]).await.map(drop)
         }
-        HubMessage::Close => Ok(parts.sender.unregister(connection).await?),
+        HubMessage::Close => Ok(context.sender.unregister(connection).await?),
         HubMessage::Ack(number) => {
             let Some(hash) = &connection.hub else { return Ok(()) };
-            let ack = |it: &mut HubConnection| {
-                it.ack(number);
+            let ack = |hub: &mut HubConnection| {
+                hub.ack(number);
                 true
             };
-            parts.sender.update_hub(hash, ack).await?;
+            context.sender.update_hub(hash, ack).await?;
             Ok(())
         }
-        HubMessage::Sequence(next) => resume_on_new_socket(parts, now, connection, next).await,
+        HubMessage::Sequence(next) => resume_on_new_socket(context, now, connection, next).await,
         HubMessage::CountedOnly | HubMessage::Unknown => Ok(()),
     }
 }
 
+/// Answers a handshake, and subscribes the connection.
 async fn handshake(
-    parts: &Context,
+    context: &Context,
     now: OffsetDateTime,
     connection: &Connection,
     protocol: &str,
     version: u64,
 ) -> Result<(), SocketError> {
     let error = match (protocol, version) {
-        // 2 comes with stateful reconnect; some clients say 0 and speak 1
+        // version 2 has stateful reconnect; some clients send 0 and use version 1
         ("json", 0..=2) => None,
         ("json", _) => Some(format!("The server does not support version {version} of the 'json' protocol.")),
         _ => Some(format!("The protocol '{}' is not supported.", protocol.chars().take(40).collect::<String>())),
     };
     if let Some(error) = error {
-        return close_with(parts, connection, &hub_protocol::handshake_response(Some(&error))).await;
+        return close_with(context, connection, &hub_protocol::handshake_response(Some(&error))).await;
     }
-    // the answer goes first: before it the client takes nothing, so nobody may tell it anything yet
-    parts.sender.post_to_connection(&connection.id, &[hub_protocol::handshake_response(None)]).await;
-    parts.table.subscribe(connection, now).await?;
+    // before the handshake response the client accepts no message, and so it is not subscribed yet
+    context.sender.post_to_connection(&connection.id, &[hub_protocol::handshake_response(None)]).await;
+    context.table.subscribe(connection, now).await?;
     if let Some(hash) = &connection.hub {
-        let shaken = |it: &mut HubConnection| {
-            it.handshake_done = true;
+        let set_handshake_done = |hub: &mut HubConnection| {
+            hub.handshake_done = true;
             true
         };
-        parts.sender.update_hub(hash, shaken).await?;
-        parts.sender.flush(hash, &clock::random_alphanumeric(20)).await?;
+        context.sender.update_hub(hash, set_handshake_done).await?;
+        context.sender.flush(hash, &clock::random_alphanumeric(20)).await?;
     }
     Ok(())
 }
 
-/// A client takes up its connection on a new socket: we say which of our records comes first, then send again what it
+/// A client resumes its connection on a new socket: sends it the number of the first message, then again all messages that it
 /// has not acknowledged.
 async fn resume_on_new_socket(
-    parts: &Context,
+    context: &Context,
     now: OffsetDateTime,
     connection: &Connection,
     next: u64,
 ) -> Result<(), SocketError> {
     let Some(hash) = &connection.hub else { return Ok(()) };
-    let Some(hub) = parts.table.hub_connection(hash).await? else {
-        parts.sender.management.close(&connection.id).await;
+    let Some(hub) = context.table.hub_connection(hash).await? else {
+        context.sender.management.close(&connection.id).await;
         return Ok(());
     };
     if hub.connection.as_ref() != Some(&connection.id) || !hub.resuming {
         return Ok(());
     }
-    // before anything else can be sent on the new socket: the client ignores all that comes earlier
-    if parts.sender.post_to_connection(&connection.id, &[hub_protocol::sequence(hub.acked + 1)]).await
-        != SendOutcome::Accepted
-    {
-        // without it the client ignores all that follows; on another socket it tries again
-        parts.sender.management.close(&connection.id).await;
+    // the client ignores every message before this one
+    let sequence = hub_protocol::sequence(hub.acked + 1);
+    if context.sender.post_to_connection(&connection.id, &[sequence]).await != SendOutcome::Accepted {
+        // without it the client ignores all that follows; it tries again on another socket
+        context.sender.management.close(&connection.id).await;
         return Ok(());
     }
-    let resume = |it: &mut HubConnection| {
-        let ours = it.connection.as_ref() == Some(&connection.id) && it.resuming;
-        if ours {
-            it.resume(next);
+    let resume = |hub: &mut HubConnection| {
+        let is_carrier = hub.connection.as_ref() == Some(&connection.id) && hub.resuming;
+        if is_carrier {
+            hub.resume(next);
         }
-        ours
+        is_carrier
     };
-    parts.sender.update_hub(hash, resume).await?;
-    parts.table.subscribe(connection, now).await?;
-    parts.sender.flush(hash, &clock::random_alphanumeric(20)).await?;
+    context.sender.update_hub(hash, resume).await?;
+    context.table.subscribe(connection, now).await?;
+    context.sender.flush(hash, &clock::random_alphanumeric(20)).await?;
     Ok(())
 }
 
-async fn ping(parts: &Context, now: OffsetDateTime, connection: &Connection) -> Result<(), SocketError> {
-    parts.sender.post_to_connection(&connection.id, &[hub_protocol::ping()]).await;
+/// Answers a ping, now and then with the heads of the streams, and closes a connection near its end of life.
+async fn ping(context: &Context, now: OffsetDateTime, connection: &Connection) -> Result<(), SocketError> {
+    context.sender.post_to_connection(&connection.id, &[hub_protocol::ping()]).await;
     if let Some(hash) = &connection.hub {
-        parts.sender.flush(hash, &clock::random_alphanumeric(20)).await?; // what a sender that died has left
+        context.sender.flush(hash, &clock::random_alphanumeric(20)).await?; // what a failed sender has left
     }
     let age = millis(now) - connection.since;
     if u128::try_from(age).is_ok_and(|it| it > HEADS_INTERVAL.as_millis())
-        && parts.heads_sent.get(&connection.id).is_none()
+        && context.heads_sent.get(&connection.id).is_none()
     {
-        parts.heads_sent.put(connection.id.clone(), (), HEADS_INTERVAL);
-        let heads = Frame::pong(actions::heads(parts, connection).await?, now);
-        send(parts, now, connection, &heads.texts(Protocol::SignalR)).await?;
+        context.heads_sent.put(connection.id.clone(), (), HEADS_INTERVAL);
+        let heads = Frame::pong(actions::heads(context, connection).await?, now);
+        send(context, now, connection, &heads.encode(Protocol::SignalR)).await?;
     }
     match connection.reconnect_after(millis(now)) {
-        // a stateful client takes up its connection when the socket is just closed; a close record would end it
-        Some(0) if connection.hub.is_some() => parts.sender.management.close(&connection.id).await,
-        Some(0) => return close_with(parts, connection, &hub_protocol::close_allow_reconnect()).await,
+        // a client with stateful reconnect resumes if the socket closes without a close message; that would end the connection
+        Some(0) if connection.hub.is_some() => context.sender.management.close(&connection.id).await,
+        Some(0) => return close_with(context, connection, &hub_protocol::close_allow_reconnect()).await,
         _ => {}
     }
     Ok(())
 }
 
-/// Tells a client something that counts, for a connection that counts.
+/// Sends messages that stateful reconnect counts.
 async fn send(
-    parts: &Context,
+    context: &Context,
     now: OffsetDateTime,
     connection: &Connection,
     texts: &[String],
 ) -> Result<SendOutcome, SocketError> {
-    Ok(parts.sender.tell(&connection.subscriber(), texts, &clock::random_alphanumeric(20), now).await?)
+    Ok(context.sender.send(&connection.subscriber(), texts, &clock::random_alphanumeric(20), now).await?)
 }
 
-/// Says a last word and closes.
-async fn close_with(parts: &Context, connection: &Connection, last: &str) -> Result<(), SocketError> {
-    parts.sender.post_to_connection(&connection.id, &[last.to_owned()]).await;
-    parts.sender.management.close(&connection.id).await;
-    Ok(parts.sender.unregister(connection).await?)
+/// Sends a last message and closes the connection.
+async fn close_with(context: &Context, connection: &Connection, last: &str) -> Result<(), SocketError> {
+    context.sender.post_to_connection(&connection.id, &[last.to_owned()]).await;
+    context.sender.management.close(&connection.id).await;
+    Ok(context.sender.unregister(connection).await?)
 }
 
-/// Calls a method of the hub.
+/// Invokes a method of the hub. An inner error is the completion's.
 async fn invoke(
-    parts: &Context,
+    context: &Context,
     now: OffsetDateTime,
     connection: &Connection,
     target: &str,
@@ -259,15 +263,15 @@ async fn invoke(
     match target.to_ascii_lowercase().as_str() {
         "subscribe" | "resume" => {
             let cursors: Cursors = match arguments.first().cloned().map(serde_json::from_value).transpose() {
-                Ok(it) => it.unwrap_or_default(),
+                Ok(cursors) => cursors.unwrap_or_default(),
                 Err(_) => return Ok(Err("the first argument is a cursor, a list of cursors, or null".to_owned())),
             };
-            let places = match actions::resume_positions(parts, connection, &cursors, text(1)).await? {
-                Ok(it) => it,
-                Err(wrong) => return Ok(Err(wrong.why.to_string())),
+            let positions = match actions::resume_positions(context, connection, &cursors, text(1)).await? {
+                Ok(positions) => positions,
+                Err(error) => return Ok(Err(error.reason.to_string())),
             };
-            let tell = async |frame: Frame| send(parts, now, connection, &frame.texts(Protocol::SignalR)).await;
-            let resumed = actions::resume(parts, now, connection, places, tell).await?;
+            let send = async |frame: Frame| send(context, now, connection, &frame.encode(Protocol::SignalR)).await;
+            let resumed = actions::resume(context, now, connection, positions, send).await?;
             Ok(Ok(json!(resumed)))
         }
         "markread" => {
@@ -276,24 +280,25 @@ async fn invoke(
                 Some(Value::Array(all)) => all.iter().filter_map(|it| it.as_str().map(str::to_owned)).collect(),
                 _ => Vec::new(),
             };
-            Ok(actions::mark(parts, connection, InboxAction::Read, &ids, None).await?.map(|it| json!(it)))
+            let outcome = actions::change_read_state(context, connection, InboxAction::Read, &ids, None).await?;
+            Ok(outcome.map(|counts| json!(counts)))
         }
         "mark" => {
-            let change = arguments.first().cloned().map(serde_json::from_value).and_then(Result::ok);
-            let Some(change) = change else {
+            let action = arguments.first().cloned().map(serde_json::from_value).and_then(Result::ok);
+            let Some(action) = action else {
                 return Ok(Err("the first argument is seen, read, unread, archive, unarchive or delete".to_owned()));
             };
             let ids: Vec<String> = match arguments.get(1) {
                 Some(Value::Array(all)) => all.iter().filter_map(|it| it.as_str().map(str::to_owned)).collect(),
                 _ => Vec::new(),
             };
-            Ok(actions::mark(parts, connection, change, &ids, text(2)).await?.map(|it| json!(it)))
+            let outcome = actions::change_read_state(context, connection, action, &ids, text(2)).await?;
+            Ok(outcome.map(|counts| json!(counts)))
         }
         "ack" => {
             let Some(cursor) = text(0) else { return Ok(Err("the first argument is a cursor".to_owned())) };
-            Ok(actions::ack(parts, now, connection, cursor, text(1).unwrap_or(DEFAULT_DEVICE))
-                .await?
-                .map(|()| Value::Null))
+            let device = text(1).unwrap_or(DEFAULT_DEVICE);
+            Ok(actions::ack(context, now, connection, cursor, device).await?.map(|()| Value::Null))
         }
         _ => Ok(Err(format!("Unknown hub method '{}'", target.chars().take(60).collect::<String>()))),
     }

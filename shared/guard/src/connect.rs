@@ -1,4 +1,4 @@
-//! A connection of its own to a stranger's address, for protocols that are not HTTP: brokers and sockets.
+//! TCP and TLS connections to customers' addresses, for protocols other than HTTP: AMQP and WebSockets.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr};
@@ -14,15 +14,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::{ForbiddenAddressError, require_permitted};
+use crate::limits::CONNECT_TIMEOUT;
+use crate::resolver::{ForbiddenAddressError, require_permitted};
 
 trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
-/// An open connection, encrypted or not.
+/// An open connection, over TLS or not.
 pub struct MaybeTlsStream(Box<dyn ByteStream>);
 
-/// Shuts the connection when it is dropped, whoever holds the wire.
+/// Shuts the connection down when it is dropped, even if the stream is still held elsewhere.
 pub struct ShutdownGuard(std::net::TcpStream);
 
 /// Why there is no connection.
@@ -40,40 +41,42 @@ pub enum ConnectError {
     Timeout(Duration),
 }
 
-/// Connects to a judged address of the host, and to that very one; over TLS the certificate is held against the host's
-/// name.
+/// Connects to a checked address of the host within [`CONNECT_TIMEOUT`]. Over TLS the certificate must be valid for the host.
+///
+/// # Errors
+/// If an address of the host is forbidden, or no connection comes about.
 pub async fn connect(
     host: &str,
     port: u16,
     tls: bool,
     allowed: &AllowedNetworks,
 ) -> Result<(MaybeTlsStream, ShutdownGuard), ConnectError> {
-    match tokio::time::timeout(crate::CONNECT_TIMEOUT, connect_within(host, port, tls, allowed)).await {
-        Ok(wire) => wire,
-        Err(_) => Err(ConnectError::Timeout(crate::CONNECT_TIMEOUT)),
+    match tokio::time::timeout(CONNECT_TIMEOUT, open(host, port, tls, allowed)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(ConnectError::Timeout(CONNECT_TIMEOUT)),
     }
 }
 
-async fn connect_within(
+async fn open(
     host: &str,
     port: u16,
     tls: bool,
     allowed: &AllowedNetworks,
 ) -> Result<(MaybeTlsStream, ShutdownGuard), ConnectError> {
-    let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await.map_err(ConnectError::Resolve)?.collect();
-    let judged = require_permitted(allowed, found)?;
-    let tcp = TcpStream::connect(judged.as_slice()).await?;
+    let addresses = tokio::net::lookup_host((host, port)).await.map_err(ConnectError::Resolve)?;
+    let permitted: Vec<SocketAddr> = require_permitted(allowed, addresses.collect())?;
+    let tcp = TcpStream::connect(permitted.as_slice()).await?;
     tcp.set_nodelay(true)?;
     let tcp = tcp.into_std()?;
-    let shutter = ShutdownGuard(tcp.try_clone()?);
+    let shutdown = ShutdownGuard(tcp.try_clone()?);
     let tcp = TcpStream::from_std(tcp)?;
-    let bytes: Box<dyn ByteStream> = if tls {
+    let stream: Box<dyn ByteStream> = if tls {
         let name = ServerName::try_from(host.to_owned()).map_err(|it| ConnectError::Tls(io::Error::other(it)))?;
         Box::new(TlsConnector::from(TLS_CONFIG.clone()).connect(name, tcp).await.map_err(ConnectError::Tls)?)
     } else {
         Box::new(tcp)
     };
-    Ok((MaybeTlsStream(bytes), shutter))
+    Ok((MaybeTlsStream(stream), shutdown))
 }
 
 /// The system's root certificates, read once.

@@ -1,5 +1,5 @@
-//! Posts to strangers over HTTP/1.1 (RFC 9112): the status line is the answer. Whatever becomes of the headers and the body
-//! behind it, what was heard is not thrown away.
+//! POST requests to customers' addresses over HTTP/1.1 (RFC 9112). The status line decides: if the headers or the body
+//! after it are cut off, what was received still counts.
 
 use std::collections::HashMap;
 use std::io;
@@ -21,45 +21,45 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use crate::connect::{ConnectError, MaybeTlsStream, ShutdownGuard, connect};
-use crate::{MAX_HEADERS, USER_AGENT_VALUE};
+use crate::limits::{MAX_HEADERS, USER_AGENT_VALUE};
 
-/// So much of an answer's body is read, and no more (realtime, H-2).
+/// Bytes of a response's body that are read (realtime, H-2).
 const MAX_BODY: usize = 16 << 10;
-/// So much of an answer is kept as it came, for the case that the rest of its head never does.
+/// Bytes of a response that are recorded as they come, for the case that its head is never complete.
 const MAX_RECORDED: usize = 16 << 10;
-/// Connections to one origin that wait for their next request.
+/// Idle connections per origin.
 const MAX_IDLE_PER_ORIGIN: usize = 8;
-/// A connection that has waited for longer is made anew: somebody between may have forgotten it.
+/// A connection that was idle for longer is not used again: a proxy or NAT on the way may have dropped it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Origins with waiting connections; with one more all are forgotten.
+/// Origins with idle connections; one more clears the pool.
 const MAX_ORIGINS: usize = 50;
 
-/// Posts, over connections that are kept while they are fresh.
+/// Sends POST requests over a pool of connections.
 pub struct PostClient {
     allowed: AllowedNetworks,
     idle: Mutex<HashMap<String, Vec<PooledConnection>>>,
 }
 
-/// How long an answer is waited for: its status line from the beginning on, and its body from its headers on. The body is
-/// given up when the time for the status line is over as well.
+/// Timeouts of a request. `response` runs from the beginning, and ends the body as well; `body` runs from the response's
+/// headers on.
 #[derive(Debug, Clone, Copy)]
 pub struct PostTimeouts {
     pub response: Duration,
     pub body: Duration,
 }
 
-/// An answer, as far as it came.
+/// A response, as far as it was received.
 #[derive(Debug)]
 pub struct PostResponse {
     pub status: StatusCode,
     pub headers: HeaderMap,
-    /// 16 KB at most.
+    /// At most 16 KiB.
     pub body: Vec<u8>,
-    /// The body came to its end, or to that size.
+    /// Whether the body was received to its end, or to that size.
     pub complete: bool,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, thiserror::Error)]
 pub enum PostError {
     #[error(transparent)]
@@ -70,7 +70,7 @@ pub enum PostError {
     Timeout,
 }
 
-/// A connection, and what came over it since its last request.
+/// A connection, and the bytes received since its last request.
 struct PooledConnection {
     sender: SendRequest<Full<Bytes>>,
     received: ReceivedBytes,
@@ -81,11 +81,15 @@ struct PooledConnection {
 struct ReceivedBytes(Arc<Mutex<Vec<u8>>>);
 
 impl PostClient {
+    /// A client without open connections.
     pub fn new(allowed: AllowedNetworks) -> Self {
         Self { allowed, idle: Mutex::default() }
     }
 
-    /// One request. A kept connection that turns out to be dead is made anew.
+    /// Sends one request. If an idle connection turns out to be closed, another one is used.
+    ///
+    /// # Errors
+    /// If no status line is received in time.
     pub async fn post(
         &self,
         url: &Url,
@@ -95,32 +99,32 @@ impl PostClient {
     ) -> Result<PostResponse, PostError> {
         let request = request(url, headers, body)?;
         let (origin, deadline) = (url.origin().ascii_serialization(), Instant::now() + timeouts.response);
-        while let Some(line) = self.take_idle(&origin) {
-            match self.send(line, &origin, request.clone(), deadline, timeouts).await {
-                Err((PostError::Transport(_), false)) => {} // it was closed before it had said a word
+        while let Some(connection) = self.take_idle(&origin) {
+            match self.send(connection, &origin, request.clone(), deadline, timeouts).await {
+                Err((PostError::Transport(_), false)) => {} // the server had closed it
                 Err((error, _)) => return Err(error),
-                Ok(answer) => return Ok(answer),
+                Ok(response) => return Ok(response),
             }
         }
-        let line = timeout_at(deadline, self.open_connection(url)).await.map_err(|_| PostError::Timeout)??;
-        self.send(line, &origin, request, deadline, timeouts).await.map_err(|it| it.0)
+        let connection = timeout_at(deadline, self.open_connection(url)).await.map_err(|_| PostError::Timeout)??;
+        self.send(connection, &origin, request, deadline, timeouts).await.map_err(|it| it.0)
     }
 
     async fn open_connection(&self, url: &Url) -> Result<PooledConnection, PostError> {
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         let port = url.port_or_known_default().unwrap_or(443);
-        let (wire, shutter) = connect(host, port, url.scheme() == "https", &self.allowed).await?;
-        let heard = ReceivedBytes::default();
-        let tapped = TokioIo::new(RecordingStream { stream: wire, received: heard.clone(), _shutdown: shutter });
+        let (stream, shutdown) = connect(host, port, url.scheme() == "https", &self.allowed).await?;
+        let received = ReceivedBytes::default();
+        let recording = RecordingStream { stream, received: received.clone(), _shutdown: shutdown };
         let mut builder = Builder::new();
         builder.max_headers(MAX_HEADERS).ignore_invalid_headers_in_responses(true);
         builder.allow_obsolete_multiline_headers_in_responses(true).allow_spaces_after_header_name_in_responses(true);
-        let (sender, connection) = builder.handshake(tapped).await.map_err(transport_error)?;
-        tokio::spawn(connection); // it ends with its sender and the body
-        Ok(PooledConnection { sender, received: heard, idle_since: Instant::now() })
+        let (sender, connection) = builder.handshake(TokioIo::new(recording)).await.map_err(transport_error)?;
+        tokio::spawn(connection); // ends when its sender and the body are dropped
+        Ok(PooledConnection { sender, received, idle_since: Instant::now() })
     }
 
-    /// One request over a connection. An error comes with whether anything was heard.
+    /// Sends a request over a connection. An error says whether any byte of a response was received.
     async fn send(
         &self,
         mut connection: PooledConnection,
@@ -135,30 +139,30 @@ impl PostClient {
             connection.sender.send_request(request).await
         };
         let error = match timeout_at(deadline, call).await {
-            Ok(Ok(answer)) => {
-                let (parts, body) = answer.into_parts();
-                let (body, ended, whole) = read_body(body, deadline.min(Instant::now() + timeouts.body)).await;
+            Ok(Ok(response)) => {
+                let (head, body) = response.into_parts();
+                let (body, ended, complete) = read_body(body, deadline.min(Instant::now() + timeouts.body)).await;
                 if ended {
                     self.put_idle(origin, connection);
                 }
-                return Ok(PostResponse { status: parts.status, headers: parts.headers, body, complete: whole });
+                return Ok(PostResponse { status: head.status, headers: head.headers, body, complete });
             }
             Ok(Err(error)) => transport_error(error),
             Err(_) => PostError::Timeout,
         };
-        let heard = connection.received.lock();
-        match parse_head(&heard) {
+        let received = connection.received.lock();
+        match parse_head(&received) {
             Some((status, headers)) => Ok(PostResponse { status, headers, body: Vec::new(), complete: false }),
-            None => Err((error, !heard.is_empty())),
+            None => Err((error, !received.is_empty())),
         }
     }
 
-    /// A connection that waits for a request, if there is a good one.
+    /// An idle connection to an origin, if there is one that is open.
     fn take_idle(&self, origin: &str) -> Option<PooledConnection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines = idle.get_mut(origin)?;
-        lines.retain(|it| !it.sender.is_closed() && it.idle_since.elapsed() < IDLE_TIMEOUT);
-        lines.pop()
+        let connections = idle.get_mut(origin)?;
+        connections.retain(|it| !it.sender.is_closed() && it.idle_since.elapsed() < IDLE_TIMEOUT);
+        connections.pop()
     }
 
     fn put_idle(&self, origin: &str, connection: PooledConnection) {
@@ -166,9 +170,9 @@ impl PostClient {
         if idle.len() >= MAX_ORIGINS && !idle.contains_key(origin) {
             idle.clear();
         }
-        let lines = idle.entry(origin.to_owned()).or_default();
-        if lines.len() < MAX_IDLE_PER_ORIGIN {
-            lines.push(PooledConnection { idle_since: Instant::now(), ..connection });
+        let connections = idle.entry(origin.to_owned()).or_default();
+        if connections.len() < MAX_IDLE_PER_ORIGIN {
+            connections.push(PooledConnection { idle_since: Instant::now(), ..connection });
         }
     }
 }
@@ -190,7 +194,7 @@ fn request(url: &Url, headers: HeaderMap, body: Bytes) -> Result<Request<Full<By
     Ok(request)
 }
 
-/// What came of a body until then; whether it came to its end, and whether more of it would be of no use.
+/// What is received of a body until the deadline; whether the body ended; whether it is complete, or as long as is read.
 async fn read_body(mut body: Incoming, deadline: Instant) -> (Vec<u8>, bool, bool) {
     let mut all = Vec::new();
     loop {
@@ -208,10 +212,11 @@ async fn read_body(mut body: Incoming, deadline: Instant) -> (Vec<u8>, bool, boo
     }
 }
 
-/// Status and headers of an answer's beginning, as far as its lines came whole; interim answers (1xx) are passed over.
+/// Status and headers of the beginning of a response, as far as whole lines were received. Interim responses (1xx) are
+/// skipped.
 fn parse_head(received: &[u8]) -> Option<(StatusCode, HeaderMap)> {
-    let whole = received.iter().rposition(|it| *it == b'\n')?;
-    let text = String::from_utf8_lossy(&received[..whole]);
+    let end = received.iter().rposition(|it| *it == b'\n')?;
+    let text = String::from_utf8_lossy(&received[..end]);
     let mut lines = text.split('\n').map(|it| it.trim_end_matches('\r'));
     loop {
         let mut words = lines.next()?.split(' ');
@@ -257,7 +262,7 @@ impl ReceivedBytes {
     }
 }
 
-/// A connection that remembers the beginning of what it hears.
+/// A stream that records the beginning of what it receives.
 struct RecordingStream {
     stream: MaybeTlsStream,
     received: ReceivedBytes,
@@ -269,9 +274,9 @@ impl AsyncRead for RecordingStream {
         let before = to.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, to);
         let new = &to.filled()[before..];
-        let mut heard = self.received.lock();
-        let room = MAX_RECORDED.saturating_sub(heard.len());
-        heard.extend_from_slice(&new[..new.len().min(room)]);
+        let mut received = self.received.lock();
+        let room = MAX_RECORDED.saturating_sub(received.len());
+        received.extend_from_slice(&new[..new.len().min(room)]);
         polled
     }
 }

@@ -1,13 +1,14 @@
-//! When a stranger's server wants to be asked again.
+//! The `Retry-After` of a response.
 
 use domain::delivery::MAX_DELAY;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
-/// `Retry-After` in seconds, [`LONGEST`] at most (RFC 9110, section 10.2.3): a number (a fraction is rounded up), or a date
-/// in any of the three forms of section 5.6.7; the past is 0. A date is held against the answer's own `Date` if it has
-/// one: the server's clock may differ from ours. `None` if there is none that can be read; a negative number is none.
+/// `Retry-After` in seconds, [`MAX_DELAY`] at most (RFC 9110, section 10.2.3): a number (a fraction is rounded up), or a date
+/// in any of the three forms of section 5.6.7; a date in the past is 0. A date is relative to the response's own `Date` if it
+/// has one, since the server's clock may differ from ours. `None` if there is none, or none that is valid; a negative number
+/// is not.
 pub fn retry_after(headers: &HeaderMap, now: OffsetDateTime) -> Option<u64> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let max = MAX_DELAY.whole_seconds();
@@ -16,17 +17,17 @@ pub fn retry_after(headers: &HeaderMap, now: OffsetDateTime) -> Option<u64> {
     {
         return Some(number.ceil().min(max as f64) as u64);
     }
-    let date = date(text)?;
-    let server_date = headers.get(DATE).and_then(|it| date_of(it.to_str().ok()?));
+    let date = parse_date(text)?;
+    let server_date = headers.get(DATE).and_then(|it| parse_http_date(it.to_str().ok()?));
     u64::try_from((date - server_date.unwrap_or(now)).whole_seconds().clamp(0, max)).ok()
 }
 
-/// A date of HTTP, or one of mail, which has another zone than GMT.
-fn date(text: &str) -> Option<OffsetDateTime> {
-    date_of(text).or_else(|| OffsetDateTime::parse(text, &Rfc2822).ok())
+/// An HTTP date, or one of RFC 2822, which may have another zone than GMT.
+fn parse_date(text: &str) -> Option<OffsetDateTime> {
+    parse_http_date(text).or_else(|| OffsetDateTime::parse(text, &Rfc2822).ok())
 }
 
-fn date_of(text: &str) -> Option<OffsetDateTime> {
+fn parse_http_date(text: &str) -> Option<OffsetDateTime> {
     httpdate::parse_http_date(text).ok().map(OffsetDateTime::from)
 }
 

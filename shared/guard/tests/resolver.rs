@@ -69,9 +69,9 @@ async fn inside() {
             assert!(asked.iter().filter(|it| it.0.starts_with(name)).all(|it| *it.1 == 1), "{asked:?}");
         }
         asked.lock().unwrap().clear();
-        let wire = guard::connect(name, 5671, true, &nothing).await.err().unwrap();
-        let forbidden = if let ConnectError::Forbidden(it) = &wire { Some(it.0) } else { None };
-        assert_eq!(forbidden, inner.map(|it| it.parse().unwrap()), "{name}: {wire:?}");
+        let error = guard::connect(name, 5671, true, &nothing).await.err().unwrap();
+        let forbidden = if let ConnectError::Forbidden(it) = &error { Some(it.0) } else { None };
+        assert_eq!(forbidden, inner.map(|it| it.parse().unwrap()), "{name}: {error:?}");
         asked.lock().unwrap().clear();
     }
     println!("asked inside");

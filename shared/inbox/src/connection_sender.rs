@@ -1,5 +1,5 @@
-//! Telling a socket: at once, or, for a SignalR connection that outlives its sockets, in order and kept until it is
-//! acknowledged (realtime, section 8.7).
+//! Sends messages to connections: at once, or, for a SignalR connection with stateful reconnect, in order and stored until
+//! the client acknowledges them (realtime, section 8.7).
 
 use std::time::Duration;
 
@@ -10,27 +10,30 @@ use entry::clock;
 use table::{Table, TableError};
 use time::OffsetDateTime;
 
-/// Whoever sends the records of a connection holds it for so long, in milliseconds, and stops in time, in all its rounds:
-/// a slow socket must not hold up an invocation.
+use crate::backoff::pause;
+
+/// How long one sender holds the lease of a SignalR connection, in milliseconds.
 const SEND_LEASE_MS: i64 = 15_000;
+/// When a sender stops, in milliseconds after its start: before its lease ends, so that a slow socket does not hold up an
+/// invocation.
 const SEND_DEADLINE_MS: i64 = 8_000;
-/// How long a socket that takes up a connection may wait for its client's Sequence record, in milliseconds.
+/// How long a socket that resumes a SignalR connection may wait for the client's Sequence message, in milliseconds.
 const SEQUENCE_TIMEOUT_MS: i64 = 15_000;
-/// Rounds of sending what came meanwhile.
+/// Rounds of sending messages that were stored meanwhile, and attempts of a write against other writers.
 const MAX_ROUNDS: usize = 20;
 
-/// What became of messages.
+/// The outcome of a send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendOutcome {
-    /// Sent, or kept for a connection that will take it up.
+    /// Sent, or stored for a SignalR connection that can resume.
     Accepted,
-    /// Nobody is there any more.
+    /// The connection is closed.
     Gone,
-    /// Not now.
+    /// The connection is slow, or API Gateway throttles. The reason is for the log.
     Busy(String),
 }
 
-/// Sends to sockets.
+/// Sends to connections of every protocol.
 #[derive(Clone)]
 pub struct ConnectionSender {
     pub table: Table,
@@ -38,49 +41,60 @@ pub struct ConnectionSender {
 }
 
 impl ConnectionSender {
-    /// Tells a receiver; the messages arrive in order.
-    pub async fn tell(
+    /// Sends messages to a subscriber, in order. `write_id` makes a repeated send store its messages once.
+    ///
+    /// # Errors
+    /// If the table cannot be read or written.
+    pub async fn send(
         &self,
-        receiver: &Subscriber,
+        subscriber: &Subscriber,
         texts: &[String],
         write_id: &str,
         now: OffsetDateTime,
     ) -> Result<SendOutcome, TableError> {
-        let Some(hash) = &receiver.hub else { return Ok(self.post_to_connection(&receiver.connection, texts).await) };
+        let Some(hash) = &subscriber.hub else {
+            return Ok(self.post_to_connection(&subscriber.connection, texts).await);
+        };
         let Some(hub) = self.table.hub_connection(hash).await? else { return Ok(SendOutcome::Gone) };
         for (index, text) in texts.iter().enumerate() {
-            // records expire, and their numbers go on
+            // stored messages expire, and their numbers go on
             self.table.append_hub_message(hash, text, hub.sent, &format!("{write_id}.{index}"), now).await?;
         }
         self.flush(hash, write_id).await
     }
 
-    /// Posts messages to a socket, in order.
+    /// Posts messages to a socket through `@connections`, in order.
     pub async fn post_to_connection(&self, connection: &str, texts: &[String]) -> SendOutcome {
         for text in texts {
             match self.management.post(connection, text).await {
                 PostOutcome::Posted => {}
                 PostOutcome::Gone => return SendOutcome::Gone,
-                PostOutcome::RetryLater(why) => return SendOutcome::Busy(why),
-                PostOutcome::Rejected(why) => tracing::error!(error = why, "a message to a socket was refused: {why}"),
+                PostOutcome::RetryLater(reason) => return SendOutcome::Busy(reason),
+                PostOutcome::Rejected(reason) => {
+                    tracing::error!(error = reason, "a message to a socket was rejected: {reason}");
+                }
             }
         }
         SendOutcome::Accepted
     }
 
-    /// Sends the records of a SignalR connection that were not sent on its socket yet. One at a time does, so that they
-    /// stay in order; who does looks again at the end for what came meanwhile. Where it is not sure what has arrived, it
-    /// closes the socket: the client counts what it gets, and says on the next one how far it is.
+    /// Sends the stored messages of a SignalR connection that were not sent on its socket yet. One sender at a time holds a
+    /// lease, so that they stay in order; at its end it looks for messages that were stored meanwhile. Where it is not
+    /// known what has arrived, it closes the socket: the client counts what it receives, and sends the number on its next
+    /// socket.
+    ///
+    /// # Errors
+    /// If the table cannot be read or written.
     pub async fn flush(&self, hash: &str, holder: &str) -> Result<SendOutcome, TableError> {
-        let until = millis(clock::now()) + SEND_DEADLINE_MS;
+        let deadline = millis(clock::now()) + SEND_DEADLINE_MS;
         for _ in 0..MAX_ROUNDS {
             let now = millis(clock::now());
-            if now > until {
+            if now > deadline {
                 break;
             }
             let Some(mut hub) = self.table.hub_connection(hash).await? else { return Ok(SendOutcome::Gone) };
             if let Some(idle) = hub.connection.as_ref().filter(|_| hub.resuming && now - hub.at > SEQUENCE_TIMEOUT_MS) {
-                // its client opened it, and never said where it stands: it has given it up (realtime, 8.7)
+                // the client opened the socket and sent no Sequence message: it has abandoned it (realtime, section 8.7)
                 self.force_reconnect(hash, idle).await?;
                 continue;
             }
@@ -88,13 +102,13 @@ impl ConnectionSender {
                 let lost = hub.connection.is_none() && now - hub.at > RESUMABLE_MS;
                 return Ok(if lost { SendOutcome::Gone } else { SendOutcome::Accepted });
             };
-            let records = self.table.hub_messages(hash, hub.sent).await?;
-            if records.is_empty() {
+            let messages = self.table.hub_messages(hash, hub.sent).await?;
+            if messages.is_empty() {
                 return Ok(SendOutcome::Accepted);
             }
-            if let Some((_, held)) = hub.sending {
-                if held <= now {
-                    self.force_reconnect(hash, &socket).await?; // whoever sent has died, nobody knows how far it came
+            if let Some((_, lease_end)) = hub.sending {
+                if lease_end <= now {
+                    self.force_reconnect(hash, &socket).await?; // that sender failed; what has arrived is unknown
                 }
                 return Ok(SendOutcome::Accepted);
             }
@@ -103,8 +117,8 @@ impl ConnectionSender {
                 continue;
             }
             let (mut sent, mut outcome) = (hub.sent, SendOutcome::Accepted);
-            for (number, text) in records {
-                if millis(clock::now()) > until {
+            for (number, text) in messages {
+                if millis(clock::now()) > deadline {
                     break;
                 }
                 outcome = self.post_to_connection(&socket, &[text]).await;
@@ -114,42 +128,47 @@ impl ConnectionSender {
                 sent = number;
             }
             if outcome != SendOutcome::Accepted {
-                self.force_reconnect(hash, &socket).await?; // all is kept for the next socket
+                self.force_reconnect(hash, &socket).await?; // the messages stay stored for the next socket
                 return Ok(SendOutcome::Accepted);
             }
             self.release(hash, &socket, holder, sent).await?;
         }
-        Ok(SendOutcome::Accepted) // what is left goes out with the next record, or with the next ping
+        Ok(SendOutcome::Accepted) // the rest goes out with the next message, or at the next ping
     }
 
-    /// Ends a socket, so that the client takes up its connection on another.
+    /// Closes a socket, so that the client resumes its connection on a new one.
     async fn force_reconnect(&self, hash: &str, socket: &str) -> Result<(), TableError> {
         let now = millis(clock::now());
-        let ours = |hub: &mut HubConnection| {
-            let ours = hub.connection.as_deref() == Some(socket);
-            if ours {
+        let detach = |hub: &mut HubConnection| {
+            let is_on_socket = hub.connection.as_deref() == Some(socket);
+            if is_on_socket {
                 hub.detach(now);
             }
-            ours
+            is_on_socket
         };
-        self.update_hub(hash, ours).await?;
+        self.update_hub(hash, detach).await?;
         self.management.close(socket).await;
         Ok(())
     }
 
+    /// Ends the lease of `holder`, which has sent the messages up to `sent`.
     async fn release(&self, hash: &str, socket: &str, holder: &str, sent: u64) -> Result<(), TableError> {
-        let ours = |hub: &mut HubConnection| {
-            let ours = hub.sending.as_ref().is_some_and(|it| it.0 == holder);
-            if !ours || hub.connection.as_deref() != Some(socket) {
-                return false; // a new socket begins anew
+        let release = |hub: &mut HubConnection| {
+            let is_held = hub.sending.as_ref().is_some_and(|it| it.0 == holder);
+            if !is_held || hub.connection.as_deref() != Some(socket) {
+                return false; // a new socket starts over
             }
             (hub.sending, hub.sent) = (None, hub.sent.max(sent));
             true
         };
-        self.update_hub(hash, ours).await.map(drop)
+        self.update_hub(hash, release).await.map(drop)
     }
 
-    /// Changes a SignalR connection, again if others were faster; `None` if it is not there, or `change` refused.
+    /// Changes a SignalR connection, again if other writers were faster. `None` if there is none, or if `change` returned
+    /// `false`.
+    ///
+    /// # Errors
+    /// If the table cannot be read or written.
     pub async fn update_hub(
         &self,
         hash: &str,
@@ -174,7 +193,10 @@ impl ConnectionSender {
         self.table.put_hub_connection(hash, hub).await
     }
 
-    /// Forgets a receiver that is gone, on all its channels.
+    /// Deletes a closed connection, its subscriptions and its SignalR connection.
+    ///
+    /// # Errors
+    /// If the table cannot be written.
     pub async fn unregister(&self, connection: &Connection) -> Result<(), TableError> {
         self.table.unsubscribe(connection).await?;
         if let Some(hub) = &connection.hub {
@@ -183,21 +205,14 @@ impl ConnectionSender {
         self.table.delete_connection(&connection.id).await
     }
 
-    /// The connection that a receiver stands for.
-    pub async fn connection_of(&self, it: &Subscriber) -> Result<Option<Connection>, TableError> {
-        match &it.hub {
-            None => self.table.connection(&it.connection).await,
-            Some(hash) => {
-                let (id, since, protocol) = (it.connection.clone(), it.since, Protocol::SignalR);
-                let hub = self.table.hub_connection(hash).await?;
-                Ok(hub.map(|hub| Connection { id, member: hub.member, protocol, since, hub: Some(hash.clone()) }))
-            }
-        }
+    /// The connection of a subscriber; `None` if it is gone.
+    ///
+    /// # Errors
+    /// If the table cannot be read.
+    pub async fn connection_of(&self, subscriber: &Subscriber) -> Result<Option<Connection>, TableError> {
+        let Some(hash) = &subscriber.hub else { return self.table.connection(&subscriber.connection).await };
+        let (id, since, protocol) = (subscriber.connection.clone(), subscriber.since, Protocol::SignalR);
+        let hub = self.table.hub_connection(hash).await?;
+        Ok(hub.map(|hub| Connection { id, member: hub.member, protocol, since, hub: Some(hash.clone()) }))
     }
-}
-
-/// A pause between two looks at what another invocation changes.
-#[expect(clippy::disallowed_methods, reason = "no condition tells when another invocation has written")]
-pub async fn pause(time: Duration) {
-    tokio::time::sleep(time).await;
 }

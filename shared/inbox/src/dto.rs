@@ -1,4 +1,4 @@
-//! What a notification and counts look like.
+//! Wire shapes of notifications and counts.
 
 use domain::inbox::{InboxCounts, ReadState, is_change_type};
 use domain::notification::{Notification, NotificationId, Stream};
@@ -10,11 +10,11 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use utoipa::ToSchema;
 
-use crate::Cursor;
+use crate::cursor::Cursor;
 
-/// As the seed writes a time in its answers: ISO 8601 without a zone, UTC.
+/// Times in responses of the legacy routes: ISO 8601 in UTC without a zone.
 pub const LEGACY_TIME: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
-/// As the seed writes a time on its socket.
+/// Times on legacy sockets: the same with a blank for the `T`.
 pub const LEGACY_SOCKET_TIME: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
 
@@ -39,32 +39,38 @@ pub struct NotificationOut {
 }
 
 impl NotificationOut {
-    pub fn new(app: AppId, it: &Notification, marks: &ReadState) -> Self {
-        let number = it.id.sequence;
+    /// A notification as it was sent.
+    pub fn new(app: AppId, notification: &Notification, read_state: &ReadState) -> Self {
+        let sequence = notification.id.sequence;
         Self {
-            id: it.id.to_string(),
-            sequence: number,
-            cursor: Cursor::encode(app, &it.id.stream, it.id.position()),
-            kind: it.kind.clone(),
-            created_at: rfc3339(it.timestamp),
-            data: it.data.clone(),
-            seen: marks.seen.contains(number),
-            read: marks.read.contains(number),
-            archived: marks.archived.contains(number),
+            id: notification.id.to_string(),
+            sequence,
+            cursor: Cursor::encode(app, &notification.id.stream, notification.id.position()),
+            kind: notification.kind.clone(),
+            created_at: rfc3339(notification.timestamp),
+            data: notification.data.clone(),
+            seen: read_state.seen.contains(sequence),
+            read: read_state.read.contains(sequence),
+            archived: read_state.archived.contains(sequence),
         }
     }
 
-    /// To whoever catches up: what was deleted or has expired says so and no more, since numbers have no gaps.
-    pub fn as_of(app: AppId, it: &Notification, marks: &ReadState, now: OffsetDateTime) -> Self {
-        let shown = Self::new(app, it, marks);
-        // a change stands under a number that counts as deleted; it goes with what it changed
-        let of = it.data.get("updates").and_then(Value::as_str).and_then(|it| it.parse::<NotificationId>().ok());
-        let number = if is_change_type(&it.kind) { of.map(|it| it.sequence) } else { Some(it.id.sequence) };
-        let gone = it.has_expired(now) || number.is_some_and(|it| marks.is_deleted_or_expired(it, domain::millis(now)));
-        if gone { Self { data: json!({ "deleted": true }), ..shown } } else { shown }
+    /// A notification as it is at `now`, for clients that catch up: a deleted or expired one has `"deleted": true` in place
+    /// of its data, so that sequence numbers have no gaps.
+    pub fn as_of(app: AppId, notification: &Notification, read_state: &ReadState, now: OffsetDateTime) -> Self {
+        let out = Self::new(app, notification, read_state);
+        // the number of a change always counts as deleted: what it changed decides
+        let updated = || notification.data.get("updates").and_then(Value::as_str)?.parse::<NotificationId>().ok();
+        let id = if is_change_type(&notification.kind) { updated() } else { Some(notification.id.clone()) };
+        let is_deleted = |id: NotificationId| read_state.is_deleted_or_expired(id.sequence, domain::millis(now));
+        if notification.has_expired(now) || id.is_some_and(is_deleted) {
+            Self { data: json!({ "deleted": true }), ..out }
+        } else {
+            out
+        }
     }
 
-    /// The same without what it says, but with where to read it: for transports whose messages are small.
+    /// The notification with `href` in place of its data, for transports that limit the size of messages.
     #[must_use]
     pub fn reference(&self, stream: &Stream) -> Self {
         let path = resource_path(stream, Some(&self.id));
@@ -72,22 +78,23 @@ impl NotificationOut {
     }
 }
 
-/// Where a stream, or a notification in it, is read over HTTP.
+/// The HTTP path of a stream's notifications, or of one of them.
 pub fn resource_path(stream: &Stream, id: Option<&str>) -> String {
-    let encoded = |it: &str| -> String {
-        let plain = |it: u8| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_' | b'.' | b'~');
-        it.bytes().map(|it| if plain(it) { char::from(it).to_string() } else { format!("%{it:02X}") }).collect()
+    let percent_encoded = |text: &str| -> String {
+        // RFC 3986, section 2.3
+        let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
+        text.bytes().map(|it| if unreserved(it) { char::from(it).to_string() } else { format!("%{it:02X}") }).collect()
     };
     let base = match stream {
-        Stream::User(user) => format!("/api/v1/Inbox/{}/Notifications", encoded(user)),
-        Stream::Group(name) => format!("/api/v1/Groups/{}/Notifications", encoded(name)),
+        Stream::User(user) => format!("/api/v1/Inbox/{}/Notifications", percent_encoded(user)),
+        Stream::Group(name) => format!("/api/v1/Groups/{}/Notifications", percent_encoded(name)),
         Stream::Everyone => "/api/v1/Everyone/Notifications".to_owned(),
         Stream::App => "/api/v1/Notifications".to_owned(),
     };
     id.map_or(base.clone(), |id| format!("{base}/{id}"))
 }
 
-/// Counts, exact at their version.
+/// Counts of an inbox, exact at their version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CountsOut {
     /// Grows with every notification and every change; drop counts whose version is not above the ones you have
@@ -104,9 +111,10 @@ impl From<InboxCounts> for CountsOut {
     }
 }
 
-/// A notification, as the seed's clients read it.
+/// A notification as clients of the legacy service read it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct SeedOut {
+#[schema(as = SeedOut)]
+pub struct LegacyNotification {
     id: String,
     title: Value,
     description: Value,
@@ -118,23 +126,24 @@ pub struct SeedOut {
     is_read: bool,
 }
 
-impl SeedOut {
-    pub fn new(it: &Notification, marks: &ReadState, time: &[BorrowedFormatItem<'_>]) -> Self {
-        let at = it.timestamp.to_offset(time::UtcOffset::UTC).format(time).unwrap_or_default();
+impl LegacyNotification {
+    /// A notification with times in a format: [`LEGACY_TIME`] or [`LEGACY_SOCKET_TIME`].
+    pub fn new(notification: &Notification, read_state: &ReadState, time: &[BorrowedFormatItem<'_>]) -> Self {
+        let at = notification.timestamp.to_offset(time::UtcOffset::UTC).format(time).unwrap_or_default();
         Self {
-            id: it.id.to_string(),
-            title: it.data["title"].clone(),
-            description: it.data["description"].clone(),
-            identifier: it.data["identifier"].clone(),
-            user_id: user_id_value(&it.id.stream),
+            id: notification.id.to_string(),
+            title: notification.data["title"].clone(),
+            description: notification.data["description"].clone(),
+            identifier: notification.data["identifier"].clone(),
+            user_id: user_id_value(&notification.id.stream),
             created_at: at.clone(),
             updated_at: at,
-            is_read: marks.read.contains(it.id.sequence),
+            is_read: read_state.read.contains(notification.id.sequence),
         }
     }
 }
 
-/// Users that are numbers stay numbers in answers.
+/// The user of a stream: a JSON number if the user's name is a whole number.
 fn user_id_value(stream: &Stream) -> Value {
     let Stream::User(id) = stream else { return Value::Null };
     id.parse::<i64>().ok().filter(|it| it.to_string() == *id).map_or_else(|| json!(id), |it| json!(it))

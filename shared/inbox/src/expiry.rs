@@ -1,6 +1,6 @@
-//! What expires: noted among the marks when it is sent, deleted when its time has come.
+//! Expiry of notifications: recorded in the read state when they are sent, and deleted when the time has come.
 
-use std::time::Duration;
+use std::future::ready;
 
 use domain::AppId;
 use domain::expiry::Expiry;
@@ -10,12 +10,9 @@ use serde_json::Value;
 use table::{Table, TableError};
 use time::OffsetDateTime;
 
-use crate::connection_sender::pause;
+use crate::read_state;
 
-/// Tries against others who mark the same inbox.
-const MAX_ATTEMPTS: u64 = 20;
-
-/// When a notification expires, or the one that it changes; `None` if it does not.
+/// When a notification expires, or, for an update, the notification that it updates. `None` if it does not expire.
 pub fn from_notification(notification: &Notification) -> Option<Expiry> {
     let number = if notification.kind == UPDATED {
         notification.data.get("updates").and_then(Value::as_str)?.parse::<NotificationId>().ok()?.sequence
@@ -27,42 +24,32 @@ pub fn from_notification(notification: &Notification) -> Option<Expiry> {
     Some(Expiry { number, at: notification.expires_at()?, set_by: notification.id.sequence })
 }
 
-/// Notes when notifications of a user's inbox expire; `false` if others were always faster. An inbox whose marks are full
-/// keeps them in its counts.
+/// Records when notifications of a user's inbox expire. `false` if other writers were faster at each attempt. Where the
+/// read state is full, expired notifications stay in the counts.
+///
+/// # Errors
+/// If the table cannot be read or written.
 pub async fn record(table: &Table, app: AppId, user: &str, new: &[Expiry]) -> Result<bool, TableError> {
-    let change = |marks: &ReadState| {
-        let mut next = marks.clone();
+    let add = |before: ReadState| {
+        let mut next = before.clone();
         let changed = new.iter().filter(|it| next.set_expiry(**it)).count();
         next.revision += 1;
         (changed > 0).then_some(next)
     };
-    match update_read_state(table, app, user, change).await {
+    match read_state::update(table, app, user, |before| ready(Ok(add(before)))).await {
         Err(error @ TableError::Full { .. }) => {
-            tracing::error!(error = %error, "what expires stays in the counts of an inbox: {error}");
+            tracing::error!(error = %error, "expired notifications stay in the counts of an inbox: {error}");
             Ok(true)
         }
-        done => done,
+        outcome => outcome,
     }
 }
 
-/// Deletes what has expired in a user's inbox; `false` if others were always faster.
+/// Deletes what has expired in a user's inbox. `false` if other writers were faster at each attempt.
+///
+/// # Errors
+/// If the table cannot be read or written.
 pub async fn delete_expired(table: &Table, app: AppId, user: &str, now: OffsetDateTime) -> Result<bool, TableError> {
-    let at = domain::millis(now);
-    update_read_state(table, app, user, |marks| marks.delete_expired(at)).await
-}
-
-async fn update_read_state(
-    table: &Table,
-    app: AppId,
-    user: &str,
-    change: impl Fn(&ReadState) -> Option<ReadState>,
-) -> Result<bool, TableError> {
-    for attempt in 0..MAX_ATTEMPTS {
-        let Some(next) = change(&table.read_state(app, user).await?) else { return Ok(true) };
-        if table.put_read_state(app, user, &next).await? {
-            return Ok(true);
-        }
-        pause(Duration::from_millis(attempt * 7 % 50 + 3)).await;
-    }
-    Ok(false)
+    let now_ms = domain::millis(now);
+    read_state::update(table, app, user, |before| ready(Ok(before.delete_expired(now_ms)))).await
 }

@@ -1,41 +1,37 @@
-//! SignalR's JSON hub protocol: records, as the official client reads and writes them (realtime, sections 8.3 to 8.7).
+//! SignalR's JSON hub protocol: messages, as the official client reads and writes them (realtime, sections 8.3 to 8.7).
+//! One text may hold several messages, each with a record separator at its end.
 
 use domain::id::sha256_hex;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// What every record ends with.
+/// What every message ends with.
 pub const RECORD_SEPARATOR: char = '\u{1e}';
 
-/// A record of a client.
+/// A message of a client, by its `type`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum HubMessage {
-    /// The first one: protocol and version.
-    Handshake {
-        protocol: String,
-        version: u64,
-    },
-    /// A call; without an id nobody waits for an answer.
-    Invocation {
-        id: Option<String>,
-        target: String,
-        arguments: Vec<Value>,
-    },
-    /// A call that wants a stream, which we do not serve.
-    StreamInvocation {
-        id: String,
-    },
-    /// The answer to a call of ours, or an item of a stream: counted, and otherwise nothing to us.
+    /// The first message: protocol and version. It has no type.
+    Handshake { protocol: String, version: u64 },
+    /// Type 1. The client waits for a completion if there is an id.
+    Invocation { id: Option<String>, target: String, arguments: Vec<Value> },
+    /// Type 4. Streaming is not supported.
+    StreamInvocation { id: String },
+    /// Types 2, 3 and 5 (stream item, completion, cancel invocation): counted for stateful reconnect, otherwise ignored.
     CountedOnly,
+    /// Type 6.
     Ping,
+    /// Type 7.
     Close,
+    /// Type 8: the number of the last message that the client received.
     Ack(u64),
+    /// Type 9: the number of the client's next message, the first one on a new socket.
     Sequence(u64),
-    /// A type that a later version may know.
+    /// A type of a later version of the protocol. It is ignored.
     Unknown,
 }
 
-/// A record that breaks the protocol.
+/// A message that breaks the protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HubProtocolError {
     #[error("a message ends with the record separator")]
@@ -61,69 +57,68 @@ struct RawMessage {
 }
 
 impl HubMessage {
-    /// Whether stateful reconnect counts it.
+    /// Whether stateful reconnect counts the message.
     pub fn is_counted(&self) -> bool {
         matches!(self, Self::Invocation { .. } | Self::StreamInvocation { .. } | Self::CountedOnly)
     }
 
-    /// What tells a record from others: one that comes again has the same.
+    /// A hash of the message: one that is sent again has the same.
     pub fn digest(&self) -> u64 {
         let hash = sha256_hex(format!("{self:?}").as_bytes());
         u64::from_str_radix(&hash[..16], 16).unwrap_or_default()
     }
 
     fn parse(text: &str) -> Result<Self, HubProtocolError> {
-        let it: RawMessage = serde_json::from_str(text).map_err(|_| HubProtocolError::InvalidJson)?;
-        let id = match it.invocation_id {
+        let raw: RawMessage = serde_json::from_str(text).map_err(|_| HubProtocolError::InvalidJson)?;
+        let id = match raw.invocation_id {
             None | Some(Value::Null) => None,
             Some(Value::String(id)) if !id.is_empty() && id.len() <= 200 => Some(id),
-            Some(_) => return Err(HubProtocolError::MissingField(it.r#type.unwrap_or(0))),
+            Some(_) => return Err(HubProtocolError::MissingField(raw.r#type.unwrap_or(0))),
         };
-        let Some(kind) = it.r#type else {
-            return match (it.protocol, it.version) {
+        let Some(kind) = raw.r#type else {
+            return match (raw.protocol, raw.version) {
                 (Some(protocol), Some(version)) => Ok(Self::Handshake { protocol, version }),
                 _ => Err(HubProtocolError::MissingType),
             };
         };
-        let lacking = || HubProtocolError::MissingField(kind);
+        let missing_field = || HubProtocolError::MissingField(kind);
         Ok(match kind {
             1 => {
-                let (target, arguments) = (it.target.ok_or_else(lacking)?, it.arguments.ok_or_else(lacking)?);
+                let (target, arguments) =
+                    (raw.target.ok_or_else(missing_field)?, raw.arguments.ok_or_else(missing_field)?);
                 Self::Invocation { id, target, arguments }
             }
-            2 | 3 => id.map(|_| Self::CountedOnly).ok_or_else(lacking)?,
-            4 => Self::StreamInvocation { id: id.ok_or_else(lacking)? },
-            5 => id.map(|_| Self::CountedOnly).ok_or_else(lacking)?,
+            2 | 3 => id.map(|_| Self::CountedOnly).ok_or_else(missing_field)?,
+            4 => Self::StreamInvocation { id: id.ok_or_else(missing_field)? },
+            5 => id.map(|_| Self::CountedOnly).ok_or_else(missing_field)?,
             6 => Self::Ping,
             7 => Self::Close,
-            8 => Self::Ack(it.sequence_id.ok_or_else(lacking)?),
-            9 => Self::Sequence(it.sequence_id.ok_or_else(lacking)?),
+            8 => Self::Ack(raw.sequence_id.ok_or_else(missing_field)?),
+            9 => Self::Sequence(raw.sequence_id.ok_or_else(missing_field)?),
             _ => Self::Unknown,
         })
     }
 }
 
-/// The records of a message.
+/// The messages of a text.
+///
+/// # Errors
+/// If one of them breaks the protocol.
 pub fn parse(message: &str) -> Result<Vec<HubMessage>, HubProtocolError> {
     let all = message.strip_suffix(RECORD_SEPARATOR).ok_or(HubProtocolError::MissingSeparator)?;
     all.split(RECORD_SEPARATOR).map(HubMessage::parse).collect()
 }
 
-fn encode(it: &Value) -> String {
-    format!("{it}{RECORD_SEPARATOR}")
+fn encode(message: &Value) -> String {
+    format!("{message}{RECORD_SEPARATOR}")
 }
 
-/// A call of a method of the client's, which gives no answer.
-pub fn invocation(target: &str, argument: &Value) -> String {
-    call(target, std::slice::from_ref(argument))
-}
-
-/// The same, with any arguments.
-pub fn call(target: &str, arguments: &[Value]) -> String {
+/// An invocation of a client's method that expects no completion.
+pub fn invocation(target: &str, arguments: &[Value]) -> String {
     encode(&json!({ "type": 1, "target": target, "arguments": arguments }))
 }
 
-/// The answer to a call of the client's.
+/// The completion of a client's invocation.
 pub fn completion(id: &str, outcome: &Result<Value, String>) -> String {
     encode(&match outcome {
         Ok(Value::Null) => json!({ "type": 3, "invocationId": id }),
@@ -132,28 +127,32 @@ pub fn completion(id: &str, outcome: &Result<Value, String>) -> String {
     })
 }
 
-/// The answer to a handshake.
+/// The handshake response; with an error the connection ends.
 pub fn handshake_response(error: Option<&str>) -> String {
     encode(&error.map_or(json!({}), |it| json!({ "error": it })))
 }
 
+/// A ping.
 pub fn ping() -> String {
     encode(&json!({ "type": 6 }))
 }
 
+/// A close message with an error: the client does not connect again.
 pub fn close(error: &str) -> String {
     encode(&json!({ "type": 7, "error": error }))
 }
 
-/// The connection ends, and a client that may connects again.
+/// A close message that allows the client to connect again.
 pub fn close_allow_reconnect() -> String {
     encode(&json!({ "type": 7, "allowReconnect": true }))
 }
 
+/// Acknowledges the client's messages up to a number.
 pub fn ack(number: u64) -> String {
     encode(&json!({ "type": 8, "sequenceId": number }))
 }
 
+/// The number of our next message, the first one on a new socket.
 pub fn sequence(number: u64) -> String {
     encode(&json!({ "type": 9, "sequenceId": number }))
 }

@@ -1,5 +1,7 @@
-//! Inboxes, the same on every transport: cursors, what a notification looks like, catching up, marking, and frames.
+//! Inboxes on every transport: cursors, reading and replaying streams, read state, wire shapes, frames, and sending to
+//! open connections.
 
+pub mod backoff;
 pub mod connection_sender;
 pub mod cursor;
 pub mod dto;
@@ -7,9 +9,10 @@ pub mod escalation;
 pub mod expiry;
 pub mod frame;
 pub mod hub_protocol;
+pub mod path;
 pub mod read_state;
 pub mod stream_reader;
 
 pub use cursor::{Cursor, CursorError};
-pub use dto::{CountsOut, NotificationOut, SeedOut};
+pub use dto::{CountsOut, LegacyNotification, NotificationOut};
 pub use frame::Frame;

@@ -1,4 +1,5 @@
-//! Reading a stream from a place on: whole, or refused (realtime, R-2); and an inbox as it is at one moment.
+//! Reads streams: replays what follows a position, completely or not at all (realtime, R-2), and takes a consistent
+//! snapshot of an inbox.
 
 use domain::AppId;
 use domain::inbox::{InboxCounts, ReadState};
@@ -7,21 +8,25 @@ use futures_util::future::try_join;
 use table::{Table, TableError};
 use time::OffsetDateTime;
 
-/// Looks at an inbox that changes all the time.
+/// Attempts at a consistent snapshot of an inbox that keeps changing.
 const MAX_ATTEMPTS: usize = 5;
-/// Notifications of one look at what is unread.
+/// Notifications that one query for unread ones reads.
 const PAGE_SIZE: usize = 200;
 
-/// What follows a place.
+/// What follows a position.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Replay {
-    /// Everything that follows, up to a limit, and where that ends.
+    /// Everything that follows, up to a limit. `end` is the last position; `more` says that the limit was reached.
     Complete { notifications: Vec<Notification>, end: Position, more: bool },
-    /// What follows is not all kept: everything behind `from` is.
+    /// Some of what follows is no longer stored. Everything after `from` is; `None` if the stream is empty.
     Gap { from: Option<Position> },
 }
 
-/// Whether everything behind a place is kept; otherwise the place behind which it is.
+/// `None` if everything after a position is still stored; otherwise the position after which everything is (`Some(None)` if
+/// the stream is empty).
+///
+/// # Errors
+/// If the table cannot be read.
 pub async fn find_gap(
     table: &Table,
     app: AppId,
@@ -29,22 +34,25 @@ pub async fn find_gap(
     after: Position,
 ) -> Result<Option<Option<Position>>, TableError> {
     if after.sequence == 0 {
-        return Ok(None); // 0 is before everything: whoever asks from there wants all that is kept, and misses nothing that it had
+        return Ok(None); // 0 precedes everything: the client has read nothing yet, so it misses nothing
     }
     Ok(gap_within(stream_bounds(table, app, stream).await?, after))
 }
 
-/// The decision of `gap`. A place of another epoch, or one that the stream has not come to, is of a stream that is no more
-/// (its rows expired, or the table was restored): numbers like its own are other notifications now.
+/// The decision of [`find_gap`]. A position of another epoch, or one beyond the newest, belongs to an earlier life of the
+/// stream (its rows expired, or the table was restored): the same numbers are other notifications now.
 fn gap_within(bounds: Option<(Position, Position)>, after: Position) -> Option<Option<Position>> {
-    let Some((floor, head)) = bounds else { return Some(None) };
-    // rows of an epoch that has ended may be there for some days, before those of the new one
-    let known = after.epoch == floor.epoch || after.epoch == head.epoch && after.sequence >= floor.sequence;
-    let whole = known && after.sequence >= floor.sequence.saturating_sub(1) && after.sequence <= head.sequence;
-    if whole { None } else { Some(Some(Position { sequence: floor.sequence.saturating_sub(1), ..floor })) }
+    let Some((oldest, newest)) = bounds else { return Some(None) };
+    // DynamoDB may delete rows of an ended epoch some days late (TTL): they precede those of the new one
+    let known = after.epoch == oldest.epoch || after.epoch == newest.epoch && after.sequence >= oldest.sequence;
+    let complete = known && after.sequence >= oldest.sequence.saturating_sub(1) && after.sequence <= newest.sequence;
+    if complete { None } else { Some(Some(Position { sequence: oldest.sequence.saturating_sub(1), ..oldest })) }
 }
 
-/// What follows a place, at most `limit`.
+/// What follows a position, at most `limit` notifications.
+///
+/// # Errors
+/// If the table cannot be read.
 pub async fn replay(
     table: &Table,
     app: AppId,
@@ -55,23 +63,26 @@ pub async fn replay(
     if let Some(from) = find_gap(table, app, stream, after).await? {
         return Ok(Replay::Gap { from });
     }
-    let (mut all, mut at) = (Vec::new(), after);
-    while all.len() < limit {
-        let found = table.notifications_after(app, stream, at.sequence, (limit - all.len()).min(100)).await?;
-        let Some(last) = found.last() else { return Ok(Replay::Complete { notifications: all, end: at, more: false }) };
-        at = last.id.position();
-        all.extend(found);
+    let (mut notifications, mut end) = (Vec::new(), after);
+    while notifications.len() < limit {
+        let page = table.notifications_after(app, stream, end.sequence, (limit - notifications.len()).min(100)).await?;
+        let Some(last) = page.last() else { return Ok(Replay::Complete { notifications, end, more: false }) };
+        end = last.id.position();
+        notifications.extend(page);
     }
-    Ok(Replay::Complete { notifications: all, end: at, more: true })
+    Ok(Replay::Complete { notifications, end, more: true })
 }
 
-/// A user's unread notifications, oldest first: at most the newest `most`. With `any`, also what was read. What was read
-/// together is passed over without a look.
+/// A user's unread notifications, oldest first: the newest `limit` of them. With `include_read` also the read ones. Ranges
+/// that were read together are skipped without reading their rows.
+///
+/// # Errors
+/// If the table cannot be read.
 pub async fn list_unread(
     table: &Table,
     app: AppId,
     stream: &Stream,
-    marks: &ReadState,
+    read_state: &ReadState,
     include_read: bool,
     limit: usize,
     now: OffsetDateTime,
@@ -79,33 +90,41 @@ pub async fn list_unread(
     let head = table.head(app, stream).await?.map_or(0, |it| it.last.sequence);
     let (mut to, mut all) = (head, Vec::new());
     while all.len() < limit {
-        let passed =
-            |it: u64| marks.deleted.range_start(it).or_else(|| marks.read.range_start(it).filter(|_| !include_read));
-        while let Some(start) = passed(to) {
+        let skipped_from = |sequence: u64| {
+            let read = || read_state.read.range_start(sequence).filter(|_| !include_read);
+            read_state.deleted.range_start(sequence).or_else(read)
+        };
+        while let Some(start) = skipped_from(to) {
             to = start.saturating_sub(1);
         }
-        let found = if to == 0 { Vec::new() } else { table.notifications_up_to(app, stream, to, PAGE_SIZE).await? };
-        let Some(last) = found.last() else { break };
+        let page = if to == 0 { Vec::new() } else { table.notifications_up_to(app, stream, to, PAGE_SIZE).await? };
+        let Some(last) = page.last() else { break };
         to = last.id.sequence.saturating_sub(1);
-        all.extend(found.into_iter().filter(|it| passed(it.id.sequence).is_none() && !it.has_expired(now)));
+        all.extend(page.into_iter().filter(|it| skipped_from(it.id.sequence).is_none() && !it.has_expired(now)));
     }
     all.truncate(limit);
     all.reverse();
     Ok(all)
 }
 
-/// The oldest and the newest place of a stream; `None` if it is empty.
+/// The oldest and the newest position of a stream; `None` if it is empty.
+///
+/// # Errors
+/// If the table cannot be read.
 pub async fn stream_bounds(
     table: &Table,
     app: AppId,
     stream: &Stream,
 ) -> Result<Option<(Position, Position)>, TableError> {
-    let (floor, head) = try_join(table.oldest_position(app, stream), table.head(app, stream)).await?;
-    Ok(floor.zip(head.map(|it| it.last)))
+    let (oldest, head) = try_join(table.oldest_position(app, stream), table.head(app, stream)).await?;
+    Ok(oldest.zip(head.map(|it| it.last)))
 }
 
-/// A user's marks and the counts that follow, as they were together at one moment: two clients that have the same version
-/// have the same counts. What has expired by `at` counts no more.
+/// A user's read state and the counts that belong to it, a snapshot of one moment: two clients with the same version have the
+/// same counts. Notifications that have expired by `at` are not counted.
+///
+/// # Errors
+/// If the table cannot be read.
 pub async fn read_state_with_counts(
     table: &Table,
     app: AppId,
@@ -113,18 +132,18 @@ pub async fn read_state_with_counts(
     at: OffsetDateTime,
 ) -> Result<(ReadState, InboxCounts), TableError> {
     let stream = Stream::User(user.to_owned());
-    let mut marks = table.read_state(app, user).await?;
+    let mut before = table.read_state(app, user).await?;
     let mut attempts = 0;
     loop {
-        let (floor, head) =
-            stream_bounds(table, app, &stream).await?.map_or((0, 0), |it| (it.0.sequence, it.1.sequence));
-        let now = table.read_state(app, user).await?;
+        let bounds = stream_bounds(table, app, &stream).await?;
+        let (oldest, newest) = bounds.map_or((0, 0), |it| (it.0.sequence, it.1.sequence));
+        let after = table.read_state(app, user).await?;
         attempts += 1;
-        if now.revision == marks.revision || attempts == MAX_ATTEMPTS {
-            let counts = now.counts(floor, head, domain::millis(at));
-            return Ok((now, counts));
+        if after.revision == before.revision || attempts == MAX_ATTEMPTS {
+            let counts = after.counts(oldest, newest, domain::millis(at));
+            return Ok((after, counts));
         }
-        marks = now;
+        before = after;
     }
 }
 

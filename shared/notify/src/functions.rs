@@ -15,6 +15,7 @@ pub(crate) fn requested_function(mut arguments: impl Iterator<Item = OsString>) 
 pub(crate) fn run(name: &str) -> ExitCode {
     let function: FunctionMain = match name {
         "channels-api" => ::channels_api::run,
+        "connections-api" => ::connections_api::run,
         "deliver-amqp" => ::deliver_amqp::run,
         "deliver-push" => ::deliver_push::run,
         "deliver-signalr" => ::deliver_signalr::run,

@@ -25,6 +25,7 @@ fn the_real_template_is_understood_whole() {
             "channels-api",
             "docs-api",
             "inbox-api",
+            "connections-api",
             "sweep",
             "scan",
             "process",
@@ -39,19 +40,19 @@ fn the_real_template_is_understood_whole() {
             "iconik-ingest"
         ]
     );
-    let process = &model.functions[8];
+    let process = &model.functions[9];
     assert_eq!((process.concurrency, process.timeout.as_secs()), (2, 900));
     assert_eq!(process.sqs_sources[0].queue, "notifications-FacesQueue");
     assert_eq!(process.environment["DEAD_LETTERS"], "http://127.0.0.1:1/000000000000/notifications-FacesDead");
     assert_eq!(process.environment["AWS_LAMBDA_LOG_LEVEL"], "INFO");
-    let stream = model.functions[9].stream_source.as_ref().unwrap();
+    let stream = model.functions[10].stream_source.as_ref().unwrap();
     assert!(stream.bisect_on_error && stream.reports_item_failures && stream.filters.len() == 5);
     assert_eq!(stream.on_failure.as_deref(), Some("notifications-StreamDead"));
     assert_eq!(model.queues[0].redrive, Some(("notifications-ScanDead".to_owned(), 5)));
     let sockets = model.websocket_api.unwrap();
     assert_eq!((sockets.stage.as_str(), sockets.routes["$connect"].as_str()), ("live", "notifications-Socket"));
     assert_eq!(sockets.paths, ["/notifications/ws/*", "/hubs/notifications", "/api/v1/Inbox/Socket"]);
-    let endpoint = &model.functions[10].environment["SOCKET_ENDPOINT"];
+    let endpoint = &model.functions[11].environment["SOCKET_ENDPOINT"];
     assert_eq!(
         endpoint, "https://local.execute-api.us-east-1.amazonaws.com/live",
         "without a parameter, API Gateway's own"

@@ -1,0 +1,5 @@
+//! `connections-api` as a program of its own, as Lambda starts it.
+
+fn main() -> Result<(), entry::Error> {
+    connections_api::run()
+}

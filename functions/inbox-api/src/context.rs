@@ -1,0 +1,23 @@
+//! What the endpoints work with.
+
+use axum::extract::FromRef;
+use entry::http::Authenticator;
+use table::Table;
+
+use crate::type_schemas::TypeSchemas;
+
+/// Clients and caches that the handlers share.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) table: Table,
+    pub(crate) authenticator: Authenticator,
+    /// Whether the legacy routes need no credentials (`INBOX_AUTH=open`).
+    pub(crate) open_inbox: bool,
+    pub(crate) type_schemas: TypeSchemas,
+}
+
+impl FromRef<Context> for Authenticator {
+    fn from_ref(context: &Context) -> Self {
+        context.authenticator.clone()
+    }
+}
