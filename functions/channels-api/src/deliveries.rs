@@ -1,7 +1,7 @@
-//! `GET /api/v1/Notification/Deliveries`: what became of deliveries, by channel and by notification; and once more.
+//! `/api/v1/Notification/Deliveries`: the outcomes of deliveries, by channel and by notification; and one more attempt.
 
 use axum::Json;
-use axum::extract::{Path, State as Shared};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use domain::channel::{Channel, SkipReason};
 use domain::command::Delivery;
@@ -13,12 +13,12 @@ use table::{DeliveryAttempt, FailedDelivery};
 use time::Duration;
 use utoipa::ToSchema;
 
-use crate::Context;
+use crate::context::Context;
 use adcreative_api::Caller;
 use adcreative_api::caller::{invalid_value, required};
 use adcreative_api::{ApiError, Envelope, Verb};
 
-/// Batches of good deliveries that are looked through.
+/// Segments of successful deliveries that one request reads.
 const MAX_SEGMENTS: i32 = 50;
 
 /// A delivery and its attempts.
@@ -42,7 +42,7 @@ pub(crate) struct DeliveryOut {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct AttemptOut {
     attempt: u32,
-    /// When somebody asked for it again, if it is not of the first round.
+    /// When a retry or replay was requested that this attempt belongs to; absent for the first round.
     #[serde(skip_serializing_if = "Option::is_none")]
     again: Option<String>,
     at: String,
@@ -51,126 +51,126 @@ pub(crate) struct AttemptOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
     pub(crate) outcome: String,
-    /// The first KB of the answer.
+    /// The first 1,024 bytes of the response.
     #[serde(skip_serializing_if = "String::is_empty")]
     answer: String,
 }
 
 impl AttemptOut {
-    fn new(it: &DeliveryAttempt) -> Self {
+    fn new(attempt: &DeliveryAttempt) -> Self {
         use domain::delivery::DeliveryOutcome::{Delivered, Refused};
-        let status = match it.outcome {
+        let status = match attempt.outcome {
             Delivered { status } | Refused { status, .. } => Some(status),
             _ => None,
         };
         Self {
-            attempt: it.attempt,
-            again: it.round.map(|it| rfc3339(from_millis(it))),
-            at: rfc3339(from_millis(it.at)),
-            took_ms: it.took_ms,
+            attempt: attempt.attempt,
+            again: attempt.round.map(|it| rfc3339(from_millis(it))),
+            at: rfc3339(from_millis(attempt.at)),
+            took_ms: attempt.took_ms,
             status,
-            outcome: it.outcome.to_string(),
-            answer: it.answer.clone(),
+            outcome: attempt.outcome.to_string(),
+            answer: attempt.answer.clone(),
         }
     }
 }
 
 impl DeliveryOut {
-    pub(crate) fn from_failed(it: &FailedDelivery) -> Self {
-        let mut attempts: Vec<&DeliveryAttempt> = it.attempts.values().collect();
+    pub(crate) fn from_failed(delivery: &FailedDelivery) -> Self {
+        let mut attempts: Vec<&DeliveryAttempt> = delivery.attempts.values().collect();
         attempts.sort_by_key(|it| (it.round, it.attempt));
         Self {
-            id: delivery_id(it.channel, &it.notification),
-            configuration_id: it.channel.to_string(),
-            notification: it.notification.to_string(),
-            state: it.state.clone(),
-            next_attempt_at: it.next_at.map(|it| rfc3339(from_millis(it))),
+            id: delivery_id(delivery.channel, &delivery.notification),
+            configuration_id: delivery.channel.to_string(),
+            notification: delivery.notification.to_string(),
+            state: delivery.state.clone(),
+            next_attempt_at: delivery.next_at.map(|it| rfc3339(from_millis(it))),
             attempts: attempts.into_iter().map(AttemptOut::new).collect(),
         }
     }
 
-    pub(crate) fn from_attempt(it: &DeliveryAttempt) -> Self {
+    pub(crate) fn from_attempt(attempt: &DeliveryAttempt) -> Self {
         Self {
-            id: delivery_id(it.channel, &it.notification),
-            configuration_id: it.channel.to_string(),
-            notification: it.notification.to_string(),
+            id: delivery_id(attempt.channel, &attempt.notification),
+            configuration_id: attempt.channel.to_string(),
+            notification: attempt.notification.to_string(),
             state: "delivered".to_owned(),
             next_attempt_at: None,
-            attempts: vec![AttemptOut::new(it)],
+            attempts: vec![AttemptOut::new(attempt)],
         }
     }
 }
 
-/// Channel and notification in one text, as both are in it.
+/// The id of a delivery: that of its channel, `~`, and that of its notification.
 fn delivery_id(channel: ChannelId, notification: &NotificationId) -> String {
     format!("{channel}~{notification}")
 }
 
-/// Deliveries of a notification to every channel, or recent ones to a channel: first those that did not go well at once,
-/// with every attempt, then the last good ones. Name `notification`, `configurationId` or both. Whoever looks for what a
-/// receiver missed finds it here, not in a gap of `sequence`: that is the number in the application's stream, and has
-/// gaps where the channel does not want something.
+/// Deliveries of a notification to every channel, or recent deliveries to a channel: first those that failed at least
+/// once, with every attempt, then the latest that succeeded at once. Name `notification`, `configurationId` or both.
+/// What a receiver has missed is found here, not by gaps in `sequence`: that is the number in the application's stream,
+/// and has gaps where the channel does not accept a notification.
 #[utoipa::path(get, path = "/api/v1/Notification/Deliveries", tag = "Deliveries", security(("keys" = [])),
     params(("applicationId" = String, Query), ("configurationId" = Option<String>, Query), ("notification" = Option<String>, Query)),
     responses((status = 200, body = Vec<DeliveryOut>), (status = 404, body = Envelope)))]
-pub(crate) async fn list(Shared(state): Shared<Context>, caller: Caller) -> Result<Json<Vec<DeliveryOut>>, ApiError> {
+pub(crate) async fn list(State(context): State<Context>, caller: Caller) -> Result<Json<Vec<DeliveryOut>>, ApiError> {
     let channels: Vec<Channel> = match caller.parameter("configurationId") {
-        Some(_) => vec![channel(&state, &caller).await?],
+        Some(_) => vec![channel(&context, &caller).await?],
         None if caller.parameter("notification").is_none() => return Err(required("configurationId")),
-        None => state.table.channels(caller.app).await.map_err(ApiError::internal)?,
+        None => context.table.channels(caller.app).await.map_err(ApiError::internal)?,
     };
     let mut all = Vec::new();
     match caller.parameter("notification") {
         Some(text) => {
             let id = notification_id(text)?;
-            for it in &channels {
-                all.extend(read_delivery(&state, it, &id).await?);
+            for channel in &channels {
+                all.extend(read_delivery(&context, channel, &id).await?);
             }
         }
         None => {
             let channel = channels.first().map(|it| it.id);
             if let Some(id) = channel {
-                let failed = state.table.failed_deliveries(caller.app, id).await.map_err(ApiError::internal)?;
+                let failed = context.table.failed_deliveries(caller.app, id).await.map_err(ApiError::internal)?;
                 all.extend(failed.iter().map(DeliveryOut::from_failed));
-                let good = state
+                let successes = context
                     .table
                     .successful_attempts(caller.app, None, MAX_SEGMENTS)
                     .await
                     .map_err(ApiError::internal)?;
-                all.extend(good.iter().filter(|it| it.channel == id).map(DeliveryOut::from_attempt));
+                all.extend(successes.iter().filter(|it| it.channel == id).map(DeliveryOut::from_attempt));
             }
         }
     }
     Ok(Json(all))
 }
 
-/// What became of one delivery; `None` if it has not been attempted, or the record is older than 30 days.
+/// One delivery; `None` if it was not attempted yet, or its record has expired after 30 days.
 pub(crate) async fn read_delivery(
-    state: &Context,
+    context: &Context,
     channel: &Channel,
     id: &NotificationId,
 ) -> Result<Option<DeliveryOut>, ApiError> {
-    let failed = state.table.failed_delivery(channel.app, channel.id, id).await.map_err(ApiError::internal)?;
-    if let Some(it) = failed {
-        return Ok(Some(DeliveryOut::from_failed(&it)));
+    let failed = context.table.failed_delivery(channel.app, channel.id, id).await.map_err(ApiError::internal)?;
+    if let Some(delivery) = failed {
+        return Ok(Some(DeliveryOut::from_failed(&delivery)));
     }
-    let Some(told) = state.table.notification(channel.app, id).await.map_err(ApiError::internal)? else {
+    let Some(notification) = context.table.notification(channel.app, id).await.map_err(ApiError::internal)? else {
         return Ok(None);
     };
-    // good ones are recorded by batch, soon after the notification
-    let since = millis(told.timestamp);
-    let good =
-        state.table.successful_attempts(channel.app, Some(since), MAX_SEGMENTS).await.map_err(ApiError::internal)?;
-    let ours = good.iter().find(|it| it.channel == channel.id && it.notification == *id);
-    Ok(ours.map(DeliveryOut::from_attempt))
+    // deliveries that succeed at once are recorded per batch, soon after the notification
+    let since = millis(notification.timestamp);
+    let successes =
+        context.table.successful_attempts(channel.app, Some(since), MAX_SEGMENTS).await.map_err(ApiError::internal)?;
+    let delivery = successes.iter().find(|it| it.channel == channel.id && it.notification == *id);
+    Ok(delivery.map(DeliveryOut::from_attempt))
 }
 
-/// Makes one more attempt, now. If it fails, nothing follows.
+/// Makes one more attempt now. It is not retried if it fails.
 #[utoipa::path(post, path = "/api/v1/Notification/Deliveries/{id}/retry", tag = "Deliveries", security(("keys" = [])),
     params(("id" = String, Path), ("applicationId" = String, Query)),
     responses((status = 202, body = DeliveryOut), (status = 404, body = Envelope)))]
 pub(crate) async fn retry(
-    Shared(state): Shared<Context>,
+    State(context): State<Context>,
     Path(id): Path<String>,
     caller: Caller,
 ) -> Result<(StatusCode, Json<DeliveryOut>), ApiError> {
@@ -179,18 +179,19 @@ pub(crate) async fn retry(
     let (channel, notification) = id.split_once('~').ok_or_else(missing)?;
     let channel: ChannelId = channel.parse().map_err(|_| missing())?;
     let notification: NotificationId = notification.parse().map_err(|()| missing())?;
-    let channel = state.table.channel(caller.app, channel).await.map_err(ApiError::internal)?.ok_or_else(missing)?;
-    let told = state.table.notification(caller.app, &notification).await.map_err(ApiError::internal)?;
-    let told = told.filter(|it| it.id.stream == Stream::App).ok_or_else(missing)?;
-    // whoever has not consented is asked once by each channel, and by nobody's hand again
-    let wants = if channel.unconfirmed { Err(SkipReason::Unconfirmed) } else { channel.accepts(&told) };
-    if let Err(why) = wants {
-        return Err(ApiError::Conflict(format!("Channel {} does not get this: {why}.", channel.id)));
+    let channel = context.table.channel(caller.app, channel).await.map_err(ApiError::internal)?.ok_or_else(missing)?;
+    let published = context.table.notification(caller.app, &notification).await.map_err(ApiError::internal)?;
+    let published = published.filter(|it| it.id.stream == Stream::App).ok_or_else(missing)?;
+    // a receiver that has not confirmed its challenge gets nothing else
+    let accepted = if channel.unconfirmed { Err(SkipReason::Unconfirmed) } else { channel.accepts(&published) };
+    if let Err(reason) = accepted {
+        return Err(ApiError::Conflict(format!("Channel {} does not get this: {reason}.", channel.id)));
     }
-    let order = Delivery { round: Some(millis(clock::now())), single_attempt: true, ..Delivery::new(&channel, told) };
-    state.outlets.send(&[(&order, Duration::ZERO)]).await.map_err(ApiError::internal)?;
-    let seen = read_delivery(&state, &channel, &notification).await?;
-    let seen = seen.unwrap_or_else(|| DeliveryOut {
+    let delivery =
+        Delivery { round: Some(millis(clock::now())), single_attempt: true, ..Delivery::new(&channel, published) };
+    context.delivery_queues.send(&[(&delivery, Duration::ZERO)]).await.map_err(ApiError::internal)?;
+    let recorded = read_delivery(&context, &channel, &notification).await?;
+    let shown = recorded.unwrap_or_else(|| DeliveryOut {
         id: id.clone(),
         configuration_id: channel.id.to_string(),
         notification: notification.to_string(),
@@ -198,13 +199,13 @@ pub(crate) async fn retry(
         next_attempt_at: None,
         attempts: Vec::new(),
     });
-    Ok((StatusCode::ACCEPTED, Json(seen)))
+    Ok((StatusCode::ACCEPTED, Json(shown)))
 }
 
 /// The channel that `configurationId` names.
-pub(crate) async fn channel(state: &Context, caller: &Caller) -> Result<Channel, ApiError> {
+pub(crate) async fn channel(context: &Context, caller: &Caller) -> Result<Channel, ApiError> {
     let id = caller.configuration_id()?;
-    let channel = state.table.channel(caller.app, id).await.map_err(ApiError::internal)?;
+    let channel = context.table.channel(caller.app, id).await.map_err(ApiError::internal)?;
     channel.ok_or_else(|| ApiError::no_channel(caller.app, id, Verb::Get))
 }
 

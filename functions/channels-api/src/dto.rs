@@ -1,4 +1,4 @@
-//! Channel configurations in the published shape (channel API, section 6): member order included.
+//! Channel configurations in the published shape, including the order of members (channel API, section 6).
 
 use domain::channel::{Channel, MessageFormat, Target};
 use domain::circuit_breaker::{Breaker, ChannelHealth};
@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// A configuration. `notificationChannelConfiguration` stands in answers to GET alone.
+/// A configuration. Only answers to GET have `notificationChannelConfiguration`.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Configuration {
@@ -30,7 +30,7 @@ pub(crate) struct Configuration {
     extended: Option<Extended>,
 }
 
-/// What the published shape does not have: with the header `X-Extended: true` alone (channel API, section 7.5).
+/// Members that the published shape does not have: only with the header `X-Extended: true` (channel API, section 7.5).
 #[derive(Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Extended {
@@ -39,10 +39,10 @@ pub(crate) struct Extended {
     status: String,
     consecutive_failures: u32,
     disabled_reason: Option<String>,
-    /// Which of the public keys at `/Jwks` signs.
+    /// The `kid` of the public key at `/Jwks` that verifies `v1a` signatures.
     #[serde(skip_serializing_if = "Option::is_none")]
     signing_key_id: Option<String>,
-    /// When a webhook is made or its secret replaced: the signing secret, shown this once.
+    /// The signing secret, shown only when a webhook is created or its secret is replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     signing_secret: Option<String>,
     /// `adcreative` or `native`
@@ -82,52 +82,52 @@ pub(crate) enum List {
     Bare(Vec<Configuration>),
 }
 
-/// The secrets of a channel in clear, for whoever may see them.
+/// The secrets of a channel, not masked.
 #[derive(Default)]
 pub(crate) struct RevealedSecrets {
     pub(crate) secret: Option<String>,
-    /// The address with what its query holds.
+    /// The address with the secret values of its query.
     pub(crate) url: Option<String>,
 }
 
 impl Configuration {
-    /// As create and update answer.
-    pub(crate) fn new(it: &Channel) -> Self {
+    /// The answer of create and update.
+    pub(crate) fn new(channel: &Channel) -> Self {
         Self {
-            id: it.id.to_string(),
-            application_id: it.app.to_string(),
-            channel: it.target.api_number(),
-            configuration_json: settings_json(&it.target, &RevealedSecrets::default()),
+            id: channel.id.to_string(),
+            application_id: channel.app.to_string(),
+            channel: channel.target.api_number(),
+            configuration_json: settings_json(&channel.target, &RevealedSecrets::default()),
             notification_channel_configuration: None,
-            is_active: it.active,
-            include_image_data: it.include_image_data,
-            created_at: rfc3339(it.created_at),
-            updated_at: rfc3339(it.updated_at),
+            is_active: channel.active,
+            include_image_data: channel.include_image_data,
+            created_at: rfc3339(channel.created_at),
+            updated_at: rfc3339(channel.updated_at),
             extended: None,
         }
     }
 
-    /// As GET answers.
-    pub(crate) fn with_summary(it: &Channel) -> Self {
+    /// The answer of GET.
+    pub(crate) fn with_summary(channel: &Channel) -> Self {
         let short = Short {
-            is_active: it.active,
-            include_image_data: it.include_image_data,
-            notification_channel: it.target.api_number(),
+            is_active: channel.active,
+            include_image_data: channel.include_image_data,
+            notification_channel: channel.target.api_number(),
         };
-        Self { notification_channel_configuration: Some(short), ..Self::new(it) }
+        Self { notification_channel_configuration: Some(short), ..Self::new(channel) }
     }
 
-    /// With what the published shape does not have.
-    pub(crate) fn extended(mut self, it: &Channel, health: &ChannelHealth, now: i64) -> Self {
+    /// Adds the members that the published shape does not have. `now` is in milliseconds since 1970.
+    pub(crate) fn extended(mut self, channel: &Channel, health: &ChannelHealth, now: i64) -> Self {
         let status = match health.breaker {
-            _ if it.disabled_reason.is_some() => "disabled",
-            _ if !it.active => "inactive",
-            _ if it.unconfirmed => "unconfirmed",
+            _ if channel.disabled_reason.is_some() => "disabled",
+            _ if !channel.active => "inactive",
+            _ if channel.unconfirmed => "unconfirmed",
             Breaker::Open { .. } | Breaker::HalfOpen { .. } => "failing",
             Breaker::Closed if health.ramp_rate(now).is_some() => "recovering",
             Breaker::Closed => "active",
         };
-        let schedule = match it.target.schedule() {
+        let schedule = match channel.target.schedule() {
             RetrySchedule::Exponential { .. } => "exponential",
             RetrySchedule::Standard => "standard",
         };
@@ -135,19 +135,19 @@ impl Configuration {
             secrets_masked: true,
             status: status.to_owned(),
             consecutive_failures: health.failures,
-            disabled_reason: it.disabled_reason.clone(),
-            format: format_name(it.format),
-            types: it.types.clone(),
-            filter: it.filter.clone().map(Value::from),
-            max_per_second: it.per_second,
-            every_progress: it.every_progress,
+            disabled_reason: channel.disabled_reason.clone(),
+            format: format_name(channel.format),
+            types: channel.types.clone(),
+            filter: channel.filter.clone().map(Value::from),
+            max_per_second: channel.per_second,
+            every_progress: channel.every_progress,
             schedule,
             ..Extended::default()
         });
         self
     }
 
-    /// With the signing secret in clear, which is shown once.
+    /// Adds the signing secret, which is shown once.
     pub(crate) fn with_signing_secret(mut self, secret: String) -> Self {
         if let Some(extended) = &mut self.extended {
             extended.signing_secret = Some(secret);
@@ -162,9 +162,9 @@ impl Configuration {
         self
     }
 
-    /// With its secrets in clear (channel API, section 7.3).
-    pub(crate) fn revealed(mut self, it: &Channel, secrets: &RevealedSecrets) -> Self {
-        self.configuration_json = settings_json(&it.target, secrets);
+    /// Shows the secrets (channel API, section 7.3).
+    pub(crate) fn revealed(mut self, channel: &Channel, secrets: &RevealedSecrets) -> Self {
+        self.configuration_json = settings_json(&channel.target, secrets);
         if let Some(extended) = &mut self.extended {
             extended.secrets_masked = false;
         }
@@ -172,41 +172,41 @@ impl Configuration {
     }
 }
 
-pub(crate) fn format_name(it: MessageFormat) -> &'static str {
-    match it {
+pub(crate) fn format_name(format: MessageFormat) -> &'static str {
+    match format {
         MessageFormat::AdCreative => "adcreative",
         MessageFormat::Native => "native",
     }
 }
 
 /// The inner JSON, in the published order of members.
-fn settings_json(it: &Target, revealed: &RevealedSecrets) -> String {
+fn settings_json(target: &Target, revealed: &RevealedSecrets) -> String {
     let json = |it: &str| serde_json::to_string(it).unwrap_or_default();
     let secret = revealed.secret.as_deref().unwrap_or(MASK);
-    // one that was stored before addresses were sealed is masked here
+    // addresses that were stored before they were sealed are masked here
     let shown = |url: &str| json(&revealed.url.clone().unwrap_or_else(|| mask_url(url)));
-    match it {
-        Target::Webhook(it) => {
-            let (retries, factor) = match it.schedule {
+    match target {
+        Target::Webhook(webhook) => {
+            let (retries, factor) = match webhook.schedule {
                 RetrySchedule::Exponential { retries, factor } => (retries, factor),
                 standard @ RetrySchedule::Standard => (standard.retries(), 2.0),
             };
-            // always with a decimal, as published
+            // `{factor:?}` always prints a decimal place, as in the published API
             format!(
                 r#"{{"WebHookUrl":{},"RetryCount":{retries},"ExponentialBackoffFactor":{factor:?}}}"#,
-                shown(&it.url)
+                shown(&webhook.url)
             )
         }
-        Target::RabbitMq(it) => format!(
+        Target::RabbitMq(queue) => format!(
             r#"{{"Url":{},"Username":{},"Password":{},"QueueName":{}}}"#,
-            json(&it.url),
-            json(&it.username),
+            json(&queue.url),
+            json(&queue.username),
             json(secret),
-            json(&it.queue)
+            json(&queue.queue)
         ),
-        Target::SignalR(it) => {
-            let token = if it.token.is_some() { json(secret) } else { "null".to_owned() };
-            format!(r#"{{"HubUrl":{},"HubMethod":{},"AccessToken":{token}}}"#, shown(&it.url), json(&it.method))
+        Target::SignalR(hub) => {
+            let token = if hub.token.is_some() { json(secret) } else { "null".to_owned() };
+            format!(r#"{{"HubUrl":{},"HubMethod":{},"AccessToken":{token}}}"#, shown(&hub.url), json(&hub.method))
         }
     }
 }

@@ -1,8 +1,8 @@
-//! `GET /api/v1/Notification/Explain`: why a notification did or did not reach a channel (realtime, D-19); and a test
-//! message, to see one arrive.
+//! `GET /api/v1/Notification/Explain`: why a notification did or did not reach a channel (realtime, D-19). And a test
+//! message.
 
 use axum::Json;
-use axum::extract::State as Shared;
+use axum::extract::State;
 use axum::http::StatusCode;
 use domain::channel::{Channel, TEST};
 use domain::circuit_breaker::Admission;
@@ -13,19 +13,19 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::Context;
+use crate::context::Context;
 use crate::deliveries::{DeliveryOut, channel, notification_id, read_delivery};
 use adcreative_api::Caller;
 use adcreative_api::caller::required;
 use adcreative_api::{ApiError, Envelope};
 
-/// What stands between a notification and a channel.
+/// What became of a notification at a channel, and why.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Explanation {
-    /// delivered, retrying, dead, disabled, dropped (as of a delivery), waiting (queued, or held back), unwanted
+    /// delivered, retrying, dead, disabled, dropped (the state of the delivery), waiting (queued or delayed), unwanted
     verdict: String,
-    /// In the order in which they were found; the first one decides.
+    /// The first reason is the decisive one.
     reasons: Vec<String>,
     /// When the next attempt is due, if one is.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,26 +34,26 @@ pub(crate) struct Explanation {
     delivery: Option<DeliveryOut>,
 }
 
-/// Says what became of a notification at a channel, and why: the channel's state, its types and filter, its breaker, its
-/// limit, and each attempt.
+/// Explains what became of a notification at a channel: by the channel's state, its types and filter, its circuit
+/// breaker, its rate limit, and each attempt.
 #[utoipa::path(get, path = "/api/v1/Notification/Explain", tag = "Deliveries", security(("keys" = [])),
     params(("applicationId" = String, Query), ("configurationId" = String, Query), ("notification" = String, Query)),
     responses((status = 200, body = Explanation), (status = 404, body = Envelope)))]
-pub(crate) async fn explain(Shared(state): Shared<Context>, caller: Caller) -> Result<Json<Explanation>, ApiError> {
-    let channel = channel(&state, &caller).await?;
+pub(crate) async fn explain(State(context): State<Context>, caller: Caller) -> Result<Json<Explanation>, ApiError> {
+    let channel = channel(&context, &caller).await?;
     let id = notification_id(caller.parameter("notification").ok_or_else(|| required("notification"))?)?;
-    let told = state.table.notification(caller.app, &id).await.map_err(ApiError::internal)?;
+    let notification = context.table.notification(caller.app, &id).await.map_err(ApiError::internal)?;
     let missing = || ApiError::NotFound(format!("Notification {id} not found for Application {}.", caller.app));
-    let told = told.ok_or_else(missing)?;
-    let delivery = read_delivery(&state, &channel, &id).await?;
-    let health = state.table.health(caller.app, channel.id).await.map_err(ApiError::internal)?;
+    let notification = notification.ok_or_else(missing)?;
+    let delivery = read_delivery(&context, &channel, &id).await?;
+    let health = context.table.health(caller.app, channel.id).await.map_err(ApiError::internal)?;
     let now = millis(clock::now());
-    let mut reasons = unwanted_reasons(&channel, &told);
+    let mut reasons = unwanted_reasons(&channel, &notification);
     let unwanted = !reasons.is_empty();
     let mut next_attempt_at = None;
-    if let Some(it) = &delivery {
-        reasons.extend(it.attempts.iter().map(|it| it.outcome.clone()));
-        next_attempt_at = it.next_attempt_at.clone();
+    if let Some(delivery) = &delivery {
+        reasons.extend(delivery.attempts.iter().map(|it| it.outcome.clone()));
+        next_attempt_at = delivery.next_attempt_at.clone();
     }
     match health.admission(now) {
         Admission::Wait(until) => {
@@ -71,61 +71,65 @@ pub(crate) async fn explain(Shared(state): Shared<Context>, caller: Caller) -> R
         reasons.push(format!("the receiver recovers: {rate} deliveries a second now"));
     }
     if health.is_slow(now) {
-        reasons.push("the receiver is slow: its deliveries take the slow lane".to_owned());
+        reasons.push("the receiver is slow: its deliveries go through the slow queue".to_owned());
     }
     if let Some(rate) = channel.per_second {
-        reasons.push(format!("the channel takes {rate} deliveries a second"));
+        reasons.push(format!("the channel accepts {rate} deliveries a second"));
     }
-    if is_superseded(&state, caller.app, &told).await? {
+    if is_superseded(&context, caller.app, &notification).await? {
         reasons.push("a newer notification has the same collapse key: a retry would be dropped".to_owned());
     }
     let verdict = match &delivery {
-        Some(it) => it.state.clone(),
+        Some(delivery) => delivery.state.clone(),
         None if unwanted => "unwanted".to_owned(),
         None => {
-            reasons.push("it is queued, or under way; or it was told before the channel was made".to_owned());
+            reasons
+                .push("it is queued or being delivered; or it was published before the channel was created".to_owned());
             "waiting".to_owned()
         }
     };
     Ok(Json(Explanation { verdict, reasons, next_attempt_at, delivery }))
 }
 
-fn unwanted_reasons(channel: &Channel, told: &Notification) -> Vec<String> {
+fn unwanted_reasons(channel: &Channel, notification: &Notification) -> Vec<String> {
     let mut reasons = Vec::new();
-    if told.id.stream != Stream::App {
-        reasons.push(format!("it stands in the stream {}; channels are told the application's own", told.id.stream));
-    } else if let Err(why) = channel.accepts(told) {
-        reasons.push(why.to_string());
+    if notification.id.stream != Stream::App {
+        reasons.push(format!(
+            "it is in the stream {}; channels get those of the application's own stream",
+            notification.id.stream
+        ));
+    } else if let Err(reason) = channel.accepts(notification) {
+        reasons.push(reason.to_string());
         reasons.extend(channel.disabled_reason.clone());
-    } else if told.timestamp < channel.created_at {
-        reasons.push("it was told before the channel was made".to_owned());
+    } else if notification.timestamp < channel.created_at {
+        reasons.push("it was published before the channel was created".to_owned());
     }
     reasons
 }
 
-async fn is_superseded(state: &Context, app: AppId, it: &Notification) -> Result<bool, ApiError> {
-    let Some(key) = it.data.get("collapseKey").and_then(|it| it.as_str()) else { return Ok(false) };
-    let newest = state.table.newest_of_collapse_key(app, "", key).await.map_err(ApiError::internal)?;
-    Ok(newest.is_some_and(|newest| newest > it.id.position()))
+async fn is_superseded(context: &Context, app: AppId, notification: &Notification) -> Result<bool, ApiError> {
+    let Some(key) = notification.data.get("collapseKey").and_then(|it| it.as_str()) else { return Ok(false) };
+    let newest = context.table.newest_of_collapse_key(app, "", key).await.map_err(ApiError::internal)?;
+    Ok(newest.is_some_and(|newest| newest > notification.id.position()))
 }
 
-/// A test that was told.
+/// A test message that was published.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TestOut {
     notification: String,
 }
 
-/// Sends a test message to one channel, whatever its types and filter say: `channel.test`, or a progress of no tasks
-/// where the published messages are expected. `…/Deliveries` shows what became of it.
+/// Sends a test message to one channel, whatever its types and filter: `channel.test`, or in the published format a
+/// progress without tasks. `…/Deliveries` shows what became of it.
 #[utoipa::path(post, path = "/api/v1/Notification/ChannelConfiguration/Test", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query), ("configurationId" = String, Query)),
     responses((status = 202, body = TestOut), (status = 404, body = Envelope), (status = 409, body = Envelope)))]
 pub(crate) async fn test(
-    Shared(state): Shared<Context>,
+    State(context): State<Context>,
     caller: Caller,
 ) -> Result<(StatusCode, Json<TestOut>), ApiError> {
-    let (channel, now) = (channel(&state, &caller).await?, clock::now());
+    let (channel, now) = (channel(&context, &caller).await?, clock::now());
     if !channel.active || channel.unconfirmed {
         let why = if channel.active {
             "has not answered its challenge yet; `PUT` of its form asks again"
@@ -135,9 +139,10 @@ pub(crate) async fn test(
         return Err(ApiError::Conflict(format!("Channel {} {why}.", channel.id)));
     }
     let data = json!({ "channel": { "id": channel.id }, "by": caller.key_id });
-    let news = [NewNotification::new(TEST, data)];
-    let place = state.table.append(caller.app, &Stream::App, &news, &clock::random_alphanumeric(20), now).await;
-    let place = place.map_err(ApiError::internal)?;
-    let id = NotificationId { stream: Stream::App, epoch: place.epoch, sequence: place.sequence };
+    let notification = [NewNotification::new(TEST, data)];
+    let position =
+        context.table.append(caller.app, &Stream::App, &notification, &clock::random_alphanumeric(20), now).await;
+    let position = position.map_err(ApiError::internal)?;
+    let id = NotificationId { stream: Stream::App, epoch: position.epoch, sequence: position.sequence };
     Ok((StatusCode::ACCEPTED, Json(TestOut { notification: id.to_string() })))
 }

@@ -1,10 +1,10 @@
-//! The fields of forms, to describe them (channel API, section 4.2). [`adcreative_api::Form`] reads them, in any case of their
-//! names; what they may be is checked where they are used.
+//! The fields of forms, for the description of the API (channel API, section 4.2). [`adcreative_api::Form`] reads them;
+//! their values are checked where they are used.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What all kinds of channels have.
+/// The fields that all kinds of channels have.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ChannelForm {
@@ -18,13 +18,13 @@ pub(crate) struct ChannelForm {
     /// Types and patterns of types, at most 50, with commas between them
     #[schema(example = "item.*,scan.failed")]
     types: Option<String>,
-    /// An EventBridge pattern, as JSON text; `{}` takes it away
+    /// An EventBridge pattern, as JSON text; `{}` removes it
     #[schema(example = "{}")]
     filter: Option<String>,
-    /// Deliveries a second at most; 0 takes the limit away
+    /// Deliveries a second at most; 0 removes the limit
     #[schema(minimum = 0, maximum = 1000, example = 10)]
     max_per_second: Option<u32>,
-    /// Progress is also told before all tasks are done
+    /// Also deliver progress before all tasks are done
     every_progress: Option<bool>,
     /// `standard` for ten attempts over three days, or `exponential`
     #[schema(example = "exponential")]
@@ -41,7 +41,7 @@ pub(crate) struct ChannelForm {
 pub(crate) struct WebhookForm {
     #[schema(min_length = 1, example = "https://hooks.example.com/notifications")]
     web_hook_url: String,
-    /// `whsec_…`, of 24 to 64 bytes in base64; made if it is absent
+    /// `whsec_…`, of 24 to 64 bytes in base64; generated if it is absent
     #[schema(pattern = "^whsec_[A-Za-z0-9+/]{32,88}={0,2}$")]
     signing_secret: Option<String>,
     #[serde(flatten)]
@@ -56,7 +56,7 @@ pub(crate) struct RabbitForm {
     url: String,
     #[schema(min_length = 1, max_length = 255, example = "notifications")]
     username: String,
-    /// Where a queue is replaced, one that is empty, absent or masked stays as it was
+    /// A PUT with an empty, absent or masked password keeps the stored one
     #[schema(max_length = 255)]
     password: Option<String>,
     #[schema(min_length = 1, max_length = 255, example = "news")]
@@ -78,17 +78,17 @@ pub(crate) struct SignalRForm {
     channel: ChannelForm,
 }
 
-/// What to send again.
+/// Which notifications to send again.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ReplayForm {
     /// A cursor, or the id of a notification; or `since`
     after: Option<String>,
     #[schema(format = "date-time", example = "2026-11-21T09:00:00Z")]
     since: Option<String>,
-    /// By default now
+    /// The default is now
     #[schema(format = "date-time")]
     until: Option<String>,
-    /// Only what was attempted in vain
+    /// Only notifications whose delivery has failed
     failed: Option<bool>,
 }
 
@@ -100,12 +100,12 @@ pub(crate) struct SecretForm {
     overlap_seconds: Option<u32>,
     /// Also while an overlap is open
     force: Option<bool>,
-    /// `whsec_…`, of 24 to 64 bytes in base64; made if it is absent
+    /// `whsec_…`, of 24 to 64 bytes in base64; generated if it is absent
     #[schema(pattern = "^whsec_[A-Za-z0-9+/]{32,88}={0,2}$")]
     signing_secret: Option<String>,
 }
 
-/// An application, and the key that it asks for tokens with.
+/// An application, and the key that it requests tokens with.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct GenerateForm {

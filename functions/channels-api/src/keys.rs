@@ -1,7 +1,7 @@
-//! `/api/v1/Applications/{id}/Keys`: an application's keys, for the operator, and for keys with the scope `keys`.
+//! `/api/v1/Applications/{id}/Keys`: an application's API keys, for the operator and for keys with the scope `keys`.
 
 use axum::Json;
-use axum::extract::{Path, State as Shared};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use domain::AppId;
 use domain::application::{ApiKey, Grant, Scope, check_grant, format_api_key};
@@ -13,15 +13,15 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
-use crate::Context;
+use crate::context::Context;
 use crate::manager::Manager;
 
-/// Keys of an application at most.
+/// Valid keys of an application at most.
 const MAX_KEYS: usize = 50;
 /// The longest overlap of a key that is replaced: a week.
 const MAX_OVERLAP_SECONDS: u32 = 7 * 86_400;
 
-/// A key to make.
+/// A key to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct KeyIn {
@@ -37,7 +37,7 @@ pub(crate) struct KeyIn {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct OverlapIn {
-    /// How long the old one stays good: 0 to 604800, by default 86400
+    /// How long the previous key stays valid, in seconds: 0 to 604800, by default 86400
     #[serde(default)]
     #[schema(minimum = 0, maximum = 604_800)]
     pub(crate) overlap_seconds: Option<u32>,
@@ -46,13 +46,13 @@ pub(crate) struct OverlapIn {
 impl OverlapIn {
     pub(crate) fn overlap(&self) -> Result<Duration, Problem> {
         match self.overlap_seconds.unwrap_or(86_400) {
-            it if it <= MAX_OVERLAP_SECONDS => Ok(Duration::seconds(it.into())),
+            seconds if seconds <= MAX_OVERLAP_SECONDS => Ok(Duration::seconds(seconds.into())),
             _ => Err(Problem::invalid("overlapSeconds", format!("0 to {MAX_OVERLAP_SECONDS}"))),
         }
     }
 }
 
-/// A key. Its two parts are shown when it is made, and never again.
+/// A key. Its two parts are shown only when it is created.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct KeyOut {
@@ -69,20 +69,20 @@ pub(crate) struct KeyOut {
 }
 
 impl KeyOut {
-    fn new(it: &ApiKey) -> Self {
+    fn new(key: &ApiKey) -> Self {
         Self {
-            id: it.id.clone(),
-            name: it.name.clone(),
-            scopes: it.scopes.iter().map(|it| it.name()).collect(),
-            created_at: rfc3339(from_millis(it.created_at)),
-            expires_at: it.expires_at.map(|it| rfc3339(from_millis(it))),
+            id: key.id.clone(),
+            name: key.name.clone(),
+            scopes: key.scopes.iter().map(|it| it.name()).collect(),
+            created_at: rfc3339(from_millis(key.created_at)),
+            expires_at: key.expires_at.map(|it| rfc3339(from_millis(it))),
             api_key: None,
             api_secret: None,
         }
     }
 }
 
-/// A key pair that was just made.
+/// A key that was just created, with both parts.
 pub(crate) struct NewKey {
     pub(crate) stored: ApiKey,
     pub(crate) api_key: String,
@@ -92,8 +92,9 @@ pub(crate) struct NewKey {
 impl NewKey {
     pub(crate) fn new(app: AppId, name: &str, scopes: Vec<Scope>, now: OffsetDateTime) -> Self {
         let id = clock::random_alphanumeric(10);
+        // 43 characters out of 62 are 256 bits
         let (api_key, api_secret) =
-            (format_api_key(&id, &clock::random_alphanumeric(43)), clock::random_alphanumeric(43)); // 43 letters of 62 are 256 bits
+            (format_api_key(&id, &clock::random_alphanumeric(43)), clock::random_alphanumeric(43));
         let stored = ApiKey {
             app,
             id,
@@ -117,86 +118,86 @@ impl NewKey {
     params(("id" = String, Path), ("x-operator-key" = Option<String>, Header)),
     responses((status = 200, body = Vec<KeyOut>), (status = 401, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn list(
-    Shared(state): Shared<Context>,
+    State(context): State<Context>,
     Manager { app, .. }: Manager,
 ) -> Result<Json<Vec<KeyOut>>, Problem> {
     let now = millis(clock::now());
-    let keys = state.table.api_keys(app).await?;
+    let keys = context.table.api_keys(app).await?;
     Ok(Json(keys.iter().filter(|it| !it.has_expired(now)).map(KeyOut::new).collect()))
 }
 
-/// Makes a key and shows it, this once.
+/// Creates a key. Its two parts are shown only now.
 #[utoipa::path(post, path = "/api/v1/Applications/{id}/Keys", tag = "Applications", security(("keys" = [])), request_body = KeyIn,
     params(("id" = String, Path), ("x-operator-key" = Option<String>, Header)),
     responses((status = 201, body = KeyOut), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn create(
-    Shared(state): Shared<Context>,
+    State(context): State<Context>,
     Manager { app, scopes: own }: Manager,
-    JsonBody(it): JsonBody<KeyIn>,
+    JsonBody(body): JsonBody<KeyIn>,
 ) -> Result<(StatusCode, Json<KeyOut>), Problem> {
-    if it.name.trim().is_empty() || it.name.len() > 100 {
+    if body.name.trim().is_empty() || body.name.len() > 100 {
         return Err(Problem::invalid("name", "1 to 100 characters"));
     }
-    let scopes = match it.scopes {
+    let scopes = match body.scopes {
         None => Scope::default_scopes(),
         Some(names) if names.is_empty() => return Err(Problem::invalid("scopes", "at least one")),
         Some(names) => {
             let known = names.iter().map(|it| it.parse().map_err(|()| it.as_str())).collect::<Result<Vec<Scope>, _>>();
-            known.map_err(|it| {
-                Problem::invalid("scopes", format!("`{}` is no scope", it.chars().take(40).collect::<String>()))
+            known.map_err(|unknown| {
+                Problem::invalid("scopes", format!("`{}` is no scope", unknown.chars().take(40).collect::<String>()))
             })?
         }
     };
     check_grant(&own, Grant::ApiKey(&scopes)).map_err(scope_not_grantable)?;
     let now = clock::now();
-    check_key_limit(&state.table.api_keys(app).await?, millis(now))?;
-    let made = NewKey::new(app, &it.name, scopes, now);
-    state.table.put_api_key(&made.stored, None).await?;
-    audit(&state, app, "key made", &made.stored.id).await?;
-    Ok((StatusCode::CREATED, Json(made.into_output())))
+    check_key_limit(&context.table.api_keys(app).await?, millis(now))?;
+    let new = NewKey::new(app, &body.name, scopes, now);
+    context.table.put_api_key(&new.stored, None).await?;
+    audit(&context, app, "key made", &new.stored.id).await?;
+    Ok((StatusCode::CREATED, Json(new.into_output())))
 }
 
-/// Replaces a key by a new one of the same name and scopes; the old one stays good for a while. A key that has ended
-/// cannot be replaced. The caller's own key must have all scopes of the one that it replaces.
+/// Replaces a key by a new one of the same name and scopes; the previous one stays valid for a while. A key that has
+/// expired cannot be replaced. The caller's own key must have all scopes of the one that it replaces.
 #[utoipa::path(post, path = "/api/v1/Applications/{id}/Keys/{key}/rotate", tag = "Applications", security(("keys" = [])), request_body = OverlapIn,
     params(("id" = String, Path), ("key" = String, Path), ("x-operator-key" = Option<String>, Header)),
     responses((status = 201, body = KeyOut), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn rotate(
-    Shared(state): Shared<Context>,
+    State(context): State<Context>,
     Manager { app, scopes: own }: Manager,
     Path((_, key)): Path<(String, String)>,
-    JsonBody(it): JsonBody<OverlapIn>,
+    JsonBody(body): JsonBody<OverlapIn>,
 ) -> Result<(StatusCode, Json<KeyOut>), Problem> {
-    let (overlap, now) = (it.overlap()?, clock::now());
-    let mut keys = state.table.api_keys(app).await?;
-    let there = keys.iter().position(|it| it.id == key && !it.has_expired(millis(now)));
-    let mut old = keys.swap_remove(there.ok_or_else(no_such_key)?);
+    let (overlap, now) = (body.overlap()?, clock::now());
+    let mut keys = context.table.api_keys(app).await?;
+    let index = keys.iter().position(|it| it.id == key && !it.has_expired(millis(now)));
+    let mut old = keys.swap_remove(index.ok_or_else(no_such_key)?);
     check_grant(&own, Grant::ApiKey(&old.scopes)).map_err(scope_not_grantable)?;
     if overlap.is_positive() {
-        keys.push(old.clone()); // both are good for a while
+        keys.push(old.clone()); // both are valid for a while
     }
     check_key_limit(&keys, millis(now))?;
-    let made = NewKey::new(app, &old.name, old.scopes.clone(), now);
+    let new = NewKey::new(app, &old.name, old.scopes.clone(), now);
     let end = millis(now + overlap);
     old.expires_at = Some(old.expires_at.map_or(end, |it| it.min(end)));
-    state.table.put_api_key(&made.stored, Some(&old)).await?;
-    audit(&state, app, "key replaced", &key).await?;
-    Ok((StatusCode::CREATED, Json(made.into_output())))
+    context.table.put_api_key(&new.stored, Some(&old)).await?;
+    audit(&context, app, "key replaced", &key).await?;
+    Ok((StatusCode::CREATED, Json(new.into_output())))
 }
 
-/// Ends a key. Where it was used a moment ago, it is remembered for up to a minute.
+/// Revokes a key. Functions that have used it lately accept it for up to another minute.
 #[utoipa::path(delete, path = "/api/v1/Applications/{id}/Keys/{key}", tag = "Applications", security(("keys" = [])),
     params(("id" = String, Path), ("key" = String, Path), ("x-operator-key" = Option<String>, Header)),
     responses((status = 204), (status = 404, body = Problem)))]
 pub(crate) async fn revoke(
-    Shared(state): Shared<Context>,
+    State(context): State<Context>,
     Manager { app, .. }: Manager,
     Path((_, key)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    if !state.table.delete_api_key(app, &key).await? {
+    if !context.table.delete_api_key(app, &key).await? {
         return Err(no_such_key());
     }
-    audit(&state, app, "key revoked", &key).await?;
+    audit(&context, app, "key revoked", &key).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -209,7 +210,7 @@ pub(crate) fn scope_not_grantable(lacking: Scope) -> Problem {
     Problem::new(ProblemType::Scope, title)
 }
 
-/// Whether an application may have one key more. Those that have ended are not counted.
+/// Checks that an application may have one more key. Expired keys are not counted. `now` is in milliseconds since 1970.
 fn check_key_limit(keys: &[ApiKey], now: i64) -> Result<(), Problem> {
     if keys.iter().filter(|it| !it.has_expired(now)).count() < MAX_KEYS {
         return Ok(());
@@ -217,8 +218,8 @@ fn check_key_limit(keys: &[ApiKey], now: i64) -> Result<(), Problem> {
     Err(Problem::invalid("name", format!("an application has at most {MAX_KEYS} keys")))
 }
 
-pub(crate) async fn audit(state: &Context, app: AppId, what: &str, key: &str) -> Result<(), Problem> {
+pub(crate) async fn audit(context: &Context, app: AppId, what: &str, key: &str) -> Result<(), Problem> {
     let what = serde_json::json!({ "what": what, "key": key });
-    state.table.put_audit(app, &what, &clock::random_alphanumeric(10), clock::now()).await?;
+    context.table.put_audit(app, &what, &clock::random_alphanumeric(10), clock::now()).await?;
     Ok(())
 }

@@ -1,7 +1,9 @@
-//! `channels-api`: applications, tokens and channel configurations over HTTP. `docs-api` describes the routes.
+//! `channels-api`: applications, tokens and channel configurations over HTTP. `docs-api` serves the description of the
+//! routes.
 
 mod application;
 mod configuration;
+mod context;
 mod deliveries;
 mod dto;
 mod explain;
@@ -16,37 +18,14 @@ mod write;
 
 use std::sync::Arc;
 
-use axum::extract::FromRef;
 use domain::application::Scope;
-use domain::ssrf::AllowedNetworks;
+use entry::Secrets;
 use entry::http::{Authenticator, CorsPolicy};
-use entry::{DeliveryQueues, Seal, Secrets};
-use table::Table;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// What the endpoints work with.
-#[derive(Clone)]
-pub struct Context {
-    pub table: Table,
-    pub callers: Authenticator,
-    pub secrets: Arc<Secrets>,
-    pub seal: Arc<Seal>,
-    /// SHA-256 of the operator's key, in hex; empty means that nobody has it.
-    pub operator_key_hash: String,
-    pub allowed: AllowedNetworks,
-    /// Where retries and replays are queued.
-    pub outlets: DeliveryQueues,
-    /// Whether owners may see secrets in clear: `never` or `owner`.
-    pub reveal_secrets: String,
-}
-
-impl FromRef<Context> for Authenticator {
-    fn from_ref(state: &Context) -> Self {
-        state.callers.clone()
-    }
-}
+use crate::context::Context;
 
 /// Runs the function until Lambda ends it.
 #[tokio::main(flavor = "current_thread")]
@@ -55,26 +34,25 @@ pub async fn run() -> Result<(), entry::Error> {
     let (table, seal) = (start.table(), Arc::new(start.seal()));
     let allowed = start.allowed_networks();
     let pages = CorsPolicy::AllowedOrigins(start.allowed_origins(&table));
-    let state = Context {
-        callers: Authenticator::new(table.clone(), seal.clone(), &allowed, Scope::Channels),
+    let context = Context {
+        authenticator: Authenticator::new(table.clone(), seal.clone(), &allowed, Scope::Channels),
         secrets: Arc::new(Secrets::new(table.clone(), seal.clone())),
         operator_key_hash: start.text("OPERATOR_KEY_HASH"),
-        allowed,
-        outlets: start.delivery_queues(),
+        allowed_networks: allowed,
+        delivery_queues: start.delivery_queues(),
         reveal_secrets: start.text("REVEAL_SECRETS"),
         table,
         seal,
     };
-    start.http(router(state), pages).await
+    start.http(router(context), pages).await
 }
 
-/// The routes, to serve.
-fn router(state: Context) -> axum::Router {
+fn router(context: Context) -> axum::Router {
     let (router, _) = routes().split_for_parts();
-    router.with_state(state)
+    router.with_state(context)
 }
 
-/// The routes, to describe: without the handlers, so that whoever describes them does not carry them.
+/// The description of the routes. It names no handler, so that a crate that only describes them does not link them.
 #[derive(OpenApi)]
 #[openapi(paths(
     application::create,
@@ -106,7 +84,7 @@ fn router(state: Context) -> axum::Router {
 ))]
 struct Description;
 
-/// The description of the routes.
+/// The OpenAPI description of the routes.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     Description::openapi()
 }

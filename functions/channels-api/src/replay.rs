@@ -1,7 +1,7 @@
-//! `POST /api/v1/Notification/Replay`: what was told from a cursor or a time on, once more to one channel.
+//! `POST /api/v1/Notification/Replay`: delivers notifications to a channel again, from a cursor or a time on.
 
 use axum::Json;
-use axum::extract::State as Shared;
+use axum::extract::State;
 use domain::command::Delivery;
 use domain::notification::{Notification, NotificationId, Position, Stream};
 use domain::{AppId, rfc3339};
@@ -13,46 +13,46 @@ use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
-use crate::Context;
+use crate::context::Context;
 use crate::deliveries::channel;
 use crate::forms::ReplayForm;
 use adcreative_api::Caller;
 use adcreative_api::Form;
 use adcreative_api::{ApiError, Envelope};
 
-/// Notifications that one request looks through.
+/// Notifications that one request handles.
 const MAX_NOTIFICATIONS: usize = 1_000;
 const PAGE_SIZE: usize = 100;
 
-/// How far a replay has come.
+/// The progress of a replay.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ReplayOut {
     /// Deliveries that were queued.
     queued: usize,
-    /// Notifications that were looked at, those that the channel does not want among them.
+    /// Notifications that were examined, including those that the channel does not accept.
     seen: usize,
-    /// To go on with: send it as `after`. Absent at the end.
+    /// Send it as `after` to continue; absent at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
-/// Queues deliveries of what was told since a time, or after a cursor, to one channel, as far as the channel wants them.
-/// Fields: `after` (a cursor, or the id of
-/// a notification) or `since` (RFC 3339), `until` (RFC 3339, by default now), `failed` (`true`: only what was
-/// attempted in vain). One request handles up to 1,000 notifications and answers `next`, to go on with. The ids are
-/// those of the first time. What is not held any more is refused with 410: a replay is whole or it is not done.
+/// Delivers notifications of a time, or after a cursor, to one channel again, as far as the channel accepts them.
+/// Fields: `after` (a cursor, or the id of a notification) or `since` (RFC 3339), `until` (RFC 3339, by default now),
+/// `failed` (`true`: only those whose delivery has failed). One request handles up to 1,000 notifications; its answer
+/// has `next` to continue with. The notifications keep their ids. If some of them have expired, the answer is 410: a
+/// replay is complete or does not begin.
 #[utoipa::path(post, path = "/api/v1/Notification/Replay", tag = "Deliveries", security(("keys" = [])),
     params(("applicationId" = String, Query), ("configurationId" = String, Query)),
     request_body(content = ReplayForm, content_type = "application/json"),
     responses((status = 200, body = ReplayOut), (status = 400, body = Envelope), (status = 404, body = Envelope),
         (status = 409, body = Envelope), (status = 410, body = Envelope)))]
 pub(crate) async fn replay(
-    Shared(state): Shared<Context>,
+    State(context): State<Context>,
     caller: Caller,
     form: Form,
 ) -> Result<Json<ReplayOut>, ApiError> {
-    let (channel, now) = (channel(&state, &caller).await?, clock::now());
+    let (channel, now) = (channel(&context, &caller).await?, clock::now());
     if !channel.active {
         return Err(ApiError::Conflict(format!("Channel {} is inactive.", channel.id)));
     }
@@ -64,20 +64,20 @@ pub(crate) async fn replay(
     }
     let until = time_field(&form, "until")?.unwrap_or(now);
     let failed_only = form.boolean("Failed", false)?;
-    let mut place = start_position(&state.table, caller.app, &form).await?;
+    let mut position = start_position(&context.table, caller.app, &form).await?;
     let (mut seen, mut queued, round) = (0, 0, domain::millis(now));
     loop {
-        let later = state.table.notifications_after(caller.app, &Stream::App, place.sequence, PAGE_SIZE).await;
+        let later = context.table.notifications_after(caller.app, &Stream::App, position.sequence, PAGE_SIZE).await;
         let page: Vec<Notification> =
             later.map_err(ApiError::internal)?.into_iter().take_while(|it| it.timestamp <= until).collect();
         let Some(last) = page.last() else {
             return Ok(Json(ReplayOut { queued, seen, next: None }));
         };
-        (place, seen) = (last.id.position(), seen + page.len());
-        let mut wanted = Vec::new();
-        for it in page.into_iter().filter(|it| channel.accepts(it).is_ok()) {
+        (position, seen) = (last.id.position(), seen + page.len());
+        let mut accepted = Vec::new();
+        for notification in page.into_iter().filter(|it| channel.accepts(it).is_ok()) {
             if failed_only {
-                let record = state.table.failed_delivery(caller.app, channel.id, &it.id).await;
+                let record = context.table.failed_delivery(caller.app, channel.id, &notification.id).await;
                 let failed = record
                     .map_err(ApiError::internal)?
                     .is_some_and(|it| !matches!(it.state.as_str(), "delivered" | "retrying"));
@@ -85,46 +85,51 @@ pub(crate) async fn replay(
                     continue;
                 }
             }
-            wanted.push(it);
+            accepted.push(notification);
         }
-        queued += wanted.len();
-        let orders = Delivery::in_sequence(&channel, wanted).into_iter();
+        queued += accepted.len();
+        let orders = Delivery::in_sequence(&channel, accepted).into_iter();
         let orders: Vec<Delivery> = orders.map(|it| Delivery { round: Some(round), ..it }).collect();
         let orders: Vec<(&Delivery, Duration)> = orders.iter().map(|it| (it, Duration::ZERO)).collect();
-        state.outlets.send(&orders).await.map_err(ApiError::internal)?;
+        context.delivery_queues.send(&orders).await.map_err(ApiError::internal)?;
         if seen >= MAX_NOTIFICATIONS {
-            let next = Some(Cursor::encode(caller.app, &Stream::App, place));
+            let next = Some(Cursor::encode(caller.app, &Stream::App, position));
             return Ok(Json(ReplayOut { queued, seen, next }));
         }
     }
 }
 
-/// The place behind which a replay begins.
+/// The position after which a replay begins.
+///
+/// # Errors
+/// 410 if what follows has expired in part; 400 without exactly one of `after` and `since`.
 async fn start_position(table: &Table, app: AppId, form: &Form) -> Result<Position, ApiError> {
     let floor = table.oldest_position(app, &Stream::App).await.map_err(ApiError::internal)?;
     let empty = floor.is_none();
     let floor = floor.unwrap_or(Position { epoch: 0, sequence: 1 });
     match (form.text("after"), time_field(form, "since")?) {
         (Some(text), None) => {
-            let place = parse_position(app, text)?;
-            if !empty && place.sequence + 1 >= floor.sequence && place.epoch >= floor.epoch {
-                return Ok(place);
+            let position = parse_position(app, text)?;
+            if !empty && position.sequence + 1 >= floor.sequence && position.epoch >= floor.epoch {
+                return Ok(position);
             }
             let oldest = Position { sequence: floor.sequence.saturating_sub(1), ..floor };
             let oldest = Cursor::encode(app, &Stream::App, oldest);
-            Err(ApiError::Gap(format!("What follows is not held any more; the history begins after {oldest}.")))
+            Err(ApiError::Gap(format!("What follows has expired; the history begins after {oldest}.")))
         }
         (None, Some(since)) => {
-            // with number 1 the whole history is there
+            // the history is complete if number 1 is still there
             let first = table
                 .notifications_after(app, &Stream::App, floor.sequence - 1, 1)
                 .await
                 .map_err(ApiError::internal)?;
             match first.first() {
-                Some(it) if it.id.sequence > 1 && it.timestamp > since => Err(ApiError::Gap(format!(
-                    "What was told then is not held any more; the history begins at {}.",
-                    rfc3339(it.timestamp)
-                ))),
+                Some(notification) if notification.id.sequence > 1 && notification.timestamp > since => {
+                    Err(ApiError::Gap(format!(
+                        "The notifications of that time have expired; the history begins at {}.",
+                        rfc3339(notification.timestamp)
+                    )))
+                }
                 _ => position_before(table, app, floor, since).await,
             }
         }
@@ -144,7 +149,7 @@ fn parse_position(app: AppId, text: &str) -> Result<Position, ApiError> {
     Cursor::decode(text, app, &Stream::App).map_err(wrong)
 }
 
-/// The last place before a time, by halving: numbers and times grow together.
+/// The last position before a time, by binary search: times grow with the numbers.
 async fn position_before(
     table: &Table,
     app: AppId,

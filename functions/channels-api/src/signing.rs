@@ -1,7 +1,7 @@
-//! Signing keys: the public ones of an application, and a new secret for a webhook with an overlap.
+//! Signing keys: the public keys of an application, and the rotation of a webhook's signing secret.
 
 use axum::Json;
-use axum::extract::State as Shared;
+use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, HeaderName};
 use channels::secret;
@@ -16,52 +16,53 @@ use serde_json::{Value, json};
 use time::Duration;
 use utoipa::ToSchema;
 
-use crate::Context;
+use crate::context::Context;
 use crate::forms::SecretForm;
 use adcreative_api::Caller;
 use adcreative_api::Form;
 use adcreative_api::caller::application_id;
 use adcreative_api::{ApiError, Envelope, Verb};
 
-/// A new signing secret, shown this once.
+/// A new signing secret, shown only now.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SecretOut {
     signing_secret: String,
-    /// Until when the one before signs as well.
+    /// Until when the previous secret signs as well.
     overlap_until: Option<String>,
 }
 
-/// An answer that is the same for everybody.
+/// An answer that public caches may store.
 type CacheableJson = ([(HeaderName, HeaderValue); 1], Json<Value>);
 
 /// The public keys that verify `v1a` signatures of an application's webhooks, as a JSON Web Key Set. No credentials are
-/// needed: a receiver keeps these keys and never takes one from a message.
+/// needed. A receiver should store these keys, and never take one from a message.
 #[utoipa::path(get, path = "/api/v1/Notification/Jwks", tag = "Channels", params(("applicationId" = String, Query)),
     responses((status = 200, body = Object), (status = 404, body = Envelope)))]
-pub(crate) async fn jwks(Shared(state): Shared<Context>, uri: axum::http::Uri) -> Result<CacheableJson, ApiError> {
+pub(crate) async fn jwks(State(context): State<Context>, uri: axum::http::Uri) -> Result<CacheableJson, ApiError> {
     let app: AppId = application_id(&uri)?;
-    let seed = state.secrets.derive_key(app, PURPOSE).await.map_err(|it| match it {
+    let seed = context.secrets.derive_key(app, PURPOSE).await.map_err(|error| match error {
         SecretError::NoApplication(_) => ApiError::NotFound(format!("There is no Application {app}.")),
         it => ApiError::internal(it),
     })?;
     Ok(([(CACHE_CONTROL, PUBLIC_CACHE)], Json(json!({ "keys": [SigningKeyPair::new(&seed).jwk()] }))))
 }
 
-/// Gives a webhook a new signing secret. The one before signs as well for `overlapSeconds` (0 to 604800, by default
-/// 86400); 0 ends all others at once, after a leak. While an overlap is open, only `force=true` begins another one.
+/// Rotates the signing secret of a webhook. The previous secret signs as well for `overlapSeconds` (0 to 604800, by
+/// default 86400); 0 invalidates all others at once, for use after a leak. During an overlap, only `force=true` begins
+/// another one.
 #[utoipa::path(post, path = "/api/v1/Notification/ChannelConfiguration/WebHook/RotateSecret", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query), ("configurationId" = String, Query)),
     request_body(content = SecretForm, content_type = "application/json"),
     responses((status = 200, body = SecretOut), (status = 404, body = Envelope), (status = 409, body = Envelope)))]
 pub(crate) async fn rotate(
-    Shared(state): Shared<Context>,
+    State(context): State<Context>,
     caller: Caller,
     form: Form,
 ) -> Result<Json<SecretOut>, ApiError> {
     let (id, now) = (caller.configuration_id()?, clock::now());
     let missing = || ApiError::no_channel(caller.app, id, Verb::Update);
-    let channel = state.table.channel(caller.app, id).await.map_err(ApiError::internal)?;
+    let channel = context.table.channel(caller.app, id).await.map_err(ApiError::internal)?;
     let mut channel = channel.ok_or_else(missing)?;
     let Target::Webhook(webhook) = &mut channel.target else { return Err(missing()) };
     let overlap: i64 = form.number("OverlapSeconds", 86_400, 0, 604_800)?;
@@ -71,23 +72,25 @@ pub(crate) async fn rotate(
         return Err(ApiError::Conflict("The signing secret before the current one is still good.".to_owned()));
     }
     let key = match form.text("signingSecret") {
-        Some(text) => secret::decode(text).map_err(|why| ApiError::InvalidField("SigningSecret", why.to_string()))?,
+        Some(text) => {
+            secret::decode(text).map_err(|error| ApiError::InvalidField("SigningSecret", error.to_string()))?
+        }
         None => clock::random_bytes::<32>().to_vec(),
     };
     let until = (overlap > 0).then(|| now + Duration::seconds(overlap));
     match until {
         None => webhook.keys.clear(),
         Some(until) => {
-            for it in webhook.keys.iter_mut().filter(|it| it.until.is_none()) {
-                it.until = Some(domain::millis(until));
+            for key in webhook.keys.iter_mut().filter(|it| it.until.is_none()) {
+                key.until = Some(domain::millis(until));
             }
         }
     }
-    let secret = state.secrets.seal(caller.app, &channel_field(id), &key).await.map_err(ApiError::internal)?;
+    let secret = context.secrets.seal(caller.app, &channel_field(id), &key).await.map_err(ApiError::internal)?;
     webhook.keys.insert(0, SigningKey { secret, until: None });
     webhook.keys.truncate(MAX_SIGNING_KEYS + 1);
     channel.updated_at = now;
-    if !state.table.replace_channel(&channel).await.map_err(ApiError::internal)? {
+    if !context.table.replace_channel(&channel).await.map_err(ApiError::internal)? {
         return Err(missing());
     }
     Ok(Json(SecretOut { signing_secret: secret::encode(&key), overlap_until: until.map(rfc3339) }))

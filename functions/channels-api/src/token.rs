@@ -1,7 +1,7 @@
 //! `POST /api/v1/Authorization/GenerateJwtToken` and `RefreshJwtToken` (channel API, sections 2.1, 2.2 and 2.7).
 
 use axum::Json;
-use axum::extract::State as Shared;
+use axum::extract::State;
 use axum::http::HeaderMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,16 +16,16 @@ use table::{RefreshOutcome, RefreshToken};
 use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
-use crate::Context;
+use crate::context::Context;
 use crate::forms::{GenerateForm, RefreshForm};
 use adcreative_api::Form;
 use adcreative_api::caller::from_auth_error;
 use adcreative_api::{ApiError, Envelope};
 
-/// A refresh token is good for so long after its access token, as in the published sample.
+/// How long a refresh token is valid after its access token has expired, as in the published sample.
 const REFRESH_LIFETIME: Duration = Duration::days(7);
 
-/// An access token, good for 24 hours, and a refresh token, good once.
+/// An access token, valid for 24 hours, and a refresh token, valid once.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TokenOut {
@@ -44,67 +44,72 @@ pub(crate) struct TokenOut {
     request_body(content = GenerateForm, content_type = "application/json"),
     responses((status = 200, body = TokenOut), (status = 401, body = Envelope)))]
 pub(crate) async fn generate(
-    Shared(state): Shared<Context>,
+    State(context): State<Context>,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Json<TokenOut>, ApiError> {
-    let (application, now) = (application(&state, &headers, &form).await?, clock::now());
+    let (application, now) = (application(&context, &headers, &form).await?, clock::now());
     let presented = form.required("jwtPrivateKey")?;
     let current = matches_hash(presented, &application.jwt_private_key_hash);
     let before = application.previous_jwt_private_key.as_ref();
     let before = before.is_some_and(|(hash, until)| *until > domain::millis(now) && matches_hash(presented, hash));
     if !(current || before) {
-        return Err(from_auth_error(state.callers.record_failure(&headers)));
+        return Err(from_auth_error(context.authenticator.record_failure(&headers)));
     }
-    issue(&state, &application, clock::random_alphanumeric(22), now).await
+    issue(&context, &application, clock::random_alphanumeric(22), now).await
 }
 
-/// Issues a new token for a refresh token, and a new refresh token with it. Each is good once: if one is presented a
-/// second time, somebody has a copy, and all that came of it are void. Fields: `applicationId` and `refreshToken`.
+/// Issues a new access token and a new refresh token for a refresh token. Each refresh token is valid once: if one is
+/// presented a second time, it was copied, and all tokens that were derived from it become invalid. Fields:
+/// `applicationId` and `refreshToken`.
 #[utoipa::path(post, path = "/api/v1/Authorization/RefreshJwtToken", tag = "Applications",
     request_body(content = RefreshForm, content_type = "application/json"),
     responses((status = 200, body = TokenOut), (status = 401, body = Envelope)))]
 pub(crate) async fn refresh(
-    Shared(state): Shared<Context>,
+    State(context): State<Context>,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Json<TokenOut>, ApiError> {
-    let (application, now) = (application(&state, &headers, &form).await?, clock::now());
+    let (application, now) = (application(&context, &headers, &form).await?, clock::now());
     let hash = sha256_hex(form.required("refreshToken")?.as_bytes());
-    match state
+    match context
         .table
         .redeem_refresh_token(application.id, &hash, &clock::random_alphanumeric(20), now)
         .await
         .map_err(ApiError::internal)?
     {
-        RefreshOutcome::Valid(it) => issue(&state, &application, it.family, now).await,
+        RefreshOutcome::Valid(it) => issue(&context, &application, it.family, now).await,
         RefreshOutcome::Reused => {
-            tracing::warn!(application.id = %application.id, "a refresh token came twice: its family is void");
-            Err(from_auth_error(state.callers.record_failure(&headers)))
+            tracing::warn!(application.id = %application.id, "a refresh token was used twice: its family is revoked");
+            Err(from_auth_error(context.authenticator.record_failure(&headers)))
         }
-        RefreshOutcome::Unknown => Err(from_auth_error(state.callers.record_failure(&headers))),
+        RefreshOutcome::Unknown => Err(from_auth_error(context.authenticator.record_failure(&headers))),
     }
 }
 
-async fn application(state: &Context, headers: &HeaderMap, form: &Form) -> Result<Application, ApiError> {
+async fn application(context: &Context, headers: &HeaderMap, form: &Form) -> Result<Application, ApiError> {
     let app = form.required("applicationId")?;
-    let wrong = || from_auth_error(state.callers.record_failure(headers));
+    let wrong = || from_auth_error(context.authenticator.record_failure(headers));
     let app: AppId = app.parse().map_err(|_| wrong())?;
-    state.table.application(app).await.map_err(ApiError::internal)?.ok_or_else(wrong)
+    context.table.application(app).await.map_err(ApiError::internal)?.ok_or_else(wrong)
 }
 
 async fn issue(
-    state: &Context,
+    context: &Context,
     application: &Application,
     family: String,
     now: OffsetDateTime,
 ) -> Result<Json<TokenOut>, ApiError> {
     let app = application.id;
-    let key = state.seal.derive_key(app, &application.wrapped_key, KEY_PURPOSE).await.map_err(ApiError::internal)?;
+    let key = context.seal.derive_key(app, &application.wrapped_key, KEY_PURPOSE).await.map_err(ApiError::internal)?;
     let refresh_token = STANDARD.encode(clock::random_bytes::<32>());
     let until = now + LIFETIME + REFRESH_LIFETIME;
     let stored = RefreshToken { app, family, expires: until.unix_timestamp() };
-    state.table.put_refresh_token(&sha256_hex(refresh_token.as_bytes()), &stored).await.map_err(ApiError::internal)?;
+    context
+        .table
+        .put_refresh_token(&sha256_hex(refresh_token.as_bytes()), &stored)
+        .await
+        .map_err(ApiError::internal)?;
     Ok(Json(TokenOut {
         id: "1",
         application_id: app.to_string(),

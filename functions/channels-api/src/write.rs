@@ -1,7 +1,8 @@
-//! Making and changing channels: `POST` and `PUT /api/v1/Notification/ChannelConfiguration/{WebHook,RabbitMQ,SignalR}`.
+//! Creates and replaces channels: `POST` and `PUT
+//! /api/v1/Notification/ChannelConfiguration/{WebHook,RabbitMQ,SignalR}`.
 
 use axum::Json;
-use axum::extract::State as Shared;
+use axum::extract::State;
 use axum::http::HeaderMap;
 use channels::sign::{PURPOSE, SigningKeyPair};
 use domain::channel::{CHALLENGE, Channel, ChannelKind};
@@ -11,7 +12,7 @@ use entry::clock;
 use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::Context;
+use crate::context::Context;
 use crate::dto::Configuration;
 use crate::fields;
 use crate::forms::{RabbitForm, SignalRForm, WebhookForm};
@@ -20,36 +21,38 @@ use adcreative_api::Form;
 use adcreative_api::{ApiError, Envelope, Verb};
 
 /// Adds a webhook. Fields: `webHookUrl` (required), `retryCount` (0 to 20, by default 5), `exponentialBackoffFactor`
-/// (1.0 to 10.0, by default 2.0), `isActive`, `includeImageData`. Our additions: `format` (`adcreative`, or `native` for
-/// every type, after the receiver has answered its challenge), `types` (`item.*,scan.failed`), `filter` (an EventBridge
-/// pattern as JSON), `maxPerSecond` (1 to 1000; 0 takes the limit away), `everyProgress` (also before all tasks are done), `schedule` (`standard` for ten attempts over three days),
-/// `signingSecret` (`whsec_…`; made if absent). With the header `X-Extended: true` the answer shows that secret, this once.
+/// (1.0 to 10.0, by default 2.0), `isActive`, `includeImageData`. Our additions: `format` (`adcreative`, or `native`
+/// for every type, after the receiver has confirmed its challenge), `types` (`item.*,scan.failed`), `filter` (an
+/// EventBridge pattern as JSON), `maxPerSecond` (1 to 1000; 0 removes the limit), `everyProgress` (also before all
+/// tasks are done), `schedule` (`standard` for ten attempts over three days), `signingSecret` (`whsec_…`; generated if
+/// absent). With the header `X-Extended: true` the answer shows that secret, only now.
 #[utoipa::path(post, path = "/api/v1/Notification/ChannelConfiguration/WebHook", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query), ("X-Extended" = Option<bool>, Header)),
     request_body(content = WebhookForm, content_type = "multipart/form-data"),
     responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 401, body = Envelope)))]
 pub(crate) async fn create_webhook(
-    Shared(state): Shared<Context>,
+    State(context): State<Context>,
     caller: Caller,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Json<Configuration>, ApiError> {
-    create(&state, &caller, ChannelKind::Webhook, &headers, &form).await
+    create(&context, &caller, ChannelKind::Webhook, &headers, &form).await
 }
 
-/// Replaces a webhook's configuration. A signing secret that is not given stays; the same goes for our additions. One that
-/// moves to another origin gets a new signing secret, which `X-Extended: true` shows; so does `RotateSecret` later.
+/// Replaces a webhook's configuration. A PUT without a signing secret or without one of our additions keeps the stored
+/// one. A webhook that moves to another origin gets a new signing secret. `X-Extended: true` shows it; `RotateSecret`
+/// replaces it.
 #[utoipa::path(put, path = "/api/v1/Notification/ChannelConfiguration/WebHook", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query), ("configurationId" = String, Query)),
     request_body(content = WebhookForm, content_type = "multipart/form-data"),
     responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 404, body = Envelope)))]
 pub(crate) async fn update_webhook(
-    Shared(state): Shared<Context>,
+    State(context): State<Context>,
     caller: Caller,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Json<Configuration>, ApiError> {
-    update(&state, &caller, ChannelKind::Webhook, &headers, &form).await
+    update(&context, &caller, ChannelKind::Webhook, &headers, &form).await
 }
 
 /// Adds a RabbitMQ queue. Fields: `url` (`amqps://host/vhost`), `username`, `password`, `queueName` (all required),
@@ -59,72 +62,72 @@ pub(crate) async fn update_webhook(
     request_body(content = RabbitForm, content_type = "multipart/form-data"),
     responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 401, body = Envelope)))]
 pub(crate) async fn create_rabbit(
-    Shared(state): Shared<Context>,
+    State(context): State<Context>,
     caller: Caller,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Json<Configuration>, ApiError> {
-    create(&state, &caller, ChannelKind::RabbitMq, &headers, &form).await
+    create(&context, &caller, ChannelKind::RabbitMq, &headers, &form).await
 }
 
-/// Replaces a RabbitMQ configuration. A password that is empty, absent or masked stays as it was.
+/// Replaces a RabbitMQ configuration. If the password is empty, absent or masked, the stored one is kept.
 #[utoipa::path(put, path = "/api/v1/Notification/ChannelConfiguration/RabbitMQ", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query), ("configurationId" = String, Query)),
     request_body(content = RabbitForm, content_type = "multipart/form-data"),
     responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 404, body = Envelope)))]
 pub(crate) async fn update_rabbit(
-    Shared(state): Shared<Context>,
+    State(context): State<Context>,
     caller: Caller,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Json<Configuration>, ApiError> {
-    update(&state, &caller, ChannelKind::RabbitMq, &headers, &form).await
+    update(&context, &caller, ChannelKind::RabbitMq, &headers, &form).await
 }
 
-/// Adds a SignalR hub of yours, whose method is called. Fields: `hubUrl` (required), `hubMethod` (by default
+/// Adds a SignalR hub of yours, whose method is invoked. Fields: `hubUrl` (required), `hubMethod` (by default
 /// `ReceiveNotification`), `accessToken`, `isActive`, `includeImageData`; our additions as for webhooks.
 #[utoipa::path(post, path = "/api/v1/Notification/ChannelConfiguration/SignalR", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query)),
     request_body(content = SignalRForm, content_type = "multipart/form-data"),
     responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 401, body = Envelope)))]
 pub(crate) async fn create_signal_r(
-    Shared(state): Shared<Context>,
+    State(context): State<Context>,
     caller: Caller,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Json<Configuration>, ApiError> {
-    create(&state, &caller, ChannelKind::SignalR, &headers, &form).await
+    create(&context, &caller, ChannelKind::SignalR, &headers, &form).await
 }
 
-/// Replaces a SignalR configuration. A token that is empty, absent or masked stays as it was.
+/// Replaces a SignalR configuration. If the token is empty, absent or masked, the stored one is kept.
 #[utoipa::path(put, path = "/api/v1/Notification/ChannelConfiguration/SignalR", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query), ("configurationId" = String, Query)),
     request_body(content = SignalRForm, content_type = "multipart/form-data"),
     responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 404, body = Envelope)))]
 pub(crate) async fn update_signal_r(
-    Shared(state): Shared<Context>,
+    State(context): State<Context>,
     caller: Caller,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Json<Configuration>, ApiError> {
-    update(&state, &caller, ChannelKind::SignalR, &headers, &form).await
+    update(&context, &caller, ChannelKind::SignalR, &headers, &form).await
 }
 
 async fn create(
-    state: &Context,
+    context: &Context,
     caller: &Caller,
     kind: ChannelKind,
     headers: &HeaderMap,
     form: &Form,
 ) -> Result<Json<Configuration>, ApiError> {
     let now = clock::now();
-    let read = fields::read(state, caller.app, kind, form, None, now).await?;
-    state.table.put_channel(&read.channel).await.map_err(ApiError::internal)?;
-    respond(state, read, headers, now).await
+    let parsed = fields::read(context, caller.app, kind, form, None, now).await?;
+    context.table.put_channel(&parsed.channel).await.map_err(ApiError::internal)?;
+    respond(context, parsed, headers, now).await
 }
 
 async fn update(
-    state: &Context,
+    context: &Context,
     caller: &Caller,
     kind: ChannelKind,
     headers: &HeaderMap,
@@ -132,51 +135,57 @@ async fn update(
 ) -> Result<Json<Configuration>, ApiError> {
     let (id, now) = (caller.configuration_id()?, clock::now());
     let missing = || ApiError::no_channel(caller.app, id, Verb::Update);
-    let before = state.table.channel(caller.app, id).await.map_err(ApiError::internal)?;
+    let before = context.table.channel(caller.app, id).await.map_err(ApiError::internal)?;
     let before = before.filter(|it| it.target.kind() == kind).ok_or_else(missing)?;
-    let read = fields::read(state, caller.app, kind, form, Some(before), now).await?;
-    if !state.table.replace_channel(&read.channel).await.map_err(ApiError::internal)? {
+    let parsed = fields::read(context, caller.app, kind, form, Some(before), now).await?;
+    if !context.table.replace_channel(&parsed.channel).await.map_err(ApiError::internal)? {
         return Err(missing());
     }
-    // whoever changes a channel gives it another chance
-    state.table.delete_health(caller.app, id).await.map_err(ApiError::internal)?;
-    respond(state, read, headers, now).await
+    // a changed channel starts with a closed circuit breaker
+    context.table.delete_health(caller.app, id).await.map_err(ApiError::internal)?;
+    respond(context, parsed, headers, now).await
 }
 
 async fn respond(
-    state: &Context,
-    read: fields::ParsedChannel,
+    context: &Context,
+    parsed: fields::ParsedChannel,
     headers: &HeaderMap,
     now: OffsetDateTime,
 ) -> Result<Json<Configuration>, ApiError> {
-    let channel = &read.channel;
-    if channel.unconfirmed && channel.active && !read.challenged_recently {
-        challenge(state, channel, now).await?;
+    let channel = &parsed.channel;
+    if channel.unconfirmed && channel.active && !parsed.challenged_recently {
+        challenge(context, channel, now).await?;
     }
     let mut answer = Configuration::new(channel);
     if extended(headers) {
         answer = answer.extended(channel, &ChannelHealth::default(), domain::millis(now));
-        if let Some(secret) = read.signing_secret {
+        if let Some(secret) = parsed.signing_secret {
             answer = answer.with_signing_secret(secret);
         }
         if channel.target.kind() == ChannelKind::Webhook {
-            answer = answer.with_key_id(key_id(state, channel).await?);
+            answer = answer.with_key_id(key_id(context, channel).await?);
         }
     }
     Ok(Json(answer))
 }
 
-/// Asks the receiver whether it wants to be called (realtime, H-9): the message goes the way of all others.
-async fn challenge(state: &Context, channel: &Channel, now: OffsetDateTime) -> Result<(), ApiError> {
+/// Publishes a challenge, by which the receiver confirms that it wants to be called (realtime, H-9). It is delivered
+/// like any other notification.
+async fn challenge(context: &Context, channel: &Channel, now: OffsetDateTime) -> Result<(), ApiError> {
     let word = clock::random_alphanumeric(32);
     let data = json!({ "channel": { "id": channel.id }, "challenge": word });
-    let told = [NewNotification::new(CHALLENGE, data)];
-    state.table.append(channel.app, &Stream::App, &told, &word, now).await.map(drop).map_err(ApiError::internal)
+    let notification = [NewNotification::new(CHALLENGE, data)];
+    context
+        .table
+        .append(channel.app, &Stream::App, &notification, &word, now)
+        .await
+        .map(drop)
+        .map_err(ApiError::internal)
 }
 
 /// The `kid` of the application's `v1a` key.
-pub(crate) async fn key_id(state: &Context, channel: &Channel) -> Result<String, ApiError> {
-    let seed = state.secrets.derive_key(channel.app, PURPOSE).await.map_err(ApiError::internal)?;
+pub(crate) async fn key_id(context: &Context, channel: &Channel) -> Result<String, ApiError> {
+    let seed = context.secrets.derive_key(channel.app, PURPOSE).await.map_err(ApiError::internal)?;
     Ok(SigningKeyPair::new(&seed).jwk()["kid"].as_str().unwrap_or_default().to_owned())
 }
 

@@ -1,4 +1,4 @@
-//! `deliver-amqp`: one attempt per message to publish to a RabbitMQ queue, its outcome, its retry.
+//! `deliver-amqp`: publishes to customers' RabbitMQ queues, one attempt per message, and schedules retries.
 
 mod sender;
 
@@ -10,6 +10,6 @@ pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let allowed = start.allowed_networks();
     let sender = sender::RabbitMqSender(channels::amqp::BrokerClient::new(allowed));
-    let parts = Context::new(&mut start, "AMQP_QUEUE");
-    delivery::run(start, parts, sender).await
+    let context = Context::new(&mut start, "AMQP_QUEUE");
+    delivery::run(start, context, sender).await
 }

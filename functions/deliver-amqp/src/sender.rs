@@ -1,4 +1,4 @@
-//! Queues of RabbitMQ.
+//! Delivery to RabbitMQ queues.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use entry::Secrets;
 use entry::secrets::{SecretError, channel_field};
 use time::OffsetDateTime;
 
-/// Publishes to brokers.
+/// Publishes to customers' queues.
 pub(crate) struct RabbitMqSender(pub(crate) amqp::BrokerClient);
 
 impl Sender for RabbitMqSender {
@@ -22,9 +22,9 @@ impl Sender for RabbitMqSender {
         channel: &Channel,
         _: OffsetDateTime,
     ) -> Result<Option<Receiver>, SecretError> {
-        let Target::RabbitMq(it) = &channel.target else { return Ok(None) };
-        let password = secrets.open_text(channel.app, &channel_field(channel.id), &it.password).await?;
-        let (url, username, queue) = (it.url.clone(), it.username.clone(), it.queue.clone());
+        let Target::RabbitMq(target) = &channel.target else { return Ok(None) };
+        let password = secrets.open_text(channel.app, &channel_field(channel.id), &target.password).await?;
+        let (url, username, queue) = (target.url.clone(), target.username.clone(), target.queue.clone());
         Ok(Some(Receiver { url, username, password, queue }))
     }
 
@@ -33,9 +33,9 @@ impl Sender for RabbitMqSender {
         to: &Receiver,
         message: &Message,
         sent_at: OffsetDateTime,
-        patience: Option<Duration>,
+        timeout: Option<Duration>,
     ) -> Option<AttemptOutcome> {
-        with_timeout(patience, self.0.send(to, message, sent_at)).await
+        with_timeout(timeout, self.0.send(to, message, sent_at)).await
     }
 }
 
@@ -45,8 +45,8 @@ mod tests {
     fn its_events_decode() {
         let event = include_str!("../../../events/deliver-amqp.retry.json");
         let event: serde_json::Value = serde_json::from_str(event).unwrap();
-        let order: domain::command::Delivery =
+        let delivery: domain::command::Delivery =
             serde_json::from_str(event["Records"][0]["body"].as_str().unwrap()).unwrap();
-        assert_eq!((order.attempt, order.kind), (2, domain::channel::ChannelKind::RabbitMq));
+        assert_eq!((delivery.attempt, delivery.kind), (2, domain::channel::ChannelKind::RabbitMq));
     }
 }

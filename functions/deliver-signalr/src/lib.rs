@@ -1,4 +1,4 @@
-//! `deliver-signalr`: one attempt per message to call a customer's SignalR hub, its outcome, its retry.
+//! `deliver-signalr`: invokes methods of customers' SignalR hubs, one attempt per message, and schedules retries.
 
 mod sender;
 
@@ -10,6 +10,6 @@ pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let allowed = start.allowed_networks();
     let sender = sender::SignalRSender::new(allowed)?;
-    let parts = Context::new(&mut start, "SIGNALR_QUEUE");
-    delivery::run(start, parts, sender).await
+    let context = Context::new(&mut start, "SIGNALR_QUEUE");
+    delivery::run(start, context, sender).await
 }

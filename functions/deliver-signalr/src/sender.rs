@@ -1,4 +1,4 @@
-//! Customers' hubs.
+//! Delivery to SignalR hubs.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use entry::Secrets;
 use entry::secrets::{SecretError, channel_field};
 use time::OffsetDateTime;
 
-/// Calls hubs.
+/// Invokes methods of customers' hubs.
 pub(crate) struct SignalRSender(hub::HubClient);
 
 impl SignalRSender {
@@ -30,12 +30,12 @@ impl Sender for SignalRSender {
         channel: &Channel,
         _: OffsetDateTime,
     ) -> Result<Option<Receiver>, SecretError> {
-        let Target::SignalR(it) = &channel.target else { return Ok(None) };
-        let token = match &it.token {
+        let Target::SignalR(target) = &channel.target else { return Ok(None) };
+        let token = match &target.token {
             Some(sealed) => Some(secrets.open_text(channel.app, &channel_field(channel.id), sealed).await?),
             None => None,
         };
-        Ok(Some(Receiver { url: secrets.channel_url(channel).await?, method: it.method.clone(), token }))
+        Ok(Some(Receiver { url: secrets.channel_url(channel).await?, method: target.method.clone(), token }))
     }
 
     async fn send(
@@ -43,9 +43,9 @@ impl Sender for SignalRSender {
         to: &Receiver,
         message: &Message,
         sent_at: OffsetDateTime,
-        patience: Option<Duration>,
+        timeout: Option<Duration>,
     ) -> Option<AttemptOutcome> {
-        with_timeout(patience, self.0.send(to, message, sent_at)).await
+        with_timeout(timeout, self.0.send(to, message, sent_at)).await
     }
 }
 
@@ -55,8 +55,8 @@ mod tests {
     fn its_events_decode() {
         let event = include_str!("../../../events/deliver-signalr.first-attempt.json");
         let event: serde_json::Value = serde_json::from_str(event).unwrap();
-        let order: domain::command::Delivery =
+        let delivery: domain::command::Delivery =
             serde_json::from_str(event["Records"][0]["body"].as_str().unwrap()).unwrap();
-        assert_eq!((order.attempt, order.kind), (1, domain::channel::ChannelKind::SignalR));
+        assert_eq!((delivery.attempt, delivery.kind), (1, domain::channel::ChannelKind::SignalR));
     }
 }

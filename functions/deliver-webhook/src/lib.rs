@@ -1,4 +1,4 @@
-//! `deliver-webhook`: one attempt per message to call a webhook, its outcome, its retry.
+//! `deliver-webhook`: posts to customers' webhooks, one attempt per message, and schedules retries.
 
 mod sender;
 
@@ -10,6 +10,6 @@ pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let allowed = start.allowed_networks();
     let sender = sender::WebhookSender::new(allowed);
-    let parts = Context::new(&mut start, "WEBHOOK_QUEUE");
-    delivery::run(start, parts, sender).await
+    let context = Context::new(&mut start, "WEBHOOK_QUEUE");
+    delivery::run(start, context, sender).await
 }

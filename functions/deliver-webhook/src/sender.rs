@@ -1,4 +1,4 @@
-//! Webhooks, signed by every key that is good.
+//! Delivery to webhooks, signed by every key that is valid.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use entry::Secrets;
 use entry::secrets::{SecretError, channel_field};
 use time::OffsetDateTime;
 
-/// Calls webhooks.
+/// Posts to customers' webhooks.
 pub(crate) struct WebhookSender(webhook::WebhookClient);
 
 impl WebhookSender {
@@ -30,9 +30,9 @@ impl Sender for WebhookSender {
         channel: &Channel,
         now: OffsetDateTime,
     ) -> Result<Option<Receiver>, SecretError> {
-        let Target::Webhook(it) = &channel.target else { return Ok(None) };
+        let Target::Webhook(target) = &channel.target else { return Ok(None) };
         let mut keys = Vec::new();
-        for key in it.keys.iter().filter(|it| it.until.is_none_or(|until| until > domain::millis(now))) {
+        for key in target.keys.iter().filter(|it| it.until.is_none_or(|until| until > domain::millis(now))) {
             keys.push(secrets.open(channel.app, &channel_field(channel.id), &key.secret).await?);
         }
         let pair = SigningKeyPair::new(&secrets.derive_key(channel.app, PURPOSE).await?);
@@ -44,9 +44,9 @@ impl Sender for WebhookSender {
         to: &Receiver,
         message: &Message,
         sent_at: OffsetDateTime,
-        patience: Option<Duration>,
+        timeout: Option<Duration>,
     ) -> Option<AttemptOutcome> {
-        self.0.send(to, message, sent_at, patience).await
+        self.0.send(to, message, sent_at, timeout).await
     }
 }
 
@@ -56,8 +56,8 @@ mod tests {
     fn its_events_decode() {
         let event = include_str!("../../../events/deliver-webhook.first-attempt.json");
         let event: serde_json::Value = serde_json::from_str(event).unwrap();
-        let order: domain::command::Delivery =
+        let delivery: domain::command::Delivery =
             serde_json::from_str(event["Records"][0]["body"].as_str().unwrap()).unwrap();
-        assert_eq!((order.attempt, order.notification.kind.as_str()), (1, "item.completed"));
+        assert_eq!((delivery.attempt, delivery.notification.kind.as_str()), (1, "item.completed"));
     }
 }

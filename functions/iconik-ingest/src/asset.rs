@@ -1,169 +1,92 @@
-//! An asset: is there something new in it, what, and is it there yet?
+//! An asset: is there a new version in it, and what becomes of that?
 
-use domain::command::{Ingest, IngestCommand};
-use domain::item::{AssetVersion as Found, Item, ItemStatus, Problem, URGENT_PRIORITY};
+use domain::command::IngestCommand;
+use domain::ingest::{Media, Original, plan};
 use domain::media_type::{OCTET_STREAM, VisualContent, classify_type};
-use domain::processing::reprocess;
-use domain::scanning::MAX_OBJECT_BYTES;
-use entry::Failure;
-use iconik::asset::{Asset, Unfit, Version};
-use iconik::source::{Decision, MediaSource, decide, needs_proxies, original_media_type};
-use table::CommitOutcome;
+use iconik::asset::{Asset, Ineligible};
+use iconik::source::{describe, needs_proxies, original_media_type};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::handler::{Context, IngestError, IngestOutcome, Session};
-use crate::store;
+use crate::context::{Context, Session};
+use crate::error::{IngestError, IngestOutcome};
+use crate::store::{self, Candidate};
 
-/// Looks at an asset as it is now, whatever the event said of it.
+/// Collections of an asset whose ancestors are read: each is a request.
+const MAX_COLLECTIONS: usize = 20;
+
+/// Handles an asset as it is now, whatever the event said about it. `announced` is the version that the event named.
 pub(crate) async fn ingest(
-    parts: &Context,
-    at: &Session,
-    order: &IngestCommand,
-    asset: Uuid,
+    context: &Context,
+    session: &Session,
+    command: &IngestCommand,
+    id: Uuid,
     announced: Option<Uuid>,
     now: OffsetDateTime,
 ) -> Result<IngestOutcome, IngestError> {
-    // an event that names its version needs no question to Iconik if that version is known
+    // Iconik is not asked about a version that is known already
     if let Some(version) = announced
-        && !order.force
-        && store::is_known(parts, at, order, asset, version).await?
+        && !command.force
+        && store::is_known(context, session, command, id, version).await?
     {
         return Ok(IngestOutcome::Done);
     }
-    let Some(found) = at.iconik.asset(asset).await? else {
-        tracing::info!(asset = %asset, "asset {asset} is gone");
+    let Some(asset) = session.iconik.asset(id).await? else {
+        tracing::info!(asset = %id, "asset {id} is gone");
         return Ok(IngestOutcome::Done);
     };
-    let version = match found.active() {
-        Ok(it) => it.clone(),
-        Err(Unfit::NotMedia(why)) => {
-            tracing::info!(asset = %asset, "asset {asset} is passed over: {why}");
+    let (version, unavailable) = match asset.active() {
+        Ok(version) => (version, None),
+        Err(Ineligible::NotMedia(reason)) => {
+            tracing::info!(asset = %id, "asset {id} is ignored: {reason}");
             return Ok(IngestOutcome::Done);
         }
-        Err(Unfit::Skip(why)) => {
-            let Some(version) = found.versions.last() else { return Ok(IngestOutcome::Done) };
-            return skip(parts, at, order, &found, version, "application/octet-stream", why, now).await;
-        }
+        Err(Ineligible::Unavailable(reason)) => match asset.versions.last() {
+            Some(version) => (version, Some(reason)),
+            None => return Ok(IngestOutcome::Done),
+        },
     };
-    if store::is_known(parts, at, order, asset, version.id).await? {
-        if order.force {
-            reprocess_known(parts, at, order, asset, version.id, now).await?;
+    let (processor, types) = (session.settings.processor, session.settings.media_types());
+    if let Some(reason) = unavailable {
+        let original = Original { media_type: OCTET_STREAM, visual: VisualContent::Unknown };
+        let plan = plan(processor, &types, original, &Media::Unavailable { reason }, command.attempt);
+        let candidate = Candidate { asset: &asset, version, media_type: OCTET_STREAM };
+        return Ok(store::apply(context, session, command, candidate, plan, now).await?);
+    }
+    if store::is_known(context, session, command, id, version.id).await? {
+        if command.force {
+            store::reprocess_known(context, session, command, id, version.id, now).await?;
         }
         return Ok(IngestOutcome::Done);
     }
-    if !is_watched(at, &found).await? {
+    if !is_watched(session, &asset).await? {
         return Ok(IngestOutcome::Done);
     }
-    let files = at.iconik.files(asset).await?;
-    let original = match original_media_type(version.id, &files) {
+    let files = session.iconik.files(id).await?;
+    let named = match original_media_type(version.id, &files) {
         Some(named) => Some(named),
-        None => at.iconik.original_type(asset).await?.map(|it| (it.clone(), classify_type(&it))),
+        None => session.iconik.original_type(id).await?.map(|it| (it.clone(), classify_type(&it))),
     };
-    let (kind, pictures) = original.unwrap_or((OCTET_STREAM.to_owned(), VisualContent::Unknown));
-    let proxies = if needs_proxies(&kind, version.id, &files) { at.iconik.proxies(asset).await? } else { Vec::new() };
-    if files.is_empty() && proxies.is_empty() {
-        return Ok(IngestOutcome::RetryLater); // nothing is known of it yet
-    }
-    let (processor, types) = (at.settings.processor, at.settings.media_types());
-    let decision = decide(processor, &types, (&kind, pictures), version.id, &proxies, &files, order.attempt);
-    let size = match decision {
-        Decision::Fetch(MediaSource::Proxy(_, size) | MediaSource::File(_, size)) => size,
-        Decision::Wait => return Ok(IngestOutcome::RetryLater),
-        Decision::Skip(why) => return skip(parts, at, order, &found, &version, &kind, &why, now).await,
+    let (media_type, visual) = named.unwrap_or((OCTET_STREAM.to_owned(), VisualContent::Unknown));
+    let proxies = match needs_proxies(&media_type, version.id, &files) {
+        true => session.iconik.proxies(id).await?,
+        false => Vec::new(),
     };
-    if size > MAX_OBJECT_BYTES {
-        return skip(parts, at, order, &found, &version, &kind, "the media is too large", now).await;
-    }
-    store::store(parts, order, item(at, order, &found, &version, size, kind)).await?;
-    Ok(IngestOutcome::Done)
-}
-
-/// The media never came.
-pub(crate) async fn fail(
-    parts: &Context,
-    at: &Session,
-    order: &IngestCommand,
-    now: OffsetDateTime,
-) -> Result<(), Failure> {
-    let Ingest::Asset { asset, .. } = order.what else { return Ok(()) };
-    let found = at.iconik.asset(asset).await?;
-    let Some((found, version)) = found.and_then(|it| it.active().ok().cloned().map(|version| (it, version))) else {
-        return Ok(());
-    };
-    let mut failed = item(at, order, &found, &version, 0, OCTET_STREAM.to_owned());
-    failed.status = ItemStatus::Failed;
-    failed.updated_at = domain::millis(now);
-    failed.error = Some(Problem::new("no_media", "the asset has no closed file or proxy that can be fetched"));
-    Ok(store::store(parts, order, failed).await?)
-}
-
-#[expect(clippy::too_many_arguments, reason = "an item that is not processed, with all that is known of it")]
-async fn skip(
-    parts: &Context,
-    at: &Session,
-    order: &IngestCommand,
-    found: &Asset,
-    version: &Version,
-    kind: &str,
-    why: &str,
-    now: OffsetDateTime,
-) -> Result<IngestOutcome, IngestError> {
-    let mut skipped = item(at, order, found, version, 0, kind.to_owned());
-    skipped.status = ItemStatus::Skipped;
-    skipped.updated_at = domain::millis(now);
-    skipped.error = Some(Problem::new("not_wanted", why));
-    store::store(parts, order, skipped).await?;
-    Ok(IngestOutcome::Done)
-}
-
-fn item(at: &Session, order: &IngestCommand, found: &Asset, version: &Version, size: u64, media_type: String) -> Item {
-    let (asset, version, found_by) = (found.id.to_string(), version.id.to_string(), store::command_key(order));
-    let it = Found {
-        app: order.app,
-        host: at.iconik.host_name(),
-        asset: &asset,
-        version: &version,
-        title: &found.title,
-        size,
-        media_type,
-        processor: at.settings.processor,
-        // a person who asks for it waits for it
-        priority: if order.force { at.settings.priority.max(URGENT_PRIORITY) } else { at.settings.priority },
-        found_by: &found_by,
-    };
-    Item::from_asset(it, domain::from_millis(order.received_at))
-}
-
-/// A person wants a known version processed again.
-async fn reprocess_known(
-    parts: &Context,
-    at: &Session,
-    order: &IngestCommand,
-    asset: Uuid,
-    version: Uuid,
-    now: OffsetDateTime,
-) -> Result<(), IngestError> {
-    let id = store::item_id(at, order, asset, version);
-    for _ in 0..3 {
-        let Some(item) = parts.table.item(id).await? else { return Ok(()) };
-        let Some(plan) = reprocess(now, &item) else { return Ok(()) };
-        if parts.table.commit(&plan, now).await? == CommitOutcome::Committed {
-            return Ok(());
-        }
-    }
-    Ok(()) // it is changing all the time: it is being worked on
+    let (original, media) = describe((&media_type, visual), version.id, &proxies, &files, command.attempt);
+    let plan = plan(processor, &types, original, &media, command.attempt);
+    let candidate = Candidate { asset: &asset, version, media_type: &media_type };
+    Ok(store::apply(context, session, command, candidate, plan, now).await?)
 }
 
 /// Whether the asset lies below a collection that is watched.
-async fn is_watched(at: &Session, found: &Asset) -> Result<bool, IngestError> {
-    let watched = &at.settings.iconik_collections;
-    let is = |it: &Uuid| watched.contains(&it.to_string());
-    if watched.is_empty() || found.in_collections.iter().any(is) {
+async fn is_watched(session: &Session, asset: &Asset) -> Result<bool, IngestError> {
+    let watched = &session.settings.iconik_collections;
+    let is_listed = |it: &Uuid| watched.contains(&it.to_string());
+    if watched.is_empty() || asset.in_collections.iter().any(is_listed) {
         return Ok(true);
     }
-    for it in found.in_collections.iter().take(20) {
-        if at.iconik.ancestors(*it).await?.iter().any(is) {
+    for collection in asset.in_collections.iter().take(MAX_COLLECTIONS) {
+        if session.iconik.ancestors(*collection).await?.iter().any(is_listed) {
             return Ok(true);
         }
     }

@@ -1,4 +1,5 @@
-//! Events that another system put on the queue: Iconik's own bodies, bare or in the wrapping of who forwarded them.
+//! Messages that another system put on the queue: bodies of Iconik's webhooks and custom actions, bare or in the
+//! envelope of the service that forwarded them.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,48 +10,58 @@ use iconik::payload::{Action, Event, Meaning};
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
-use crate::handler::Context;
+use crate::context::Context;
 
-/// What a message says.
+/// A message, as far as it is understood.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum ExternalMessage {
-    /// Orders that follow from it, and the Iconik domain that it came from.
-    Commands(String, Vec<(Ingest, bool, Option<TriggerEvent>)>),
+    /// The Iconik domain that it came from, and what is to be done.
+    Commands(String, Vec<Request>),
+    /// An event without new media.
     Irrelevant,
+    /// Neither an event nor a custom action.
     Unreadable,
 }
 
-/// Takes a message: its orders go back to the queue, for each application of its domain.
-pub(crate) async fn receive(parts: &Context, now: OffsetDateTime, message: &Message) -> Result<(), Failure> {
-    let (domain, wanted) = match read(&message.body) {
-        ExternalMessage::Commands(domain, wanted) => (domain, wanted),
+/// What one message asks for: a command that is not yet for an application.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Request {
+    pub(crate) what: Ingest,
+    /// Also process what is known.
+    pub(crate) force: bool,
+    pub(crate) event: Option<TriggerEvent>,
+}
+
+/// Handles a message: queues its commands for each application of its Iconik domain.
+///
+/// # Errors
+/// A dead letter if the message is unreadable, or no application belongs to the domain.
+pub(crate) async fn receive(context: &Context, now: OffsetDateTime, message: &Message) -> Result<(), Failure> {
+    let (domain, requests) = match read(&message.body) {
+        ExternalMessage::Commands(domain, requests) => (domain, requests),
         ExternalMessage::Irrelevant => return Ok(()),
         ExternalMessage::Unreadable => {
-            return Err(Failure::DeadLetter("the message is no order, no event and no action of Iconik's".into()));
+            return Err(Failure::DeadLetter("the message is no command, no event and no action of Iconik's".into()));
         }
     };
-    let apps = parts.table.applications_of_domain(&domain).await?;
+    let apps = context.table.applications_of_domain(&domain).await?;
     if apps.is_empty() {
         let shown: String = domain.chars().take(64).collect();
         return Err(Failure::DeadLetter(format!("no application belongs to the Iconik domain `{shown}`").into()));
     }
     for app in apps {
-        parts.queue.send_all(&commands(app, &wanted, now)).await?;
+        context.queue.send_all(&commands(app, &requests, now)).await?;
     }
     Ok(())
 }
 
-/// The orders of an application.
-pub(crate) fn commands(
-    app: AppId,
-    wanted: &[(Ingest, bool, Option<TriggerEvent>)],
-    now: OffsetDateTime,
-) -> Vec<(IngestCommand, Duration)> {
-    let order = |(what, force, event): &(Ingest, bool, Option<TriggerEvent>)| {
-        let new = IngestCommand::new(app, what.clone(), domain::millis(now));
-        (IngestCommand { force: *force, event: event.clone(), ..new }, Duration::ZERO)
+/// The commands for an application.
+pub(crate) fn commands(app: AppId, requests: &[Request], now: OffsetDateTime) -> Vec<(IngestCommand, Duration)> {
+    let command = |request: &Request| {
+        let command = IngestCommand::new(app, request.what.clone(), domain::millis(now));
+        (IngestCommand { force: request.force, event: request.event.clone(), ..command }, Duration::ZERO)
     };
-    wanted.iter().map(order).collect()
+    requests.iter().map(command).collect()
 }
 
 /// Reads a message.
@@ -61,21 +72,24 @@ pub(crate) fn read(body: &str) -> ExternalMessage {
     if body.get("context").is_some()
         && let Some(action) = Action::read(&body)
     {
-        let all = action.commands().into_iter().map(|it| (it, true, None)).collect();
-        return ExternalMessage::Commands(action.domain, all);
+        let requests = action.commands().into_iter().map(|what| Request { what, force: true, event: None });
+        return ExternalMessage::Commands(action.domain, requests.collect());
     }
     let Some(event) = Event::read(&body) else { return ExternalMessage::Unreadable };
     match event.command() {
-        Ok(what) => ExternalMessage::Commands(event.domain.clone(), vec![(what, false, Some(event.announced()))]),
+        Ok(what) => {
+            let request = Request { what, force: false, event: Some(event.announced()) };
+            ExternalMessage::Commands(event.domain, vec![request])
+        }
         Err(Meaning::Irrelevant(_)) => ExternalMessage::Irrelevant,
         Err(_) => ExternalMessage::Unreadable,
     }
 }
 
-/// Takes off what forwarders put around a body: a Lambda URL's event, or an SNS message.
-fn unwrap_envelope(it: Value, depth: usize) -> Value {
-    let inner = match (&it["body"], &it["Message"]) {
-        (Value::String(body), _) if it["isBase64Encoded"] == true => {
+/// Unwraps the event of a Lambda function URL and an SNS notification, at most three of them around each other.
+fn unwrap_envelope(message: Value, depth: usize) -> Value {
+    let inner = match (&message["body"], &message["Message"]) {
+        (Value::String(body), _) if message["isBase64Encoded"] == true => {
             STANDARD.decode(body).ok().and_then(|it| String::from_utf8(it).ok())
         }
         (Value::String(body), _) | (_, Value::String(body)) => Some(body.clone()),
@@ -83,7 +97,7 @@ fn unwrap_envelope(it: Value, depth: usize) -> Value {
     };
     match inner.and_then(|it| serde_json::from_str(&it).ok()) {
         Some(inner) if depth < 3 => unwrap_envelope(inner, depth + 1),
-        _ => it,
+        _ => message,
     }
 }
 
@@ -95,10 +109,10 @@ mod tests {
 
     const EVENT: &str = include_str!("../../../events/iconik.contents-create.json");
 
-    fn asset(said: ExternalMessage) -> String {
-        match said {
-            ExternalMessage::Commands(_, it) => match &it[..] {
-                [(Ingest::Asset { asset, .. }, false, Some(_))] => asset.to_string(),
+    fn asset(message: ExternalMessage) -> String {
+        match message {
+            ExternalMessage::Commands(_, requests) => match &requests[..] {
+                [Request { what: Ingest::Asset { asset, .. }, force: false, event: Some(_) }] => asset.to_string(),
                 other => panic!("{other:?}"),
             },
             other => panic!("{other:?}"),
@@ -117,7 +131,8 @@ mod tests {
             assert_eq!(asset(read(&body)), "43b738dc-a6d5-11ef-859e-be5be1c7bfe0");
         }
         let action = include_str!("../../../events/iconik.action-bulk.json");
-        assert!(matches!(read(action), ExternalMessage::Commands(_, it) if it.len() == 2 && it.iter().all(|it| it.1)));
+        let ExternalMessage::Commands(_, requests) = read(action) else { panic!("{action}") };
+        assert!(requests.len() == 2 && requests.iter().all(|it| it.force));
     }
 
     #[test]

@@ -1,71 +1,75 @@
-//! The queue of another system, such as the seed's "Webhook-Requeue": its messages become our own orders.
+//! The application's own SQS queue, such as the original system's "Webhook-Requeue": its messages become commands of
+//! ours.
 
 use domain::AppId;
 use entry::external_queue::ExternalQueue;
 use time::OffsetDateTime;
 
+use crate::context::{Context, Session};
+use crate::error::IngestError;
 use crate::external_message::{ExternalMessage, commands, read};
-use crate::handler::{Context, IngestError, Session};
 
-/// Receives per look: what is left comes with the next, a minute later.
+/// Receives per check; the next check, a minute later, reads on.
 const MAX_RECEIVES: usize = 20;
 
-/// Takes what lies in the application's queue; answers why it could not be read or emptied, if so. A message leaves it
-/// when its orders are in ours.
+/// Reads the application's queue. Returns why it could not be read or emptied, if so. A message is deleted once its
+/// commands are in our queue.
 pub(crate) async fn run(
-    parts: &Context,
-    at: &Session,
+    context: &Context,
+    session: &Session,
     app: AppId,
     now: OffsetDateTime,
 ) -> Result<Option<String>, IngestError> {
-    let queue = match open(parts, at, app).await {
-        Ok(it) => it,
-        Err(why) => return Ok(Some(report_unreadable(app, &why))),
+    let queue = match open(context, session, app).await {
+        Ok(queue) => queue,
+        Err(reason) => return Ok(Some(report_unreadable(app, &reason))),
     };
     for _ in 0..MAX_RECEIVES {
         let messages = match queue.receive().await {
-            Ok(it) if it.is_empty() => return Ok(None),
-            Ok(it) => it,
+            Ok(messages) if messages.is_empty() => return Ok(None),
+            Ok(messages) => messages,
             Err(error) => return Ok(Some(report_unreadable(app, &entry::Chain(&error).to_string()))),
         };
-        for it in &messages {
-            match read(&it.body) {
-                ExternalMessage::Commands(_, wanted) => parts.queue.send_all(&commands(app, &wanted, now)).await?,
+        for message in &messages {
+            match read(&message.body) {
+                ExternalMessage::Commands(_, requests) => {
+                    context.queue.send_all(&commands(app, &requests, now)).await?;
+                }
                 ExternalMessage::Irrelevant => {}
                 ExternalMessage::Unreadable => {
                     let reason = "a message of the application's own queue is no event and no action of Iconik's";
-                    parts.dead_letters.send_dead_letter(&it.body, reason, "iconik-ingest").await?;
+                    context.dead_letter_queue.send_dead_letter(&message.body, reason, "iconik-ingest").await?;
                 }
             }
         }
         let handles: Vec<String> = messages.into_iter().map(|it| it.receipt_handle).collect();
         if let Err(error) = queue.delete(&handles).await {
-            // they come again, and are known then
+            // they are received again, and what they name is known then
             return Ok(Some(report_unreadable(app, &entry::Chain(&error).to_string())));
         }
     }
     Ok(None)
 }
 
-/// The reason, as it is shown.
-fn report_unreadable(app: AppId, why: &str) -> String {
-    tracing::error!(application.id = %app, error = %why, "the application's queue cannot be read: {why}");
-    why.chars().take(200).collect()
+/// Logs why the queue cannot be read, and shortens the reason to 200 characters for the state.
+fn report_unreadable(app: AppId, reason: &str) -> String {
+    tracing::error!(application.id = %app, error = %reason, "the application's queue cannot be read: {reason}");
+    reason.chars().take(200).collect()
 }
 
-async fn open(parts: &Context, at: &Session, app: AppId) -> Result<ExternalQueue, String> {
+async fn open(context: &Context, session: &Session, app: AppId) -> Result<ExternalQueue, String> {
     let missing = |what: &str| format!("{what} is not set");
-    let set = &at.settings;
-    let url = set.sqs_queue_url.as_deref().ok_or_else(|| missing("sqs_queue_url"))?;
-    let region = set.aws_region.as_deref().ok_or_else(|| missing("aws_region"))?;
+    let settings = &session.settings;
+    let url = settings.sqs_queue_url.as_deref().ok_or_else(|| missing("sqs_queue_url"))?;
+    let region = settings.aws_region.as_deref().ok_or_else(|| missing("aws_region"))?;
     let mut pair = Vec::new();
     for (field, sealed, name) in [
-        (entry::secrets::AWS_ACCESS_KEY, &set.aws_access_key, "aws_access_key"),
-        (entry::secrets::AWS_SECRET_KEY, &set.aws_secret_key, "aws_secret_key"),
+        (entry::secrets::AWS_ACCESS_KEY, &settings.aws_access_key, "aws_access_key"),
+        (entry::secrets::AWS_SECRET_KEY, &settings.aws_secret_key, "aws_secret_key"),
     ] {
         let sealed = sealed.as_ref().ok_or_else(|| missing(name))?;
-        let bytes = parts.secrets.open(app, field, sealed).await.map_err(|it| entry::Chain(&it).to_string())?;
+        let bytes = context.secrets.open(app, field, sealed).await.map_err(|it| entry::Chain(&it).to_string())?;
         pair.push(String::from_utf8(bytes).map_err(|_| format!("{name} is not readable"))?);
     }
-    ExternalQueue::open(url, region, &pair[0], &pair[1], &parts.allowed, &parts.meter)
+    ExternalQueue::open(url, region, &pair[0], &pair[1], &context.allowed_networks, &context.meter)
 }

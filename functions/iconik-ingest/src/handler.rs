@@ -1,182 +1,121 @@
-//! A message: read, look, and put back what has to wait.
+//! One message: a command of ours or an event of Iconik's; a command that has to wait goes back to the queue.
 
 use std::sync::Arc;
 
 use domain::asset_manager::AssetManagerState;
 use domain::command::{Ingest, IngestCommand};
+use domain::ingest::MAX_ATTEMPTS;
 use domain::settings::Settings;
-use domain::ssrf::AllowedNetworks;
 use entry::queue::MAX_DELAY;
-use entry::{AppSettings, Failure, Message, Meter, Queue, Secrets};
-use iconik::{Connections, Iconik, IconikError, block};
-use table::Table;
+use entry::{Failure, Message};
+use iconik::{IconikError, block};
 use time::{Duration, OffsetDateTime};
 
+use crate::context::{Context, Session};
+use crate::error::{IngestError, IngestOutcome};
 use crate::{asset, check, external_message, walk};
 
-/// How often an order is put back before it is given up: about 75 minutes with the usual wait.
-const MAX_ATTEMPTS: u32 = 10;
-
-/// What the handler works with.
-pub(crate) struct Context {
-    pub(crate) table: Table,
-    pub(crate) settings: AppSettings,
-    pub(crate) secrets: Arc<Secrets>,
-    pub(crate) connections: Connections,
-    pub(crate) queue: Queue,
-    pub(crate) dead_letters: Queue,
-    pub(crate) allowed: AllowedNetworks,
-    pub(crate) meter: Meter,
-    /// The first wait of an asset whose media is not there yet; doubled with each.
-    pub(crate) first_wait: Duration,
-    /// Whose word counts for which domain a token belongs to.
-    pub(crate) iconik_hosts: String,
-}
-
-impl Context {
-    /// Who is refused by Iconik is tried again after this time, two minutes by default; a probe each minute tells when
-    /// it may.
-    fn blocked_delay(&self) -> Duration {
-        (self.first_wait * 8_i32).min(MAX_DELAY)
-    }
-}
-
-/// An application's connection, as an order finds it.
-pub(crate) struct Session {
-    pub(crate) settings: Arc<Settings>,
-    pub(crate) iconik: Arc<Iconik>,
-    pub(crate) state: AssetManagerState,
-}
-
-/// What became of an order.
-pub(crate) enum IngestOutcome {
-    Done,
-    /// The media is not there yet.
-    RetryLater,
-}
-
-/// Handles one message: an order of ours, or an event that another system has put there.
-pub(crate) async fn handle(parts: &Context, now: OffsetDateTime, message: Message) -> Result<(), Failure> {
+/// Handles one message: a command of ours, or an event that another system has put on the queue.
+pub(crate) async fn handle(context: &Context, now: OffsetDateTime, message: Message) -> Result<(), Failure> {
     match serde_json::from_str::<IngestCommand>(&message.body) {
-        Ok(order) => apply(parts, now, order).await,
-        Err(_) => external_message::receive(parts, now, &message).await,
+        Ok(command) => apply(context, now, command).await,
+        Err(_) => external_message::receive(context, now, &message).await,
     }
 }
 
-async fn apply(parts: &Context, now: OffsetDateTime, order: IngestCommand) -> Result<(), Failure> {
-    let settings = match order.what {
-        Ingest::Check => parts.settings.reload(order.app).await?,
-        _ => parts.settings.get(order.app).await?,
+async fn apply(context: &Context, now: OffsetDateTime, command: IngestCommand) -> Result<(), Failure> {
+    let settings = match command.what {
+        Ingest::Check => context.settings.reload(command.app).await?,
+        _ => context.settings.get(command.app).await?,
     };
-    let state = parts.table.asset_manager(order.app).await?;
+    let state = context.table.asset_manager(command.app).await?;
     if !settings.uses_iconik() {
-        tracing::info!(application.id = %order.app, "application {} does not use Iconik (any more)", order.app);
-        return if order.what == Ingest::Check { disconnect(parts, order, settings, state).await } else { Ok(()) };
+        tracing::info!(application.id = %command.app, "application {} does not use Iconik (any more)", command.app);
+        return if command.what == Ingest::Check {
+            disconnect(context, command, settings, state).await
+        } else {
+            Ok(())
+        };
     }
-    if state.blocked.is_some() && order.what != Ingest::Check {
-        return Ok(parts.queue.send(&order, parts.blocked_delay()).await?);
+    if state.blocked.is_some() && command.what != Ingest::Check {
+        return Ok(context.queue.send(&command, context.blocked_delay()).await?);
     }
-    let iconik = parts.connections.get(order.app, &settings).await?;
-    let mut at = Session { settings, iconik, state };
-    let outcome = match &order.what {
-        Ingest::Asset { asset, version } => asset::ingest(parts, &at, &order, *asset, *version, now).await,
-        Ingest::EndJob { job, error } => at
+    let iconik = context.connections.get(command.app, &settings).await?;
+    let mut session = Session { settings, iconik, state };
+    let outcome = match &command.what {
+        Ingest::Asset { asset, version } => asset::ingest(context, &session, &command, *asset, *version, now).await,
+        Ingest::EndJob { job, error } => session
             .iconik
             .end_job(*job, "FAILED", Some(error))
             .await
             .map(|()| IngestOutcome::Done)
             .map_err(IngestError::from),
-        Ingest::Check => check::run(parts, &mut at, order.app, now).await.map(|()| IngestOutcome::Done),
-        _ => walk::step(parts, &at, &order).await.map(|()| IngestOutcome::Done),
+        Ingest::Check => check::run(context, &mut session, command.app, now).await.map(|()| IngestOutcome::Done),
+        _ => walk::step(context, &session, &command).await.map(|()| IngestOutcome::Done),
     };
     match outcome {
         Ok(IngestOutcome::Done) => Ok(()),
-        Ok(IngestOutcome::RetryLater) if order.attempt < MAX_ATTEMPTS => requeue(parts, order).await,
-        Ok(IngestOutcome::RetryLater) => asset::fail(parts, &at, &order, now).await,
-        Err(IngestError::Iconik(IconikError::Unauthorized(why))) => {
-            block(&parts.table, order.app, &at.state, &why, now).await?;
-            if order.what == Ingest::Check {
+        Ok(IngestOutcome::RetryLater) => requeue(context, command).await,
+        Err(IngestError::Iconik(IconikError::Unauthorized(reason))) => {
+            block(&context.table, command.app, &session.state, &reason, now).await?;
+            if command.what == Ingest::Check {
                 Ok(())
             } else {
-                Ok(parts.queue.send(&order, parts.blocked_delay()).await?)
+                Ok(context.queue.send(&command, context.blocked_delay()).await?)
             }
         }
-        // `sweep` orders the next check
-        Err(IngestError::Iconik(error)) if order.what == Ingest::Check => {
-            check::record_failure(parts, &at, order.app, &error, now).await
+        // `sweep` queues the next check
+        Err(IngestError::Iconik(error)) if command.what == Ingest::Check => {
+            check::record_failure(context, &session, command.app, &error, now).await
         }
         Err(IngestError::Iconik(IconikError::RateLimited(stay))) => {
-            Ok(parts.queue.send(&order, stay.clamp(Duration::SECOND, MAX_DELAY)).await?)
+            Ok(context.queue.send(&command, stay.clamp(Duration::SECOND, MAX_DELAY)).await?)
         }
-        Err(IngestError::Iconik(error)) if error.is_transient() && order.attempt < MAX_ATTEMPTS => {
-            tracing::warn!(error = %error, "Iconik fails; the order comes again");
-            requeue(parts, order).await
+        Err(IngestError::Iconik(error)) if error.is_transient() && command.attempt < MAX_ATTEMPTS => {
+            tracing::warn!(error = %error, "Iconik fails; the command is queued again");
+            requeue(context, command).await
         }
         Err(IngestError::Iconik(error)) => Err(Failure::DeadLetter(Box::new(error))),
         Err(IngestError::Internal(failure)) => Err(failure),
     }
 }
 
-/// The application has left Iconik: as far as its credentials are still there, its webhooks are taken away.
+/// Deletes the webhooks of an application that does not use Iconik any more, as far as its credentials still allow it.
 async fn disconnect(
-    parts: &Context,
-    order: IngestCommand,
+    context: &Context,
+    command: IngestCommand,
     settings: Arc<Settings>,
     state: AssetManagerState,
 ) -> Result<(), Failure> {
     if state.ours.is_empty() {
         return Ok(());
     }
-    let iconik = match parts.connections.get(order.app, &settings).await {
+    let iconik = match context.connections.get(command.app, &settings).await {
         Ok(it) => it,
         Err(error) => {
-            tracing::warn!(application.id = %order.app, "webhooks stay at Iconik: {error}");
+            tracing::warn!(application.id = %command.app, "webhooks stay at Iconik: {error}");
             return Ok(());
         }
     };
-    let mut at = Session { settings, iconik, state };
-    match check::delete_webhooks(parts, &mut at, order.app).await {
+    let mut session = Session { settings, iconik, state };
+    match check::delete_webhooks(context, &mut session, command.app).await {
         Ok(()) => Ok(()),
-        Err(IngestError::Iconik(error)) if error.is_transient() && order.attempt < MAX_ATTEMPTS => {
-            requeue(parts, order).await
+        Err(IngestError::Iconik(error)) if error.is_transient() && command.attempt < MAX_ATTEMPTS => {
+            requeue(context, command).await
         }
         Err(IngestError::Iconik(error)) => {
-            tracing::warn!(application.id = %order.app, "webhooks stay at Iconik: {error}");
+            tracing::warn!(application.id = %command.app, "webhooks stay at Iconik: {error}");
             Ok(())
         }
         Err(IngestError::Internal(failure)) => Err(failure),
     }
 }
 
-/// Why an order was not carried out.
-pub(crate) enum IngestError {
-    Iconik(IconikError),
-    Internal(Failure),
-}
-
-impl From<IconikError> for IngestError {
-    fn from(it: IconikError) -> Self {
-        Self::Iconik(it)
-    }
-}
-
-impl From<table::TableError> for IngestError {
-    fn from(it: table::TableError) -> Self {
-        Self::Internal(it.into())
-    }
-}
-
-impl From<entry::queue::QueueError> for IngestError {
-    fn from(it: entry::queue::QueueError) -> Self {
-        Self::Internal(it.into())
-    }
-}
-
-/// Puts an order back, to come again after a time that doubles with each attempt.
-async fn requeue(parts: &Context, order: IngestCommand) -> Result<(), Failure> {
-    let wait = parts.first_wait * 2_i32.pow(order.attempt.min(10));
-    let next = IngestCommand { attempt: order.attempt + 1, ..order };
-    Ok(parts.queue.send(&next, wait.min(MAX_DELAY)).await?)
+/// Queues a command again, after a delay that doubles with each attempt.
+async fn requeue(context: &Context, command: IngestCommand) -> Result<(), Failure> {
+    let wait = context.first_wait * 2_i32.pow(command.attempt.min(10));
+    let next = IngestCommand { attempt: command.attempt + 1, ..command };
+    Ok(context.queue.send(&next, wait.min(MAX_DELAY)).await?)
 }
 
 #[cfg(test)]
@@ -190,8 +129,8 @@ mod tests {
             include_str!("../../../events/iconik-ingest.check.json"),
         ] {
             let event: serde_json::Value = serde_json::from_str(event).unwrap();
-            let order: IngestCommand = serde_json::from_str(event["Records"][0]["body"].as_str().unwrap()).unwrap();
-            assert_eq!(order.v, 1);
+            let command: IngestCommand = serde_json::from_str(event["Records"][0]["body"].as_str().unwrap()).unwrap();
+            assert_eq!(command.v, 1);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Items and pages, as they go over the wire.
+//! Bodies of responses about items, and pages of lists.
 
 use domain::item::{Item, ItemStatus};
 use domain::{from_millis, rfc3339};
@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// An item, as it is returned.
+/// An item.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ItemOut {
@@ -33,13 +33,13 @@ pub(crate) struct ItemOut {
     updated_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorOut>,
-    /// Per processor: `faces`, which counts tracks and not people (in a video, who comes back later or is shown again
-    /// after a cut is another), `quality`, and in answers about one item or with `?results=full` the whole document with
-    /// boxes, confidences and times (`processor-result/1`).
+    /// Per processor: `faces`, `quality`, and in answers about one item or with `?results=full` the whole document with
+    /// boxes, confidences and times (`processor-result/1`). `faces` counts tracks, not people: in a video, a person who
+    /// appears again later or after a cut is another track.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Object)]
     pub(crate) results: Option<Value>,
-    /// Changes of state, oldest first; in answers about one item.
+    /// Changes of status, oldest first; only in answers about one item.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) history: Option<Vec<ChangeOut>>,
 }
@@ -53,7 +53,7 @@ pub(crate) struct ErrorOut {
     hint: Option<String>,
 }
 
-/// A change of state.
+/// A change of status.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ChangeOut {
     at: String,
@@ -63,53 +63,53 @@ pub(crate) struct ChangeOut {
 }
 
 impl ItemOut {
-    pub(crate) fn new(it: &Item) -> Self {
-        let results = it.results.as_ref().filter(|_| it.status == ItemStatus::Completed);
+    pub(crate) fn new(item: &Item) -> Self {
+        let results = item.results.as_ref().filter(|_| item.status == ItemStatus::Completed);
         let results = results.map(
-            |found| serde_json::json!({ it.processor.name(): { "faces": found.faces, "quality": found.quality } }),
+            |found| serde_json::json!({ item.processor.name(): { "faces": found.faces, "quality": found.quality } }),
         );
-        let error = it.error.as_ref().map(|it| ErrorOut {
-            code: it.code.clone(),
-            message: it.message.clone(),
-            hint: it.hint.clone(),
+        let error = item.error.as_ref().map(|problem| ErrorOut {
+            code: problem.code.clone(),
+            message: problem.message.clone(),
+            hint: problem.hint.clone(),
         });
         Self {
-            id: it.id.to_string(),
-            system: it.system.name().to_owned(),
-            bucket_id: it.bucket_id.map(|it| it.to_string()),
-            bucket: it.bucket.clone(),
-            key: it.key.clone(),
-            title: it.title.clone(),
-            version: it.version.clone(),
-            size: it.size,
-            media_type: it.media_type.clone(),
-            processor: it.processor.name().to_owned(),
-            priority: it.priority,
-            status: it.status.name().to_owned(),
-            attempts: it.attempts,
-            found_at: rfc3339(from_millis(it.found_at)),
-            updated_at: rfc3339(from_millis(it.updated_at)),
+            id: item.id.to_string(),
+            system: item.system.name().to_owned(),
+            bucket_id: item.bucket_id.map(|it| it.to_string()),
+            bucket: item.bucket.clone(),
+            key: item.key.clone(),
+            title: item.title.clone(),
+            version: item.version.clone(),
+            size: item.size,
+            media_type: item.media_type.clone(),
+            processor: item.processor.name().to_owned(),
+            priority: item.priority,
+            status: item.status.name().to_owned(),
+            attempts: item.attempts,
+            found_at: rfc3339(from_millis(item.found_at)),
+            updated_at: rfc3339(from_millis(item.updated_at)),
             error,
             results,
             history: None,
         }
     }
 
-    /// With everything that is known of the item.
-    pub(crate) fn with_history(it: &Item) -> Self {
-        let first = if it.history.is_empty() { it.status } else { ItemStatus::Pending };
+    /// With the history of the item.
+    pub(crate) fn with_history(item: &Item) -> Self {
+        let first = if item.history.is_empty() { item.status } else { ItemStatus::Pending };
         let found = ChangeOut {
-            at: rfc3339(from_millis(it.found_at)),
+            at: rfc3339(from_millis(item.found_at)),
             status: first.name().to_owned(),
             note: Some("found".to_owned()),
         };
-        let change = |it: &domain::item::StatusChange| ChangeOut {
-            at: rfc3339(from_millis(it.at)),
-            status: it.status.name().to_owned(),
-            note: it.note.clone(),
+        let change = |change: &domain::item::StatusChange| ChangeOut {
+            at: rfc3339(from_millis(change.at)),
+            status: change.status.name().to_owned(),
+            note: change.note.clone(),
         };
-        let history = std::iter::once(found).chain(it.history.iter().map(change)).collect();
-        Self { history: Some(history), ..Self::new(it) }
+        let history = std::iter::once(found).chain(item.history.iter().map(change)).collect();
+        Self { history: Some(history), ..Self::new(item) }
     }
 }
 
@@ -117,7 +117,7 @@ impl ItemOut {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Page<T> {
     pub(crate) items: Vec<T>,
-    /// Give it as `cursor` to get what comes after; absent at the end.
+    /// Send it as `cursor` to get the next page; absent at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) next: Option<String>,
 }

@@ -6,7 +6,10 @@ use entry::http::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Checks all issuers.
+/// Validates all issuers.
+///
+/// # Errors
+/// 422 for more than 10 issuers, an address that is refused, or an unknown scope.
 pub(crate) fn validate(all: &[IssuerBody], allowed: &AllowedNetworks) -> Result<Vec<OidcIssuer>, Problem> {
     if all.len() > 10 {
         return Err(Problem::invalid("oidc_issuers", "at most 10"));
@@ -23,20 +26,20 @@ pub(crate) struct IssuerBody {
     issuer: String,
     /// The `aud` of tokens for this API
     audience: String,
-    /// Scopes that its tokens may bring (`media`, `channels`, `inbox`, `images`, `keys`); without them a token is for its
-    /// user's own inbox
+    /// Scopes that its tokens may have (`media`, `channels`, `inbox`, `images`, `keys`); without scopes a token is for
+    /// its user's own inbox
     #[serde(default)]
     scopes: Vec<String>,
 }
 
 impl IssuerBody {
-    pub(crate) fn shown(it: &OidcIssuer) -> Self {
-        let scopes = it.scopes.iter().map(|it| it.name().to_owned()).collect();
-        Self { issuer: it.issuer.clone(), audience: it.audience.clone(), scopes }
+    pub(crate) fn shown(issuer: &OidcIssuer) -> Self {
+        let scopes = issuer.scopes.iter().map(|it| it.name().to_owned()).collect();
+        Self { issuer: issuer.issuer.clone(), audience: issuer.audience.clone(), scopes }
     }
 
     fn validate(&self, allowed: &AllowedNetworks) -> Result<OidcIssuer, Problem> {
-        check_endpoint(&self.issuer, allowed).map_err(|why| Problem::invalid("oidc_issuers", why.to_string()))?;
+        check_endpoint(&self.issuer, allowed).map_err(|error| Problem::invalid("oidc_issuers", error.to_string()))?;
         if self.audience.is_empty() || self.audience.len() > 255 {
             return Err(Problem::invalid("oidc_issuers", "an audience has 1 to 255 characters"));
         }

@@ -1,9 +1,9 @@
-//! `/api/v1/Media/Items` and `/api/v1/Media/Summary`.
+//! `/api/v1/Media/Items` and `/api/v1/Media/Summary`: items, their previews, and their number by status.
 
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::{Path, State as Shared};
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::bucket::MediaSystem;
@@ -20,20 +20,20 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use utoipa::IntoParams;
 
-use crate::Context;
+use crate::context::Context;
 use crate::dto::{ItemOut, Page};
 
 fn missing() -> Problem {
     Problem::new(ProblemType::NoSuchItem, "there is no item of that id")
 }
 
-async fn find(state: &Context, app: AppId, id: &str) -> Result<Item, Problem> {
+async fn find(context: &Context, app: AppId, id: &str) -> Result<Item, Problem> {
     let id: ItemId = id.parse().map_err(|_| missing())?;
-    // another application's item is no item, so that ids cannot be probed
-    state.table.item(id).await?.filter(|it| it.app == app).ok_or_else(missing)
+    // an item of another application is answered like an unknown one, so that ids cannot be probed
+    context.table.item(id).await?.filter(|it| it.app == app).ok_or_else(missing)
 }
 
-/// What a list is narrowed to.
+/// The filter and the page of a list.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
@@ -46,7 +46,7 @@ pub(crate) struct ListParameters {
     status: Option<String>,
     /// Found at or after this time, RFC 3339
     since: Option<String>,
-    /// What a page before gave as `next`
+    /// The `next` of the previous page
     cursor: Option<String>,
     /// 1 to 100, by default 50
     limit: Option<usize>,
@@ -58,21 +58,21 @@ impl ListParameters {
     fn query(&self) -> Result<ItemFilter, Problem> {
         let system = match self.system.as_deref() {
             None => None,
-            Some(it) => {
+            Some(name) => {
                 let unknown = |()| Problem::invalid("system", "`datacore`, `objectmatrix` or `iconik`");
-                Some(it.parse::<MediaSystem>().map_err(unknown)?)
+                Some(name.parse::<MediaSystem>().map_err(unknown)?)
             }
         };
         let bucket = self
             .bucket
             .as_deref()
             .map(|it| it.parse().map_err(|_| Problem::invalid("bucket", "this is no bucket's id")));
-        let status = self.status.as_deref().map(|it| {
-            it.parse::<ItemStatus>()
+        let status = self.status.as_deref().map(|name| {
+            name.parse::<ItemStatus>()
                 .map_err(|()| Problem::invalid("status", "Pending, Processing, Completed, Failed or Skipped"))
         });
-        let since = self.since.as_deref().map(|it| {
-            let time = OffsetDateTime::parse(it, &Rfc3339)
+        let since = self.since.as_deref().map(|text| {
+            let time = OffsetDateTime::parse(text, &Rfc3339)
                 .map_err(|_| Problem::invalid("since", "a time such as 2026-11-21T09:00:00Z"));
             time.map(domain::millis)
         });
@@ -84,7 +84,7 @@ impl ListParameters {
 #[utoipa::path(get, path = "/api/v1/Media/Items", tag = "Items", security(("keys" = [])), params(ListParameters),
     responses((status = 200, body = Page<ItemOut>), (status = 422, body = Problem)))]
 pub(crate) async fn list(
-    Shared(state): Shared<Context>,
+    State(context): State<Context>,
     Caller(app): Caller,
     QueryParams(filter): QueryParams<ListParameters>,
 ) -> Result<Json<Page<ItemOut>>, Problem> {
@@ -104,90 +104,90 @@ pub(crate) async fn list(
         .map(|it| cursor::decode(it).ok().filter(PageCursor::is_plausible).ok_or(cursor::InvalidCursor))
         .transpose()
         .map_err(|it| Problem::invalid("cursor", it.to_string()))?;
-    let page = state.table.items(app, &wanted, after, limit).await?;
+    let page = context.table.items(app, &wanted, after, limit).await?;
     let mut items = Vec::with_capacity(page.items.len());
-    for it in &page.items {
-        let mut out = ItemOut::new(it);
+    for item in &page.items {
+        let mut out = ItemOut::new(item);
         if full {
-            add_document(&state, it, &mut out).await?;
+            add_document(&context, item, &mut out).await?;
         }
         items.push(out);
     }
     Ok(Json(Page { items, next: page.next.map(|it| cursor::encode(&it)) }))
 }
 
-/// One item, with its history and its whole result: boxes, confidences and times.
+/// One item, with its history and its whole result document: boxes, confidences and times.
 #[utoipa::path(get, path = "/api/v1/Media/Items/{id}", tag = "Items", security(("keys" = [])), params(("id" = String, Path)),
     responses((status = 200, body = ItemOut), (status = 404, body = Problem)))]
 pub(crate) async fn get(
-    Shared(state): Shared<Context>,
+    State(context): State<Context>,
     Caller(app): Caller,
     Path(id): Path<String>,
 ) -> Result<Json<ItemOut>, Problem> {
-    let item = find(&state, app, &id).await?;
+    let item = find(&context, app, &id).await?;
     let mut out = ItemOut::with_history(&item);
-    add_document(&state, &item, &mut out).await?;
+    add_document(&context, &item, &mut out).await?;
     Ok(Json(out))
 }
 
-/// Orders an item to be processed again. Done already while it waits or is under way.
+/// Queues an item for processing again. It has no effect while the item is Pending or Processing.
 #[utoipa::path(post, path = "/api/v1/Media/Items/{id}/reprocess", tag = "Items", security(("keys" = [])), params(("id" = String, Path)),
     responses((status = 202, body = ItemOut), (status = 404, body = Problem)))]
 pub(crate) async fn reprocess(
-    Shared(state): Shared<Context>,
+    State(context): State<Context>,
     Caller(app): Caller,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<ItemOut>), Problem> {
     for _ in 0..3 {
-        let item = find(&state, app, &id).await?;
+        let item = find(&context, app, &id).await?;
         let now = clock::now();
         let Some(plan) = processing::reprocess(now, &item) else {
             return Ok((StatusCode::ACCEPTED, Json(ItemOut::new(&item))));
         };
-        if state.table.commit(&plan, now).await? == CommitOutcome::Committed {
+        if context.table.commit(&plan, now).await? == CommitOutcome::Committed {
             return Ok((StatusCode::ACCEPTED, Json(ItemOut::new(&plan.item))));
         }
     }
     Err(Problem::new(ProblemType::Busy, "the item is changing; try again"))
 }
 
-/// The picture, or for a video a frame per track, with the boxes drawn.
+/// The image, or for a video a frame per track, with the boxes drawn.
 #[utoipa::path(get, path = "/api/v1/Media/Items/{id}/preview.jpg", tag = "Items", security(("keys" = [])), params(("id" = String, Path)),
     responses((status = 200, content_type = "image/jpeg", body = Vec<u8>), (status = 404, body = Problem)))]
 pub(crate) async fn preview(
-    Shared(state): Shared<Context>,
+    State(context): State<Context>,
     Caller(app): Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let item = find(&state, app, &id).await?;
+    let item = find(&context, app, &id).await?;
     let none = || Problem::new(ProblemType::NoPreview, "the item has no result yet");
     let key = item.results.ok_or_else(none)?.preview;
-    let bytes = read_object(&state, &key).await?;
+    let bytes = read_object(&context, &key).await?;
     Ok(([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "private, max-age=60")], bytes).into_response())
 }
 
-/// How many items there are in each status.
+/// The number of items in each status.
 #[utoipa::path(get, path = "/api/v1/Media/Summary", tag = "Items", security(("keys" = [])),
     responses((status = 200, body = BTreeMap<String, i64>)))]
 pub(crate) async fn summary(
-    Shared(state): Shared<Context>,
+    State(context): State<Context>,
     Caller(app): Caller,
 ) -> Result<Json<BTreeMap<String, i64>>, Problem> {
-    let tally = state.table.tally(app, clock::now()).await?;
+    let tally = context.table.tally(app, clock::now()).await?;
     let count = |it: ItemStatus| (it.name().to_owned(), tally.0.get(it.name()).copied().unwrap_or(0).max(0));
     Ok(Json(ItemStatus::ALL.into_iter().map(count).collect()))
 }
 
-async fn add_document(state: &Context, item: &Item, out: &mut ItemOut) -> Result<(), Problem> {
+async fn add_document(context: &Context, item: &Item, out: &mut ItemOut) -> Result<(), Problem> {
     let (Some(results), Some(shown)) = (&item.results, &mut out.results) else { return Ok(()) };
-    let document: Value = serde_json::from_slice(&read_object(state, &results.document).await?)?;
+    let document: Value = serde_json::from_slice(&read_object(context, &results.document).await?)?;
     for (name, value) in document.as_object().into_iter().flatten() {
         shown[item.processor.name()][name] = value.clone();
     }
     Ok(())
 }
 
-async fn read_object(state: &Context, key: &str) -> Result<Vec<u8>, Problem> {
-    let answer = state.s3.get_object().bucket(&state.results).key(key).send().await?;
+async fn read_object(context: &Context, key: &str) -> Result<Vec<u8>, Problem> {
+    let answer = context.s3.get_object().bucket(&context.results_bucket).key(key).send().await?;
     Ok(answer.body.collect().await?.to_vec())
 }

@@ -1,6 +1,8 @@
-//! `media-api`: buckets, items, settings and the connection to Iconik over HTTP. `docs-api` describes the routes.
+//! `media-api`: buckets, items, settings and the connection to Iconik over HTTP. `docs-api` serves the description of
+//! the routes.
 
 mod bucket;
+mod context;
 mod dto;
 mod iconik;
 mod issuer;
@@ -9,36 +11,14 @@ mod settings;
 
 use std::sync::Arc;
 
-use axum::extract::FromRef;
 use domain::application::Scope;
-use domain::ssrf::AllowedNetworks;
+use entry::Secrets;
 use entry::http::{Authenticator, CorsPolicy};
-use entry::{Queue, Secrets};
-use table::Table;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// What the endpoints work with.
-#[derive(Clone)]
-pub struct Context {
-    pub table: Table,
-    pub callers: Authenticator,
-    pub secrets: Arc<Secrets>,
-    pub scans: Queue,
-    /// The queue of `iconik-ingest`.
-    pub ingest: Queue,
-    pub s3: aws_sdk_s3::Client,
-    /// The bucket of results.
-    pub results: String,
-    pub allowed: AllowedNetworks,
-}
-
-impl FromRef<Context> for Authenticator {
-    fn from_ref(state: &Context) -> Self {
-        state.callers.clone()
-    }
-}
+use crate::context::Context;
 
 /// Runs the function until Lambda ends it.
 #[tokio::main(flavor = "current_thread")]
@@ -47,26 +27,25 @@ pub async fn run() -> Result<(), entry::Error> {
     let (table, seal) = (start.table(), Arc::new(start.seal()));
     let allowed = start.allowed_networks();
     let pages = CorsPolicy::AllowedOrigins(start.allowed_origins(&table));
-    let state = Context {
-        callers: Authenticator::new(table.clone(), seal.clone(), &allowed, Scope::Media),
+    let context = Context {
+        authenticator: Authenticator::new(table.clone(), seal.clone(), &allowed, Scope::Media),
         secrets: Arc::new(Secrets::new(table.clone(), seal)),
-        scans: start.queue("SCAN_QUEUE"),
-        ingest: start.queue("ICONIK_QUEUE"),
+        scan_queue: start.queue("SCAN_QUEUE"),
+        ingest_queue: start.queue("ICONIK_QUEUE"),
         s3: start.s3(),
-        results: start.text("RESULTS"),
-        allowed,
+        results_bucket: start.text("RESULTS"),
+        allowed_networks: allowed,
         table,
     };
-    start.http(router(state), pages).await
+    start.http(router(context), pages).await
 }
 
-/// The routes, to serve.
-fn router(state: Context) -> axum::Router {
+fn router(context: Context) -> axum::Router {
     let (router, _) = routes().split_for_parts();
-    router.with_state(state)
+    router.with_state(context)
 }
 
-/// The routes, to describe: without the handlers, so that whoever describes them does not carry them.
+/// The description of the routes. It names no handler, so that a crate that only describes them does not link them.
 #[derive(OpenApi)]
 #[openapi(paths(
     bucket::list,
@@ -88,7 +67,7 @@ fn router(state: Context) -> axum::Router {
 ))]
 struct Description;
 
-/// The description of the routes.
+/// The OpenAPI description of the routes.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     Description::openapi()
 }

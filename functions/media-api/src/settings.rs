@@ -1,7 +1,7 @@
-//! `/api/v1/Media/Settings`: the application's settings, under the names of the seed's configuration.
+//! `/api/v1/Media/Settings`: the application's settings, under the names of the original system's configuration.
 
 use axum::Json;
-use axum::extract::State as Shared;
+use axum::extract::State;
 use axum::http::HeaderMap;
 use domain::AppId;
 use domain::application::{Grant, Scope, check_grant};
@@ -23,14 +23,14 @@ use time::Duration;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::Context;
+use crate::context::Context;
 use crate::issuer::{IssuerBody, validate};
 
-/// A webhook's secret stays good after it was changed.
+/// How long a webhook secret stays valid after it was changed.
 const SECRET_OVERLAP: Duration = Duration::hours(24);
 const MAX_ORIGINS: usize = 50;
 
-/// Settings. What is absent when they are put has its default; secrets that are absent or masked stay as they are.
+/// Settings. In a PUT, absent settings get their defaults; secrets that are absent or masked are kept.
 #[derive(Serialize, Deserialize, Default, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct SettingsBody {
@@ -41,17 +41,18 @@ pub(crate) struct SettingsBody {
     iconik_url: Option<String>,
     iconik_app_id: Option<String>,
     iconik_access_token: Option<String>,
-    /// The Iconik domain whose webhooks are taken
+    /// The Iconik domain whose webhooks are accepted
     iconik_domain_id: Option<String>,
-    /// Made, if it is absent, or if `system_endpoint` or `iconik_url` moves to another origin; at least 16 characters
+    /// At least 16 characters. Generated if it is absent, or if `system_endpoint` or `iconik_url` moves to another
+    /// origin
     iconik_webhook_secret: Option<String>,
-    /// Collections that are watched; none means everything
+    /// Collections that are watched; without entries all assets are
     iconik_collections: Vec<String>,
     /// The view that results are written to, with the fields AI_Status, AI_Processor and AI_Faces
     iconik_metadata_view: Option<String>,
     /// 1 to 50, by default 20
     iconik_requests_per_second: Option<u32>,
-    /// How often all of Iconik is compared with what was announced: 1 to 1440, by default 60
+    /// How often Iconik is searched for assets that were not announced, in minutes: 1 to 1440, by default 60
     reconcile_minutes: Option<u32>,
     single_webhook: Option<bool>,
     webhook_name: Option<String>,
@@ -70,8 +71,9 @@ pub(crate) struct SettingsBody {
     temp_folder: Option<String>,
     /// How many items are processed at once; 0 means as many as the deployment can
     no_of_threads: Option<u32>,
-    /// What is processed, beside the other two lists: `video/mp4`, `video/*`; a bucket's `mimeTypes` come first. All three
-    /// empty mean whatever may hold pictures. In Iconik they are held against the original's type and its proxy's
+    /// Media types that are processed, together with the other two lists: `video/mp4`, `video/*`. A bucket's
+    /// `mimeTypes` take precedence. If all three are empty, everything is processed that may have visual content. For
+    /// Iconik's assets the type of the original or of its proxy has to match
     video_file_types: Vec<String>,
     audio_file_types: Vec<String>,
     image_file_types: Vec<String>,
@@ -81,15 +83,16 @@ pub(crate) struct SettingsBody {
     items_per_day: Option<u64>,
     /// 0 means any number
     bytes_per_day: Option<u64>,
-    /// Pages that may call the API and open sockets, at most 50; sockets open for all if there are none
+    /// Origins of pages that may call the API and open WebSockets, at most 50. Without entries all pages may open
+    /// WebSockets
     #[schema(example = json!(["https://news.example.com"]))]
     allowed_origins: Vec<String>,
-    /// OpenID Connect issuers whose tokens are taken, at most 10
+    /// OpenID Connect issuers whose tokens are accepted, at most 10
     oidc_issuers: Vec<IssuerBody>,
 }
 
 impl SettingsBody {
-    /// A secret as it was sent.
+    /// A secret as the request has it.
     fn sent_secret(&self, secret: SettingsSecret) -> Option<&str> {
         let sent = match secret {
             SettingsSecret::IconikAccessToken => &self.iconik_access_token,
@@ -101,46 +104,49 @@ impl SettingsBody {
         sent.as_deref()
     }
 
-    fn shown(it: &Settings) -> Self {
+    fn shown(settings: &Settings) -> Self {
         let masked = |it: &Option<SealedSecret>| it.as_ref().map(|_| MASK.to_owned());
         Self {
-            system: it.system.iter().map(|it| it.name().to_owned()).collect(),
-            system_endpoint: it.system_endpoint.clone(),
-            iconik_url: it.iconik_url.clone(),
-            iconik_app_id: it.iconik_app_id.clone(),
-            iconik_access_token: masked(&it.iconik_access_token),
-            iconik_domain_id: it.iconik_domain_id.clone(),
-            iconik_webhook_secret: masked(&it.iconik_webhook_secret),
-            iconik_collections: it.iconik_collections.clone(),
-            iconik_metadata_view: it.iconik_metadata_view.clone(),
-            iconik_requests_per_second: Some(it.iconik_requests_per_second),
-            reconcile_minutes: Some(it.reconcile_minutes),
-            single_webhook: Some(it.single_webhook),
-            webhook_name: Some(it.webhook_name.clone()),
-            sqs_queue_url: it.sqs_queue_url.clone(),
-            aws_region: it.aws_region.clone(),
-            aws_access_key: masked(&it.aws_access_key),
-            aws_secret_key: masked(&it.aws_secret_key),
-            datacore_endpoint: it.datacore_endpoint.clone(),
-            datacore_token: masked(&it.datacore_token),
-            processor: Some(it.processor.name().to_owned()),
-            priority: Some(it.priority),
-            temp_folder: it.temp_folder.clone(),
-            no_of_threads: Some(it.no_of_threads),
-            video_file_types: it.video_file_types.clone(),
-            audio_file_types: it.audio_file_types.clone(),
-            image_file_types: it.image_file_types.clone(),
-            log_level: it.log_level.clone(),
-            items_per_day: Some(it.items_per_day),
-            bytes_per_day: Some(it.bytes_per_day),
-            allowed_origins: it.allowed_origins.clone(),
-            oidc_issuers: it.oidc_issuers.iter().map(IssuerBody::shown).collect(),
+            system: settings.system.iter().map(|it| it.name().to_owned()).collect(),
+            system_endpoint: settings.system_endpoint.clone(),
+            iconik_url: settings.iconik_url.clone(),
+            iconik_app_id: settings.iconik_app_id.clone(),
+            iconik_access_token: masked(&settings.iconik_access_token),
+            iconik_domain_id: settings.iconik_domain_id.clone(),
+            iconik_webhook_secret: masked(&settings.iconik_webhook_secret),
+            iconik_collections: settings.iconik_collections.clone(),
+            iconik_metadata_view: settings.iconik_metadata_view.clone(),
+            iconik_requests_per_second: Some(settings.iconik_requests_per_second),
+            reconcile_minutes: Some(settings.reconcile_minutes),
+            single_webhook: Some(settings.single_webhook),
+            webhook_name: Some(settings.webhook_name.clone()),
+            sqs_queue_url: settings.sqs_queue_url.clone(),
+            aws_region: settings.aws_region.clone(),
+            aws_access_key: masked(&settings.aws_access_key),
+            aws_secret_key: masked(&settings.aws_secret_key),
+            datacore_endpoint: settings.datacore_endpoint.clone(),
+            datacore_token: masked(&settings.datacore_token),
+            processor: Some(settings.processor.name().to_owned()),
+            priority: Some(settings.priority),
+            temp_folder: settings.temp_folder.clone(),
+            no_of_threads: Some(settings.no_of_threads),
+            video_file_types: settings.video_file_types.clone(),
+            audio_file_types: settings.audio_file_types.clone(),
+            image_file_types: settings.image_file_types.clone(),
+            log_level: settings.log_level.clone(),
+            items_per_day: Some(settings.items_per_day),
+            bytes_per_day: Some(settings.bytes_per_day),
+            allowed_origins: settings.allowed_origins.clone(),
+            oidc_issuers: settings.oidc_issuers.iter().map(IssuerBody::shown).collect(),
         }
     }
 
-    /// The settings without their secrets, which are kept from `before`.
+    /// Validates the settings. The secrets are those of `before`.
+    ///
+    /// # Errors
+    /// 422 with the first setting that is not valid.
     fn validate(&self, before: &Settings, allowed: &AllowedNetworks) -> Result<Settings, Problem> {
-        let usual = Settings::default();
+        let defaults = Settings::default();
         let system: Result<Vec<MediaSystem>, Problem> = self
             .system
             .iter()
@@ -191,11 +197,12 @@ impl SettingsBody {
         if self.log_level.as_ref().is_some_and(|it| !levels.contains(&it.as_str())) {
             return Err(Problem::invalid("log_level", levels.join(", ")));
         }
-        let within = |field: &str, it: Option<u32>, usual: u32, least: u32, most: u32| match it.unwrap_or(usual) {
-            it if (least..=most).contains(&it) => Ok(it),
-            _ => Err(Problem::invalid(field, format!("{least} to {most}"))),
-        };
-        let priority = within("priority", self.priority.map(u32::from), u32::from(usual.priority), 1, 10)?;
+        let within =
+            |field: &str, value: Option<u32>, default: u32, least: u32, most: u32| match value.unwrap_or(default) {
+                value if (least..=most).contains(&value) => Ok(value),
+                _ => Err(Problem::invalid(field, format!("{least} to {most}"))),
+            };
+        let priority = within("priority", self.priority.map(u32::from), u32::from(defaults.priority), 1, 10)?;
         let rate = self.iconik_requests_per_second;
         Ok(Settings {
             system: system?,
@@ -208,20 +215,26 @@ impl SettingsBody {
             iconik_requests_per_second: within(
                 "iconik_requests_per_second",
                 rate,
-                usual.iconik_requests_per_second,
+                defaults.iconik_requests_per_second,
                 1,
                 50,
             )?,
-            reconcile_minutes: within("reconcile_minutes", self.reconcile_minutes, usual.reconcile_minutes, 1, 1_440)?,
-            single_webhook: self.single_webhook.unwrap_or(usual.single_webhook),
-            webhook_name: self.webhook_name.clone().unwrap_or(usual.webhook_name),
+            reconcile_minutes: within(
+                "reconcile_minutes",
+                self.reconcile_minutes,
+                defaults.reconcile_minutes,
+                1,
+                1_440,
+            )?,
+            single_webhook: self.single_webhook.unwrap_or(defaults.single_webhook),
+            webhook_name: self.webhook_name.clone().unwrap_or(defaults.webhook_name),
             sqs_queue_url: address("sqs_queue_url", &self.sqs_queue_url, allowed)?,
             aws_region: self.aws_region.clone(),
             datacore_endpoint: address("datacore_endpoint", &self.datacore_endpoint, allowed)?,
             processor,
-            priority: u8::try_from(priority).unwrap_or(usual.priority),
+            priority: u8::try_from(priority).unwrap_or(defaults.priority),
             temp_folder: self.temp_folder.clone(),
-            no_of_threads: within("no_of_threads", self.no_of_threads, usual.no_of_threads, 0, 1_000)?,
+            no_of_threads: within("no_of_threads", self.no_of_threads, defaults.no_of_threads, 0, 1_000)?,
             video_file_types: normalized_types(&self.video_file_types),
             audio_file_types: normalized_types(&self.audio_file_types),
             image_file_types: normalized_types(&self.image_file_types),
@@ -242,37 +255,37 @@ impl SettingsBody {
 /// The application's settings, secrets masked.
 #[utoipa::path(get, path = "/api/v1/Media/Settings", tag = "Settings", security(("keys" = [])),
     responses((status = 200, body = SettingsBody), (status = 401, body = Problem)))]
-pub(crate) async fn get(Shared(state): Shared<Context>, Caller(app): Caller) -> Result<Json<SettingsBody>, Problem> {
-    Ok(Json(SettingsBody::shown(&state.table.settings(app).await?)))
+pub(crate) async fn get(State(context): State<Context>, Caller(app): Caller) -> Result<Json<SettingsBody>, Problem> {
+    Ok(Json(SettingsBody::shown(&context.table.settings(app).await?)))
 }
 
 /// Replaces the application's settings. With Iconik among its systems, the connection is checked at once, and the
-/// webhooks are made, changed and taken away as the settings want them.
+/// webhooks are created, changed and deleted to match the settings.
 #[utoipa::path(put, path = "/api/v1/Media/Settings", tag = "Settings", security(("keys" = [])), request_body = SettingsBody,
     responses((status = 200, body = SettingsBody), (status = 401, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn put(
-    Shared(state): Shared<Context>,
+    State(context): State<Context>,
     Caller(app): Caller,
     headers: HeaderMap,
-    JsonBody(it): JsonBody<SettingsBody>,
+    JsonBody(body): JsonBody<SettingsBody>,
 ) -> Result<Json<SettingsBody>, Problem> {
-    let before = state.table.settings(app).await?;
-    let mut next = it.validate(&before, &state.allowed)?;
+    let before = context.table.settings(app).await?;
+    let mut next = body.validate(&before, &context.allowed_networks)?;
     if next.oidc_issuers != before.oidc_issuers {
-        // whoever says whose tokens are taken, and for what, gives keys away
-        let granted = state.callers.authorize(&headers, Scope::Keys).await.map_err(auth_problem)?;
+        // to accept an issuer's tokens is to grant their scopes, which needs the scope `keys`
+        let granted = context.authenticator.authorize(&headers, Scope::Keys).await.map_err(auth_problem)?;
         for issuer in next.oidc_issuers.iter().filter(|it| !before.oidc_issuers.contains(it)) {
             check_grant(&granted.scopes, Grant::Issuer(&issuer.scopes)).map_err(scope_not_grantable)?;
         }
     }
     let mut renew = false;
     for secret in SettingsSecret::ALL {
-        let sent = it.sent_secret(secret).filter(|it| *it != MASK);
+        let sent = body.sent_secret(secret).filter(|it| *it != MASK);
         // or a caller could have a stored secret sent to an address of its choice
         let moves =
             sent.is_none() && secret.changes_destination(&before, &next) && secret.value_mut(&mut next).is_some();
         if secret == SettingsSecret::IconikWebhookSecret {
-            renew = moves; // it is ours to make
+            renew = moves; // a new one is generated below
             continue;
         }
         if moves {
@@ -283,39 +296,39 @@ pub(crate) async fn put(
                 return Err(Problem::invalid(secret.name(), "1 to 4096 printable characters without blanks"));
             }
             *secret.value_mut(&mut next) =
-                Some(state.secrets.seal(app, settings_field(secret), text.as_bytes()).await?);
+                Some(context.secrets.seal(app, settings_field(secret), text.as_bytes()).await?);
         }
     }
-    put_webhook_secret(&state, app, &it, &before, renew, &mut next).await?;
-    // what is listed is found before it is obeyed, and is gone after that
-    state.table.put_origins(app, &next.allowed_origins).await?;
-    state.table.put_settings(app, &next).await?;
-    let gone = before.allowed_origins.iter().filter(|it| !next.allowed_origins.contains(it)).cloned();
-    state.table.delete_origins(app, &gone.collect::<Vec<String>>()).await?;
-    let mut manager = state.table.asset_manager(app).await?;
+    put_webhook_secret(&context, app, &body, &before, renew, &mut next).await?;
+    // origins are added before the settings that list them, and removed after them
+    context.table.put_origins(app, &next.allowed_origins).await?;
+    context.table.put_settings(app, &next).await?;
+    let removed = before.allowed_origins.iter().filter(|it| !next.allowed_origins.contains(it)).cloned();
+    context.table.delete_origins(app, &removed.collect::<Vec<String>>()).await?;
+    let mut manager = context.table.asset_manager(app).await?;
     if next.uses_iconik() {
         let now = domain::millis(clock::now());
         (manager.next_at, manager.user) = (now, None);
-        state.table.put_asset_manager(app, &manager, true).await?;
-        state.ingest.send(&IngestCommand::new(app, Ingest::Check, now), Duration::ZERO).await?;
+        context.table.put_asset_manager(app, &manager, true).await?;
+        context.ingest_queue.send(&IngestCommand::new(app, Ingest::Check, now), Duration::ZERO).await?;
     } else {
         if let Some(domain) = manager.domain.take() {
-            state.table.put_iconik_domain(&domain, app, false).await?;
+            context.table.put_iconik_domain(&domain, app, false).await?;
         }
-        state.table.put_asset_manager(app, &manager, false).await?;
+        context.table.put_asset_manager(app, &manager, false).await?;
         if !manager.ours.is_empty() {
-            // its webhooks go
+            // the check deletes its webhooks
             let check = IngestCommand::new(app, Ingest::Check, domain::millis(clock::now()));
-            state.ingest.send(&check, Duration::ZERO).await?;
+            context.ingest_queue.send(&check, Duration::ZERO).await?;
         }
     }
     Ok(Json(SettingsBody::shown(&next)))
 }
 
-/// An address as its parser reads it, without a slash at its end.
+/// An address, normalised by its parser, without a trailing slash.
 fn address(field: &str, text: &Option<String>, allowed: &AllowedNetworks) -> Result<Option<String>, Problem> {
     let Some(text) = text else { return Ok(None) };
-    let url = check_endpoint(text, allowed).map_err(|why| Problem::invalid(field, why.to_string()))?;
+    let url = check_endpoint(text, allowed).map_err(|error| Problem::invalid(field, error.to_string()))?;
     Ok(Some(url.as_str().trim_end_matches('/').to_owned()))
 }
 
@@ -324,23 +337,27 @@ fn scope_not_grantable(lacking: Scope) -> Problem {
     Problem::new(ProblemType::Scope, title)
 }
 
-/// Keeps the row that finds the application by its webhooks' secret; with `renew` a new one is made. A secret that is
-/// changed stays good for a day, so that webhooks which carry the old one are not lost until they are put right.
+/// Stores the row by which the application is found by its webhook secret; with `renew` a new secret is generated. A
+/// previous secret stays valid for [`SECRET_OVERLAP`], so that webhooks that still send it are accepted until the check
+/// has repaired them.
+///
+/// # Errors
+/// 422 if the secret is not valid, or another application has it.
 async fn put_webhook_secret(
-    state: &Context,
+    context: &Context,
     app: AppId,
-    it: &SettingsBody,
+    body: &SettingsBody,
     before: &Settings,
     renew: bool,
     next: &mut Settings,
 ) -> Result<(), Problem> {
     let stored = match &before.iconik_webhook_secret {
         Some(sealed) => {
-            Some(String::from_utf8(state.secrets.open(app, ICONIK_SECRET, sealed).await?).unwrap_or_default())
+            Some(String::from_utf8(context.secrets.open(app, ICONIK_SECRET, sealed).await?).unwrap_or_default())
         }
         None => None,
     };
-    let secret = match (&it.iconik_webhook_secret, &stored) {
+    let secret = match (&body.iconik_webhook_secret, &stored) {
         (Some(sent), _) if sent != MASK => {
             if sent.len() < 16 || sent.len() > 200 || !sent.bytes().all(|it| it.is_ascii_graphic()) {
                 return Err(Problem::invalid("iconik_webhook_secret", "16 to 200 printable characters"));
@@ -352,20 +369,20 @@ async fn put_webhook_secret(
         _ => return Ok(()),
     };
     let hash = sha256_hex(secret.as_bytes());
-    if let Some(other) = state.table.iconik_webhook(&hash).await?.filter(|it| it.app != app) {
+    if let Some(other) = context.table.iconik_webhook(&hash).await?.filter(|it| it.app != app) {
         tracing::warn!(application.id = %other.app, "an application wants the webhook secret of another");
         return Err(Problem::invalid("iconik_webhook_secret", "choose another"));
     }
     if let Some(old) = stored.filter(|it| *it != secret) {
         let old = sha256_hex(old.as_bytes());
-        if let Some(mut row) = state.table.iconik_webhook(&old).await? {
+        if let Some(mut row) = context.table.iconik_webhook(&old).await? {
             row.until = Some(domain::millis(clock::now() + SECRET_OVERLAP));
-            state.table.put_iconik_webhook(&old, &row).await?;
+            context.table.put_iconik_webhook(&old, &row).await?;
         }
     }
-    next.iconik_webhook_secret = Some(state.secrets.seal(app, ICONIK_SECRET, secret.as_bytes()).await?);
+    next.iconik_webhook_secret = Some(context.secrets.seal(app, ICONIK_SECRET, secret.as_bytes()).await?);
     let collections = next.iconik_collections.iter().filter_map(|it| it.parse().ok()).collect();
     let row = IconikWebhook { app, domain: next.iconik_domain_id.clone(), user: None, collections, until: None };
-    state.table.put_iconik_webhook(&hash, &row).await?;
+    context.table.put_iconik_webhook(&hash, &row).await?;
     Ok(())
 }

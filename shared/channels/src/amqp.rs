@@ -1,41 +1,31 @@
 //! RabbitMQ: publisher confirms, `mandatory`, persistent messages (realtime, section 5.2; channel API, section 9.6).
 //!
-//! Messages go to the durable topic exchange `image-render.notifications` under `task.completed.<queue>`, which the
-//! channel's queue is bound by: whoever else binds `task.completed.#` sees them all. A queue whose name has a word that
-//! topic exchanges take for a pattern (`*`, `#`) is bound by the SHA-256 of its name instead, as is one whose name is too
-//! long. An exchange or queue that is not there when a connection first needs it is made. A user who may not make or bind
-//! (RabbitMQ's access control: `configure` on the queue, `write` on it and `read` on the exchange) publishes all the same:
-//! whether it was routed and taken, `mandatory` and the confirm tell. The connection is kept while the environment is warm.
+//! Messages go to the durable topic exchange `image-render.notifications` with the routing key
+//! `task.completed.<queue>`, by which the channel's queue is bound; a queue that is bound by `task.completed.#` gets
+//! all of them. If the name of a queue is too long, or has a word that topic exchanges take for a pattern (`*`, `#`),
+//! the SHA-256 of the name takes its place. A connection declares the exchange and the queue if they do not exist. A
+//! user without the permissions for that (RabbitMQ's access control: `configure` on the queue, `write` on it and `read`
+//! on the exchange) can still publish: `mandatory` and the confirm show whether the message was routed and accepted.
+//! Connections are reused while the environment is warm.
 
 mod connection;
+mod receiver;
 
-use connection::{BrokerConnection, PublishError};
 use domain::amqp_uri::parse_amqp_uri;
 use domain::delivery::DeliveryOutcome;
 use domain::ssrf::AllowedNetworks;
-use guard::ConnectError;
 use time::OffsetDateTime;
 
+use crate::amqp::connection::BrokerConnection;
 use crate::message::{AttemptOutcome, Message};
 use crate::pool::{ConnectionPool, Slot};
 
-/// The published exchange.
-pub const EXCHANGE: &str = "image-render.notifications";
-/// What the published routing key begins with.
-pub const ROUTING_KEY: &str = "task.completed";
+pub use crate::amqp::receiver::{EXCHANGE, ROUTING_KEY, Receiver};
 
-/// Publishes to brokers.
+/// Publishes to brokers, over pooled connections.
 pub struct BrokerClient {
     allowed: AllowedNetworks,
     connections: ConnectionPool<BrokerConnection>,
-}
-
-/// A queue, and how to get to it.
-pub struct Receiver {
-    pub url: String,
-    pub username: String,
-    pub password: String,
-    pub queue: String,
 }
 
 impl BrokerClient {
@@ -43,54 +33,41 @@ impl BrokerClient {
         Self { allowed, connections: ConnectionPool::default() }
     }
 
-    /// One attempt. A connection that has died meanwhile is made anew, once.
+    /// One attempt. If the pooled connection turns out to be dead, a new one is opened, once.
     pub async fn send(&self, to: &Receiver, message: &Message, sent_at: OffsetDateTime) -> AttemptOutcome {
         let call = async |slot: &mut Slot<BrokerConnection>| -> AttemptOutcome {
-            if let Some(mut link) = slot.connection.take().filter(BrokerConnection::is_open) {
-                match link.publish(to, message, sent_at).await {
+            if let Some(mut connection) = slot.connection.take().filter(BrokerConnection::is_open) {
+                match connection.publish(to, message, sent_at).await {
                     Ok(outcome) => {
-                        slot.connection = Some(link);
+                        slot.connection = Some(connection);
                         return outcome.into();
                     }
-                    Err(lost) if !lost.connection_lost => return lost.outcome().into(),
+                    Err(error) if !error.connection_lost => return error.outcome().into(),
                     Err(_) => {}
                 }
             }
-            // the address is judged before each use: networks that are allowed can change, and names can move
-            let broker = match parse_amqp_uri(&to.url, &self.allowed) {
-                Ok(broker) => broker,
-                Err(why) => return DeliveryOutcome::Forbidden { why: why.to_string() }.into(),
+            // checked before each use: the allowed networks and the address behind a name can change
+            let uri = match parse_amqp_uri(&to.url, &self.allowed) {
+                Ok(uri) => uri,
+                Err(error) => return DeliveryOutcome::Forbidden { why: error.to_string() }.into(),
             };
-            let mut link = match BrokerConnection::open(&broker, to, &self.allowed).await {
-                Ok(link) => link,
-                Err(lost) => return lost.outcome().into(),
+            let mut connection = match BrokerConnection::open(&uri, to, &self.allowed).await {
+                Ok(connection) => connection,
+                Err(error) => return error.outcome().into(),
             };
-            match link.publish(to, message, sent_at).await {
+            match connection.publish(to, message, sent_at).await {
                 Ok(outcome) => {
-                    slot.connection = Some(link);
+                    slot.connection = Some(connection);
                     outcome.into()
                 }
-                Err(lost) => lost.outcome().into(),
+                Err(error) => error.outcome().into(),
             }
         };
         self.connections.call(pool_key(to), "confirm", call).await
     }
 }
 
-/// One connection per broker and login.
+/// A connection is shared by the deliveries to one broker with one login.
 fn pool_key(to: &Receiver) -> String {
     domain::id::sha256_hex(format!("{}\n{}\n{}", to.url, to.username, to.password).as_bytes())
-}
-
-impl PublishError {
-    fn outcome(self) -> DeliveryOutcome {
-        match self.cause {
-            connection::PublishErrorCause::Wire(ConnectError::Forbidden(it)) => {
-                DeliveryOutcome::Forbidden { why: it.to_string() }
-            }
-            connection::PublishErrorCause::Wire(it) => DeliveryOutcome::Unreachable { why: it.to_string() },
-            connection::PublishErrorCause::Broker(why) => DeliveryOutcome::Rejected { why },
-            connection::PublishErrorCause::Connection(why) => DeliveryOutcome::Unreachable { why },
-        }
-    }
 }

@@ -1,7 +1,7 @@
-//! A customer's SignalR hub is called: negotiate, one WebSocket, handshake, invocation, completion (channel API,
-//! section 8.2). The connection is kept for the next calls while it is fresh.
+//! Invokes a method of a customer's SignalR hub: negotiation, WebSocket, handshake, invocation, completion (channel
+//! API, section 8.2). The connection is reused for the next invocations until it has been idle for [`MAX_IDLE`].
 
-mod records;
+mod messages;
 
 use std::time::{Duration, Instant};
 
@@ -20,39 +20,39 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message as Frame};
 use url::Url;
 
-use self::records::{MAX_RECORD_BYTES, RECORD_SEPARATOR, Record, RecordBuffer};
+use self::messages::{HubMessage, MAX_MESSAGE_BYTES, MessageBuffer, RECORD_SEPARATOR};
 use crate::message::{AttemptOutcome, Message};
 use crate::pool::{ConnectionPool, Slot};
 use crate::webhook::RESPONSE_BODY_TIMEOUT;
 
-/// A server closes after 15 to 30 seconds of silence: a link that was idle for longer than this is made anew.
+/// A connection that was idle for longer is replaced: servers close a connection after 15 to 30 seconds of silence.
 const MAX_IDLE: Duration = Duration::from_secs(10);
-/// How much of a negotiation is read.
+/// The largest negotiation response that is read.
 const MAX_NEGOTIATION_BYTES: usize = 1 << 20;
-/// A negotiation may point to another server, which may point to another one; so often.
+/// How often a negotiation response may redirect to another server (its member `url`).
 const MAX_REDIRECTS: usize = 3;
 
-/// Calls hubs.
+/// Invokes methods of hubs.
 pub struct HubClient {
     client: reqwest::Client,
     allowed: AllowedNetworks,
     connections: ConnectionPool<HubConnection>,
 }
 
-/// A hub's method.
+/// A method of a hub, and the access token to invoke it.
 pub struct Receiver {
     pub url: String,
     pub method: String,
     pub token: Option<String>,
 }
 
-/// An open connection.
+/// An open connection, handshake done.
 struct HubConnection {
     socket: WebSocketStream<MaybeTlsStream>,
-    records: RecordBuffer,
+    messages: MessageBuffer,
     invocations: u64,
     last_used: Instant,
-    _shutter: ShutdownGuard,
+    _shutdown: ShutdownGuard,
 }
 
 impl HubClient {
@@ -60,30 +60,30 @@ impl HubClient {
         Self { client, allowed, connections: ConnectionPool::default() }
     }
 
-    /// One attempt. A connection that has died meanwhile is made anew, once.
+    /// One attempt. If the pooled connection turns out to be dead, a new one is opened, once.
     pub async fn send(&self, to: &Receiver, message: &Message, sent_at: OffsetDateTime) -> AttemptOutcome {
         let call = async |slot: &mut Slot<HubConnection>| -> AttemptOutcome {
-            if let Some(mut link) = slot.connection.take().filter(|it| it.last_used.elapsed() < MAX_IDLE) {
-                match link.invoke(to, message).await {
-                    Ok(sent) => {
-                        slot.connection = Some(link);
-                        return sent;
+            if let Some(mut connection) = slot.connection.take().filter(|it| it.last_used.elapsed() < MAX_IDLE) {
+                match connection.invoke(to, message).await {
+                    Ok(outcome) => {
+                        slot.connection = Some(connection);
+                        return outcome;
                     }
-                    // it has been called: the next attempt is the schedule's
-                    Err(it @ HubError::RecordTooLong) => return rejected(&it).into(),
-                    Err(_) => {} // it died meanwhile
+                    // the method was invoked: the next attempt follows the channel's schedule
+                    Err(error @ HubError::MessageTooLong) => return rejected(&error).into(),
+                    Err(_) => {} // the pooled connection was dead
                 }
             }
-            let mut link = match self.open(to, sent_at).await {
-                Ok(link) => link,
-                Err(sent) => return sent,
+            let mut connection = match self.open(to, sent_at).await {
+                Ok(connection) => connection,
+                Err(outcome) => return outcome,
             };
-            match link.invoke(to, message).await {
-                Ok(sent) => {
-                    slot.connection = Some(link);
-                    sent
+            match connection.invoke(to, message).await {
+                Ok(outcome) => {
+                    slot.connection = Some(connection);
+                    outcome
                 }
-                Err(it @ (HubError::ClosedWithReason(_) | HubError::RecordTooLong)) => rejected(&it).into(),
+                Err(error @ (HubError::ClosedWithReason(_) | HubError::MessageTooLong)) => rejected(&error).into(),
                 Err(error) => unreachable(format!("the connection broke: {error}")).into(),
             }
         };
@@ -95,46 +95,48 @@ impl HubClient {
         let tls = url.scheme() == "https";
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let port = url.port_or_known_default().unwrap_or(443);
-        let (wire, shutter) = guard::connect(&host, port, tls, &self.allowed).await.map_err(|it| match it {
-            ConnectError::Forbidden(it) => DeliveryOutcome::Forbidden { why: it.to_string() },
-            it => unreachable(it.to_string()),
-        })?;
+        let (stream, shutdown) =
+            guard::connect(&host, port, tls, &self.allowed).await.map_err(|error| match error {
+                ConnectError::Forbidden(error) => DeliveryOutcome::Forbidden { why: error.to_string() },
+                error => unreachable(error.to_string()),
+            })?;
         let address = url.as_str().replacen("http", "ws", 1);
         let mut request = address.into_client_request().map_err(|it| unreachable(it.to_string()))?;
         if let Some(value) = token.and_then(|it| format!("Bearer {it}").parse().ok()) {
             request.headers_mut().insert(AUTHORIZATION, value);
         }
-        let limits =
-            WebSocketConfig::default().max_message_size(Some(MAX_RECORD_BYTES)).max_frame_size(Some(MAX_RECORD_BYTES));
-        let opened = tokio_tungstenite::client_async_with_config(request, wire, Some(limits)).await;
-        let (socket, _) = opened.map_err(|it| match it {
-            SocketError::Http(answer) => {
-                let body = answer.body().as_deref().unwrap_or_default();
-                AttemptOutcome::with_response(refused(answer.status().as_u16(), answer.headers(), now), body)
+        let limits = WebSocketConfig::default()
+            .max_message_size(Some(MAX_MESSAGE_BYTES))
+            .max_frame_size(Some(MAX_MESSAGE_BYTES));
+        let opened = tokio_tungstenite::client_async_with_config(request, stream, Some(limits)).await;
+        let (socket, _) = opened.map_err(|error| match error {
+            SocketError::Http(response) => {
+                let body = response.body().as_deref().unwrap_or_default();
+                AttemptOutcome::with_response(refused(response.status().as_u16(), response.headers(), now), body)
             }
-            it => unreachable(format!("no WebSocket: {it}")).into(),
+            error => unreachable(format!("no WebSocket: {error}")).into(),
         })?;
-        let mut link = HubConnection {
+        let mut connection = HubConnection {
             socket,
-            records: RecordBuffer::default(),
+            messages: MessageBuffer::default(),
             invocations: 0,
             last_used: Instant::now(),
-            _shutter: shutter,
+            _shutdown: shutdown,
         };
-        let hello = json!({ "protocol": "json", "version": 1 }).to_string();
-        let broken = |it: HubError| match it {
-            it @ (HubError::ClosedWithReason(_) | HubError::RecordTooLong) => rejected(&it),
-            it => unreachable(format!("no handshake: {it}")),
+        let handshake = json!({ "protocol": "json", "version": 1 }).to_string();
+        let outcome_of = |error: HubError| match error {
+            HubError::ClosedWithReason(_) | HubError::MessageTooLong => rejected(&error),
+            error => unreachable(format!("no handshake: {error}")),
         };
-        link.write_record(&hello).await.map_err(broken)?;
-        let refused = link.read_record(|answer| answer.error()).await.map_err(broken)?;
-        match refused {
+        connection.write_message(&handshake).await.map_err(outcome_of)?;
+        let error = connection.read_message(|response| response.error()).await.map_err(outcome_of)?;
+        match error {
             Some(error) => Err(DeliveryOutcome::Rejected { why: format!("handshake: {}", shortened(&error)) }.into()),
-            None => Ok(link),
+            None => Ok(connection),
         }
     }
 
-    /// Where the WebSocket is, and with which token, as the hub says it.
+    /// The URL of the WebSocket and the access token for it, as the hub's negotiation response names them.
     async fn negotiate(&self, to: &Receiver, now: OffsetDateTime) -> Result<(Url, Option<String>), AttemptOutcome> {
         let (mut hub, mut token) = (to.url.clone(), to.token.clone());
         for _ in 0..MAX_REDIRECTS {
@@ -147,13 +149,13 @@ impl HubClient {
             if let Some(token) = &token {
                 request = request.bearer_auth(token);
             }
-            let mut answer = request.send().await.map_err(|it| crate::webhook::request_error_outcome(&it))?;
-            let status = answer.status().as_u16();
-            let outcome = refused(status, answer.headers(), now);
+            let mut response = request.send().await.map_err(|it| crate::webhook::request_error_outcome(&it))?;
+            let status = response.status().as_u16();
+            let outcome = refused(status, response.headers(), now);
             let mut body = Vec::new();
-            let whole =
+            let read =
                 tokio::time::timeout(if status == 200 { guard::TOTAL_TIMEOUT } else { RESPONSE_BODY_TIMEOUT }, async {
-                    while let Some(chunk) = answer.chunk().await? {
+                    while let Some(chunk) = response.chunk().await? {
                         body.extend_from_slice(&chunk);
                         if body.len() > MAX_NEGOTIATION_BYTES {
                             break;
@@ -161,8 +163,8 @@ impl HubClient {
                     }
                     Ok::<(), reqwest::Error>(())
                 });
-            match whole.await {
-                // the status is the answer, whatever comes of its body
+            match read.await {
+                // an error status decides, whether or not its body arrives
                 _ if status != 200 => return Err(AttemptOutcome::with_response(outcome, &body)),
                 Ok(Err(error)) => return Err(crate::webhook::request_error_outcome(&error).into()),
                 Err(_) => return Err(unreachable("the negotiation does not end".to_owned()).into()),
@@ -171,19 +173,19 @@ impl HubClient {
                 }
                 Ok(Ok(())) => {}
             }
-            let answer: Value =
+            let response: Value =
                 serde_json::from_slice(&body).map_err(|_| unreachable("the negotiation is no JSON".to_owned()))?;
-            if let Some(error) = answer["error"].as_str() {
+            if let Some(error) = response["error"].as_str() {
                 return Err(DeliveryOutcome::Rejected { why: format!("negotiation: {}", shortened(error)) }.into());
             }
-            if let Some(next) = answer["url"].as_str() {
-                // the stored token is for the hub that it was given for, and for no other
-                let kept = token.filter(|_| origin_of(next) == origin_of(&hub));
-                token = answer["accessToken"].as_str().map(str::to_owned).or(kept);
+            if let Some(next) = response["url"].as_str() {
+                // the stored token is for the origin that it was given for alone
+                let stored = token.filter(|_| origin_of(next) == origin_of(&hub));
+                token = response["accessToken"].as_str().map(str::to_owned).or(stored);
                 hub = next.to_owned();
                 continue;
             }
-            let id = answer["connectionToken"].as_str().or_else(|| answer["connectionId"].as_str());
+            let id = response["connectionToken"].as_str().or_else(|| response["connectionId"].as_str());
             let id = id.ok_or_else(|| unreachable("the negotiation names no connection".to_owned()))?;
             let mut socket = url;
             socket.query_pairs_mut().append_pair("id", id);
@@ -193,120 +195,120 @@ impl HubClient {
     }
 }
 
-/// A link that is of no more use.
+/// Why a connection cannot be used any more.
 #[derive(Debug, thiserror::Error)]
 enum HubError {
     #[error("{0}")]
-    Socket(#[from] Box<SocketError>),
+    WebSocket(#[from] Box<SocketError>),
     #[error("it was closed")]
     Closed,
-    /// The hub said why.
+    /// The hub closed the connection, and said why.
     #[error("{0}")]
     ClosedWithReason(String),
     #[error("it sent something that is no record")]
-    InvalidRecord,
-    /// What it answered cannot be known; it may have taken the message.
+    InvalidMessage,
+    /// The completion cannot be read; the hub may have taken the notification.
     #[error(
-        "the hub sent a message of more than {MAX_RECORD_BYTES} bytes, which is not read: it may have taken the notification"
+        "the hub sent a message of more than {MAX_MESSAGE_BYTES} bytes, which is not read: it may have taken the notification"
     )]
-    RecordTooLong,
+    MessageTooLong,
 }
 
 impl HubConnection {
-    /// Calls the method and waits for its completion.
+    /// Invokes the method and waits for its completion.
     async fn invoke(&mut self, to: &Receiver, message: &Message) -> Result<AttemptOutcome, HubError> {
         self.invocations += 1;
         let id = self.invocations.to_string();
-        // the message is JSON already, and stays as it is
+        // the body is JSON already
         let body = String::from_utf8_lossy(&message.body);
         let target = Value::from(to.method.as_str());
         let call = format!(r#"{{"type":1,"invocationId":"{id}","target":{target},"arguments":[{body}]}}"#);
-        if let Err(error) = self.write_record(&call).await {
+        if let Err(error) = self.write_message(&call).await {
             return Err(self.close_reason().await.unwrap_or(error));
         }
         loop {
-            let answer = self.read_record(|record| match record.kind {
-                Some(3) if record.invocation_id.as_ref().is_some_and(|it| *it == id.as_str()) => {
-                    let outcome = match record.error() {
+            let completion = self.read_message(|received| match received.kind {
+                Some(3) if received.invocation_id.as_ref().is_some_and(|it| *it == id.as_str()) => {
+                    let outcome = match received.error() {
                         Some(error) => {
                             DeliveryOutcome::Rejected { why: format!("the hub answered: {}", shortened(&error)) }
                         }
                         None => DeliveryOutcome::Confirmed,
                     };
-                    let result = record.result.map_or("", RawValue::get);
+                    let result = received.result.map_or("", RawValue::get);
                     Some(Ok(AttemptOutcome::with_response(outcome, result.as_bytes())))
                 }
-                Some(7) => Some(Err(close_error(record))),
-                _ => None, // pings, and calls that are not for us
+                Some(7) => Some(Err(close_error(received))),
+                _ => None, // pings, and invocations of client methods
             });
-            if let Some(answer) = answer.await? {
+            if let Some(outcome) = completion.await? {
                 self.last_used = Instant::now();
-                return answer;
+                return outcome;
             }
         }
     }
 
-    /// What the hub said before a connection ended that takes nothing more.
+    /// Why the hub has closed a connection that cannot be written to any more, if it said so.
     async fn close_reason(&mut self) -> Option<HubError> {
         loop {
-            match self.read_record(|record| (record.kind == Some(7)).then(|| close_error(record))).await {
+            match self.read_message(|received| (received.kind == Some(7)).then(|| close_error(received))).await {
                 Ok(Some(closed)) => return Some(closed),
                 Ok(None) => {}
-                Err(it @ (HubError::ClosedWithReason(_) | HubError::RecordTooLong)) => return Some(it),
+                Err(error @ (HubError::ClosedWithReason(_) | HubError::MessageTooLong)) => return Some(error),
                 Err(_) => return None,
             }
         }
     }
 
-    async fn write_record(&mut self, record: &str) -> Result<(), HubError> {
-        let frame = Frame::text(format!("{record}{RECORD_SEPARATOR}"));
-        self.socket.send(frame).await.map_err(|it| HubError::Socket(Box::new(it)))
+    async fn write_message(&mut self, message: &str) -> Result<(), HubError> {
+        let frame = Frame::text(format!("{message}{RECORD_SEPARATOR}"));
+        self.socket.send(frame).await.map_err(|it| HubError::WebSocket(Box::new(it)))
     }
 
-    /// Reads the next record.
-    async fn read_record<T>(&mut self, read: impl FnOnce(&Record) -> T) -> Result<T, HubError> {
+    /// Reads the next message of the hub.
+    async fn read_message<T>(&mut self, read: impl FnOnce(&HubMessage) -> T) -> Result<T, HubError> {
         loop {
-            if let Some(record) = self.records.next_record() {
-                let record = serde_json::from_str(record).map_err(|_| HubError::InvalidRecord)?;
-                return Ok(read(&record));
+            if let Some(message) = self.messages.next_message() {
+                let message = serde_json::from_str(message).map_err(|_| HubError::InvalidMessage)?;
+                return Ok(read(&message));
             }
             match self.socket.next().await {
-                Some(Ok(Frame::Text(text))) => self.records.push(&text),
-                Some(Ok(Frame::Close(Some(it)))) if it.code != CloseCode::Normal || !it.reason.is_empty() => {
-                    let reason = shortened(&it.reason);
+                Some(Ok(Frame::Text(text))) => self.messages.push(&text),
+                Some(Ok(Frame::Close(Some(frame)))) if frame.code != CloseCode::Normal || !frame.reason.is_empty() => {
+                    let reason = shortened(&frame.reason);
                     return Err(HubError::ClosedWithReason(format!(
                         "the hub closed the connection: {} {reason}",
-                        it.code
+                        frame.code
                     )));
                 }
                 Some(Ok(Frame::Close(_))) | None => return Err(HubError::Closed),
                 Some(Ok(_)) => {}
-                Some(Err(SocketError::Capacity(_))) => return Err(HubError::RecordTooLong),
-                Some(Err(error)) => return Err(HubError::Socket(Box::new(error))),
+                Some(Err(SocketError::Capacity(_))) => return Err(HubError::MessageTooLong),
+                Some(Err(error)) => return Err(HubError::WebSocket(Box::new(error))),
             }
-            if self.records.is_too_long() {
-                return Err(HubError::RecordTooLong);
+            if self.messages.is_too_long() {
+                return Err(HubError::MessageTooLong);
             }
         }
     }
 }
 
-fn rejected(why: &HubError) -> DeliveryOutcome {
-    DeliveryOutcome::Rejected { why: why.to_string() }
+fn rejected(error: &HubError) -> DeliveryOutcome {
+    DeliveryOutcome::Rejected { why: error.to_string() }
 }
 
-/// A Close message (SignalR's hub protocol, "Close Message Encoding"): why, and whether the hub would have us back. We try
-/// again by the channel's schedule all the same: it is another message's turn, perhaps another day.
-fn close_error(record: &Record) -> HubError {
-    let again = match record.allow_reconnect {
-        Some(again) => format!(" (allowReconnect: {again})"),
+/// The reason of a Close message (SignalR's hub protocol, "Close Message Encoding"), with its `allowReconnect`. The
+/// retry schedule does not depend on that: the next attempt may be another notification, on another day.
+fn close_error(message: &HubMessage) -> HubError {
+    let reconnect = match message.allow_reconnect {
+        Some(allowed) => format!(" (allowReconnect: {allowed})"),
         None => String::new(),
     };
-    match record.error() {
+    match message.error() {
         Some(error) => {
-            HubError::ClosedWithReason(format!("the hub closed the connection: {}{again}", shortened(&error)))
+            HubError::ClosedWithReason(format!("the hub closed the connection: {}{reconnect}", shortened(&error)))
         }
-        None => HubError::ClosedWithReason(format!("the hub closed the connection without a reason{again}")),
+        None => HubError::ClosedWithReason(format!("the hub closed the connection without a reason{reconnect}")),
     }
 }
 
@@ -314,7 +316,7 @@ fn refused(status: u16, headers: &HeaderMap, now: OffsetDateTime) -> DeliveryOut
     DeliveryOutcome::Refused { status, retry_after: guard::retry_after(headers, now) }
 }
 
-/// One connection per hub and token.
+/// A connection is shared by the deliveries to one hub with one token.
 fn pool_key(to: &Receiver) -> String {
     domain::id::sha256_hex(format!("{}\n{}", to.url, to.token.as_deref().unwrap_or_default()).as_bytes())
 }

@@ -1,4 +1,4 @@
-//! Senders: the only crate that opens a socket to a customer, always through its guard.
+//! Clients of the protocols by which customers are reached. Every connection to a customer is opened through `guard`.
 
 pub mod amqp;
 pub mod hub;

@@ -1,4 +1,4 @@
-//! Messages to open sockets, through API Gateway's `@connections`.
+//! Messages to open WebSocket connections, through API Gateway's `@connections`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,24 +9,24 @@ use aws_sdk_apigatewaymanagement::operation::post_to_connection::PostToConnectio
 use aws_sdk_apigatewaymanagement::primitives::Blob;
 use tokio::time::Instant;
 
-/// Posts of one invocation: 500 a second, so that fourteen of them leave 3,000 of the account's 10,000 to others (AWS,
-/// 2.6).
+/// The time between two permits: 500 posts a second per environment. Fourteen environments leave 3,000 of the account's
+/// 10,000 requests a second to others (aws, section 2.6).
 const PERMIT_INTERVAL: Duration = Duration::from_millis(2);
-/// Posts that may go at once after a pause.
+/// Permits that can be saved up in a pause.
 const BURST: u32 = 50;
 
-/// Posts to sockets.
+/// Posts messages to connections, limited to one per [`PERMIT_INTERVAL`].
 #[derive(Clone)]
 pub struct ManagementClient {
     client: Client,
     bucket: Arc<TokenBucket>,
 }
 
-/// Takes turns: a bucket that fills with time.
+/// Permits that are issued over time; holds the time of the next one.
 struct TokenBucket(Mutex<Instant>);
 
 impl TokenBucket {
-    /// Waits for its turn.
+    /// Waits for a permit.
     async fn acquire(&self) {
         let now = Instant::now();
         let at = self.reserve(now);
@@ -35,7 +35,7 @@ impl TokenBucket {
         }
     }
 
-    /// When the turn comes of whoever asks `now`; at once if that is past.
+    /// Takes the next permit, and says from when it is valid; a time before `now` means at once.
     fn reserve(&self, now: Instant) -> Instant {
         let mut next = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let at = (*next).max(now.checked_sub(PERMIT_INTERVAL * BURST).unwrap_or(now));
@@ -44,15 +44,15 @@ impl TokenBucket {
     }
 }
 
-/// What became of a message.
+/// What became of a posted message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PostOutcome {
     Posted,
-    /// The socket is closed, or not open yet.
+    /// The connection is closed, or not open yet.
     Gone,
-    /// It was not taken now: the socket is slow, or too much is sent at once.
+    /// Not accepted now: the connection is slow, or a request limit is exceeded.
     RetryLater(String),
-    /// It can never be sent.
+    /// It can never be sent: too large, or forbidden.
     Rejected(String),
 }
 
@@ -61,28 +61,28 @@ impl ManagementClient {
         Self { client, bucket: Arc::new(TokenBucket(Mutex::new(Instant::now()))) }
     }
 
-    /// Sends one message, at most 128 KB of text, when it is its turn.
+    /// Waits for a permit, then posts a text of at most 128 KB (API Gateway's limit).
     pub async fn post(&self, connection: &str, text: &str) -> PostOutcome {
         self.bucket.acquire().await;
-        let sent = self.client.post_to_connection().connection_id(connection).data(Blob::new(text)).send().await;
-        match sent {
+        let result = self.client.post_to_connection().connection_id(connection).data(Blob::new(text)).send().await;
+        match result {
             Ok(_) => PostOutcome::Posted,
-            Err(SdkError::ServiceError(it)) => match it.err() {
+            Err(SdkError::ServiceError(error)) => match error.err() {
                 PostError::GoneException(_) => PostOutcome::Gone,
                 PostError::PayloadTooLargeException(_) | PostError::ForbiddenException(_) => {
-                    PostOutcome::Rejected(DisplayErrorContext(it.err()).to_string())
+                    PostOutcome::Rejected(DisplayErrorContext(error.err()).to_string())
                 }
                 other => PostOutcome::RetryLater(DisplayErrorContext(other).to_string()),
             },
-            // also an HTTP/2 GOAWAY, which the SDK takes for a failure
+            // an HTTP/2 GOAWAY is among these
             Err(other) => PostOutcome::RetryLater(DisplayErrorContext(&other).to_string()),
         }
     }
 
-    /// Closes a socket; one that is closed already is no error.
+    /// Closes a connection; it is no error if it is closed already.
     pub async fn close(&self, connection: &str) {
         if let Err(error) = self.client.delete_connection().connection_id(connection).send().await {
-            tracing::debug!(error = %DisplayErrorContext(&error), "a socket was not closed");
+            tracing::debug!(error = %DisplayErrorContext(&error), "a connection was not closed");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is sent, whatever the protocol: built once, and signed as it is.
+//! What is sent, whatever the protocol. The body is built once; signatures are made over exactly these bytes.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,7 @@ use domain::notification::Notification;
 use domain::{AppId, adcreative};
 use serde_json::{Value, json};
 
-/// So much of a receiver's answer is kept.
+/// How much of a receiver's response is stored.
 const MAX_RESPONSE_BYTES: usize = 1_024;
 
 /// A message to one receiver.
@@ -19,15 +19,15 @@ pub struct Message {
     /// The notification's type.
     pub kind: String,
     pub app: AppId,
-    /// JSON
+    /// JSON.
     pub body: Vec<u8>,
 }
 
-/// What came of an attempt.
+/// The outcome of an attempt, and the receiver's response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptOutcome {
     pub outcome: DeliveryOutcome,
-    /// The beginning of what the receiver answered.
+    /// The first [`MAX_RESPONSE_BYTES`] of the response, without control characters. Empty if there was none.
     pub response: String,
 }
 
@@ -38,7 +38,7 @@ impl From<DeliveryOutcome> for AttemptOutcome {
 }
 
 impl AttemptOutcome {
-    /// With what the receiver said, as far as it is kept.
+    /// An outcome with the response body, cut to [`MAX_RESPONSE_BYTES`].
     pub fn with_response(outcome: DeliveryOutcome, bytes: &[u8]) -> Self {
         let mut response = String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_RESPONSE_BYTES)]).into_owned();
         response.retain(|it| !it.is_control() || it == '\n' || it == '\t');
@@ -47,24 +47,25 @@ impl AttemptOutcome {
 }
 
 impl Message {
-    /// A notification in a channel's format; `image` is the picture that it tells of.
-    pub fn new(channel: &Channel, it: &Notification, image: Option<&[u8]>) -> Self {
+    /// A notification in a channel's format; `image` is the rendered image that it is about.
+    pub fn new(channel: &Channel, notification: &Notification, image: Option<&[u8]>) -> Self {
         let body = match channel.format {
-            MessageFormat::AdCreative => adcreative::message(channel.app, it, image),
-            MessageFormat::Native => native_body(it, image),
+            MessageFormat::AdCreative => adcreative::message(channel.app, notification, image),
+            MessageFormat::Native => native_body(notification, image),
         };
-        Self { id: it.id.to_string(), kind: it.kind.clone(), app: channel.app, body }
+        Self { id: notification.id.to_string(), kind: notification.kind.clone(), app: channel.app, body }
     }
 }
 
-/// What happened, when, and where it stands in its stream, all of it under the signature. `sequence` counts the stream of
-/// the application, not what this channel gets: it orders, and shows what came twice, but a number that is left out says
-/// nothing, as the channel may not have wanted it. A number of each channel's own (realtime, W-4) would be a write for
-/// each delivery; what is missing shows in the list of deliveries, and a replay brings it.
-fn native_body(it: &Notification, image: Option<&[u8]>) -> Vec<u8> {
+/// The native format: type, time, data and the position in the stream, all of them covered by the signature. `sequence`
+/// is the number in the application's stream: it orders messages and reveals repeated ones. A missing number does not
+/// mean a lost message, because the channel's filter leaves notifications out. Numbers per channel (realtime, W-4)
+/// would cost a write per delivery; the list of deliveries shows what is missing, and a replay sends it again.
+fn native_body(notification: &Notification, image: Option<&[u8]>) -> Vec<u8> {
+    let id = &notification.id;
     let mut body = json!({
-        "type": it.kind, "timestamp": domain::rfc3339(it.timestamp), "data": it.data,
-        "id": it.id, "stream": it.id.stream.to_string(), "epoch": it.id.epoch, "sequence": it.id.sequence,
+        "type": notification.kind, "timestamp": domain::rfc3339(notification.timestamp), "data": notification.data,
+        "id": id, "stream": id.stream.to_string(), "epoch": id.epoch, "sequence": id.sequence,
     });
     if let Some(image) = image {
         body["data"]["image"]["content"] = Value::String(STANDARD.encode(image));

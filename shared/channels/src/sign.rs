@@ -7,14 +7,14 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-/// What an application's `v1a` key is derived for.
+/// The purpose for which an application's `v1a` seed is derived from its own key.
 pub const PURPOSE: &str = "webhook-v1a";
 
 /// An application's key pair for `v1a`.
 pub struct SigningKeyPair(Ed25519KeyPair);
 
 impl SigningKeyPair {
-    /// The pair of a seed.
+    /// The key pair of a seed.
     ///
     /// # Panics
     /// Never: every 32 bytes are a seed.
@@ -22,7 +22,7 @@ impl SigningKeyPair {
         Self(Ed25519KeyPair::from_seed_unchecked(seed).expect("32 bytes are a seed"))
     }
 
-    /// The public key as customers keep it: `whpk_…`.
+    /// The public key as Standard Webhooks writes it: `whpk_…`.
     pub fn public_key(&self) -> String {
         format!("whpk_{}", STANDARD.encode(self.0.public_key()))
     }
@@ -35,8 +35,8 @@ impl SigningKeyPair {
     }
 }
 
-/// The value of `webhook-signature`: over id, the attempt's time in seconds, and the very bytes of the body, by every key
-/// that is still good, then by the application's own pair.
+/// The value of the header `webhook-signature`: signatures over id, `timestamp` (seconds since 1970, of this attempt)
+/// and body, by every key that is still valid, then by the application's key pair.
 pub fn sign(keys: &[Vec<u8>], pair: Option<&SigningKeyPair>, id: &str, timestamp: i64, body: &[u8]) -> String {
     let front = format!("{id}.{timestamp}.");
     let mut all: Vec<String> = keys

@@ -13,20 +13,21 @@ use time::OffsetDateTime;
 use crate::message::{AttemptOutcome, Message};
 use crate::sign::{SigningKeyPair, sign};
 
-/// The body of an answer is for the record: it is waited for so long, and gets no receiver into the slow lane.
+/// How long a response body is waited for. It is only stored, and so does not make a receiver slow.
 pub(crate) const RESPONSE_BODY_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Calls webhooks.
+/// Posts to webhooks.
 pub struct WebhookClient {
     http: PostClient,
     allowed: AllowedNetworks,
 }
 
-/// A receiver.
+/// A webhook's address, and the keys that sign for it.
 pub struct Receiver {
     pub url: String,
-    /// The signing secrets' bytes, all that are good now.
+    /// The bytes of all signing secrets that are valid now.
     pub keys: Vec<Vec<u8>>,
+    /// The application's `v1a` key pair.
     pub pair: SigningKeyPair,
 }
 
@@ -35,32 +36,35 @@ impl WebhookClient {
         Self { http: PostClient::new(allowed.clone()), allowed }
     }
 
-    /// One attempt. `None` if the receiver has not answered within `patience`, and somebody else has more of it.
+    /// One attempt. `None` if there was no response within `timeout`; without it, [`guard::TOTAL_TIMEOUT`] is a
+    /// failure.
     pub async fn send(
         &self,
         to: &Receiver,
         message: &Message,
         sent_at: OffsetDateTime,
-        patience: Option<Duration>,
+        timeout: Option<Duration>,
     ) -> Option<AttemptOutcome> {
-        // literal addresses never meet the resolver: they are judged before each attempt
+        // literal addresses do not reach the resolver's check, so they are checked before each attempt
         let url = match check_url(&to.url, &self.allowed) {
             Ok(url) => url,
-            Err(why) => return Some(DeliveryOutcome::Forbidden { why: why.to_string() }.into()),
+            Err(error) => return Some(DeliveryOutcome::Forbidden { why: error.to_string() }.into()),
         };
         let headers = match headers(to, message, sent_at) {
             Ok(headers) => headers,
-            Err(why) => return Some(DeliveryOutcome::Unreachable { why: format!("no header: {why}") }.into()),
+            Err(error) => return Some(DeliveryOutcome::Unreachable { why: format!("no header: {error}") }.into()),
         };
-        let asked = message.kind == CHALLENGE;
-        let answer = patience.unwrap_or(guard::TOTAL_TIMEOUT);
-        // what answers a challenge is the body
-        let wait = PostTimeouts { response: answer, body: if asked { answer } else { RESPONSE_BODY_TIMEOUT } };
-        match self.http.post(&url, headers, message.body.clone().into(), wait).await {
-            Ok(answer) if asked && answer.status.is_success() && !answer.complete && patience.is_some() => None,
-            Ok(answer) => Some(AttemptOutcome::with_response(response_outcome(&answer, sent_at), &answer.body)),
-            Err(PostError::Timeout) if patience.is_some() => None,
-            Err(error) => Some(error_outcome(&error, answer).into()),
+        let is_challenge = message.kind == CHALLENGE;
+        let limit = timeout.unwrap_or(guard::TOTAL_TIMEOUT);
+        // a challenge is confirmed by the response body
+        let timeouts = PostTimeouts { response: limit, body: if is_challenge { limit } else { RESPONSE_BODY_TIMEOUT } };
+        match self.http.post(&url, headers, message.body.clone().into(), timeouts).await {
+            Ok(response) if is_challenge && response.status.is_success() && !response.complete && timeout.is_some() => {
+                None
+            }
+            Ok(response) => Some(AttemptOutcome::with_response(response_outcome(&response, sent_at), &response.body)),
+            Err(PostError::Timeout) if timeout.is_some() => None,
+            Err(error) => Some(error_outcome(&error, limit).into()),
         }
     }
 }
@@ -81,14 +85,15 @@ fn headers(
     Ok(all)
 }
 
-/// What an answer's status and control headers say; its body says nothing.
-fn response_outcome(answer: &PostResponse, now: OffsetDateTime) -> DeliveryOutcome {
-    let status = answer.status.as_u16();
-    match (status, answer.headers.get("webhook-delivery").and_then(|it| it.to_str().ok())) {
+/// The outcome of a response: its status and the header `webhook-delivery` decide (realtime, section 3.1), not its
+/// body.
+fn response_outcome(response: &PostResponse, now: OffsetDateTime) -> DeliveryOutcome {
+    let status = response.status.as_u16();
+    match (status, response.headers.get("webhook-delivery").and_then(|it| it.to_str().ok())) {
         (410, _) | (_, Some("disable")) => DeliveryOutcome::Gone,
         (200..=299, _) => DeliveryOutcome::Delivered { status },
         (_, Some("abort-message")) => DeliveryOutcome::Aborted,
-        _ => DeliveryOutcome::Refused { status, retry_after: guard::retry_after(&answer.headers, now) },
+        _ => DeliveryOutcome::Refused { status, retry_after: guard::retry_after(&response.headers, now) },
     }
 }
 
@@ -103,15 +108,17 @@ fn error_outcome(error: &PostError, waited: Duration) -> DeliveryOutcome {
     DeliveryOutcome::Unreachable { why }
 }
 
+/// The outcome of a request that failed. The text is that of the innermost cause: the error itself may name a URL with
+/// secrets.
 pub(crate) fn request_error_outcome(error: &reqwest::Error) -> DeliveryOutcome {
     let mut cause: Option<&dyn Error> = Some(error);
     let mut last = String::new();
-    while let Some(it) = cause {
-        if let Some(forbidden) = it.downcast_ref::<ForbiddenAddressError>() {
+    while let Some(current) = cause {
+        if let Some(forbidden) = current.downcast_ref::<ForbiddenAddressError>() {
             return DeliveryOutcome::Forbidden { why: forbidden.to_string() };
         }
-        last = it.to_string();
-        cause = it.source();
+        last = current.to_string();
+        cause = current.source();
     }
     let stage = if error.is_timeout() {
         "no answer in time"

@@ -1,4 +1,4 @@
-//! One attempt.
+//! One attempt to deliver.
 
 use std::time::{Duration, Instant};
 
@@ -13,126 +13,138 @@ use serde_json::Value;
 use table::{DeliveryAttempt, TableError};
 use time::OffsetDateTime;
 
+use crate::context::Context;
 use crate::receivers::{ReceiverState, Receivers};
-use crate::{Context, Sender, in_order, settle};
+use crate::sender::Sender;
+use crate::{in_order, settle};
 
-/// Makes an attempt. What went well at once is answered, to be recorded with the others of the batch.
+/// Makes an attempt. A delivery that succeeds at its first attempt is returned, to be recorded with the others of the
+/// batch; any other outcome is stored here.
+///
+/// # Errors
+/// A retry if something of ours failed; a dead letter if this was the last attempt.
 pub(crate) async fn make<S: Sender>(
-    parts: &Context,
+    context: &Context,
     sender: &S,
     receivers: &Receivers<S::Receiver>,
     now: OffsetDateTime,
-    order: Delivery,
+    delivery: Delivery,
 ) -> Result<Option<(AppId, DeliveryAttempt)>, Failure> {
-    let Some(Ok(Some(known))) = receivers.get(&(order.app, order.channel)) else { return Ok(None) };
-    let first = order.attempt == 1 && order.round.is_none();
-    if !first && let Some(end) = settle::recorded_outcome(parts, &order).await? {
-        return end.map(|()| None); // the queue gave us this attempt twice
+    let Some(Ok(Some(target))) = receivers.get(&(delivery.app, delivery.channel)) else { return Ok(None) };
+    let first = delivery.attempt == 1 && delivery.round.is_none();
+    if !first && let Some(outcome) = settle::recorded_outcome(context, &delivery).await? {
+        return outcome.map(|()| None); // SQS has delivered this message before
     }
-    if first && let Some(wait) = in_order::delay_for_retries(parts, &order, now).await? {
-        parts.queue.send_deliveries(&[(&order, wait)]).await?;
+    if first && let Some(wait) = in_order::delay_for_retries(context, &delivery, now).await? {
+        context.queue.send_deliveries(&[(&delivery, wait)]).await?;
         return Ok(None);
     }
-    let (sent, took_ms) = if !first && is_superseded(parts, &order).await? {
+    let (result, took_ms) = if !first && is_superseded(context, &delivery).await? {
         (DeliveryOutcome::Superseded.into(), 0)
     } else {
-        let _place = known.permits.acquire().await?;
-        // while this one waited for its place, another one may have found out that the receiver is slow
-        if let Some(slow) = parts.slow_queue.as_ref().filter(|_| known.is_slow()) {
-            slow.send_deliveries(&[(&order, time::Duration::ZERO)]).await?;
+        let _permit = target.permits.acquire().await?;
+        // while this attempt waited for its permit, another one may have found that the receiver is slow
+        if let Some(slow) = context.slow_queue.as_ref().filter(|_| target.is_slow()) {
+            slow.send_deliveries(&[(&delivery, time::Duration::ZERO)]).await?;
             return Ok(None);
         }
-        let message = build_message(parts, known, &order).await?;
-        let began = Instant::now();
-        // a receiver that is too slow for this lane gets into one that has the patience
-        let patience = parts.slow_queue.as_ref().map(|_| Duration::from_millis(FAST_LANE_TIMEOUT_MS));
-        let Some(sent) = sender.send(&known.receiver, &message, clock::now(), patience).await else {
-            known.observe(|it| it.slow = true);
-            if let Some(slow) = &parts.slow_queue {
-                slow.send_deliveries(&[(&order, time::Duration::ZERO)]).await?;
+        let message = build_message(context, target, &delivery).await?;
+        let started = Instant::now();
+        // the slow queue's function waits longer
+        let timeout = context.slow_queue.as_ref().map(|_| Duration::from_millis(FAST_LANE_TIMEOUT_MS));
+        let Some(result) = sender.send(&target.receiver, &message, clock::now(), timeout).await else {
+            target.observe(|stats| stats.slow = true);
+            if let Some(slow) = &context.slow_queue {
+                slow.send_deliveries(&[(&delivery, time::Duration::ZERO)]).await?;
             }
             return Ok(None);
         };
-        (sent, u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX))
+        (result, u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX))
     };
-    let sent =
-        if order.notification.kind == CHALLENGE { check_challenge(parts, known, &order, sent).await? } else { sent };
-    let (id, kind, at) = (&order.notification.id, &order.notification.kind, domain::millis(now));
-    tracing::info!(notification.id = %id, channel.id = %order.channel, attempt = order.attempt, took_ms, "{kind} {id}: {}", sent.outcome);
-    let (good, bad) = (sent.outcome.is_success(), sent.outcome.counts_as_failure());
-    known.observe(|it| {
-        it.successes += u32::from(good);
-        it.failures += u32::from(bad);
-        it.slow |= took_ms > SLOW_MS;
+    let result = match delivery.notification.kind.as_str() {
+        CHALLENGE => check_challenge(context, target, &delivery, result).await?,
+        _ => result,
+    };
+    let (id, kind, at) = (&delivery.notification.id, &delivery.notification.kind, domain::millis(now));
+    tracing::info!(notification.id = %id, channel.id = %delivery.channel, attempt = delivery.attempt, took_ms, "{kind} {id}: {}", result.outcome);
+    let (success, failure) = (result.outcome.is_success(), result.outcome.counts_as_failure());
+    target.observe(|stats| {
+        stats.successes += u32::from(success);
+        stats.failures += u32::from(failure);
+        stats.slow |= took_ms > SLOW_MS;
     });
     let attempt = DeliveryAttempt {
-        channel: order.channel,
+        channel: delivery.channel,
         notification: id.clone(),
-        attempt: order.attempt,
-        round: order.round,
+        attempt: delivery.attempt,
+        round: delivery.round,
         at,
         took_ms,
-        outcome: sent.outcome,
-        answer: sent.response,
+        outcome: result.outcome,
+        answer: result.response,
     };
-    if good && first {
-        in_order::enqueue_follower(parts, &order).await?;
-        return Ok(Some((order.app, attempt)));
+    if success && first {
+        in_order::enqueue_follower(context, &delivery).await?;
+        return Ok(Some((delivery.app, attempt)));
     }
-    let gave_up = settle::settle(parts, &known.channel, order, attempt, now).await;
-    if matches!(gave_up, Err(Failure::DeadLetterAs { .. })) {
-        known.observe(|it| it.exhausted += 1);
+    let settled = settle::settle(context, &target.channel, delivery, attempt, now).await;
+    if matches!(settled, Err(Failure::DeadLetterAs { .. })) {
+        target.observe(|stats| stats.exhausted += 1);
     }
-    gave_up.map(|()| None)
+    settled.map(|()| None)
 }
 
-/// The message of a notification, with the picture that it tells of if the channel wants it.
-async fn build_message<R>(parts: &Context, known: &ReceiverState<R>, order: &Delivery) -> Result<Message, Failure> {
-    let (channel, it) = (&known.channel, &order.notification);
-    let text = |pointer: &str| it.data.pointer(pointer).and_then(Value::as_str);
-    let wanted =
-        channel.include_image_data && it.kind == adcreative::TASK_COMPLETED && text("/image/mediaType").is_some();
-    let picture = match (text("/process/id"), text("/task/id")) {
-        (Some(process), Some(task)) if wanted => {
-            let key = image::result_key(order.app, process, task);
-            // a picture stands in memory several times while it is sent
-            let _few = parts.images.downloads.acquire().await?;
-            match parts.images.s3.get_object().bucket(&parts.images.bucket).key(key).send().await {
-                Ok(it) => Some(it.body.collect().await?.into_bytes()),
-                // its time is over; that the task was completed is still worth telling
-                Err(it) if it.as_service_error().is_some_and(|it| it.is_no_such_key()) => None,
-                Err(it) => return Err(it.into()),
+/// The message of a notification, with the rendered image if the channel includes image data.
+async fn build_message<R>(
+    context: &Context,
+    target: &ReceiverState<R>,
+    delivery: &Delivery,
+) -> Result<Message, Failure> {
+    let (channel, notification) = (&target.channel, &delivery.notification);
+    let text = |pointer: &str| notification.data.pointer(pointer).and_then(Value::as_str);
+    let has_image = notification.kind == adcreative::TASK_COMPLETED && text("/image/mediaType").is_some();
+    let image = match (text("/process/id"), text("/task/id")) {
+        (Some(process), Some(task)) if has_image && channel.include_image_data => {
+            let key = image::result_key(delivery.app, process, task);
+            // an image is in memory several times while it is sent
+            let _permit = context.images.downloads.acquire().await?;
+            match context.images.s3.get_object().bucket(&context.images.bucket).key(key).send().await {
+                Ok(object) => Some(object.body.collect().await?.into_bytes()),
+                // the image has expired; the message is sent without it
+                Err(error) if error.as_service_error().is_some_and(|it| it.is_no_such_key()) => None,
+                Err(error) => return Err(error.into()),
             }
         }
         _ => None,
     };
-    Ok(Message::new(channel, it, picture.as_deref()))
+    Ok(Message::new(channel, notification, image.as_deref()))
 }
 
-/// Whether a newer notification of the same collapse key was told meanwhile (realtime, D-17).
-async fn is_superseded(parts: &Context, order: &Delivery) -> Result<bool, TableError> {
-    let Some(key) = order.notification.data.get("collapseKey").and_then(Value::as_str) else { return Ok(false) };
-    let newest = parts.table.newest_of_collapse_key(order.app, "", key).await?;
-    let id = &order.notification.id;
+/// Whether a newer notification with the same collapse key has been published (realtime, D-17).
+async fn is_superseded(context: &Context, delivery: &Delivery) -> Result<bool, TableError> {
+    let Some(key) = delivery.notification.data.get("collapseKey").and_then(Value::as_str) else { return Ok(false) };
+    let newest = context.table.newest_of_collapse_key(delivery.app, "", key).await?;
+    let id = &delivery.notification.id;
     Ok(newest.is_some_and(|it| it > id.position()))
 }
 
-/// A receiver that repeats the challenge wants to be called (realtime, H-9).
+/// Confirms the channel of a receiver that repeats the challenge in its response (realtime, H-9); any other response is
+/// a rejection.
 async fn check_challenge<R>(
-    parts: &Context,
-    known: &ReceiverState<R>,
-    order: &Delivery,
-    sent: AttemptOutcome,
+    context: &Context,
+    target: &ReceiverState<R>,
+    delivery: &Delivery,
+    result: AttemptOutcome,
 ) -> Result<AttemptOutcome, TableError> {
-    let challenge = order.notification.data.get("challenge").and_then(Value::as_str).unwrap_or_default();
-    if !sent.outcome.is_success() {
-        return Ok(sent);
+    let challenge = delivery.notification.data.get("challenge").and_then(Value::as_str).unwrap_or_default();
+    if !result.outcome.is_success() {
+        return Ok(result);
     }
-    if !challenge.is_empty() && sent.response.contains(challenge) {
-        // only where it was asked: the channel may lead elsewhere by now
-        parts.table.confirm_channel(&known.channel).await?;
-        return Ok(sent);
+    if !challenge.is_empty() && result.response.contains(challenge) {
+        // only the channel that was asked: it may have got another address since
+        context.table.confirm_channel(&target.channel).await?;
+        return Ok(result);
     }
     let why = "the answer does not repeat the challenge".to_owned();
-    Ok(AttemptOutcome { outcome: DeliveryOutcome::Rejected { why }, ..sent })
+    Ok(AttemptOutcome { outcome: DeliveryOutcome::Rejected { why }, ..result })
 }

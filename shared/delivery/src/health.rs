@@ -1,4 +1,4 @@
-//! After a batch: how the receivers are doing, for whoever delivers next.
+//! After a batch: stores the health of its receivers, for the circuit breaker.
 
 use domain::circuit_breaker::HealthTransition;
 use entry::Chain;
@@ -6,49 +6,58 @@ use serde_json::json;
 use table::TableError;
 use time::OffsetDateTime;
 
+use crate::context::Context;
 use crate::receivers::{ReceiverState, Receivers};
-use crate::{Context, settle};
+use crate::settle;
 
-/// Notes what the batch saw. Its deliveries are settled already: what cannot be noted now is seen again with the next.
-pub(crate) async fn update<R>(parts: &Context, receivers: &Receivers<R>, now: OffsetDateTime) {
-    for known in receivers.values().flatten().flatten() {
-        if let Err(error) = update_receiver(parts, known, now).await {
-            tracing::warn!(error = %Chain(&error), channel.id = %known.channel.id, "the receiver's health was not noted");
+/// Attempts to store a receiver's health, which other batches change at the same time.
+const MAX_PUT_ATTEMPTS: usize = 5;
+
+/// Updates the health of each receiver. The deliveries of the batch are settled already, so that a failure here is
+/// logged only: the next batch observes the receiver again.
+pub(crate) async fn update<R>(context: &Context, receivers: &Receivers<R>, now: OffsetDateTime) {
+    for target in receivers.values().flatten().flatten() {
+        if let Err(error) = update_receiver(context, target, now).await {
+            tracing::warn!(error = %Chain(&error), channel.id = %target.channel.id, "the receiver's health was not stored");
         }
     }
 }
 
-async fn update_receiver<R>(parts: &Context, known: &ReceiverState<R>, now: OffsetDateTime) -> Result<(), TableError> {
-    let (app, id) = (known.channel.app, known.channel.id);
-    let seen = known.observations();
-    let mut health = known.health.clone();
-    for _ in 0..5 {
-        let Some((next, turn)) = health.after(seen, domain::millis(now)) else { return Ok(()) };
-        if parts.table.put_health(app, id, &next).await? {
-            return publish_transition(parts, known, turn, now).await;
+async fn update_receiver<R>(
+    context: &Context,
+    target: &ReceiverState<R>,
+    now: OffsetDateTime,
+) -> Result<(), TableError> {
+    let (app, id) = (target.channel.app, target.channel.id);
+    let stats = target.observations();
+    let mut health = target.health.clone();
+    for _ in 0..MAX_PUT_ATTEMPTS {
+        let Some((next, transition)) = health.after(stats, domain::millis(now)) else { return Ok(()) };
+        if context.table.put_health(app, id, &next).await? {
+            return publish_transition(context, target, transition, now).await;
         }
-        health = parts.table.health(app, id).await?; // another batch saw the same receiver
+        health = context.table.health(app, id).await?; // another batch has changed it
     }
     Ok(())
 }
 
 async fn publish_transition<R>(
-    parts: &Context,
-    known: &ReceiverState<R>,
-    turn: Option<HealthTransition>,
+    context: &Context,
+    target: &ReceiverState<R>,
+    transition: Option<HealthTransition>,
     now: OffsetDateTime,
 ) -> Result<(), TableError> {
-    let channel = &known.channel;
+    let channel = &target.channel;
     let data = json!({ "channel": { "id": channel.id } });
     let write_id = |what: &str| format!("{}.{what}.{}", channel.id, domain::millis(now));
-    match turn {
+    match transition {
         None => Ok(()),
         Some(HealthTransition::Failing) => {
-            settle::publish(parts, channel, "channel.failing", data, &write_id("failing"), now).await
+            settle::publish(context, channel, "channel.failing", data, &write_id("failing"), now).await
         }
         Some(HealthTransition::Recovered) => {
-            settle::publish(parts, channel, "channel.recovered", data, &write_id("recovered"), now).await
+            settle::publish(context, channel, "channel.recovered", data, &write_id("recovered"), now).await
         }
-        Some(HealthTransition::Disable(why)) => settle::disable_channel(parts, channel, why, now).await,
+        Some(HealthTransition::Disable(reason)) => settle::disable_channel(context, channel, reason, now).await,
     }
 }

@@ -1,7 +1,8 @@
-//! What comes after something else: the progress of a process follows the messages of its tasks, also those that are
-//! delivered only by a retry.
+//! Deliveries that depend on others: the final progress of a process comes after the messages of its tasks, also after
+//! those that need a retry.
 
 use domain::command::Delivery;
+use domain::notification::Notification;
 use domain::{adcreative, millis};
 use entry::Failure;
 use entry::queue::MAX_DELAY;
@@ -9,43 +10,43 @@ use serde_json::Value;
 use table::TableError;
 use time::{Duration, OffsetDateTime};
 
-use crate::Context;
+use crate::context::Context;
 
-/// A retry that is overdue for longer, in milliseconds, was dropped: nobody waits for it.
+/// A retry that is overdue for longer counts as lost: it is not waited for.
 const MAX_OVERDUE_MS: i64 = 300_000;
-/// Retries that are looked at.
+/// How many pending retries of a channel are examined.
 const MAX_RETRIES_READ: usize = 20;
 
-/// Queues what follows a delivery that has come to its end.
-pub(crate) async fn enqueue_follower(parts: &Context, order: &Delivery) -> Result<(), Failure> {
-    match order.next_delivery() {
-        Some(next) => Ok(parts.queue.send_deliveries(&[(&next, Duration::ZERO)]).await?),
+/// Queues the delivery that follows one that is final.
+pub(crate) async fn enqueue_follower(context: &Context, delivery: &Delivery) -> Result<(), Failure> {
+    match delivery.next_delivery() {
+        Some(next) => Ok(context.queue.send_deliveries(&[(&next, Duration::ZERO)]).await?),
         None => Ok(()),
     }
 }
 
-/// How long the last progress of a process waits for a task's message that is to be tried again; `None` if there is none.
+/// How long the final progress of a process has to wait for a message of a task that is being retried; `None` if there
+/// is no such message, or the delivery is something else.
 pub(crate) async fn delay_for_retries(
-    parts: &Context,
-    order: &Delivery,
+    context: &Context,
+    delivery: &Delivery,
     now: OffsetDateTime,
 ) -> Result<Option<Duration>, TableError> {
-    let it = &order.notification;
-    let Some(process) = it.data.pointer("/process/id").filter(|_| it.kind == adcreative::TASKS_PROGRESS) else {
-        return Ok(None);
-    };
-    if it.data.get("progress").and_then(Value::as_u64) != Some(100) {
+    let progress = &delivery.notification;
+    let is_progress = progress.kind == adcreative::TASKS_PROGRESS;
+    let Some(process) = progress.data.pointer("/process/id").filter(|_| is_progress) else { return Ok(None) };
+    if progress.data.get("progress").and_then(Value::as_u64) != Some(100) {
         return Ok(None);
     }
-    let records = parts.table.failed_deliveries(order.app, order.channel).await?;
-    let retried = records.into_iter().filter(|it| it.state == "retrying");
-    let due = retried.filter_map(|it| Some((it.next_at?, it.notification)));
-    for (at, id) in due.filter(|(at, id)| at + MAX_OVERDUE_MS > millis(now) && *id != it.id).take(MAX_RETRIES_READ) {
-        let of = parts.table.notification(order.app, &id).await?;
-        let ours = |it: &domain::notification::Notification| {
-            it.kind == adcreative::TASK_COMPLETED && it.data.pointer("/process/id") == Some(process)
-        };
-        if of.is_some_and(|it| ours(&it)) {
+    let records = context.table.failed_deliveries(delivery.app, delivery.channel).await?;
+    let retries = records.into_iter().filter(|it| it.state == "retrying");
+    let pending = retries.filter_map(|it| Some((it.next_at?, it.notification)));
+    let pending = pending.filter(|(at, id)| at + MAX_OVERDUE_MS > millis(now) && *id != progress.id);
+    for (at, id) in pending.take(MAX_RETRIES_READ) {
+        let retried = context.table.notification(delivery.app, &id).await?;
+        let is_task_of_process =
+            |it: Notification| it.kind == adcreative::TASK_COMPLETED && it.data.pointer("/process/id") == Some(process);
+        if retried.is_some_and(is_task_of_process) {
             let left = Duration::milliseconds((at - millis(now)).max(0)) + Duration::SECOND;
             return Ok(Some(left.min(MAX_DELAY)));
         }

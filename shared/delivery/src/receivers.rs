@@ -1,4 +1,4 @@
-//! The receivers of a batch: each channel is read once, as it is now, with how its receiver is doing.
+//! The receivers of a batch: each channel is read once per batch, with the health of its receiver.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -13,92 +13,93 @@ use entry::Chain;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
-use crate::{Context, Sender};
+use crate::context::Context;
+use crate::sender::Sender;
 
-/// Attempts that are under way to one receiver at once (aws, section 2.3).
+/// Concurrent attempts to one receiver (aws, section 2.3).
 const MAX_CONCURRENT_PER_RECEIVER: usize = 10;
 
-/// A receiver, and what this batch sees of it.
+/// A channel, its receiver, and what this batch observes.
 pub(crate) struct ReceiverState<R> {
     pub(crate) channel: Channel,
     pub(crate) receiver: R,
     pub(crate) health: ChannelHealth,
-    /// Its deliveries belong into the slow lane, and this is not it.
+    /// Its deliveries belong into the slow queue, and this function does not read that queue.
     pub(crate) slow: bool,
     pub(crate) admission: Admission,
-    /// Whether somebody of this batch makes the one attempt that a half-open breaker allows.
+    /// Whether a delivery of this batch makes the one attempt that a half-open breaker allows.
     pub(crate) probed: AtomicBool,
     pub(crate) permits: Semaphore,
     observed: Mutex<BatchStats>,
 }
 
 impl<R> ReceiverState<R> {
-    pub(crate) fn observe(&self, note: impl FnOnce(&mut BatchStats)) {
-        note(&mut self.observed.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Adds an observation to the batch's statistics.
+    pub(crate) fn observe(&self, add: impl FnOnce(&mut BatchStats)) {
+        add(&mut self.observed.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// What this batch has seen of it so far.
+    /// What this batch has observed so far.
     pub(crate) fn observations(&self) -> BatchStats {
         *self.observed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether this batch has found it slow.
+    /// Whether an attempt of this batch was slow.
     pub(crate) fn is_slow(&self) -> bool {
         self.observations().slow
     }
 }
 
-/// By application and channel; `None` for those that are gone or switched off, `Err` with why one could not be read: that
-/// is between it and its own orders.
+/// Receivers by application and channel: `None` if the channel is deleted or inactive, `Err` with the reason if it
+/// could not be read, which fails its own deliveries alone.
 pub(crate) type Receivers<R> = HashMap<(AppId, ChannelId), Result<Option<ReceiverState<R>>, String>>;
 
 /// Reads the channels of a batch.
 pub(crate) async fn read<S: Sender>(
-    parts: &Context,
+    context: &Context,
     sender: &S,
-    orders: impl Iterator<Item = &Delivery>,
+    deliveries: impl Iterator<Item = &Delivery>,
     now: OffsetDateTime,
 ) -> Receivers<S::Receiver> {
     let mut receivers = Receivers::new();
-    for order in orders {
-        let name = (order.app, order.channel);
-        if let Entry::Vacant(unknown) = receivers.entry(name) {
-            let known = read_receiver(parts, sender, name, now).await;
-            unknown.insert(known.map_err(|it| format!("the channel could not be read: {}", Chain(it.as_ref()))));
+    for delivery in deliveries {
+        let key = (delivery.app, delivery.channel);
+        if let Entry::Vacant(entry) = receivers.entry(key) {
+            let state = read_receiver(context, sender, key, now).await;
+            entry.insert(state.map_err(|error| format!("the channel could not be read: {}", Chain(error.as_ref()))));
         }
     }
     receivers
 }
 
 async fn read_receiver<S: Sender>(
-    parts: &Context,
+    context: &Context,
     sender: &S,
     (app, id): (AppId, ChannelId),
     now: OffsetDateTime,
 ) -> Result<Option<ReceiverState<S::Receiver>>, Box<dyn std::error::Error>> {
-    let Some(channel) = parts.table.channel(app, id).await?.filter(|it| it.active) else { return Ok(None) };
-    let Some(receiver) = sender.receiver(&parts.secrets, &channel, now).await? else { return Ok(None) };
-    let (mut health, at) = (parts.table.health(app, id).await?, domain::millis(now));
-    // a slow one is the slow lane's: that one has the patience to probe as well
-    let slow = parts.slow_queue.is_some() && health.is_slow(at);
-    let mut gate = if slow { Admission::Allow } else { health.admission(at) };
-    if gate == Admission::Probe {
+    let Some(channel) = context.table.channel(app, id).await?.filter(|it| it.active) else { return Ok(None) };
+    let Some(receiver) = sender.receiver(&context.secrets, &channel, now).await? else { return Ok(None) };
+    let (mut health, at) = (context.table.health(app, id).await?, domain::millis(now));
+    // the slow queue's function probes slow receivers, since it waits long enough for them
+    let slow = context.slow_queue.is_some() && health.is_slow(at);
+    let mut admission = if slow { Admission::Allow } else { health.admission(at) };
+    if admission == Admission::Probe {
         let probing = health.start_probe(at);
-        if parts.table.put_health(app, id, &probing).await? {
+        if context.table.put_health(app, id, &probing).await? {
             health = probing;
         } else {
-            gate = Admission::Wait(at + PROBE_TIMEOUT_MS); // somebody else probes
+            admission = Admission::Wait(at + PROBE_TIMEOUT_MS); // another batch probes
         }
     }
-    let places = Semaphore::new(MAX_CONCURRENT_PER_RECEIVER);
     Ok(Some(ReceiverState {
         channel,
         receiver,
         health,
         slow,
-        admission: gate,
+        admission,
         probed: AtomicBool::new(false),
-        permits: places,
+        permits: Semaphore::new(MAX_CONCURRENT_PER_RECEIVER),
         observed: Mutex::default(),
     }))
 }

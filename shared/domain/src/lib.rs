@@ -19,6 +19,7 @@ pub mod filter;
 pub mod id;
 pub mod image;
 pub mod inbox;
+pub mod ingest;
 pub mod item;
 pub mod masking;
 pub mod media_type;

@@ -4,13 +4,13 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::client::{Iconik, IconikError, unreadable};
 use crate::payload::parse_id;
-use crate::{Iconik, IconikError};
 
-/// How many entries of a collection are asked for at once (`per_page`, 1 to 1000; the default is 10).
+/// Entries of a page of a collection (`per_page`, 1 to 1000; Iconik's default is 10).
 const PER_PAGE: usize = 200;
 
-/// An asset, as far as we look at it.
+/// An asset, as far as we use it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Asset {
     pub id: Uuid,
@@ -43,95 +43,82 @@ pub struct Version {
     pub date_created: Option<String>,
 }
 
-/// Why an asset has nothing to be processed.
+/// Why an asset has no version that can be processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unfit {
-    /// Not media of its own, or deleted: no item.
+pub enum Ineligible {
+    /// It is no media of its own, or deleted: it gets no item.
     NotMedia(&'static str),
-    /// It would be processed if it were there: an item that is skipped.
-    Skip(&'static str),
+    /// Its media cannot be fetched: it gets an item that is skipped.
+    Unavailable(&'static str),
 }
 
 impl Asset {
     /// The version whose media is processed: the newest that is ACTIVE (section 3.8.1).
     ///
     /// # Errors
-    /// Why there is none, or why the asset is none that is processed.
-    pub fn active(&self) -> Result<&Version, Unfit> {
+    /// Why no version of the asset can be processed.
+    pub fn active(&self) -> Result<&Version, Ineligible> {
         if !self.kind.is_empty() && self.kind != "ASSET" {
-            return Err(Unfit::NotMedia("the asset is a sequence, a subclip, a link or a placeholder"));
+            return Err(Ineligible::NotMedia("the asset is a sequence, a subclip, a link or a placeholder"));
         }
         if self.status == "DELETED" {
-            return Err(Unfit::NotMedia("the asset is deleted"));
+            return Err(Ineligible::NotMedia("the asset is deleted"));
         }
         if self.archive_status.as_deref() == Some("ARCHIVED") {
-            return Err(Unfit::Skip("the asset is archived"));
+            return Err(Ineligible::Unavailable("the asset is archived"));
         }
         let active = self.versions.iter().filter(|it| it.status == "ACTIVE");
         let newest = active.max_by_key(|it| (it.version_number, it.date_created.clone()));
-        newest.ok_or(Unfit::NotMedia("the asset has no active version"))
+        newest.ok_or(Ineligible::NotMedia("the asset has no active version"))
     }
 }
 
-/// What lies in a collection: one page.
+/// A page of a collection or of a saved search.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CollectionPage {
     pub assets: Vec<Uuid>,
     pub collections: Vec<Uuid>,
-    /// Whether the page had anything at all: lists end with an empty page, whatever they say of their length.
+    /// Whether the page had no entries: lists end with an empty page, and their stated length is not reliable.
     pub empty: bool,
 }
 
 impl Iconik {
-    /// An asset with its versions; `None` if it is gone.
+    /// An asset with its versions; `None` if it was deleted.
     pub async fn asset(&self, id: Uuid) -> Result<Option<Asset>, IconikError> {
-        let found = self.get(&format!("/API/assets/v1/assets/{id}/?include_collections=true")).await;
-        match found {
-            Ok(it) => serde_json::from_value(it).map(Some).map_err(|why| unreadable("an asset", &why)),
-            Err(IconikError::NotFound) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let path = format!("/API/assets/v1/assets/{id}/?include_collections=true");
+        let asset = self.get_optional(&path).await?.map(serde_json::from_value).transpose();
+        asset.map_err(|error| unreadable("an asset", &error))
     }
 
-    /// A page of a collection, from 1 on; `None` if the collection is gone.
+    /// A page of a collection, from 1 on; `None` if the collection was deleted.
     pub async fn collection_page(&self, collection: Uuid, page: u32) -> Result<Option<CollectionPage>, IconikError> {
         let path = format!(
             "/API/assets/v1/collections/{collection}/contents/?object_types=assets,collections&per_page={PER_PAGE}&page={page}&sort=id,asc"
         );
-        match self.get(&path).await {
-            Ok(it) => Ok(Some(collection_page(&it))),
-            Err(IconikError::NotFound) => Ok(None),
-            Err(error) => Err(error),
-        }
+        Ok(self.get_optional(&path).await?.map(|list| collection_page(&list)))
     }
 
-    /// The collections above a collection.
+    /// The collections above a collection; none if it was deleted.
     pub async fn ancestors(&self, collection: Uuid) -> Result<Vec<Uuid>, IconikError> {
-        let found = match self.get(&format!("/API/assets/v1/collections/{collection}/ancestors/")).await {
-            Ok(it) => it,
-            Err(IconikError::NotFound) => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
-        let objects = found["objects"].as_array().or_else(|| found.as_array()).cloned().unwrap_or_default();
+        let path = format!("/API/assets/v1/collections/{collection}/ancestors/");
+        let answer = self.get_optional(&path).await?.unwrap_or_default();
+        let objects = answer["objects"].as_array().or_else(|| answer.as_array()).cloned().unwrap_or_default();
         Ok(objects.iter().filter_map(|it| parse_id(&it["id"])).collect())
     }
 
-    /// A page of a saved search, from 1 on; `None` if it is gone.
+    /// A page of a saved search, from 1 on; `None` if it was deleted.
     pub async fn saved_search(&self, search: Uuid, page: u32) -> Result<Option<CollectionPage>, IconikError> {
         let path =
             format!("/API/search/v1/search/saved/{search}/?include_results=true&per_page={PER_PAGE}&page={page}");
-        match self.get(&path).await {
-            Ok(it) => Ok(Some(collection_page(it.get("results").unwrap_or(&it)))),
-            Err(IconikError::NotFound) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let answer = self.get_optional(&path).await?;
+        Ok(answer.map(|it| collection_page(it.get("results").unwrap_or(&it))))
     }
 
-    /// The user that our token stands for, and the domain where it is one (`users/current/`).
+    /// The user that our token belongs to, and that user's domain (`users/current/`).
     pub async fn current_user(&self) -> Result<(String, Option<String>), IconikError> {
-        let it = self.get("/API/users/v1/users/current/").await?;
-        let user = it["id"].as_str().ok_or_else(|| unreadable("a user", &"it has no id"))?;
-        Ok((user.to_owned(), it["system_domain_id"].as_str().map(str::to_owned)))
+        let user = self.get("/API/users/v1/users/current/").await?;
+        let id = user["id"].as_str().ok_or_else(|| unreadable("a user", &"it has no id"))?;
+        Ok((id.to_owned(), user["system_domain_id"].as_str().map(str::to_owned)))
     }
 }
 
@@ -145,10 +132,6 @@ fn collection_page(list: &Value) -> CollectionPage {
         ids
     };
     CollectionPage { assets: of("assets"), collections: of("collections"), empty: objects.is_empty() }
-}
-
-pub(crate) fn unreadable(what: &str, why: &dyn std::fmt::Display) -> IconikError {
-    IconikError::Response { status: 200, text: format!("{what} that cannot be read: {why}") }
 }
 
 #[cfg(test)]
@@ -168,13 +151,13 @@ mod tests {
         let several = vec![version(1, 1, "ACTIVE"), version(3, 3, "IN_PROGRESS"), version(2, 2, "ACTIVE")];
         let asset = Asset { versions: several, ..published.clone() };
         assert_eq!(asset.active().unwrap().id, Uuid::from_u128(2));
-        for unfit in [
+        for asset in [
             Asset { kind: "SUBCLIP".into(), ..published.clone() },
             Asset { status: "DELETED".into(), ..published.clone() },
             Asset { archive_status: Some("ARCHIVED".into()), ..published.clone() },
             Asset { versions: vec![], ..published },
         ] {
-            assert!(unfit.active().is_err());
+            assert!(asset.active().is_err());
         }
     }
 

@@ -1,4 +1,4 @@
-//! Requests to Iconik: headers, turns, repeats, errors.
+//! Requests to Iconik: headers, rate limit, retries, errors.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,16 +13,16 @@ use serde_json::Value;
 use table::{Table, TableError};
 use time::OffsetDateTime;
 
-use crate::rate_limit::{RateLimiter, sleep};
+use crate::rate_limit::{MAX_WAIT, RateLimiter, sleep};
 
-/// Tries of a request that can be repeated.
+/// Attempts of a request that can be repeated.
 const MAX_ATTEMPTS: u32 = 4;
-/// An answer is read to this size.
+/// The largest response that is read.
 const MAX_RESPONSE_BYTES: usize = 16 << 20;
-/// A request takes at most so long; Iconik's own limit for callbacks is 10 s.
+/// The time limit of a request. Iconik's own limit for callbacks is 10 s.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A connection to Iconik for one application.
+/// A client of Iconik for one application.
 pub struct Iconik {
     pub(crate) http: reqwest::Client,
     pub(crate) allowed: AllowedNetworks,
@@ -33,15 +33,16 @@ pub struct Iconik {
     meter: Meter,
 }
 
-/// What went wrong at Iconik's end, in words for its user.
+/// Why a request to Iconik failed. The texts are shown to users.
 #[derive(Debug, thiserror::Error)]
 pub enum IconikError {
-    /// Never tried again (section 3.17, 9): a token is a user, and every further call would fail as well.
+    /// 401. Never retried (section 3.17, 9): a token belongs to a user, and every further request would fail as well.
     #[error("Iconik refuses the credentials: {0}")]
     Unauthorized(String),
     #[error("Iconik does not know this any more")]
     NotFound,
-    #[error("Iconik is asked too much; the next turn is in {} s", .0.whole_seconds())]
+    /// The rate limit is reached, ours or Iconik's own; a request is possible after this time.
+    #[error("Iconik's rate limit is reached; the next request is possible in {} s", .0.whole_seconds())]
     RateLimited(time::Duration),
     #[error("Iconik answered {status}: {text}")]
     Response { status: u16, text: String },
@@ -49,12 +50,12 @@ pub enum IconikError {
     Unreachable(String),
     #[error("Iconik is not set up for this application: {0}")]
     NotConfigured(String),
-    #[error("could not keep the pace of requests")]
+    #[error("could not read the rate limit of requests")]
     Table(#[from] TableError),
 }
 
 impl IconikError {
-    /// Whether the same may work later.
+    /// Whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::RateLimited(_) | Self::Unreachable(_) | Self::Table(_) => true,
@@ -64,7 +65,10 @@ impl IconikError {
     }
 }
 
-/// Opens the connection that an application's settings describe.
+/// Makes the client that an application's settings describe. No request is sent.
+///
+/// # Errors
+/// `NotConfigured` if a setting is missing or its address is refused.
 pub async fn open(
     app: AppId,
     settings: &Settings,
@@ -78,17 +82,17 @@ pub async fn open(
     let app_id = settings.iconik_app_id.clone().ok_or_else(|| missing("iconik_app_id"))?;
     let sealed = settings.iconik_access_token.as_ref().ok_or_else(|| missing("iconik_access_token"))?;
     let token = secrets.open(app, entry::secrets::ICONIK_TOKEN, sealed).await;
-    let token = token.map_err(|it| IconikError::NotConfigured(entry::Chain(&it).to_string()))?;
+    let token = token.map_err(|error| IconikError::NotConfigured(entry::Chain(&error).to_string()))?;
     let token = String::from_utf8(token).map_err(|_| missing("a readable iconik_access_token"))?;
     let host = strip_api_suffix(url).to_owned();
-    check_url(&host, allowed).map_err(|why| IconikError::NotConfigured(format!("iconik_url is refused: {why}")))?;
+    check_url(&host, allowed).map_err(|error| IconikError::NotConfigured(format!("iconik_url is refused: {error}")))?;
     let http = guard::client(allowed, None).map_err(|it| IconikError::Unreachable(it.to_string()))?;
     let pace = Arc::new(RateLimiter::new(table.clone(), &host, &app_id, settings.iconik_requests_per_second));
     Ok(Iconik { http, allowed: allowed.clone(), host, app_id, token, rate_limiter: pace, meter: meter.clone() })
 }
 
 impl Iconik {
-    /// The host that items name as their place: `app.iconik.io`.
+    /// The name of the host, as items store it: `app.iconik.io`.
     pub fn host_name(&self) -> &str {
         self.host.split_once("://").map_or(self.host.as_str(), |it| it.1)
     }
@@ -97,7 +101,16 @@ impl Iconik {
         self.send_with_retries(Method::GET, path, None).await
     }
 
-    /// For writes that do the same when they come twice.
+    /// `None` if Iconik does not know what is asked for (any more).
+    pub(crate) async fn get_optional(&self, path: &str) -> Result<Option<Value>, IconikError> {
+        match self.get(path).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(IconikError::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// For idempotent writes.
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Value, IconikError> {
         self.send_with_retries(Method::PUT, path, Some(body)).await
     }
@@ -110,22 +123,21 @@ impl Iconik {
         self.send_with_retries(Method::DELETE, path, body).await
     }
 
-    /// For writes that make another thing each time: sent again only if it certainly was not taken.
+    /// For writes that create something each time: retried only after a response that says the request was not
+    /// accepted.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, IconikError> {
         let mut wait = time::Duration::milliseconds(250);
         for attempt in 1..=MAX_ATTEMPTS {
             match self.send(Method::POST, path, Some(body)).await {
-                Err(IconikError::RateLimited(stay)) if attempt < MAX_ATTEMPTS && stay <= time::Duration::seconds(8) => {
-                    wait = stay
-                }
-                other => return other,
+                Err(IconikError::RateLimited(delay)) if attempt < MAX_ATTEMPTS && delay <= MAX_WAIT => wait = delay,
+                result => return result,
             }
             sleep(wait.unsigned_abs()).await;
         }
         Err(IconikError::RateLimited(wait))
     }
 
-    /// For reads that are asked with a body.
+    /// For reads whose parameters are a body.
     pub(crate) async fn post_query(&self, path: &str, body: &Value) -> Result<Value, IconikError> {
         self.send_with_retries(Method::POST, path, Some(body)).await
     }
@@ -134,21 +146,23 @@ impl Iconik {
         let mut attempt = 1;
         loop {
             let error = match self.send(method.clone(), path, body).await {
-                Ok(it) => return Ok(it),
+                Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            // 250 ms, 500 ms, 1 s, each by half as much again at random
+            // 250 ms, 500 ms, 1 s, each longer by up to a half at random
             let pause = 250 * (1 << (attempt - 1));
             let wait = match &error {
-                IconikError::RateLimited(stay) if *stay > time::Duration::seconds(8) => return Err(error),
-                IconikError::RateLimited(stay) => stay.unsigned_abs(),
-                it if it.is_transient() => Duration::from_millis(pause).mul_f64(1.0 + clock::random_fraction() / 2.0),
+                IconikError::RateLimited(delay) if *delay > MAX_WAIT => return Err(error),
+                IconikError::RateLimited(delay) => delay.unsigned_abs(),
+                error if error.is_transient() => {
+                    Duration::from_millis(pause).mul_f64(1.0 + clock::random_fraction() / 2.0)
+                }
                 _ => return Err(error),
             };
             if attempt == MAX_ATTEMPTS {
                 return Err(error);
             }
-            tracing::debug!(attempt, path, "asking Iconik again: {error}");
+            tracing::debug!(attempt, path, "the request to Iconik is retried: {error}");
             sleep(wait).await;
             attempt += 1;
         }
@@ -163,39 +177,40 @@ impl Iconik {
             Some(body) => request.json(body),
             None => request,
         };
-        let removes = method == Method::DELETE;
-        let answer = request.send().await.map_err(unreachable)?;
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let (bytes, end) = read_body(answer).await;
+        let is_delete = method == Method::DELETE;
+        let response = request.send().await.map_err(unreachable)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let (bytes, end) = read_body(response).await;
         if remaining(&headers).is_some_and(|it| it < 50) {
             self.rate_limiter.halve_permits().await;
         }
         match status {
-            // nobody reads what Iconik says of a thing that is gone
-            it if it.is_success() && removes => Ok(Value::Null),
-            it if it.is_success() && bytes.len() > MAX_RESPONSE_BYTES => {
-                Err(IconikError::Response { status: it.as_u16(), text: "far too much".to_owned() })
+            // the body of a deletion is not used
+            status if status.is_success() && is_delete => Ok(Value::Null),
+            status if status.is_success() && bytes.len() > MAX_RESPONSE_BYTES => {
+                let text = format!("more than {MAX_RESPONSE_BYTES} bytes");
+                Err(IconikError::Response { status: status.as_u16(), text })
             }
-            it if it.is_success() && end.is_err() => end.map(|()| Value::Null),
-            // 204 comes with an empty body
-            it if it.is_success() && bytes.is_empty() => Ok(Value::Null),
-            it if it.is_success() => serde_json::from_slice(&bytes).map_err(|_| IconikError::Response {
-                status: it.as_u16(),
+            status if status.is_success() && end.is_err() => end.map(|()| Value::Null),
+            // a 204 has no body
+            status if status.is_success() && bytes.is_empty() => Ok(Value::Null),
+            status if status.is_success() => serde_json::from_slice(&bytes).map_err(|_| IconikError::Response {
+                status: status.as_u16(),
                 text: "something that is no JSON".to_owned(),
             }),
             StatusCode::UNAUTHORIZED => Err(IconikError::Unauthorized(error_text(&bytes))),
             StatusCode::NOT_FOUND => Err(IconikError::NotFound),
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE if has_retry_delay(status, &headers) => {
-                let stay = retry_delay(&headers, clock::now());
-                self.rate_limiter.pause(stay).await?;
-                Err(IconikError::RateLimited(stay))
+                let delay = retry_delay(&headers, clock::now());
+                self.rate_limiter.pause(delay).await?;
+                Err(IconikError::RateLimited(delay))
             }
-            it => Err(IconikError::Response { status: it.as_u16(), text: error_text(&bytes) }),
+            status => Err(IconikError::Response { status: status.as_u16(), text: error_text(&bytes) }),
         }
     }
 }
 
-/// What an error body tells, in either of its shapes (section 3.1.6).
+/// The messages of an error body, in either of its shapes (section 3.1.6), cut to 200 characters.
 fn error_text(body: &[u8]) -> String {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let texts: Vec<String> = match &body["errors"] {
@@ -213,22 +228,22 @@ fn remaining(headers: &HeaderMap) -> Option<u32> {
     headers.get("ratelimit-remaining")?.to_str().ok()?.trim().parse().ok()
 }
 
-/// Whether Iconik says when to come back; with 429 it always does, at least in effect.
+/// Whether the response asks for a delay: a 429 always does, a 503 if it has `Retry-After`.
 fn has_retry_delay(status: StatusCode, headers: &HeaderMap) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS || headers.contains_key(RETRY_AFTER)
 }
 
-/// How long everybody stays away: as Iconik says, five minutes at most, or two seconds.
+/// How long no request is sent: `Retry-After`, from 1 second to 5 minutes; by default 2 seconds.
 fn retry_delay(headers: &HeaderMap, now: OffsetDateTime) -> time::Duration {
     let seconds = guard::retry_after(headers, now).unwrap_or(2).clamp(1, 300);
     time::Duration::seconds(seconds as i64)
 }
 
-/// A body as far as it came, and whether it came to its end. What the status says, it says without it.
-async fn read_body(mut answer: reqwest::Response) -> (Vec<u8>, Result<(), IconikError>) {
+/// A body as far as it was received, and whether it was received whole. An error status counts even without its body.
+async fn read_body(mut response: reqwest::Response) -> (Vec<u8>, Result<(), IconikError>) {
     let mut bytes = Vec::new();
     loop {
-        match answer.chunk().await {
+        match response.chunk().await {
             Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
             Ok(None) => return (bytes, Ok(())),
             Err(error) => return (bytes, Err(unreachable(error))),
@@ -239,12 +254,18 @@ async fn read_body(mut answer: reqwest::Response) -> (Vec<u8>, Result<(), Iconik
     }
 }
 
+/// An answer with status 200 that does not have the documented form.
+pub(crate) fn unreadable(what: &str, why: &dyn std::fmt::Display) -> IconikError {
+    IconikError::Response { status: 200, text: format!("{what} that cannot be read: {why}") }
+}
+
+/// A request that did not get a whole answer. The text is that of the innermost cause: the error itself may name a
+/// signed link.
 pub(crate) fn unreachable(error: reqwest::Error) -> IconikError {
     let mut cause: &dyn std::error::Error = &error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    // a signed link may stand in the error's own text, not in that of its cause
     IconikError::Unreachable(cause.to_string().chars().take(200).collect())
 }
 

@@ -1,4 +1,4 @@
-//! Connections to Iconik by application, kept between invocations; and what happens when one is refused.
+//! Clients of Iconik by application, cached between invocations; and what happens when credentials are refused.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,12 +12,12 @@ use entry::{Meter, Secrets};
 use table::{Table, TableError};
 use time::OffsetDateTime;
 
-use crate::{Iconik, IconikError, open};
+use crate::client::{Iconik, IconikError, open};
 
-/// Applications whose connections are kept.
+/// Clients in the cache at most; one more empties it.
 const MAX_CONNECTIONS: usize = 200;
 
-/// Opens connections, and keeps them while their settings stay the same.
+/// Makes clients, and caches them while the settings of their applications stay the same.
 pub struct Connections {
     table: Table,
     secrets: Arc<Secrets>,
@@ -31,35 +31,36 @@ impl Connections {
         Self { table, secrets, allowed, meter, cache: Mutex::default() }
     }
 
-    /// The connection that an application's settings describe.
+    /// The client that an application's settings describe.
     pub async fn get(&self, app: AppId, settings: &Settings) -> Result<Arc<Iconik>, IconikError> {
-        let kept = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(&app).cloned();
-        if let Some((as_it_was, it)) = kept
-            && as_it_was == *settings
+        let cached = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(&app).cloned();
+        if let Some((cached_settings, client)) = cached
+            && cached_settings == *settings
         {
-            return Ok(it);
+            return Ok(client);
         }
-        let it = Arc::new(open(app, settings, &self.secrets, &self.table, &self.allowed, &self.meter).await?);
+        let client = Arc::new(open(app, settings, &self.secrets, &self.table, &self.allowed, &self.meter).await?);
         let mut all = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MAX_CONNECTIONS {
             all.clear();
         }
-        all.insert(app, (settings.clone(), it.clone()));
-        Ok(it)
+        all.insert(app, (settings.clone(), client.clone()));
+        Ok(client)
     }
 }
 
-/// Notes that Iconik refuses an application's credentials: nothing is asked until a probe succeeds. Tells it once.
+/// Records that Iconik refuses an application's credentials: no request is sent until a check succeeds. It is published
+/// once.
 pub async fn block(
     table: &Table,
     app: AppId,
     state: &AssetManagerState,
-    why: &str,
+    reason: &str,
     now: OffsetDateTime,
 ) -> Result<(), TableError> {
-    let plan = on_unauthorized(now, state, why);
+    let plan = on_unauthorized(now, state, reason);
     if !plan.notifications.is_empty() {
-        tracing::error!(application.id = %app, "Iconik refuses the credentials of {app}: {why}");
+        tracing::error!(application.id = %app, "Iconik refuses the credentials of {app}: {reason}");
         let write_id = format!("{app}.unauthorized.{}", domain::millis(now));
         table.append(app, &Stream::App, &plan.notifications, &write_id, now).await?;
     }

@@ -1,8 +1,9 @@
-//! Media bytes by a signed link: fetched when the work starts, never kept (section 3.10.5).
+//! Downloads media by signed links. A link is requested when the work starts, and never stored (section 3.10.5).
 
 use std::path::Path;
 
 use domain::id::hex;
+use domain::media_type::is_image;
 use domain::ssrf::check_url;
 use reqwest::header::LOCATION;
 use sha2::{Digest, Sha256};
@@ -10,16 +11,16 @@ use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
 use crate::client::unreachable;
-use crate::source::MediaSource;
-use crate::{Iconik, IconikError};
+use crate::client::{Iconik, IconikError};
+use crate::source::{MAX_PROXY_WAITS, MediaSource, SourceChoice, choose_source, needs_proxies};
 
-/// No bytes for so long means that there are none.
+/// A download fails if no bytes arrive for this time.
 const READ_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
-/// A link may lead to another one so often: that of a storage behind a gateway does.
+/// How many redirects are followed. Links to storage behind a gateway redirect.
 const MAX_REDIRECTS: usize = 3;
 
-/// Why the bytes could not be had.
+/// Why a download failed.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     #[error(transparent)]
@@ -33,14 +34,27 @@ pub enum FetchError {
 }
 
 impl Iconik {
-    /// Fetches media into a file; answers the SHA-256 of its bytes, in hex. A link that has expired is asked for anew,
-    /// once.
+    /// Chooses the bytes to fetch now of a version whose original is of the type `original`. The original is taken
+    /// where no proxy is there.
+    pub async fn choose_source(&self, asset: Uuid, version: Uuid, original: &str) -> Result<SourceChoice, IconikError> {
+        let files = if is_image(original) { self.files(asset).await? } else { Vec::new() };
+        let proxies = if needs_proxies(original, version, &files) { self.proxies(asset).await? } else { Vec::new() };
+        match choose_source(original, version, &proxies, &files, MAX_PROXY_WAITS) {
+            SourceChoice::Wait if !is_image(original) => {
+                Ok(choose_source(original, version, &proxies, &self.files(asset).await?, MAX_PROXY_WAITS))
+            }
+            choice => Ok(choice),
+        }
+    }
+
+    /// Downloads media into a file, and returns the SHA-256 of its bytes in hex. If the link has expired, a new one is
+    /// requested, once.
     pub async fn fetch(&self, asset: Uuid, media: MediaSource, to: &Path) -> Result<String, FetchError> {
         match self.fetch_once(asset, media, to).await {
             Err(FetchError::Iconik(IconikError::Response { status: 403, .. })) => {
                 self.fetch_once(asset, media, to).await
             }
-            other => other,
+            result => result,
         }
     }
 
@@ -49,8 +63,8 @@ impl Iconik {
             MediaSource::Proxy(id, size) => (self.proxy_download_url(asset, id).await?, size),
             MediaSource::File(id, size) => (self.file_download_url(asset, id).await?, size),
         };
-        let mut answer = self.follow_redirects(link).await?;
-        let status = answer.status();
+        let mut response = self.follow_redirects(link).await?;
+        let status = response.status();
         if !status.is_success() {
             let text = "no media for its own link".to_owned();
             return Err(IconikError::Response { status: status.as_u16(), text }.into());
@@ -58,7 +72,7 @@ impl Iconik {
         let mut file = tokio::fs::File::create(to).await.map_err(FetchError::Disk)?;
         let (mut hash, mut written) = (Sha256::new(), 0_u64);
         loop {
-            let chunk = tokio::time::timeout(READ_TIMEOUT, answer.chunk()).await;
+            let chunk = tokio::time::timeout(READ_TIMEOUT, response.chunk()).await;
             let chunk = chunk.map_err(|_| IconikError::Unreachable("the media stopped coming".to_owned()))?;
             let Some(chunk) = chunk.map_err(unreachable)? else { break };
             written += chunk.len() as u64;
@@ -75,13 +89,13 @@ impl Iconik {
         Ok(hex(&hash.finalize()))
     }
 
-    /// Gets a link, and where it leads: every address is judged like the first, and none is told our token.
+    /// Requests a link, and follows its redirects. Every address is checked like the first, and none gets our token.
     async fn follow_redirects(&self, mut link: String) -> Result<reqwest::Response, FetchError> {
         for _ in 0..=MAX_REDIRECTS {
-            let url = check_url(&link, &self.allowed).map_err(|why| FetchError::Refused(why.to_string()))?;
-            let answer = self.http.get(url.clone()).send().await.map_err(unreachable)?;
-            let location = answer.headers().get(LOCATION).filter(|_| answer.status().is_redirection());
-            let Some(location) = location else { return Ok(answer) };
+            let url = check_url(&link, &self.allowed).map_err(|error| FetchError::Refused(error.to_string()))?;
+            let response = self.http.get(url.clone()).send().await.map_err(unreachable)?;
+            let location = response.headers().get(LOCATION).filter(|_| response.status().is_redirection());
+            let Some(location) = location else { return Ok(response) };
             let next = location.to_str().ok().and_then(|it| url.join(it).ok());
             link = next.ok_or_else(|| FetchError::Refused("it leads to what is no address".to_owned()))?.into();
         }

@@ -1,17 +1,15 @@
-//! Files and proxies of an asset, and the links to their bytes (section 3.10).
+//! The files and proxies of an asset, and their download links (section 3.10).
 
-use domain::media_type::{is_generic, is_image};
+use domain::media_type::is_generic;
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::asset::unreadable;
-use crate::source::{MAX_PROXY_WAITS, SourceChoice, choose_source, needs_proxies};
-use crate::{Iconik, IconikError};
+use crate::client::{Iconik, IconikError, unreadable};
 
-/// How many files or proxies are asked for at once; the default is 10, which cuts lists silently.
+/// Files or proxies of a page. Iconik's default is 10.
 const PER_PAGE: usize = 100;
-/// A camera card has hundreds of files, not tens of thousands.
+/// Pages that are read at most: a camera card has hundreds of files, not thousands.
 const MAX_PAGES: usize = 20;
 
 /// A file of an asset, as it was uploaded.
@@ -22,7 +20,7 @@ pub struct File {
     pub original_name: Option<String>,
     #[serde(default)]
     pub name: Option<String>,
-    /// `CLOSED` alone is usable.
+    /// Only a `CLOSED` file can be used.
     #[serde(default)]
     pub status: String,
     /// `FILE`, `DIRECTORY`, `SYMLINK`
@@ -61,10 +59,10 @@ pub struct Proxy {
     pub version_id: Option<Uuid>,
 }
 
-/// A size is a number in replies, and a text where a client wrote one.
+/// A size is a number in Iconik's own replies, and can be a text where a client wrote it.
 fn size<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
-    let it = Value::deserialize(from)?;
-    Ok(it.as_u64().or_else(|| it.as_str()?.trim().parse().ok()).unwrap_or(0))
+    let value = Value::deserialize(from)?;
+    Ok(value.as_u64().or_else(|| value.as_str()?.trim().parse().ok()).unwrap_or(0))
 }
 
 impl Iconik {
@@ -79,36 +77,21 @@ impl Iconik {
         self.list_all(&path).await
     }
 
-    /// The type that Iconik found in the original, such as `video/quicktime`.
+    /// The media type that Iconik found in the original, such as `video/quicktime`.
     pub async fn original_type(&self, asset: Uuid) -> Result<Option<String>, IconikError> {
-        let format = match self.get(&format!("/API/files/v1/assets/{asset}/formats/ORIGINAL/")).await {
-            Ok(it) => it,
-            Err(IconikError::NotFound) => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let path = format!("/API/files/v1/assets/{asset}/formats/ORIGINAL/");
+        let Some(format) = self.get_optional(&path).await? else { return Ok(None) };
         let parts = format["metadata"].as_array().into_iter().flatten();
         let types = parts.filter_map(|it| it["internet_media_type"].as_str());
         Ok(types.map(str::to_ascii_lowercase).find(|it| !is_generic(it)))
     }
 
-    /// What is fetched now of a version whose original is of a type, as its files and proxies are at this time.
-    pub async fn choose_source(&self, asset: Uuid, version: Uuid, original: &str) -> Result<SourceChoice, IconikError> {
-        let files = if is_image(original) { self.files(asset).await? } else { Vec::new() };
-        let proxies = if needs_proxies(original, version, &files) { self.proxies(asset).await? } else { Vec::new() };
-        match choose_source(original, version, &proxies, &files, MAX_PROXY_WAITS) {
-            SourceChoice::Wait if !is_image(original) => {
-                Ok(choose_source(original, version, &proxies, &self.files(asset).await?, MAX_PROXY_WAITS))
-            }
-            choice => Ok(choice),
-        }
-    }
-
-    /// A fresh link to a proxy's bytes.
+    /// A new download link of a proxy.
     pub async fn proxy_download_url(&self, asset: Uuid, proxy: Uuid) -> Result<String, IconikError> {
         self.download_url(&format!("/API/files/v1/assets/{asset}/proxies/{proxy}/download_url/")).await
     }
 
-    /// A fresh link to a file's bytes.
+    /// A new download link of a file.
     pub async fn file_download_url(&self, asset: Uuid, file: Uuid) -> Result<String, IconikError> {
         self.download_url(&format!("/API/files/v1/assets/{asset}/files/{file}/download_url/")).await
     }
@@ -118,25 +101,22 @@ impl Iconik {
         answer["url"].as_str().map(str::to_owned).ok_or_else(|| unreadable("a link", &"it has no url"))
     }
 
-    /// Reads a list that goes on behind `last_id`, to its empty page; an entry that comes twice counts once.
+    /// Reads all pages of a list that is paged by `last_id`. An entry that comes twice counts once.
     async fn list_all<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, IconikError> {
         let (mut all, mut seen, mut last) = (Vec::new(), std::collections::HashSet::new(), String::new());
         for _ in 0..MAX_PAGES {
             let after = if last.is_empty() { String::new() } else { format!("&last_id={last}") };
-            let page = match self.get(&format!("{path}&per_page={PER_PAGE}{after}")).await {
-                Ok(it) => it,
-                Err(IconikError::NotFound) => return Ok(all),
-                Err(error) => return Err(error),
-            };
+            let page = self.get_optional(&format!("{path}&per_page={PER_PAGE}{after}")).await?;
+            let Some(page) = page else { return Ok(all) };
             let objects = page["objects"].as_array().cloned().unwrap_or_default();
             let Some(next) = objects.last().and_then(|it| it["id"].as_str()).map(str::to_owned) else { return Ok(all) };
             let count = objects.len();
-            for it in objects {
-                // an entry of an unknown form is passed over: the others are good
-                if seen.insert(it["id"].to_string())
-                    && let Ok(it) = serde_json::from_value(it)
+            for object in objects {
+                // an entry of an unknown form is skipped
+                if seen.insert(object["id"].to_string())
+                    && let Ok(entry) = serde_json::from_value(object)
                 {
-                    all.push(it);
+                    all.push(entry);
                 }
             }
             if count < PER_PAGE || next == last {

@@ -1,14 +1,13 @@
-//! A job at Iconik: what its users see of our work (section 3.14).
+//! Jobs at Iconik, which show our work to its users (section 3.14).
 
 use domain::item::ItemStatus;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::asset::unreadable;
+use crate::client::{Iconik, IconikError, unreadable};
 use crate::payload::parse_id;
-use crate::{Iconik, IconikError};
 
-/// A job's status for an item's (section 3.14.5).
+/// The status of a job for that of an item (section 3.14.5).
 pub fn status(of: ItemStatus) -> &'static str {
     match of {
         ItemStatus::Pending => "WAITING",
@@ -19,27 +18,27 @@ pub fn status(of: ItemStatus) -> &'static str {
     }
 }
 
-/// What a job's user wants of it.
+/// Whether a user has asked for the end of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobControl {
     Continue,
-    /// `ABORT_PENDING`, or aborted already.
+    /// The job is `ABORT_PENDING` or `ABORTED`.
     Abort,
 }
 
 impl Iconik {
-    /// Makes a job for the work on an asset; answers its id.
+    /// Creates a job for the work on an asset, and returns its id.
     pub async fn start_job(&self, asset: Uuid, processor: &str, title: &str, item: &str) -> Result<Uuid, IconikError> {
         let body = json!({
             "object_type": "assets", "object_id": asset, "type": "CUSTOM", "custom_type": processor,
             "status": "STARTED", "title": title, "progress_total": 100, "progress_processed": 0,
             "metadata": { "napi_item": item },
         });
-        let made = self.post("/API/jobs/v1/jobs/", &body).await?;
-        parse_id(&made["id"]).ok_or_else(|| unreadable("a job", &"it has no id"))
+        let job = self.post("/API/jobs/v1/jobs/", &body).await?;
+        parse_id(&job["id"]).ok_or_else(|| unreadable("a job", &"it has no id"))
     }
 
-    /// Moves a job on; answers what its user wants of it meanwhile. A job that is gone is nobody's.
+    /// Updates the progress of a job, and returns whether a user has aborted it. A deleted job cannot be aborted.
     pub async fn job_progress(&self, job: Uuid, percent: u8, message: &str) -> Result<JobControl, IconikError> {
         let body = json!({ "progress_processed": percent, "message": message });
         match self.patch(&format!("/API/jobs/v1/jobs/{job}/"), &body).await {

@@ -1,4 +1,4 @@
-//! Iconik, the asset manager: what its webhooks say, and a client for the calls that we need (media systems, section 3).
+//! Iconik, the asset manager: reads its webhooks, and is a client for its API (media systems, section 3).
 
 pub mod asset;
 pub mod client;

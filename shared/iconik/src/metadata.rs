@@ -1,14 +1,14 @@
-//! Results written back as metadata, and the line in an asset's history (sections 3.11 and 3.14.6).
+//! Results in an asset's metadata, and entries in its history (sections 3.11 and 3.14.6).
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{Iconik, IconikError};
+use crate::client::{Iconik, IconikError};
 
 impl Iconik {
-    /// Writes fields of a view for one version; each field has one value. Fields that others wrote stay.
+    /// Writes fields of a metadata view for one version, each with one value. Other fields stay.
     ///
-    /// The path of a version is documented for reading alone: where it cannot be written, the asset's own is used.
+    /// The path of a version is documented for reading only: if it cannot be written, the path of the asset is used.
     pub async fn put_metadata(
         &self,
         asset: Uuid,
@@ -33,7 +33,7 @@ impl Iconik {
         }
     }
 
-    /// Leaves a line in an asset's history; `operation` is one of Iconik's, such as `FACE_RECOGNITION`.
+    /// Adds an entry to an asset's history; `operation` is one of Iconik's, such as `FACE_RECOGNITION`.
     pub async fn put_history(
         &self,
         asset: Uuid,

@@ -1,13 +1,14 @@
-//! Webhooks and custom actions: what they say, read leniently, since the service is ahead of its own description.
+//! Payloads of webhooks and custom actions. They are read leniently, because the service differs from its description.
 //!
-//! Iconik's ids are UUIDs; whatever is none is no id, so that nothing else ever stands in a path that we ask for.
+//! Iconik's ids are UUIDs. Any other text is rejected as an id, so that it cannot get into the path of a request.
 
 use domain::MAX_BATCH;
 use domain::command::{Ingest, TriggerEvent};
 use serde_json::Value;
 use uuid::Uuid;
 
-/// A webhook's body (section 3.5.1). Words are open: new ones may come, in any case.
+/// The payload of a webhook (section 3.5.1). Types, realms and operations may have unknown values, in upper or lower
+/// case.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     /// `system_domain_id`
@@ -21,21 +22,21 @@ pub struct Event {
     pub data: Value,
 }
 
-/// What an event is to us.
+/// What an event means for us.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Meaning {
-    /// There may be new media in this asset; the version, where the event names it.
+    /// The asset may have new media; `version` is set if the event names it.
     Media { asset: Uuid, version: Option<Uuid> },
-    /// A collection was put into another: what is in it may be new.
+    /// A collection was put into another one: its contents may be new.
     Collection(Uuid),
-    /// Nothing that we look for, and why.
+    /// The event announces no new media, and why.
     Irrelevant(&'static str),
-    /// It should be of an asset, and names none.
+    /// The event should name an asset, and does not.
     Unroutable,
 }
 
 impl Event {
-    /// Reads a webhook's body; `None` if it is none.
+    /// Reads the payload of a webhook; `None` if the body is something else.
     pub fn read(body: &Value) -> Option<Self> {
         let body = body.as_object()?;
         let word = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().trim().to_owned();
@@ -56,7 +57,7 @@ impl Event {
     }
 
     /// The asset that an event is about (section 3.5.5). `data` is the object of the realm; the top-level `object_id`
-    /// is that object's id, and so not reliably the asset's.
+    /// is that object's id, which is not always the asset's.
     pub fn asset(&self) -> Option<Uuid> {
         let data = |name: &str| self.data.get(name).and_then(parse_id);
         if let Some(asset) = data("asset_id") {
@@ -66,7 +67,7 @@ impl Event {
             return data("object_id");
         }
         let of_assets = self.event_type == "assets";
-        // without a realm the object may be anything that hangs on an asset: then `data` has to look like one
+        // without a realm the object may be anything that belongs to an asset: then `data` has to look like an asset
         let named =
             matches!(self.realm.as_str(), "entity" | "metadata" | "acls") || (self.realm.is_empty() && self.is_asset());
         if of_assets && named {
@@ -75,8 +76,8 @@ impl Event {
         if self.is_asset() { data("id") } else { None }
     }
 
-    /// What an event is to us (section 3.6): new media has arrived where a file or a proxy was closed, an asset was made,
-    /// or something was put into a collection. Edits of metadata, shares, segments and jobs are noise.
+    /// What an event means for us (section 3.6). There is new media when a file or a proxy was closed, an asset was
+    /// created, or something was put into a collection. Changes of metadata, shares, segments and jobs are irrelevant.
     pub fn meaning(&self) -> Meaning {
         if matches!(self.operation.as_str(), "delete" | "purge" | "download") {
             return Meaning::Irrelevant("nothing new comes of this operation");
@@ -104,19 +105,19 @@ impl Event {
         self.asset().map_or(Meaning::Unroutable, |asset| Meaning::Media { asset, version })
     }
 
-    /// What is to be looked at because of this event.
+    /// What is to be ingested because of this event.
     ///
     /// # Errors
-    /// Its meaning, where there is nothing to look at.
+    /// Its meaning, if there is nothing to ingest.
     pub fn command(&self) -> Result<Ingest, Meaning> {
         match self.meaning() {
             Meaning::Media { asset, version } => Ok(Ingest::Asset { asset, version }),
             Meaning::Collection(collection) => Ok(Ingest::Collection { collection, page: 1, above: Vec::new() }),
-            nothing => Err(nothing),
+            meaning => Err(meaning),
         }
     }
 
-    /// The event, as an order names it.
+    /// The event, as a command records it.
     pub fn announced(&self) -> TriggerEvent {
         TriggerEvent {
             event_type: self.event_type.clone(),
@@ -126,7 +127,7 @@ impl Event {
         }
     }
 
-    /// The collections that lead to what was put into one: the collection itself and those above it.
+    /// The collection that something was put into, and those above it.
     pub fn collections(&self) -> Vec<Uuid> {
         let above = self.data.get("parents").and_then(Value::as_array).into_iter().flatten().filter_map(parse_id);
         self.data.get("collection_id").and_then(parse_id).into_iter().chain(above).collect()
@@ -143,7 +144,7 @@ impl Event {
     }
 }
 
-/// A custom action that a person started (section 3.7). Its `auth_token` is not read.
+/// A custom action that a user has started (section 3.7). Its `auth_token` is not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Action {
     pub domain: String,
@@ -159,7 +160,7 @@ const CONTEXTS: [&str; 8] =
     ["ASSET", "ASSET_SUBCLIP", "SHARED_ASSET", "COLLECTION", "SHARED_COLLECTION", "BULK", "SAVED_SEARCH", "NONE"];
 
 impl Action {
-    /// Reads a custom action's body; `None` if it is none or its context is unknown.
+    /// Reads the payload of a custom action; `None` if the body is something else, or its context is unknown.
     pub fn read(body: &Value) -> Option<Self> {
         let body = body.as_object()?;
         let word = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -178,7 +179,7 @@ impl Action {
 }
 
 impl Action {
-    /// What is to be looked at because of this action.
+    /// What is to be ingested because of this action.
     pub fn commands(&self) -> Vec<Ingest> {
         let assets = self.assets.chunks(MAX_BATCH).map(|it| Ingest::Assets { assets: it.to_vec() });
         let collections =
@@ -188,9 +189,9 @@ impl Action {
     }
 }
 
-/// An id of Iconik's: a UUID in its usual spelling.
-pub fn parse_id(it: &Value) -> Option<Uuid> {
-    let text = it.as_str().filter(|it| it.len() == 36)?;
+/// An id of Iconik's: a UUID of 36 characters, with hyphens.
+pub fn parse_id(value: &Value) -> Option<Uuid> {
+    let text = value.as_str().filter(|it| it.len() == 36)?;
     Uuid::try_parse(text).ok()
 }
 

@@ -1,27 +1,27 @@
-//! Search: what was made or changed in a time, page by page behind the last one's sort values (section 3.15).
+//! Search for assets that were created in a time, paged by the sort values of the last entry (section 3.15).
 
 use domain::{from_millis, rfc3339};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::client::{Iconik, IconikError};
 use crate::payload::parse_id;
-use crate::{Iconik, IconikError};
 
 /// Assets per page.
 const PER_PAGE: usize = 100;
 
-/// A page of found assets.
+/// A page of a search.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SearchPage {
     pub assets: Vec<Uuid>,
-    /// Where the next page begins; `None` behind an empty page.
+    /// The sort values to continue after; `None` at the end.
     pub after: Option<Vec<Value>>,
     pub total: Option<u64>,
 }
 
 impl Iconik {
-    /// Assets that were made between two times, in milliseconds, oldest first; below one of `collections`, if any are
-    /// given.
+    /// Assets that were created between two times (milliseconds since 1970), oldest first; only those below one of
+    /// `collections`, if any are given.
     pub async fn search_created(
         &self,
         from: i64,
@@ -36,7 +36,7 @@ impl Iconik {
         }
         let mut body = json!({
             "doc_types": ["assets"], "query": "", "filter": { "operator": "AND", "terms": terms },
-            // `id` last makes the order whole, which paging needs
+            // `id` makes the order total, which paging needs
             "sort": [{ "name": "date_created", "order": "asc" }, { "name": "id", "order": "asc" }],
             "include_fields": ["id", "date_created"],
         });

@@ -1,4 +1,5 @@
-//! Results over time: segments, ours alone replaced, and counted afterwards (section 3.12).
+//! Time-based results as segments of an asset. Only our own segments are replaced, and the result is verified (section
+//! 3.12).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,19 +8,19 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::client::{Iconik, IconikError};
 use crate::payload::parse_id;
 use crate::rate_limit::sleep;
-use crate::{Iconik, IconikError};
 
-/// Segments per request (section 3.12.1), and the largest page of their list.
+/// Segments of a request (section 3.12.1), and of the largest page of their list.
 const MAX_BULK: usize = 500;
 const PER_PAGE: usize = 150;
-/// How often the list is read until it shows what was written; it lags by up to 90 s.
+/// How often the list is read until it shows what was written. It lags by up to 90 s.
 const MAX_READS: u32 = 12;
-/// Segments of ours begin so.
+/// The external ids of our segments begin so.
 const EXTERNAL_ID_PREFIX: &str = "napi:";
 
-/// A part of an asset's time in which something was seen.
+/// A time range of an asset in which something was detected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segment {
     pub text: String,
@@ -28,8 +29,8 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// The same thing at the same time has the same name, whoever writes it again. SHA-256, cut to 40 digits: the
-    /// length of the published form.
+    /// The external id of a segment. It is derived from the content, so that writing a segment again finds it. SHA-256,
+    /// cut to 40 digits: the length of the published form.
     fn name(&self, asset: Uuid, version: Uuid, track: &str) -> String {
         let all = format!("{asset}|{version}|{track}|{}|{}|{}", self.text, self.start_ms, self.end_ms);
         format!("{EXTERNAL_ID_PREFIX}{}", &domain::id::hex(&Sha256::digest(all))[..40])
@@ -37,12 +38,12 @@ impl Segment {
 }
 
 impl Iconik {
-    /// Makes a version's segments of one track be exactly these. What is right already stays, so that a repeat writes
-    /// nothing; segments of others are never touched.
+    /// Replaces our segments of a version's track by `wanted`. Segments that are right already stay, so that a repeat
+    /// writes nothing. Segments of others are never changed.
     ///
     /// # Errors
-    /// `Unreachable`, if the list does not show them in the end: a bulk request may fail after it has written, and may
-    /// write nothing although it succeeds.
+    /// `Unreachable` if the list does not show them in the end: a bulk request can fail after it has written, and can
+    /// succeed without having written.
     pub async fn replace_segments(
         &self,
         asset: Uuid,
@@ -51,10 +52,10 @@ impl Iconik {
         wanted: &[Segment],
     ) -> Result<(), IconikError> {
         let wanted: BTreeMap<String, &Segment> = wanted.iter().map(|it| (it.name(asset, version, track), it)).collect();
-        for look in 0..MAX_READS {
-            let there = self.our_segments(asset, version, track).await?;
+        for attempt in 0..MAX_READS {
+            let existing = self.our_segments(asset, version, track).await?;
             let mut kept = std::collections::HashSet::new();
-            let surplus: Vec<Uuid> = there
+            let surplus: Vec<Uuid> = existing
                 .iter()
                 .filter(|(_, name)| !wanted.contains_key(name) || !kept.insert(name.clone()))
                 .map(|(segment, _)| *segment)
@@ -64,16 +65,16 @@ impl Iconik {
                 return Ok(());
             }
             self.delete_segments(asset, version, &surplus).await?;
-            // a list that lags would have us write twice: only every third look writes again
-            if look % 3 == 0 {
+            // the list lags behind: to write after each read would write twice
+            if attempt % 3 == 0 {
                 self.add_segments(asset, version, track, &missing).await?;
             }
-            sleep(Duration::from_millis(250 << look.min(5))).await;
+            sleep(Duration::from_millis(250 << attempt.min(5))).await;
         }
         Err(IconikError::Unreachable("the segments that were written do not show".to_owned()))
     }
 
-    /// Our segments of a track, with their names.
+    /// Our segments of a track, with their external ids.
     pub async fn our_segments(
         &self,
         asset: Uuid,
@@ -87,10 +88,11 @@ impl Iconik {
             );
             let list = self.get(&path).await?;
             let objects = list["objects"].as_array().cloned().unwrap_or_default();
-            for it in &objects {
-                let ours = it["segment_track"].as_str() == Some(track);
-                let name = it["external_id"].as_str().filter(|it| ours && it.starts_with(EXTERNAL_ID_PREFIX));
-                if let (Some(segment), Some(name)) = (parse_id(&it["id"]), name)
+            for object in &objects {
+                let same_track = object["segment_track"].as_str() == Some(track);
+                let external_id = object["external_id"].as_str();
+                let name = external_id.filter(|it| same_track && it.starts_with(EXTERNAL_ID_PREFIX));
+                if let (Some(segment), Some(name)) = (parse_id(&object["id"]), name)
                     && seen.insert(segment)
                 {
                     all.push((segment, name.to_owned()));
@@ -127,7 +129,7 @@ impl Iconik {
             let path = format!("/API/assets/v1/assets/{asset}/segments/bulk/");
             match self.post(&path, &json!({ "objects": objects })).await {
                 Ok(_) => {}
-                // it may have written them: the next look tells
+                // it may have written them: the next read shows
                 Err(IconikError::Response { status, .. }) if status >= 500 => {}
                 Err(IconikError::Unreachable(_)) => {}
                 Err(error) => return Err(error),
@@ -138,7 +140,8 @@ impl Iconik {
                 .await
                 .map(drop)
                 .or_else(|error| match error {
-                    IconikError::Response { .. } | IconikError::NotFound => Ok(()), // it only makes the list faster
+                    // without a reindex the list becomes current later
+                    IconikError::Response { .. } | IconikError::NotFound => Ok(()),
                     error => Err(error),
                 })?;
         }
@@ -146,10 +149,10 @@ impl Iconik {
     }
 }
 
-fn object(version: Uuid, track: &str, name: &str, it: &Segment) -> Value {
+fn object(version: Uuid, track: &str, name: &str, segment: &Segment) -> Value {
     json!({
-        "segment_type": "GENERIC", "segment_text": it.text, "segment_color": "red", "segment_track": track,
-        "time_start_milliseconds": it.start_ms, "time_end_milliseconds": it.end_ms,
+        "segment_type": "GENERIC", "segment_text": segment.text, "segment_color": "red", "segment_track": track,
+        "time_start_milliseconds": segment.start_ms, "time_end_milliseconds": segment.end_ms,
         "version_id": version, "external_id": name,
     })
 }

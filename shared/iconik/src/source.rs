@@ -1,58 +1,49 @@
-//! Which bytes of an asset are looked at, if any (section 3.10.6).
+//! Which bytes of a version are fetched: those of a proxy or of the original (section 3.10.6).
 //!
-//! Iconik makes an MP4 of each video and a JPEG of each still that it can read, whatever the original is. So the proxies
-//! decide: what has one of pictures holds pictures. Frames and posters of a video are no proxies (section 3.10.1).
+//! Iconik makes an MP4 of each video and a JPEG of each still image that it can decode, whatever the original's format.
+//! A proxy with pictures therefore proves that the original has visual content. Frames and posters of a video are not
+//! proxies (section 3.10.1).
 
-use domain::bucket::ProcessorKind;
+use domain::ingest::{Media, Original};
 use domain::media_type::{self, OCTET_STREAM, VisualContent};
-use domain::scanning::{Eligibility, eligibility};
 use uuid::Uuid;
 
 use crate::files::{File, Proxy};
 
-/// What to fetch.
+/// What to fetch: the id of a proxy or file, and its size in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MediaSource {
     Proxy(Uuid, u64),
     File(Uuid, u64),
 }
 
-/// What an asset's files and proxies allow.
+/// What the files and proxies of a version allow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceChoice {
     Fetch(MediaSource),
-    /// Nothing is closed yet: it may come.
+    /// There is no usable file or proxy yet.
     Wait,
 }
 
-/// What becomes of a version that is met for the first time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
-    Fetch(MediaSource),
-    Wait,
-    /// Why it is not processed.
-    Skip(String),
-}
-
-/// How often an asset is looked at again before the original is taken in place of a proxy: proxies come minutes after
-/// their files.
+/// How often a command waits for a proxy before the original is taken in its place: proxies are made minutes after
+/// their files were closed.
 pub const MAX_PROXY_WAITS: u32 = 4;
 
-/// An original still of more bytes is not fetched where a proxy may come.
+/// A larger original image is not fetched if there may be a proxy.
 const MAX_DIRECT_IMAGE_BYTES: u64 = 64 << 20;
 
 /// What an original is, by its type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OriginalKind {
     Video,
-    /// A still that is read as it is.
+    /// A still image that our decoders read.
     DecodableImage,
-    /// A still that perhaps only its proxy makes readable: HEIC, TIFF, RAW, PSD, …
+    /// A still image that may need its proxy: HEIC, TIFF, RAW, PSD, …
     OtherImage,
-    /// A document of which Iconik may make a picture.
+    /// A document of which Iconik may make an image.
     Document,
     Audio,
-    /// It has no pictures, and gets no proxy of pictures.
+    /// It has no visual content, and gets no proxy that has.
     Other,
     Unknown,
 }
@@ -69,7 +60,7 @@ impl OriginalKind {
         } else if is(&["application/pdf", "application/postscript", "application/illustrator", "application/x-indd"]) {
             Self::Document
         } else if is(&["audio/ogg"]) {
-            Self::Unknown // `.ogg` is also what videos in Ogg are called
+            Self::Unknown // videos in Ogg are named `.ogg` as well
         } else if is(&["audio/*"]) {
             Self::Audio
         } else if media_type::classify_type(original) == VisualContent::None {
@@ -79,7 +70,7 @@ impl OriginalKind {
         }
     }
 
-    /// The types of the proxies that Iconik makes of it.
+    /// The media types of the proxies that Iconik makes of it.
     fn proxies(self) -> &'static [&'static str] {
         match self {
             Self::Video => &["video/mp4"],
@@ -90,46 +81,36 @@ impl OriginalKind {
     }
 }
 
-/// What becomes of a version whose original is of the type `original`, with what its name tells of pictures; `types` are
-/// those that are asked for. They are held against the original's type, and against the type of the proxy.
-pub fn decide(
-    processor: ProcessorKind,
-    types: &[String],
-    (original, pictures): (&str, VisualContent),
+/// The original and the media of a version, for [`domain::ingest::plan`]. `media_type` and `visual` are those of the
+/// original; `attempt` counts how often its command has waited.
+pub fn describe<'a>(
+    (media_type, visual): (&'a str, VisualContent),
     version: Uuid,
     proxies: &[Proxy],
     files: &[File],
     attempt: u32,
-) -> Decision {
-    let kind = if pictures == VisualContent::None && OriginalKind::of(original) == OriginalKind::Unknown {
-        OriginalKind::Other
-    } else {
-        OriginalKind::of(original)
+) -> (Original<'a>, Media) {
+    let kind = match OriginalKind::of(media_type) {
+        OriginalKind::Unknown if visual == VisualContent::None => OriginalKind::Other,
+        kind => kind,
     };
-    let pictures = if kind == OriginalKind::Audio { VisualContent::None } else { pictures };
-    let choice = choose_for_kind(kind, version, proxies, files, attempt);
-    let refused = |media_type: &str, pictures| match eligibility(processor, types, media_type, pictures) {
-        Eligibility::No(why) => Some(why),
-        Eligibility::Yes | Eligibility::Unknown => None,
-    };
-    let covered = |it: &str| refused(it, media_type::classify_type(it)).is_none();
-    let by_proxy = match choice {
-        SourceChoice::Fetch(MediaSource::Proxy(id, _)) => {
-            proxies.iter().filter(|it| it.id == id).any(|it| covered(&proxy_media_type(it)))
+    let visual = if kind == OriginalKind::Audio { VisualContent::None } else { visual };
+    let media = match choose_for_kind(kind, version, proxies, files, attempt) {
+        _ if files.is_empty() && proxies.is_empty() => Media::NotUploaded,
+        SourceChoice::Fetch(MediaSource::Proxy(id, size)) => {
+            Media::Ready { size, proxy: proxies.iter().find(|it| it.id == id).map(proxy_media_type) }
         }
-        SourceChoice::Fetch(MediaSource::File(..)) => false,
-        SourceChoice::Wait => attempt < MAX_PROXY_WAITS && kind.proxies().iter().any(|it| covered(it)),
+        SourceChoice::Fetch(MediaSource::File(_, size)) => Media::Ready { size, proxy: None },
+        SourceChoice::Wait => {
+            Media::Pending { expected_proxies: if attempt < MAX_PROXY_WAITS { kind.proxies() } else { &[] } }
+        }
     };
-    match (choice, refused(original, pictures)) {
-        (_, Some(why)) if !by_proxy => Decision::Skip(why),
-        (SourceChoice::Fetch(media), _) => Decision::Fetch(media),
-        (SourceChoice::Wait, _) => Decision::Wait,
-    }
+    (Original { media_type, visual }, media)
 }
 
-/// Which bytes are taken of a version whose original is of a type: of a video its smallest proxy, of a still the original
-/// if it is read as it is and not large, else its proxy; where no proxy comes, the original, unless it lies on a storage
-/// that has no link.
+/// Chooses the bytes of a version whose original is of the type `original`: for a video its smallest proxy; for a still
+/// image the original if our decoders read it and it is not large, else its largest proxy. Without a proxy the original
+/// is taken after [`MAX_PROXY_WAITS`], unless its storage has no download links.
 pub fn choose_source(original: &str, version: Uuid, proxies: &[Proxy], files: &[File], attempt: u32) -> SourceChoice {
     choose_for_kind(OriginalKind::of(original), version, proxies, files, attempt)
 }
@@ -154,7 +135,7 @@ fn choose_for_kind(kind: OriginalKind, version: Uuid, proxies: &[Proxy], files: 
     }
 }
 
-/// Whether the proxies of a version have to be asked for, or its original is taken anyway, or nothing of it is.
+/// Whether the choice for a version depends on its proxies: not if its original is taken at once, nor for audio.
 pub fn needs_proxies(original_type: &str, version: Uuid, files: &[File]) -> bool {
     let kind = OriginalKind::of(original_type);
     let at_once = kind == OriginalKind::DecodableImage
@@ -162,10 +143,10 @@ pub fn needs_proxies(original_type: &str, version: Uuid, files: &[File]) -> bool
     !at_once && kind != OriginalKind::Audio
 }
 
-/// The original's bytes, if there is a link to them.
+/// The largest original file that is closed and has a download link.
 fn original(version: Uuid, files: &[File]) -> Option<&File> {
-    let there = files.iter().filter(|it| is_available(&it.status, it.version_id, it.size, version));
-    let linked = there.filter(|it| it.storage_method.as_deref() != Some("FILE"));
+    let available = files.iter().filter(|it| is_available(&it.status, it.version_id, it.size, version));
+    let linked = available.filter(|it| it.storage_method.as_deref() != Some("FILE"));
     linked.filter(|it| it.kind.as_deref().is_none_or(|it| it == "FILE")).max_by_key(|it| it.size)
 }
 
@@ -173,8 +154,8 @@ fn is_available(status: &str, of: Option<Uuid>, size: u64, version: Uuid) -> boo
     status == "CLOSED" && of.is_none_or(|it| it == version) && size > 0
 }
 
-/// The original's type and what it tells, by its name, which is all that Iconik's files tell; `None` if the name does not
-/// say.
+/// The media type of the original and its visual content, by the name of its largest file; `None` if the name does not
+/// tell. Iconik's files have no media type.
 pub fn original_media_type(version: Uuid, files: &[File]) -> Option<(String, VisualContent)> {
     let mut files: Vec<&File> = files.iter().filter(|it| it.version_id.is_none_or(|it| it == version)).collect();
     files.sort_by_key(|it| std::cmp::Reverse(it.size));
@@ -183,11 +164,12 @@ pub fn original_media_type(version: Uuid, files: &[File]) -> Option<(String, Vis
     types.into_iter().find(|it| it.0 != OCTET_STREAM)
 }
 
-/// A proxy's type: its codec tells sound in an MP4, its name the rest; without both it is a video, as most are.
+/// The media type of a proxy: its codec reveals audio in an MP4, its name the rest. Without both it counts as a video,
+/// like most.
 fn proxy_media_type(proxy: &Proxy) -> String {
-    let told = [&proxy.codec, &proxy.format].into_iter().flatten().map(|it| it.to_ascii_lowercase());
-    let told: Vec<String> = told.collect();
-    let is = |names: &[&str]| told.iter().any(|it| names.iter().any(|name| it.starts_with(name)));
+    let formats = [&proxy.codec, &proxy.format].into_iter().flatten().map(|it| it.to_ascii_lowercase());
+    let formats: Vec<String> = formats.collect();
+    let is = |names: &[&str]| formats.iter().any(|it| names.iter().any(|name| it.starts_with(name)));
     if is(&["aac", "mp3", "mpeg audio", "pcm", "opus", "vorbis", "flac"]) {
         return "audio/mp4".to_owned();
     }
@@ -201,6 +183,9 @@ fn proxy_media_type(proxy: &Proxy) -> String {
 
 #[cfg(test)]
 mod tests {
+    use domain::bucket::ProcessorKind;
+    use domain::ingest::{IngestPlan, plan};
+
     use super::*;
 
     const VERSION: Uuid = Uuid::from_u128(9);
@@ -226,14 +211,7 @@ mod tests {
         }
     }
 
-    fn shown(media: MediaSource) -> String {
-        match media {
-            MediaSource::Proxy(id, _) => format!("proxy {}", id.as_u128()),
-            MediaSource::File(id, _) => format!("file {}", id.as_u128()),
-        }
-    }
-
-    /// What becomes of a version whose original has that name and is closed, with proxies of those names, numbered from 1.
+    /// The plan for a version whose original has that name and is closed, with proxies of those names, numbered from 1.
     #[track_caller]
     fn check(types: &[&str], name: &str, proxies: &[&str], attempt: u32, want: &str) {
         let types: Vec<String> = types.iter().map(|it| (*it).to_owned()).collect();
@@ -242,11 +220,13 @@ mod tests {
         let files = [file(7, "CLOSED", name, "S3")];
         let (original, pictures) =
             original_media_type(VERSION, &files).unwrap_or((OCTET_STREAM.to_owned(), VisualContent::Unknown));
-        let faces = ProcessorKind::FacialRecognition;
-        let got = match decide(faces, &types, (&original, pictures), VERSION, &proxies, &files, attempt) {
-            Decision::Fetch(media) => shown(media),
-            Decision::Wait => "wait".to_owned(),
-            Decision::Skip(why) => why,
+        let (original, media) = describe((&original, pictures), VERSION, &proxies, &files, attempt);
+        let got = match plan(ProcessorKind::FacialRecognition, &types, original, &media, attempt) {
+            IngestPlan::Take { size: 70 } => "file 7".to_owned(),
+            IngestPlan::Take { size } => format!("proxy {}", size / 10),
+            IngestPlan::Wait => "wait".to_owned(),
+            IngestPlan::Skip { reason } => reason,
+            IngestPlan::Fail { error } => error.code,
         };
         assert_eq!(got, want, "{types:?} {name} {attempt}");
     }

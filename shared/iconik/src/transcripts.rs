@@ -1,13 +1,12 @@
-//! Transcripts and subtitle tracks, for what listens and translates (section 3.13).
+//! Transcripts and subtitle tracks, for processors of speech (section 3.13).
 
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{Iconik, IconikError};
+use crate::client::{Iconik, IconikError};
 
 impl Iconik {
-    /// Makes a version's transcript of a subtitle text (WebVTT), in place of the one that it had in this language.
-    /// `language` is ISO 639-1.
+    /// Replaces a version's transcript in a language (ISO 639-1) by subtitles (WebVTT).
     pub async fn put_transcript(
         &self,
         asset: Uuid,

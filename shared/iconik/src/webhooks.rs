@@ -1,9 +1,9 @@
-//! Our webhooks at Iconik: made, kept as they should be, watched (sections 3.3 and 3.4).
+//! Our webhooks at Iconik: created, compared with what they should be, deleted (sections 3.3 and 3.4).
 
 use domain::settings::Settings;
 use serde_json::{Value, json};
 
-use crate::{Iconik, IconikError};
+use crate::client::{Iconik, IconikError};
 
 /// A webhook as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,11 +13,11 @@ pub struct DesiredWebhook {
     pub event_type: &'static str,
     pub realm: &'static str,
     pub operation: Option<&'static str>,
-    /// One collection alone.
+    /// The collection whose events are sent; `None` for all.
     pub object: Option<String>,
 }
 
-/// A webhook as it is.
+/// A webhook as it is at Iconik.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExistingWebhook {
     pub id: String,
@@ -26,26 +26,26 @@ pub struct ExistingWebhook {
     pub status: String,
     pub first_failed_at: Option<String>,
     pub last_error: Option<String>,
-    /// What it is at Iconik.
+    /// The whole object.
     raw: Value,
 }
 
-/// Webhooks as they are, beside those that should be.
+/// The existing webhooks, compared with the desired ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookComparison {
-    /// One for each that is wanted, and whether it differs from it in more than its status.
+    /// The existing webhook for each desired one, and whether it differs in more than its status.
     pub matched: Vec<Option<(ExistingWebhook, bool)>>,
-    /// Ours, and wanted no more.
+    /// Ours, and not desired any more.
     pub surplus: Vec<ExistingWebhook>,
 }
 
-/// What our webhooks say of themselves: nobody else's do.
+/// The description of our webhooks, by which they are recognised.
 const DESCRIPTION: &str = "managed by the Notifications API; do not edit";
-/// Where our webhooks point to.
+/// The path that our webhooks call.
 pub const PATH: &str = "/iconik/webhook";
 
-/// The webhooks that an application needs (section 3.3.6). A single one tells of what was put into collections; several
-/// tell of closed files and proxies as well, and of each watched collection alone.
+/// The webhooks that an application needs (section 3.3.6). A single one announces what was put into collections.
+/// Several announce closed files and proxies as well, and only the collections that are watched.
 pub fn desired_webhooks(settings: &Settings, endpoint: &str) -> Vec<DesiredWebhook> {
     let url = format!("{}{PATH}", endpoint.trim_end_matches('/'));
     let base = settings.webhook_name.clone();
@@ -82,10 +82,10 @@ impl DesiredWebhook {
         })
     }
 
-    /// Whether it tells of the same, whatever the case of its words (section 3.3.3).
-    fn has_same_events(&self, it: &ExistingWebhook) -> bool {
+    /// Whether both subscribe to the same events. The case of the values does not matter (section 3.3.3).
+    fn has_same_events(&self, existing: &ExistingWebhook) -> bool {
         let same = |name: &str, want: Option<&str>| {
-            it.raw[name].as_str().unwrap_or_default().eq_ignore_ascii_case(want.unwrap_or_default())
+            existing.raw[name].as_str().unwrap_or_default().eq_ignore_ascii_case(want.unwrap_or_default())
         };
         same("event_type", Some(self.event_type))
             && same("realm", Some(self.realm))
@@ -93,21 +93,21 @@ impl DesiredWebhook {
             && same("object_id", self.object.as_deref())
     }
 
-    fn has_same_name(&self, it: &ExistingWebhook) -> bool {
-        it.name == self.name && it.url() == self.url
+    fn has_same_name(&self, existing: &ExistingWebhook) -> bool {
+        existing.name == self.name && existing.url() == self.url
     }
 }
 
 impl ExistingWebhook {
-    fn read(it: &Value) -> Option<Self> {
-        let text = |name: &str| it[name].as_str().map(str::to_owned);
+    fn read(webhook: &Value) -> Option<Self> {
+        let text = |name: &str| webhook[name].as_str().map(str::to_owned);
         Some(Self {
             id: text("id")?,
             name: text("name").unwrap_or_default(),
             status: text("status").filter(|it| it != "DELETED")?,
             first_failed_at: text("first_failed_at"),
             last_error: text("last_error").map(|it| it.chars().take(200).collect()),
-            raw: it.clone(),
+            raw: webhook.clone(),
         })
     }
 
@@ -115,22 +115,22 @@ impl ExistingWebhook {
         self.raw["url"].as_str().unwrap_or_default()
     }
 
-    /// The secret that it carries.
+    /// The secret that it sends.
     pub fn secret(&self) -> Option<&str> {
         let headers = self.raw["headers"].as_object()?;
         headers.iter().find(|it| it.0.eq_ignore_ascii_case("x-webhook-secret"))?.1.as_str()
     }
 
-    /// Whether it is one that we made: one that we remember, or one that says so, points here and knows our secret.
+    /// Whether it is one of ours: its id is among `known`, or it has our description, our URL and our secret.
     fn is_ours(&self, known: &[String], url: Option<&str>, secret: &str) -> bool {
         let marked = self.raw["description"] == DESCRIPTION && Some(self.url()) == url && self.secret() == Some(secret);
         known.contains(&self.id) || marked
     }
 }
 
-/// Finds for each wanted webhook the one that is it: the same by name and address (section 3.3.6), otherwise one of ours
-/// that tells of the same and was called otherwise or pointed elsewhere. What is left of ours is wanted no more. One that
-/// is somebody else's is never among them.
+/// Finds the existing webhook for each desired one: the one with the same name and URL (section 3.3.6), otherwise one
+/// of ours with the same events but another name or URL. The rest of ours is surplus. Webhooks of others are never
+/// surplus.
 pub fn compare(
     all: Vec<ExistingWebhook>,
     wanted: &[DesiredWebhook],
@@ -152,45 +152,46 @@ pub fn compare(
         }
     }
     for (place, want) in found.iter_mut().zip(wanted).filter(|it| it.0.is_none()) {
-        // made before its id was remembered, with another secret
+        // created before its id was stored, with another secret
         *place = others.iter().position(|it| want.has_same_name(it)).map(|it| others.remove(it));
     }
-    let differs = |(it, want): (ExistingWebhook, &DesiredWebhook)| {
-        let same = want.has_same_name(&it) && want.has_same_events(&it) && it.secret() == Some(secret);
-        (it, !same)
+    let differs = |(existing, desired): (ExistingWebhook, &DesiredWebhook)| {
+        let same =
+            desired.has_same_name(&existing) && desired.has_same_events(&existing) && existing.secret() == Some(secret);
+        (existing, !same)
     };
     let wanted = found.into_iter().zip(wanted).map(|(it, want)| it.map(|it| differs((it, want)))).collect();
     WebhookComparison { matched: wanted, surplus: ours }
 }
 
 impl Iconik {
-    /// The webhooks that are there, everybody's.
+    /// All webhooks at Iconik, also those of others.
     pub async fn webhooks(&self) -> Result<Vec<ExistingWebhook>, IconikError> {
         let list = self.get("/API/notifications/v1/webhooks/?per_page=500").await?;
         Ok(list["objects"].as_array().into_iter().flatten().filter_map(ExistingWebhook::read).collect())
     }
 
-    /// Makes a webhook, or replaces one that is not as it should be; answers its id. `headers` go along each time: a PUT
-    /// replaces all.
+    /// Creates a webhook, or replaces `existing`, and returns its id. The headers are sent each time, because a PUT
+    /// replaces the whole object.
     pub async fn put_webhook(
         &self,
         want: &DesiredWebhook,
-        there: Option<&ExistingWebhook>,
+        existing: Option<&ExistingWebhook>,
         secret: &str,
     ) -> Result<String, IconikError> {
-        match there {
+        match existing {
             None => {
-                let made = self.post("/API/notifications/v1/webhooks/", &want.body(secret)).await?;
-                Ok(made["id"].as_str().unwrap_or_default().to_owned())
+                let webhook = self.post("/API/notifications/v1/webhooks/", &want.body(secret)).await?;
+                Ok(webhook["id"].as_str().unwrap_or_default().to_owned())
             }
-            Some(it) => {
-                self.put(&format!("/API/notifications/v1/webhooks/{}/", it.id), &want.body(secret)).await?;
-                Ok(it.id.clone())
+            Some(existing) => {
+                self.put(&format!("/API/notifications/v1/webhooks/{}/", existing.id), &want.body(secret)).await?;
+                Ok(existing.id.clone())
             }
         }
     }
 
-    /// Takes a webhook away; one that is gone already is good as well.
+    /// Deletes a webhook; it is no error if it is deleted already.
     pub async fn delete_webhook(&self, id: &str) -> Result<(), IconikError> {
         match self.delete(&format!("/API/notifications/v1/webhooks/{id}/"), None).await {
             Ok(_) | Err(IconikError::NotFound) => Ok(()),

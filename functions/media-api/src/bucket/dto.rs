@@ -1,4 +1,4 @@
-//! Buckets, as they go over the wire.
+//! Bodies of requests and responses about buckets.
 
 use domain::bucket::{Backend, Bucket, DiscoveryMode, MediaSystem, ProcessorKind, ProcessorSettings, ScanState};
 use domain::item::default_priority;
@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct BucketIn {
-    /// `datacore` (the seed's S3Bucket) or `objectmatrix` (its OMS3Bucket: a vault behind S3Connect)
+    /// `datacore` (S3Bucket in the original system) or `objectmatrix` (OMS3Bucket there: a vault behind S3Connect)
     #[schema(example = "datacore", pattern = "^(datacore|objectmatrix)$")]
     system: String,
     /// The S3 front end; path style is used. Without it, the settings' `datacore_endpoint`.
@@ -24,8 +24,8 @@ pub(crate) struct BucketIn {
     endpoint: Option<String>,
     #[schema(example = "rushes", min_length = 1, max_length = 255, pattern = "^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
     bucket: String,
-    /// The region that requests over S3 are signed for, by default `us-east-1`; a region's name is 1 to 63 letters, digits and
-    /// hyphens
+    /// The region that requests over S3 are signed for, by default `us-east-1`; a region's name is 1 to 63 letters,
+    /// digits and hyphens
     #[schema(example = "eu-central-1", min_length = 1, max_length = 63)]
     #[serde(default)]
     region: Option<String>,
@@ -37,22 +37,23 @@ pub(crate) struct BucketIn {
     #[serde(default)]
     #[schema(max_items = 20)]
     suffixes: Vec<String>,
-    /// What is processed: `image/*`, `video/mp4`. With none, or with `*/*`, whatever may hold pictures: known text, sound,
-    /// documents and archives are skipped by type or name, and what is unknown by its first bytes; decoders decide on the
-    /// rest. With entries, an object is processed if one of them covers its type: that of its system, or of its name if the
-    /// system's is generic or promises no pictures where the name does. `video/*` covers MXF, GXF, Ogg and RealMedia as well,
-    /// `application/octet-stream` what nobody knows, unless its first bytes show what it is; an exact type that promises no
-    /// pictures goes to the processor, too.
+    /// The media types that are processed: `image/*`, `video/mp4`. Without entries, or with `*/*`, everything is
+    /// processed that may have visual content: text, audio, documents and archives are skipped by type or name, unknown
+    /// objects by their first bytes; decoders decide about the rest. With entries, an object is processed if one of
+    /// them matches its type: the type that its system has, or that of its name if the system's is generic or has no
+    /// visual content where the name's has. `video/*` matches MXF, GXF, Ogg and RealMedia as well,
+    /// `application/octet-stream` objects of unknown type, unless their first bytes show what they are. An exact type
+    /// without visual content is processed as well.
     #[serde(default)]
     #[schema(max_items = 20)]
     mime_types: Vec<String>,
     /// `rate(5 minutes)` or `cron(0 12 * * ? *)`, UTC
     #[schema(example = "rate(5 minutes)")]
     schedule: String,
-    #[serde(default = "yes")]
+    #[serde(default = "default_active")]
     active: bool,
     /// `FacialRecognition`
-    #[serde(default = "faces")]
+    #[serde(default = "default_processor")]
     #[schema(example = "FacialRecognition", pattern = "^FacialRecognition$")]
     processor: String,
     #[serde(default)]
@@ -61,19 +62,19 @@ pub(crate) struct BucketIn {
     #[serde(default = "default_priority")]
     #[schema(minimum = 1, maximum = 10)]
     priority: u8,
-    /// DataCore: `listing` (every key, over S3) or `search` (what was changed, over SCSP, with `credentials` as user and
+    /// DataCore: `listing` (every key, over S3) or `search` (changed objects, over SCSP, with `credentials` as user and
     /// password)
     #[serde(default)]
     poll: Option<String>,
-    /// With `search`: all is walked every so many scans, by default 60
+    /// With `search`: every so many scans all keys are listed, by default 60
     #[serde(default)]
     #[schema(minimum = 2, maximum = 10_000)]
     full_walk_every: Option<u32>,
-    /// Results are also written beside the media, as `.ai/<name>.json`; a vault that refuses to be written to fails
-    /// nothing.
+    /// Results are also written beside the media, as `.ai/<name>.json`; a vault that cannot be written to does
+    /// not fail the item.
     #[serde(default)]
     write_back: bool,
-    /// Never returned. When a bucket is replaced without them, it keeps those it has.
+    /// Never returned. When a bucket is replaced without credentials, the stored ones are kept.
     #[serde(default)]
     pub(crate) credentials: Option<CredentialsIn>,
 }
@@ -84,7 +85,7 @@ pub(crate) struct BucketIn {
 pub(crate) struct SettingsIn {
     /// `embedded`
     backend: Option<String>,
-    /// Frames per second that are looked at, 0.1 to 10
+    /// Frames per second that are analysed, 0.1 to 10
     #[schema(minimum = 0.1, maximum = 10)]
     sample_fps: Option<f32>,
     /// Smallest face in pixels, 20 to 1000
@@ -96,7 +97,7 @@ pub(crate) struct SettingsIn {
     score_threshold: Option<f64>,
 }
 
-/// Keys of the bucket's system.
+/// Credentials for the bucket's system.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct CredentialsIn {
@@ -104,16 +105,16 @@ pub(crate) struct CredentialsIn {
     secret_key: String,
 }
 
-fn yes() -> bool {
+fn default_active() -> bool {
     true
 }
 
-fn faces() -> String {
+fn default_processor() -> String {
     ProcessorKind::FacialRecognition.name().to_owned()
 }
 
 impl CredentialsIn {
-    /// The text that is sealed.
+    /// The text that is sealed: `access key:secret key`.
     pub(crate) fn sealed_text(&self) -> Result<String, Problem> {
         let good = |it: &str| !it.is_empty() && it.len() <= 512 && it.bytes().all(|it| it.is_ascii_graphic());
         if good(&self.access_key) && !self.access_key.contains(':') && good(&self.secret_key) {
@@ -133,7 +134,7 @@ impl BucketIn {
         &self,
         app: AppId,
         id: BucketId,
-        usual: &Settings,
+        defaults: &Settings,
         allowed: &AllowedNetworks,
         now: OffsetDateTime,
     ) -> Result<Bucket, Problem> {
@@ -141,21 +142,21 @@ impl BucketIn {
             Ok(it @ (MediaSystem::DataCore | MediaSystem::ObjectMatrix)) => it,
             _ => return Err(Problem::invalid("system", "the system is `datacore` or `objectmatrix`")),
         };
-        let usual = usual.datacore_endpoint.clone().filter(|_| system == MediaSystem::DataCore);
+        let default = defaults.datacore_endpoint.clone().filter(|_| system == MediaSystem::DataCore);
         let none = || Problem::invalid("endpoint", "it is missing, here and in the settings");
-        let endpoint = self.endpoint.clone().or(usual).ok_or_else(none)?;
+        let endpoint = self.endpoint.clone().or(default).ok_or_else(none)?;
         let endpoint =
-            check_endpoint(&endpoint, allowed).map_err(|why| Problem::invalid("endpoint", why.to_string()))?;
+            check_endpoint(&endpoint, allowed).map_err(|error| Problem::invalid("endpoint", error.to_string()))?;
         let endpoint = endpoint.as_str().trim_end_matches('/').to_owned();
         let plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '.' | '-' | '_');
         if !(1..=255).contains(&self.bucket.len()) || !self.bucket.chars().all(plain) || self.bucket.starts_with('.') {
             return Err(Problem::invalid("bucket", "a bucket's name is 1 to 255 letters, digits, dots and hyphens"));
         }
-        let label = |it: &String| {
-            (1..=63).contains(&it.len())
-                && it.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-')
-                && !it.starts_with('-')
-                && !it.ends_with('-')
+        let label = |name: &String| {
+            (1..=63).contains(&name.len())
+                && name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-')
+                && !name.starts_with('-')
+                && !name.ends_with('-')
         };
         if self.region.as_ref().is_some_and(|it| !label(it)) {
             return Err(Problem::invalid("region", "a region's name is 1 to 63 letters, digits and hyphens"));
@@ -185,7 +186,7 @@ impl BucketIn {
         }
         let poll = match (self.poll.as_deref(), system) {
             (None | Some("listing"), _) => DiscoveryMode::Listing,
-            // SCSP signs nothing
+            // SCSP requests are not signed
             (Some("search"), MediaSystem::DataCore) if self.region.is_some() => {
                 return Err(Problem::invalid("region", "a search is not signed for a region"));
             }
@@ -241,7 +242,7 @@ impl SettingsIn {
     }
 }
 
-/// A bucket, as it is returned.
+/// A bucket, without its credentials.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct BucketOut {
@@ -249,7 +250,7 @@ pub(crate) struct BucketOut {
     system: String,
     endpoint: String,
     bucket: String,
-    /// Requests over S3 are signed for it, where it was given; else for `us-east-1`.
+    /// The region that requests over S3 are signed for; absent for the default, `us-east-1`.
     #[serde(skip_serializing_if = "Option::is_none")]
     region: Option<String>,
     prefixes: Vec<String>,
@@ -261,31 +262,31 @@ pub(crate) struct BucketOut {
     settings: SettingsIn,
     priority: u8,
     poll: String,
-    /// With `search`: all is walked every so many scans
+    /// With `search`: every so many scans all keys are listed
     #[serde(skip_serializing_if = "Option::is_none")]
     full_walk_every: Option<u32>,
     write_back: bool,
     has_credentials: bool,
     created_at: String,
     updated_at: String,
-    /// Why the last scan failed, or what it had to leave out.
+    /// Why the last scan failed, or which object it could not read.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
-    /// When that was.
+    /// The time of `lastError`.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error_at: Option<String>,
     /// No scheduled scan before this time, after failures.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_scan_after: Option<String>,
-    /// The scan that is under way, if it has more than one page.
+    /// The running scan, if it has more than one page.
     #[serde(skip_serializing_if = "Option::is_none")]
     scanning: Option<String>,
-    /// How the last scan ended that was asked for.
+    /// The last scan that was requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_scan: Option<LastScanOut>,
 }
 
-/// How a scan ended.
+/// The result or the progress of a scan.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct LastScanOut {
     scan: String,
@@ -294,57 +295,57 @@ pub(crate) struct LastScanOut {
     found: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-    /// Objects that could not be read, and were left out: the bucket's `lastError` names the first
+    /// Objects that could not be read and were left out; the bucket's `lastError` names the first
     unreadable: u64,
     /// Nothing was stored
     dry: bool,
-    /// It is still under way
+    /// It is still running
     running: bool,
 }
 
 impl BucketOut {
-    pub(crate) fn new(it: &Bucket, state: &ScanState) -> Self {
+    pub(crate) fn new(bucket: &Bucket, scans: &ScanState) -> Self {
         let settings = SettingsIn {
             backend: Some("embedded".to_owned()),
-            sample_fps: it.settings.sample_fps,
-            min_face_px: it.settings.min_face_px,
-            score_threshold: it.settings.score_threshold,
+            sample_fps: bucket.settings.sample_fps,
+            min_face_px: bucket.settings.min_face_px,
+            score_threshold: bucket.settings.score_threshold,
         };
         Self {
-            id: it.id.to_string(),
-            system: it.system.name().to_owned(),
-            endpoint: it.endpoint.clone(),
-            bucket: it.bucket.clone(),
-            region: it.region.clone(),
-            prefixes: it.prefixes.clone(),
-            suffixes: it.suffixes.clone(),
-            mime_types: it.mime_types.clone(),
-            schedule: it.schedule.to_string(),
-            active: it.active,
-            processor: it.processor.name().to_owned(),
+            id: bucket.id.to_string(),
+            system: bucket.system.name().to_owned(),
+            endpoint: bucket.endpoint.clone(),
+            bucket: bucket.bucket.clone(),
+            region: bucket.region.clone(),
+            prefixes: bucket.prefixes.clone(),
+            suffixes: bucket.suffixes.clone(),
+            mime_types: bucket.mime_types.clone(),
+            schedule: bucket.schedule.to_string(),
+            active: bucket.active,
+            processor: bucket.processor.name().to_owned(),
             settings,
-            priority: it.priority,
-            poll: if it.poll == DiscoveryMode::Listing { "listing" } else { "search" }.to_owned(),
-            full_walk_every: match it.poll {
+            priority: bucket.priority,
+            poll: if bucket.poll == DiscoveryMode::Listing { "listing" } else { "search" }.to_owned(),
+            full_walk_every: match bucket.poll {
                 DiscoveryMode::Listing => None,
                 DiscoveryMode::Search { full_every } => Some(full_every),
             },
-            write_back: it.write_back,
-            has_credentials: it.credentials.is_some(),
-            created_at: rfc3339(it.created_at),
-            updated_at: rfc3339(it.updated_at),
-            last_error: state.last_error.clone(),
-            last_error_at: state.failed_at().map(|it| rfc3339(from_millis(it))),
-            next_scan_after: (state.not_before > 0).then(|| rfc3339(from_millis(state.not_before))),
-            scanning: state.running.as_ref().map(|it| it.0.clone()),
-            last_scan: state.last.as_ref().map(|it| LastScanOut {
-                scan: it.scan.clone(),
-                listed: it.listed,
-                found: it.found,
-                error: it.error.clone(),
-                unreadable: it.unreadable,
-                dry: it.dry,
-                running: it.running,
+            write_back: bucket.write_back,
+            has_credentials: bucket.credentials.is_some(),
+            created_at: rfc3339(bucket.created_at),
+            updated_at: rfc3339(bucket.updated_at),
+            last_error: scans.last_error.clone(),
+            last_error_at: scans.failed_at().map(|it| rfc3339(from_millis(it))),
+            next_scan_after: (scans.not_before > 0).then(|| rfc3339(from_millis(scans.not_before))),
+            scanning: scans.running.as_ref().map(|it| it.0.clone()),
+            last_scan: scans.last.as_ref().map(|scan| LastScanOut {
+                scan: scan.scan.clone(),
+                listed: scan.listed,
+                found: scan.found,
+                error: scan.error.clone(),
+                unreadable: scan.unreadable,
+                dry: scan.dry,
+                running: scan.running,
             }),
         }
     }

@@ -25,17 +25,17 @@ use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserIn
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ErrorKind, ExchangeKind};
 use time::OffsetDateTime;
 
-use super::{EXCHANGE, ROUTING_KEY, Receiver};
+use crate::amqp::receiver::{EXCHANGE, ROUTING_KEY, Receiver};
 use crate::message::Message;
 
-/// Seconds between signs of life, unless the address has its own.
+/// The heartbeat interval in seconds, unless the AMQP URI names one.
 const HEARTBEAT_SECONDS: u16 = 30;
-/// Frames of 16 KB: the client's buffers are 64 of them, and a message takes as many as it needs.
+/// The largest frame. The client's buffers hold 64 frames; a message takes as many as it needs.
 const MAX_FRAME_BYTES: u32 = 16_384;
 
 type TcpStream = Compat<MaybeTlsStream>;
 
-/// A connection that was vetted and made before the client sees it: the client itself can open none.
+/// Makes the client use a connection that the guard has opened: the client itself cannot open any.
 #[derive(Clone, Debug)]
 struct PreconnectedReactor(Tokio);
 
@@ -63,72 +63,86 @@ impl Reactor for PreconnectedReactor {
     }
 }
 
-/// A connection and its channel. One message is under way at a time: what the broker returns names no other.
+/// A connection and its channel. One message is published at a time, so that what the broker returns belongs to it.
 pub(super) struct BrokerConnection {
     connection: Connection,
     channel: Channel,
-    /// Queues that are there and bound, as far as is known.
+    /// Queues that this connection has found or declared, and bound.
     bound: HashSet<String>,
-    /// Queues that we may not make or bind, as the broker has said: others see to them.
+    /// Queues that the user may not declare or bind: their owner does that.
     managed_elsewhere: HashSet<String>,
     /// Ends the client's own thread, whatever it waits for.
-    _shutter: ShutdownGuard,
+    _shutdown: ShutdownGuard,
 }
 
-/// An attempt that did not come to an answer.
+/// Why an attempt got no confirm.
 pub(super) struct PublishError {
-    pub(super) cause: PublishErrorCause,
-    /// The connection was dead: a new one may help at once.
+    cause: PublishErrorCause,
+    /// The connection was dead: a new one may succeed at once.
     pub(super) connection_lost: bool,
-    /// The user may not do this (403 ACCESS_REFUSED); what else it may is another question.
+    /// The user lacks a permission (403 ACCESS_REFUSED).
     access_refused: bool,
 }
 
-pub(super) enum PublishErrorCause {
-    Wire(ConnectError),
-    /// What the broker said.
+enum PublishErrorCause {
+    Connect(ConnectError),
+    /// The broker's own words.
     Broker(String),
     Connection(String),
 }
 
 impl From<ConnectError> for PublishError {
-    fn from(it: ConnectError) -> Self {
-        Self { cause: PublishErrorCause::Wire(it), connection_lost: false, access_refused: false }
+    fn from(error: ConnectError) -> Self {
+        Self { cause: PublishErrorCause::Connect(error), connection_lost: false, access_refused: false }
     }
 }
 
 impl From<lapin::Error> for PublishError {
     fn from(error: lapin::Error) -> Self {
-        let lost = |why, connection| Self { cause: why, connection_lost: connection, access_refused: false };
+        let with = |cause, connection_lost| Self { cause, connection_lost, access_refused: false };
         match error.kind() {
-            // the broker goes, or could not go on with this connection
-            ErrorKind::ProtocolError(it) => {
-                let connection = matches!(it.get_id(), 320 | 501..=506 | 541);
-                let why = PublishErrorCause::Broker(format!("{} {}", it.get_id(), it.get_message()));
-                Self { cause: why, connection_lost: connection, access_refused: it.get_id() == 403 }
+            ErrorKind::ProtocolError(error) => {
+                // reply codes of connection errors in AMQP 0-9-1: the broker shuts down, or closes this connection
+                let connection_lost = matches!(error.get_id(), 320 | 501..=506 | 541);
+                let cause = PublishErrorCause::Broker(format!("{} {}", error.get_id(), error.get_message()));
+                Self { cause, connection_lost, access_refused: error.get_id() == 403 }
             }
-            ErrorKind::IOError(it) => lost(PublishErrorCause::Connection(format!("no connection: {it}")), true),
+            ErrorKind::IOError(error) => with(PublishErrorCause::Connection(format!("no connection: {error}")), true),
             ErrorKind::MissingHeartbeatError => {
-                lost(PublishErrorCause::Connection("the broker is silent".to_owned()), true)
+                with(PublishErrorCause::Connection("the broker is silent".to_owned()), true)
             }
             ErrorKind::InvalidConnectionState(_)
             | ErrorKind::InvalidChannelState(..)
             | ErrorKind::InvalidChannel(_) => {
-                lost(PublishErrorCause::Connection("the connection was closed".to_owned()), true)
+                with(PublishErrorCause::Connection("the connection was closed".to_owned()), true)
             }
-            _ => lost(PublishErrorCause::Connection(error.to_string()), false),
+            _ => with(PublishErrorCause::Connection(error.to_string()), false),
+        }
+    }
+}
+
+impl PublishError {
+    /// The outcome of the attempt that failed so.
+    pub(super) fn outcome(self) -> DeliveryOutcome {
+        match self.cause {
+            PublishErrorCause::Connect(ConnectError::Forbidden(error)) => {
+                DeliveryOutcome::Forbidden { why: error.to_string() }
+            }
+            PublishErrorCause::Connect(error) => DeliveryOutcome::Unreachable { why: error.to_string() },
+            PublishErrorCause::Broker(why) => DeliveryOutcome::Rejected { why },
+            PublishErrorCause::Connection(why) => DeliveryOutcome::Unreachable { why },
         }
     }
 }
 
 impl BrokerConnection {
     pub(super) async fn open(broker: &AmqpUri, to: &Receiver, allowed: &AllowedNetworks) -> Result<Self, PublishError> {
-        let asked = &broker.parameters;
-        let within = asked.connection_timeout.unwrap_or(guard::CONNECT_TIMEOUT).min(guard::CONNECT_TIMEOUT);
+        let parameters = &broker.parameters;
+        let timeout = parameters.connection_timeout.unwrap_or(guard::CONNECT_TIMEOUT).min(guard::CONNECT_TIMEOUT);
         let connecting = guard::connect(&broker.host, broker.port, broker.tls, allowed);
-        let (wire, shutter) =
-            tokio::time::timeout(within, connecting).await.unwrap_or(Err(ConnectError::Timeout(within)))?;
-        let slot = std::sync::Mutex::new(Some(Compat::new(wire)));
+        let (stream, shutdown) =
+            tokio::time::timeout(timeout, connecting).await.unwrap_or(Err(ConnectError::Timeout(timeout)))?;
+        let slot = std::sync::Mutex::new(Some(Compat::new(stream)));
         let uri = AMQPUri {
             scheme: if broker.tls { AMQPScheme::AMQPS } else { AMQPScheme::AMQP },
             authority: AMQPAuthority {
@@ -138,30 +152,36 @@ impl BrokerConnection {
             },
             vhost: broker.virtual_host.clone(),
             query: AMQPQueryString {
-                heartbeat: Some(asked.heartbeat.unwrap_or(HEARTBEAT_SECONDS)),
-                frame_max: Some(asked.frame_max.filter(|it| *it > 0).unwrap_or(MAX_FRAME_BYTES).min(MAX_FRAME_BYTES)),
-                channel_max: asked.channel_max,
-                auth_mechanism: asked.amqplain.then_some(SASLMechanism::AMQPlain),
+                heartbeat: Some(parameters.heartbeat.unwrap_or(HEARTBEAT_SECONDS)),
+                frame_max: Some(
+                    parameters.frame_max.filter(|it| *it > 0).unwrap_or(MAX_FRAME_BYTES).min(MAX_FRAME_BYTES),
+                ),
+                channel_max: parameters.channel_max,
+                auth_mechanism: parameters.amqplain.then_some(SASLMechanism::AMQPlain),
                 ..AMQPQueryString::default()
             },
         };
         let runtime = Runtime::new(RuntimeParts::new(Tokio::current(), PreconnectedReactor(Tokio::current())));
         let connect = async move |_: AMQPUri, _: Runtime<RuntimeParts<Tokio, PreconnectedReactor>>| {
-            let wire = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-            wire.map(AsyncTcpStream::Plain)
+            let stream = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+            stream
+                .map(AsyncTcpStream::Plain)
                 .ok_or_else(|| lapin::Error::from(io::Error::from(io::ErrorKind::NotConnected)))
         };
         let properties = ConnectionProperties::default().with_connection_name("notifications-api".into());
         let connection = Connection::connector(uri, runtime, connect, properties).await?;
         let channel = open_confirm_channel(&connection).await?;
-        Ok(Self { connection, channel, bound: HashSet::new(), managed_elsewhere: HashSet::new(), _shutter: shutter })
+        Ok(Self { connection, channel, bound: HashSet::new(), managed_elsewhere: HashSet::new(), _shutdown: shutdown })
     }
 
     pub(super) fn is_open(&self) -> bool {
         self.connection.status().connected()
     }
 
-    /// Publishes and waits for the confirm. What the broker does not take is an outcome; a dead connection is lost.
+    /// Publishes and waits for the confirm. A message that the broker returns or does not accept is an outcome.
+    ///
+    /// # Errors
+    /// What the connection or the channel failed of.
     pub(super) async fn publish(
         &mut self,
         to: &Receiver,
@@ -173,7 +193,8 @@ impl BrokerConnection {
             self.bound.clear();
         }
         if self.bound.contains(&to.queue) {
-            // others may be bound to the exchange as well: that the broker could route it says nothing about this queue
+            // other queues may be bound to the exchange as well: that a message was routed says nothing about this
+            // queue
             let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
             if let Err(error) =
                 self.channel.queue_declare(short_string(&to.queue)?, passive, FieldTable::default()).await
@@ -183,11 +204,11 @@ impl BrokerConnection {
             }
         } else if !self.managed_elsewhere.contains(&to.queue) {
             match self.bind(&to.queue).await {
-                Err(lost) if lost.access_refused => {
+                Err(error) if error.access_refused => {
                     self.managed_elsewhere.insert(to.queue.clone());
-                    self.channel = open_confirm_channel(&self.connection).await?; // the refusal has closed it
+                    self.channel = open_confirm_channel(&self.connection).await?; // the broker has closed the channel
                 }
-                other => other?,
+                result => result?,
             }
         }
         let properties = BasicProperties::default()
@@ -202,11 +223,11 @@ impl BrokerConnection {
         let confirm = self.channel.basic_publish(EXCHANGE.into(), key, options, &message.body, properties).await?;
         Ok(match confirm.await? {
             Confirmation::Ack(None) => DeliveryOutcome::Confirmed,
-            Confirmation::Ack(Some(back)) | Confirmation::Nack(Some(back)) => {
-                // the next attempt looks whether the queue is there, and whether it may be bound by now
+            Confirmation::Ack(Some(returned)) | Confirmation::Nack(Some(returned)) => {
+                // the next attempt checks whether the queue exists, and whether it may be bound by then
                 self.bound.remove(&to.queue);
                 self.managed_elsewhere.remove(&to.queue);
-                DeliveryOutcome::Rejected { why: format!("returned: {} {}", back.reply_code, back.reply_text) }
+                DeliveryOutcome::Rejected { why: format!("returned: {} {}", returned.reply_code, returned.reply_text) }
             }
             Confirmation::Nack(None) => {
                 DeliveryOutcome::Rejected { why: "the broker did not take it (nack)".to_owned() }
@@ -215,7 +236,7 @@ impl BrokerConnection {
         })
     }
 
-    /// Makes exchange and queue, if they are not there, and binds them. A queue that is there stays as it is.
+    /// Declares the exchange and the queue if they do not exist, and binds the queue. An existing queue stays as it is.
     async fn bind(&mut self, queue: &str) -> Result<(), PublishError> {
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         if let Err(error) = self.channel.queue_declare(short_string(queue)?, passive, FieldTable::default()).await {
@@ -223,7 +244,7 @@ impl BrokerConnection {
             if !missing {
                 return Err(error.into());
             }
-            self.channel = open_confirm_channel(&self.connection).await?; // the question has closed it
+            self.channel = open_confirm_channel(&self.connection).await?; // the passive declare has closed it
             let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
             self.channel.queue_declare(short_string(queue)?, durable, FieldTable::default()).await?;
         }
@@ -249,15 +270,15 @@ async fn open_confirm_channel(connection: &Connection) -> Result<Channel, lapin:
     Ok(channel)
 }
 
-/// What a queue is bound by: a key that no topic exchange takes for a pattern (AMQP 0-9-1, section 3.1.3.3: a word `*` or
-/// `#`), or its queue would get the messages of other channels.
+/// The routing key of a queue. A queue's name that has a word `*` or `#` is hashed: as a binding key it would be a
+/// pattern (AMQP 0-9-1, section 3.1.3.3), and the queue would get the messages of other channels.
 fn routing_key(queue: &str) -> String {
     let own = format!("{ROUTING_KEY}.{queue}");
     let pattern = queue.split('.').any(|it| it == "*" || it == "#");
     if own.len() <= 255 && !pattern { own } else { format!("{ROUTING_KEY}.{}", sha256_hex(queue.as_bytes())) }
 }
 
-/// A text of at most 255 bytes, as AMQP has them.
+/// A text of at most 255 bytes: AMQP's short string.
 fn short_string(text: &str) -> Result<ShortString, PublishError> {
     let long = || PublishError {
         cause: PublishErrorCause::Broker("a name has more than 255 bytes".to_owned()),

@@ -1,22 +1,22 @@
-//! Records of a hub, as they come: one can be spread over messages, and one message can hold many (SignalR's hub protocol,
-//! "JSON Hub Protocol").
+//! Messages of a hub, taken out of WebSocket messages: one can be spread over several, and one can contain several
+//! (SignalR's hub protocol, "JSON Hub Protocol").
 
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// The end of a record.
+/// Ends each message of the JSON hub protocol.
 pub(super) const RECORD_SEPARATOR: char = '\u{1e}';
-/// A record at most: an invocation's result can be long, and stays in memory until it has come whole. (ASP.NET's own limit
-/// for what it receives is 32 KB.)
-pub(super) const MAX_RECORD_BYTES: usize = 8 << 20;
-/// A buffer beyond this is given back once it is read.
+/// The longest message that is read: an invocation's result stays in memory until it has arrived whole. (ASP.NET's own
+/// limit for messages that it receives is 32 KB.)
+pub(super) const MAX_MESSAGE_BYTES: usize = 8 << 20;
+/// A larger buffer is freed once its messages are read.
 const MAX_IDLE_BUFFER_BYTES: usize = 64 << 10;
 
-/// What a record says to us.
+/// A message, as far as we use it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Record<'a> {
+pub(super) struct HubMessage<'a> {
     #[serde(default, rename = "type")]
     pub(super) kind: Option<u64>,
     #[serde(default)]
@@ -25,30 +25,30 @@ pub(super) struct Record<'a> {
     pub(super) error: Option<Value>,
     #[serde(default)]
     pub(super) allow_reconnect: Option<bool>,
-    /// As it was written, however long it is.
+    /// The raw JSON text: results can be long and are not parsed.
     #[serde(default, borrow)]
     pub(super) result: Option<&'a RawValue>,
 }
 
-impl Record<'_> {
-    /// The error, if there is one.
+impl HubMessage<'_> {
+    /// The error as text, if there is one.
     pub(super) fn error(&self) -> Option<String> {
         self.error.as_ref().map(|error| error.as_str().map_or_else(|| error.to_string(), str::to_owned))
     }
 }
 
-/// Text that has come, and how far it is read. Nothing is looked at twice, however small the pieces are.
+/// Received text, and how far it is read. No byte is searched twice, however small the pieces are.
 #[derive(Default)]
-pub(super) struct RecordBuffer {
+pub(super) struct MessageBuffer {
     text: String,
-    /// Where the next record begins.
+    /// Where the next message begins.
     start: usize,
-    /// There is no end of a record from `start` to here.
+    /// There is no separator from `start` to here.
     searched: usize,
 }
 
-impl RecordBuffer {
-    /// Adds what came.
+impl MessageBuffer {
+    /// Appends received text.
     pub(super) fn push(&mut self, text: &str) {
         self.text.drain(..self.start);
         self.searched -= self.start;
@@ -59,8 +59,8 @@ impl RecordBuffer {
         self.text.push_str(text);
     }
 
-    /// The next whole record, as text.
-    pub(super) fn next_record(&mut self) -> Option<&str> {
+    /// The next whole message; `None` until its end has arrived.
+    pub(super) fn next_message(&mut self) -> Option<&str> {
         let Some(length) = self.text[self.searched..].find(RECORD_SEPARATOR) else {
             self.searched = self.text.len();
             return None;
@@ -71,9 +71,9 @@ impl RecordBuffer {
         Some(&self.text[start..end])
     }
 
-    /// Whether the record that has begun is longer than any that is read.
+    /// Whether the message that has begun is longer than [`MAX_MESSAGE_BYTES`].
     pub(super) fn is_too_long(&self) -> bool {
-        self.text.len() - self.start > MAX_RECORD_BYTES
+        self.text.len() - self.start > MAX_MESSAGE_BYTES
     }
 }
 
@@ -88,11 +88,11 @@ mod tests {
         );
         let want = ["{}", "{\"type\":6}", "{\"type\":3,\"result\":\"é\"}"];
         for size in 1..=whole.chars().count() {
-            let (mut records, mut found) = (RecordBuffer::default(), Vec::new());
+            let (mut messages, mut found) = (MessageBuffer::default(), Vec::new());
             let letters: Vec<char> = whole.chars().collect();
             for piece in letters.chunks(size) {
-                records.push(&piece.iter().collect::<String>());
-                while let Some(record) = records.next_record() {
+                messages.push(&piece.iter().collect::<String>());
+                while let Some(record) = messages.next_message() {
                     found.push(record.to_owned());
                 }
             }
@@ -102,24 +102,24 @@ mod tests {
 
     #[test]
     fn what_is_read_does_not_count_as_long() {
-        let mut records = RecordBuffer::default();
-        let half = "a".repeat(MAX_RECORD_BYTES / 2);
+        let mut messages = MessageBuffer::default();
+        let half = "a".repeat(MAX_MESSAGE_BYTES / 2);
         for _ in 0..4 {
-            records.push(&format!("{half}{RECORD_SEPARATOR}"));
-            assert_eq!(records.next_record().map(str::len), Some(half.len()));
+            messages.push(&format!("{half}{RECORD_SEPARATOR}"));
+            assert_eq!(messages.next_message().map(str::len), Some(half.len()));
         }
-        assert!(!records.is_too_long());
-        records.push(&half);
-        records.push(&half);
-        assert!(records.next_record().is_none() && !records.is_too_long());
-        records.push("a");
-        assert!(records.is_too_long());
+        assert!(!messages.is_too_long());
+        messages.push(&half);
+        messages.push(&half);
+        assert!(messages.next_message().is_none() && !messages.is_too_long());
+        messages.push("a");
+        assert!(messages.is_too_long());
     }
 
     #[test]
     fn a_long_result_is_passed_over_and_an_error_of_any_kind_is_one() {
         let read = |text: &str| -> (Option<u64>, Option<String>, usize) {
-            let record: Record = serde_json::from_str(text).unwrap();
+            let record: HubMessage = serde_json::from_str(text).unwrap();
             (record.kind, record.error(), record.result.map_or(0, |it| it.get().len()))
         };
         let long = format!("{{\"type\":3,\"result\":[{}1],\"invocationId\":\"1\"}}", "1,".repeat(1 << 20));
