@@ -1,4 +1,4 @@
-//! Queues that a function sends to.
+//! The SQS queues that a function sends to.
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
@@ -7,13 +7,15 @@ use domain::command::Delivery;
 use serde::Serialize;
 use time::Duration;
 
-/// The longest delay of a message (SQS limit).
+/// The longest delay of a message: 15 minutes (SQS limit).
 pub const MAX_DELAY: Duration = Duration::seconds(900);
 
-/// A batch may hold 10 messages and 1 MiB together (SQS limits); a little is left for the frame.
+/// The most messages of a batch (SQS limit).
+const MAX_BATCH: usize = 10;
+/// The most bytes of a batch's bodies: SQS takes 1 MiB in total, attributes included.
 const MAX_BATCH_BYTES: usize = 1_000_000;
 
-/// One queue.
+/// A queue.
 #[derive(Clone)]
 pub struct Queue {
     client: Client,
@@ -33,7 +35,7 @@ impl DeliveryQueues {
         Self { webhook, amqp, signalr }
     }
 
-    /// Queues deliveries, each for the function that makes it.
+    /// Queues deliveries with their delays, each for the function of its kind of channel.
     pub async fn send(&self, orders: &[(&Delivery, Duration)]) -> Result<(), QueueError> {
         for (kind, queue) in [
             (ChannelKind::Webhook, &self.webhook),
@@ -47,7 +49,7 @@ impl DeliveryQueues {
     }
 }
 
-/// A queue did not take a message.
+/// SQS did not accept messages.
 #[derive(Debug, thiserror::Error)]
 #[error("could not queue {count} messages")]
 pub struct QueueError {
@@ -60,13 +62,13 @@ impl Queue {
         Self { client, url }
     }
 
-    /// Queues one order.
+    /// Queues one message.
     pub async fn send<T: Serialize>(&self, order: &T, delay: Duration) -> Result<(), QueueError> {
         self.send_all(&[(order, delay)]).await
     }
 
-    /// Queues deliveries, ten per request, each in the group of its application: SQS serves groups fairly, so that one with
-    /// many orders does not hold up the others.
+    /// Queues deliveries with their delays, each in the message group of its application: SQS serves groups fairly, so that
+    /// an application with many deliveries does not delay the others (SQS, fair queues).
     pub async fn send_deliveries(&self, orders: &[(&Delivery, Duration)]) -> Result<(), QueueError> {
         self.send_grouped(orders, |it| Some(it.app.to_string())).await
     }
@@ -85,7 +87,7 @@ impl Queue {
         let (mut batch, mut bytes) = (Vec::new(), 0);
         for (order, delay) in orders {
             let body = serde_json::to_string(order).map_err(|it| failed(1, it.into()))?;
-            if batch.len() == 10 || (bytes + body.len() > MAX_BATCH_BYTES && !batch.is_empty()) {
+            if batch.len() == MAX_BATCH || (bytes + body.len() > MAX_BATCH_BYTES && !batch.is_empty()) {
                 self.send_batch(std::mem::take(&mut batch)).await?;
                 bytes = 0;
             }
@@ -111,9 +113,9 @@ impl Queue {
         }
     }
 
-    /// Parks a message as a dead letter, body untouched, with the reason beside it.
+    /// Sends a dead letter to this queue: the body unchanged, with the attributes `reason` and `function`.
     pub async fn send_dead_letter(&self, body: &str, reason: &str, function: &str) -> Result<(), QueueError> {
-        // attributes must be legal XML characters and count towards the size (SQS)
+        // attributes take legal XML characters only, and count towards the message's size (SQS)
         let plain: String = reason.chars().map(|it| if it.is_control() { ' ' } else { it }).take(800).collect();
         let text = |it: &str| {
             MessageAttributeValue::builder()

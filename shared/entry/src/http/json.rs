@@ -1,4 +1,4 @@
-//! JSON bodies: a wrong one is a problem that names the field.
+//! An extractor of JSON bodies: an invalid one is a problem that names the field.
 
 mod strict;
 
@@ -9,13 +9,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use self::strict::Strict;
-use super::{Problem, ProblemType, serde_problem};
+use super::problem::{Problem, ProblemType};
+use super::serde_problem;
 
-/// The largest JSON body.
+/// The most bytes of a JSON body.
 const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// A parsed body. An unknown field, a missing one or a wrong type is answered with 422, broken JSON with 400. A POST
-/// without a body says nothing: it is `{}`. (A PUT replaces something, and has to say by what.)
+/// A parsed body. An unknown field, a missing one or a wrong type is answered with 422, malformed JSON with 400, another
+/// media type with 415. A POST without a body is read as `{}`; a PUT must have one.
 pub struct JsonBody<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
@@ -37,18 +38,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
         if bytes.len() > MAX_BODY_BYTES {
             return Err(too_large());
         }
-        let not_json = |why: serde_json::Error| Problem::new(ProblemType::NotJson, why.to_string());
+        let not_json = |error: serde_json::Error| Problem::new(ProblemType::NotJson, error.to_string());
         read(&serde_json::from_slice(&bytes).map_err(not_json)?).map(Self)
     }
 }
 
-/// Reads a value as a type. What does not fit is a problem that names the field by its path, `buckets[0].endpoint`; a list
-/// in the place of an object is none.
-pub fn read<T: DeserializeOwned>(it: &Value) -> Result<T, Problem> {
-    serde_path_to_error::deserialize(Strict(it)).map_err(|why| {
-        let path = why.path().to_string();
-        serde_problem::serde_problem(if path == "." { "" } else { &path }, &why.into_inner().to_string())
-    })
+/// Deserialises a JSON value. An array does not stand for a struct.
+///
+/// # Errors
+/// A problem that names the field by its path, `buckets[0].endpoint`.
+pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Problem> {
+    serde_problem::deserialize(Strict(value))
 }
 
 #[cfg(test)]
