@@ -75,8 +75,8 @@ impl ExternalQueue {
         let entries: Result<Vec<DeleteMessageBatchRequestEntry>, _> = handles
             .iter()
             .enumerate()
-            .map(|(index, it)| {
-                DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(it).build()
+            .map(|(index, handle)| {
+                DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(handle).build()
             })
             .collect();
         let entries = entries.map_err(|it| ExternalQueueError("emptied", it.into()))?;

@@ -117,16 +117,16 @@ impl Queue {
     pub async fn send_dead_letter(&self, body: &str, reason: &str, function: &str) -> Result<(), QueueError> {
         // attributes take legal XML characters only, and count towards the message's size (SQS)
         let plain: String = reason.chars().map(|it| if it.is_control() { ' ' } else { it }).take(800).collect();
-        let text = |it: &str| {
+        let attribute = |text: &str| {
             MessageAttributeValue::builder()
                 .data_type("String")
-                .string_value(if it.is_empty() { "-" } else { it })
+                .string_value(if text.is_empty() { "-" } else { text })
                 .build()
         };
         let failed = |source: Box<dyn std::error::Error + Send + Sync>| QueueError { count: 1, source };
         let send = self.client.send_message().queue_url(&self.url).message_body(body);
-        let send = send.message_attributes("reason", text(&plain).map_err(|it| failed(it.into()))?);
-        let send = send.message_attributes("function", text(function).map_err(|it| failed(it.into()))?);
+        let send = send.message_attributes("reason", attribute(&plain).map_err(|it| failed(it.into()))?);
+        let send = send.message_attributes("function", attribute(function).map_err(|it| failed(it.into()))?);
         send.send().await.map(|_| ()).map_err(|it| failed(it.into()))
     }
 }

@@ -117,11 +117,15 @@ impl Secrets {
     }
 }
 
-/// The fields for which the secrets of an application's settings are sealed.
+/// The field of the access token of Iconik. Secrets of the settings are sealed for these fields.
 pub const ICONIK_TOKEN: &str = "settings|iconik_access_token";
+/// The field of the secret of Iconik's webhooks.
 pub const ICONIK_SECRET: &str = "settings|iconik_webhook_secret";
+/// The field of the token of DataCore.
 pub const DATACORE_TOKEN: &str = "settings|datacore_token";
+/// The field of the access key of the application's AWS account.
 pub const AWS_ACCESS_KEY: &str = "settings|aws_access_key";
+/// The field of the secret key of the application's AWS account.
 pub const AWS_SECRET_KEY: &str = "settings|aws_secret_key";
 
 /// The field of a secret of the settings.

@@ -20,7 +20,7 @@ pub(crate) const RETENTION: time::Duration = time::Duration::days(30);
 /// How often a write is tried while other writers take the stream's next number.
 pub(crate) const MAX_ATTEMPTS: usize = 30;
 
-/// A row of a stream: one notification in clear (`news`), or up to 100 packed ones. Their numbers are consecutive from
+/// A row of a stream: one notification in clear, or up to 100 packed ones. Their numbers are consecutive from
 /// `first` on.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct StreamRow {
@@ -30,8 +30,9 @@ pub(crate) struct StreamRow {
     pub(crate) at: i64,
     pub(crate) app: AppId,
     pub(crate) stream: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) news: Option<String>,
+    /// The only notification of the row, as JSON.
+    #[serde(default, rename = "news", skip_serializing_if = "Option::is_none")]
+    pub(crate) notification: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ttl: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -147,13 +148,13 @@ pub(crate) fn encode_stream_row(
         at: domain::millis(now),
         app,
         stream: stream.to_string(),
-        news: None,
+        notification: None,
         ttl: None,
         write_id: None,
     };
     let mut extra = codec::ttl((now + RETENTION).unix_timestamp());
     match notifications {
-        [one] => body.news = Some(serde_json::to_string(one).map_err(|it| TableError::write(&row, it))?),
+        [one] => body.notification = Some(serde_json::to_string(one).map_err(|it| TableError::write(&row, it))?),
         many => {
             extra.insert("packed".into(), AttributeValue::B(codec::pack(&row, &many)?));
         }
@@ -170,7 +171,7 @@ pub(crate) fn decode_batch(mut row: Attributes) -> Result<NotificationBatch, Tab
         key: format!("{} {}", row.app, row.first),
         source,
     };
-    let contents: Vec<NewNotification> = match (&row.news, packed) {
+    let contents: Vec<NewNotification> = match (&row.notification, packed) {
         (Some(one), _) => vec![serde_json::from_str(one).map_err(|it| corrupt(it.into()))?],
         (None, Some(AttributeValue::B(packed))) => codec::unpack(&packed).map_err(|it| corrupt(it.into()))?,
         (None, _) => return Err(corrupt("the row has no notifications".into())),

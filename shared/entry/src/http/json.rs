@@ -81,14 +81,14 @@ mod tests {
 
     #[test]
     fn what_fits_is_read_as_serde_reads_it() {
-        for it in [
+        for value in [
             json!({}),
             json!({ "name": "a", "inner": [{ "number": 1 }, { "number": 255 }], "one": { "number": 0 }, "kind": "plain" }),
             json!({ "one": null, "any": [1, { "a": [null, 1.5, "x"] }], "ratio": 2 }),
             json!({ "any": null, "ratio": 0.25 }),
         ] {
-            let want: Outer = serde_json::from_value(it.clone()).unwrap();
-            assert_eq!(read::<Outer>(&it).unwrap(), want, "{it}");
+            let want: Outer = serde_json::from_value(value.clone()).unwrap();
+            assert_eq!(read::<Outer>(&value).unwrap(), want, "{value}");
         }
         assert_eq!(read::<Value>(&json!([1, { "a": 2 }])).unwrap(), json!([1, { "a": 2 }]));
         assert_eq!(read::<Inner>(&json!({ "number": 3.0 })).unwrap(), Inner { number: 3 }, "a whole number");
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_named_by_its_path() {
-        for (it, field) in [
+        for (value, field) in [
             (json!(["a", []]), None),
             (json!({ "inner": [[1]] }), Some("inner[0]")),
             (json!({ "inner": [{ "number": 1 }, { "number": 256 }] }), Some("inner[1].number")),
@@ -131,8 +131,8 @@ mod tests {
             (json!("a"), None),
             (json!(null), None),
         ] {
-            let problem = read::<Outer>(&it).unwrap_err();
-            assert_eq!((problem.status, problem.field.as_deref()), (422, field), "{it}: {}", problem.detail);
+            let problem = read::<Outer>(&value).unwrap_err();
+            assert_eq!((problem.status, problem.field.as_deref()), (422, field), "{value}: {}", problem.detail);
         }
         let unknown = read::<Outer>(&json!({ "nmae": "a" })).unwrap_err();
         assert!(unknown.reason().contains("nmae"), "{}", unknown.reason());

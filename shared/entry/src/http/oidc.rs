@@ -246,11 +246,11 @@ fn select_key<'a>(set: &'a JwkSet, kid: Option<&str>, algorithm: Algorithm) -> O
 fn supports(key: &Jwk, algorithm: Algorithm) -> bool {
     let (kind, stated) = match (algorithm, &key.algorithm) {
         (Algorithm::RS256, AlgorithmParameters::RSA(_)) => (true, KeyAlgorithm::RS256),
-        (Algorithm::ES256, AlgorithmParameters::EllipticCurve(it)) => {
-            (it.curve == EllipticCurve::P256, KeyAlgorithm::ES256)
+        (Algorithm::ES256, AlgorithmParameters::EllipticCurve(parameters)) => {
+            (parameters.curve == EllipticCurve::P256, KeyAlgorithm::ES256)
         }
-        (Algorithm::EdDSA, AlgorithmParameters::OctetKeyPair(it)) => {
-            (it.curve == EllipticCurve::Ed25519, KeyAlgorithm::EdDSA)
+        (Algorithm::EdDSA, AlgorithmParameters::OctetKeyPair(parameters)) => {
+            (parameters.curve == EllipticCurve::Ed25519, KeyAlgorithm::EdDSA)
         }
         _ => return false,
     };
