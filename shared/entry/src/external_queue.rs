@@ -40,7 +40,7 @@ impl ExternalQueue {
         allowed: &AllowedNetworks,
         meter: &Meter,
     ) -> Result<Self, String> {
-        let parsed = check_url(url, allowed).map_err(|why| format!("sqs_queue_url is refused: {why}"))?;
+        let parsed = check_url(url, allowed).map_err(|error| format!("sqs_queue_url is refused: {error}"))?;
         let host = parsed.host_str().unwrap_or_default().to_owned();
         let inside = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
             Ok(address) => allowed.contains(address.to_canonical()),
@@ -62,9 +62,10 @@ impl ExternalQueue {
 
     /// Receives up to ten messages, without long polling.
     pub async fn receive(&self) -> Result<Vec<ReceivedMessage>, ExternalQueueError> {
-        let ask = self.client.receive_message().queue_url(&self.url).max_number_of_messages(10).wait_time_seconds(0);
-        let answer = ask.send().await.map_err(|it| ExternalQueueError("read", it.into()))?;
-        let messages = answer.messages.unwrap_or_default().into_iter();
+        let request =
+            self.client.receive_message().queue_url(&self.url).max_number_of_messages(10).wait_time_seconds(0);
+        let response = request.send().await.map_err(|it| ExternalQueueError("read", it.into()))?;
+        let messages = response.messages.unwrap_or_default().into_iter();
         Ok(messages
             .filter_map(|it| Some(ReceivedMessage { receipt_handle: it.receipt_handle?, body: it.body? }))
             .collect())
@@ -80,9 +81,9 @@ impl ExternalQueue {
             })
             .collect();
         let entries = entries.map_err(|it| ExternalQueueError("emptied", it.into()))?;
-        let ask = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries));
-        let answer = ask.send().await.map_err(|it| ExternalQueueError("emptied", it.into()))?;
-        match answer.failed.first() {
+        let request = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries));
+        let response = request.send().await.map_err(|it| ExternalQueueError("emptied", it.into()))?;
+        match response.failed.first() {
             None => Ok(()),
             Some(it) => Err(ExternalQueueError("emptied", it.code.clone().into())),
         }

@@ -36,13 +36,13 @@ impl DeliveryQueues {
     }
 
     /// Queues deliveries with their delays, each for the function of its kind of channel.
-    pub async fn send(&self, orders: &[(&Delivery, Duration)]) -> Result<(), QueueError> {
+    pub async fn send(&self, messages: &[(&Delivery, Duration)]) -> Result<(), QueueError> {
         for (kind, queue) in [
             (ChannelKind::Webhook, &self.webhook),
             (ChannelKind::RabbitMq, &self.amqp),
             (ChannelKind::SignalR, &self.signalr),
         ] {
-            let own: Vec<(&Delivery, Duration)> = orders.iter().filter(|it| it.0.kind == kind).copied().collect();
+            let own: Vec<(&Delivery, Duration)> = messages.iter().filter(|it| it.0.kind == kind).copied().collect();
             queue.send_deliveries(&own).await?;
         }
         Ok(())
@@ -63,30 +63,30 @@ impl Queue {
     }
 
     /// Queues one message.
-    pub async fn send<T: Serialize>(&self, order: &T, delay: Duration) -> Result<(), QueueError> {
-        self.send_all(&[(order, delay)]).await
+    pub async fn send<T: Serialize>(&self, message: &T, delay: Duration) -> Result<(), QueueError> {
+        self.send_all(&[(message, delay)]).await
     }
 
     /// Queues deliveries with their delays, each in the message group of its application: SQS serves groups fairly, so that
     /// an application with many deliveries does not delay the others (SQS, fair queues).
-    pub async fn send_deliveries(&self, orders: &[(&Delivery, Duration)]) -> Result<(), QueueError> {
-        self.send_grouped(orders, |it| Some(it.app.to_string())).await
+    pub async fn send_deliveries(&self, messages: &[(&Delivery, Duration)]) -> Result<(), QueueError> {
+        self.send_grouped(messages, |it| Some(it.app.to_string())).await
     }
 
     /// Queues orders, ten per request. After an error some of them may be queued; orders can be repeated.
-    pub async fn send_all<T: Serialize>(&self, orders: &[(T, Duration)]) -> Result<(), QueueError> {
-        self.send_grouped(orders, |_| None).await
+    pub async fn send_all<T: Serialize>(&self, messages: &[(T, Duration)]) -> Result<(), QueueError> {
+        self.send_grouped(messages, |_| None).await
     }
 
     async fn send_grouped<T: Serialize>(
         &self,
-        orders: &[(T, Duration)],
+        messages: &[(T, Duration)],
         group: impl Fn(&T) -> Option<String>,
     ) -> Result<(), QueueError> {
         let failed = |count: usize, source: Box<dyn std::error::Error + Send + Sync>| QueueError { count, source };
         let (mut batch, mut bytes) = (Vec::new(), 0);
-        for (order, delay) in orders {
-            let body = serde_json::to_string(order).map_err(|it| failed(1, it.into()))?;
+        for (message, delay) in messages {
+            let body = serde_json::to_string(message).map_err(|it| failed(1, it.into()))?;
             if batch.len() == MAX_BATCH || (bytes + body.len() > MAX_BATCH_BYTES && !batch.is_empty()) {
                 self.send_batch(std::mem::take(&mut batch)).await?;
                 bytes = 0;
@@ -97,7 +97,7 @@ impl Queue {
                 .id(batch.len().to_string())
                 .message_body(body)
                 .delay_seconds(seconds)
-                .set_message_group_id(group(order));
+                .set_message_group_id(group(message));
             batch.push(entry.build().map_err(|it| failed(1, it.into()))?);
         }
         if batch.is_empty() { Ok(()) } else { self.send_batch(batch).await }
@@ -105,11 +105,11 @@ impl Queue {
 
     async fn send_batch(&self, batch: Vec<SendMessageBatchRequestEntry>) -> Result<(), QueueError> {
         let count = batch.len();
-        let answer = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(batch)).send().await;
-        let answer = answer.map_err(|source| QueueError { count, source: source.into() })?;
-        match answer.failed().first() {
+        let response = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(batch)).send().await;
+        let response = response.map_err(|source| QueueError { count, source: source.into() })?;
+        match response.failed().first() {
             None => Ok(()),
-            Some(first) => Err(QueueError { count: answer.failed().len(), source: first.code().into() }),
+            Some(first) => Err(QueueError { count: response.failed().len(), source: first.code().into() }),
         }
     }
 

@@ -46,12 +46,12 @@ impl Seal {
     /// Creates a data key for an application; returns it encrypted by KMS, in base64.
     pub async fn new_key(&self, app: AppId) -> Result<String, SealError> {
         let request = self.kms.generate_data_key().key_id(&self.master_key_id).key_spec(DataKeySpec::Aes256);
-        let answer = request
+        let response = request
             .encryption_context("application", app.to_string())
             .send()
             .await
             .map_err(|it| SealError::Kms(it.into()))?;
-        let wrapped = answer.ciphertext_blob.ok_or_else(|| SealError::Cipher("data key".to_owned()))?;
+        let wrapped = response.ciphertext_blob.ok_or_else(|| SealError::Cipher("data key".to_owned()))?;
         Ok(STANDARD.encode(wrapped.into_inner()))
     }
 
@@ -116,8 +116,8 @@ impl Seal {
             .key_id(&self.master_key_id)
             .ciphertext_blob(blob)
             .encryption_context("application", app.to_string());
-        let answer = request.send().await.map_err(|it| SealError::Kms(it.into()))?;
-        let key: [u8; 32] = answer.plaintext.and_then(|it| it.into_inner().try_into().ok()).ok_or_else(broken)?;
+        let response = request.send().await.map_err(|it| SealError::Kms(it.into()))?;
+        let key: [u8; 32] = response.plaintext.and_then(|it| it.into_inner().try_into().ok()).ok_or_else(broken)?;
         self.keys.put(app, key, DATA_KEY_TTL);
         Ok(key)
     }

@@ -118,9 +118,9 @@ async fn batch(
             failed.push(batch_item_failure(&message.id));
         }
     }
-    let mut answer = SqsBatchResponse::default();
-    answer.batch_item_failures = failed;
-    answer
+    let mut response = SqsBatchResponse::default();
+    response.batch_item_failures = failed;
+    response
 }
 
 /// Whether a failed message may be acknowledged: it is in the dead-letter queue.

@@ -21,13 +21,13 @@ impl Start {
         let (meter, handle) = (&self.meter, &handle);
         lambda_runtime::run(service_fn(async |event: LambdaEvent<Event>| {
             let outcome = meter.measure_invocation(handle(clock::now(), event.payload.records)).await;
-            let mut answer = DynamoDbEventResponse::default();
+            let mut response = DynamoDbEventResponse::default();
             if let Err(sequence) = outcome {
                 let mut failure = DynamoDbBatchItemFailure::default();
                 failure.item_identifier = Some(sequence);
-                answer.batch_item_failures.push(failure);
+                response.batch_item_failures.push(failure);
             }
-            Ok::<_, Error>(answer)
+            Ok::<_, Error>(response)
         }))
         .await
     }

@@ -120,8 +120,8 @@ impl Table {
             return Ok(None);
         }
         let delete = self.delete_item(&row).return_values(ReturnValue::AllOld);
-        let answer = delete.send().await.map_err(|it| TableError::write(&row, it))?;
-        let ticket: Option<TicketRow> = answer.attributes.map(|it| codec::decode("ticket", it)).transpose()?;
+        let response = delete.send().await.map_err(|it| TableError::write(&row, it))?;
+        let ticket: Option<TicketRow> = response.attributes.map(|it| codec::decode("ticket", it)).transpose()?;
         Ok(ticket.filter(|it| it.until > domain::millis(now)).map(|it| it.member))
     }
 

@@ -94,7 +94,7 @@ impl Table {
         }
         let free_at = |row| codec::decode::<RateLimitRow>("pace", row).map(|it| it.free_at);
         match update.send().await.map_err(|it| it.into_service_error()) {
-            Ok(answer) => free_at(answer.attributes.unwrap_or_default()).map(Ok),
+            Ok(response) => free_at(response.attributes.unwrap_or_default()).map(Ok),
             Err(UpdateItemError::ConditionalCheckFailedException(failure)) => {
                 let existing = failure.item.filter(|it| !it.is_empty());
                 Ok(Err(existing.map(free_at).transpose()?))

@@ -70,14 +70,14 @@ impl Table {
 
     /// The attributes of a row, strongly consistent.
     pub(crate) async fn get_row(&self, row: &Row) -> Result<Option<Attributes>, TableError> {
-        let answer = self.get_item(row).consistent_read(true).send().await;
-        Ok(answer.map_err(|it| TableError::read(row, it))?.item)
+        let response = self.get_item(row).consistent_read(true).send().await;
+        Ok(response.map_err(|it| TableError::read(row, it))?.item)
     }
 
     /// Reads a row, eventually consistent: half the read units, and the latest write may be missing.
     pub(crate) async fn get_eventual<T: DeserializeOwned>(&self, row: &Row) -> Result<Option<T>, TableError> {
-        let answer = self.get_item(row).send().await.map_err(|it| TableError::read(row, it))?;
-        answer.item.map(|it| codec::decode(row.kind(), it)).transpose()
+        let response = self.get_item(row).send().await.map_err(|it| TableError::read(row, it))?;
+        response.item.map(|it| codec::decode(row.kind(), it)).transpose()
     }
 
     /// The rows that exist, in no order, each one time (DynamoDB refuses a batch that names a key twice). `fields` are
@@ -112,11 +112,11 @@ impl Table {
             while let Some(keys) = unprocessed.take() {
                 let batch =
                     self.client.batch_get_item().set_request_items(Some(keys)).return_consumed_capacity(CAPACITY);
-                let answer = batch.send().await.map_err(|it| TableError::read(first, it))?;
-                for row in answer.responses.unwrap_or_default().into_values().flatten() {
+                let response = batch.send().await.map_err(|it| TableError::read(first, it))?;
+                for row in response.responses.unwrap_or_default().into_values().flatten() {
                     found.push(codec::decode(first.kind(), row)?);
                 }
-                unprocessed = answer.unprocessed_keys.filter(|it| !it.is_empty());
+                unprocessed = response.unprocessed_keys.filter(|it| !it.is_empty());
             }
         }
         Ok(found)
@@ -168,8 +168,8 @@ impl Table {
 
     /// Deletes a row; `false` if it did not exist.
     pub(crate) async fn delete(&self, row: &Row) -> Result<bool, TableError> {
-        let answer = self.delete_item(row).return_values(ReturnValue::AllOld).send().await;
-        Ok(answer.map_err(|it| TableError::write(row, it))?.attributes.is_some_and(|it| !it.is_empty()))
+        let response = self.delete_item(row).return_values(ReturnValue::AllOld).send().await;
+        Ok(response.map_err(|it| TableError::write(row, it))?.attributes.is_some_and(|it| !it.is_empty()))
     }
 
     /// One page of a partition.
@@ -186,8 +186,8 @@ impl Table {
             .scan_index_forward(range.forward)
             .consistent_read(range.consistent)
             .limit(range.limit);
-        let answer = query.send().await;
-        Ok(answer
+        let response = query.send().await;
+        Ok(response
             .map_err(|it| TableError::Read { row: range.partition.to_owned(), source: Box::new(it) })?
             .items
             .unwrap_or_default())
@@ -200,8 +200,8 @@ impl Table {
             .key_condition_expression("PK = :pk")
             .expression_attribute_values(":pk", AttributeValue::S(partition.clone()))
             .scan_index_forward(false);
-        let answer = query.send().await.map_err(|it| TableError::Read { row: partition, source: Box::new(it) })?;
-        Ok(answer.items.unwrap_or_default())
+        let response = query.send().await.map_err(|it| TableError::Read { row: partition, source: Box::new(it) })?;
+        Ok(response.items.unwrap_or_default())
     }
 
     /// Every row of an application's partition whose sort key begins with `prefix`.
@@ -248,14 +248,14 @@ impl Table {
                 .expression_attribute_values(":open", AttributeValue::S(partition.to_owned()))
                 .expression_attribute_values(":to", AttributeValue::S(to.to_owned()))
                 .set_exclusive_start_key(start);
-            let answer = query
+            let response = query
                 .send()
                 .await
                 .map_err(|it| TableError::Read { row: format!("open {partition}"), source: Box::new(it) })?;
-            for row in answer.items.unwrap_or_default() {
+            for row in response.items.unwrap_or_default() {
                 all.push(codec::decode(kind, row)?);
             }
-            start = answer.last_evaluated_key;
+            start = response.last_evaluated_key;
             if start.is_none() || all.len() >= limit {
                 return Ok(all);
             }

@@ -37,8 +37,8 @@ impl Table {
             .expression_attribute_values(":ttl", AttributeValue::N(expires.to_string()))
             .expression_attribute_values(":kind", AttributeValue::S(row.kind().to_owned()))
             .return_values(ReturnValue::AllNew);
-        let answer = update.send().await.map_err(|it| TableError::write(&row, it))?;
-        codec::decode("usage", answer.attributes.unwrap_or_default())
+        let response = update.send().await.map_err(|it| TableError::write(&row, it))?;
+        codec::decode("usage", response.attributes.unwrap_or_default())
     }
 
     /// Whether a flag of a day is set: `2026-11-21#usage.warning`.

@@ -69,12 +69,12 @@ pub(super) fn inflate(headers: &mut HeaderMap, body: Bytes) -> Result<Bytes, Con
 }
 
 /// Compresses a response's body, if the client accepts gzip and the body is a text that is long enough.
-pub(super) fn deflate(accepted: &HeaderMap, answer: &HeaderMap, body: &[u8]) -> Option<Vec<u8>> {
-    let kind = answer.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
+pub(super) fn deflate(accepted: &HeaderMap, response: &HeaderMap, body: &[u8]) -> Option<Vec<u8>> {
+    let kind = response.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
     let text = kind.starts_with("text/") || ["json", "javascript", "xml"].iter().any(|it| kind.contains(it));
     if !text
         || body.len() < MIN_DEFLATED_BYTES
-        || answer.contains_key(header::CONTENT_ENCODING)
+        || response.contains_key(header::CONTENT_ENCODING)
         || !accepts_gzip(accepted)
     {
         return None;
@@ -159,9 +159,9 @@ mod tests {
             ("br", false),
         ] {
             let headers = [(header::ACCEPT_ENCODING, accepted.parse().unwrap())].into_iter().collect();
-            let answer = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))].into_iter().collect();
-            assert_eq!(deflate(&headers, &answer, &[b'a'; MIN_DEFLATED_BYTES]).is_some(), want, "{accepted}");
-            assert_eq!(deflate(&headers, &answer, &[b'a'; MIN_DEFLATED_BYTES - 1]), None);
+            let response = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))].into_iter().collect();
+            assert_eq!(deflate(&headers, &response, &[b'a'; MIN_DEFLATED_BYTES]).is_some(), want, "{accepted}");
+            assert_eq!(deflate(&headers, &response, &[b'a'; MIN_DEFLATED_BYTES - 1]), None);
         }
     }
 }

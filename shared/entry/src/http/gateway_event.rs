@@ -125,8 +125,8 @@ mod tests {
         let router = Router::new().route("/api/v1/Inbox/{user}/Counts", get(show));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let answer = router.oneshot(request.map(|_| Body::empty())).await.unwrap();
-            let body = axum::body::to_bytes(answer.into_body(), 10_000).await.unwrap();
+            let response = router.oneshot(request.map(|_| Body::empty())).await.unwrap();
+            let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
             serde_json::from_slice(&body).ok()
         })
     }
