@@ -1,71 +1,69 @@
-//! A batch of the stream: read, order, deliver, count.
+//! Handles a batch of the table's stream: decodes its records, queues the work, counts the changes.
+
+use std::error::Error;
 
 use aws_lambda_events::event::dynamodb::EventRecord;
 use domain::command::RenderCommand;
 use domain::image::RenderProcess;
-use entry::{Chain, DeliveryQueues, Queue};
-use table::{ItemChange, NotificationBatch, ReadStateChange, StreamRecord, Table, read_record};
+use entry::Chain;
+use table::{ItemChange, NotificationBatch, ReadStateChange, StreamRecord, read_record};
 use time::{Duration, OffsetDateTime};
 
-use crate::pushes::Presence;
+use crate::context::Context;
 use crate::{inboxes, items, notifications, pushes};
 
-/// What the handler works with.
-pub(crate) struct Context {
-    pub(crate) table: Table,
-    pub(crate) faces: Queue,
-    pub(crate) faces_urgent: Queue,
-    pub(crate) delivery_queues: DeliveryQueues,
-    pub(crate) pushes: Queue,
-    pub(crate) renders: Queue,
-    /// Which applications have sockets.
-    pub(crate) presence: Presence,
-    pub(crate) dead: Queue,
-}
-
-/// Handles all records, or answers the first one's sequence number, from which Lambda repeats. A record that cannot be
-/// read is parked: repeating would not help it, and all behind it would wait.
-pub(crate) async fn handle(parts: &Context, now: OffsetDateTime, records: Vec<EventRecord>) -> Result<(), String> {
+/// Handles all records. If that fails, returns the first one's sequence number, from which Lambda retries. A record that
+/// cannot be decoded becomes a dead letter: a retry does not help it, and would hold up all records behind it.
+pub(crate) async fn handle(context: &Context, now: OffsetDateTime, records: Vec<EventRecord>) -> Result<(), String> {
     let Some(first) = records.first() else { return Ok(()) };
     let sequence = first.change.sequence_number.clone().unwrap_or_default();
     let at = first.change.approximate_creation_date_time.timestamp_millis();
-    let (mut changed, mut told, mut marked): (Vec<ItemChange>, Vec<NotificationBatch>, Vec<ReadStateChange>) =
-        Default::default();
-    let mut asked: Vec<RenderCommand> = Vec::new();
+    handle_batch(context, now, records, at, &sequence).await.map_err(|error| {
+        tracing::warn!(error = %Chain(error.as_ref()), "the batch from {sequence} on will be retried");
+        sequence
+    })
+}
+
+/// Handles a batch whose first record has the time `at` (milliseconds since 1970) and this sequence number.
+async fn handle_batch(
+    context: &Context,
+    now: OffsetDateTime,
+    records: Vec<EventRecord>,
+    at: i64,
+    sequence: &str,
+) -> Result<(), Box<dyn Error>> {
+    let (mut changes, mut published): (Vec<ItemChange>, Vec<NotificationBatch>) = Default::default();
+    let (mut read_states, mut renders): (Vec<ReadStateChange>, Vec<(RenderCommand, Duration)>) = Default::default();
     for record in records {
         let key = serde_json::to_string(&record.change.keys).unwrap_or_default();
         match read_record(record) {
-            Ok(StreamRecord::Item(it)) => changed.push(*it),
-            Ok(StreamRecord::Published(it)) => told.push(it),
-            Ok(StreamRecord::ReadStateChanged(it)) => marked.push(it),
-            Ok(StreamRecord::RenderRequested(it)) => asked.extend(render_commands(&it)),
+            Ok(StreamRecord::Item(change)) => changes.push(*change),
+            Ok(StreamRecord::Published(batch)) => published.push(batch),
+            Ok(StreamRecord::ReadStateChanged(change)) => read_states.push(change),
+            Ok(StreamRecord::RenderRequested(process)) => renders.extend(render_commands(&process)),
             Ok(StreamRecord::Other) => {}
             Err(error) => {
                 let reason = Chain(&error).to_string();
                 tracing::error!(error = %reason, "a record goes to the dead letters: {reason}");
-                let parked = parts.dead.send_dead_letter(&key, &reason, "dispatch").await;
-                parked.map_err(|it| retry_from(&it, &sequence))?;
+                context.dead_letters.send_dead_letter(&key, &reason, "dispatch").await?;
             }
         }
     }
-    let renders: Vec<(RenderCommand, Duration)> = asked.into_iter().map(|it| (it, Duration::ZERO)).collect();
-    parts.renders.send_all(&renders).await.map_err(|it| retry_from(&it, &sequence))?;
-    items::enqueue_pending(parts, &changed).await.map_err(|it| retry_from(&it, &sequence))?;
-    pushes::enqueue(parts, now, &told, marked).await.map_err(|it| retry_from(it.as_ref(), &sequence))?;
-    notifications::record_recent(parts, &told, at, &sequence).await.map_err(|it| retry_from(&it, &sequence))?;
-    inboxes::process(parts, now, &told).await.map_err(|it| retry_from(it.as_ref(), &sequence))?;
-    notifications::deliver(parts, told, now).await.map_err(|it| retry_from(it.as_ref(), &sequence))?;
-    items::count(parts, &changed, at, &sequence).await.map_err(|it| retry_from(&it, &sequence))
+    context.renders.send_all(&renders).await?;
+    items::enqueue_pending(context, &changes).await?;
+    pushes::enqueue(context, now, &published, read_states).await?;
+    notifications::record_recent(context, &published, at, sequence).await?;
+    inboxes::process(context, now, &published).await?;
+    notifications::deliver(context, published, now).await?;
+    Ok(items::count(context, &changes, at, sequence).await?)
 }
 
-/// One order per rendition that was asked for.
-fn render_commands(it: &RenderProcess) -> impl Iterator<Item = RenderCommand> {
-    it.tasks.iter().map(|task| RenderCommand { v: 1, app: it.app, process: it.id.clone(), task: task.id.clone() })
-}
-
-fn retry_from(error: &(dyn std::error::Error + 'static), sequence: &str) -> String {
-    tracing::warn!(error = %Chain(error), "the batch from {sequence} on comes again");
-    sequence.to_owned()
+/// A command for each image task, without delay.
+fn render_commands(process: &RenderProcess) -> impl Iterator<Item = (RenderCommand, Duration)> {
+    process.tasks.iter().map(|task| {
+        let command = RenderCommand { v: 1, app: process.app, process: process.id.clone(), task: task.id.clone() };
+        (command, Duration::ZERO)
+    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Items: those that are Pending are ordered, and every change is counted.
+//! Items: queues the processing of those that are Pending, and counts every change.
 
 use std::collections::BTreeMap;
 
@@ -10,29 +10,30 @@ use domain::processing::retry_delay;
 use entry::queue::QueueError;
 use table::{ItemChange, TableError, Tally};
 
-use crate::handler::Context;
+use crate::context::Context;
 
-/// Orders what has become Pending, each processor on its queues: what somebody waits for on the short one.
-pub(crate) async fn enqueue_pending(parts: &Context, changed: &[ItemChange]) -> Result<(), QueueError> {
+/// Queues items that have become Pending for their processor. Items of urgent priority have a queue of their own, so that
+/// they do not wait behind a scan.
+pub(crate) async fn enqueue_pending(context: &Context, changes: &[ItemChange]) -> Result<(), QueueError> {
     let pending =
-        changed.iter().filter(|it| it.item.status == ItemStatus::Pending && it.before != Some(ItemStatus::Pending));
-    let (mut usual, mut urgent) = (Vec::new(), Vec::new());
-    for it in pending.filter(|it| it.item.processor == ProcessorKind::FacialRecognition) {
-        let lane = if it.item.priority >= URGENT_PRIORITY { &mut urgent } else { &mut usual };
-        lane.push((ProcessCommand { v: 1, item: it.item.id }, retry_delay(&it.item)));
+        changes.iter().filter(|it| it.item.status == ItemStatus::Pending && it.before != Some(ItemStatus::Pending));
+    let (mut normal, mut urgent) = (Vec::new(), Vec::new());
+    for change in pending.filter(|it| it.item.processor == ProcessorKind::FacialRecognition) {
+        let commands = if change.item.priority >= URGENT_PRIORITY { &mut urgent } else { &mut normal };
+        commands.push((ProcessCommand { v: 1, item: change.item.id }, retry_delay(&change.item)));
     }
-    parts.faces_urgent.send_all(&urgent).await?;
-    parts.faces.send_all(&usual).await
+    context.faces_urgent.send_all(&urgent).await?;
+    context.faces.send_all(&normal).await
 }
 
-/// Counts changes of state, one row per application and batch.
-pub(crate) async fn count(parts: &Context, changed: &[ItemChange], at: i64, batch: &str) -> Result<(), TableError> {
+/// Counts changes of status, in one row per application and batch.
+pub(crate) async fn count(context: &Context, changes: &[ItemChange], at: i64, batch: &str) -> Result<(), TableError> {
     let mut tallies: BTreeMap<AppId, Tally> = BTreeMap::new();
-    for it in changed.iter().filter(|it| it.before != Some(it.item.status)) {
-        tallies.entry(it.item.app).or_default().change(it.before, it.item.status);
+    for change in changes.iter().filter(|it| it.before != Some(it.item.status)) {
+        tallies.entry(change.item.app).or_default().change(change.before, change.item.status);
     }
     for (app, tally) in tallies {
-        parts.table.put_tally(app, &tally, at, batch).await?;
+        context.table.put_tally(app, &tally, at, batch).await?;
     }
     Ok(())
 }

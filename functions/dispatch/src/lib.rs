@@ -1,24 +1,27 @@
-//! `dispatch`: reads the table's stream; an item that is Pending is ordered, a notification becomes deliveries.
+//! `dispatch`: reads the table's stream. It queues the processing of pending items, the deliveries and pushes of published
+//! notifications and the tasks of image processes, and counts the changes of items.
 
+mod context;
 mod handler;
 mod inboxes;
 mod items;
 mod notifications;
+mod presence;
 mod pushes;
 
 /// Runs the function until Lambda ends it.
 #[tokio::main(flavor = "current_thread")]
 pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
-    let context = handler::Context {
+    let context = context::Context {
         table: start.table(),
         faces: start.queue("FACES_QUEUE"),
         faces_urgent: start.queue("FACES_URGENT_QUEUE"),
         delivery_queues: start.delivery_queues(),
         pushes: start.queue("PUSH_QUEUE"),
         renders: start.queue("RENDER_QUEUE"),
-        presence: pushes::Presence::default(),
-        dead: start.queue("DEAD_LETTERS"),
+        presence: presence::Presence::default(),
+        dead_letters: start.queue("DEAD_LETTERS"),
     };
     start.stream(async |now, records| handler::handle(&context, now, records).await).await
 }

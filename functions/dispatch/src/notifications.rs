@@ -1,4 +1,4 @@
-//! Notifications: one delivery per receiver.
+//! Notifications of applications: one delivery per channel.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -12,55 +12,60 @@ use serde_json::Value;
 use table::{NotificationBatch, TableError};
 use time::{Duration, OffsetDateTime};
 
-use crate::handler::Context;
+use crate::context::Context;
 
-/// Queues a delivery for each channel of the notification's application that wants it. The channels are read once per
+/// Queues a delivery for each channel of the application that accepts the notification. The channels are read one time per
 /// application and batch.
 pub(crate) async fn deliver(
-    parts: &Context,
-    told: Vec<NotificationBatch>,
+    context: &Context,
+    published: Vec<NotificationBatch>,
     now: OffsetDateTime,
 ) -> Result<(), Box<dyn Error>> {
     let mut channels: HashMap<AppId, Vec<Channel>> = HashMap::new();
     let mut deliveries: Vec<Delivery> = Vec::new();
-    for batch in told.into_iter().filter(|it| it.stream() == Some(&Stream::App)) {
-        let known = match channels.entry(batch.app) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => unknown.insert(parts.table.channels(batch.app).await?),
+    for batch in published.into_iter().filter(|it| it.stream() == Some(&Stream::App)) {
+        let app_channels = match channels.entry(batch.app) {
+            Entry::Occupied(cached) => cached.into_mut(),
+            Entry::Vacant(vacant) => vacant.insert(context.table.channels(batch.app).await?),
         };
         for notification in &batch.notifications {
-            collapse(parts, batch.app, notification, now).await?;
+            record_collapse_key(context, batch.app, notification, now).await?;
         }
-        for channel in known.iter() {
-            let wanted = batch.notifications.iter().filter(|it| channel.accepts(it).is_ok()).cloned().collect();
-            deliveries.extend(Delivery::in_sequence(channel, wanted));
+        for channel in app_channels.iter() {
+            let accepted = batch.notifications.iter().filter(|it| channel.accepts(it).is_ok()).cloned().collect();
+            deliveries.extend(Delivery::in_sequence(channel, accepted));
         }
     }
-    let orders: Vec<(&Delivery, Duration)> = deliveries.iter().map(|it| (it, Duration::ZERO)).collect();
-    Ok(parts.delivery_queues.send(&orders).await?)
+    let delayed: Vec<(&Delivery, Duration)> = deliveries.iter().map(|it| (it, Duration::ZERO)).collect();
+    Ok(context.delivery_queues.send(&delayed).await?)
 }
 
-/// Notes the newest notification of a collapse key: a pending retry of an older one is given up then.
-async fn collapse(parts: &Context, app: AppId, it: &Notification, now: OffsetDateTime) -> Result<(), TableError> {
-    if let Some(key) = it.data.get("collapseKey").and_then(Value::as_str) {
-        parts.table.put_newest_of_collapse_key(app, "", key, it.id.position(), now).await?;
+/// Records the newest notification of a collapse key: pending retries of older ones are then dropped.
+async fn record_collapse_key(
+    context: &Context,
+    app: AppId,
+    notification: &Notification,
+    now: OffsetDateTime,
+) -> Result<(), TableError> {
+    if let Some(key) = notification.data.get("collapseKey").and_then(Value::as_str) {
+        context.table.put_newest_of_collapse_key(app, "", key, notification.id.position(), now).await?;
     }
     Ok(())
 }
 
-/// Lists what was told to users, one row per application and batch, for the view of everything.
+/// Adds notifications of users to the list of recent ones, in one row per application and batch.
 pub(crate) async fn record_recent(
-    parts: &Context,
-    told: &[NotificationBatch],
+    context: &Context,
+    published: &[NotificationBatch],
     at: i64,
     sequence: &str,
 ) -> Result<(), TableError> {
     let mut by_app: HashMap<AppId, Vec<Notification>> = HashMap::new();
-    for batch in told.iter().filter(|it| matches!(it.stream(), Some(Stream::User(_)))) {
+    for batch in published.iter().filter(|it| matches!(it.stream(), Some(Stream::User(_)))) {
         by_app.entry(batch.app).or_default().extend(batch.notifications.iter().cloned());
     }
     for (app, notifications) in by_app {
-        parts.table.put_recent(app, &notifications, at, sequence).await?;
+        context.table.put_recent(app, &notifications, at, sequence).await?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Pushes: what open sockets are told. An application without sockets costs nothing but a look.
+//! Pushes of notifications and read states to WebSocket connections. An application without connections costs one read.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -8,88 +8,62 @@ use domain::command::{Push, PushCommand};
 use domain::notification::{Notification, Stream};
 use domain::socket::{BROADCAST_SHARDS, broadcast_topic};
 use domain::{AppId, millis};
-use entry::TtlCache;
-use table::{NotificationBatch, ReadStateChange, Table, TableError};
+use table::{NotificationBatch, ReadStateChange};
 use time::{Duration, OffsetDateTime};
 
-use crate::handler::Context;
+use crate::context::Context;
 
-/// Notifications of one order, in bytes of JSON: a queue takes a message of 1 MiB.
+/// The most bytes of JSON of the notifications in one command. SQS takes messages of 1 MiB.
 const MAX_PUSH_BYTES: usize = 200_000;
-/// How long it is remembered that an application has sockets. That it has none is asked each time.
-const PRESENCE_TTL: std::time::Duration = std::time::Duration::from_secs(300);
-const MAX_CACHED: usize = 1_000;
-
-/// Which applications have sockets.
-pub(crate) struct Presence(TtlCache<AppId, ()>);
-
-impl Default for Presence {
-    fn default() -> Self {
-        Self(TtlCache::new(MAX_CACHED))
-    }
-}
-
-impl Presence {
-    async fn has_sockets(&self, table: &Table, app: AppId, now: i64) -> Result<bool, TableError> {
-        if self.0.get(&app).is_some() {
-            return Ok(true);
-        }
-        let until = table.presence_until(app).await?;
-        if until > now {
-            self.0.put(app, (), PRESENCE_TTL);
-        }
-        Ok(until > now)
-    }
-}
-
-/// Orders pushes of what was told and marked.
+/// Queues pushes of published notifications and of changed read states, for applications that have connections.
 pub(crate) async fn enqueue(
-    parts: &Context,
+    context: &Context,
     now: OffsetDateTime,
-    told: &[NotificationBatch],
-    marked: Vec<ReadStateChange>,
+    published: &[NotificationBatch],
+    read_states: Vec<ReadStateChange>,
 ) -> Result<(), Box<dyn Error>> {
-    let mut orders: Vec<(PushCommand, Duration)> = Vec::new();
-    let mut sockets: HashMap<AppId, bool> = HashMap::new();
-    let apps = told.iter().filter(|it| it.stream() != Some(&Stream::App)).map(|it| it.app);
-    for app in apps.chain(marked.iter().map(|it| it.app)) {
-        if let Entry::Vacant(unknown) = sockets.entry(app) {
-            unknown.insert(parts.presence.has_sockets(&parts.table, app, millis(now)).await?);
+    let mut commands: Vec<(PushCommand, Duration)> = Vec::new();
+    let mut connected: HashMap<AppId, bool> = HashMap::new();
+    let apps = published.iter().filter(|it| it.stream() != Some(&Stream::App)).map(|it| it.app);
+    for app in apps.chain(read_states.iter().map(|it| it.app)) {
+        if let Entry::Vacant(unknown) = connected.entry(app) {
+            unknown.insert(context.presence.has_connections(&context.table, app, millis(now)).await?);
         }
     }
-    // what one stream was told goes together: fewer messages, and in order
+    // the notifications of one stream go together: fewer messages, and in order
     let mut streams: BTreeMap<(AppId, &Stream), Vec<Notification>> = BTreeMap::new();
-    for batch in told.iter().filter(|it| sockets.get(&it.app) == Some(&true)) {
+    for batch in published.iter().filter(|it| connected.get(&it.app) == Some(&true)) {
         let Some(stream) = batch.stream() else { continue };
         streams.entry((batch.app, stream)).or_default().extend(batch.notifications.iter().cloned());
     }
     for ((app, stream), mut notifications) in streams {
         notifications.sort_by_key(|it| it.id.sequence);
-        let channels = match stream {
+        let topics = match stream {
             Stream::Everyone => (0..BROADCAST_SHARDS).map(broadcast_topic).collect(),
             Stream::User(_) | Stream::Group(_) => vec![stream.to_string()],
             Stream::App => continue,
         };
         for notifications in split(&notifications) {
-            for channel in &channels {
-                let what = Push::Notifications { notifications: notifications.to_vec() };
-                orders.push((PushCommand::new(app, channel.clone(), what), Duration::ZERO));
+            for topic in &topics {
+                let push = Push::Notifications { notifications: notifications.to_vec() };
+                commands.push((PushCommand::new(app, topic.clone(), push), Duration::ZERO));
             }
         }
     }
-    // of an inbox that was marked many times the last one is told: it holds all
+    // of an inbox that changed several times only the newest read state is pushed: it includes the others
     let mut newest: BTreeMap<(AppId, String), u64> = BTreeMap::new();
-    for it in marked.into_iter().filter(|it| sockets.get(&it.app) == Some(&true)) {
-        newest.entry((it.app, it.user)).and_modify(|to| *to = it.revision.max(*to)).or_insert(it.revision);
+    for change in read_states.into_iter().filter(|it| connected.get(&it.app) == Some(&true)) {
+        let revision = newest.entry((change.app, change.user)).or_default();
+        *revision = change.revision.max(*revision);
     }
     for ((app, user), revision) in newest {
-        let channel = Stream::User(user.clone()).to_string();
-        orders.push((PushCommand::new(app, channel, Push::ReadState { user, revision }), Duration::ZERO));
+        let topic = Stream::User(user.clone()).to_string();
+        commands.push((PushCommand::new(app, topic, Push::ReadState { user, revision }), Duration::ZERO));
     }
-    Ok(parts.pushes.send_all(&orders).await?)
+    Ok(context.pushes.send_all(&commands).await?)
 }
 
-/// Notifications in parts that fit into a message each.
+/// Notifications in parts that fit into a command each.
 fn split(all: &[Notification]) -> Vec<&[Notification]> {
     domain::split_by_size(all, MAX_PUSH_BYTES, usize::MAX, |it| it.data.to_string().len() + 500)
 }

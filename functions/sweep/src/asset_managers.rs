@@ -1,19 +1,19 @@
-//! Connections to asset managers that are due to be looked at. The looking is `iconik-ingest`'s: a slow asset manager
-//! holds up nobody's retries.
+//! Queues the checks of asset managers that are due. `iconik-ingest` makes them: a slow asset manager does not delay the
+//! sweep.
 
 use domain::command::{Ingest, IngestCommand};
 use domain::schedule::HALF_TICK;
-use entry::Queue;
-use table::Table;
 use time::{Duration, OffsetDateTime};
 
-use crate::SweepError;
+use crate::context::Context;
+use crate::error::SweepError;
 
-pub(crate) async fn run(table: &Table, queue: &Queue, now: OffsetDateTime) -> Result<(), SweepError> {
-    let due = table.asset_managers_due(now + HALF_TICK).await?;
-    let orders: Vec<(IngestCommand, Duration)> = due
+/// Queues a check for each asset manager that is due by the middle of the next minute.
+pub(crate) async fn run(context: &Context, now: OffsetDateTime) -> Result<(), SweepError> {
+    let due = context.table.asset_managers_due(now + HALF_TICK).await?;
+    let commands: Vec<(IngestCommand, Duration)> = due
         .into_iter()
         .map(|app| (IngestCommand::new(app, Ingest::Check, domain::millis(now)), Duration::ZERO))
         .collect();
-    Ok(queue.send_all(&orders).await?)
+    Ok(context.asset_managers.send_all(&commands).await?)
 }

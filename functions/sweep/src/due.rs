@@ -1,87 +1,101 @@
-//! What has fallen due: deliveries and what expires go back to their queues, and what is still unread is escalated.
+//! Processes the due index: deliveries and expiries go to their queues, notifications that are still unread are escalated.
 
 use domain::command::{Delivery, Push, PushCommand, delay_until};
-use entry::{Chain, DeliveryQueues, Queue};
+use entry::Chain;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use inbox::escalation;
 use table::{DueEntry, DueWork, Table};
 use time::{Duration, OffsetDateTime};
 
-use crate::SweepError;
+use crate::context::Context;
+use crate::error::SweepError;
 
-/// Inboxes that one run looks after, and how many of them at once: the rest waits for the next run.
+/// The most entries of inboxes that one run processes; the rest waits for the next run.
 const MAX_INBOX_ENTRIES: usize = 500;
+/// Requests that are made concurrently.
 const MAX_CONCURRENT: usize = 16;
-/// Pages of deliveries, of up to 2,000, that one run takes from a slot.
+/// The most pages of deliveries, of up to 2,000, that one run takes from a slot.
 const MAX_PAGES: u32 = 20;
+/// How far a run looks ahead: past the next run, which comes in a minute.
+const LOOK_AHEAD: Duration = Duration::seconds(90);
+/// The length of a slot of the due index.
+const SLOT_MS: i64 = 300_000;
+/// After this time an entry that keeps failing does not hold the checkpoint back any more.
+const GIVE_UP_MS: i64 = 3_600_000;
 
-/// Does what falls due before the next run, and answers how far it has come: not past anything that is left. Done first,
-/// removed afterwards.
-pub(crate) async fn run(
-    table: &Table,
-    outlets: &DeliveryQueues,
-    pushes: &Queue,
-    since: i64,
-    now: OffsetDateTime,
-) -> Result<i64, SweepError> {
-    let (at, end, mut done) = (domain::millis(now), now + Duration::seconds(90), 0);
-    // a slot is looked at until it is over: what is put into it meanwhile is found
-    let mut come = at - 300_000;
+/// Processes what falls due before the next run, and returns the new checkpoint, which is not past anything that is left
+/// (milliseconds since 1970). Each entry is deleted after its work is done.
+pub(crate) async fn run(context: &Context, since: i64, now: OffsetDateTime) -> Result<i64, SweepError> {
+    let (at, end, mut processed) = (domain::millis(now), now + LOOK_AHEAD, 0);
+    // a slot is read until its time is over, since entries are still added to it
+    let mut checkpoint = at - SLOT_MS;
     for slot in Table::due_slots(since, domain::millis(end)) {
-        let mut pages = 0;
-        let others = loop {
-            let due = table.due_entries(slot, end).await?;
-            let (deliveries, others): (Vec<DueEntry>, Vec<DueEntry>) =
-                due.into_iter().partition(|it| matches!(it.work, DueWork::Delivery(_)));
-            if deliveries.is_empty() || pages == MAX_PAGES {
-                come = come.min(deliveries.iter().map(|it| it.at - 1).min().unwrap_or(come));
-                break others;
-            }
-            pages += 1;
-            let orders: Vec<(&Delivery, Duration)> = deliveries.iter().filter_map(|it| delivery(it, at)).collect();
-            outlets.send(&orders).await?;
-            let removed = stream::iter(deliveries.iter().map(|it| table.delete_due(it)));
-            removed.buffer_unordered(MAX_CONCURRENT).try_collect::<()>().await?;
-            tracing::info!(count = deliveries.len(), "{} deliveries fall due", deliveries.len());
-        };
-        // a queue can hold a delivery back until its time; for the others the next run is soon enough
-        let held = |it: &DueEntry| matches!(it.work, DueWork::Expire(_));
-        let ready: Vec<DueEntry> = others.into_iter().filter(|it| it.at <= at || held(it)).collect();
+        let (others, oldest_left) = queue_deliveries(context, slot, at, end).await?;
+        checkpoint = checkpoint.min(oldest_left.unwrap_or(checkpoint));
+        // the queue delays an expiry until its time; an escalation waits for the run after its time
+        let is_delayed = |entry: &DueEntry| matches!(entry.work, DueWork::Expire(_));
+        let ready: Vec<DueEntry> = others.into_iter().filter(|it| it.at <= at || is_delayed(it)).collect();
         let work = ready
             .iter()
-            .take(MAX_INBOX_ENTRIES.saturating_sub(done))
-            .map(|it| process_inbox_entry(table, pushes, it, now));
+            .take(MAX_INBOX_ENTRIES.saturating_sub(processed))
+            .map(|it| process_inbox_entry(context, it, now));
         let outcomes: Vec<bool> = stream::iter(work).buffered(MAX_CONCURRENT).collect().await;
-        done += outcomes.len();
+        processed += outcomes.len();
         let left = ready.iter().enumerate().filter(|(index, _)| outcomes.get(*index) != Some(&true));
-        // what fails for an hour is not looked for any more: it would hold up what is to come
-        let left = left.map(|(_, it)| it.at - 1).filter(|it| *it > at - 3_600_000);
-        come = come.min(left.min().unwrap_or(come));
+        let left = left.map(|(_, it)| it.at - 1).filter(|it| *it > at - GIVE_UP_MS);
+        checkpoint = checkpoint.min(left.min().unwrap_or(checkpoint));
     }
-    Ok(come)
+    Ok(checkpoint)
 }
 
-/// Orders the end of one at its time, or escalates one; what fails stays for the next run, and holds nobody else up.
-async fn process_inbox_entry(table: &Table, pushes: &Queue, it: &DueEntry, now: OffsetDateTime) -> bool {
-    let worked = match &it.work {
+/// Queues the deliveries of a slot with their delays. Returns its other entries, and the time before the oldest delivery
+/// that is left.
+async fn queue_deliveries(
+    context: &Context,
+    slot: u64,
+    at: i64,
+    end: OffsetDateTime,
+) -> Result<(Vec<DueEntry>, Option<i64>), SweepError> {
+    let mut pages = 0;
+    loop {
+        let due = context.table.due_entries(slot, end).await?;
+        let (deliveries, others): (Vec<DueEntry>, Vec<DueEntry>) =
+            due.into_iter().partition(|it| matches!(it.work, DueWork::Delivery(_)));
+        if deliveries.is_empty() || pages == MAX_PAGES {
+            return Ok((others, deliveries.iter().map(|it| it.at - 1).min()));
+        }
+        pages += 1;
+        let delayed: Vec<(&Delivery, Duration)> = deliveries.iter().filter_map(|it| delivery(it, at)).collect();
+        context.delivery_queues.send(&delayed).await?;
+        let deleted = stream::iter(deliveries.iter().map(|it| context.table.delete_due(it)));
+        deleted.buffer_unordered(MAX_CONCURRENT).try_collect::<()>().await?;
+        tracing::info!(count = deliveries.len(), "{} deliveries fall due", deliveries.len());
+    }
+}
+
+/// Queues an expiry or makes an escalation; `false` if it failed. A failed entry stays for the next run, and does not hold up
+/// the others.
+async fn process_inbox_entry(context: &Context, due: &DueEntry, now: OffsetDateTime) -> bool {
+    let worked = match &due.work {
         DueWork::Delivery(_) => Ok(()),
         DueWork::Expire(entry) => {
-            let what = Push::Expire { user: entry.user.clone(), at: it.at };
-            let order = PushCommand::new(entry.app, entry.id.stream.to_string(), what);
-            pushes.send(&order, delay_until(it.at, now)).await.map_err(SweepError::from)
+            let push = Push::Expire { user: entry.user.clone(), at: due.at };
+            let command = PushCommand::new(entry.app, entry.id.stream.to_string(), push);
+            context.pushes.send(&command, delay_until(due.at, now)).await.map_err(SweepError::from)
         }
         DueWork::Escalate(entry) => {
-            escalation::escalate_if_unread(table, entry, it.at, now).await.map_err(SweepError::from)
+            escalation::escalate_if_unread(&context.table, entry, due.at, now).await.map_err(SweepError::from)
         }
     };
-    let done = match worked {
-        Ok(()) => table.delete_due(it).await.map_err(SweepError::from),
+    let outcome = match worked {
+        Ok(()) => context.table.delete_due(due).await.map_err(SweepError::from),
         Err(error) => Err(error),
     };
-    done.inspect_err(|it| tracing::warn!(error = %Chain(it), "what fell due waits for the next run")).is_ok()
+    outcome.inspect_err(|it| tracing::warn!(error = %Chain(it), "what fell due waits for the next run")).is_ok()
 }
 
-fn delivery(it: &DueEntry, at: i64) -> Option<(&Delivery, Duration)> {
-    let DueWork::Delivery(delivery) = &it.work else { return None };
-    Some((delivery, Duration::milliseconds((it.at - at).max(0))))
+/// The delivery of an entry with its delay at the time `at`; `None` for other work.
+fn delivery(due: &DueEntry, at: i64) -> Option<(&Delivery, Duration)> {
+    let DueWork::Delivery(delivery) = &due.work else { return None };
+    Some((delivery, Duration::milliseconds((due.at - at).max(0))))
 }

@@ -1,29 +1,29 @@
-//! Buckets whose schedule fired since the last run.
+//! Queues the scans of buckets whose schedule fired since the run before.
 
 use domain::command::ScanCommand;
-use entry::Queue;
-use table::Table;
 use time::{Duration, OffsetDateTime};
 
-use crate::SweepError;
+use crate::context::Context;
+use crate::error::SweepError;
 
-/// A sweep that was away for longer makes up for one scan, not for each that was missed.
+/// How far back schedules are looked at: a day. However many firings the sweep has missed, it queues one scan.
 const MAX_CATCH_UP_MS: i64 = 86_400_000;
 
-pub(crate) async fn run(table: &Table, queue: &Queue, since: i64, now: OffsetDateTime) -> Result<(), SweepError> {
+/// Queues a scan for each active bucket whose schedule fired since `since`, in milliseconds since 1970.
+pub(crate) async fn run(context: &Context, since: i64, now: OffsetDateTime) -> Result<(), SweepError> {
     let at = domain::millis(now);
     let since = domain::from_millis(since.max(at - MAX_CATCH_UP_MS));
-    let active = table.active_buckets().await?;
-    let buckets = table.buckets_by_id(&active).await?;
+    let active = context.table.active_buckets().await?;
+    let buckets = context.table.buckets_by_id(&active).await?;
     let due = buckets.into_iter().filter(|it| it.active && it.schedule.fires(since, now));
-    let orders: Vec<(ScanCommand, Duration)> = due
-        .map(|it| {
-            // the same minute gives the same scan: a run that is repeated orders nothing new
-            let scan = format!("{}-{}", &it.id.to_string()[4..16], at / 60_000);
-            let order = ScanCommand {
+    let commands: Vec<(ScanCommand, Duration)> = due
+        .map(|bucket| {
+            // one id per minute: a repeated run queues the same scan
+            let scan = format!("{}-{}", &bucket.id.to_string()[4..16], at / 60_000);
+            let command = ScanCommand {
                 v: 1,
-                app: it.app,
-                bucket: it.id,
+                app: bucket.app,
+                bucket: bucket.id,
                 scan,
                 requested: false,
                 dry: false,
@@ -34,8 +34,8 @@ pub(crate) async fn run(table: &Table, queue: &Queue, since: i64, now: OffsetDat
                 unreadable: None,
                 at,
             };
-            (order, Duration::ZERO)
+            (command, Duration::ZERO)
         })
         .collect();
-    Ok(queue.send_all(&orders).await?)
+    Ok(context.scans.send_all(&commands).await?)
 }

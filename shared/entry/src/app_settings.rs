@@ -1,4 +1,4 @@
-//! Settings of applications, remembered for a moment.
+//! Settings of applications, cached for ten seconds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,34 +7,36 @@ use domain::AppId;
 use domain::settings::Settings;
 use table::{Table, TableError};
 
-use crate::TtlCache;
+use crate::ttl_cache::TtlCache;
 
-/// How soon a change of settings is obeyed.
+/// How long it takes at most until a change of settings applies.
 const SETTINGS_TTL: Duration = Duration::from_secs(10);
 const MAX_CACHED: usize = 1_000;
 
-/// Reads settings of applications.
+/// Reads settings of applications through a cache.
 pub struct AppSettings {
     table: Table,
     cache: TtlCache<AppId, Arc<Settings>>,
 }
 
 impl AppSettings {
+    /// Reads from this table; the cache is empty.
     pub fn new(table: Table) -> Self {
         Self { table, cache: TtlCache::new(MAX_CACHED) }
     }
 
+    /// The settings of an application, at most ten seconds old.
     pub async fn get(&self, app: AppId) -> Result<Arc<Settings>, TableError> {
         match self.cache.get(&app) {
-            Some(it) => Ok(it),
+            Some(settings) => Ok(settings),
             None => self.reload(app).await,
         }
     }
 
-    /// The settings as they are now: for what follows a change of them.
+    /// The settings of an application as they are now.
     pub async fn reload(&self, app: AppId) -> Result<Arc<Settings>, TableError> {
-        let it = Arc::new(self.table.settings(app).await?);
-        self.cache.put(app, it.clone(), SETTINGS_TTL);
-        Ok(it)
+        let settings = Arc::new(self.table.settings(app).await?);
+        self.cache.put(app, settings.clone(), SETTINGS_TTL);
+        Ok(settings)
     }
 }

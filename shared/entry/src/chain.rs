@@ -1,9 +1,10 @@
-//! An error with all its causes, for the log.
+//! An error with all its causes, for logs.
 
 use std::error::Error;
 use std::fmt;
 
-/// Prints an error and what it came from: `could not read ITEM#…: timed out: connection reset`.
+/// Displays an error and its sources: `could not read ITEM#…: timed out: connection reset`. A source whose text the error
+/// above contains is left out.
 pub struct Chain<'a>(pub &'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {

@@ -1,6 +1,7 @@
-//! The HTTP edge: a router behind API Gateway, its problems and its callers.
+//! Functions behind an HTTP API of API Gateway: authentication, CORS, content codings, JSON and problem details.
 
 pub mod auth;
+mod auth_error;
 mod auth_throttle;
 mod content_coding;
 mod cors;
@@ -24,14 +25,10 @@ use lambda_http::{Adapter, Request, Service, service_fn};
 use lambda_runtime::LambdaEvent;
 use serde_json::Value;
 
-use crate::{Error, Start};
+use crate::start::{Error, Start};
 
-/// What tickets begin with, so that they are told from tokens.
-pub const TICKET_PREFIX: &str = "tkt_";
-
-pub use auth::{
-    AuthError, Authenticator, Principal, auth_problem, bearer_token, is_application_token, named_application,
-};
+pub use auth::{Authenticator, Principal, TICKET_PREFIX, bearer_token, is_application_token, named_application};
+pub use auth_error::{AuthError, auth_problem};
 pub use cors::{CorsPolicy, OriginAllowlist};
 pub use integer::{as_integer, parse_number};
 pub use json::JsonBody;
@@ -41,32 +38,32 @@ pub use query_params::QueryParams;
 pub use request_application::record_application;
 
 impl Start {
-    /// Serves a router. Paths are the API's own, without a stage; a route or method that is not there is a problem.
-    /// `pages` says which pages at other origins may read the answers.
-    pub async fn http(mut self, router: Router, pages: CorsPolicy) -> Result<(), Error> {
+    /// Serves a router. Paths are the API's own, without a stage; an unknown route or method is a problem. `cors` says which
+    /// pages of other origins may read the responses.
+    pub async fn http(mut self, router: Router, cors: CorsPolicy) -> Result<(), Error> {
         self.check_settings()?;
-        let missing = async || Problem::new(ProblemType::NoSuchRoute, "there is no such route");
-        let method = async || Problem::new(ProblemType::Method, "the route does not know this method");
-        let (meter, pages) = (&self.meter, Arc::new(pages));
-        let router = &router.fallback(missing).method_not_allowed_fallback(method);
+        let no_route = async || Problem::new(ProblemType::NoSuchRoute, "there is no such route");
+        let no_method = async || Problem::new(ProblemType::Method, "the route does not know this method");
+        let (meter, cors) = (&self.meter, Arc::new(cors));
+        let router = &router.fallback(no_route).method_not_allowed_fallback(no_method);
         let handle = async |event: LambdaEvent<Value>| {
             let LambdaEvent { payload, context } = event;
-            let (arrived, mut refused) = match gateway_event::read(payload) {
-                Ok(it) => (it, None),
+            let (received, mut refused) = match gateway_event::decode(payload) {
+                Ok(received) => (received, None),
                 Err(problem) => (gateway_event::placeholder(), Some(problem)),
             };
-            let (mut headers, router, pages) = (Some(arrived.headers), router.clone(), pages.clone());
+            let (mut headers, router, cors) = (Some(received.headers), router.clone(), cors.clone());
             let serve = service_fn(move |mut request: Request| {
                 request.headers_mut().extend(headers.take().unwrap_or_default());
-                let (refused, router, pages) = (refused.take(), router.clone(), pages.clone());
+                let (refused, router, cors) = (refused.take(), router.clone(), cors.clone());
                 async move {
                     Ok::<_, Infallible>(match refused {
                         Some(problem) => problem.into_response(),
-                        None => middleware::serve(pages, router, request).await,
+                        None => middleware::serve(cors, router, request).await,
                     })
                 }
             });
-            meter.measure_invocation(Adapter::from(serve).call(LambdaEvent::new(arrived.event, context))).await
+            meter.measure_invocation(Adapter::from(serve).call(LambdaEvent::new(received.event, context))).await
         };
         lambda_runtime::run(lambda_runtime::service_fn(handle)).await
     }

@@ -1,7 +1,7 @@
-//! The meter: every request to AWS, counted by kind and units, in production and in tests alike.
+//! The meter: counts every request to AWS by operation and by units, in production and in tests.
 //!
-//! At the end of each invocation its counts are one line in CloudWatch's embedded metric format, without any
-//! dimension but the service: a metric costs by combination.
+//! At the end of each invocation it prints the counts as one line in CloudWatch's embedded metric format, without
+//! dimensions: each combination of dimensions is billed as a metric.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,17 +16,19 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use serde_json::{Value, json};
 
+use crate::clock;
+
 /// Counts since the last report, by name: `dynamodb.PutItem`, `write_units`, `sqs_requests`, …
 #[derive(Debug, Clone, Default)]
 pub struct Meter(Arc<Mutex<BTreeMap<String, f64>>>);
 
 impl Meter {
-    /// What to give to a client: counts its requests as they are sent, repeats included.
+    /// An interceptor for an AWS client that counts its requests as they are sent, retries included.
     pub fn counter(&self, service: &'static str) -> RequestCounter {
         RequestCounter { service, meter: self.clone() }
     }
 
-    /// Counts a request that no AWS client makes.
+    /// Counts a request that is not made by an AWS client.
     pub fn count(&self, name: &str) {
         self.add(name, 1.0);
     }
@@ -35,16 +37,16 @@ impl Meter {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(name.into()).or_default() += units;
     }
 
-    /// Runs an invocation, then prints what it asked of AWS.
+    /// Runs an invocation, then prints its counts.
     pub(crate) async fn measure_invocation<T>(&self, run: impl Future<Output = T>) -> T {
         let outcome = run.await;
-        if let Some(line) = self.report(crate::clock::now()) {
+        if let Some(line) = self.report(clock::now()) {
             println!("{line}");
         }
         outcome
     }
 
-    /// Takes the counts, as one line of the embedded metric format; `None` if nothing was asked of AWS.
+    /// Takes the counts as one line in the embedded metric format; `None` if there are none.
     fn report(&self, now: time::OffsetDateTime) -> Option<String> {
         let counts = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         if counts.is_empty() {
@@ -65,7 +67,7 @@ impl Meter {
     }
 }
 
-/// Counts one client's requests.
+/// An interceptor that counts the requests of one client.
 #[derive(Debug, Clone)]
 pub struct RequestCounter {
     service: &'static str,
@@ -86,7 +88,7 @@ impl Intercept for RequestCounter {
     ) -> Result<(), BoxError> {
         let operation = config.load::<Metadata>().map_or("unknown", |it| it.name());
         self.meter.add(format!("{}.{operation}", self.service), 1.0);
-        // SQS charges each 64 KB; a request's body is the better part of what it carries
+        // SQS bills each chunk of 64 KB as a request; the body is most of the payload
         let chunks = context.request().body().bytes().map_or(1, |it| it.len().div_ceil(65_536).max(1));
         let requests = if self.service == "sqs" { chunks as f64 } else { 1.0 };
         self.meter.add(format!("{}_requests", self.service), requests);
@@ -110,7 +112,7 @@ impl Intercept for RequestCounter {
     }
 }
 
-/// The units of an answer: `ConsumedCapacity` is an object, or a list of them.
+/// The capacity units of a response: `ConsumedCapacity` is an object, or a list of them.
 fn consumed_units(answer: &Value) -> f64 {
     let units = |it: &Value| it["CapacityUnits"].as_f64().unwrap_or_default();
     match &answer["ConsumedCapacity"] {

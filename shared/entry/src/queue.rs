@@ -1,4 +1,4 @@
-//! Queues that a function sends to.
+//! The SQS queues that a function sends to.
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
@@ -7,13 +7,15 @@ use domain::command::Delivery;
 use serde::Serialize;
 use time::Duration;
 
-/// The longest delay of a message (SQS limit).
+/// The longest delay of a message: 15 minutes (SQS limit).
 pub const MAX_DELAY: Duration = Duration::seconds(900);
 
-/// A batch may hold 10 messages and 1 MiB together (SQS limits); a little is left for the frame.
+/// The most messages of a batch (SQS limit).
+const MAX_BATCH: usize = 10;
+/// The most bytes of a batch's bodies: SQS takes 1 MiB in total, attributes included.
 const MAX_BATCH_BYTES: usize = 1_000_000;
 
-/// One queue.
+/// A queue.
 #[derive(Clone)]
 pub struct Queue {
     client: Client,
@@ -33,21 +35,21 @@ impl DeliveryQueues {
         Self { webhook, amqp, signalr }
     }
 
-    /// Queues deliveries, each for the function that makes it.
-    pub async fn send(&self, orders: &[(&Delivery, Duration)]) -> Result<(), QueueError> {
+    /// Queues deliveries with their delays, each for the function of its kind of channel.
+    pub async fn send(&self, messages: &[(&Delivery, Duration)]) -> Result<(), QueueError> {
         for (kind, queue) in [
             (ChannelKind::Webhook, &self.webhook),
             (ChannelKind::RabbitMq, &self.amqp),
             (ChannelKind::SignalR, &self.signalr),
         ] {
-            let own: Vec<(&Delivery, Duration)> = orders.iter().filter(|it| it.0.kind == kind).copied().collect();
+            let own: Vec<(&Delivery, Duration)> = messages.iter().filter(|it| it.0.kind == kind).copied().collect();
             queue.send_deliveries(&own).await?;
         }
         Ok(())
     }
 }
 
-/// A queue did not take a message.
+/// SQS did not accept messages.
 #[derive(Debug, thiserror::Error)]
 #[error("could not queue {count} messages")]
 pub struct QueueError {
@@ -60,32 +62,32 @@ impl Queue {
         Self { client, url }
     }
 
-    /// Queues one order.
-    pub async fn send<T: Serialize>(&self, order: &T, delay: Duration) -> Result<(), QueueError> {
-        self.send_all(&[(order, delay)]).await
+    /// Queues one message.
+    pub async fn send<T: Serialize>(&self, message: &T, delay: Duration) -> Result<(), QueueError> {
+        self.send_all(&[(message, delay)]).await
     }
 
-    /// Queues deliveries, ten per request, each in the group of its application: SQS serves groups fairly, so that one with
-    /// many orders does not hold up the others.
-    pub async fn send_deliveries(&self, orders: &[(&Delivery, Duration)]) -> Result<(), QueueError> {
-        self.send_grouped(orders, |it| Some(it.app.to_string())).await
+    /// Queues deliveries with their delays, each in the message group of its application: SQS serves groups fairly, so that
+    /// an application with many deliveries does not delay the others (SQS, fair queues).
+    pub async fn send_deliveries(&self, messages: &[(&Delivery, Duration)]) -> Result<(), QueueError> {
+        self.send_grouped(messages, |it| Some(it.app.to_string())).await
     }
 
     /// Queues orders, ten per request. After an error some of them may be queued; orders can be repeated.
-    pub async fn send_all<T: Serialize>(&self, orders: &[(T, Duration)]) -> Result<(), QueueError> {
-        self.send_grouped(orders, |_| None).await
+    pub async fn send_all<T: Serialize>(&self, messages: &[(T, Duration)]) -> Result<(), QueueError> {
+        self.send_grouped(messages, |_| None).await
     }
 
     async fn send_grouped<T: Serialize>(
         &self,
-        orders: &[(T, Duration)],
+        messages: &[(T, Duration)],
         group: impl Fn(&T) -> Option<String>,
     ) -> Result<(), QueueError> {
         let failed = |count: usize, source: Box<dyn std::error::Error + Send + Sync>| QueueError { count, source };
         let (mut batch, mut bytes) = (Vec::new(), 0);
-        for (order, delay) in orders {
-            let body = serde_json::to_string(order).map_err(|it| failed(1, it.into()))?;
-            if batch.len() == 10 || (bytes + body.len() > MAX_BATCH_BYTES && !batch.is_empty()) {
+        for (message, delay) in messages {
+            let body = serde_json::to_string(message).map_err(|it| failed(1, it.into()))?;
+            if batch.len() == MAX_BATCH || (bytes + body.len() > MAX_BATCH_BYTES && !batch.is_empty()) {
                 self.send_batch(std::mem::take(&mut batch)).await?;
                 bytes = 0;
             }
@@ -95,7 +97,7 @@ impl Queue {
                 .id(batch.len().to_string())
                 .message_body(body)
                 .delay_seconds(seconds)
-                .set_message_group_id(group(order));
+                .set_message_group_id(group(message));
             batch.push(entry.build().map_err(|it| failed(1, it.into()))?);
         }
         if batch.is_empty() { Ok(()) } else { self.send_batch(batch).await }
@@ -103,28 +105,28 @@ impl Queue {
 
     async fn send_batch(&self, batch: Vec<SendMessageBatchRequestEntry>) -> Result<(), QueueError> {
         let count = batch.len();
-        let answer = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(batch)).send().await;
-        let answer = answer.map_err(|source| QueueError { count, source: source.into() })?;
-        match answer.failed().first() {
+        let response = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(batch)).send().await;
+        let response = response.map_err(|source| QueueError { count, source: source.into() })?;
+        match response.failed().first() {
             None => Ok(()),
-            Some(first) => Err(QueueError { count: answer.failed().len(), source: first.code().into() }),
+            Some(first) => Err(QueueError { count: response.failed().len(), source: first.code().into() }),
         }
     }
 
-    /// Parks a message as a dead letter, body untouched, with the reason beside it.
+    /// Sends a dead letter to this queue: the body unchanged, with the attributes `reason` and `function`.
     pub async fn send_dead_letter(&self, body: &str, reason: &str, function: &str) -> Result<(), QueueError> {
-        // attributes must be legal XML characters and count towards the size (SQS)
+        // attributes take legal XML characters only, and count towards the message's size (SQS)
         let plain: String = reason.chars().map(|it| if it.is_control() { ' ' } else { it }).take(800).collect();
-        let text = |it: &str| {
+        let attribute = |text: &str| {
             MessageAttributeValue::builder()
                 .data_type("String")
-                .string_value(if it.is_empty() { "-" } else { it })
+                .string_value(if text.is_empty() { "-" } else { text })
                 .build()
         };
         let failed = |source: Box<dyn std::error::Error + Send + Sync>| QueueError { count: 1, source };
         let send = self.client.send_message().queue_url(&self.url).message_body(body);
-        let send = send.message_attributes("reason", text(&plain).map_err(|it| failed(it.into()))?);
-        let send = send.message_attributes("function", text(function).map_err(|it| failed(it.into()))?);
+        let send = send.message_attributes("reason", attribute(&plain).map_err(|it| failed(it.into()))?);
+        let send = send.message_attributes("function", attribute(function).map_err(|it| failed(it.into()))?);
         send.send().await.map(|_| ()).map_err(|it| failed(it.into()))
     }
 }

@@ -1,7 +1,7 @@
 //! Secrets at rest: envelope encryption, one data key per application, wrapped by one KMS key.
 //!
-//! AES-256-GCM with a random 96-bit nonce; what a secret belongs to (application and field) is authenticated with it,
-//! so that a row's secret does not open in another row.
+//! AES-256-GCM with a random 96-bit nonce. Application and field are the additional authenticated data, so that a secret
+//! does not open in the place of another.
 
 use std::time::Duration;
 
@@ -15,21 +15,21 @@ use domain::bucket::SealedSecret;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hkdf::{HKDF_SHA256, Salt};
 
-use crate::{TtlCache, clock};
+use crate::clock;
+use crate::ttl_cache::TtlCache;
 
-/// How long an unwrapped data key stays in memory.
+/// How long a decrypted data key is cached.
 const DATA_KEY_TTL: Duration = Duration::from_secs(600);
-/// How many stay.
 const MAX_CACHED: usize = 1_000;
 
-/// Seals and opens.
+/// Seals (encrypts) and opens (decrypts) secrets.
 pub struct Seal {
     kms: Client,
     master_key_id: String,
     keys: TtlCache<AppId, [u8; 32]>,
 }
 
-/// A secret could not be sealed or opened.
+/// Why a secret could not be sealed or opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
     #[error("the key service did not answer")]
@@ -43,19 +43,19 @@ impl Seal {
         Self { kms, master_key_id, keys: TtlCache::new(MAX_CACHED) }
     }
 
-    /// A new data key for an application, wrapped; base64.
+    /// Creates a data key for an application; returns it encrypted by KMS, in base64.
     pub async fn new_key(&self, app: AppId) -> Result<String, SealError> {
-        let ask = self.kms.generate_data_key().key_id(&self.master_key_id).key_spec(DataKeySpec::Aes256);
-        let answer = ask
+        let request = self.kms.generate_data_key().key_id(&self.master_key_id).key_spec(DataKeySpec::Aes256);
+        let response = request
             .encryption_context("application", app.to_string())
             .send()
             .await
             .map_err(|it| SealError::Kms(it.into()))?;
-        let wrapped = answer.ciphertext_blob.ok_or_else(|| SealError::Cipher("data key".to_owned()))?;
+        let wrapped = response.ciphertext_blob.ok_or_else(|| SealError::Cipher("data key".to_owned()))?;
         Ok(STANDARD.encode(wrapped.into_inner()))
     }
 
-    /// Seals a secret that belongs to `field` of an application.
+    /// Seals a secret for a field of an application; `wrapped` is the application's encrypted data key.
     pub async fn seal(&self, app: AppId, wrapped: &str, field: &str, secret: &[u8]) -> Result<SealedSecret, SealError> {
         let nonce: [u8; NONCE_LEN] = clock::random_bytes();
         let mut sealed = secret.to_vec();
@@ -69,7 +69,10 @@ impl Seal {
         Ok(SealedSecret(STANDARD.encode([&nonce[..], &sealed].concat())))
     }
 
-    /// Opens a secret.
+    /// Opens a secret of a field of an application.
+    ///
+    /// # Errors
+    /// `Cipher` if it was sealed with another key or for another field.
     pub async fn open(
         &self,
         app: AppId,
@@ -86,7 +89,7 @@ impl Seal {
         plain.map(|it| it.to_vec()).map_err(|_| broken())
     }
 
-    /// A key derived from an application's data key, for one purpose.
+    /// Derives a key from an application's data key for one purpose (HKDF-SHA256, RFC 5869).
     pub async fn derive_key(&self, app: AppId, wrapped: &str, purpose: &str) -> Result<[u8; 32], SealError> {
         let key = self.data_key(app, wrapped).await?;
         let mut derived = [0; 32];
@@ -107,14 +110,14 @@ impl Seal {
         }
         let broken = || SealError::Cipher("data key".to_owned());
         let blob = Blob::new(STANDARD.decode(wrapped).map_err(|_| broken())?);
-        let ask = self
+        let request = self
             .kms
             .decrypt()
             .key_id(&self.master_key_id)
             .ciphertext_blob(blob)
             .encryption_context("application", app.to_string());
-        let answer = ask.send().await.map_err(|it| SealError::Kms(it.into()))?;
-        let key: [u8; 32] = answer.plaintext.and_then(|it| it.into_inner().try_into().ok()).ok_or_else(broken)?;
+        let response = request.send().await.map_err(|it| SealError::Kms(it.into()))?;
+        let key: [u8; 32] = response.plaintext.and_then(|it| it.into_inner().try_into().ok()).ok_or_else(broken)?;
         self.keys.put(app, key, DATA_KEY_TTL);
         Ok(key)
     }

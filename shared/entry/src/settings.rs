@@ -1,9 +1,9 @@
-//! Settings: the environment, read once.
+//! Settings: the environment variables of a function, read at its start.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-/// The variables of the template.
+/// The variables that the template sets, and which of those that were asked for are missing or invalid.
 #[derive(Default)]
 pub struct Settings {
     values: BTreeMap<String, String>,
@@ -11,7 +11,7 @@ pub struct Settings {
     invalid: Vec<String>,
 }
 
-/// Everything that is missing or wrong, at once.
+/// All settings that are missing or invalid, in one message.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.0.join("; "))]
 pub struct SettingsError(Vec<String>);
@@ -22,15 +22,17 @@ impl Settings {
         Self::from_values(std::env::vars())
     }
 
+    /// Settings of these names and values.
     pub fn from_values(values: impl IntoIterator<Item = (String, String)>) -> Self {
         Self { values: values.into_iter().collect(), ..Self::default() }
     }
 
+    /// A setting that may be missing.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str)
     }
 
-    /// A setting; an empty text, if it is missing, until [`Settings::done`] says so.
+    /// A setting; an empty text if it is missing, which [`Settings::finish`] reports.
     pub fn text(&mut self, name: &'static str) -> String {
         let found = self.values.get(name).cloned();
         found.unwrap_or_else(|| {
@@ -39,11 +41,12 @@ impl Settings {
         })
     }
 
+    /// A setting that is a whole number; 0 if it is missing or invalid, which [`Settings::finish`] reports.
     pub fn number(&mut self, name: &'static str) -> u32 {
         self.parsed(name)
     }
 
-    /// A setting of a type.
+    /// A setting of a type; its default if it is missing or invalid, which [`Settings::finish`] reports.
     pub fn parsed<T: FromStr + Default>(&mut self, name: &'static str) -> T
     where
         T::Err: std::fmt::Display,
@@ -52,13 +55,16 @@ impl Settings {
             self.missing.push(name);
             return T::default();
         };
-        text.parse().unwrap_or_else(|why| {
-            self.invalid.push(format!("{name} is wrong: {why}"));
+        text.parse().unwrap_or_else(|error| {
+            self.invalid.push(format!("{name} is wrong: {error}"));
             T::default()
         })
     }
 
-    /// Whether all settings that were asked for are there.
+    /// Whether all settings that were asked for exist and are valid.
+    ///
+    /// # Errors
+    /// Names all that are missing or invalid.
     pub fn finish(&mut self) -> Result<(), SettingsError> {
         let mut all = std::mem::take(&mut self.invalid);
         if !self.missing.is_empty() {

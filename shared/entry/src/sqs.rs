@@ -1,4 +1,4 @@
-//! SQS batches: one message never hurts its neighbours.
+//! Functions that an SQS queue triggers: each message of a batch succeeds or fails by itself.
 
 use std::error::Error as StdError;
 
@@ -8,35 +8,42 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
-use crate::{Chain, Queue, Start, clock};
+use crate::chain::Chain;
+use crate::clock;
+use crate::queue::Queue;
+use crate::start::{Error, Start};
 
-/// A message, as a handler sees it.
+/// A message of a queue.
 #[derive(Debug, Clone)]
 pub struct Message {
+    /// SQS's id of the message.
     pub id: String,
     pub body: String,
-    /// How often it was received, this time included.
+    /// How often it was received, this time included (`ApproximateReceiveCount`).
     pub receive_count: u32,
 }
 
 /// Why a message was not handled.
 #[derive(Debug)]
-pub enum Failure {
-    /// It may work later: back to its queue, and after its last receive to the dead letters.
+pub enum MessageError {
+    /// A retry may help: the message returns to its queue, after its last receive it goes to the dead-letter queue.
     Retry(Box<dyn StdError + Send + Sync>),
-    /// It can never work: to the dead letters now, with the reason.
+    /// A retry cannot help: the message goes to the dead-letter queue with the reason.
     DeadLetter(Box<dyn StdError + Send + Sync>),
-    /// To the dead letters in another form: the one that is to come back from there.
+    /// A retry cannot help. The dead letter has another body: the one to handle after a redrive.
     DeadLetterAs { body: String, reason: Box<dyn StdError + Send + Sync> },
 }
 
-impl<E: StdError + Send + Sync + 'static> From<E> for Failure {
-    fn from(it: E) -> Self {
-        Self::Retry(Box::new(it))
+impl<E: StdError + Send + Sync + 'static> From<E> for MessageError {
+    fn from(error: E) -> Self {
+        Self::Retry(Box::new(error))
     }
 }
 
-/// A message's body is no order of the wanted kind.
+/// The name of [`MessageError`] until all functions use it.
+pub type Failure = MessageError;
+
+/// A message's body is not the expected command.
 #[derive(Debug, thiserror::Error)]
 #[error("the message is no {what}")]
 struct InvalidCommand {
@@ -45,13 +52,17 @@ struct InvalidCommand {
 }
 
 impl Message {
-    /// Reads the body as an order; one that is none is parked.
-    pub fn order<T: DeserializeOwned>(&self, what: &'static str) -> Result<T, Failure> {
+    /// Decodes the body as a command. `what` names it in the error.
+    ///
+    /// # Errors
+    /// `DeadLetter` if the body is not such a command.
+    pub fn order<T: DeserializeOwned>(&self, what: &'static str) -> Result<T, MessageError> {
         serde_json::from_str(&self.body)
-            .map_err(|source| Failure::DeadLetter(Box::new(InvalidCommand { what, source })))
+            .map_err(|source| MessageError::DeadLetter(Box::new(InvalidCommand { what, source })))
     }
 }
 
+/// The dead-letter queue, and when a message goes there.
 struct DeadLetters {
     queue: Queue,
     max_receives: u32,
@@ -59,12 +70,12 @@ struct DeadLetters {
 }
 
 impl Start {
-    /// Handles messages side by side, at most `at_once`.
+    /// Handles messages concurrently, at most `at_once` at a time.
     pub async fn sqs(
         self,
         at_once: usize,
-        handle: impl AsyncFn(OffsetDateTime, Message) -> Result<(), Failure>,
-    ) -> Result<(), crate::Error> {
+        handle: impl AsyncFn(OffsetDateTime, Message) -> Result<(), MessageError>,
+    ) -> Result<(), Error> {
         let handle = &handle;
         self.batches(async |now, batch: Vec<Message>| {
             let done = batch.into_iter().map(|it| handle(now, it));
@@ -73,20 +84,20 @@ impl Start {
         .await
     }
 
-    /// Handles whole batches: one result per message, in order.
+    /// Handles whole batches. The handler returns one result per message, in order.
     pub async fn batches(
         mut self,
-        handle: impl AsyncFn(OffsetDateTime, Vec<Message>) -> Vec<Result<(), Failure>>,
-    ) -> Result<(), crate::Error> {
-        let letters = DeadLetters {
+        handle: impl AsyncFn(OffsetDateTime, Vec<Message>) -> Vec<Result<(), MessageError>>,
+    ) -> Result<(), Error> {
+        let dead_letters = DeadLetters {
             queue: self.queue("DEAD_LETTERS"),
             max_receives: self.number("MAX_RECEIVES"),
             function: self.text("AWS_LAMBDA_FUNCTION_NAME"),
         };
         self.check_settings()?;
-        let (meter, handle, letters) = (&self.meter, &handle, &letters);
+        let (meter, handle, dead_letters) = (&self.meter, &handle, &dead_letters);
         lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
-            Ok::<_, crate::Error>(meter.measure_invocation(batch(event.payload, letters, handle)).await)
+            Ok::<_, Error>(meter.measure_invocation(batch(event.payload, dead_letters, handle)).await)
         }))
         .await
     }
@@ -94,46 +105,47 @@ impl Start {
 
 async fn batch(
     event: SqsEvent,
-    letters: &DeadLetters,
-    handle: &impl AsyncFn(OffsetDateTime, Vec<Message>) -> Vec<Result<(), Failure>>,
+    dead_letters: &DeadLetters,
+    handle: &impl AsyncFn(OffsetDateTime, Vec<Message>) -> Vec<Result<(), MessageError>>,
 ) -> SqsBatchResponse {
     let messages: Vec<Message> = event.records.into_iter().map(message).collect();
     let outcomes = handle(clock::now(), messages.clone()).await;
     let mut failed = Vec::new();
     for (message, outcome) in messages.iter().zip(outcomes) {
-        if let Err(failure) = outcome
-            && !settle(message, &failure, letters).await
+        if let Err(error) = outcome
+            && !settle(message, &error, dead_letters).await
         {
             failed.push(batch_item_failure(&message.id));
         }
     }
-    let mut answer = SqsBatchResponse::default();
-    answer.batch_item_failures = failed;
-    answer
+    let mut response = SqsBatchResponse::default();
+    response.batch_item_failures = failed;
+    response
 }
 
-/// Whether a failed message may be acknowledged: its successor is among the dead letters.
-async fn settle(message: &Message, failure: &Failure, letters: &DeadLetters) -> bool {
-    let (last, error, body) = match failure {
-        Failure::DeadLetter(it) => (true, it, &message.body),
-        Failure::DeadLetterAs { body, reason } => (true, reason, body),
-        Failure::Retry(it) => (message.receive_count >= letters.max_receives, it, &message.body),
+/// Whether a failed message may be acknowledged: it is in the dead-letter queue.
+async fn settle(message: &Message, error: &MessageError, dead_letters: &DeadLetters) -> bool {
+    let (last, cause, body) = match error {
+        MessageError::DeadLetter(it) => (true, it, &message.body),
+        MessageError::DeadLetterAs { body, reason } => (true, reason, body),
+        MessageError::Retry(it) => (message.receive_count >= dead_letters.max_receives, it, &message.body),
     };
-    let (id, reason) = (&message.id, Chain(error.as_ref()).to_string());
+    let (id, reason) = (&message.id, Chain(cause.as_ref()).to_string());
     if !last {
         tracing::warn!(sqs.message.id = %id, error = %reason, "message `{id}` goes back to its queue");
         return false;
     }
     tracing::error!(sqs.message.id = %id, error = %reason, "message `{id}` goes to the dead letters: {reason}");
-    let parked = letters.queue.send_dead_letter(body, &reason, &letters.function).await;
-    parked
-        .inspect_err(|it| tracing::error!(sqs.message.id = %id, error = %Chain(it), "could not park message `{id}`"))
-        .is_ok()
+    let sent = dead_letters.queue.send_dead_letter(body, &reason, &dead_letters.function).await;
+    sent.inspect_err(
+        |it| tracing::error!(sqs.message.id = %id, error = %Chain(it), "could not store the dead letter of message `{id}`"),
+    )
+    .is_ok()
 }
 
-fn message(it: SqsMessage) -> Message {
-    let receives = it.attributes.get("ApproximateReceiveCount").and_then(|it| it.parse().ok()).unwrap_or(1);
-    Message { id: it.message_id.unwrap_or_default(), body: it.body.unwrap_or_default(), receive_count: receives }
+fn message(record: SqsMessage) -> Message {
+    let receive_count = record.attributes.get("ApproximateReceiveCount").and_then(|it| it.parse().ok()).unwrap_or(1);
+    Message { id: record.message_id.unwrap_or_default(), body: record.body.unwrap_or_default(), receive_count }
 }
 
 fn batch_item_failure(id: &str) -> BatchItemFailure {

@@ -1,12 +1,13 @@
-//! Logs: JSON lines with `level` and an RFC 3339 `timestamp`, which Lambda filters by.
+//! Logs: JSON lines with `level` and an RFC 3339 `timestamp`, by which Lambda filters (AWS Lambda, advanced logging controls).
 
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
+/// Installs the log subscriber for a level: a level of `tracing`, or `ALL`; INFO by default.
 pub(crate) fn init(level: Option<&str>) {
-    // `ALL` is the seed's word for everything
+    // `ALL` is the original service's name of the lowest level
     let level = match level.unwrap_or("INFO").to_lowercase().as_str() {
         "all" => Level::TRACE,
         level => level.parse().unwrap_or(Level::INFO),
@@ -18,14 +19,14 @@ pub(crate) fn init(level: Option<&str>) {
     drop(tracing_subscriber::registry().with(lines).try_init());
 }
 
-/// What is logged at a level. At any level of detail it is our own lines alone: below a warning, libraries log whole
-/// requests and answers, data keys and passwords among them. lapin warns with whole messages that come back.
-fn is_logged(level: Level, it: &Metadata<'_>) -> bool {
-    let library = || it.level() <= &Level::WARN && !it.target().starts_with("lapin");
-    it.level() <= &level && (is_ours(it.file().unwrap_or_default()) || library())
+/// Whether an event is logged at a level. Libraries are logged from WARN on only: below it they log whole requests and
+/// responses, with data keys and passwords. Of `lapin` nothing is logged: its warnings hold whole returned messages.
+fn is_logged(level: Level, event: &Metadata<'_>) -> bool {
+    let library = || event.level() <= &Level::WARN && !event.target().starts_with("lapin");
+    event.level() <= &level && (is_ours(event.file().unwrap_or_default()) || library())
 }
 
-/// Whether a source file is one of this workspace's, whose paths the compiler is given relative to it.
+/// Whether a source file belongs to this workspace: the compiler gets its paths relative to the workspace.
 fn is_ours(file: &str) -> bool {
     file.starts_with("functions/") || file.starts_with("shared/")
 }

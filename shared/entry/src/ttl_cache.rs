@@ -1,4 +1,4 @@
-//! What an environment remembers between invocations: so much, and for so long.
+//! A cache that an execution environment keeps between invocations, bounded in size and time.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -6,32 +6,35 @@ use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Values by their keys, each until a time.
+/// Values by their keys, each with an expiry.
 pub struct TtlCache<K, V> {
     capacity: usize,
     entries: Mutex<HashMap<K, (Instant, V)>>,
 }
 
 impl<K: Eq + Hash, V: Clone> TtlCache<K, V> {
-    /// Room for so many values. With one more all are forgotten: simpler than to find the oldest, and as good.
+    /// A cache of at most `capacity` values. When it is full, the next new value clears it: simpler than evicting the oldest,
+    /// and as good for what is read again soon.
     pub fn new(capacity: usize) -> Self {
         Self { capacity, entries: Mutex::default() }
     }
 
+    /// The value of a key, unless it has expired.
     pub fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,
     {
-        let (until, it) = self.lock().get(key).cloned()?;
-        (Instant::now() < until).then_some(it)
+        let (until, value) = self.lock().get(key).cloned()?;
+        (Instant::now() < until).then_some(value)
     }
 
-    pub fn put(&self, key: K, it: V, time: Duration) {
+    /// Stores a value for `time`.
+    pub fn put(&self, key: K, value: V, time: Duration) {
         let mut kept = self.lock();
         if kept.len() >= self.capacity {
             kept.clear();
         }
-        kept.insert(key, (Instant::now() + time, it));
+        kept.insert(key, (Instant::now() + time, value));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<K, (Instant, V)>> {

@@ -1,4 +1,4 @@
-//! Sockets: the three events of a WebSocket API, and posting to its connections.
+//! Functions behind a WebSocket API of API Gateway: its three events, and the client of its `@connections` API.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,35 +9,35 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::{Chain, Error, Start, clock};
+use crate::chain::Chain;
+use crate::clock;
+use crate::start::{Error, Start};
 
-/// How long a post may take, repeats included: one slow socket holds nobody up.
+/// How long a post to a connection may take, retries included, so that a slow connection does not delay the others.
 const POST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What happened on a socket.
+/// An event of a connection.
 #[derive(Debug)]
 pub enum WebSocketEvent {
-    /// Somebody wants in.
-    Connect {
-        headers: HeaderMap,
-        query: HashMap<String, String>,
-    },
+    /// `$connect`: a client opens a connection.
+    Connect { headers: HeaderMap, query: HashMap<String, String> },
+    /// `$default`: a client has sent a text.
     Message(String),
-    /// It is closed. Best effort: this may never be told.
+    /// `$disconnect`: the connection is closed. API Gateway sends it with best effort only.
     Disconnect,
 }
 
-/// The answer to somebody who wants in.
+/// The response to `$connect`. For the other events only its status counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConnectOutcome {
-    /// Open, with the subprotocol that was chosen of those that were offered.
+    /// The connection opens, with the chosen one of the subprotocols that the client offered.
     Accepted(Option<String>),
-    /// Shut, with a status.
+    /// The connection is refused with an HTTP status.
     Rejected(u16),
 }
 
 impl Start {
-    /// A client that posts to the sockets of the API whose callback address the setting `SOCKET_ENDPOINT` holds.
+    /// A client of the `@connections` API at the callback URL in the setting `SOCKET_ENDPOINT`.
     pub fn management_client(&mut self) -> aws_sdk_apigatewaymanagement::Client {
         let timeouts = aws_smithy_types::timeout::TimeoutConfig::builder().operation_timeout(POST_TIMEOUT).build();
         let config = aws_sdk_apigatewaymanagement::config::Builder::from(&self.aws)
@@ -47,7 +47,8 @@ impl Start {
         aws_sdk_apigatewaymanagement::Client::from_conf(config.build())
     }
 
-    /// Handles the events of sockets. An error on a message is logged, and the client hears that something went wrong.
+    /// Handles the events of connections; the handler gets the connection's id. An error is logged and answered with status
+    /// 500.
     pub async fn websocket<E: std::error::Error + 'static>(
         mut self,
         handle: impl AsyncFn(OffsetDateTime, String, WebSocketEvent) -> Result<ConnectOutcome, E>,
@@ -55,36 +56,37 @@ impl Start {
         self.check_settings()?;
         let (meter, handle) = (&self.meter, &handle);
         lambda_runtime::run(service_fn(async |event: LambdaEvent<Request>| {
-            let (id, happened) = decode(event.payload);
-            let door = meter.measure_invocation(handle(clock::now(), id, happened)).await;
-            Ok::<_, Error>(response(door))
+            let (id, event) = decode(event.payload);
+            let outcome = meter.measure_invocation(handle(clock::now(), id, event)).await;
+            Ok::<_, Error>(response(outcome))
         }))
         .await
     }
 }
 
-fn decode(it: Request) -> (String, WebSocketEvent) {
-    let id = it.request_context.connection_id.unwrap_or_default();
-    let happened = match it.request_context.event_type.as_deref() {
+fn decode(request: Request) -> (String, WebSocketEvent) {
+    let id = request.request_context.connection_id.unwrap_or_default();
+    let event = match request.request_context.event_type.as_deref() {
         Some("CONNECT") => {
-            let query = it.query_string_parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-            WebSocketEvent::Connect { headers: it.headers, query: query.collect() }
+            let parameters = request.query_string_parameters.iter();
+            let query = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            WebSocketEvent::Connect { headers: request.headers, query }
         }
         Some("DISCONNECT") => WebSocketEvent::Disconnect,
-        _ => WebSocketEvent::Message(it.body.unwrap_or_default()),
+        _ => WebSocketEvent::Message(request.body.unwrap_or_default()),
     };
-    (id, happened)
+    (id, event)
 }
 
-fn response<E: std::error::Error + 'static>(door: Result<ConnectOutcome, E>) -> Value {
-    match door {
+fn response<E: std::error::Error + 'static>(outcome: Result<ConnectOutcome, E>) -> Value {
+    match outcome {
         Ok(ConnectOutcome::Accepted(None)) => json!({ "statusCode": 200 }),
         Ok(ConnectOutcome::Accepted(Some(protocol))) => {
             json!({ "statusCode": 200, "headers": { "Sec-WebSocket-Protocol": protocol } })
         }
         Ok(ConnectOutcome::Rejected(status)) => json!({ "statusCode": status }),
         Err(error) => {
-            tracing::error!(error = %Chain(&error), "a socket's event failed: {}", Chain(&error));
+            tracing::error!(error = %Chain(&error), "a WebSocket event failed: {}", Chain(&error));
             json!({ "statusCode": 500 })
         }
     }
@@ -96,14 +98,14 @@ mod tests {
 
     #[test]
     fn its_events_decode() {
-        let event = |text: &str| decode(serde_json::from_str(text).unwrap());
-        let (id, happened) = event(include_str!("../../../events/socket.connect.json"));
-        let WebSocketEvent::Connect { headers, query } = happened else { panic!("{happened:?}") };
+        let read = |text: &str| decode(serde_json::from_str(text).unwrap());
+        let (id, event) = read(include_str!("../../../events/socket.connect.json"));
+        let WebSocketEvent::Connect { headers, query } = event else { panic!("{event:?}") };
         assert_eq!((id.as_str(), headers["sec-websocket-version"].to_str().unwrap()), ("TjZ1neeXAAMCJZw=", "13"));
         assert_eq!(query["path"], "/notifications/ws/123");
-        let (_, happened) = event(include_str!("../../../events/socket.message.json"));
-        assert!(matches!(happened, WebSocketEvent::Message(it) if it == r#"{"action":"ping"}"#));
-        let (_, happened) = event(include_str!("../../../events/socket.disconnect.json"));
-        assert!(matches!(happened, WebSocketEvent::Disconnect));
+        let (_, event) = read(include_str!("../../../events/socket.message.json"));
+        assert!(matches!(event, WebSocketEvent::Message(it) if it == r#"{"action":"ping"}"#));
+        let (_, event) = read(include_str!("../../../events/socket.disconnect.json"));
+        assert!(matches!(event, WebSocketEvent::Disconnect));
     }
 }

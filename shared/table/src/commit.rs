@@ -1,7 +1,7 @@
-//! An item's next state and the news of it, in one transaction.
+//! Writes that publish a notification, in one transaction: an item's next state and what is told of it.
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, TransactWriteItem};
+use aws_sdk_dynamodb::types::{CancellationReason, Put, TransactWriteItem};
 use domain::id::sha256_hex;
 use domain::item::Item;
 use domain::notification::{NewNotification, Stream, next_position};
@@ -10,66 +10,74 @@ use domain::{AppId, ItemId};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use crate::codec::{self, Attributes};
+use crate::error::TableError;
+use crate::items;
+use crate::keys::Row;
 use crate::streams::{MAX_ATTEMPTS, back_off, encode_stream_row};
-use crate::{Attributes, CAPACITY, Row, Table, TableError, codec, items};
+use crate::table::{IF_ABSENT, Table, condition_held, revision_before};
 
-/// What became of a plan.
+/// The outcome of a write under a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommitOutcome {
+    /// Everything is written.
     Committed,
-    /// The item is not any more what the plan was made from; nothing was written.
+    /// The row has changed since it was read. Nothing was written.
     Conflict,
 }
 
-/// The item whose bytes lie at a key.
+/// The item whose bytes lie at a key of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Content {
+struct Content {
     item: ItemId,
     sha256: String,
 }
 
 impl Table {
-    /// Writes a plan. Of two plans from the same state, one is done.
-    pub async fn commit(&self, plan: &ItemTransition, now: OffsetDateTime) -> Result<CommitOutcome, TableError> {
-        let Some(news) = &plan.notification else { return self.put_item_if_unchanged(&plan.item).await };
-        let mut rows = vec![self.item_put(&plan.item)?];
-        if let Some(results) = &plan.item.results {
-            let content = Content { item: plan.item.id, sha256: results.sha256.clone() };
+    /// Writes a transition of an item. Of two transitions from the same state, one is committed.
+    pub async fn commit(&self, transition: &ItemTransition, now: OffsetDateTime) -> Result<CommitOutcome, TableError> {
+        let item = &transition.item;
+        let Some(notification) = &transition.notification else { return self.put_item_if_unchanged(item).await };
+        let mut rows = vec![self.item_put(item)?];
+        if let Some(results) = &item.results {
+            let content = Content { item: item.id, sha256: results.sha256.clone() };
             let always = "attribute_not_exists(PK) OR attribute_exists(PK)";
-            rows.push(self.transaction_put(&content_row(&plan.item), &content, Attributes::new(), always)?);
+            rows.push(self.transaction_put(&content_row(item), &content, Attributes::new(), always)?);
         }
-        let rows = rows.into_iter().map(|it| TransactWriteItem::builder().put(it).build()).collect();
-        let item = &plan.item;
-        match self.write_and_publish(&Row::Item(item.id), item.app, rows, std::slice::from_ref(news), now).await? {
+        let writes = rows.into_iter().map(|it| TransactWriteItem::builder().put(it).build()).collect();
+        let notifications = std::slice::from_ref(notification);
+        match self.write_and_publish(&Row::Item(item.id), item.app, writes, notifications, now).await? {
             CommitOutcome::Committed => Ok(CommitOutcome::Committed),
             CommitOutcome::Conflict => self.resolve_conflict(item).await,
         }
     }
 
-    /// Writes rows, the first under a condition, and tells news of it in the application's stream, together. `Overtaken`
-    /// if the condition does not hold.
+    /// Makes writes, of which the first has a condition, and publishes notifications in the application's stream, in one
+    /// transaction. `Conflict` if the condition does not hold.
+    ///
+    /// # Errors
+    /// `Conflict` if other writers took the stream's next number in every try. It names `row`.
     pub(crate) async fn write_and_publish(
         &self,
         row: &Row,
         app: AppId,
-        rows: Vec<TransactWriteItem>,
-        news: &[NewNotification],
+        writes: Vec<TransactWriteItem>,
+        notifications: &[NewNotification],
         now: OffsetDateTime,
     ) -> Result<CommitOutcome, TableError> {
         for attempt in 0..MAX_ATTEMPTS {
-            let place = next_position(now, self.head(app, &Stream::App).await?);
-            let (told, body, extra) = encode_stream_row(app, &Stream::App, place, news, now)?;
-            let told = self.transaction_put(&told, &body, extra, "attribute_not_exists(PK)")?;
-            let mut writes = rows.clone();
-            writes.push(TransactWriteItem::builder().put(told).build());
-            // the same writes have the same token: the SDK's own repeats are absorbed for ten minutes
+            let position = next_position(now, self.head(app, &Stream::App).await?);
+            let (stream_row, body, extra) = encode_stream_row(app, &Stream::App, position, notifications, now)?;
+            let publish = self.transaction_put(&stream_row, &body, extra, IF_ABSENT)?;
+            let mut writes = writes.clone();
+            writes.push(TransactWriteItem::builder().put(publish).build());
+            // the same writes have the same token: for ten minutes DynamoDB ignores what the SDK repeats
             let token = sha256_hex(format!("{writes:?}").as_bytes());
-            let all = self.client.transact_write_items().set_transact_items(Some(writes));
-            let all = all.client_request_token(&token[..36]).return_consumed_capacity(CAPACITY);
-            match all.send().await.map_err(|it| it.into_service_error()) {
+            let transaction = self.transaction(writes).client_request_token(&token[..36]);
+            match transaction.send().await.map_err(|it| it.into_service_error()) {
                 Ok(_) => return Ok(CommitOutcome::Committed),
-                Err(TransactWriteItemsError::TransactionCanceledException(why)) => {
-                    let first = why.cancellation_reasons().first().and_then(CancellationReason::code);
+                Err(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
+                    let first = canceled.cancellation_reasons().first().and_then(CancellationReason::code);
                     if first == Some("ConditionalCheckFailed") {
                         return Ok(CommitOutcome::Conflict);
                     }
@@ -83,45 +91,42 @@ impl Table {
 
     /// The item that was last completed for the key of this one, if its bytes were the same.
     pub async fn same_content(&self, item: &Item, sha256: &str) -> Result<Option<ItemId>, TableError> {
-        let there: Option<Content> = self.get(&content_row(item)).await?;
-        Ok(there.filter(|it| it.sha256 == sha256 && it.item != item.id).map(|it| it.item))
+        let content: Option<Content> = self.get(&content_row(item)).await?;
+        Ok(content.filter(|it| it.sha256 == sha256 && it.item != item.id).map(|it| it.item))
     }
 
     async fn put_item_if_unchanged(&self, item: &Item) -> Result<CommitOutcome, TableError> {
-        let put = self.client.put_item().table_name(&self.name).return_consumed_capacity(CAPACITY);
-        let put = put.set_item(Some(codec::encode(&Row::Item(item.id), item, items::open_index_attributes(item))?));
-        let put = put
+        let row = Row::Item(item.id);
+        let put = self
+            .put_item()
+            .set_item(Some(codec::encode(&row, item, items::open_index_attributes(item))?))
             .condition_expression("revision = :before")
-            .expression_attribute_values(":before", previous_revision(item));
-        match put.send().await.map_err(|it| it.into_service_error()) {
-            Ok(_) => Ok(CommitOutcome::Committed),
-            Err(it) if it.is_conditional_check_failed_exception() => self.resolve_conflict(item).await,
-            Err(source) => Err(TableError::write(&Row::Item(item.id), source)),
+            .expression_attribute_values(":before", revision_before(item.revision));
+        if condition_held(&row, put.send().await)? {
+            return Ok(CommitOutcome::Committed);
         }
+        self.resolve_conflict(item).await
     }
 
     /// The condition also fails on our own write, when its answer was lost and the SDK tried again.
     async fn resolve_conflict(&self, item: &Item) -> Result<CommitOutcome, TableError> {
-        let there = self.item(item.id).await?;
-        Ok(if there.as_ref() == Some(item) { CommitOutcome::Committed } else { CommitOutcome::Conflict })
+        let stored = self.item(item.id).await?;
+        Ok(if stored.as_ref() == Some(item) { CommitOutcome::Committed } else { CommitOutcome::Conflict })
     }
 
-    fn item_put(&self, item: &Item) -> Result<aws_sdk_dynamodb::types::Put, TableError> {
-        let put = aws_sdk_dynamodb::types::Put::builder().table_name(&self.name);
-        let put = put.set_item(Some(codec::encode(&Row::Item(item.id), item, items::open_index_attributes(item))?));
-        let put = put
+    fn item_put(&self, item: &Item) -> Result<Put, TableError> {
+        let row = Row::Item(item.id);
+        let put = Put::builder()
+            .table_name(self.name())
+            .set_item(Some(codec::encode(&row, item, items::open_index_attributes(item))?))
             .condition_expression("revision = :before")
-            .expression_attribute_values(":before", previous_revision(item));
-        put.build().map_err(|it| TableError::write(&Row::Item(item.id), it))
+            .expression_attribute_values(":before", revision_before(item.revision));
+        put.build().map_err(|it| TableError::write(&row, it))
     }
-}
-
-fn previous_revision(item: &Item) -> AttributeValue {
-    AttributeValue::N(item.revision.saturating_sub(1).to_string())
 }
 
 fn content_row(item: &Item) -> Row {
     let bucket = item.bucket_id.map(|it| it.to_string()).unwrap_or_default();
-    let place = format!("{bucket}|{}|{}", item.bucket, item.key);
-    Row::Content(item.app, domain::id::sha256_hex(place.as_bytes()))
+    let location = format!("{bucket}|{}|{}", item.bucket, item.key);
+    Row::Content(item.app, sha256_hex(location.as_bytes()))
 }

@@ -1,52 +1,56 @@
-//! What became of deliveries: the good ones in segments, the others in rows of their own.
+//! The outcome of deliveries: those that succeed at the first attempt in packed segments, the others in rows of their own.
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::delivery::DeliveryOutcome;
 use domain::notification::NotificationId;
 use domain::{AppId, ChannelId};
 use serde::{Deserialize, Serialize};
 
-use crate::{Attributes, CAPACITY, RangeQuery, Row, Table, TableError, codec, keys};
+use crate::codec;
+use crate::error::TableError;
+use crate::keys::{self, Row};
+use crate::table::{RangeQuery, Table};
 
-/// How long outcomes are kept, in seconds: 30 days.
+/// How long outcomes are kept: 30 days.
 const RETENTION_SECONDS: i64 = 30 * 86_400;
 
-/// One attempt to deliver.
+/// One attempt to deliver a notification to a channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeliveryAttempt {
     pub channel: ChannelId,
     pub notification: NotificationId,
+    /// The number of the attempt, from 1.
     pub attempt: u32,
-    /// When somebody asked for it again, if somebody did.
+    /// When a redrive was requested (milliseconds since 1970), if the attempt is part of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub round: Option<i64>,
+    /// When it was made, in milliseconds since 1970.
     pub at: i64,
     pub took_ms: u64,
     #[serde(flatten)]
     pub outcome: DeliveryOutcome,
-    /// The first KB of what the receiver answered.
+    /// The first KB of the receiver's response.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub answer: String,
 }
 
-/// A delivery that did not go well at once: its attempts by number, and where it stands.
+/// A delivery whose first attempt failed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FailedDelivery {
     pub channel: ChannelId,
     pub notification: NotificationId,
     /// `retrying`, `delivered`, `dead`, `disabled` or `dropped`.
     pub state: String,
-    /// When the next attempt is due, in milliseconds, while it is retrying.
+    /// When the next attempt is due (milliseconds since 1970), while the delivery is retrying.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_at: Option<i64>,
-    /// By [`Delivery::number`](domain::command::Delivery::number).
+    /// The attempts by [`Delivery::attempt_key`](domain::command::Delivery::attempt_key).
     pub attempts: HashMap<String, DeliveryAttempt>,
 }
 
-/// What a segment says in clear; its entries are packed.
+/// What a segment holds beside its packed entries.
 #[derive(Serialize)]
 struct Segment {
     app: AppId,
@@ -54,18 +58,18 @@ struct Segment {
 }
 
 impl Table {
-    /// Stores the outcomes of one batch in one row. The same batch again replaces its row.
+    /// Stores the attempts of one batch in one row. A repeat of the batch replaces its row.
     pub async fn put_segment(&self, app: AppId, attempts: &[DeliveryAttempt], batch: &str) -> Result<(), TableError> {
         let Some(first) = attempts.iter().map(|it| it.at).min() else { return Ok(()) };
         let row = Row::Segment(app, first, batch.to_owned());
-        let packed = codec::pack(&attempts).map_err(|it| TableError::write(&row, it))?;
+        let packed = codec::pack(&row, &attempts)?;
         let mut extra = codec::ttl(first / 1_000 + RETENTION_SECONDS);
-        extra.insert("packed".into(), AttributeValue::B(Blob::new(packed)));
+        extra.insert("packed".into(), AttributeValue::B(packed));
         self.put(&row, &Segment { app, count: attempts.len() }, extra).await
     }
 
-    /// Adds an attempt to the record of a delivery that did not go well at once. Written twice, it is there once.
-    /// Without a state the delivery stays as it stood: somebody had it made once more, in vain.
+    /// Adds an attempt to a failed delivery; a repeat with the same `number` replaces it. Without a `state` the delivery
+    /// keeps its own: the attempt was an additional one.
     pub async fn put_attempt(
         &self,
         app: AppId,
@@ -88,7 +92,7 @@ impl Table {
         self.put(&row, &record, codec::ttl(attempt.at / 1_000 + RETENTION_SECONDS)).await
     }
 
-    /// The record of a delivery that did not go well at once.
+    /// The record of a delivery whose first attempt failed.
     pub async fn failed_delivery(
         &self,
         app: AppId,
@@ -98,8 +102,8 @@ impl Table {
         self.get(&Row::FailedDelivery(app, channel, id.clone())).await
     }
 
-    /// The outcomes of deliveries that went well at the first attempt, newest first: the last `rows` batches before a
-    /// time, or the first ones after `since` (both in milliseconds), oldest first.
+    /// The attempts of deliveries that succeeded at once. Without `since` they are those of the last `rows` batches, newest
+    /// batch first; with it (milliseconds since 1970) those of the first batches from then on, oldest first.
     pub async fn successful_attempts(
         &self,
         app: AppId,
@@ -108,33 +112,22 @@ impl Table {
     ) -> Result<Vec<DeliveryAttempt>, TableError> {
         let partition = keys::segment(app);
         let (from, forward) = (since.map_or("0".to_owned(), |it| keys::time_key(it, "")), since.is_some());
-        let ask = RangeQuery { partition: &partition, from: &from, to: "~", forward, consistent: false, limit: rows };
+        let range = RangeQuery { partition: &partition, from: &from, to: "~", forward, consistent: false, limit: rows };
         let mut all = Vec::new();
-        for mut row in self.query_range(ask).await? {
+        for mut row in self.query_range(range).await? {
             if let Some(AttributeValue::B(packed)) = row.remove("packed") {
                 let corrupt =
                     |source| TableError::Corrupt { kind: "segment", key: partition.clone(), source: Box::new(source) };
-                let entries: Vec<DeliveryAttempt> = codec::unpack(packed.as_ref()).map_err(corrupt)?;
+                let entries: Vec<DeliveryAttempt> = codec::unpack(&packed).map_err(corrupt)?;
                 all.extend(entries);
             }
         }
         Ok(all)
     }
 
-    /// Deliveries to a channel that did not go well at once, by notification, at most 100.
+    /// Failed deliveries to a channel, by descending notification id, at most 100.
     pub async fn failed_deliveries(&self, app: AppId, channel: ChannelId) -> Result<Vec<FailedDelivery>, TableError> {
-        let partition = keys::failed_deliveries(app, channel);
-        let query = self.client.query().table_name(&self.name).return_consumed_capacity(CAPACITY).limit(100);
-        let query = query
-            .key_condition_expression("PK = :pk")
-            .expression_attribute_values(":pk", AttributeValue::S(partition.clone()));
-        let rows: Vec<Attributes> = query
-            .scan_index_forward(false)
-            .send()
-            .await
-            .map_err(|it| TableError::Read { row: partition, source: Box::new(it) })?
-            .items
-            .unwrap_or_default();
+        let rows = self.query_newest(keys::failed_deliveries(app, channel), 100).await?;
         rows.into_iter().map(|it| codec::decode("failed", it)).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! The due index: what waits longer than a queue can delay it (15 minutes).
+//! The due index: work that waits longer than SQS can delay a message (15 minutes), in slots of five minutes.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::command::Delivery;
@@ -7,13 +7,15 @@ use domain::inbox::InboxEntry;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::keys::{self, DUE_SHARDS};
-use crate::{Attributes, RangeQuery, Row, Table, TableError, codec};
+use crate::codec;
+use crate::error::TableError;
+use crate::keys::{self, DUE_SHARDS, Row};
+use crate::table::{RangeQuery, Table};
 
-/// Slots are five minutes long.
+/// The length of a slot: five minutes.
 const SLOT_MS: i64 = 300_000;
 
-/// What falls due at a time, in milliseconds.
+/// Work that is due at a time, in milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DueEntry {
     pub at: i64,
@@ -21,7 +23,7 @@ pub struct DueEntry {
     pub work: DueWork,
 }
 
-/// What falls due.
+/// The kinds of work that fall due.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DueWork {
@@ -29,12 +31,12 @@ pub enum DueWork {
     Delivery(Box<Delivery>),
     /// A notification expires.
     Expire(InboxEntry),
-    /// The webhooks are told, if it is still unread.
+    /// A notification is escalated to the webhooks if it is still unread.
     Escalate(InboxEntry),
 }
 
 impl DueEntry {
-    /// The same work is the same row: twice is once.
+    /// The row of the entry. The same work has the same row, so that a repeated put stores it one time.
     fn row(&self) -> Row {
         let name = match &self.work {
             DueWork::Delivery(it) => format!("{}|{}|{}", it.channel, it.notification.id, it.attempt_key()),
@@ -47,7 +49,7 @@ impl DueEntry {
     }
 }
 
-/// The slot that a time falls into.
+/// The slot of a time, in milliseconds since 1970.
 pub(crate) fn slot(ms: i64) -> u64 {
     u64::try_from(ms / SLOT_MS).unwrap_or(0)
 }
@@ -59,21 +61,21 @@ impl Table {
         self.put(&due.row(), due, extra).await
     }
 
-    /// What of a slot falls due up to `until`, at most 500 a shard.
+    /// The entries of a slot that are due up to `until`, at most 500 per shard.
     pub async fn due_entries(&self, slot: u64, until: OffsetDateTime) -> Result<Vec<DueEntry>, TableError> {
         let mut all = Vec::new();
         for shard in 0..DUE_SHARDS {
             let (partition, to) = (keys::due(slot, shard), keys::time_key(domain::millis(until), "~"));
-            let ask =
+            let range =
                 RangeQuery { partition: &partition, from: "0", to: &to, forward: true, consistent: true, limit: 500 };
-            let rows: Vec<Attributes> = self.query_range(ask).await?;
+            let rows = self.query_range(range).await?;
             all.extend(rows.into_iter().map(|it| codec::decode("due", it)).collect::<Result<Vec<DueEntry>, _>>()?);
         }
         Ok(all)
     }
 
-    /// Removes work that was done, or is on its queue again.
+    /// Deletes an entry: its work is done, or on a queue again.
     pub async fn delete_due(&self, due: &DueEntry) -> Result<(), TableError> {
-        self.delete(&due.row()).await.map(|_| ())
+        self.delete(&due.row()).await.map(drop)
     }
 }

@@ -1,20 +1,25 @@
-//! What can go wrong with the table.
+//! Errors of the table.
 
 use std::error::Error;
 
-use crate::Row;
+use crate::keys::Row;
 
-/// Every failure of the table, with the row that it was about.
+/// Every error of the table, with the row that it is about (partition key and sort key).
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
+    /// DynamoDB did not answer a read, or refused it.
     #[error("could not read {row}")]
     Read { row: String, source: Box<dyn Error + Send + Sync> },
+    /// DynamoDB did not answer a write, or refused it.
     #[error("could not write {row}")]
     Write { row: String, source: Box<dyn Error + Send + Sync> },
+    /// Other writers were faster in every try; the caller may repeat the request.
     #[error("{row} was changed by someone else")]
     Conflict { row: String },
+    /// The row would exceed the 400 KB of a DynamoDB item.
     #[error("{row} is full")]
     Full { row: String },
+    /// This version cannot decode the row. A repeat does not help.
     #[error("the {kind} row `{key}` is corrupt")]
     Corrupt { kind: &'static str, key: String, source: Box<dyn Error + Send + Sync> },
 }

@@ -1,4 +1,4 @@
-//! Items: found, read, listed.
+//! Items: discovered, read, listed.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::item::{Item, ItemStatus};
@@ -6,9 +6,16 @@ use domain::{AppId, BucketId, ItemId};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
-use crate::{Attributes, CAPACITY, PutOutcome, RangeQuery, Row, Table, TableError, codec, keys};
+use crate::codec::{self, Attributes};
+use crate::error::TableError;
+use crate::keys::{self, Row};
+use crate::table::{PutOutcome, RangeQuery, Table, condition_held};
 
-/// Puts that are under way at once.
+/// The longest sort key of a cursor, in bytes. Those of the index are shorter (`keys.rs`); DynamoDB refuses keys over 1,024.
+const MAX_KEY_BYTES: usize = 128;
+/// Index rows that one request reads at most.
+const MAX_INDEX_ROWS: usize = 10;
+/// The number of puts of one batch that run concurrently.
 const MAX_CONCURRENT_PUTS: usize = 24;
 
 /// The index row of up to 100 items that were found together.
@@ -20,7 +27,7 @@ struct ItemIndexRow {
     at: i64,
 }
 
-/// What a scan needs to know of an item that is there already.
+/// What a scan needs of an item that is stored already.
 #[derive(Deserialize)]
 struct KnownItem {
     id: ItemId,
@@ -28,49 +35,46 @@ struct KnownItem {
     found_by: String,
 }
 
-/// Where a reader of the item list stands: behind this entry of this row.
+/// A cursor into the item list: the next entry to read of an index row. `usize::MAX` is behind the whole row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PageCursor {
     row: String,
     entry: usize,
 }
 
-/// The keys of the list's rows are shorter (`keys.rs`), and DynamoDB refuses those over 1,024 bytes.
-const MAX_KEY_BYTES: usize = 128;
-
 impl PageCursor {
-    /// Whether it can be one of ours: it comes back from callers, who may have changed it.
+    /// Whether it has the form of a cursor of ours: callers may have changed it.
     pub fn is_plausible(&self) -> bool {
         self.row.len() <= MAX_KEY_BYTES && self.row.as_bytes().get(13) == Some(&b'#')
     }
 }
 
-/// A page of items, newest first. With `next`, there may be more.
+/// A page of items, newest first. If `next` is set, there may be more.
 pub struct ItemPage {
     pub items: Vec<Item>,
     pub next: Option<PageCursor>,
 }
 
 impl Table {
+    /// An item by its id.
     pub async fn item(&self, id: ItemId) -> Result<Option<Item>, TableError> {
         self.get(&Row::Item(id)).await
     }
 
-    /// Of these items, those that are stored, with the page of the scan that found each.
+    /// The items with these ids that are stored, in no order, each with the page of the scan that found it.
     pub async fn known_items(&self, ids: &[ItemId]) -> Result<Vec<(ItemId, String)>, TableError> {
         let rows: Vec<Row> = ids.iter().map(|it| Row::Item(*it)).collect();
         let known: Vec<KnownItem> = self.get_many(&rows, Some("id,found_by")).await?;
         Ok(known.into_iter().map(|it| (it.id, it.found_by)).collect())
     }
 
-    /// Stores items that were found together, at most 100 of one bucket: one write unit each and one row that lists
-    /// them. An item that is there already is left as it is. `Taken` says that this batch was stored before, whole or
-    /// in part.
+    /// Stores items that were found together, at most 100 of one bucket: one row each, and one index row for all. An item
+    /// that exists already stays as it is. `AlreadyExists` says that this batch was stored before, whole or in part.
     pub async fn put_found_items(&self, items: &[Item], batch: &str, write_id: &str) -> Result<PutOutcome, TableError> {
         let Some(first) = items.first() else { return Ok(PutOutcome::Stored) };
         let found =
             ItemIndexRow { ids: items.iter().map(|it| it.id).collect(), bucket: first.bucket_id, at: first.found_at };
-        // the list first: an id in it without an item is passed over, an item without the list would be invisible
+        // the index row first: readers skip an id without an item, but never see an item without an index row
         let row = Row::ItemIndex(first.app, first.found_at, batch.to_owned());
         let put = self.put_new(&row, &found, write_id, Attributes::new()).await?;
         let puts = items
@@ -80,9 +84,9 @@ impl Table {
         Ok(put)
     }
 
-    /// Stores an item that was found alone: `Taken`, if somebody else found it before.
+    /// Stores a single item; `AlreadyExists` if it was found before.
     pub async fn put_found_item(&self, item: &Item) -> Result<PutOutcome, TableError> {
-        // the item first: of several that find it at once, one goes on to list it
+        // the item first: of several that find it at the same time, one adds the index row
         let put = self.put_new(&Row::Item(item.id), item, &item.found_by, Attributes::new()).await?;
         if put == PutOutcome::Stored {
             let found = ItemIndexRow { ids: vec![item.id], bucket: item.bucket_id, at: item.found_at };
@@ -92,21 +96,21 @@ impl Table {
         Ok(put)
     }
 
-    /// Items of an application, newest first, that fit the filters: at most `limit`, out of at most ten rows of the
-    /// list, so that one request stays bounded whatever is filtered out.
+    /// Items of an application that match a filter, newest first: at most `limit`, out of at most ten index rows, so that
+    /// one request stays bounded whatever is filtered out.
     pub async fn items(
         &self,
         app: AppId,
-        wanted: &ItemFilter,
+        filter: &ItemFilter,
         after: Option<PageCursor>,
         limit: usize,
     ) -> Result<ItemPage, TableError> {
         let partition = keys::item_index(app);
-        let from = keys::time_key(wanted.since.unwrap_or(0), "");
+        let from = keys::time_key(filter.since.unwrap_or(0), "");
         let mut at = after.unwrap_or(PageCursor { row: "9999999999999#~".to_owned(), entry: 0 });
-        let mut items = Vec::new();
-        for _ in 0..10 {
-            let ask = RangeQuery {
+        let mut items: Vec<Item> = Vec::new();
+        for _ in 0..MAX_INDEX_ROWS {
+            let range = RangeQuery {
                 partition: &partition,
                 from: &from,
                 to: &at.row,
@@ -114,29 +118,26 @@ impl Table {
                 consistent: true,
                 limit: 2,
             };
-            let key_of = |row: &Attributes| row.get("SK").and_then(|it| it.as_s().ok()).cloned().unwrap_or_default();
             // the row that the cursor names is part of the range, also when it has been read to its end
-            let unread = |row: &Attributes| at.entry != usize::MAX || key_of(row) != at.row;
-            let Some(row) = self.query_range(ask).await?.into_iter().find(unread) else {
+            let unread = |row: &Attributes| at.entry != usize::MAX || codec::sort_key(row) != at.row;
+            let Some(row) = self.query_range(range).await?.into_iter().find(unread) else {
                 return Ok(ItemPage { items, next: None });
             };
-            let key = key_of(&row);
-            let found: ItemIndexRow = codec::decode("found", row)?;
+            let key = codec::sort_key(&row);
+            let index: ItemIndexRow = codec::decode("found", row)?;
             let skip = if key == at.row { at.entry } else { 0 };
-            if wanted.bucket.is_none_or(|it| Some(it) == found.bucket) {
-                let rows: Vec<Row> = found.ids.iter().skip(skip).map(|it| Row::Item(*it)).collect();
-                let mut there: Vec<Item> = self.get_many(&rows, None).await?;
-                let place = |it: &Item| found.ids.iter().position(|id| *id == it.id).unwrap_or(usize::MAX);
-                there.sort_by_key(place);
-                for it in there {
+            if filter.bucket.is_none_or(|it| Some(it) == index.bucket) {
+                let rows: Vec<Row> = index.ids.iter().skip(skip).map(|it| Row::Item(*it)).collect();
+                let mut stored: Vec<Item> = self.get_many(&rows, None).await?;
+                let entry_of = |item: &Item| index.ids.iter().position(|id| *id == item.id);
+                stored.sort_by_key(|it| entry_of(it).unwrap_or(usize::MAX));
+                for item in stored {
                     if items.len() == limit {
-                        let last: Option<&Item> = items.last();
-                        let entry =
-                            last.map_or(skip, |last| if found.ids.contains(&last.id) { place(last) + 1 } else { skip });
+                        let entry = items.last().and_then(entry_of).map_or(skip, |last| last + 1);
                         return Ok(ItemPage { items, next: Some(PageCursor { row: key, entry }) });
                     }
-                    if wanted.matches(&it) && !items.iter().any(|other| other.id == it.id) {
-                        items.push(it);
+                    if filter.matches(&item) && !items.iter().any(|other| other.id == item.id) {
+                        items.push(item);
                     }
                 }
             }
@@ -145,51 +146,40 @@ impl Table {
         Ok(ItemPage { items, next: Some(at) })
     }
 
-    /// Notes the job that shows the work on an item that is held; `false` if it is not ours any more.
+    /// Stores the id of the asset manager's job that shows the processing of an item; `false` if the lease is not ours any
+    /// more.
     pub async fn put_job(&self, item: &Item, job: &str) -> Result<bool, TableError> {
         let row = Row::Item(item.id);
-        let (pk, sk) = row.key();
-        let update = self.client.update_item().table_name(&self.name).return_consumed_capacity(CAPACITY);
-        let update = update.key("PK", AttributeValue::S(pk)).key("SK", AttributeValue::S(sk));
-        let update = update
+        let update = self
+            .update_item(&row)
             .update_expression("SET job = :job")
             .condition_expression("revision = :mine")
             .expression_attribute_values(":job", AttributeValue::S(job.to_owned()))
             .expression_attribute_values(":mine", AttributeValue::N(item.revision.to_string()));
-        match update.send().await.map_err(|it| it.into_service_error()) {
-            Ok(_) => Ok(true),
-            Err(it) if it.is_conditional_check_failed_exception() => Ok(false),
-            Err(source) => Err(TableError::write(&row, source)),
-        }
+        condition_held(&row, update.send().await)
     }
 
-    /// Extends the lease of an item that is held; `false` if it is not ours any more.
+    /// Extends the lease of an item until a time in milliseconds since 1970; `false` if the lease is not ours any more.
     pub async fn extend_lease(&self, item: &Item, until: i64) -> Result<bool, TableError> {
         let row = Row::Item(item.id);
-        let (pk, sk) = row.key();
-        let update = self.client.update_item().table_name(&self.name).return_consumed_capacity(CAPACITY);
-        let update = update.key("PK", AttributeValue::S(pk)).key("SK", AttributeValue::S(sk));
-        let update = update
+        let update = self
+            .update_item(&row)
             .update_expression("SET lease_until = :until, open_at = :at")
             .condition_expression("revision = :mine")
             .expression_attribute_values(":until", AttributeValue::N(until.to_string()))
             .expression_attribute_values(":at", AttributeValue::S(keys::time_key(until, "")))
             .expression_attribute_values(":mine", AttributeValue::N(item.revision.to_string()));
-        match update.send().await.map_err(|it| it.into_service_error()) {
-            Ok(_) => Ok(true),
-            Err(it) if it.is_conditional_check_failed_exception() => Ok(false),
-            Err(source) => Err(TableError::write(&row, source)),
-        }
+        condition_held(&row, update.send().await)
     }
 }
 
-/// What a listing is narrowed to.
+/// The filter of a list of items: each member that is set must match.
 #[derive(Debug, Clone, Default)]
 pub struct ItemFilter {
     pub bucket: Option<BucketId>,
     pub system: Option<domain::bucket::MediaSystem>,
     pub status: Option<ItemStatus>,
-    /// Found at or after this time, in milliseconds.
+    /// Found at or after this time, in milliseconds since 1970.
     pub since: Option<i64>,
 }
 
@@ -202,9 +192,7 @@ impl ItemFilter {
     }
 }
 
-/// An item that is being worked on stands in the sparse index, by the end of its lease.
+/// An item that is being processed stands in the sparse index, by the end of its lease.
 pub(crate) fn open_index_attributes(item: &Item) -> Attributes {
-    let Some(until) = item.lease_until else { return Attributes::new() };
-    let open = [("open", "LEASES".to_owned()), ("open_at", keys::time_key(until, ""))];
-    open.map(|(name, value)| (name.to_owned(), AttributeValue::S(value))).into()
+    item.lease_until.map(|until| codec::open_index("LEASES", keys::time_key(until, ""))).unwrap_or_default()
 }

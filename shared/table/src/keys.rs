@@ -1,58 +1,58 @@
-//! The key space: every row that there is, by its access pattern.
+//! The key space: every kind of row, by its access pattern.
 //!
-//! | who asks for what | row | PK | SK |
+//! | access pattern | row (`kind`) | PK | SK |
 //! |---|---|---|---|
 //! | a caller's credentials | key | `KEY#{key id}` | `KEY` |
 //! | an application's keys; all applications | key, listed | `APP#{app}`; `APPLICATIONS` | `KEY#{key id}`; `{app}` |
-//! | who may have a new token; a family that ended | refresh, family | `REFRESH#{sha256}`, `FAMILY#{family}` | `REFRESH`, `FAMILY` |
-//! | what was done with secrets | audit | `AUDIT#{app}` | `{ms:013}#{id}` |
+//! | a refresh token; a token family that was revoked | refresh, family | `REFRESH#{sha256}`, `FAMILY#{family}` | `REFRESH`, `FAMILY` |
+//! | the audit records of an application | audit | `AUDIT#{app}` | `{ms:013}#{id}` |
 //! | an application; all its buckets, scans, channels | application, bucket, scan, channel | `APP#{app}` | `APP`, `BUCKET#…`, `SCAN#…`, `CHANNEL#…` |
 //! | an item by its id | item | `ITEM#{item}` | `ITEM` |
 //! | an application's items, newest first | found: ids of up to 100 items | `FOUND#{app}` | `{ms:013}#{batch}` |
-//! | what lies at a key with the same bytes | content | `CONTENT#{app}#{sha256 of bucket and key}` | `CONTENT` |
-//! | how many items in which status | tally: the changes that one batch of `dispatch` saw | `TALLY#{app}` | `TOTAL`, `{ms:013}#{batch}` |
+//! | the item that was last completed for a key of a bucket | content | `CONTENT#{app}#{sha256 of bucket and key}` | `CONTENT` |
+//! | the counts of items by status | tally: the changes of one batch of `dispatch` | `TALLY#{app}` | `TOTAL`, `{ms:013}#{batch}` |
 //! | a stream from a cursor on, and its head | notification, one or a batch of up to 100 | `STREAM#{app}#{stream}` | `{first sequence:020}` |
-//! | the deliveries that went well, newest first | segment of up to 100 | `SEGMENT#{app}#deliveries` | `{ms:013}#{batch}` |
-//! | the attempts of a delivery that did not | failed | `DELIVERY#{app}#{channel}` | `{notification}` |
-//! | how a channel's receiver is doing | health | `HEALTH#{app}#{channel}` | `HEALTH` |
+//! | the deliveries that succeeded at once, newest first | segment of up to 100 | `SEGMENT#{app}#deliveries` | `{ms:013}#{batch}` |
+//! | the attempts of the other deliveries | failed | `DELIVERY#{app}#{channel}` | `{notification}` |
+//! | the health of a channel's receiver | health | `HEALTH#{app}#{channel}` | `HEALTH` |
 //! | retries beyond 15 minutes | due | `DUE#{slot}#{shard}` | `{ms:013}#{id}` |
-//! | an application's settings; the state of its asset manager; what it used on a day | settings, manager, usage | `APP#{app}` | `SETTINGS`, `MANAGER`, `USAGE#{day}` |
-//! | whose webhooks come with a secret | hook | `HOOK#{sha256 of the secret}` | `HOOK` |
+//! | an application's settings; the state of its asset manager; its usage on a day | settings, manager, usage | `APP#{app}` | `SETTINGS`, `MANAGER`, `USAGE#{day}` |
+//! | the application of an Iconik webhook's secret | hook | `HOOK#{sha256 of the secret}` | `HOOK` |
 //! | the applications of an Iconik domain | domain | `DOMAIN#{domain}` | `{app}` |
-//! | whether any application lets pages of an origin call it | origin | `ORIGIN#{origin}` | `{app}` |
-//! | whose turn it is at an asset manager | pace | `PACE#{sha256 of host and App-ID}` | `PACE` |
-//! | an application's places for work | slot | `SLOT#{app}` | `{number:05}` |
-//! | what was done with an inbox | marks | `MARKS#{app}#{user}` | `MARKS` |
-//! | what a request with an `Idempotency-Key` did | once | `ONCE#{app}#{sha256 of the key}` | `ONCE` |
+//! | whether any application allows an origin (CORS) | origin | `ORIGIN#{origin}` | `{app}` |
+//! | the rate limit of an asset manager | pace | `PACE#{sha256 of host and App-ID}` | `PACE` |
+//! | an application's concurrency slots | slot | `SLOT#{app}` | `{number:05}` |
+//! | the read state of an inbox | marks | `MARKS#{app}#{user}` | `MARKS` |
+//! | the record of a request with an `Idempotency-Key` | once | `ONCE#{app}#{sha256 of the key}` | `ONCE` |
 //! | an application's inbox notifications, newest first | told: up to 100 | `TOLD#{app}` | `{ms:013}#{batch}` |
-//! | whose inbox needs no credentials | open inbox | `OPEN` | `INBOX` |
-//! | a socket by its id | socket | `SOCKET#{connection}` | `SOCKET` |
-//! | who receives on a channel | receiver | `WS#{app}#{channel}` | `{connection, or hub}` |
-//! | whether an application has sockets at all | presence | `WS#{app}` | `PRESENCE` |
-//! | who may open a socket with a ticket | ticket | `TICKET#{sha256}` | `TICKET` |
-//! | a SignalR connection; its records that are not acknowledged | hub, record | `HUB#{sha256 of its token}` | `HUB`, `{number:020}` |
-//! | how far a device has come | acked | `ACKED#{app}#{user}` | `{device}` |
-//! | what a user wants | preferences | `PREFERENCES#{app}#{user}` | `PREFERENCES` |
-//! | what became of an escalation | escalation | `ESCALATION#{app}#{notification}` | `ESCALATION` |
+//! | the application whose inbox needs no credentials | open inbox | `OPEN` | `INBOX` |
+//! | a WebSocket connection by its id | socket | `SOCKET#{connection}` | `SOCKET` |
+//! | the subscribers of a topic | receiver | `WS#{app}#{topic}` | `{connection, or hub}` |
+//! | whether an application has connections | presence | `WS#{app}` | `PRESENCE` |
+//! | the user of a ticket | ticket | `TICKET#{sha256}` | `TICKET` |
+//! | a SignalR connection; its hub messages that are not acknowledged | hub, record | `HUB#{sha256 of its token}` | `HUB`, `{number:020}` |
+//! | the position that a device has acknowledged | acked | `ACKED#{app}#{user}` | `{device}` |
+//! | a user's preferences | preferences | `PREFERENCES#{app}#{user}` | `PREFERENCES` |
+//! | the outcome of an escalation | escalation | `ESCALATION#{app}#{notification}` | `ESCALATION` |
 //! | the newest notification of a collapse key | collapse | `COLLAPSE#{app}#{user}#{sha256 of the key}` | `COLLAPSE` |
-//! | a type of notification; all of an application | type | `APP#{app}` | `TYPE#{type}` |
+//! | a type of notification; all types of an application | type | `APP#{app}` | `TYPE#{type}` |
 //! | an application's image processes | process | `PROCESS#{app}` | `{process}` |
-//! | how far the sweep has come | mark | `SWEEP` | `MARK` |
+//! | the checkpoint of the sweep | mark | `SWEEP` | `MARK` |
 //!
-//! One sparse index, `open` (`open`, `open_at`), holds what `sweep` has to look at: active buckets (`BUCKETS`),
-//! items that are being processed (`LEASES`, by the lease's end) and asset managers (`MANAGERS`, by their next look).
+//! One sparse index, `open` (`open`, `open_at`), holds what `sweep` reads: active buckets (`BUCKETS`), items that are being
+//! processed (`LEASES`, by the end of the lease) and asset managers (`MANAGERS`, by the time of the next check).
 
 use domain::application::key_id;
 use domain::notification::{NotificationId, Stream};
 use domain::{AppId, BucketId, ChannelId, ItemId};
 
-/// Due rows are spread over so many partitions.
+/// The number of partitions over which the rows of a due slot are spread.
 pub(crate) const DUE_SHARDS: u8 = 4;
 
-/// Where all applications are listed.
+/// The partition of the list of all applications.
 pub(crate) const APPLICATIONS: &str = "APPLICATIONS";
 
-/// A row of the table. A new kind of row does not compile until it has a key.
+/// The identity of a row. A new kind of row does not compile until it has a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Row {
     ApiKey(String),
@@ -103,12 +103,12 @@ pub enum Row {
 }
 
 impl Row {
-    /// The row of an API key; `None` if the text is no key.
+    /// The row of an API key; `None` if the text is not a key.
     pub fn of_api_key(api_key: &str) -> Option<Self> {
         key_id(api_key).map(|it| Self::ApiKey(it.to_owned()))
     }
 
-    /// The value of the attribute `kind`, which stream filters look at.
+    /// The value of the attribute `kind`, by which the stream's filters select records.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::ApiKey(_) | Self::ApplicationKey(..) => "key",
@@ -186,7 +186,7 @@ impl Row {
             Self::Usage(app, day) => (application(*app), format!("USAGE#{}", escaped(day))),
             Self::IconikWebhook(hash) => (format!("HOOK#{}", escaped(hash)), "HOOK".to_owned()),
             Self::IconikDomain(name, app) => (iconik_domain(name), app.to_string()),
-            Self::Origin(it, app) => (origin(it), app.to_string()),
+            Self::Origin(name, app) => (origin(name), app.to_string()),
             Self::RateLimit(key) => (format!("PACE#{}", escaped(key)), "PACE".to_owned()),
             Self::ConcurrencySlot(app, number) => (format!("SLOT#{app}"), format!("{number:05}")),
             Self::ReadState(app, user) => (format!("MARKS#{app}#{}", escaped(user)), "MARKS".to_owned()),
@@ -243,8 +243,8 @@ pub(crate) fn iconik_domain(name: &str) -> String {
     format!("DOMAIN#{}", escaped(name))
 }
 
-pub(crate) fn origin(it: &str) -> String {
-    format!("ORIGIN#{}", escaped(it))
+pub(crate) fn origin(name: &str) -> String {
+    format!("ORIGIN#{}", escaped(name))
 }
 
 pub(crate) fn recent_notifications(app: AppId) -> String {
@@ -271,9 +271,9 @@ pub(crate) fn time_key(ms: i64, batch: &str) -> String {
     format!("{ms:013}#{}", escaped(batch))
 }
 
-/// Callers' text inside a key: `a#b` is no row of `a`.
-fn escaped(from_outside: &str) -> String {
-    from_outside.replace('%', "%25").replace('#', "%23")
+/// Escapes a caller's text inside a key, so that `a#b` is not a row of `a`.
+fn escaped(text: &str) -> String {
+    text.replace('%', "%25").replace('#', "%23")
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
-//! Which origins any application allows: a browser asks whether it may call before it says for whom (CORS, preflight).
+//! The origins that any application allows. A CORS preflight names no application (Fetch standard, section 3.2).
 
 use domain::AppId;
 use serde::Serialize;
 
-use crate::{Attributes, RangeQuery, Row, Table, TableError, keys};
+use crate::codec::Attributes;
+use crate::error::TableError;
+use crate::keys::{self, Row};
+use crate::table::{RangeQuery, Table};
 
 #[derive(Serialize)]
 struct OriginRow {
@@ -11,23 +14,23 @@ struct OriginRow {
 }
 
 impl Table {
-    /// Notes that an application allows pages of these origins.
+    /// Adds origins to those that an application allows.
     pub async fn put_origins(&self, app: AppId, origins: &[String]) -> Result<(), TableError> {
-        for it in origins {
-            self.put(&Row::Origin(it.clone(), app), &OriginRow { app }, Attributes::new()).await?;
+        for origin in origins {
+            self.put(&Row::Origin(origin.clone(), app), &OriginRow { app }, Attributes::new()).await?;
         }
         Ok(())
     }
 
-    /// Notes that an application allows pages of these origins no more.
+    /// Removes origins from those that an application allows.
     pub async fn delete_origins(&self, app: AppId, origins: &[String]) -> Result<(), TableError> {
-        for it in origins {
-            self.delete(&Row::Origin(it.clone(), app)).await?;
+        for origin in origins {
+            self.delete(&Row::Origin(origin.clone(), app)).await?;
         }
         Ok(())
     }
 
-    /// Whether any application allows pages of this origin.
+    /// Whether any application allows this origin.
     pub async fn is_listed_origin(&self, origin: &str) -> Result<bool, TableError> {
         let partition = keys::origin(origin);
         let any = RangeQuery { partition: &partition, from: "0", to: "~", forward: true, consistent: true, limit: 1 };

@@ -1,23 +1,29 @@
-//! Image processes.
+//! Image processes: requests to render images, and their state.
 
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use domain::AppId;
 use domain::image::RenderProcess;
 use domain::notification::NewNotification;
 use time::OffsetDateTime;
 
-use crate::{CommitOutcome, PutOutcome, RangeQuery, Row, Table, TableError, codec, keys};
+use crate::codec;
+use crate::commit::CommitOutcome;
+use crate::error::TableError;
+use crate::keys::{self, Row};
+use crate::table::{PutOutcome, RangeQuery, Table, revision_before};
 
-/// How long a process is kept, in seconds: 30 days.
+/// How long a process is kept: 30 days.
 const RETENTION_SECONDS: i64 = 30 * 86_400;
 
 impl Table {
-    /// Stores a process: that is the order to work on it.
-    pub async fn put_process(&self, it: &RenderProcess) -> Result<PutOutcome, TableError> {
-        let ttl = codec::ttl(it.created_at.unix_timestamp() + RETENTION_SECONDS);
-        self.put_new(&Row::Process(it.app, it.id.clone()), it, &it.id, ttl).await
+    /// Stores a new process. `dispatch` finds it in the table's stream and queues its tasks.
+    pub async fn put_process(&self, process: &RenderProcess) -> Result<PutOutcome, TableError> {
+        let row = Row::Process(process.app, process.id.clone());
+        let ttl = codec::ttl(process.created_at.unix_timestamp() + RETENTION_SECONDS);
+        self.put_new(&row, process, &process.id, ttl).await
     }
 
+    /// A process by its id.
     pub async fn process(&self, app: AppId, id: &str) -> Result<Option<RenderProcess>, TableError> {
         self.get(&Row::Process(app, id.to_owned())).await
     }
@@ -25,27 +31,27 @@ impl Table {
     /// An application's processes, newest first (their ids grow with time), of the last 30 days, at most 200.
     pub async fn processes(&self, app: AppId) -> Result<Vec<RenderProcess>, TableError> {
         let partition = keys::processes(app);
-        let ask =
+        let range =
             RangeQuery { partition: &partition, from: "!", to: "~", forward: false, consistent: true, limit: 200 };
-        self.query_range(ask).await?.into_iter().map(|it| codec::decode("process", it)).collect()
+        self.query_range(range).await?.into_iter().map(|it| codec::decode("process", it)).collect()
     }
 
-    /// Stores a process in its next state and tells the news of it, together.
+    /// Stores a process in its next state and publishes notifications of it, in one transaction.
     pub async fn commit_process(
         &self,
-        it: &RenderProcess,
-        news: &[NewNotification],
+        process: &RenderProcess,
+        notifications: &[NewNotification],
         now: OffsetDateTime,
     ) -> Result<CommitOutcome, TableError> {
-        let row = Row::Process(it.app, it.id.clone());
-        let ttl = codec::ttl(it.created_at.unix_timestamp() + RETENTION_SECONDS);
-        let process = aws_sdk_dynamodb::types::Put::builder()
-            .table_name(&self.name)
-            .set_item(Some(codec::encode(&row, it, ttl)?))
+        let row = Row::Process(process.app, process.id.clone());
+        let ttl = codec::ttl(process.created_at.unix_timestamp() + RETENTION_SECONDS);
+        let put = Put::builder()
+            .table_name(self.name())
+            .set_item(Some(codec::encode(&row, process, ttl)?))
             .condition_expression("revision = :before")
-            .expression_attribute_values(":before", AttributeValue::N(it.revision.saturating_sub(1).to_string()));
-        let process = process.build().map_err(|it| TableError::write(&row, it))?;
-        let write = TransactWriteItem::builder().put(process).build();
-        self.write_and_publish(&row, it.app, vec![write], news, now).await
+            .expression_attribute_values(":before", revision_before(process.revision));
+        let put = put.build().map_err(|it| TableError::write(&row, it))?;
+        let write = TransactWriteItem::builder().put(put).build();
+        self.write_and_publish(&row, process.app, vec![write], notifications, now).await
     }
 }

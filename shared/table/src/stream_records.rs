@@ -1,43 +1,39 @@
-//! Records of the table's stream, as `dispatch` gets them.
+//! Records of the table's stream (DynamoDB Streams, new and old images), as `dispatch` receives them.
 
 use std::collections::HashMap;
 
 use aws_lambda_events::dynamodb::EventRecord;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::AppId;
 use domain::image::RenderProcess;
 use domain::item::{Item, ItemStatus};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use crate::streams::decode_batch;
-use crate::{Attributes, NotificationBatch, TableError, codec};
+use crate::codec::{self, Attributes};
+use crate::error::TableError;
+use crate::read_state::ReadStateChange;
+use crate::streams::{NotificationBatch, decode_batch};
 
-/// What a record says.
+/// What a record of the stream is about.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StreamRecord {
+    /// An item is new or has changed.
     Item(Box<ItemChange>),
+    /// Notifications were published, or changed.
     Published(NotificationBatch),
+    /// The read state of an inbox has changed.
     ReadStateChanged(ReadStateChange),
-    /// Image tasks that were asked for.
+    /// Image tasks were requested.
     RenderRequested(Box<RenderProcess>),
-    /// A row that nobody has to hear of.
+    /// A row that `dispatch` ignores.
     Other,
 }
 
-/// An item in its new state, and the state before (`None` if it was found just now).
+/// An item in its new state, and its status before (`None` for a new item).
 #[derive(Debug, Clone, PartialEq)]
 pub struct ItemChange {
     pub item: Item,
     pub before: Option<ItemStatus>,
-}
-
-/// Something was done with the inbox of a user. A row of marks is this, and the ranges beside it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ReadStateChange {
-    pub app: AppId,
-    pub user: String,
-    pub revision: u64,
 }
 
 #[derive(Deserialize)]
@@ -45,11 +41,11 @@ struct PreviousItem {
     status: ItemStatus,
 }
 
-/// Reads a record.
+/// Decodes a record.
 ///
 /// # Errors
-/// `Corrupt`, if its row is not one that this version can read; a repeat would not help.
-pub fn read(record: EventRecord) -> Result<StreamRecord, TableError> {
+/// `Corrupt` if this version cannot decode its row; a repeat does not help.
+pub fn read_record(record: EventRecord) -> Result<StreamRecord, TableError> {
     let change = record.change;
     let image = attributes(change.new_image.into_inner());
     match image.get("kind").and_then(|it| it.as_s().ok()).map(String::as_str) {
@@ -62,7 +58,7 @@ pub fn read(record: EventRecord) -> Result<StreamRecord, TableError> {
             })))
         }
         Some("notification") => decode_batch(image).map(StreamRecord::Published),
-        // the marks themselves are read when they are told
+        // the ranges are read from the table when they are sent
         Some("marks") => codec::decode("marks", image).map(StreamRecord::ReadStateChanged),
         Some("process") => Ok(StreamRecord::RenderRequested(Box::new(codec::decode("process", image)?))),
         _ => Ok(StreamRecord::Other),

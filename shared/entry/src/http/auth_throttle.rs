@@ -1,17 +1,14 @@
-//! Addresses that keep guessing credentials: their wrong ones are answered with 429 for a while. Right ones pass, of every
-//! kind: many callers can share an address (NAT, proxies), and whoever guesses there must not lock out the others.
+//! A limit on wrong credentials per client address: above it they are answered with 429 for a while. Right credentials
+//! still pass, since many callers can share an address (NAT, proxies).
 
-use std::time::Duration;
+use super::auth_error::{AuthError, THROTTLE_WINDOW};
+use crate::ttl_cache::TtlCache;
 
-use super::AuthError;
-use crate::TtlCache;
-
-/// So many wrong credentials within this time, counted per environment.
+/// The most wrong credentials of an address within the window, counted per execution environment.
 const MAX_FAILURES: u32 = 100;
-pub(super) const WINDOW: Duration = Duration::from_secs(60);
 const MAX_ADDRESSES: usize = 10_000;
 
-/// Wrong credentials by address.
+/// The number of wrong credentials by address.
 pub(crate) struct AuthThrottle(TtlCache<String, u32>);
 
 impl Default for AuthThrottle {
@@ -21,13 +18,13 @@ impl Default for AuthThrottle {
 }
 
 impl AuthThrottle {
-    /// Counts wrong credentials, which were looked at; answers how they are refused.
-    pub(crate) fn record_failure(&self, from: &str) -> AuthError {
-        let count = self.0.get(from).unwrap_or_default();
+    /// Counts wrong credentials of an address; returns the error to answer with.
+    pub(crate) fn record_failure(&self, address: &str) -> AuthError {
+        let count = self.0.get(address).unwrap_or_default();
         if count >= MAX_FAILURES {
             return AuthError::TooManyFailures;
         }
-        self.0.put(from.to_owned(), count + 1, WINDOW);
+        self.0.put(address.to_owned(), count + 1, THROTTLE_WINDOW);
         AuthError::InvalidCredentials
     }
 }
@@ -38,11 +35,11 @@ mod tests {
 
     #[test]
     fn a_hundred_wrong_ones_are_enough() {
-        let attackers = AuthThrottle::default();
+        let throttle = AuthThrottle::default();
         for _ in 0..MAX_FAILURES {
-            assert!(matches!(attackers.record_failure("192.0.2.1"), AuthError::InvalidCredentials));
+            assert!(matches!(throttle.record_failure("192.0.2.1"), AuthError::InvalidCredentials));
         }
-        assert!(matches!(attackers.record_failure("192.0.2.1"), AuthError::TooManyFailures));
-        assert!(matches!(attackers.record_failure("192.0.2.2"), AuthError::InvalidCredentials));
+        assert!(matches!(throttle.record_failure("192.0.2.1"), AuthError::TooManyFailures));
+        assert!(matches!(throttle.record_failure("192.0.2.2"), AuthError::InvalidCredentials));
     }
 }

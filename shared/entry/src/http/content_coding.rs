@@ -1,4 +1,4 @@
-//! Content codings (RFC 9110, section 8.4): bodies that arrive compressed, and answers that leave so.
+//! Content codings (RFC 9110, section 8.4): request bodies and responses compressed with gzip.
 
 use std::io::{Read, Write};
 
@@ -9,14 +9,14 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
-use super::{Problem, ProblemType};
+use super::problem::{Problem, ProblemType};
 
-/// An inflated body at most, in bytes: as much as Lambda hands over of one that is not compressed.
+/// The most bytes of an inflated body: as many as Lambda takes in a request (6 MB).
 const MAX_INFLATED_BYTES: u64 = 6 << 20;
-/// Shorter answers gain nothing.
+/// Shorter responses gain nothing.
 const MIN_DEFLATED_BYTES: usize = 1_024;
 
-/// Why a body is not read.
+/// Why a body cannot be decoded.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ContentCodingError {
     Unsupported,
@@ -30,7 +30,7 @@ impl IntoResponse for ContentCodingError {
             Self::Unsupported => {
                 let title = "send the body as it is, or compressed by gzip";
                 let problem = Problem::new(ProblemType::ContentCoding, title);
-                // says what would do (RFC 9110, section 12.5.3)
+                // the codings that are supported (RFC 9110, section 12.5.3)
                 ([(header::ACCEPT_ENCODING, "gzip")], problem).into_response()
             }
             Self::Malformed => Problem::new(ProblemType::NotGzip, "the body is not what gzip makes").into_response(),
@@ -42,7 +42,7 @@ impl IntoResponse for ContentCodingError {
     }
 }
 
-/// A body as it was before it was compressed, and its headers as if it never had been.
+/// Inflates a body; its headers become those of the inflated body.
 pub(super) fn inflate(headers: &mut HeaderMap, body: Bytes) -> Result<Bytes, ContentCodingError> {
     let all: Vec<&HeaderValue> = headers.get_all(header::CONTENT_ENCODING).iter().collect();
     let coding = match all[..] {
@@ -68,13 +68,13 @@ pub(super) fn inflate(headers: &mut HeaderMap, body: Bytes) -> Result<Bytes, Con
     Ok(body)
 }
 
-/// An answer's body by gzip, if the client takes that and it gains something.
-pub(super) fn deflate(accepted: &HeaderMap, answer: &HeaderMap, body: &[u8]) -> Option<Vec<u8>> {
-    let kind = answer.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
+/// Compresses a response's body, if the client accepts gzip and the body is a text that is long enough.
+pub(super) fn deflate(accepted: &HeaderMap, response: &HeaderMap, body: &[u8]) -> Option<Vec<u8>> {
+    let kind = response.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
     let text = kind.starts_with("text/") || ["json", "javascript", "xml"].iter().any(|it| kind.contains(it));
     if !text
         || body.len() < MIN_DEFLATED_BYTES
-        || answer.contains_key(header::CONTENT_ENCODING)
+        || response.contains_key(header::CONTENT_ENCODING)
         || !accepts_gzip(accepted)
     {
         return None;
@@ -84,18 +84,18 @@ pub(super) fn deflate(accepted: &HeaderMap, answer: &HeaderMap, body: &[u8]) -> 
     gzip.finish().ok()
 }
 
-/// Whether a client takes gzip: by its name, or else by `*` (RFC 9110, section 12.5.3).
+/// Whether a client accepts gzip: by its name, or else by `*` (RFC 9110, section 12.5.3).
 fn accepts_gzip(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(header::ACCEPT_ENCODING).into_iter().filter_map(|it| it.to_str().ok());
     let (mut named, mut any) = (None, None);
-    for it in lines.flat_map(|it| it.split(',')) {
-        let mut parts = it.split(';').map(str::trim);
+    for element in lines.flat_map(|it| it.split(',')) {
+        let mut parts = element.split(';').map(str::trim);
         let coding = parts.next().unwrap_or_default().to_ascii_lowercase();
         let weight = parts.find_map(|it| it.strip_prefix("q=").or_else(|| it.strip_prefix("Q=")));
-        let takes = weight.is_none_or(|it| it.parse::<f32>().is_ok_and(|it| it > 0.0));
+        let accepts = weight.is_none_or(|it| it.parse::<f32>().is_ok_and(|it| it > 0.0));
         match coding.as_str() {
-            "gzip" | "x-gzip" => named = Some(takes),
-            "*" => any = Some(takes),
+            "gzip" | "x-gzip" => named = Some(accepts),
+            "*" => any = Some(accepts),
             _ => {}
         }
     }
@@ -159,9 +159,9 @@ mod tests {
             ("br", false),
         ] {
             let headers = [(header::ACCEPT_ENCODING, accepted.parse().unwrap())].into_iter().collect();
-            let answer = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))].into_iter().collect();
-            assert_eq!(deflate(&headers, &answer, &[b'a'; MIN_DEFLATED_BYTES]).is_some(), want, "{accepted}");
-            assert_eq!(deflate(&headers, &answer, &[b'a'; MIN_DEFLATED_BYTES - 1]), None);
+            let response = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))].into_iter().collect();
+            assert_eq!(deflate(&headers, &response, &[b'a'; MIN_DEFLATED_BYTES]).is_some(), want, "{accepted}");
+            assert_eq!(deflate(&headers, &response, &[b'a'; MIN_DEFLATED_BYTES - 1]), None);
         }
     }
 }

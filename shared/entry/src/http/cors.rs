@@ -1,9 +1,9 @@
-//! Pages at other origins: which of them may read what we answer (CORS, the Fetch standard, section 3.2).
+//! CORS: which pages of other origins may read the responses (Fetch standard, section 3.2).
 //!
-//! A page is let in by its origin: the parameter `AllowedOrigins` lists those of all applications, the setting
-//! `allowed_origins` those of one. A preflight carries no credentials and names no application, so that it is answered for
-//! any origin that is listed anywhere; the answer to the request itself can be read by a page that the request's own
-//! application lists. An answer that is nobody's in particular (a 401, public keys) goes by the rule of the preflight.
+//! The parameter `AllowedOrigins` lists the origins of all applications, the setting `allowed_origins` those of one. A
+//! preflight has no credentials and names no application, so that any origin passes that is listed anywhere. The response to
+//! the request itself can be read by pages that the request's own application lists. A response that belongs to no
+//! application (a 401, public keys) goes by the rule of the preflight.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,30 +15,34 @@ use domain::AppId;
 use domain::origin::{AllowedOrigins, is_listed};
 use table::{Table, TableError};
 
-use super::{Problem, ProblemType};
-use crate::{AppSettings, Chain, Start, TtlCache};
+use super::problem::{Problem, ProblemType};
+use crate::app_settings::AppSettings;
+use crate::chain::Chain;
+use crate::start::Start;
+use crate::ttl_cache::TtlCache;
 
-/// How long a listed origin is remembered; one that is not listed is looked up each time.
+/// How long a listed origin is cached. One that is not listed is looked up each time.
 const ORIGIN_TTL: Duration = Duration::from_secs(60);
 const MAX_CACHED: usize = 1_000;
 
-/// What a page may send, and what of an answer it may read beside the headers that every page reads.
+/// The methods that pages may use, and the response headers that they may read beside the safelisted ones.
 const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
 const EXPOSED_HEADERS: HeaderValue =
     HeaderValue::from_static("Allow, Content-Disposition, ETag, Location, Retry-After, WWW-Authenticate");
-/// How long a browser may remember a preflight, in seconds: the longest that Chromium keeps one.
+/// How long a browser may cache a preflight, in seconds: the most that Chromium allows.
 const PREFLIGHT_MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 
-/// Which pages may read a function's answers.
+/// Which pages may read a function's responses.
 pub enum CorsPolicy {
-    /// All: what it says is public.
+    /// Pages of all origins: the responses are public.
     AnyOrigin,
-    /// None but those of its own host: machines alone call it.
+    /// Only pages of the API's own origin: the callers are no browsers.
     SameOrigin,
+    /// Pages of the listed origins.
     AllowedOrigins(Arc<OriginAllowlist>),
 }
 
-/// Origins by the deployment's parameter and the applications' settings.
+/// The origins that the deployment's parameter and the applications' settings list.
 pub struct OriginAllowlist {
     deployment: AllowedOrigins,
     table: Table,
@@ -47,7 +51,7 @@ pub struct OriginAllowlist {
 }
 
 impl Start {
-    /// The origins that the setting `ALLOWED_ORIGINS` and the applications list.
+    /// The origins that the setting `ALLOWED_ORIGINS` and the applications' settings list.
     pub fn allowed_origins(&mut self, table: &Table) -> Arc<OriginAllowlist> {
         let (settings, known) = (AppSettings::new(table.clone()), TtlCache::new(MAX_CACHED));
         Arc::new(OriginAllowlist {
@@ -60,21 +64,22 @@ impl Start {
 }
 
 impl OriginAllowlist {
-    /// Whether pages of an origin may open an application's sockets. No socket opens by a cookie: with no list at all
-    /// every page may that has a token.
+    /// Whether pages of an origin may open an application's WebSocket connections. If neither the deployment nor the
+    /// application lists any origin, all may: a connection needs a token, never a cookie.
     pub async fn allows_websocket(&self, app: AppId, origin: &str) -> Result<bool, TableError> {
         Ok(self.allows(app, origin).await?
             || (self.deployment.is_empty() && self.settings.reload(app).await?.allowed_origins.is_empty()))
     }
 
-    /// Whether an application's answers are for pages of an origin. What was just listed is obeyed at once.
+    /// Whether pages of an origin may read an application's responses. An origin that is not in the cached settings is
+    /// looked up in the current ones, so that a new one is allowed at once.
     async fn allows(&self, app: AppId, origin: &str) -> Result<bool, TableError> {
         Ok(self.deployment.contains(origin)
             || is_listed(origin, &self.settings.get(app).await?.allowed_origins)
             || is_listed(origin, &self.settings.reload(app).await?.allowed_origins))
     }
 
-    /// Whether an origin is listed anywhere.
+    /// Whether the deployment or any application lists an origin.
     async fn is_listed_anywhere(&self, origin: &str) -> Result<bool, TableError> {
         if self.deployment.contains(origin) || self.known.get(origin).is_some() {
             return Ok(true);
@@ -88,20 +93,20 @@ impl OriginAllowlist {
 }
 
 impl CorsPolicy {
-    /// The answer to a browser that asks whether it may send a request; `None` if the request is none of that kind.
-    pub(super) async fn preflight(&self, method: &Method, headers: &HeaderMap) -> Option<Response> {
-        let origin = headers.get(header::ORIGIN)?;
-        if method != Method::OPTIONS || !headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) {
+    /// The response to a CORS preflight; `None` if the request is not one.
+    pub(super) async fn preflight(&self, method: &Method, request: &HeaderMap) -> Option<Response> {
+        let origin = request.get(header::ORIGIN)?;
+        if method != Method::OPTIONS || !request.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) {
             return None;
         }
         let mut response = StatusCode::NO_CONTENT.into_response();
         if self.apply(Some(origin), None, &mut response).await {
-            let to = response.headers_mut();
-            to.remove(header::ACCESS_CONTROL_EXPOSE_HEADERS);
-            to.insert(header::ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS);
-            to.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_MAX_AGE);
-            if let Some(wanted) = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
-                to.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone()); // none of ours is dangerous
+            let headers = response.headers_mut();
+            headers.remove(header::ACCESS_CONTROL_EXPOSE_HEADERS);
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS);
+            headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_MAX_AGE);
+            if let Some(requested) = request.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+                headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, requested.clone()); // no header is dangerous here
             }
             return Some(response);
         }
@@ -111,39 +116,40 @@ impl CorsPolicy {
         Some(refused)
     }
 
-    /// Says in an answer whether the page that asked may read it; answers that too. `app` is whose answer it is.
+    /// Adds the CORS headers for an origin to a response of an application, if pages of the origin may read it. Returns
+    /// whether they may.
     pub(super) async fn apply(
         &self,
         origin: Option<&HeaderValue>,
         app: Option<AppId>,
         response: &mut Response,
     ) -> bool {
-        let to = response.headers_mut();
+        let headers = response.headers_mut();
         let listed = match self {
             Self::AnyOrigin => {
-                to.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-                to.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
+                headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+                headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
                 return true;
             }
             Self::SameOrigin => return false,
             Self::AllowedOrigins(listed) => listed,
         };
-        to.append(header::VARY, HeaderValue::from_static("Origin"));
+        headers.append(header::VARY, HeaderValue::from_static("Origin"));
         let Some((origin, text)) = origin.and_then(|it| Some((it, it.to_str().ok()?))) else { return false };
-        let asked = match app {
+        let allowed = match app {
             Some(app) => listed.allows(app, text).await,
             None => listed.is_listed_anywhere(text).await,
         };
-        let may = asked.unwrap_or_else(|why| {
-            tracing::error!(error = %Chain(&why), "could not look up an origin: {}", Chain(&why));
+        let allowed = allowed.unwrap_or_else(|error| {
+            tracing::error!(error = %Chain(&error), "could not look up an origin: {}", Chain(&error));
             false
         });
-        if may {
-            to.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-            // SignalR's client asks with credentials unless it is told not to; we have no cookies that would be sent
-            to.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-            to.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
+        if allowed {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+            // SignalR's client sends requests with credentials by default; there are no cookies that it could send
+            headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
         }
-        may
+        allowed
     }
 }

@@ -1,9 +1,8 @@
-//! From API Gateway's event (payload format 2.0) to the request that the router reads.
+//! Decodes API Gateway's event (payload format 2.0) into the request that the router reads.
 //!
-//! API Gateway hands over a path that is percent-decoded already, `lambda_http` puts it through a URL parser, and the
-//! router decodes once more. So the path is encoded here, whole, before the parser sees it: what the router decodes is
-//! what API Gateway decoded, once. Nothing else that a stranger sends takes part in building the URL: neither `host` nor
-//! `x-forwarded-proto`.
+//! API Gateway percent-decodes the path, `lambda_http` parses it as a part of a URL, and the router decodes it again.
+//! Therefore the path is encoded here before it is parsed: what the router gets is decoded exactly one time. No other input
+//! of the client takes part in building the URL, neither `host` nor `x-forwarded-proto`.
 
 use std::mem::take;
 
@@ -13,11 +12,11 @@ use lambda_http::request::LambdaRequest;
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::{Problem, ProblemType};
+use super::problem::{Problem, ProblemType};
 
-/// What stays as it is in a path: the unreserved characters of RFC 3986, section 2.3, and the slashes between segments.
+/// All characters but those that stay unencoded in a path: the unreserved ones (RFC 3986, section 2.3) and the slash.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
-/// What cannot stand in a query (RFC 3986, section 3.4). A percent sign can: the query arrives encoded.
+/// The characters that a query cannot have (RFC 3986, section 3.4). It may have a percent sign: it arrives encoded.
 const QUERY: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -33,17 +32,20 @@ const QUERY: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// A request as `lambda_http` takes it, and the headers that it must not see before the URL is built.
+/// A request for `lambda_http`, and its headers, which are added only after the URL is built.
 pub(crate) struct GatewayRequest {
     pub(crate) event: LambdaRequest,
     pub(crate) headers: HeaderMap,
 }
 
-/// Reads an event. A path that cannot be told from another one once a URL parser has seen it is refused.
-pub(crate) fn read(mut event: Value) -> Result<GatewayRequest, Problem> {
-    let strange = || Problem::new(ProblemType::Request, "the request is none of API Gateway's");
+/// Decodes an event.
+///
+/// # Errors
+/// The event is not an HTTP request, or a URL parser would change its path (`.` and `..`).
+pub(crate) fn decode(mut event: Value) -> Result<GatewayRequest, Problem> {
+    let invalid = || Problem::new(ProblemType::Request, "the request is none of API Gateway's");
     if !event["requestContext"].is_object() {
-        return Err(strange());
+        return Err(invalid());
     }
     let headers = headers(&take(&mut event["headers"]));
     let path = match &event["rawPath"] {
@@ -60,11 +62,11 @@ pub(crate) fn read(mut event: Value) -> Result<GatewayRequest, Problem> {
     if method.is_none() {
         return Err(Problem::new(ProblemType::Method, "the method is none of HTTP's"));
     }
-    let event = serde_json::from_value(event).map_err(|_| strange())?;
+    let event = serde_json::from_value(event).map_err(|_| invalid())?;
     Ok(GatewayRequest { event, headers })
 }
 
-/// A request that stands for one that was refused.
+/// A request in the place of one that was refused.
 pub(crate) fn placeholder() -> GatewayRequest {
     let event =
         json!({ "version": "2.0", "rawPath": "/", "requestContext": { "http": { "method": "GET", "path": "/" } } });
@@ -72,7 +74,7 @@ pub(crate) fn placeholder() -> GatewayRequest {
     GatewayRequest { event, headers: HeaderMap::new() }
 }
 
-/// A decoded path, encoded whole.
+/// Encodes a decoded path.
 fn encode_path(path: &str) -> Result<String, Problem> {
     if !path.starts_with('/') || path.split('/').any(|it| it == "." || it == "..") {
         let title = "a path begins with a slash and has no segment `.` or `..`, which URL parsers take away";
@@ -81,13 +83,13 @@ fn encode_path(path: &str) -> Result<String, Problem> {
     Ok(percent_encode(path.as_bytes(), PATH).to_string())
 }
 
-/// Headers by their names. One that HTTP cannot carry (RFC 9110, section 5.5) is left out.
+/// The event's headers. One that is invalid in HTTP (RFC 9110, section 5.5) is left out.
 fn headers(all: &Value) -> HeaderMap {
-    let known = |(name, value): (&String, &Value)| {
+    let parse = |(name, value): (&String, &Value)| {
         let name: HeaderName = name.parse().ok()?;
         Some((name, HeaderValue::from_str(value.as_str()?).ok()?))
     };
-    all.as_object().into_iter().flatten().filter_map(known).collect()
+    all.as_object().into_iter().flatten().filter_map(parse).collect()
 }
 
 #[cfg(test)]
@@ -111,9 +113,9 @@ mod tests {
         })
     }
 
-    /// What a handler is told that the path names, by both extractors.
+    /// The user in a path, by both of axum's extractors.
     fn named(path: &str) -> Option<(String, String)> {
-        let GatewayRequest { event, headers } = read(event(path, "", json!({ "host": "api.example.com" }))).ok()?;
+        let GatewayRequest { event, headers } = decode(event(path, "", json!({ "host": "api.example.com" }))).ok()?;
         let mut request: lambda_http::Request = event.into();
         request.headers_mut().extend(headers);
         let show = async |raw: RawPathParams, Path(user): Path<String>| {
@@ -123,8 +125,8 @@ mod tests {
         let router = Router::new().route("/api/v1/Inbox/{user}/Counts", get(show));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let answer = router.oneshot(request.map(|_| Body::empty())).await.unwrap();
-            let body = axum::body::to_bytes(answer.into_body(), 10_000).await.unwrap();
+            let response = router.oneshot(request.map(|_| Body::empty())).await.unwrap();
+            let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
             serde_json::from_slice(&body).ok()
         })
     }
@@ -163,14 +165,14 @@ mod tests {
             json!({ "host": "[::1" }),
             json!({ "x-odd": "é", "x y": "z", "host": "a.example" }),
         ] {
-            let arrived = read(event("/x", "q=%41&r={\"a b\"}|\\é", headers.clone())).ok().unwrap();
+            let arrived = decode(event("/x", "q=%41&r={\"a b\"}|\\é", headers.clone())).ok().unwrap();
             let host = headers["host"].as_str().unwrap();
             assert_eq!(arrived.headers["host"], host);
             let request: lambda_http::Request = arrived.event.into();
             assert_eq!(request.uri(), "/x?q=%41&r=%7B%22a%20b%22%7D%7C%5C%C3%A9", "{headers}");
         }
-        assert!(read(json!({ "rawPath": "/" })).is_err());
-        assert!(read(json!("nonsense")).is_err());
+        assert!(decode(json!({ "rawPath": "/" })).is_err());
+        assert!(decode(json!("nonsense")).is_err());
     }
 
     proptest! {

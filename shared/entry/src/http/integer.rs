@@ -1,25 +1,26 @@
-//! Whole numbers, however they are written: JSON Schema's integers are numbers without a fraction, so that `3.0` and `3e0`
-//! are 3 (JSON Schema 2020-12 Validation, section 6.1.1). The same in JSON bodies, form fields and query parameters.
+//! Integers as JSON Schema defines them: any number with a zero fractional part, so that `3.0` and `3e0` are 3 (JSON Schema
+//! 2020-12 Validation, section 6.1.1). They are read so in JSON bodies, form fields and query parameters.
 
 use std::str::FromStr;
 
 use serde_json::Value;
 
-/// A whole number that is written with a fraction or an exponent, as far as such numbers are exact.
-pub fn as_integer(it: &Value) -> Option<i64> {
+/// The value of an integer that is written with a fraction or an exponent; `None` for all other values, and above 2^53,
+/// where a double is not exact.
+pub fn as_integer(value: &Value) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
-    let number = it.as_number().filter(|it| it.is_f64())?.as_f64()?;
+    let number = value.as_number().filter(|it| it.is_f64())?.as_f64()?;
     if number.fract() == 0.0 && number.abs() <= EXACT { format!("{number:.0}").parse().ok() } else { None }
 }
 
-/// Reads a number from the text of a form field or a query parameter.
+/// Parses the text of a form field or a query parameter as a number.
 ///
 /// # Errors
-/// What the type's own parser says of the text, if it is neither its form nor a whole number of JSON's.
+/// The error of the type's own parser, if the text is not an integer of JSON Schema either.
 pub fn parse_number<T: FromStr>(text: &str) -> Result<T, T::Err> {
-    text.parse().or_else(|why| match serde_json::from_str(text).ok().as_ref().and_then(as_integer) {
+    text.parse().or_else(|error| match serde_json::from_str(text).ok().as_ref().and_then(as_integer) {
         Some(number) => number.to_string().parse(),
-        None => Err(why),
+        None => Err(error),
     })
 }
 

@@ -1,4 +1,4 @@
-//! JSON bodies: a wrong one is a problem that names the field.
+//! An extractor of JSON bodies: an invalid one is a problem that names the field.
 
 mod strict;
 
@@ -9,13 +9,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use self::strict::Strict;
-use super::{Problem, ProblemType, serde_problem};
+use super::problem::{Problem, ProblemType};
+use super::serde_problem;
 
-/// The largest JSON body.
+/// The most bytes of a JSON body.
 const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// A parsed body. An unknown field, a missing one or a wrong type is answered with 422, broken JSON with 400. A POST
-/// without a body says nothing: it is `{}`. (A PUT replaces something, and has to say by what.)
+/// A parsed body. An unknown field, a missing one or a wrong type is answered with 422, malformed JSON with 400, another
+/// media type with 415. A POST without a body is read as `{}`; a PUT must have one.
 pub struct JsonBody<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
@@ -37,18 +38,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
         if bytes.len() > MAX_BODY_BYTES {
             return Err(too_large());
         }
-        let not_json = |why: serde_json::Error| Problem::new(ProblemType::NotJson, why.to_string());
+        let not_json = |error: serde_json::Error| Problem::new(ProblemType::NotJson, error.to_string());
         read(&serde_json::from_slice(&bytes).map_err(not_json)?).map(Self)
     }
 }
 
-/// Reads a value as a type. What does not fit is a problem that names the field by its path, `buckets[0].endpoint`; a list
-/// in the place of an object is none.
-pub fn read<T: DeserializeOwned>(it: &Value) -> Result<T, Problem> {
-    serde_path_to_error::deserialize(Strict(it)).map_err(|why| {
-        let path = why.path().to_string();
-        serde_problem::serde_problem(if path == "." { "" } else { &path }, &why.into_inner().to_string())
-    })
+/// Deserialises a JSON value. An array does not stand for a struct.
+///
+/// # Errors
+/// A problem that names the field by its path, `buckets[0].endpoint`.
+pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Problem> {
+    serde_problem::deserialize(Strict(value))
 }
 
 #[cfg(test)]
@@ -81,14 +81,14 @@ mod tests {
 
     #[test]
     fn what_fits_is_read_as_serde_reads_it() {
-        for it in [
+        for value in [
             json!({}),
             json!({ "name": "a", "inner": [{ "number": 1 }, { "number": 255 }], "one": { "number": 0 }, "kind": "plain" }),
             json!({ "one": null, "any": [1, { "a": [null, 1.5, "x"] }], "ratio": 2 }),
             json!({ "any": null, "ratio": 0.25 }),
         ] {
-            let want: Outer = serde_json::from_value(it.clone()).unwrap();
-            assert_eq!(read::<Outer>(&it).unwrap(), want, "{it}");
+            let want: Outer = serde_json::from_value(value.clone()).unwrap();
+            assert_eq!(read::<Outer>(&value).unwrap(), want, "{value}");
         }
         assert_eq!(read::<Value>(&json!([1, { "a": 2 }])).unwrap(), json!([1, { "a": 2 }]));
         assert_eq!(read::<Inner>(&json!({ "number": 3.0 })).unwrap(), Inner { number: 3 }, "a whole number");
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_named_by_its_path() {
-        for (it, field) in [
+        for (value, field) in [
             (json!(["a", []]), None),
             (json!({ "inner": [[1]] }), Some("inner[0]")),
             (json!({ "inner": [{ "number": 1 }, { "number": 256 }] }), Some("inner[1].number")),
@@ -131,8 +131,8 @@ mod tests {
             (json!("a"), None),
             (json!(null), None),
         ] {
-            let problem = read::<Outer>(&it).unwrap_err();
-            assert_eq!((problem.status, problem.field.as_deref()), (422, field), "{it}: {}", problem.detail);
+            let problem = read::<Outer>(&value).unwrap_err();
+            assert_eq!((problem.status, problem.field.as_deref()), (422, field), "{value}: {}", problem.detail);
         }
         let unknown = read::<Outer>(&json!({ "nmae": "a" })).unwrap_err();
         assert!(unknown.reason().contains("nmae"), "{}", unknown.reason());

@@ -1,4 +1,4 @@
-//! What every route has in common: who may read, codings, caches, and the form of errors.
+//! What every route has in common: CORS, content codings, caching, and errors as problems.
 
 use std::sync::Arc;
 
@@ -10,37 +10,37 @@ use axum::response::{IntoResponse, Response};
 use domain::id::sha256_hex;
 use tower::ServiceExt;
 
+use super::content_coding;
 use super::cors::CorsPolicy;
-use super::{Problem, content_coding, request_application};
+use super::problem::Problem;
+use super::request_application::capture_application;
 
-/// What a handler puts into an answer that is the same for everybody, and changes with a deployment or a key at most. Such
-/// an answer gets a validator, and is compressed.
+/// The `cache-control` of a response that is the same for all callers and changes rarely. Such a response gets an `etag`, and
+/// is compressed.
 pub const PUBLIC_CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
-/// Answers a request. A HEAD is a GET whose body stays here (RFC 9110, section 9.3.2).
-pub(super) async fn serve(pages: Arc<CorsPolicy>, router: Router, request: Request<lambda_http::Body>) -> Response {
+/// Serves a request. A HEAD is served as a GET, without the body (RFC 9110, section 9.3.2).
+pub(super) async fn serve(cors: Arc<CorsPolicy>, router: Router, request: Request<lambda_http::Body>) -> Response {
     let (mut parts, body) = request.into_parts();
     let head = parts.method == Method::HEAD;
     if head {
         parts.method = Method::GET;
     }
-    if let Some(response) = pages.preflight(&parts.method, &parts.headers).await {
+    if let Some(response) = cors.preflight(&parts.method, &parts.headers).await {
         return response;
     }
-    let asked = parts.headers.clone();
+    let request_headers = parts.headers.clone();
     let body = match to_bytes(Body::new(body), usize::MAX).await {
         Ok(body) => body,
         Err(error) => return Problem::internal(&error).into_response(),
     };
     let (response, app) = match content_coding::inflate(&mut parts.headers, body) {
-        Ok(body) => {
-            request_application::capture_application(router.oneshot(Request::from_parts(parts, Body::from(body)))).await
-        }
-        Err(unread) => (Ok(unread.into_response()), None),
+        Ok(body) => capture_application(router.oneshot(Request::from_parts(parts, Body::from(body)))).await,
+        Err(error) => (Ok(error.into_response()), None),
     };
-    let Ok(response) = response; // a router never fails
-    let mut response = finish(&asked, response).await;
-    pages.apply(asked.get(header::ORIGIN), app, &mut response).await;
+    let Ok(response) = response; // a router is infallible
+    let mut response = finish(&request_headers, response).await;
+    cors.apply(request_headers.get(header::ORIGIN), app, &mut response).await;
     if head {
         let length = response.headers().get(header::CONTENT_LENGTH).cloned();
         *response.body_mut() = Body::empty();
@@ -49,8 +49,8 @@ pub(super) async fn serve(pages: Arc<CorsPolicy>, router: Router, request: Reque
     response
 }
 
-/// An answer whose errors are problems, with what caches have to know.
-async fn finish(asked: &HeaderMap, response: Response) -> Response {
+/// Completes a response: errors become problems, and caching headers are added.
+async fn finish(request_headers: &HeaderMap, response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
     let mut body = match to_bytes(body, usize::MAX).await {
         Ok(body) => body,
@@ -61,21 +61,21 @@ async fn finish(asked: &HeaderMap, response: Response) -> Response {
         parts.headers.extend(problem);
         body = text;
     }
-    // unless a handler says so itself: answers are somebody's own, and some show secrets (RFC 9111, section 5.2.2.5)
+    // by default nothing is stored: responses belong to one caller, and some hold secrets (RFC 9111, section 5.2.2.5)
     let cached = parts.headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if parts.status == StatusCode::OK && *cached == PUBLIC_CACHE {
         parts.headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-        let tag = format!("W/\"{}\"", &sha256_hex(&body)[..32]); // weak: compressed or not, it says the same
+        let tag = format!("W/\"{}\"", &sha256_hex(&body)[..32]); // weak: the same with and without compression
         if let Ok(tag) = HeaderValue::from_str(&tag) {
             parts.headers.insert(header::ETAG, tag);
         }
-        if etag_matches(asked, &tag) {
+        if etag_matches(request_headers, &tag) {
             parts.status = StatusCode::NOT_MODIFIED;
             parts.headers.remove(header::CONTENT_TYPE);
             parts.headers.remove(header::CONTENT_LENGTH);
             return Response::from_parts(parts, Body::empty());
         }
-        if let Some(gzip) = content_coding::deflate(asked, &parts.headers, &body) {
+        if let Some(gzip) = content_coding::deflate(request_headers, &parts.headers, &body) {
             parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             body = gzip.into();
         }
@@ -86,12 +86,12 @@ async fn finish(asked: &HeaderMap, response: Response) -> Response {
     Response::from_parts(parts, Body::from(body))
 }
 
-/// Whether an answer has no form of its own: extractors and bare statuses speak in plain text.
+/// Whether a response is plain text, or has no type: so are those of axum's extractors, and bare statuses.
 fn is_plain_text(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_none_or(|it| it.as_bytes().starts_with(b"text/plain"))
 }
 
-/// The problem that a plain text tells.
+/// The headers and the body of the problem for a status with a plain text.
 async fn problem(status: StatusCode, text: &Bytes) -> (HeaderMap, Bytes) {
     let text: String = String::from_utf8_lossy(text).chars().take(200).collect();
     let (mut parts, body) = Problem::of_status(status, &text).into_response().into_parts();
@@ -99,9 +99,9 @@ async fn problem(status: StatusCode, text: &Bytes) -> (HeaderMap, Bytes) {
     (parts.headers, to_bytes(body, usize::MAX).await.unwrap_or_default())
 }
 
-/// Whether a client has an answer with this tag already (RFC 9110, section 13.1.2: weakly compared).
-fn etag_matches(asked: &HeaderMap, tag: &str) -> bool {
-    let lines = asked.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|it| it.to_str().ok());
+/// Whether `if-none-match` holds this tag (RFC 9110, section 13.1.2: weak comparison).
+fn etag_matches(request_headers: &HeaderMap, tag: &str) -> bool {
+    let lines = request_headers.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|it| it.to_str().ok());
     let strong = |it: &str| it.trim().trim_start_matches("W/").to_owned();
     lines.flat_map(|it| it.split(',')).any(|it| it.trim() == "*" || strong(it) == strong(tag))
 }
@@ -114,7 +114,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::http::ProblemType;
+    use crate::http::problem::ProblemType;
 
     #[derive(Deserialize)]
     struct Which {

@@ -1,5 +1,5 @@
-//! Errors of our own API: `application/problem+json` (RFC 9457). A type has one title and one status; what happened this
-//! time stands in the detail. The caller sees no cause.
+//! Errors of our own API: `application/problem+json` (RFC 9457). Each type has one title and one status; the detail says what
+//! is wrong in this occurrence. Causes are logged, and never sent.
 
 mod types;
 
@@ -10,9 +10,9 @@ use utoipa::ToSchema;
 
 pub use self::types::ProblemType;
 
-use crate::Chain;
+use crate::chain::Chain;
 
-/// How a caller may prove who it is, besides a key pair (RFC 6750, section 3).
+/// The challenge of a 401: a bearer token is accepted beside a key pair (RFC 6750, section 3).
 pub const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"notifications\"");
 
 /// A problem, as it is sent.
@@ -35,13 +35,13 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem of a type, and what is wrong this time.
+    /// A problem of a type; `reason` becomes its detail.
     pub fn new(kind: ProblemType, reason: impl Into<String>) -> Self {
         let (code, status, title) = kind.definition();
         Self::build(code, status, title, reason.into())
     }
 
-    /// What a bare status says, with the text that came with it. Its type is the status itself.
+    /// The problem of a bare status, with the text that came with it. Its type is the name of the status.
     pub fn of_status(status: StatusCode, text: &str) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
         let reason = if text.trim().is_empty() { title } else { text };
@@ -59,12 +59,12 @@ impl Problem {
         }
     }
 
-    /// Something that the caller sent cannot be.
+    /// A field of the request is invalid.
     pub fn invalid(field: &str, reason: impl Into<String>) -> Self {
         Self::new(ProblemType::Invalid, reason).with_field(field)
     }
 
-    /// The same problem, of a field; an empty name is none.
+    /// The same problem with the name of a field; an empty name changes nothing.
     pub fn with_field(self, field: &str) -> Self {
         if field.is_empty() {
             return self;
@@ -72,18 +72,18 @@ impl Problem {
         Self { detail: format!("{field}: {}", self.reason()), field: Some(field.to_owned()), ..self }
     }
 
-    /// What is wrong, without the field.
+    /// The detail without the field.
     pub fn reason(&self) -> &str {
-        let behind = self.field.as_ref().and_then(|field| self.detail.strip_prefix(field)?.strip_prefix(": "));
-        behind.unwrap_or(&self.detail)
+        let without_field = self.field.as_ref().and_then(|field| self.detail.strip_prefix(field)?.strip_prefix(": "));
+        without_field.unwrap_or(&self.detail)
     }
 
-    /// Somebody asks too much; after so many seconds it is good again.
+    /// Too many requests; `seconds` is when to try again.
     pub fn too_many(reason: impl Into<String>, seconds: u32) -> Self {
         Self { retry_after: Some(seconds), ..Self::new(ProblemType::TooMany, reason) }
     }
 
-    /// Our own failure: logged with its causes, told without them.
+    /// An error on our side. It is logged with its causes; the caller gets none of them.
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error = %Chain(error), "request failed: {}", Chain(error));
         Self::new(ProblemType::Internal, "something went wrong on our side")

@@ -1,4 +1,4 @@
-//! Query parameters: a wrong one is a problem that names it.
+//! An extractor of query parameters: an invalid one is a problem that names it.
 
 use std::borrow::Cow;
 
@@ -9,9 +9,11 @@ use serde::de::value::{Error, MapDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::{Problem, parse_number, serde_problem};
+use super::integer::parse_number;
+use super::problem::Problem;
+use super::serde_problem;
 
-/// Parsed parameters. An unknown one or one that cannot be is answered with 422.
+/// Parsed query parameters. An unknown or invalid one is answered with 422.
 pub struct QueryParams<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for QueryParams<T> {
@@ -25,13 +27,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for QueryParams<T>
 fn read<T: DeserializeOwned>(uri: &Uri) -> Result<QueryParams<T>, Problem> {
     let pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
     let pairs = MapDeserializer::new(pairs.map(|(name, value)| (name, Text(value))));
-    serde_path_to_error::deserialize(pairs).map(QueryParams).map_err(|why| {
-        let path = why.path().to_string();
-        serde_problem::serde_problem(if path == "." { "" } else { &path }, &why.into_inner().to_string())
-    })
+    serde_problem::deserialize(pairs).map(QueryParams)
 }
 
-/// The text of a parameter, as whatever it is to be.
+/// The text of a parameter, which deserialises as the type that is asked for.
 struct Text<'a>(Cow<'a, str>);
 
 impl<'de> IntoDeserializer<'de, Error> for Text<'de> {

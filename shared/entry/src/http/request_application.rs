@@ -1,4 +1,4 @@
-//! For which application the request at hand acts, as far as its credentials were read.
+//! The application of the current request, known once its credentials are checked. CORS needs it for the response.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -9,17 +9,17 @@ tokio::task_local! {
     static APPLICATION: Cell<Option<AppId>>;
 }
 
-/// Notes for which application the request at hand acts.
+/// Records the application of the current request.
 pub fn record_application(app: AppId) {
-    // a socket's event has no answer that a browser would keep back
+    // outside a request (a WebSocket event) nothing is recorded
     APPLICATION.try_with(|it| it.set(Some(app))).unwrap_or_default();
 }
 
-/// What comes of a future, and the application that was noted meanwhile.
+/// Runs a future; returns its output and the application that was recorded meanwhile.
 pub(super) async fn capture_application<T>(future: impl Future<Output = T>) -> (T, Option<AppId>) {
-    let watched = async {
-        let done = future.await;
-        (done, APPLICATION.with(Cell::get))
+    let captured = async {
+        let output = future.await;
+        (output, APPLICATION.with(Cell::get))
     };
-    APPLICATION.scope(Cell::new(None), watched).await
+    APPLICATION.scope(Cell::new(None), captured).await
 }

@@ -1,15 +1,28 @@
-//! What serde says of a value, as the rule that the value breaks: the words of JSON, not of Rust. The value itself is not
-//! repeated: it may be a secret.
+//! Serde's errors as problems: they name the rule that a value breaks in the terms of JSON instead of Rust. The value itself
+//! is left out, since it may be a secret.
 
-use super::{Problem, ProblemType};
+use serde::{Deserialize, Deserializer};
 
-/// The problem with the value at a path (`buckets[0].endpoint`; empty at the top), by serde's message.
-pub(super) fn serde_problem(path: &str, message: &str) -> Problem {
+use super::problem::{Problem, ProblemType};
+
+/// Deserialises a value.
+///
+/// # Errors
+/// A problem that names the field by its path (`buckets[0].endpoint`), and the rule that it breaks.
+pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(from).map_err(|error| {
+        let path = error.path().to_string();
+        serde_problem(if path == "." { "" } else { &path }, &error.into_inner().to_string())
+    })
+}
+
+/// The problem of the value at a path (empty at the top), by serde's message.
+fn serde_problem(path: &str, message: &str) -> Problem {
     let member =
         ["missing field ", "unknown field ", "duplicate field "].iter().find_map(|it| quoted_name(message, it));
     let field = match member {
         Some(name) if path.is_empty() => name.to_owned(),
-        // serde's path may end in the member itself
+        // serde's path may include the member
         Some(name) if path == name || path.ends_with(&format!(".{name}")) => path.to_owned(),
         Some(name) => format!("{path}.{name}"),
         None => path.to_owned(),
@@ -17,11 +30,12 @@ pub(super) fn serde_problem(path: &str, message: &str) -> Problem {
     Problem::new(ProblemType::Invalid, describe(message)).with_field(&field)
 }
 
-/// The name in backticks after a beginning.
-fn quoted_name<'a>(message: &'a str, beginning: &str) -> Option<&'a str> {
-    message.strip_prefix(beginning)?.strip_prefix('`')?.split('`').next()
+/// The name in backticks behind a prefix.
+fn quoted_name<'a>(message: &'a str, prefix: &str) -> Option<&'a str> {
+    message.strip_prefix(prefix)?.strip_prefix('`')?.split('`').next()
 }
 
+/// The rule that a value breaks, by serde's message.
 fn describe(message: &str) -> String {
     if message.starts_with("missing field ") {
         return "it is missing".to_owned();
@@ -41,7 +55,7 @@ fn describe(message: &str) -> String {
     }
 }
 
-/// A type of serde's, in words.
+/// A type in serde's messages, in words.
 fn describe_type(expected: &str) -> String {
     let words = match expected {
         "u8" => "a whole number from 0 to 255",
@@ -60,7 +74,7 @@ fn describe_type(expected: &str) -> String {
     words.to_owned()
 }
 
-/// What the parsers of Rust's standard library say of a text.
+/// The message of a parser of Rust's standard library, in words.
 fn describe_parse_error(message: &str) -> String {
     let words = match message {
         "invalid digit found in string" | "cannot parse integer from empty string" => "a whole number is expected",

@@ -1,6 +1,6 @@
 //! Access tokens: HS256 JWTs with a key per application (channel API, section 2.7).
 //!
-//! Thirty lines on `ring`, which is in the binary anyway: the JWT crates bring a second cryptography library.
+//! They are signed with `ring`, which is in the binary anyway: the JWT crates bring a second cryptography library.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,25 +10,25 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
-/// How long a token is good.
+/// The lifetime of an application's token.
 pub const LIFETIME: Duration = Duration::hours(24);
-/// How much other issuers' clocks may differ from ours, in seconds.
+/// The accepted difference to the clocks of other issuers, in seconds.
 pub(super) const LEEWAY: i64 = 60;
-/// What the key is derived for.
+/// The purpose for which the signing key is derived.
 pub const KEY_PURPOSE: &str = "access-token";
 
 const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 const ISSUER: &str = "notifications-api";
 
-/// What a token says.
+/// The claims of our tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     #[serde(rename = "ApplicationId")]
     pub application: AppId,
-    /// The one user that it is for; without one it is the application's own.
+    /// The user of the token; `None` if it is the application's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sub: Option<String>,
-    /// The groups that its user is in.
+    /// The groups of its user.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
     iss: String,
@@ -37,12 +37,12 @@ pub struct Claims {
     exp: i64,
 }
 
-/// Writes an application's own token, which expires at `now + LIFETIME`.
+/// Issues an application's own token, which expires at `now + LIFETIME`.
 pub fn issue(app: AppId, key: &[u8; 32], now: OffsetDateTime) -> String {
     sign(app, None, Vec::new(), LIFETIME, key, now)
 }
 
-/// Writes a token for one user.
+/// Issues a token for one user.
 pub fn issue_for_user(member: ConnectionUser, lifetime: Duration, key: &[u8; 32], now: OffsetDateTime) -> String {
     sign(member.app, Some(member.user), member.groups, lifetime, key, now)
 }
@@ -58,18 +58,18 @@ fn sign(
     let (iat, exp) = (now.unix_timestamp(), (now + lifetime).unix_timestamp());
     let claims = Claims { application: app, sub, groups, iss: ISSUER.to_owned(), aud: ISSUER.to_owned(), iat, exp };
     let claims = serde_json::to_vec(&claims).unwrap_or_default();
-    let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(HEADER), URL_SAFE_NO_PAD.encode(claims));
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), signed.as_bytes());
-    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag))
+    let signing_input = format!("{}.{}", URL_SAFE_NO_PAD.encode(HEADER), URL_SAFE_NO_PAD.encode(claims));
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), signing_input.as_bytes());
+    format!("{signing_input}.{}", URL_SAFE_NO_PAD.encode(tag))
 }
 
-/// What a token says, whoever wrote it, before it is believed.
+/// The claims of a token of any issuer, unverified.
 pub(super) fn unverified_claims<T: serde::de::DeserializeOwned>(token: &str) -> Option<T> {
     let claims = token.split('.').nth(1).filter(|_| token.len() < 8_192)?;
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()
 }
 
-/// Whether a token says that we wrote it.
+/// Whether a token claims to be issued by us.
 pub(super) fn is_own(token: &str) -> bool {
     #[derive(Deserialize)]
     struct Issued {
@@ -78,7 +78,7 @@ pub(super) fn is_own(token: &str) -> bool {
     unverified_claims::<Issued>(token).is_some_and(|it| it.iss == ISSUER)
 }
 
-/// Whether a token is over by its own word, whoever wrote it: no guess, and nothing has to be looked up for it.
+/// Whether a token of any issuer has expired by its own claim. Nothing has to be looked up to refuse it.
 pub(super) fn is_expired(token: &str, now: OffsetDateTime) -> bool {
     #[derive(Deserialize)]
     struct Ends {
@@ -87,19 +87,20 @@ pub(super) fn is_expired(token: &str, now: OffsetDateTime) -> bool {
     unverified_claims::<Ends>(token).is_some_and(|it| it.exp <= now.unix_timestamp() - LEEWAY)
 }
 
-/// The application that a token claims to be for: says which key to check it with, and nothing more. One that is over by
-/// its own word needs no check.
+/// The application that a token claims, unverified: it selects the key to verify the token with. `None` if the token has
+/// expired by its own claim.
 pub fn unverified_application(token: &str, now: OffsetDateTime) -> Option<AppId> {
     let claims: Claims = unverified_claims(token).filter(|_| token.len() < 4_096)?;
     (claims.exp > now.unix_timestamp()).then_some(claims.application)
 }
 
-/// What a token says that was written with this key and is still good. Its header is not asked: HS256 or nothing.
+/// The claims of a token that this key has signed and that has not expired. The token's header is ignored: the algorithm
+/// is always HS256.
 pub fn verify(token: &str, key: &[u8; 32], now: OffsetDateTime) -> Option<Claims> {
-    let (signed, tag) = token.rsplit_once('.')?;
+    let (signing_input, tag) = token.rsplit_once('.')?;
     let tag = URL_SAFE_NO_PAD.decode(tag).ok()?;
-    hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, key), signed.as_bytes(), &tag).ok()?;
-    let claims = signed.split('.').nth(1).and_then(|it| URL_SAFE_NO_PAD.decode(it).ok())?;
+    hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, key), signing_input.as_bytes(), &tag).ok()?;
+    let claims = signing_input.split('.').nth(1).and_then(|it| URL_SAFE_NO_PAD.decode(it).ok())?;
     let claims: Claims = serde_json::from_slice(&claims).ok()?;
     Some(claims).filter(|it| it.iss == ISSUER && it.aud == ISSUER && it.exp > now.unix_timestamp())
 }

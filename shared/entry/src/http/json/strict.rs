@@ -1,5 +1,5 @@
-//! JSON as it was meant: serde reads a list into a struct, its elements for the members in the order of our source. Here a
-//! struct is an object, at every depth, and `3.0` is a whole number.
+//! A stricter deserialiser of JSON values: serde also reads an array into a struct, by the order of its members. Here a
+//! struct is an object, at every depth, and `3.0` is an integer.
 
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{Deserializer, Error, IntoDeserializer, Visitor};
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::http::integer::as_integer;
 
-/// A value whose structs are objects.
+/// A JSON value whose structs are objects.
 pub(super) struct Strict<'a>(pub(super) &'a Value);
 
 macro_rules! deserialize_integers {

@@ -2,7 +2,7 @@
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{ErrorKind, Result};
-use jsonwebtoken::signature::{Error as BadSignature, Verifier};
+use jsonwebtoken::signature::{Error as SignatureError, Verifier};
 use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind};
 use ring::signature::{self, RsaPublicKeyComponents, UnparsedPublicKey};
 
@@ -12,8 +12,8 @@ struct Ring {
 }
 
 impl Verifier<Vec<u8>> for Ring {
-    fn verify(&self, message: &[u8], tag: &Vec<u8>) -> std::result::Result<(), BadSignature> {
-        let done = match (self.algorithm, self.key.kind()) {
+    fn verify(&self, message: &[u8], tag: &Vec<u8>) -> std::result::Result<(), SignatureError> {
+        let verified = match (self.algorithm, self.key.kind()) {
             (Algorithm::RS256, DecodingKeyKind::RsaModulusExponent { n, e }) => {
                 RsaPublicKeyComponents { n, e }.verify(&signature::RSA_PKCS1_2048_8192_SHA256, message, tag)
             }
@@ -23,9 +23,9 @@ impl Verifier<Vec<u8>> for Ring {
             (Algorithm::EdDSA, DecodingKeyKind::SecretOrDer(key)) => {
                 UnparsedPublicKey::new(&signature::ED25519, key).verify(message, tag)
             }
-            _ => return Err(BadSignature::new()),
+            _ => return Err(SignatureError::new()),
         };
-        done.map_err(|_| BadSignature::new())
+        verified.map_err(|_| SignatureError::new())
     }
 }
 
@@ -35,7 +35,7 @@ impl JwtVerifier for Ring {
     }
 }
 
-/// The library leaves it to its provider to hold the algorithm against the kind of the key.
+/// The verifier of an algorithm and a key. The library leaves it to the provider to check that they match.
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
     let known = matches!(algorithm, Algorithm::RS256 | Algorithm::ES256 | Algorithm::EdDSA);
     if !known || algorithm.family() != key.family() {

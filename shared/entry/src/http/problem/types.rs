@@ -1,5 +1,4 @@
-//! The types of problems: each with its code, its status and its title, which do not change from one occurrence to the next
-//! (RFC 9457, section 3.1.4).
+//! The types of problems. Code, status and title of a type do not change between occurrences (RFC 9457, section 3.1.4).
 
 use axum::http::StatusCode;
 
@@ -93,7 +92,7 @@ impl ProblemType {
         Self::TooMany,
     ];
 
-    /// Its code, behind `about:blank#`, its status, and its title.
+    /// Its code (behind `about:blank#`), its status and its title.
     pub(super) fn definition(self) -> (&'static str, StatusCode, &'static str) {
         match self {
             Self::Busy => ("busy", StatusCode::CONFLICT, "Somebody else is changing it"),

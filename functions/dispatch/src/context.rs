@@ -1,0 +1,25 @@
+//! What every step of `dispatch` works with.
+
+use entry::{DeliveryQueues, Queue};
+use table::Table;
+
+use crate::presence::Presence;
+
+/// The table, the queues and the cache of one execution environment.
+pub(crate) struct Context {
+    pub(crate) table: Table,
+    /// Facial recognition: `process`.
+    pub(crate) faces: Queue,
+    /// The same for items of urgent priority.
+    pub(crate) faces_urgent: Queue,
+    /// Deliveries, by kind of channel.
+    pub(crate) delivery_queues: DeliveryQueues,
+    /// Pushes to WebSocket connections: `deliver-push`.
+    pub(crate) pushes: Queue,
+    /// Image tasks: `render-image`.
+    pub(crate) renders: Queue,
+    /// Which applications have connections.
+    pub(crate) presence: Presence,
+    /// The dead letters of this function.
+    pub(crate) dead_letters: Queue,
+}

@@ -1,0 +1,17 @@
+//! What every step of the sweep works with.
+
+use entry::{DeliveryQueues, Queue};
+use table::Table;
+
+/// The table, and the queues that the sweep sends to.
+pub(crate) struct Context {
+    pub(crate) table: Table,
+    /// Scans: `scan`.
+    pub(crate) scans: Queue,
+    /// Work on asset managers: `iconik-ingest`.
+    pub(crate) asset_managers: Queue,
+    /// Deliveries, by kind of channel.
+    pub(crate) delivery_queues: DeliveryQueues,
+    /// Pushes, among them the expiry of notifications: `deliver-push`.
+    pub(crate) pushes: Queue,
+}

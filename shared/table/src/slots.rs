@@ -1,0 +1,70 @@
+//! Concurrency slots: how many items of an application are processed at a time.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::AppId;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::codec;
+use crate::error::TableError;
+use crate::keys::Row;
+use crate::table::{Table, condition_held};
+
+#[derive(Serialize, Deserialize)]
+struct ConcurrencySlotRow {
+    holder: String,
+    until: i64,
+}
+
+impl Table {
+    /// Claims one of an application's `count` slots until `until`, beginning with the slot `first`; `None` if others
+    /// hold them all.
+    pub async fn acquire_slot(
+        &self,
+        app: AppId,
+        count: u32,
+        holder: &str,
+        first: u32,
+        now: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<Option<u32>, TableError> {
+        for number in (0..count).map(|it| (it + first) % count) {
+            if self.claim_slot(app, number, holder, now, until).await? {
+                return Ok(Some(number));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Claims a slot, or extends the claim of its holder; `false` if another holds it.
+    pub async fn claim_slot(
+        &self,
+        app: AppId,
+        number: u32,
+        holder: &str,
+        now: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<bool, TableError> {
+        let row = Row::ConcurrencySlot(app, number);
+        let slot = ConcurrencySlotRow { holder: holder.to_owned(), until: domain::millis(until) };
+        let extra = codec::ttl(until.unix_timestamp() + 86_400);
+        let put = self
+            .put_item()
+            .set_item(Some(codec::encode(&row, &slot, extra)?))
+            .condition_expression("attribute_not_exists(PK) OR #until < :now OR holder = :holder")
+            .expression_attribute_names("#until", "until")
+            .expression_attribute_values(":now", AttributeValue::N(domain::millis(now).to_string()))
+            .expression_attribute_values(":holder", AttributeValue::S(holder.to_owned()));
+        condition_held(&row, put.send().await)
+    }
+
+    /// Releases a slot, if it is still this holder's.
+    pub async fn release_slot(&self, app: AppId, number: u32, holder: &str) -> Result<(), TableError> {
+        let row = Row::ConcurrencySlot(app, number);
+        let delete = self
+            .delete_item(&row)
+            .condition_expression("holder = :holder")
+            .expression_attribute_values(":holder", AttributeValue::S(holder.to_owned()));
+        condition_held(&row, delete.send().await).map(drop)
+    }
+}
