@@ -1,4 +1,4 @@
-//! Takes the face model out of the `rustface` package, which brings it along, and checks that it is the one we know.
+//! Copies the face model out of the package `rustface`, and checks its SHA-256.
 
 use std::path::Path;
 use std::process::Command;

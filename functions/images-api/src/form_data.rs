@@ -1,4 +1,4 @@
-//! What is asked for: fields and perhaps a picture, as form-data; or fields alone, in any form.
+//! The body of a request: fields and a picture as `multipart/form-data`, or fields alone as JSON or URL-encoded.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::header;
 
-/// Parts of a body at most.
-const MOST_PARTS: usize = 40;
-/// The longest text of a field.
-const LONGEST: usize = 4_096;
+/// Parts of a body, at most.
+const MAX_PARTS: usize = 40;
+/// Bytes of a field, at most.
+const MAX_FIELD_BYTES: usize = 4_096;
 
-/// Fields by name in lower case, and the uploaded picture.
+/// The fields, by their names in lower case, and the uploaded picture.
 pub(crate) struct FormData {
     pub(crate) form: Form,
     pub(crate) upload: Option<Bytes>,
@@ -27,27 +27,27 @@ impl<S: Send + Sync> FromRequest<S> for FormData {
         if !content_type.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
             return Ok(Self { form: Form::from_request(request, state).await?, upload: None });
         }
-        let invalid = |why: String| ApiError::InvalidField("", why);
+        let invalid = |reason: String| ApiError::InvalidField("", reason);
         let mut parts = Multipart::from_request(request, state).await.map_err(|it| invalid(it.body_text()))?;
         let (mut fields, mut upload, mut count) = (BTreeMap::new(), None, 0);
         while let Some(part) = parts.next_field().await.map_err(|it| invalid(it.body_text()))? {
             count += 1;
-            if count > MOST_PARTS {
-                return Err(invalid(format!("The body has more than {MOST_PARTS} parts.")));
+            if count > MAX_PARTS {
+                return Err(invalid(format!("The body has more than {MAX_PARTS} parts.")));
             }
             let name = part.name().unwrap_or_default().to_ascii_lowercase();
             let is_file = part.file_name().is_some();
-            let bytes = part.bytes().await.map_err(|it| match it.status().as_u16() {
+            let bytes = part.bytes().await.map_err(|error| match error.status().as_u16() {
                 413 => ApiError::TooLarge,
-                _ => invalid(it.body_text()),
+                _ => invalid(error.body_text()),
             })?;
             if is_file {
                 if name != "uploadedimage" {
                     return Err(invalid("The picture is the field uploadedImage.".to_owned()));
                 }
                 upload = Some(bytes);
-            } else if bytes.len() > LONGEST {
-                return Err(invalid(format!("A field has more than {LONGEST} bytes.")));
+            } else if bytes.len() > MAX_FIELD_BYTES {
+                return Err(invalid(format!("A field has more than {MAX_FIELD_BYTES} bytes.")));
             } else {
                 let text =
                     String::from_utf8(bytes.to_vec()).map_err(|_| invalid("A field is not UTF-8.".to_owned()))?;

@@ -1,20 +1,20 @@
-//! The fields of a process that is asked for, to describe them; `form_data` reads them, in any case of their names.
+//! The OpenAPI schemas of the request bodies that `form_data` reads. It reads the names of fields in any case.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A picture in some renditions; exactly one source.
+/// A picture, and its renditions. Exactly one source is required.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PictureForm {
     /// A sum of flags, or names such as `Post,Story`, `Social`, `Display`
     #[schema(min_length = 1, example = "Post")]
     render_kind: String,
-    /// Whose it is
+    /// The user that the process belongs to
     #[schema(max_length = 128)]
     user_id: Option<String>,
     product_image_url: Option<String>,
-    /// An item of ours
+    /// An item of the application
     item_id: Option<String>,
     #[schema(max_length = 300, example = "Now in the cinema")]
     main_headline: Option<String>,
@@ -30,7 +30,7 @@ pub(crate) struct PictureForm {
     quality: Option<u8>,
 }
 
-/// The same, with a picture that is sent along.
+/// The same, with an uploaded picture.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UploadForm {

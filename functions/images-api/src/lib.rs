@@ -1,5 +1,7 @@
-//! `images-api`: image tasks over HTTP: asked for, looked at, and their pictures. `docs-api` describes the routes.
+//! `images-api`: renditions over HTTP: starts render processes, shows their progress, serves the pictures. `docs-api`
+//! serves the description of the routes.
 
+mod context;
 mod form_data;
 mod form_schema;
 mod generate;
@@ -7,36 +9,18 @@ mod processes;
 
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, FromRef};
+use axum::extract::DefaultBodyLimit;
 use domain::application::Scope;
-use domain::ssrf::AllowedNetworks;
 use entry::Secrets;
 use entry::http::{Authenticator, CorsPolicy};
-use table::Table;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// A request at most: API Gateway and Lambda take 6 MB, in which an upload stands in base64.
+use crate::context::Context;
+
+/// Bytes of a request body, at most. API Gateway passes it to Lambda within 6 MB, an upload as base64.
 const MAX_BODY_BYTES: usize = 6 << 20;
-
-/// What the endpoints work with.
-#[derive(Clone)]
-pub struct Context {
-    pub table: Table,
-    pub callers: Authenticator,
-    pub secrets: Arc<Secrets>,
-    pub s3: aws_sdk_s3::Client,
-    /// The bucket of results.
-    pub results_bucket: String,
-    pub allowed_networks: AllowedNetworks,
-}
-
-impl FromRef<Context> for Authenticator {
-    fn from_ref(state: &Context) -> Self {
-        state.callers.clone()
-    }
-}
 
 /// Runs the function until Lambda ends it.
 #[tokio::main(flavor = "current_thread")]
@@ -44,21 +28,26 @@ pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let (table, seal) = (start.table(), Arc::new(start.seal()));
     let allowed_networks = start.allowed_networks();
-    let callers = Authenticator::new(table.clone(), seal.clone(), &allowed_networks, Scope::Images);
+    let authenticator = Authenticator::new(table.clone(), seal.clone(), &allowed_networks, Scope::Images);
     let secrets = Arc::new(Secrets::new(table.clone(), seal));
-    let pages = CorsPolicy::AllowedOrigins(start.allowed_origins(&table));
-    let state =
-        Context { callers, secrets, s3: start.s3(), results_bucket: start.text("RESULTS"), allowed_networks, table };
-    start.http(router(state), pages).await
+    let cors = CorsPolicy::AllowedOrigins(start.allowed_origins(&table));
+    let context = Context {
+        authenticator,
+        secrets,
+        s3: start.s3(),
+        results_bucket: start.text("RESULTS"),
+        allowed_networks,
+        table,
+    };
+    start.http(router(context), cors).await
 }
 
-/// The routes, to serve.
-fn router(state: Context) -> axum::Router {
+fn router(context: Context) -> axum::Router {
     let (router, _) = routes().split_for_parts();
-    router.layer(DefaultBodyLimit::max(MAX_BODY_BYTES)).with_state(state)
+    router.layer(DefaultBodyLimit::max(MAX_BODY_BYTES)).with_state(context)
 }
 
-/// The routes, to describe: without the handlers, so that whoever describes them does not carry them.
+/// Describes the routes without their handlers, so that `docs-api` does not link those.
 #[derive(OpenApi)]
 #[openapi(paths(
     generate::generate,
@@ -68,7 +57,7 @@ fn router(state: Context) -> axum::Router {
 ))]
 struct Description;
 
-/// The description of the routes.
+/// The OpenAPI description of the routes.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     Description::openapi()
 }

@@ -1,4 +1,5 @@
-//! Whether an item may be worked on now: its system answers, the day's limits are not used up, a place is free.
+//! Whether an item may be worked on now: Iconik accepts the credentials, the daily quota is not used up, and a concurrency
+//! slot is free.
 
 use domain::bucket::MediaSystem;
 use domain::item::Item;
@@ -9,31 +10,34 @@ use serde_json::json;
 use table::TableError;
 use time::{Duration, OffsetDateTime};
 
-use crate::handler::Context;
+use crate::context::Context;
 
-/// The gate's answer.
+/// The share of a daily quota, in percent, from which on a warning is published.
+const WARNING_PERCENT: u64 = 80;
+
+/// Whether the work may begin.
 pub(crate) enum Admission {
-    /// Work; the place is held until it is given back.
+    /// It may. The slot is held until it is released; `None` if the application does not limit its threads.
     Admitted(Option<u32>),
-    /// Come again after this time.
+    /// It may not: try again after this time, for this reason.
     RetryLater(Duration, &'static str),
 }
 
-/// Asks for entrance.
+/// Decides on admission, and acquires a concurrency slot. Publishes `usage.stopped` when the daily quota is used up.
 pub(crate) async fn admit(
-    parts: &Context,
+    context: &Context,
     settings: &Settings,
     item: &Item,
     now: OffsetDateTime,
 ) -> Result<Admission, TableError> {
-    if item.system == MediaSystem::Iconik && parts.table.asset_manager(item.app).await?.blocked.is_some() {
+    if item.system == MediaSystem::Iconik && context.table.asset_manager(item.app).await?.blocked.is_some() {
         return Ok(Admission::RetryLater(Duration::seconds(30), "Iconik refuses the credentials"));
     }
     if settings.has_quota() {
-        let used = parts.table.usage(item.app, &utc_day(now)).await?;
-        if let Some(why) = settings.exceeded_quota(used, item.size) {
-            publish_once_a_day(parts, settings, item, used, "usage.stopped", now).await?;
-            return Ok(Admission::RetryLater(Duration::minutes(15), why));
+        let used = context.table.usage(item.app, &utc_day(now)).await?;
+        if let Some(reason) = settings.exceeded_quota(used, item.size) {
+            publish_once_a_day(context, settings, item, used, "usage.stopped", now).await?;
+            return Ok(Admission::RetryLater(Duration::minutes(15), reason));
         }
     }
     if settings.no_of_threads == 0 {
@@ -41,11 +45,13 @@ pub(crate) async fn admit(
     }
     let max_slots = settings.no_of_threads;
     let first_slot = (clock::random_fraction() * f64::from(max_slots)) as u32 % max_slots;
-    let slot =
-        parts.table.acquire_slot(item.app, max_slots, &item.id.to_string(), first_slot, now, now + parts.lease).await?;
+    let slot = context
+        .table
+        .acquire_slot(item.app, max_slots, &item.id.to_string(), first_slot, now, now + context.lease)
+        .await?;
     match slot {
         Some(slot) => Ok(Admission::Admitted(Some(slot))),
-        // spread, so that those who wait do not come all at once
+        // jitter: waiting commands do not return all at once
         None => Ok(Admission::RetryLater(
             Duration::seconds(2 + (clock::random_fraction() * 8.0) as i64),
             "all threads are at work",
@@ -53,9 +59,9 @@ pub(crate) async fn admit(
     }
 }
 
-/// Counts an item that was taken, and tells when four fifths of the day's limit are used.
+/// Adds a claimed item to the day's usage, on its first attempt only. Publishes `usage.warning` from 80 % of the quota on.
 pub(crate) async fn count_usage(
-    parts: &Context,
+    context: &Context,
     settings: &Settings,
     item: &Item,
     now: OffsetDateTime,
@@ -63,33 +69,34 @@ pub(crate) async fn count_usage(
     if !settings.has_quota() || item.attempts > 1 {
         return Ok(());
     }
-    let used = parts.table.add_usage(item.app, &utc_day(now), item.size, now).await?;
-    if settings.quota_used_percent(used) >= 80 {
-        publish_once_a_day(parts, settings, item, used, "usage.warning", now).await?;
+    let used = context.table.add_usage(item.app, &utc_day(now), item.size, now).await?;
+    if settings.quota_used_percent(used) >= WARNING_PERCENT {
+        publish_once_a_day(context, settings, item, used, "usage.warning", now).await?;
     }
     Ok(())
 }
 
-/// Tells once a day: marked when it was told, so that a kill in between tells it twice, and never not at all.
+/// Publishes a notification of this type once a day. The day's flag is set after the notification is written: a crash
+/// in between repeats the notification and never loses it.
 async fn publish_once_a_day(
-    parts: &Context,
+    context: &Context,
     settings: &Settings,
     item: &Item,
     used: DailyUsage,
     kind: &str,
     now: OffsetDateTime,
 ) -> Result<(), TableError> {
-    let mark = format!("{}#{kind}", utc_day(now));
-    if parts.table.has_daily_flag(item.app, &mark).await? {
+    let flag = format!("{}#{kind}", utc_day(now));
+    if context.table.has_daily_flag(item.app, &flag).await? {
         return Ok(());
     }
     let data = json!({
         "day": utc_day(now), "items": used.items, "bytes": used.bytes,
         "itemsPerDay": settings.items_per_day, "bytesPerDay": settings.bytes_per_day, "percent": settings.quota_used_percent(used),
     });
-    let write_id = format!("{}.{mark}", item.app);
-    parts.table.append(item.app, &Stream::App, &[NewNotification::new(kind, data)], &write_id, now).await?;
-    parts.table.set_daily_flag(item.app, &mark, now).await
+    let write_id = format!("{}.{flag}", item.app);
+    context.table.append(item.app, &Stream::App, &[NewNotification::new(kind, data)], &write_id, now).await?;
+    context.table.set_daily_flag(item.app, &flag, now).await
 }
 
 /// The day, in UTC.

@@ -1,4 +1,4 @@
-//! The work on an asset, as Iconik sees it: a job, the media, the results.
+//! An Iconik job: shows the work on an asset, fetches its media, writes the results back.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,32 +16,33 @@ use iconik::{Iconik, IconikError, block};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::handler::Context;
-use crate::pipeline::ItemOutcome;
+use crate::context::Context;
+use crate::outcome::ItemOutcome;
 
-/// An asset that is being worked on.
+/// The work on one version of an asset.
 pub(crate) struct IconikJob {
     iconik: Arc<Iconik>,
     settings: Arc<Settings>,
     state: AssetManagerState,
     asset: Uuid,
     version: Uuid,
+    /// `None` if Iconik makes no job for this user.
     job: Option<Uuid>,
 }
 
 impl IconikJob {
-    /// Opens the connection and makes the job, or moves on the one that an earlier attempt made.
+    /// Connects to Iconik and creates the job, or continues the one that an earlier attempt created.
     pub(crate) async fn start(
-        parts: &Context,
+        context: &Context,
         settings: &Arc<Settings>,
         item: &mut Item,
     ) -> Result<Result<Self, ItemOutcome>, Failure> {
         let (Ok(asset), Ok(version)) = (item.key.parse(), item.version.parse()) else {
             return Ok(Err(ItemOutcome::Failed(Problem::new("internal", "the item names no asset and version"))));
         };
-        let state = parts.table.asset_manager(item.app).await?;
-        let iconik = match parts.connections.get(item.app, settings).await {
-            Ok(it) => it,
+        let state = context.table.asset_manager(item.app).await?;
+        let iconik = match context.connections.get(item.app, settings).await {
+            Ok(iconik) => iconik,
             Err(error) => return Ok(Err(ItemOutcome::Failed(Problem::new("access_denied", error.to_string())))),
         };
         let job = item.job.as_ref().and_then(|it| it.parse().ok());
@@ -50,7 +51,7 @@ impl IconikJob {
             return match work.iconik.job_progress(job, 0, &format!("attempt {}", item.attempts)).await {
                 Ok(JobControl::Continue) => Ok(Ok(work)),
                 Ok(JobControl::Abort) => Ok(Err(aborted_outcome())),
-                Err(error) => work.outcome_of(parts, item, error).await.map(Err),
+                Err(error) => work.outcome_of(context, item, error).await.map(Err),
             };
         }
         let title = format!("{}: {}", item.processor.name(), item.display_name());
@@ -58,21 +59,21 @@ impl IconikJob {
             Ok(job) => {
                 item.job = Some(job.to_string());
                 work.job = Some(job);
-                parts.table.put_job(item, &job.to_string()).await?;
+                context.table.put_job(item, &job.to_string()).await?;
             }
-            // a job shows the work; a user that may not make one still gets the results
+            // a job only shows the work: a user without the right to create one still gets the results
             Err(IconikError::Response { status: 400..=499, text }) => {
                 tracing::warn!(item.id = %item.id, "Iconik takes no job for {}: {text}", item.display_name());
             }
-            Err(error) => return work.outcome_of(parts, item, error).await.map(Err),
+            Err(error) => return work.outcome_of(context, item, error).await.map(Err),
         }
         Ok(Ok(work))
     }
 
-    /// Fetches the asset's media as it is now.
+    /// Fetches the asset's media into a file. Returns its SHA-256, in hex.
     pub(crate) async fn fetch(
         &self,
-        parts: &Context,
+        context: &Context,
         item: &Item,
         file: &Path,
     ) -> Result<Result<String, ItemOutcome>, Failure> {
@@ -84,11 +85,11 @@ impl IconikJob {
                     "the media is not there (any more)",
                 ))));
             }
-            Err(error) => return self.outcome_of(parts, item, error).await.map(Err),
+            Err(error) => return self.outcome_of(context, item, error).await.map(Err),
         };
         let sha256 = match self.iconik.fetch(self.asset, media, file).await {
             Ok(sha256) => sha256,
-            Err(FetchError::Iconik(error)) => return self.outcome_of(parts, item, error).await.map(Err),
+            Err(FetchError::Iconik(error)) => return self.outcome_of(context, item, error).await.map(Err),
             Err(error @ FetchError::Refused(_)) => {
                 return Ok(Err(ItemOutcome::Failed(Problem::new("access_denied", error.to_string()))));
             }
@@ -99,19 +100,19 @@ impl IconikJob {
                 return Ok(Err(ItemOutcome::RetryLater(Problem::new("internal", error.to_string()))));
             }
         };
-        self.report_progress(parts, item, 20, "fetched").await.map(|it| it.map(|()| sha256))
+        self.report_progress(context, item, 20, "fetched").await.map(|it| it.map(|()| sha256))
     }
 
-    /// Writes the results: segments, metadata, a line of history; then the job is done.
+    /// Writes the results to the asset (segments, metadata fields, a history entry), then finishes the job.
     pub(crate) async fn write_back(
         &self,
-        parts: &Context,
+        context: &Context,
         item: &Item,
         document: &ResultDocument,
         results: &ResultSummary,
     ) -> Result<Result<(), ItemOutcome>, Failure> {
-        if let Err(end) = self.report_progress(parts, item, 80, "analysed").await? {
-            return Ok(Err(end));
+        if let Err(outcome) = self.report_progress(context, item, 80, "analysed").await? {
+            return Ok(Err(outcome));
         }
         let written = async {
             let track = item.processor.name();
@@ -124,10 +125,10 @@ impl IconikJob {
             let text = format!("{track}: {} found", results.faces);
             match self.iconik.put_history(self.asset, "FACE_RECOGNITION", &text, self.job).await {
                 Ok(()) => {}
-                // nobody's results depend on the line, and a second one would be a lie
-                Err(IconikError::Unauthorized(why)) => return Err(IconikError::Unauthorized(why)),
+                // the history entry is informative: a retry for it alone would write the other results twice
+                Err(IconikError::Unauthorized(reason)) => return Err(IconikError::Unauthorized(reason)),
                 Err(error) => {
-                    tracing::warn!(item.id = %item.id, "no line of history for {}: {error}", item.display_name())
+                    tracing::warn!(item.id = %item.id, "no history entry for {}: {error}", item.display_name())
                 }
             }
             match self.job {
@@ -140,13 +141,13 @@ impl IconikJob {
             Err(error @ IconikError::Response { status: 400..=499, .. }) => {
                 Ok(Err(ItemOutcome::Failed(Problem::new("write_back_failed", error.to_string()))))
             }
-            Err(error) => self.outcome_of(parts, item, error).await.map(Err),
+            Err(error) => self.outcome_of(context, item, error).await.map(Err),
         }
     }
 
     async fn report_progress(
         &self,
-        parts: &Context,
+        context: &Context,
         item: &Item,
         percent: u8,
         text: &str,
@@ -155,16 +156,20 @@ impl IconikJob {
         match self.iconik.job_progress(job, percent, text).await {
             Ok(JobControl::Continue) => Ok(Ok(())),
             Ok(JobControl::Abort) => Ok(Err(aborted_outcome())),
-            Err(error) => self.outcome_of(parts, item, error).await.map(Err),
+            Err(error) => self.outcome_of(context, item, error).await.map(Err),
         }
     }
 
-    /// What an error of Iconik's means for the item.
-    async fn outcome_of(&self, parts: &Context, item: &Item, error: IconikError) -> Result<ItemOutcome, Failure> {
+    /// What an Iconik error means for the item. Refused credentials block the application's connection until they are
+    /// changed.
+    async fn outcome_of(&self, context: &Context, item: &Item, error: IconikError) -> Result<ItemOutcome, Failure> {
         match error {
-            IconikError::Unauthorized(why) => {
-                block(&parts.table, item.app, &self.state, &why, clock::now()).await?;
-                Ok(ItemOutcome::Postponed(Problem::new("postponed", format!("Iconik refuses the credentials: {why}"))))
+            IconikError::Unauthorized(reason) => {
+                block(&context.table, item.app, &self.state, &reason, clock::now()).await?;
+                Ok(ItemOutcome::Postponed(Problem::new(
+                    "postponed",
+                    format!("Iconik refuses the credentials: {reason}"),
+                )))
             }
             IconikError::RateLimited(_) => Ok(ItemOutcome::Postponed(Problem::new("postponed", error.to_string()))),
             IconikError::NotFound => {
@@ -176,13 +181,13 @@ impl IconikJob {
     }
 }
 
-/// Ends the job of an item that comes to an end without results, so that nobody at Iconik waits for it.
-pub(crate) async fn close_job(parts: &Context, settings: &Arc<Settings>, item: &Item) {
+/// Closes the job of an item that ends without results, so that it does not stay open in Iconik.
+pub(crate) async fn close_job(context: &Context, settings: &Arc<Settings>, item: &Item) {
     let Some(job) = item.job.as_ref().and_then(|it| it.parse().ok()) else { return };
-    let why = item.error.as_ref().map(|it| it.message.as_str());
+    let reason = item.error.as_ref().map(|it| it.message.as_str());
     let (aborted, status) = (item.error.as_ref().is_some_and(|it| it.code == "aborted"), status(item.status));
-    let closed = match parts.connections.get(item.app, settings).await {
-        Ok(iconik) => iconik.end_job(job, if aborted { "ABORTED" } else { status }, why).await,
+    let closed = match context.connections.get(item.app, settings).await {
+        Ok(iconik) => iconik.end_job(job, if aborted { "ABORTED" } else { status }, reason).await,
         Err(error) => Err(error),
     };
     if let Err(error) = closed {
@@ -194,7 +199,7 @@ fn aborted_outcome() -> ItemOutcome {
     ItemOutcome::Skipped(Problem::new("aborted", "its job was aborted in Iconik"))
 }
 
-/// A segment for each time that each face was seen; a still has no time, and so no segment.
+/// One segment for each time range of each track. A still has no ranges, and so no segments.
 fn document_segments(document: &ResultDocument) -> Vec<Segment> {
     let mut all = Vec::new();
     for (number, track) in document.tracks.iter().enumerate() {

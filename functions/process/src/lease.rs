@@ -1,4 +1,4 @@
-//! The lease: extended while the work runs.
+//! Extends the lease of an item while the work on it runs.
 
 use std::future::Future;
 use std::pin::pin;
@@ -6,17 +6,17 @@ use std::pin::pin;
 use domain::item::Item;
 use entry::{Chain, clock};
 
-use crate::handler::Context;
+use crate::context::Context;
 
-/// Works, and extends the lease every third of its time. `None` if another worker has taken the item: the work is
-/// dropped then.
+/// Runs `work`, and extends the lease (and the concurrency slot) every third of its duration. `None` if another worker has
+/// claimed the item: the work is cancelled then.
 pub(crate) async fn run_under_lease<T>(
-    parts: &Context,
+    context: &Context,
     item: &Item,
     slot: Option<u32>,
     work: impl Future<Output = T>,
 ) -> Option<T> {
-    let interval = (parts.lease / 3_i32).unsigned_abs();
+    let interval = (context.lease / 3_i32).unsigned_abs();
     let mut heartbeat = tokio::time::interval_at(tokio::time::Instant::now() + interval, interval);
     let mut work = pin!(work);
     loop {
@@ -24,14 +24,14 @@ pub(crate) async fn run_under_lease<T>(
             done = &mut work => return Some(done),
             _ = heartbeat.tick() => {
                 let now = clock::now();
-                let until = domain::millis(now + parts.lease);
+                let until = domain::millis(now + context.lease);
                 if let Some(slot) = slot {
-                    drop(parts.table.claim_slot(item.app, slot, &item.id.to_string(), now, now + parts.lease).await);
+                    drop(context.table.claim_slot(item.app, slot, &item.id.to_string(), now, now + context.lease).await);
                 }
-                match parts.table.extend_lease(item, until).await {
+                match context.table.extend_lease(item, until).await {
                     Ok(true) => {}
                     Ok(false) => return None,
-                    // the next beat tries again; two thirds of the lease are left
+                    // the next heartbeat tries again; two thirds of the lease are left
                     Err(error) => tracing::warn!(item.id = %item.id, error = %Chain(&error), "could not extend the lease"),
                 }
             }

@@ -1,9 +1,11 @@
 //! `process`: runs a processor on an item. One crate, one function resource per processor.
 
 mod admission;
+mod context;
 mod handler;
 mod iconik_job;
 mod lease;
+mod outcome;
 mod pipeline;
 mod source;
 
@@ -14,7 +16,7 @@ pub async fn run() -> Result<(), entry::Error> {
     let table = start.table();
     let (allowed_networks, meter) = (start.allowed_networks(), start.meter());
     let secrets = start.secrets(&table);
-    let context = handler::Context {
+    let context = context::Context {
         settings: entry::AppSettings::new(table.clone()),
         connections: iconik::Connections::new(table.clone(), secrets.clone(), allowed_networks.clone(), meter.clone()),
         process_queue: start.queue("PROCESS_QUEUE"),

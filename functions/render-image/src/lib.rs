@@ -1,5 +1,7 @@
-//! `render-image`: makes one rendition of a picture, and tells that it is done.
+//! `render-image`: makes one rendition of a picture, and publishes that it is done.
 
+mod context;
+mod error;
 mod handler;
 mod source;
 
@@ -9,7 +11,7 @@ pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let (table, allowed_networks, meter) = (start.table(), start.allowed_networks(), start.meter());
     let secrets = start.secrets(&table);
-    let context = handler::Context {
+    let context = context::Context {
         settings: entry::AppSettings::new(table.clone()),
         connections: iconik::Connections::new(table.clone(), secrets.clone(), allowed_networks.clone(), meter.clone()),
         secrets,

@@ -1,5 +1,6 @@
 //! `scan`: lists one page of a bucket, stores its new items, and queues its own continuation.
 
+mod context;
 mod handler;
 mod page;
 
@@ -10,7 +11,7 @@ use std::sync::Arc;
 pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let table = start.table();
-    let context = handler::Context {
+    let context = context::Context {
         settings: entry::AppSettings::new(table.clone()),
         secrets: entry::Secrets::new(table.clone(), Arc::new(start.seal())),
         table,

@@ -1,4 +1,4 @@
-//! What a page of a listing brings: items that are not there yet, each told once.
+//! The objects of one listed page: which of them become items, stored and published once.
 
 use std::collections::HashMap;
 
@@ -10,23 +10,24 @@ use domain::notification::{NewNotification, Stream};
 use domain::scanning::{ListedObject, ScanDecision, decide, decide_by_content};
 use domain::{ItemId, MAX_BATCH};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use media::object_store::{ObjectStore, ObjectStoreError};
+use media::object_store::{ObjectStore, ObjectStoreError, excerpt};
 use serde_json::json;
 use table::{PutOutcome, Table, TableError};
 use time::OffsetDateTime;
 
-/// Objects that are asked for their types, or looked at, at once.
+/// Objects whose media type or first bytes are read concurrently.
 fn max_concurrent(system: MediaSystem) -> usize {
     match system {
-        MediaSystem::ObjectMatrix => 4, // such a gateway is one server (media systems, section 5.4)
+        MediaSystem::ObjectMatrix => 4, // its gateway is one server (media systems, section 5.4)
         MediaSystem::DataCore | MediaSystem::Iconik => 16,
     }
 }
 
-/// What a page brought.
+/// The result of a page.
 pub(crate) struct StoredPage {
+    /// New items.
     pub(crate) found: u64,
-    /// Why objects were left out, one sentence each; the next scan meets them again.
+    /// Why objects were left out, one sentence each. The next scan lists them again.
     pub(crate) errors: Vec<String>,
 }
 
@@ -37,88 +38,96 @@ pub(crate) enum PageError {
 }
 
 impl From<TableError> for PageError {
-    fn from(it: TableError) -> Self {
-        Self::Table(it)
+    fn from(error: TableError) -> Self {
+        Self::Table(error)
     }
 }
 
-/// Stores and tells the new items of a page; answers how many it found. A page that comes again finds the same ones
-/// (they carry its name) and tells only what was not told. An object whose type is refused takes no other along. A dry run counts and leaves everything as it is.
+/// Stores and publishes the new items of a page.
+///
+/// A repeated page finds the same items, since each carries the page's name, and publishes only those that were not
+/// published. An object whose type cannot be read is left out alone. A dry run counts, and writes nothing.
+///
+/// # Errors
+/// The table cannot be read or written, or the endpoint does not answer for any object.
 pub(crate) async fn store(
     table: &Table,
-    order: &ScanCommand,
+    command: &ScanCommand,
     bucket: &Bucket,
     source: &impl ObjectStore,
     objects: &[ListedObject],
     now: OffsetDateTime,
 ) -> Result<StoredPage, PageError> {
-    let page = format!("{}.{}", order.scan, order.page);
+    let page = format!("{}.{}", command.scan, command.page);
     let candidates: Vec<(ItemId, &ListedObject)> = objects
         .iter()
-        .filter_map(|it| Some((item_for(bucket, it, decide(bucket, it), &page, order.at)?.id, it)))
+        .filter_map(|it| Some((item_for(bucket, it, decide(bucket, it), &page, command.at)?.id, it)))
         .collect();
     let ids: Vec<ItemId> = candidates.iter().map(|it| it.0).collect();
     let known: HashMap<ItemId, String> = table.known_items(&ids).await?.into_iter().collect();
-    let new = candidates.into_iter().filter(|it| known.get(&it.0).is_none_or(|by| *by == page)).map(|it| it.1);
+    let new =
+        candidates.into_iter().filter(|it| known.get(&it.0).is_none_or(|found_by| *found_by == page)).map(|it| it.1);
     let decided: Vec<Result<Option<Item>, String>> = stream::iter(new)
         .map(async |object| match with_media_type(source, object).await? {
             Ok(typed) => {
-                let verdict = sniff(source, bucket, &typed).await?;
-                Ok(Ok(item_for(bucket, &typed, verdict, &page, order.at)))
+                let decision = decide_or_sniff(source, bucket, &typed).await?;
+                Ok(Ok(item_for(bucket, &typed, decision, &page, command.at)))
             }
-            Err(flaw) => Ok(Err(flaw)),
+            Err(reason) => Ok(Err(reason)),
         })
         .buffered(max_concurrent(bucket.system))
         .try_collect()
         .await
         .map_err(PageError::ObjectStore)?;
-    let (mut new, mut flaws) = (Vec::new(), Vec::new());
-    for it in decided {
-        match it {
+    let (mut new, mut errors) = (Vec::new(), Vec::new());
+    for result in decided {
+        match result {
             Ok(item) => new.extend(item),
-            Err(flaw) => flaws.push(flaw),
+            Err(reason) => errors.push(reason),
         }
     }
-    if order.dry {
+    if command.dry {
         let found = new.iter().filter(|it| it.status == ItemStatus::Pending).count() as u64;
-        return Ok(StoredPage { found, errors: flaws });
+        return Ok(StoredPage { found, errors });
     }
     for (index, chunk) in new.chunks(MAX_BATCH).enumerate() {
         let batch = format!("{page}.{index}");
-        // an id of this try, so that an earlier try's row is not taken for ours
+        // the time tells this try's row from that of an earlier try
         let write_id = format!("{batch}.{}", domain::millis(now));
-        let again = table.put_found_items(chunk, &batch, &write_id).await? == PutOutcome::AlreadyExists;
-        if again && table.published_since(order.app, &Stream::App, order.at).await?.contains_key(&batch) {
+        let is_retry = table.put_found_items(chunk, &batch, &write_id).await? == PutOutcome::AlreadyExists;
+        if is_retry && table.published_since(command.app, &Stream::App, command.at).await?.contains_key(&batch) {
             continue;
         }
-        let news: Vec<NewNotification> = chunk.iter().map(notification_for).collect();
-        table.append(order.app, &Stream::App, &news, &batch, now).await?;
-        for it in chunk.iter().filter(|it| it.status == ItemStatus::Pending) {
-            tracing::info!(item.id = %it.id, key = %it.key, "found {} in {}", it.key, it.bucket);
+        let notifications: Vec<NewNotification> = chunk.iter().map(notification_for).collect();
+        table.append(command.app, &Stream::App, &notifications, &batch, now).await?;
+        for item in chunk.iter().filter(|item| item.status == ItemStatus::Pending) {
+            tracing::info!(item.id = %item.id, key = %item.key, "found {} in {}", item.key, item.bucket);
         }
     }
-    Ok(StoredPage { found: new.len() as u64, errors: flaws })
+    Ok(StoredPage { found: new.len() as u64, errors })
 }
 
-/// The object with the type that its system has for it, or why it has none. An endpoint that is down or busy is so for all.
+/// The object with the media type that its system stores. Inner error: why the type of this object cannot be read.
+///
+/// # Errors
+/// The endpoint does not answer for any object.
 async fn with_media_type(
     source: &impl ObjectStore,
-    it: &ListedObject,
+    object: &ListedObject,
 ) -> Result<Result<ListedObject, String>, ObjectStoreError> {
-    let asked = match source.media_type(&it.key).await.or_else(none_if_gone) {
-        Ok(asked) => asked,
+    let stored = match source.media_type(&object.key).await.or_else(none_if_gone) {
+        Ok(stored) => stored,
         Err(error) if is_endpoint_error(&error) => return Err(error),
         Err(error) => {
-            let key: String = it.key.chars().take(100).flat_map(char::escape_debug).collect();
-            return Ok(Err(format!("`{key}`: {error}")));
+            return Ok(Err(format!("`{}`: {error}", excerpt(&object.key))));
         }
     };
-    Ok(Ok(ListedObject { media_type: asked.or_else(|| it.media_type.clone()), ..it.clone() }))
+    Ok(Ok(ListedObject { media_type: stored.or_else(|| object.media_type.clone()), ..object.clone() }))
 }
 
-/// What becomes of an object; what neither its type nor its name tells, its first bytes do. One that cannot be looked at
-/// is left to the processor, which says why.
-async fn sniff(
+/// What to do with an object, by its media type and name, or else by its first bytes. One whose bytes cannot be read is
+/// left to the processor, which reports the reason.
+async fn decide_or_sniff(
     source: &impl ObjectStore,
     bucket: &Bucket,
     object: &ListedObject,
@@ -129,23 +138,24 @@ async fn sniff(
             Err(error) if is_endpoint_error(&error) => Err(error),
             Err(_) => Ok(ScanDecision::Process { media_type }),
         },
-        verdict => Ok(verdict),
+        decision => Ok(decision),
     }
 }
 
-/// Whether an error is one of the endpoint, not of one object.
+/// Whether an error concerns the endpoint, not one object.
 fn is_endpoint_error(error: &ObjectStoreError) -> bool {
     matches!(error, ObjectStoreError::Unreachable(_) | ObjectStoreError::Busy { .. } | ObjectStoreError::ClockSkew(_))
 }
 
-/// An object that was removed since it was listed has no type, and is met again by whoever fetches it.
+/// An object that was removed after it was listed has no media type. Whoever fetches it reports that it is gone.
 fn none_if_gone(error: ObjectStoreError) -> Result<Option<String>, ObjectStoreError> {
     if matches!(error, ObjectStoreError::NoObject) { Ok(None) } else { Err(error) }
 }
 
-fn item_for(bucket: &Bucket, object: &ListedObject, verdict: ScanDecision, page: &str, at: i64) -> Option<Item> {
+/// The item that an object becomes, Pending or Skipped. `at` is the scan's time, in milliseconds since 1970.
+fn item_for(bucket: &Bucket, object: &ListedObject, decision: ScanDecision, page: &str, at: i64) -> Option<Item> {
     let at = domain::from_millis(at);
-    match verdict {
+    match decision {
         ScanDecision::Ignore => None,
         ScanDecision::Process { media_type } | ScanDecision::Sniff { media_type } => {
             Some(Item::from_object(bucket, object, media_type, page, at))
@@ -162,9 +172,9 @@ fn item_for(bucket: &Bucket, object: &ListedObject, verdict: ScanDecision, page:
 fn notification_for(item: &Item) -> NewNotification {
     match &item.error {
         None => NewNotification::new("item.found", json!({ "item": item.reference() })),
-        Some(it) => NewNotification::new(
+        Some(problem) => NewNotification::new(
             "item.skipped",
-            json!({ "item": item.reference(), "error": { "code": it.code, "message": it.message } }),
+            json!({ "item": item.reference(), "error": { "code": problem.code, "message": problem.message } }),
         ),
     }
 }

@@ -1,13 +1,12 @@
-//! What a minute of video costs: `cargo run --release --example faces_bench [-- [--beside opencv] [FILE…]]`.
+//! Measures what the analysis of a minute of video costs: `cargo run --release --example faces_bench [-- [--beside opencv] [FILE…]]`.
 //!
-//! For each file: the CPU-seconds (user and system) for a minute of it, of ffmpeg and of ourselves, the most memory of
-//! both, and the faces. Without a file it makes a minute of 1080p in `target/bench` (H.264 with B-frames, 6 Mbit/s: a
-//! camera that stands, and pans, over photographs with film grain), and of that minute ten in a row, which must not need
-//! more memory. `--beside opencv` shows the detector of OpenCV, in Python, the same frames. Linux only, by `/proc`.
+//! For each file it prints the CPU-seconds (user and system) for a minute of video, of ffmpeg and of this process, the peak
+//! memory of both, and the faces. Without a file it makes a minute of 1080p in `target/bench` (H.264 with B-frames,
+//! 6 Mbit/s: a camera that stands and pans over photographs with film grain), and ten of that minute in a row, which must
+//! not need more memory. `--beside opencv` runs OpenCV's detector, in Python, on the same frames. Linux only (`/proc`).
 //!
-//! For the figures of another commit, put this file into a worktree of it and give both the same input. In 9b4ef63 a
-//! program was its name alone: there, `program()` is `"ffmpeg"`, `&program()` loses its `&`, and what it needs of
-//! `media::program` goes.
+//! For the figures of another commit, copy this file into a worktree of it, and use the same input. Commit 9b4ef63 has no
+//! `media::ffmpeg`: there, `program()` returns `"ffmpeg"`, and `run` takes it by value.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -35,9 +34,9 @@ fn program() -> Ffmpeg {
 }
 
 fn main() -> Outcome<()> {
-    let (options, files): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|it| {
-        let opencv = it == "opencv" && !Path::new(it).exists();
-        it.starts_with("--") || opencv
+    let (options, files): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|argument| {
+        let opencv = argument == "opencv" && !Path::new(argument).exists();
+        argument.starts_with("--") || opencv
     });
     let beside = options.iter().map(String::as_str).collect::<Vec<_>>() == ["--beside", "opencv"];
     if !options.is_empty() && !beside {
@@ -99,14 +98,14 @@ fn cpu() -> Outcome<(f64, f64)> {
     Ok(((user + system) / TICKS_PER_SECOND, (children_user + children_system) / TICKS_PER_SECOND))
 }
 
-/// The most memory that a process had, in MB.
+/// The peak memory of a process, in MB.
 fn most_memory(status: &Path) -> Option<u64> {
     let status = std::fs::read_to_string(status).ok()?;
     let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:"))?;
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? / 1_000)
 }
 
-/// Looks at our children's memory from time to time.
+/// Samples the memory of child processes.
 struct Watch {
     stop: Sender<()>,
     thread: JoinHandle<u64>,
@@ -143,7 +142,7 @@ fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// A minute and ten minutes of video, made if they are not there.
+/// A minute and ten minutes of video, created if they do not exist.
 fn made() -> Outcome<Vec<PathBuf>> {
     let folder = project().join("target/bench");
     std::fs::create_dir_all(&folder)?;
@@ -180,7 +179,7 @@ fn finished(command: &mut Command) -> Outcome<()> {
     if status.success() { Ok(()) } else { Err(format!("{name} failed: {status}").into()) }
 }
 
-/// What OpenCV's detector says to two frames a second, and the CPU-seconds that it took for a minute.
+/// The faces that OpenCV finds in two frames a second, and its CPU-seconds for a minute.
 fn opencv(file: &Path) -> Outcome<String> {
     let folder = project().join("target/test-tools/opencv");
     let python = folder.join("bin/python");

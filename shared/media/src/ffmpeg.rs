@@ -1,9 +1,8 @@
-//! The program that reads strangers' videos, `ffmpeg`: each run of it, and what it may do.
+//! Runs of `ffmpeg` and `ffprobe` on untrusted files.
 //!
-//! A decoder of a hundred formats that is given a stranger's file is where an attacker would try first. So a run gets
-//! no environment, no input but its file, an empty folder of its own, and bounds: formats, memory, time, output. On
-//! systems other than Linux there are no limits of memory and of written files; the deadline and the bounds of the
-//! output hold everywhere.
+//! A decoder of a hundred formats is a likely target of an attack. So a run gets no environment, no input but its file,
+//! an empty working directory of its own, and limits: formats, memory, time, output. Limits of memory and of written
+//! files exist on Linux only; the deadline and the limit of the output hold everywhere.
 
 pub(crate) mod decoders;
 mod limits;
@@ -22,25 +21,23 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::{Notify, OnceCell};
 use tokio::task::JoinHandle;
 
-use crate::processor::{MediaError, unreadable};
-use decoders::Decoders;
-use limits::set_limits;
-use log::{FfmpegLog, LogLine};
+use self::decoders::Decoders;
+use self::limits::set_limits;
+use self::log::{FfmpegLog, LogLine};
+use crate::error::MediaError;
+use crate::workspace::FOLDER_PREFIX;
 
-/// How the names of our temporary folders begin. `process` removes those that a killed function left behind.
-pub const FOLDER: &str = "notifications-process-";
-
-/// Bytes of memory for each thread that decodes, since each has frames and a stack of its own. Measured for H.264 of
-/// 7680 x 4320: four threads of ffmpeg 9.0 need 600 to 800 MiB, sixteen of ffmpeg 5.1 need 1,300 to 2,000 MiB.
+/// Bytes of memory for each decoding thread, which has frames and a stack of its own. Measured for H.264 of 7680 x 4320:
+/// four threads of ffmpeg 9.0 need 600 to 800 MiB, sixteen of ffmpeg 5.1 need 1,300 to 2,000 MiB.
 const MEMORY_PER_THREAD: u64 = 256 << 20;
-/// How long a program whose output is no use may take to end by itself, so that its own reason is known.
+/// How long a program whose output is useless may take to exit by itself, so that its own error is logged.
 const EXIT_GRACE: Duration = Duration::from_secs(1);
-/// Bytes of the list of decoders, at most (ffmpeg 5.1: 40 KB), and how long it may take.
+/// Bytes of the list of decoders, at most (ffmpeg 5.1: 40 KB).
 const MAX_DECODER_LIST_BYTES: u64 = 1 << 20;
 const DECODER_LIST_TIMEOUT: Duration = Duration::from_secs(60);
 const DEMUXERS: &str = include_str!("demuxers.txt");
 
-/// The program, and the memory of the function that runs it.
+/// The installed `ffmpeg` and `ffprobe`, and the memory of the function that runs them.
 #[derive(Debug, Clone)]
 pub struct Ffmpeg {
     name: String,
@@ -49,44 +46,43 @@ pub struct Ffmpeg {
     decoders: Arc<OnceCell<Decoders>>,
 }
 
-/// A run that ended by itself.
+/// The output of a run that exited by itself.
 #[derive(Debug)]
 pub(crate) struct RunOutput<T> {
     pub(crate) output: T,
-    /// The exit status.
+    /// The exit status; it need not be 0.
     pub(crate) exit_code: i32,
     pub(crate) log: FfmpegLog,
 }
 
-/// Which of the two programs that come in one package.
+/// The two programs of the package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tool {
     Ffmpeg,
-    /// Not in every package: [`Program::has_ffprobe`].
+    /// Not in every package: [`Ffmpeg::has_ffprobe`].
     Ffprobe,
 }
 
 impl Ffmpeg {
-    /// `name` is a path, or a name that is looked for in the folders of `search_path` (as in `PATH`); `memory_mb` is
-    /// the memory of the whole function, in MiB.
+    /// `name` is a path, or a name that is searched in the folders of `search_path` (as in `PATH`). `memory_mb` is the
+    /// memory of the whole function, in MiB.
     pub fn new(name: String, search_path: String, memory_mb: u32) -> Self {
         Self { name, search_path, memory_mb, decoders: Arc::default() }
     }
 
-    /// The bytes of memory that a run may take, or a picture that is decoded in the function itself: not both at
-    /// once. It is 60 % of the function's memory; the rest is for the function, the detector and waiting frames.
+    /// Bytes of memory for one run, or for one picture that is decoded in the function itself; never both at once. It is
+    /// 60 % of the function's memory. The rest is for the function, the detector and queued frames.
     pub(crate) fn memory_limit(&self) -> u64 {
         u64::from(self.memory_mb) * (1 << 20) / 10 * 6
     }
 
-    /// What stands before each input.
+    /// The options before each input.
     ///
-    /// Without `-format_whitelist` ffmpeg looks at the bytes and takes the format that they are most like, and some
-    /// formats hold no media but names of other files: playlists, scripts, image sequences, manifests. It would open
-    /// those names with our rights, and show their pictures in the stranger's result; `-protocol_whitelist` alone
-    /// still lets it open every local file. That the file was looked at before (crate `infer`) is no help, since two
-    /// parsers of one file may disagree: what counts is what the program itself takes it for. A format that is not on
-    /// the list is refused by the program when it has made up its mind, and before it reads further.
+    /// Without `-format_whitelist` ffmpeg guesses the format from the bytes, and some formats contain names of other files
+    /// instead of media: playlists, scripts, image sequences, manifests. It would open those files with our rights, and
+    /// show their pictures in a result. `-protocol_whitelist` alone still allows every local file. A check of our own
+    /// (crate `infer`) is no protection, since two parsers of one file may disagree. ffmpeg refuses a format that is not
+    /// on the list as soon as it has guessed it, before it reads further.
     pub(crate) fn input_options(&self, tool: Tool) -> Vec<OsString> {
         let (threads, demuxers) = (self.thread_count().to_string(), demuxer_whitelist());
         let options = [["-protocol_whitelist", "file"], ["-format_whitelist", &demuxers], ["-threads", &threads]];
@@ -98,42 +94,44 @@ impl Ffmpeg {
         all.chain(["-hide_banner"]).map(OsString::from).collect()
     }
 
-    /// Logs what this ffmpeg can decode, and which of the codecs that media teams have it cannot.
+    /// Logs how many codecs this ffmpeg decodes, and which expected ones it does not.
     pub async fn log_decoders(&self) {
         match self.decoders().await {
             Ok(decoders) => {
                 let missing = decoders.missing();
                 tracing::info!(ffmpeg = %self.name, decoders = decoders.count(), "ffmpeg has no decoder for {missing:?}");
             }
-            Err(why) => tracing::warn!(ffmpeg = %self.name, "there is no ffmpeg for videos: {why}"),
+            Err(error) => tracing::warn!(ffmpeg = %self.name, "there is no ffmpeg for videos: {error}"),
         }
     }
 
-    /// What this ffmpeg can decode; asked once.
+    /// The codecs that this ffmpeg decodes. Listed once, then cached.
     pub(crate) async fn decoders(&self) -> Result<&Decoders, MediaError> {
-        let ask = async || {
+        let list = async || {
             let arguments = ["-hide_banner", "-decoders"].map(OsString::from);
             let read = async |stdout: &mut ChildStdout| read_capped(stdout, MAX_DECODER_LIST_BYTES).await;
-            let ended = self.run(Tool::Ffmpeg, &arguments, DECODER_LIST_TIMEOUT, read, |_| false).await?;
-            Ok(Decoders::parse(&String::from_utf8_lossy(&ended.output)))
+            let run = self.run(Tool::Ffmpeg, &arguments, DECODER_LIST_TIMEOUT, read, |_| false).await?;
+            Ok(Decoders::parse(&String::from_utf8_lossy(&run.output)))
         };
-        self.decoders.get_or_try_init(ask).await
+        self.decoders.get_or_try_init(list).await
     }
 
-    /// Whether `ffprobe` lies beside ffmpeg.
+    /// Whether `ffprobe` is in the folder of ffmpeg.
     pub(crate) fn has_ffprobe(&self) -> bool {
         self.path(Tool::Ffprobe).is_file()
     }
 
-    /// Runs the program and hands its standard output to `read`, which takes it to its end or fails.
+    /// Runs a program. `read` reads its standard output to the end. `observe` gets each line of its log, and returns
+    /// whether it has consumed the line.
     ///
-    /// `GCONV_PATH` leads nowhere, so that a static build does not load the machine's modules of iconv, which are of
-    /// another build than its own.
+    /// `GCONV_PATH` names an empty folder, so that a static build does not load the machine's iconv modules, which belong
+    /// to another build.
     ///
-    /// Fails with `too_long` if it does not end before the deadline, with `media_unreadable` if it ends by a signal (a
-    /// limit, or a crash) or runs out of memory, with `backend_unavailable` if it does not start or cannot be limited;
-    /// skips with `unsupported_media` a file whose format is not on the list; `internal`, to be tried again, if there
-    /// is no folder for it. A bad exit status alone is no error here.
+    /// # Errors
+    /// `Failed` with `too_long` if the program does not exit before the deadline; with `media_unreadable` if a signal ends
+    /// it (a limit, or a crash) or it runs out of memory; with `backend_unavailable` if it does not start or cannot be
+    /// limited. `Skipped` with `unsupported_media` if the file's format is not on the list. `RetryLater` with `internal` if
+    /// there is no temporary folder. An exit status other than 0 alone is no error.
     pub(crate) async fn run<T>(
         &self,
         tool: Tool,
@@ -142,9 +140,8 @@ impl Ffmpeg {
         read: impl AsyncFnOnce(&mut ChildStdout) -> Result<T, MediaError>,
         observe: impl FnMut(&LogLine<'_>) -> bool + Send + 'static,
     ) -> Result<RunOutput<T>, MediaError> {
-        let folder = tempfile::Builder::new().prefix(FOLDER).tempdir();
-        let folder = folder
-            .map_err(|it| MediaError::RetryLater(Problem::new("internal", format!("no temporary folder: {it}"))))?;
+        let folder = tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir();
+        let folder = folder.map_err(|error| MediaError::internal(format!("no temporary folder: {error}")))?;
         let mut command = Command::new(self.path(tool));
         command
             .args(arguments)
@@ -158,52 +155,52 @@ impl Ffmpeg {
         set_limits(&child, self.memory_limit(), deadline)?;
         let input = arguments.iter().find_map(|it| it.to_str().filter(|it| it.starts_with("file:")));
         let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
-            return Err(unreadable("the program has no output"));
+            return Err(MediaError::unreadable("the program has no output"));
         };
-        let shortage = Arc::new(Notify::new());
+        let out_of_memory = Arc::new(Notify::new());
         let input = input.unwrap_or_default().to_owned();
-        let messages = tokio::spawn(log::read_log(stderr, input, shortage.clone(), observe));
-        let pending = self.wait(&mut child, stdout, messages, &shortage, deadline, read);
+        let log = tokio::spawn(self::log::read_log(stderr, input, out_of_memory.clone(), observe));
+        let pending = self.wait(&mut child, stdout, log, &out_of_memory, deadline, read);
         tokio::time::timeout(deadline, pending).await.map_err(|_| timeout_error(deadline))?
     }
 
+    /// Reads the output, waits for the exit, and judges both by the log.
     async fn wait<T>(
         &self,
         child: &mut Child,
         mut stdout: ChildStdout,
-        messages: JoinHandle<FfmpegLog>,
-        shortage: &Notify,
+        log: JoinHandle<FfmpegLog>,
+        out_of_memory: &Notify,
         deadline: Duration,
         read: impl AsyncFnOnce(&mut ChildStdout) -> Result<T, MediaError>,
     ) -> Result<RunOutput<T>, MediaError> {
-        // ffmpeg 9.0 may stand still for ever when it gets no memory, so its word is enough
+        // ffmpeg 9.0 may hang when it gets no memory, so its message is enough
         let output = tokio::select! {
             output = read(&mut stdout) => output,
-            () = shortage.notified() => Err(self.out_of_memory()),
+            () = out_of_memory.notified() => Err(self.out_of_memory()),
         };
-        // its output stays open until then: closing it would end the program, and hide what a limit has done
-        let patience = if output.is_ok() { deadline } else { EXIT_GRACE };
-        let Ok(status) = tokio::time::timeout(patience, child.wait()).await else {
+        // its output stays open until then: closing it would end the program, and hide that a limit ended it
+        let timeout = if output.is_ok() { deadline } else { EXIT_GRACE };
+        let Ok(status) = tokio::time::timeout(timeout, child.wait()).await else {
             return Err(output.err().unwrap_or_else(|| timeout_error(deadline)));
         };
-        let status = status.map_err(unreadable)?;
-        let messages = messages.await.unwrap_or_default();
+        let status = status.map_err(MediaError::unreadable)?;
+        let log = log.await.unwrap_or_default();
         match status.code() {
-            _ if messages.not_on_whitelist => Err(MediaError::Skipped(Problem::new(
-                "unsupported_media",
+            _ if log.not_on_whitelist => Err(MediaError::unsupported(
                 "the file is a list, a script or of an unusual format, not media that is read here",
-            ))),
-            _ if messages.out_of_memory => Err(self.out_of_memory()),
-            None => Err(unreadable(format!(
+            )),
+            _ if log.out_of_memory => Err(self.out_of_memory()),
+            None => Err(MediaError::unreadable(format!(
                 "the program that decodes the file was ended ({status}); it may use {} MB of memory",
                 self.memory_limit() >> 20
             ))),
-            Some(code) => Ok(RunOutput { output: output?, exit_code: code, log: messages }),
+            Some(code) => Ok(RunOutput { output: output?, exit_code: code, log }),
         }
     }
 
     fn out_of_memory(&self) -> MediaError {
-        unreadable(format!(
+        MediaError::unreadable(format!(
             "decoding the file needs more memory than the {} MB that are there",
             self.memory_limit() >> 20
         ))
@@ -214,7 +211,8 @@ impl Ffmpeg {
         cores.min(self.memory_limit() / MEMORY_PER_THREAD).max(1)
     }
 
-    /// A program's whole path: it runs in another folder, and without a search path. A name that is not found stays.
+    /// The absolute path of a program, since it runs in another folder and without a search path. A name that is not found
+    /// stays as it is.
     fn path(&self, tool: Tool) -> PathBuf {
         let ffmpeg = self.ffmpeg_path();
         match tool {
@@ -234,7 +232,7 @@ impl Ffmpeg {
         found.and_then(|it| std::path::absolute(it).ok()).unwrap_or(name)
     }
 
-    /// Where a Lambda layer has the libraries of its programs: `/opt/bin/ffmpeg` may need those in `/opt/lib`.
+    /// The folder of the libraries of a Lambda layer: `/opt/bin/ffmpeg` may need those in `/opt/lib`.
     fn library_path(&self) -> Option<(&'static str, PathBuf)> {
         let folder = Path::new(&self.name).parent()?.parent()?;
         folder.is_absolute().then(|| ("LD_LIBRARY_PATH", folder.join("lib")))
@@ -249,24 +247,27 @@ impl Ffmpeg {
     }
 }
 
-/// A file as an input, by its protocol and its whole path, so that no part of its name is taken for a protocol.
+/// The arguments of an input file: by its protocol and its absolute path, so that no part of its name can be taken for a
+/// protocol.
 pub(crate) fn input_arguments(file: &Path) -> Result<[OsString; 2], MediaError> {
     let mut name = OsString::from("file:");
-    name.push(std::path::absolute(file).map_err(unreadable)?);
+    name.push(std::path::absolute(file).map_err(MediaError::unreadable)?);
     Ok(["-i".into(), name])
 }
 
-/// Reads to the end. More than `most` bytes are an error: an output that does not end fills no memory.
-pub(crate) async fn read_capped(from: &mut (impl AsyncRead + Unpin), most: u64) -> Result<Vec<u8>, MediaError> {
+/// Reads to the end. More than `max_bytes` are `media_unreadable`: an endless output does not fill the memory.
+pub(crate) async fn read_capped(from: &mut (impl AsyncRead + Unpin), max_bytes: u64) -> Result<Vec<u8>, MediaError> {
     let mut bytes = Vec::new();
-    from.take(most + 1).read_to_end(&mut bytes).await.map_err(unreadable)?;
-    if bytes.len() as u64 > most {
-        return Err(unreadable(format!("the program that decodes the file wrote more than {most} bytes")));
+    from.take(max_bytes + 1).read_to_end(&mut bytes).await.map_err(MediaError::unreadable)?;
+    if bytes.len() as u64 > max_bytes {
+        return Err(MediaError::unreadable(format!(
+            "the program that decodes the file wrote more than {max_bytes} bytes"
+        )));
     }
     Ok(bytes)
 }
 
-/// The list for `-format_whitelist`.
+/// The value of `-format_whitelist`.
 fn demuxer_whitelist() -> String {
     let lines = DEMUXERS.lines().filter(|it| !it.starts_with('#'));
     lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(",")
@@ -314,7 +315,7 @@ mod tests {
         let text = String::from_utf8(ended.output).unwrap();
         let mut lines = text.lines();
         let folder = PathBuf::from(lines.next().unwrap());
-        assert!(folder.file_name().unwrap().to_string_lossy().starts_with(FOLDER), "{text}");
+        assert!(folder.file_name().unwrap().to_string_lossy().starts_with(FOLDER_PREFIX), "{text}");
         assert!(!folder.exists(), "it is removed");
         assert_eq!((lines.next().unwrap().trim(), ended.exit_code), ("0", 3), "{text}");
         // a shell sets the first three itself

@@ -1,8 +1,11 @@
-//! Media: where it comes from and what looks at it. No decisions about items.
+//! Media: object stores, probing, decoding, face detection. This crate decides nothing about items.
 
+mod error;
 pub mod ffmpeg;
 pub mod object_store;
 pub mod picture;
 mod probe;
 pub mod processor;
 pub mod workspace;
+
+pub use error::MediaError;

@@ -1,31 +1,36 @@
-//! One picture of a file, for renditions: the still itself, or a frame of a video.
+//! One picture of a file, for renditions: the still itself, or one frame of a video.
 
 use std::path::Path;
 
-use domain::result::{BoundingBox as Area, ResultDocument};
-use image::{DynamicImage, GenericImageView, Rgb, RgbImage};
+use domain::result::{BoundingBox, ResultDocument};
+use image::{DynamicImage, RgbImage};
 
+use crate::error::MediaError;
 use crate::ffmpeg::Ffmpeg;
-use crate::processor::faces::POSTER_FRAME_DIVISOR;
+use crate::processor::blocking::run_blocking;
+use crate::processor::faces::{self, POSTER_FRAME_DIVISOR};
 use crate::processor::media_file::{self, MediaFile};
+use crate::processor::still::flattened_rgb;
 use crate::processor::video::RENDITION_SIDE;
-use crate::processor::{MediaError, faces as detector};
 
-/// A picture, and the faces in it if they are known.
+/// A picture, and its faces as fractions of it. `None` if they are not known.
 pub struct PictureWithFaces {
     pub picture: DynamicImage,
-    pub faces: Option<Vec<Area>>,
+    pub faces: Option<Vec<BoundingBox>>,
 }
 
-/// Opens a file. Of a video it is the frame with the clearest face, if its result is known; otherwise the one at a tenth
-/// of its length, where the black beginning is over (processors, section 4.5).
+/// Opens a file. Of a video it takes the frame with the highest score in `document`, or else the one at a tenth of its
+/// duration, after a black beginning (processors, section 4.5).
+///
+/// # Errors
+/// [`MediaError`]: the file is not a picture or a video that can be decoded here.
 pub async fn open(
     file: &Path,
-    program: &Ffmpeg,
+    ffmpeg: &Ffmpeg,
     document: Option<&ResultDocument>,
 ) -> Result<PictureWithFaces, MediaError> {
     let samples = || document.into_iter().flat_map(|document| &document.tracks).flat_map(|track| &track.samples);
-    match media_file::open(file, program, RENDITION_SIDE).await? {
+    match media_file::open(file, ffmpeg, RENDITION_SIDE).await? {
         MediaFile::Still(still) => {
             let faces = document.map(|_| samples().map(|sample| sample.bounding_box).collect());
             Ok(PictureWithFaces { picture: still.picture, faces })
@@ -41,25 +46,19 @@ pub async fn open(
     }
 }
 
-/// A picture without transparency: over white, as a page shows it. What lies under transparent pixels is nobody's to see.
+/// The picture over white, as a page shows it. Colours under full transparency do not show.
 pub fn flattened_over_white(picture: &DynamicImage) -> RgbImage {
-    if !picture.color().has_alpha() {
-        return picture.to_rgb8();
-    }
-    RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
-        let [red, green, blue, alpha] = picture.get_pixel(x, y).0;
-        let cover = u16::from(alpha);
-        // cannot exceed 255: a mean of two bytes
-        let blend = |ink: u8| ((u16::from(ink) * cover + 255 * (255 - cover) + 127) / 255) as u8;
-        Rgb([blend(red), blend(green), blend(blue)])
-    })
+    flattened_rgb(picture)
 }
 
-/// Looks for faces; gives the picture back with them.
-pub async fn find_faces(picture: DynamicImage) -> Result<(DynamicImage, Vec<Area>), MediaError> {
-    detector::run_blocking(move || {
-        let found = detector::find_faces(&picture)?;
-        Ok((picture, found))
+/// Finds the faces in a picture, as fractions of it, and returns both.
+///
+/// # Errors
+/// The face model does not load, or the detector panics.
+pub async fn find_faces(picture: DynamicImage) -> Result<(DynamicImage, Vec<BoundingBox>), MediaError> {
+    run_blocking(move || {
+        let faces = faces::find_faces(&picture)?;
+        Ok((picture, faces))
     })
     .await?
 }

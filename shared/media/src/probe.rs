@@ -1,196 +1,76 @@
-//! What a file says of itself: `ffprobe -of json` where that program is there, else the lines that `ffmpeg -i` writes.
+//! What a file contains: by `ffprobe -of json` where it is installed, else by the banner of `ffmpeg -i`.
 
 mod banner;
 pub(crate) mod container;
 mod ffprobe;
-
-pub(crate) use container::Container;
+pub(crate) mod stream;
+mod values;
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use domain::item::Problem;
-use domain::result::MediaInfo;
-use domain::timecode::Timecode;
 use tokio::process::ChildStdout;
 
-use crate::ffmpeg::log::FfmpegLog;
+use self::container::{Container, Probe, unknown_format};
+use crate::error::MediaError;
+use crate::ffmpeg::log::{FfmpegLog, LogLine};
 use crate::ffmpeg::{Ffmpeg, Tool, input_arguments, read_capped};
-use crate::processor::{MediaError, unreadable};
 
-/// How long a file may be looked at for what it says.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Bytes of ffprobe's answer; a file may have a hundred streams with tags.
+/// Bytes of ffprobe's output, at most. A file may have a hundred streams with tags.
 const MAX_OUTPUT_BYTES: u64 = 4 << 20;
 
-/// A file with pictures.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Probe {
-    pub(crate) container: String,
-    /// When the container starts on its own clock, in microseconds: what a player shows as 0.
-    pub(crate) start_us: i64,
-    /// The longest stream, in microseconds, as far as the file says it.
-    pub(crate) duration_us: Option<i64>,
-    /// What the header says, where the streams say otherwise.
-    pub(crate) implausible_duration_us: Option<i64>,
-    pub(crate) video: Stream,
-    pub(crate) timecode: Option<Timecode>,
-    /// One picture, not a video.
-    pub(crate) is_still: bool,
-    /// Bits of the file for each pixel that is shown.
-    pub(crate) bits_per_pixel: Option<f64>,
+/// Probes a file.
+///
+/// # Errors
+/// `Skipped` with `unsupported_media` if ffmpeg does not recognise the file, or it has no pictures, or there is no decoder
+/// for them. `Failed` with `media_unreadable` and ffmpeg's reason if it recognises the format and cannot read the file.
+pub(crate) async fn probe(ffmpeg: &Ffmpeg, file: &Path) -> Result<Probe, MediaError> {
+    let (container, log) =
+        if ffmpeg.has_ffprobe() { run_ffprobe(ffmpeg, file).await? } else { run_ffmpeg(ffmpeg, file).await? };
+    let Some(mut container) = container else {
+        return Err(if log.format_recognised() { MediaError::unreadable(log.reason()) } else { unknown_format() });
+    };
+    container.bytes = std::fs::metadata(file).map_err(MediaError::unreadable)?.len();
+    let probe = container.into_probe(&log)?;
+    let codec = probe.video.codec.as_deref().unwrap_or_default();
+    if !ffmpeg.decoders().await?.has(codec) {
+        return Err(MediaError::unsupported(format!("the ffmpeg that is there has no decoder for {codec}")));
+    }
+    Ok(probe)
 }
 
-/// The kinds of streams that matter here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StreamKind {
-    Video,
-    Audio,
-    Other,
-}
-
-/// A stream.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Stream {
-    pub(crate) index: u32,
-    pub(crate) kind: StreamKind,
-    /// ffmpeg's name of the codec; `None` where it knows none for it.
-    pub(crate) codec: Option<String>,
-    /// The container's name of the codec (FourCC).
-    pub(crate) tag: Option<String>,
-    pub(crate) width: u32,
-    pub(crate) height: u32,
-    pub(crate) start_us: Option<i64>,
-    pub(crate) duration_us: Option<i64>,
-    /// When it ends on the container's clock, where its tags say that and no header does.
-    pub(crate) tag_end_us: Option<i64>,
-    pub(crate) frames: Option<u64>,
-    /// Frames per second.
-    pub(crate) frame_rate: Option<f64>,
-    /// A cover or a thumbnail, not a video.
-    pub(crate) is_attached_picture: bool,
-    pub(crate) is_default: bool,
-    pub(crate) timecode: Option<String>,
-    /// Degrees clockwise.
-    pub(crate) rotation: u32,
-    pub(crate) pixel_aspect: Option<String>,
-    pub(crate) field_order: Option<String>,
-    pub(crate) bit_depth: Option<u32>,
-    pub(crate) color_transfer: Option<String>,
-}
-
-impl Probe {
-    /// Asks the program what the file is.
-    ///
-    /// Skips with `unsupported_media` what it does not take for media, or has sound and no pictures, or has no decoder
-    /// for; fails with `media_unreadable` and the reason where it knows the format and cannot read the file.
-    pub(crate) async fn run(program: &Ffmpeg, file: &Path) -> Result<Self, MediaError> {
-        let (container, messages) =
-            if program.has_ffprobe() { run_ffprobe(program, file).await? } else { run_ffmpeg(program, file).await? };
-        let Some(mut container) = container else {
-            return Err(if messages.format_recognised() {
-                unreadable(messages.reason())
-            } else {
-                container::unknown_format()
-            });
-        };
-        container.bytes = std::fs::metadata(file).map_err(unreadable)?.len();
-        let probe = container.into_probe(&messages)?;
-        let codec = probe.video.codec.as_deref().unwrap_or_default();
-        if !program.decoders().await?.has(codec) {
-            let why = format!("the ffmpeg that is there has no decoder for {codec}");
-            return Err(MediaError::Skipped(Problem::new("unsupported_media", why)));
-        }
-        Ok(probe)
-    }
-
-    /// The file's media, without what depends on how it is looked at.
-    pub(crate) fn media(&self) -> MediaInfo {
-        let video = &self.video;
-        let swaps_sides = video.rotation == 90 || video.rotation == 270;
-        let (width, height) = if swaps_sides { (video.height, video.width) } else { (video.width, video.height) };
-        MediaInfo {
-            duration_ms: self.duration_ms().filter(|_| !self.is_still),
-            width: Some(width).filter(|pixels| *pixels > 0),
-            height: Some(height).filter(|pixels| *pixels > 0),
-            fps: video.frame_rate.filter(|_| !self.is_still).map(|rate| (rate * 1_000.0).round() / 1_000.0),
-            codec: video.codec.clone(),
-            container: Some(self.container.clone()),
-            timecode: self.timecode.map(|it| it.start()),
-            pixel_aspect: video
-                .pixel_aspect
-                .as_deref()
-                .map(|aspect| if swaps_sides { inverted_aspect(aspect) } else { aspect.to_owned() }),
-            rotation: Some(video.rotation).filter(|degrees| *degrees > 0),
-            field_order: video.field_order.clone(),
-            bit_depth: video.bit_depth,
-            transfer: video.color_transfer.clone(),
-            ..MediaInfo::default()
-        }
-    }
-
-    pub(crate) fn duration_ms(&self) -> Option<u64> {
-        self.duration_us.and_then(|us| u64::try_from(us / 1_000).ok())
-    }
-
-    /// How long a frame is shown, in microseconds, by the file's rate.
-    pub(crate) fn frame_us(&self) -> Option<f64> {
-        self.video.frame_rate.map(|rate| 1e6 / rate)
-    }
-
-    /// Whether the frames hold two fields of different moments.
-    pub(crate) fn is_interlaced(&self) -> bool {
-        self.video.field_order.as_deref().is_some_and(|order| order != "progressive")
-    }
-}
-
-impl Stream {
-    fn end_us(&self) -> Option<i64> {
-        Some(self.start_us.unwrap_or(0) + self.duration_us?)
-    }
-
-    /// When it ends, from the container's start at `start_us`, if it says so itself.
-    pub(crate) fn declared_end_us(&self, start_us: i64) -> Option<i64> {
-        self.end_us().or(self.tag_end_us).map(|end| end - start_us)
-    }
-}
-
-/// `16:11` of a picture that is turned by a quarter.
-fn inverted_aspect(aspect: &str) -> String {
-    aspect.split_once(':').map_or_else(|| aspect.to_owned(), |(across, down)| format!("{down}:{across}"))
-}
-
-async fn run_ffprobe(program: &Ffmpeg, file: &Path) -> Result<(Option<Container>, FfmpegLog), MediaError> {
+async fn run_ffprobe(ffmpeg: &Ffmpeg, file: &Path) -> Result<(Option<Container>, FfmpegLog), MediaError> {
     let mut arguments: Vec<OsString> = ["-v", "repeat+level+warning"].map(OsString::from).into();
-    arguments.extend(program.input_options(Tool::Ffprobe));
+    arguments.extend(ffmpeg.input_options(Tool::Ffprobe));
     arguments.extend(["-of", "json", "-show_format", "-show_streams"].map(OsString::from));
     arguments.extend(input_arguments(file)?);
     let read = async |stdout: &mut ChildStdout| read_capped(stdout, MAX_OUTPUT_BYTES).await;
-    let ended = program.run(Tool::Ffprobe, &arguments, PROBE_TIMEOUT, read, |_| false).await?;
-    Ok((ffprobe::parse(&ended.output), ended.log))
+    let run = ffmpeg.run(Tool::Ffprobe, &arguments, PROBE_TIMEOUT, read, |_| false).await?;
+    Ok((ffprobe::parse(&run.output), run.log))
 }
 
-/// Without an output the exit status is 1, and the banner tells what we ask for.
-async fn run_ffmpeg(program: &Ffmpeg, file: &Path) -> Result<(Option<Container>, FfmpegLog), MediaError> {
+/// Without an output file ffmpeg writes its banner and exits with status 1.
+async fn run_ffmpeg(ffmpeg: &Ffmpeg, file: &Path) -> Result<(Option<Container>, FfmpegLog), MediaError> {
     let mut arguments: Vec<OsString> = ["-v", "repeat+level+info"].map(OsString::from).into();
-    arguments.extend(program.input_options(Tool::Ffmpeg));
+    arguments.extend(ffmpeg.input_options(Tool::Ffmpeg));
     arguments.extend(input_arguments(file)?);
     let (send, mut lines) = tokio::sync::mpsc::unbounded_channel();
-    let observe = move |line: &crate::ffmpeg::log::LogLine<'_>| {
+    let observe = move |line: &LogLine<'_>| {
         line.level == "info" && line.context.is_empty() && send.send(line.text.to_owned()).is_ok()
     };
     let read = async |stdout: &mut ChildStdout| read_capped(stdout, 0).await;
-    let ended = program.run(Tool::Ffmpeg, &arguments, PROBE_TIMEOUT, read, observe).await?;
+    let run = ffmpeg.run(Tool::Ffmpeg, &arguments, PROBE_TIMEOUT, read, observe).await?;
     let mut banner = banner::Banner::default();
     while let Some(line) = lines.recv().await {
         banner.read_line(&line);
     }
-    Ok((banner.finish(), ended.log))
+    Ok((banner.finish(), run.log))
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
 
     /// A program without ffprobe beside it that knows VP9 alone, and shows a file of this codec.
@@ -213,9 +93,9 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("media");
         std::fs::write(&file, vec![0; 100_000]).unwrap();
-        let known = Probe::run(&fake_ffmpeg(folder.path(), "vp9"), &file).await.unwrap();
+        let known = probe(&fake_ffmpeg(folder.path(), "vp9"), &file).await.unwrap();
         assert_eq!((known.video.codec.as_deref(), known.duration_us), (Some("vp9"), Some(6_000_000)));
-        let unknown = Probe::run(&fake_ffmpeg(folder.path(), "prores"), &file).await;
+        let unknown = probe(&fake_ffmpeg(folder.path(), "prores"), &file).await;
         let Err(MediaError::Skipped(problem)) = unknown else { panic!("{unknown:?}") };
         assert_eq!(problem.code, "unsupported_media");
         assert_eq!(problem.message, "the ffmpeg that is there has no decoder for prores");

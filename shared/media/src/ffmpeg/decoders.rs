@@ -1,8 +1,8 @@
-//! What an ffmpeg can decode, by `ffmpeg -decoders`.
+//! The codecs that an ffmpeg decodes, by `ffmpeg -decoders`.
 
 use std::collections::HashSet;
 
-/// Codecs that media teams have: said at start if one is missing.
+/// Codecs that media teams use: a missing one is logged at start.
 const EXPECTED_CODECS: &[&str] = &[
     "h264",
     "hevc",
@@ -30,13 +30,13 @@ const EXPECTED_CODECS: &[&str] = &[
     "webp",
 ];
 
-/// The codecs whose pictures can be decoded, by ffmpeg's names.
+/// The video codecs that can be decoded, by ffmpeg's names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Decoders(HashSet<String>);
 
 impl Decoders {
-    /// Reads lines such as ` V....D libdav1d   dav1d AV1 decoder by VideoLAN (codec av1)`; the codec is the decoder's
-    /// name where none stands in brackets.
+    /// Parses lines such as ` V....D libdav1d   dav1d AV1 decoder by VideoLAN (codec av1)`. Without a codec in brackets, the
+    /// codec has the decoder's name.
     pub(crate) fn parse(text: &str) -> Self {
         let codec = |line: &str| {
             let mut words = line.split_whitespace();

@@ -1,23 +1,23 @@
-//! What ffmpeg and ffprobe write to standard error with `-v repeat+level+…`: lines of `[context @ address] [level] text`.
+//! The log of ffmpeg and ffprobe: lines of `[context @ address] [level] text` on standard error, with `-v repeat+level+…`.
 
 use std::sync::Arc;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::sync::Notify;
 
-/// Errors that are kept in words; the others are counted.
+/// Errors whose text is kept. Further ones are counted only.
 const MAX_KEPT: usize = 20;
-/// Bytes of a line that are read; a title or a comment in a file may be of any length.
+/// Bytes of a line that are read at once: a title or a comment in a file may be of any length.
 const MAX_LINE_BYTES: u64 = 8 << 10;
 /// Characters of a reason.
 const MAX_REASON_CHARS: usize = 300;
 
-/// One line.
+/// One line of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LogLine<'a> {
-    /// The innermost part that speaks, without its address, such as `h264`; empty for the program itself.
+    /// The innermost component, without its address, such as `h264`; empty for the program itself.
     pub(crate) context: &'a str,
-    /// `error`, `warning`, `info` …; empty where a library writes past ffmpeg's log.
+    /// `error`, `warning`, `info` …; empty where a library bypasses ffmpeg's log.
     pub(crate) level: &'a str,
     pub(crate) text: &'a str,
 }
@@ -39,8 +39,8 @@ impl<'a> LogLine<'a> {
         matches!(self.level, "error" | "fatal" | "panic")
     }
 
-    /// Whether the program itself says one of these. What it repeats of the file, such as a title, is no error, and
-    /// is indented.
+    /// Whether the line is an error message that contains one of the texts. Text from the file, such as a title, is
+    /// indented.
     fn contains_any(&self, texts: &[&str]) -> bool {
         (self.is_error() || self.level.is_empty())
             && !self.text.starts_with(' ')
@@ -49,8 +49,8 @@ impl<'a> LogLine<'a> {
 
     fn display_text(&self) -> String {
         let text = self.text.trim();
-        let shown = if self.context.is_empty() { text.to_owned() } else { format!("{}: {text}", self.context) };
-        shown.chars().take(MAX_REASON_CHARS).collect()
+        let line = if self.context.is_empty() { text.to_owned() } else { format!("{}: {text}", self.context) };
+        line.chars().take(MAX_REASON_CHARS).collect()
     }
 }
 
@@ -60,21 +60,22 @@ fn bracketed(text: &str) -> Option<(&str, &str)> {
     Some((inside, after.strip_prefix(' ').unwrap_or(after)))
 }
 
-/// What a run said: its errors, counted, the first of them in words, and what the caller asked to keep.
+/// What was logged by a run: the number of errors, and the texts of the first errors and warnings.
 #[derive(Debug, Default)]
 pub(crate) struct FfmpegLog {
     pub(crate) errors: u64,
+    /// At most [`MAX_KEPT`].
     first_errors: Vec<String>,
     warnings: Vec<String>,
     pub(crate) out_of_memory: bool,
     pub(crate) not_on_whitelist: bool,
 }
 
-/// What ffmpeg says when it gets no memory, or no thread for want of memory.
+/// Messages of ffmpeg when it gets no memory, or no thread for lack of memory.
 const OUT_OF_MEMORY_MESSAGES: &[&str] =
     &["Cannot allocate memory", "Failed to allocate", "Resource temporarily unavailable"];
 
-/// What ffmpeg says after the reason, in several versions: that it goes no further, without why.
+/// Messages of ffmpeg, in several versions, that follow the reason and do not state it.
 const GENERIC_ERRORS: &[&str] = &[
     "Invalid data found when processing input",
     "Error opening input",
@@ -101,34 +102,34 @@ const GENERIC_ERRORS: &[&str] = &[
 ];
 
 impl FfmpegLog {
-    /// The reason of a run that failed: the first error that says more than that it failed, else the first error, else
-    /// the last warning.
+    /// The reason of a failed run: the first error that is not generic, else the first error, else the last warning.
     pub(crate) fn reason(&self) -> String {
-        let decisive = |line: &&String| !GENERIC_ERRORS.iter().any(|consequence| line.contains(consequence));
+        let is_specific = |line: &&String| !GENERIC_ERRORS.iter().any(|generic| line.contains(generic));
         let reason = self
             .first_errors
             .iter()
-            .find(decisive)
+            .find(is_specific)
             .or_else(|| self.first_errors.first())
             .or_else(|| self.warnings.last());
         reason.cloned().unwrap_or_else(|| "the program gives no reason".to_owned())
     }
 
-    /// Whether a part of the program took the file for its own before it failed: then the file is damaged, not unknown.
+    /// Whether a component recognised the format before it failed: then the file is damaged, not of an unknown format.
     pub(crate) fn format_recognised(&self) -> bool {
-        self.first_errors.iter().any(|line| !GENERIC_ERRORS.iter().any(|consequence| line.starts_with(consequence)))
+        self.first_errors.iter().any(|line| !GENERIC_ERRORS.iter().any(|generic| line.starts_with(generic)))
     }
 
-    /// Takes a line; `hidden` is the input's name, which is nobody's business.
+    /// Adds a line, without `input_name`: paths of ours are not shown.
     fn push(&mut self, line: &str, input_name: &str) {
         let visible = if input_name.is_empty() { line.to_owned() } else { redacted(line, input_name) };
         let line = LogLine::parse(&visible);
         self.out_of_memory |= line.contains_any(OUT_OF_MEMORY_MESSAGES);
         self.not_on_whitelist |= line.contains_any(&["Format not on whitelist"]);
         if line.is_error() {
-            // one without a part that speaks is how reading ended; whether something is missing, the times say
-            let reading = line.context.is_empty() || line.text.starts_with("Error during demuxing");
-            self.errors += u64::from(!reading);
+            // errors of the program itself and of the demuxer say how reading ended, not that a frame is damaged: whether
+            // frames are missing is seen from the times
+            let is_reading_end = line.context.is_empty() || line.text.starts_with("Error during demuxing");
+            self.errors += u64::from(!is_reading_end);
             if self.first_errors.len() < MAX_KEPT {
                 self.first_errors.push(line.display_text());
             }
@@ -138,33 +139,33 @@ impl FfmpegLog {
     }
 }
 
-/// The line without the input's name and the colon behind it: `x: why` is `why`.
-fn redacted(line: &str, hidden: &str) -> String {
-    line.replace(&format!("{hidden}: "), "").replace(hidden, "the file")
+/// The line without the input's name and its colon: `name: reason` becomes `reason`.
+fn redacted(line: &str, input_name: &str) -> String {
+    line.replace(&format!("{input_name}: "), "").replace(input_name, "the file")
 }
 
-/// Reads standard error to its end, line by line, and tells at once if memory is short. `observe` answers whether it
-/// takes a line for itself.
+/// Reads standard error to its end, line by line. Notifies `out_of_memory` as soon as a message says so. `observe` returns
+/// whether it has consumed a line.
 pub(crate) async fn read_log(
     from: impl AsyncRead + Unpin,
     input_name: String,
     out_of_memory: Arc<Notify>,
     mut observe: impl FnMut(&LogLine<'_>) -> bool,
 ) -> FfmpegLog {
-    let (mut from, mut messages, mut line) = (BufReader::new(from), FfmpegLog::default(), Vec::new());
+    let (mut from, mut log, mut line) = (BufReader::new(from), FfmpegLog::default(), Vec::new());
     loop {
         line.clear();
         match (&mut from).take(MAX_LINE_BYTES).read_until(b'\n', &mut line).await {
             Ok(1..) => {}
-            Ok(0) | Err(_) => return messages,
+            Ok(0) | Err(_) => return log,
         }
         let text = String::from_utf8_lossy(&line);
         let text = text.trim_end_matches(['\n', '\r']);
         if observe(&LogLine::parse(text)) {
             continue;
         }
-        messages.push(text, &input_name);
-        if messages.out_of_memory {
+        log.push(text, &input_name);
+        if log.out_of_memory {
             out_of_memory.notify_one();
         }
     }

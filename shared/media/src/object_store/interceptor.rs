@@ -1,4 +1,4 @@
-//! Takes a listing out of the SDK's hands before it is read.
+//! Reads the response of a listing in place of the SDK's deserializer.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,15 +15,15 @@ use aws_smithy_types::config_bag::ConfigBag;
 
 use super::listing::ListingPage;
 
-/// An answer without the form of S3.
+/// A response that is not S3's XML.
 pub(super) const NOT_S3: &str = "something that is not S3";
 
-/// Reads the listing of one request; the SDK signs, sends, repeats and reads refusals.
+/// Parses the listing of one request. The SDK still signs, sends, retries, and reads error responses.
 #[derive(Clone)]
 pub(super) struct ListingInterceptor {
-    /// The page, or what came instead.
+    /// The page, or what the endpoint answered instead.
     page: Arc<Mutex<Option<Result<ListingPage, String>>>>,
-    /// What the SDK gets instead: its own type, with nothing in it.
+    /// Makes the SDK's own output type, without content, which the SDK gets in place of the page.
     empty_output: fn() -> Output,
 }
 
@@ -32,7 +32,7 @@ impl ListingInterceptor {
         Self { page: Arc::default(), empty_output }
     }
 
-    /// The page that came, or in words what came instead.
+    /// The page, or what the endpoint answered instead.
     pub(super) fn take_page(&self) -> Result<ListingPage, String> {
         let page = self.page.lock().unwrap_or_else(PoisonError::into_inner).take();
         page.unwrap_or_else(|| Err(NOT_S3.to_owned()))
@@ -41,13 +41,13 @@ impl ListingInterceptor {
 
 impl fmt::Debug for ListingInterceptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Answer")
+        f.write_str("ListingInterceptor")
     }
 }
 
 impl Intercept for ListingInterceptor {
     fn name(&self) -> &'static str {
-        "Answer"
+        "ListingInterceptor"
     }
 
     fn modify_before_deserialization(
@@ -72,7 +72,7 @@ impl DeserializeResponse for ListingInterceptor {
         let page = if response.status().is_success() {
             ListingPage::parse(response.body().bytes().unwrap_or_default()).ok_or_else(|| NOT_S3.to_owned())
         } else {
-            Err(response.status().as_u16().to_string()) // after a success whose body was cut
+            Err(response.status().as_u16().to_string()) // a retry after a truncated success
         };
         *self.page.lock().unwrap_or_else(PoisonError::into_inner) = Some(page);
         Ok((self.empty_output)())

@@ -1,6 +1,5 @@
-//! A page of an S3 listing, read so that one bad element takes none of its neighbours along.
-//!
-//! The SDK's own reader gives up the whole page for one date or size that it cannot read.
+//! Parses a page of an S3 listing (`ListBucketResult`). An invalid entry is left out alone, while the SDK's own parser
+//! rejects the whole page for one date or size that it cannot read.
 
 use std::collections::HashMap;
 
@@ -12,43 +11,46 @@ use quick_xml::events::Event;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// The longest key (Amazon S3, "Naming Amazon S3 objects").
+use super::error::excerpt;
+
+/// Bytes of a key, at most (Amazon S3, "Naming Amazon S3 objects").
 const MAX_KEY_BYTES: usize = 1_024;
 
-/// What a page says of itself, and what it holds.
+/// The fields and the objects of a page.
 #[derive(Debug, Default)]
 pub(super) struct ListingPage {
-    /// `IsTruncated`; `None` if the answer does not say.
+    /// `IsTruncated`; `None` if the response does not contain it.
     pub(super) is_truncated: Option<bool>,
-    /// `NextContinuationToken` of the newer listing, as it stands; never empty.
+    /// `NextContinuationToken` of ListObjectsV2, unchanged; never empty.
     pub(super) next_continuation_token: Option<String>,
-    /// `NextMarker` of the older listing; never empty.
+    /// `NextMarker` of ListObjects; never empty.
     pub(super) next_marker: Option<String>,
-    /// Whether it counts its keys, as the newer listing alone does.
+    /// Whether the response has a `KeyCount`, which only ListObjectsV2 has.
     pub(super) has_key_count: bool,
-    /// Each key once: of two entries of one key the later stands.
+    /// Each key once: the last entry of a key counts.
     pub(super) objects: Vec<ListedObject>,
-    /// Why elements were left out, one sentence each.
+    /// Why entries were left out, one sentence each.
     pub(super) errors: Vec<String>,
-    /// The last key that could be read, if the keys stand in the order of their bytes.
+    /// The last key that could be read, if the keys are in the order of their bytes.
     pub(super) last_key: Option<String>,
 }
 
-/// The text of an element; an error if it is none.
+/// The text of an element; an error if it is not valid text.
 type ElementText = Result<String, ()>;
 
+/// Child elements, by name.
 #[derive(Default)]
 struct Elements(HashMap<Vec<u8>, ElementText>);
 
 impl Elements {
-    /// A text that is there and not empty.
+    /// The trimmed text of an element, unless it is missing, empty or invalid.
     fn non_empty(&self, name: &str) -> Option<&str> {
         self.0.get(name.as_bytes())?.as_deref().ok().map(str::trim).filter(|it| !it.is_empty())
     }
 }
 
 impl ListingPage {
-    /// Reads an answer; `None` if it is no listing, or not all of one.
+    /// Parses a response body. `None` if it is no listing, or a truncated one.
     pub(super) fn parse(body: &[u8]) -> Option<Self> {
         let (fields, contents) = parse_elements(body)?;
         let encoded = fields.non_empty("EncodingType").is_some_and(|it| it.eq_ignore_ascii_case("url"));
@@ -60,18 +62,18 @@ impl ListingPage {
             ..Self::default()
         };
         let (mut positions, mut ordered) = (HashMap::new(), true);
-        for it in contents {
-            let object = match parse_object(&it, encoded) {
+        for elements in contents {
+            let object = match parse_object(&elements, encoded) {
                 Ok(object) => object,
-                Err(flaw) => {
-                    page.errors.push(flaw);
+                Err(reason) => {
+                    page.errors.push(reason);
                     continue;
                 }
             };
             ordered &= page.last_key.as_ref().is_none_or(|last| *last <= object.key);
             page.last_key = Some(object.key.clone());
             match positions.get(&object.key) {
-                Some(place) => page.objects[*place] = object,
+                Some(position) => page.objects[*position] = object,
                 None => {
                     positions.insert(object.key.clone(), page.objects.len());
                     page.objects.push(object);
@@ -83,7 +85,7 @@ impl ListingPage {
     }
 }
 
-/// The fields of a listing, and those of each of its objects.
+/// The child elements of the listing, and those of each `Contents`.
 fn parse_elements(body: &[u8]) -> Option<(Elements, Vec<Elements>)> {
     let mut reader = Reader::from_reader(body);
     reader.config_mut().expand_empty_elements = true;
@@ -92,8 +94,8 @@ fn parse_elements(body: &[u8]) -> Option<(Elements, Vec<Elements>)> {
     let (mut object, mut text) = (Elements::default(), ElementText::Ok(String::new()));
     loop {
         match reader.read_event().ok()? {
-            Event::Start(it) => {
-                let name = it.local_name().as_ref().to_vec();
+            Event::Start(start) => {
+                let name = start.local_name().as_ref().to_vec();
                 match path.len() {
                     0 if name != b"ListBucketResult" || root.is_some() => return None,
                     0 => root = Some(Elements::default()),
@@ -103,9 +105,9 @@ fn parse_elements(body: &[u8]) -> Option<(Elements, Vec<Elements>)> {
             }
             Event::Text(it) => append(&mut text, std::str::from_utf8(&it).ok()),
             Event::CData(it) => append(&mut text, std::str::from_utf8(&it).ok()),
-            Event::GeneralRef(it) => match it.resolve_char_ref() {
-                Ok(Some(one)) => append(&mut text, Some(one.encode_utf8(&mut [0; 4]))),
-                Ok(None) => append(&mut text, std::str::from_utf8(&it).ok().and_then(resolve_predefined_entity)),
+            Event::GeneralRef(reference) => match reference.resolve_char_ref() {
+                Ok(Some(letter)) => append(&mut text, Some(letter.encode_utf8(&mut [0; 4]))),
+                Ok(None) => append(&mut text, std::str::from_utf8(&reference).ok().and_then(resolve_predefined_entity)),
                 Err(_) => append(&mut text, None),
             },
             Event::End(_) => {
@@ -119,7 +121,7 @@ fn parse_elements(body: &[u8]) -> Option<(Elements, Vec<Elements>)> {
                 }
             }
             Event::Eof if path.is_empty() => return Some((root?, contents)),
-            Event::Eof => return None, // the rest did not come
+            Event::Eof => return None, // truncated
             _ => {}
         }
     }
@@ -132,34 +134,34 @@ fn append(text: &mut ElementText, more: Option<&str>) {
     }
 }
 
-/// An element as an object, or why it is none.
-fn parse_object(it: &Elements, encoded: bool) -> Result<ListedObject, String> {
-    let key = match it.0.get(b"Key".as_slice()) {
+/// The object of a `Contents` element, or why it is none.
+fn parse_object(elements: &Elements, encoded: bool) -> Result<ListedObject, String> {
+    let key = match elements.0.get(b"Key".as_slice()) {
         None => return Err("an object has no key".to_owned()),
         Some(Err(())) => return Err("a key is no text".to_owned()),
         Some(Ok(key)) => decode_key(key, encoded)?,
     };
-    let invalid = |why: &str| format!("`{}`: {why}", excerpt(&key));
+    let invalid = |reason: &str| format!("`{}`: {reason}", excerpt(&key));
     if key.is_empty() || key.len() > MAX_KEY_BYTES {
         return Err(invalid("a key has 1 to 1,024 bytes"));
     }
-    let size = it.non_empty("Size").ok_or_else(|| invalid("it has no size"))?;
+    let size = elements.non_empty("Size").ok_or_else(|| invalid("it has no size"))?;
     let size = size.parse().map_err(|_| invalid(&format!("its size is `{}`", excerpt(size))))?;
-    let modified = match it.non_empty("LastModified") {
+    let modified = match elements.non_empty("LastModified") {
         None => None,
         Some(text) => match OffsetDateTime::parse(text, &Rfc3339) {
             Ok(at) => Some(at),
             Err(_) => return Err(invalid(&format!("its date is `{}`", excerpt(text)))),
         },
     };
-    // opaque: never taken for an MD5
-    let etag = it.non_empty("ETag").map(|it| it.trim_matches('"').to_owned()).filter(|it| !it.is_empty());
+    // opaque: not always an MD5
+    let etag = elements.non_empty("ETag").map(|it| it.trim_matches('"').to_owned()).filter(|it| !it.is_empty());
     let etag = etag.or_else(|| modified.map(modified_etag));
     let etag = etag.ok_or_else(|| invalid("it has neither an ETag nor a date, so a change of it would not be seen"))?;
     Ok(ListedObject { key, etag, size, media_type: None })
 }
 
-/// A key as it is: with `encoding-type=url`, `+` and `%…` stand for what XML cannot carry. Decoded once.
+/// Decodes a key once. With `encoding-type=url`, `+` and `%…` stand for characters that XML cannot carry.
 fn decode_key(key: &str, encoded: bool) -> Result<String, String> {
     if !encoded {
         return Ok(key.to_owned());
@@ -169,11 +171,6 @@ fn decode_key(key: &str, encoded: bool) -> Result<String, String> {
     let spaced = key.replace('+', " ");
     let decoded = percent_decode_str(&spaced).decode_utf8().ok().filter(|_| escapes.clone().all(is_complete));
     decoded.map(Into::into).ok_or_else(|| format!("`{}`: the key is not encoded as a URL's part", excerpt(key)))
-}
-
-/// A stranger's text for a message: short, and without control characters.
-fn excerpt(text: &str) -> String {
-    text.chars().take(100).flat_map(char::escape_debug).collect()
 }
 
 #[cfg(test)]

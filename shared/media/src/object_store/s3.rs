@@ -1,4 +1,4 @@
-//! The S3 front ends of DataCore Swarm and Object Matrix: one client, and what each of them needs besides.
+//! The S3 gateways of DataCore Swarm and Object Matrix: one client, with the quirks of each.
 
 use std::path::Path;
 
@@ -14,6 +14,7 @@ use aws_sdk_s3::types::EncodingType;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::Output;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_types::byte_stream::error::Error as ByteStreamError;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use domain::bucket::MediaSystem;
@@ -21,31 +22,31 @@ use domain::media_type::is_generic;
 use domain::scanning::Precondition;
 use domain::ssrf::{AllowedNetworks, check_url};
 use http::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
-use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
-use tokio::io::AsyncWriteExt;
 
+use super::body::{read_first, write_to_file};
+use super::error::ObjectStoreError;
 use super::interceptor::{ListingInterceptor, NOT_S3};
 use super::listing::ListingPage;
-use super::{Listing, ObjectStore, ObjectStoreError};
+use super::store::{Listing, ObjectStore, single_prefix};
 
-/// Places of the older listing begin so: the last key follows.
-const MARKER: &str = "marker:";
+/// A token of ListObjects: this prefix, then the last key.
+const MARKER_PREFIX: &str = "marker:";
 
-/// Places of the newer listing where it gives no token: the last key follows.
-const AFTER: &str = "after:";
+/// A token of ListObjectsV2 whose response had none: this prefix, then the last key.
+const START_AFTER_PREFIX: &str = "after:";
 
-/// Places of the newer listing: its own token follows, which may be any text.
-const TOKEN: &str = "token:";
+/// A token of ListObjectsV2: this prefix, then the response's own token, which may be any text.
+const TOKEN_PREFIX: &str = "token:";
 
-/// What a system's front end needs besides plain S3.
+/// Where a gateway differs from Amazon S3.
 #[derive(Debug, Clone, Copy)]
 struct Quirks {
-    /// An expired token is taken for an anonymous caller (Swarm, section 4.2.4): ask whether we are one.
+    /// The gateway serves a request with an expired token as an anonymous one (Swarm, section 4.2.4): ask whether ours is.
     verifies_credentials: bool,
-    /// The newer listing may be missing or broken (Object Matrix, section 5.4): fall back to the older one.
+    /// ListObjectsV2 may be missing or broken (Object Matrix, section 5.4): fall back to ListObjects.
     falls_back_to_v1: bool,
-    /// Types are asked for, one by one (Object Matrix, section 5.4).
+    /// Media types are read with HeadObject, one by one (Object Matrix, section 5.4).
     heads_objects: bool,
 }
 
@@ -62,10 +63,10 @@ impl Quirks {
     }
 }
 
-/// A bucket, or a vault: path style, SigV4, no checksum trailers (section 4.1).
+/// A bucket or a vault: path-style addresses, SigV4, no checksum trailers (section 4.1).
 pub(super) struct S3Store {
     client: Client,
-    /// The same with a secret that cannot be right: what it may see is what everybody may see.
+    /// The same access key with a wrong secret: it sees what anonymous callers see.
     wrong_secret_client: Option<Client>,
     bucket: String,
     prefix: Option<String>,
@@ -108,60 +109,67 @@ impl S3Store {
             })
         };
         let pair = credentials.as_ref().map(|(key, secret)| (key.as_str(), secret.as_str()));
-        // one request per page is enough where all keys share a prefix; with several, each page filters
-        let prefix = if let [one] = &bucket.prefixes[..] { Some(one.clone()) } else { None };
         let quirks = Quirks::for_system(bucket.system);
-        let stranger =
+        let wrong_secret_client =
             pair.filter(|_| quirks.verifies_credentials).map(|(key, _)| client(Some((key, "not-the-secret"))));
         Ok(Self {
             client: client(pair),
-            wrong_secret_client: stranger,
+            wrong_secret_client,
             bucket: bucket.bucket.clone(),
-            prefix,
+            prefix: single_prefix(bucket),
             quirks,
             now,
         })
     }
 
-    /// A page of the newer listing, behind a token or, where the system gives none, behind a key.
+    /// A page of ListObjectsV2: after a token or, where the gateway gives none, after a key.
     async fn list_v2(&self, token: Option<&str>, after: Option<&str>) -> Result<Listing, ObjectStoreError> {
-        let answer = ListingInterceptor::new(|| Output::erase(ListObjectsV2Output::builder().build()));
-        let ask = self.client.list_objects_v2().bucket(&self.bucket).max_keys(1_000).encoding_type(EncodingType::Url);
-        let ask = ask.set_prefix(self.prefix.clone()).set_continuation_token(token.map(str::to_owned));
-        let ask = ask.set_start_after(after.map(str::to_owned)).customize().interceptor(answer.clone());
-        ask.send().await.map_err(|it| self.error_from(it))?;
-        let page = self.checked_page(&answer, after)?;
-        // an answer in the older form comes from a system that does not know the newer one
-        let older = !page.has_key_count && (page.next_continuation_token.is_none() || self.quirks.falls_back_to_v1);
+        let interceptor = ListingInterceptor::new(|| Output::erase(ListObjectsV2Output::builder().build()));
+        let request =
+            self.client.list_objects_v2().bucket(&self.bucket).max_keys(1_000).encoding_type(EncodingType::Url);
+        let request = request.set_prefix(self.prefix.clone()).set_continuation_token(token.map(str::to_owned));
+        let request = request.set_start_after(after.map(str::to_owned)).customize().interceptor(interceptor.clone());
+        request.send().await.map_err(|it| self.error_from(it))?;
+        let page = self.checked_page(&interceptor, after)?;
+        // a response without a `KeyCount` is that of ListObjects: the gateway does not implement ListObjectsV2
+        let is_v1 = !page.has_key_count && (page.next_continuation_token.is_none() || self.quirks.falls_back_to_v1);
         let next = match (&page.next_continuation_token, &page.last_key) {
             _ if !page.is_truncated.unwrap_or_default() => None,
-            (Some(next), _) if !older && token != Some(next) => Some(format!("{TOKEN}{next}")),
-            (_, Some(last)) if older => Some(format!("{MARKER}{last}")),
-            (_, Some(last)) => Some(format!("{AFTER}{last}")),
+            (Some(next), _) if !is_v1 && token != Some(next) => Some(format!("{TOKEN_PREFIX}{next}")),
+            (_, Some(last)) if is_v1 => Some(format!("{MARKER_PREFIX}{last}")),
+            (_, Some(last)) => Some(format!("{START_AFTER_PREFIX}{last}")),
             (_, None) => return Err(ObjectStoreError::IncompleteListing(NO_CONTINUATION)),
         };
         Ok(Listing { objects: page.objects, errors: page.errors, next_token: next })
     }
 
-    /// A page of the older listing, behind a key.
+    /// A page of ListObjects, after a key.
     async fn list_v1(&self, marker: Option<&str>) -> Result<Listing, ObjectStoreError> {
-        let answer = ListingInterceptor::new(|| Output::erase(ListObjectsOutput::builder().build()));
-        let ask = self.client.list_objects().bucket(&self.bucket).max_keys(1_000).encoding_type(EncodingType::Url);
-        let ask = ask.set_prefix(self.prefix.clone()).set_marker(marker.map(str::to_owned));
-        ask.customize().interceptor(answer.clone()).send().await.map_err(|it| self.error_from(it))?;
-        let page = self.checked_page(&answer, marker)?;
+        let interceptor = ListingInterceptor::new(|| Output::erase(ListObjectsOutput::builder().build()));
+        let request = self.client.list_objects().bucket(&self.bucket).max_keys(1_000).encoding_type(EncodingType::Url);
+        let request = request.set_prefix(self.prefix.clone()).set_marker(marker.map(str::to_owned));
+        request.customize().interceptor(interceptor.clone()).send().await.map_err(|it| self.error_from(it))?;
+        let page = self.checked_page(&interceptor, marker)?;
         let mut next = None;
         if page.is_truncated.unwrap_or_default() {
-            // a marker that does not move would go round for ever
+            // the same marker again would list the same page for ever
             let last = page.next_marker.or(page.last_key).filter(|it| marker != Some(it));
-            next = Some(format!("{MARKER}{}", last.ok_or(ObjectStoreError::IncompleteListing(NO_CONTINUATION))?));
+            next =
+                Some(format!("{MARKER_PREFIX}{}", last.ok_or(ObjectStoreError::IncompleteListing(NO_CONTINUATION))?));
         }
         Ok(Listing { objects: page.objects, errors: page.errors, next_token: next })
     }
 
-    /// The page that came behind a key, if it says whether it is the last and does not hold that key again.
-    fn checked_page(&self, answer: &ListingInterceptor, after: Option<&str>) -> Result<ListingPage, ObjectStoreError> {
-        let page = answer.take_page().map_err(ObjectStoreError::UnexpectedResponse)?;
+    /// The page of a response.
+    ///
+    /// # Errors
+    /// `IncompleteListing` if the page does not say whether it is the last, or contains the key that it should follow.
+    fn checked_page(
+        &self,
+        interceptor: &ListingInterceptor,
+        after: Option<&str>,
+    ) -> Result<ListingPage, ObjectStoreError> {
+        let page = interceptor.take_page().map_err(ObjectStoreError::UnexpectedResponse)?;
         if page.is_truncated.is_none() {
             return Err(ObjectStoreError::IncompleteListing("the endpoint does not say whether there is more"));
         }
@@ -174,20 +182,20 @@ impl S3Store {
 
 impl ObjectStore for S3Store {
     async fn list_page(&self, token: Option<&str>) -> Result<Listing, ObjectStoreError> {
-        if let Some(marker) = token.and_then(|it| it.strip_prefix(MARKER)) {
+        if let Some(marker) = token.and_then(|it| it.strip_prefix(MARKER_PREFIX)) {
             return self.list_v1(Some(marker)).await;
         }
-        if let Some(after) = token.and_then(|it| it.strip_prefix(AFTER)) {
+        if let Some(after) = token.and_then(|it| it.strip_prefix(START_AFTER_PREFIX)) {
             return match self.list_v2(None, Some(after)).await {
-                // it knows no `start-after` either: the older listing has another name for it
+                // the gateway ignores `start-after`: ListObjects calls it `marker`
                 Err(ObjectStoreError::IncompleteListing(_)) => self.list_v1(Some(after)).await,
                 other => other,
             };
         }
-        let token = token.map(|it| it.strip_prefix(TOKEN).unwrap_or(it));
+        let token = token.map(|it| it.strip_prefix(TOKEN_PREFIX).unwrap_or(it));
         match self.list_v2(token, None).await {
-            Err(ObjectStoreError::UnexpectedResponse(why))
-                if self.quirks.falls_back_to_v1 && token.is_none() && is_v2_unsupported(&why) =>
+            Err(ObjectStoreError::UnexpectedResponse(response))
+                if self.quirks.falls_back_to_v1 && token.is_none() && is_v2_unsupported(&response) =>
             {
                 self.list_v1(None).await
             }
@@ -195,16 +203,17 @@ impl ObjectStore for S3Store {
         }
     }
 
-    /// An expired Swarm token is no error: the request goes on as an anonymous one (section 4.2.4), and a bucket that
-    /// everybody may read looks empty or partial. So if a wrong secret is answered as well, ours counts for nothing.
+    /// Swarm serves a request with an expired token as an anonymous one (section 4.2.4), so that a public bucket looks empty
+    /// or partial. If a request with a wrong secret succeeds as well, ours proves nothing.
     async fn verify_credentials(&self) -> Result<(), ObjectStoreError> {
-        let Some(stranger) = &self.wrong_secret_client else { return Ok(()) };
-        let answer = ListingInterceptor::new(|| Output::erase(ListObjectsV2Output::builder().build()));
-        let ask = stranger.list_objects_v2().bucket(&self.bucket).max_keys(1).customize().interceptor(answer);
-        match ask.send().await {
+        let Some(wrong_secret_client) = &self.wrong_secret_client else { return Ok(()) };
+        let interceptor = ListingInterceptor::new(|| Output::erase(ListObjectsV2Output::builder().build()));
+        let request =
+            wrong_secret_client.list_objects_v2().bucket(&self.bucket).max_keys(1).customize().interceptor(interceptor);
+        match request.send().await {
             Ok(_) => Err(ObjectStoreError::Anonymous),
             Err(SdkError::ServiceError(it)) if it.raw().status().is_client_error() => Ok(()),
-            Err(error) => Err(self.error_from(error)), // it has not told us which of both we are
+            Err(error) => Err(self.error_from(error)), // undecided
         }
     }
 
@@ -212,23 +221,15 @@ impl ObjectStore for S3Store {
         if !self.quirks.heads_objects {
             return Ok(None);
         }
-        let answer =
+        let response =
             self.client.head_object().bucket(&self.bucket).key(key).send().await.map_err(|it| self.error_from(it))?;
-        Ok(answer.content_type.filter(|it| !is_generic(it)))
+        Ok(response.content_type.filter(|it| !is_generic(it)))
     }
 
-    /// Whoever knows no ranges sends the whole object (RFC 9110, section 14.2), of which no more is read.
-    async fn first_bytes(&self, key: &str, most: usize) -> Result<Vec<u8>, ObjectStoreError> {
-        let get = self.client.get_object().bucket(&self.bucket).key(key).range(format!("bytes=0-{}", most - 1));
-        let mut answer = get.send().await.map_err(|it| self.error_from(it))?;
-        let mut first = Vec::new();
-        while first.len() < most
-            && let Some(chunk) = answer.body.next().await
-        {
-            first.extend_from_slice(&chunk.map_err(|it| ObjectStoreError::Unreachable(it.to_string()))?);
-        }
-        first.truncate(most);
-        Ok(first)
+    async fn first_bytes(&self, key: &str, max_bytes: usize) -> Result<Vec<u8>, ObjectStoreError> {
+        let get = self.client.get_object().bucket(&self.bucket).key(key).range(format!("bytes=0-{}", max_bytes - 1));
+        let mut response = get.send().await.map_err(|it| self.error_from(it))?;
+        read_first(max_bytes, async || response.body.next().await.transpose().map_err(body_error)).await
     }
 
     async fn put(&self, key: &str, bytes: Vec<u8>, media_type: &str) -> Result<bool, ObjectStoreError> {
@@ -237,7 +238,9 @@ impl ObjectStore for S3Store {
             Ok(_) => Ok(true),
             Err(error) => match self.error_from(error) {
                 ObjectStoreError::Credentials(code) if !CREDENTIAL_ERROR_CODES.contains(&code.as_str()) => Ok(false),
-                ObjectStoreError::UnexpectedResponse(why) if ["405", "409"].iter().any(|it| why.starts_with(it)) => {
+                ObjectStoreError::UnexpectedResponse(response)
+                    if ["405", "409"].iter().any(|it| response.starts_with(it)) =>
+                {
                     Ok(false)
                 }
                 error => Err(error),
@@ -246,75 +249,69 @@ impl ObjectStore for S3Store {
     }
 
     async fn fetch(&self, key: &str, version: &str, size: u64, to: &Path) -> Result<String, ObjectStoreError> {
-        let proof = match Precondition::of(version, size) {
-            Precondition::Etag(it) if it.starts_with(super::scsp::ORIGIN) => Precondition::None, // never compared across APIs (4.5)
-            proof => proof,
+        let precondition = match Precondition::of(version, size) {
+            // ETags are not compared across APIs (section 4.5)
+            Precondition::Etag(etag) if etag.starts_with(super::scsp::ETAG_PREFIX) => Precondition::None,
+            precondition => precondition,
         };
         let get = self.client.get_object().bucket(&self.bucket).key(key);
-        // a weak one never matches (RFC 9110, section 13.1.1)
-        let strong =
-            if let Precondition::Etag(it) = proof { Some(it).filter(|it| !it.starts_with("W/")) } else { None };
-        let get = get.set_if_match(strong.map(|it| format!("\"{it}\"")));
-        let mut answer = get.send().await.map_err(|it| self.error_from(it))?;
-        let same = match (proof, &answer.e_tag, &answer.last_modified) {
-            (Precondition::Etag(listed), Some(now), _) => opaque_tag(listed) == opaque_tag(now),
-            (Precondition::Modified(listed), _, Some(now)) => listed.unix_timestamp() == now.secs(), // a header has no fractions
+        let strong_etag = match precondition {
+            Precondition::Etag(etag) if !etag.starts_with("W/") => Some(etag), // a weak one never matches (RFC 9110, section 13.1.1)
+            _ => None,
+        };
+        let get = get.set_if_match(strong_etag.map(|etag| format!("\"{etag}\"")));
+        let mut response = get.send().await.map_err(|it| self.error_from(it))?;
+        let same = match (precondition, &response.e_tag, &response.last_modified) {
+            (Precondition::Etag(listed), Some(current), _) => opaque_tag(listed) == opaque_tag(current),
+            // a header has no fractions of a second
+            (Precondition::Modified(listed), _, Some(current)) => listed.unix_timestamp() == current.secs(),
             _ => true,
         };
         if !same {
             return Err(ObjectStoreError::Replaced);
         }
-        let mut file = tokio::fs::File::create(to).await.map_err(ObjectStoreError::Io)?;
-        let (mut hash, mut written) = (Sha256::new(), 0_u64);
-        while let Some(chunk) = answer.body.next().await {
-            let chunk = chunk.map_err(|it| ObjectStoreError::Unreachable(it.to_string()))?;
-            written += chunk.len() as u64;
-            if written > size {
-                return Err(ObjectStoreError::Replaced);
-            }
-            hash.update(&chunk);
-            file.write_all(&chunk).await.map_err(ObjectStoreError::Io)?;
-        }
-        file.flush().await.map_err(ObjectStoreError::Io)?;
-        if written < size {
-            return Err(ObjectStoreError::Replaced);
-        }
-        Ok(domain::id::hex(&hash.finalize()))
+        write_to_file(to, size, async || response.body.next().await.transpose().map_err(body_error)).await
     }
 }
 
-/// An ETag without what does not tell it from others: quotes, and the mark of a weak one.
+/// The connection broke within a body.
+fn body_error(error: ByteStreamError) -> ObjectStoreError {
+    ObjectStoreError::Unreachable(error.to_string())
+}
+
+/// The opaque tag of an ETag (RFC 9110, section 8.8.3): without quotes and the mark of a weak one.
 fn opaque_tag(etag: &str) -> &str {
     etag.strip_prefix("W/").unwrap_or(etag).trim_matches('"')
 }
 
-/// Whether an answer says that the newer listing is not known.
-fn is_v2_unsupported(answer: &str) -> bool {
-    ["400", "405", "501"].iter().any(|it| answer.starts_with(it)) || answer == NOT_S3
+/// Whether a response says that ListObjectsV2 is not implemented.
+fn is_v2_unsupported(response: &str) -> bool {
+    ["400", "405", "501"].iter().any(|it| response.starts_with(it)) || response == NOT_S3
 }
 
-/// Refusals of who we are, not of what we ask for (Amazon S3, "Error responses").
+/// Error codes that concern the credentials, not the right to do something (Amazon S3, "Error responses").
 const CREDENTIAL_ERROR_CODES: [&str; 6] =
     ["401", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"];
 
-/// Why a listing cannot be gone on with.
+/// Why a listing cannot be continued.
 const NO_CONTINUATION: &str = "the endpoint says that there is more, and not where it goes on";
 
-/// The headers of an answer that say when to come again.
-fn retry_headers(answer: &HttpResponse) -> HeaderMap {
-    let header = |name: HeaderName| Some((name.clone(), answer.headers().get(name.as_str())?.parse().ok()?));
+/// The headers of a response that `Retry-After` is computed from.
+fn retry_headers(response: &HttpResponse) -> HeaderMap {
+    let header = |name: HeaderName| Some((name.clone(), response.headers().get(name.as_str())?.parse().ok()?));
     [RETRY_AFTER, DATE].into_iter().filter_map(header).collect()
 }
 
 impl S3Store {
-    /// What a request's failure means.
+    /// The error of a failed request.
     fn error_from<E: aws_sdk_s3::error::ProvideErrorMetadata + std::error::Error + 'static>(
         &self,
         error: SdkError<E, HttpResponse>,
     ) -> ObjectStoreError {
         match &error {
-            SdkError::ServiceError(it) => {
-                let (code, status) = (it.err().code().unwrap_or_default().to_owned(), it.raw().status().as_u16());
+            SdkError::ServiceError(service) => {
+                let code = service.err().code().unwrap_or_default().to_owned();
+                let status = service.raw().status().as_u16();
                 match (code.as_str(), status) {
                     ("NoSuchBucket", _) => ObjectStoreError::NoBucket,
                     ("NoSuchKey", _) => ObjectStoreError::NoObject,
@@ -326,19 +323,13 @@ impl S3Store {
                     (_, 404) => ObjectStoreError::NoObject,
                     (_, 200..=299) => ObjectStoreError::UnexpectedResponse(NOT_S3.to_owned()),
                     _ => {
-                        let answer = format!("{status} {code}").trim().to_owned();
-                        ObjectStoreError::from_response(answer, &retry_headers(it.raw()), self.now)
+                        let response = format!("{status} {code}").trim().to_owned();
+                        ObjectStoreError::from_response(response, &retry_headers(service.raw()), self.now)
                     }
                 }
             }
             SdkError::ResponseError(_) => ObjectStoreError::UnexpectedResponse(NOT_S3.to_owned()),
-            _ => {
-                let mut cause: &dyn std::error::Error = &error;
-                while let Some(inner) = cause.source() {
-                    cause = inner;
-                }
-                ObjectStoreError::Unreachable(cause.to_string().chars().take(200).collect())
-            }
+            _ => ObjectStoreError::unreachable(&error),
         }
     }
 }

@@ -1,10 +1,11 @@
-//! What `ffmpeg -i` writes of a file, read by the place of each line: `Input #0`, then `Duration` and `Stream` indented
-//! by two blanks, and what belongs to them by more. A title or a comment cannot stand at such a place.
+//! The banner of `ffmpeg -i`, parsed by the indentation of its lines: `Input #0` without any, `Duration` and `Stream` by
+//! two blanks, their details by more. A title or a comment cannot have such an indentation.
 
-use super::ffprobe::{bit_depth, frame_rate, normalized_rotation, parse_clock_us, parse_seconds_us};
-use super::{Container, Stream, StreamKind};
+use super::container::Container;
+use super::stream::{Stream, StreamKind};
+use super::values::{bit_depth, frame_rate, normalized_rotation, parse_clock_us, parse_seconds_us};
 
-/// The lines so far.
+/// What the lines so far contain.
 #[derive(Debug, Default)]
 pub(super) struct Banner {
     container: Option<Container>,
@@ -44,7 +45,7 @@ impl Banner {
                 }
             }
             (2, _) if text.starts_with("Stream #0:") => container.streams.extend(parse_stream(text)),
-            // `Side data:` and its lines, and tags, belong to the stream above them, or to the whole
+            // side data and tags belong to the stream above them, or to the container
             (4.., Some((key, value))) => {
                 let (key, value) = (key.trim(), value.trim());
                 match container.streams.last_mut() {
@@ -104,8 +105,8 @@ fn parse_stream(text: &str) -> Option<Stream> {
     });
     let sar = parts.iter().find_map(|part| part.split_once("SAR ")?.1.split([' ', ']']).next());
     let transfer = details.iter().find_map(|detail| detail.split('/').nth(2)).filter(|it| *it != "unknown");
-    // marks stand behind the last part: `12800 tbn (default) (attached pic)`
-    let marks = parts.last().copied().unwrap_or_default();
+    // flags follow the last part: `12800 tbn (default) (attached pic)`
+    let flags = parts.last().copied().unwrap_or_default();
     Some(Stream {
         index,
         kind,
@@ -118,8 +119,8 @@ fn parse_stream(text: &str) -> Option<Stream> {
         tag_end_us: None,
         frames: None,
         frame_rate: frame_rate(number(" fps"), parts.iter().find_map(|part| parse_kilo(part.strip_suffix(" tbr")?))),
-        is_attached_picture: marks.contains("(attached pic)") || marks.contains("(timed thumbnails)"),
-        is_default: marks.contains("(default)"),
+        is_attached_picture: flags.contains("(attached pic)") || flags.contains("(timed thumbnails)"),
+        is_default: flags.contains("(default)"),
         timecode: None,
         rotation: 0,
         pixel_aspect: sar.filter(|it| *it != "1:1" && !it.starts_with("0:")).map(str::to_owned),
@@ -129,7 +130,7 @@ fn parse_stream(text: &str) -> Option<Stream> {
     })
 }
 
-/// The parts between commas that stand in no bracket.
+/// The parts between commas outside brackets.
 fn split_top_level(text: &str) -> Vec<&str> {
     let (mut parts, mut depth, mut from) = (Vec::new(), 0_u32, 0);
     for (at, letter) in text.char_indices() {

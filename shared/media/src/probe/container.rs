@@ -1,37 +1,106 @@
-//! Everything that a file says, and what follows from it for the pictures that are looked at.
+//! A file's container with all its streams, and what follows from it for the stream that is analysed.
 
-use domain::item::Problem;
+use domain::result::MediaInfo;
 use domain::timecode::Timecode;
 
-use super::{Probe, Stream, StreamKind};
+use super::stream::{Stream, StreamKind};
+use crate::error::MediaError;
 use crate::ffmpeg::log::FfmpegLog;
-use crate::processor::{MediaError, unreadable};
 
-/// Below this ffmpeg itself reads on before it trusts its guess (`AVPROBE_SCORE_RETRY`, libavformat/avformat.h).
+/// Below this score ffmpeg does not trust its guess of the format (`AVPROBE_SCORE_RETRY`, libavformat/avformat.h).
 const MIN_PROBE_SCORE: u32 = 25;
-/// Formats that are one picture of a codec and nothing around it: `png_pipe`, `jpegxl_pipe` …
+/// Demuxers of single pictures end so: `png_pipe`, `jpegxl_pipe` …
 const IMAGE_DEMUXER_SUFFIX: &str = "_pipe";
 
-/// Everything that a file says.
+/// A file with a video stream or a picture. Times are in microseconds.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Probe {
+    pub(crate) container: String,
+    /// The container's start on its own clock. A player shows it as 0.
+    pub(crate) start_us: i64,
+    /// The duration of the longest stream, if the file declares it.
+    pub(crate) duration_us: Option<i64>,
+    /// The header's duration, where the streams or the file's size contradict it.
+    pub(crate) implausible_duration_us: Option<i64>,
+    pub(crate) video: Stream,
+    pub(crate) timecode: Option<Timecode>,
+    /// A single picture, not a video.
+    pub(crate) is_still: bool,
+    /// Bits of the file for each pixel that is shown.
+    pub(crate) bits_per_pixel: Option<f64>,
+}
+
+impl Probe {
+    /// The media information of a result, without the fields that depend on the analysis.
+    pub(crate) fn media(&self) -> MediaInfo {
+        let video = &self.video;
+        let swaps_sides = video.rotation == 90 || video.rotation == 270;
+        let (width, height) = if swaps_sides { (video.height, video.width) } else { (video.width, video.height) };
+        MediaInfo {
+            duration_ms: self.duration_ms().filter(|_| !self.is_still),
+            width: Some(width).filter(|pixels| *pixels > 0),
+            height: Some(height).filter(|pixels| *pixels > 0),
+            fps: video.frame_rate.filter(|_| !self.is_still).map(|rate| (rate * 1_000.0).round() / 1_000.0),
+            codec: video.codec.clone(),
+            container: Some(self.container.clone()),
+            timecode: self.timecode.map(|it| it.start()),
+            pixel_aspect: video
+                .pixel_aspect
+                .as_deref()
+                .map(|aspect| if swaps_sides { inverted_aspect(aspect) } else { aspect.to_owned() }),
+            rotation: Some(video.rotation).filter(|degrees| *degrees > 0),
+            field_order: video.field_order.clone(),
+            bit_depth: video.bit_depth,
+            transfer: video.color_transfer.clone(),
+            ..MediaInfo::default()
+        }
+    }
+
+    pub(crate) fn duration_ms(&self) -> Option<u64> {
+        self.duration_us.and_then(|us| u64::try_from(us / 1_000).ok())
+    }
+
+    /// The duration of a frame by the frame rate.
+    pub(crate) fn frame_us(&self) -> Option<f64> {
+        self.video.frame_rate.map(|rate| 1e6 / rate)
+    }
+
+    /// Whether a frame contains two fields of different moments.
+    pub(crate) fn is_interlaced(&self) -> bool {
+        self.video.field_order.as_deref().is_some_and(|order| order != "progressive")
+    }
+}
+
+/// The pixel aspect of a picture that is rotated by 90 or 270 degrees: `16:11` becomes `11:16`.
+fn inverted_aspect(aspect: &str) -> String {
+    aspect.split_once(':').map_or_else(|| aspect.to_owned(), |(across, down)| format!("{down}:{across}"))
+}
+
+/// A file's container, as ffprobe or ffmpeg reports it. Times are in microseconds.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Container {
+    /// The demuxer's name, such as `mov,mp4,m4a,3gp,3g2,mj2`.
     pub(crate) name: String,
     pub(crate) start_us: Option<i64>,
     pub(crate) duration_us: Option<i64>,
-    /// How sure ffmpeg is of the format, 0 to 100.
+    /// ffmpeg's confidence in the format, 0 to 100.
     pub(crate) probe_score: u32,
+    /// The file's size.
     pub(crate) bytes: u64,
     pub(crate) timecode: Option<String>,
     pub(crate) streams: Vec<Stream>,
 }
 
 impl Container {
-    /// The picture stream that a player shows by default, and the times of the whole.
-    pub(super) fn into_probe(self, messages: &FfmpegLog) -> Result<Probe, MediaError> {
-        let unsupported = |why: String| Err(MediaError::Skipped(Problem::new("unsupported_media", why)));
+    /// The stream that a player shows by default, and the duration of the whole.
+    ///
+    /// # Errors
+    /// Those of `probe`, apart from a missing decoder.
+    pub(crate) fn into_probe(self, log: &FfmpegLog) -> Result<Probe, MediaError> {
+        let unsupported = |reason: String| Err(MediaError::unsupported(reason));
         let Some(video) = self.default_video().cloned() else {
-            let sound = self.streams.iter().any(|stream| stream.kind == StreamKind::Audio);
-            return match sound {
+            let has_audio = self.streams.iter().any(|stream| stream.kind == StreamKind::Audio);
+            return match has_audio {
                 true if self.probe_score < MIN_PROBE_SCORE => Err(unknown_format()),
                 true => unsupported("the file has sound and no pictures".to_owned()),
                 false => unsupported(format!("the file ({}) has no pictures", self.name)),
@@ -44,37 +113,39 @@ impl Container {
         let is_image = self.name.ends_with(IMAGE_DEMUXER_SUFFIX) || self.name == "image2";
         let is_still = is_image || (self.duration_us.is_none() && video.frames == Some(1));
         if is_image && (video.width == 0 || video.height == 0) {
-            return Err(unreadable(messages.reason()));
+            return Err(MediaError::unreadable(log.reason()));
         }
         let longest = self.streams.iter().filter(|stream| !stream.is_attached_picture).filter_map(Stream::end_us).max();
         let start_us = self.start_us.unwrap_or(0);
         let longest = longest.map(|end| end - start_us).filter(|us| *us > 0);
         let all_declared =
             self.streams.iter().all(|stream| stream.kind == StreamKind::Other || stream.duration_us.is_some());
-        // Matroska and NUT count it from 0 on their clock, not from the container's start
+        // Matroska and NUT count the duration from 0 on their clock, not from the container's start
         let from_zero = self.name.starts_with("matroska") || self.name == "nut";
-        let said = self.duration_us.map(|us| if from_zero && us > start_us { us - start_us } else { us });
-        let (duration_us, wrong_duration_us) = match (said, longest) {
-            // a header that says far more than each of its streams, or far more than so many bytes can hold
-            (Some(said), Some(longest)) if all_declared && said > (longest + start_us.max(0)) * 2 + 2_000_000 => {
-                (Some(longest), Some(said))
+        let declared = self.duration_us.map(|us| if from_zero && us > start_us { us - start_us } else { us });
+        let (duration_us, implausible_duration_us) = match (declared, longest) {
+            // a header that declares far more than each stream, or far more than the file's bytes can contain
+            (Some(declared), Some(longest))
+                if all_declared && declared > (longest + start_us.max(0)) * 2 + 2_000_000 =>
+            {
+                (Some(longest), Some(declared))
             }
-            (Some(said), _) if self.is_implausible(said) => (None, Some(said)),
+            (Some(declared), _) if self.is_implausible(declared) => (None, Some(declared)),
             (_, Some(longest)) if all_declared => (Some(longest), None),
-            (said, longest) => (said.or(longest), None),
+            (declared, longest) => (declared.or(longest), None),
         };
         let rate = video.frame_rate.unwrap_or(0.0);
-        let addresses = std::iter::once(&self.timecode)
+        let timecodes = std::iter::once(&self.timecode)
             .chain(std::iter::once(&video.timecode))
             .chain(self.streams.iter().map(|stream| &stream.timecode));
-        let timecode = addresses.flatten().find_map(|text| Timecode::parse(text, rate));
+        let timecode = timecodes.flatten().find_map(|text| Timecode::parse(text, rate));
         let pixels = duration_us.map(|us| f64::from(video.width) * f64::from(video.height) * rate * us as f64 / 1e6);
         let bits_per_pixel = pixels.filter(|pixels| *pixels > 0.0).map(|pixels| self.bytes as f64 * 8.0 / pixels);
         Ok(Probe {
             container: self.name,
             start_us,
             duration_us,
-            implausible_duration_us: wrong_duration_us,
+            implausible_duration_us,
             video,
             timecode,
             is_still,
@@ -82,12 +153,13 @@ impl Container {
         })
     }
 
-    /// A picture that lasts is some hundred bytes a minute at least.
-    fn is_implausible(&self, said_us: i64) -> bool {
-        u64::try_from(said_us / 60_000_000).unwrap_or(0) * 100 > self.bytes
+    /// Whether a file of this size cannot be so long: even a still picture takes some hundred bytes a minute.
+    fn is_implausible(&self, declared_us: i64) -> bool {
+        u64::try_from(declared_us / 60_000_000).unwrap_or(0) * 100 > self.bytes
     }
 
-    /// As ffmpeg chooses: what the file marks as its default, then the largest, then the first. Covers are none.
+    /// The video stream that ffmpeg selects: the file's default, then the largest, then the first. Attached pictures are
+    /// none.
     fn default_video(&self) -> Option<&Stream> {
         let videos =
             self.streams.iter().filter(|stream| stream.kind == StreamKind::Video && !stream.is_attached_picture);
@@ -100,18 +172,14 @@ impl Container {
 }
 
 pub(super) fn unknown_format() -> MediaError {
-    MediaError::Skipped(Problem::new(
-        "unsupported_media",
-        "unknown bytes: neither a picture nor a video that is read here",
-    ))
+    MediaError::unsupported("unknown bytes: neither a picture nor a video that is read here")
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    fn stream(index: u32, kind: StreamKind) -> Stream {
-        Stream {
+impl Stream {
+    /// A video stream of 6 s.
+    pub(crate) fn example(index: u32, kind: StreamKind) -> Self {
+        Self {
             index,
             kind,
             codec: Some("h264".to_owned()),
@@ -133,9 +201,13 @@ pub(crate) mod tests {
             color_transfer: None,
         }
     }
+}
 
-    fn container(streams: Vec<Stream>) -> Container {
-        Container {
+#[cfg(test)]
+impl Container {
+    /// A file of 6 s.
+    pub(crate) fn example(streams: Vec<Stream>) -> Self {
+        Self {
             name: "mov".to_owned(),
             start_us: Some(0),
             duration_us: Some(6_000_000),
@@ -145,9 +217,18 @@ pub(crate) mod tests {
             streams,
         }
     }
+}
 
-    pub(crate) fn probe() -> Probe {
-        container(vec![stream(0, StreamKind::Video)]).into_probe(&FfmpegLog::default()).unwrap()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(index: u32, kind: StreamKind) -> Stream {
+        Stream::example(index, kind)
+    }
+
+    fn container(streams: Vec<Stream>) -> Container {
+        Container::example(streams)
     }
 
     fn skip_message(container: Container) -> String {

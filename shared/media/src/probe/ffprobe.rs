@@ -1,8 +1,10 @@
-//! The answer of `ffprobe -of json -show_format -show_streams`.
+//! The output of `ffprobe -of json -show_format -show_streams`.
 
 use serde::Deserialize;
 
-use super::{Container, Stream, StreamKind};
+use super::container::Container;
+use super::stream::{Stream, StreamKind};
+use super::values::{bit_depth, frame_rate, normalized_rotation, parse_clock_us, parse_rational, parse_seconds_us};
 
 #[derive(Deserialize)]
 struct FfprobeOutput {
@@ -26,7 +28,7 @@ struct Tags {
     #[serde(alias = "TIMECODE")]
     timecode: Option<String>,
     rotate: Option<String>,
-    /// When a track of Matroska ends, on the container's clock: `00:00:07.021000000`.
+    /// The end of a Matroska track on the container's clock: `00:00:07.021000000`.
     #[serde(rename = "DURATION")]
     ends: Option<String>,
 }
@@ -75,10 +77,10 @@ struct SideData {
     rotation: Option<f64>,
 }
 
-/// `None` where the program did not read the file: its answer is `{}` then.
-pub(super) fn parse(answer: &[u8]) -> Option<Container> {
-    let answer: FfprobeOutput = serde_json::from_slice(answer).ok()?;
-    let format = answer.format?;
+/// `None` where ffprobe could not read the file: its output is `{}` then.
+pub(super) fn parse(output: &[u8]) -> Option<Container> {
+    let output: FfprobeOutput = serde_json::from_slice(output).ok()?;
+    let format = output.format?;
     let seconds = |text: Option<String>| text.as_deref().and_then(parse_seconds_us);
     Some(Container {
         name: format.format_name,
@@ -87,7 +89,7 @@ pub(super) fn parse(answer: &[u8]) -> Option<Container> {
         probe_score: format.probe_score.unwrap_or(100),
         bytes: 0,
         timecode: format.tags.timecode,
-        streams: answer.streams.into_iter().map(FfprobeStream::into_stream).collect(),
+        streams: output.streams.into_iter().map(FfprobeStream::into_stream).collect(),
     })
 }
 
@@ -100,7 +102,7 @@ impl FfprobeStream {
             _ => StreamKind::Other,
         };
         let known = |text: &String| !text.is_empty() && text != "unknown" && text != "none";
-        // ffprobe gives the display matrix's angle, counter-clockwise; the tag of older versions is clockwise
+        // the display matrix's angle is counter-clockwise; the tag of older versions is clockwise
         let matrix = self.side_data_list.iter().find_map(|data| data.rotation).map(|angle| -angle);
         let tagged = self.tags.rotate.and_then(|text| text.parse::<f64>().ok());
         let rotation = matrix.or(tagged).unwrap_or(0.0);
@@ -130,57 +132,6 @@ impl FfprobeStream {
     }
 }
 
-/// Frames per second out of the average and the smallest that all times fit into. Some readers count fields in one of
-/// the two (GXF in the average, field-coded H.264 in the other): then the smaller is right.
-pub(super) fn frame_rate(average: Option<f64>, real: Option<f64>) -> Option<f64> {
-    match (average, real) {
-        (Some(average), Some(real)) if ((average / real) - 2.0).abs() < 0.02 => Some(real),
-        (average, real) => average.or(real),
-    }
-    .filter(|rate| *rate > 0.0 && *rate <= 1_000.0)
-}
-
-/// Degrees clockwise, 0 to 359, to whole quarters where it is nearly one.
-pub(super) fn normalized_rotation(degrees: f64) -> u32 {
-    let round = degrees.rem_euclid(360.0).round();
-    // cannot exceed 360
-    round as u32 % 360
-}
-
-/// Bits of a component: what the codec says, else what the name of the pixel format ends with (`yuv422p10le`).
-pub(super) fn bit_depth(said: Option<&str>, pixels: Option<&str>) -> Option<u32> {
-    let said = said.and_then(|text| text.parse().ok()).filter(|bits| *bits > 0);
-    said.or_else(|| {
-        let name = pixels?.trim_end_matches("le").trim_end_matches("be");
-        if name.starts_with("rgb48") || name.starts_with("rgba64") {
-            return Some(16);
-        }
-        let planar = name.rsplit_once('p').map(|(_, bits)| bits).or_else(|| name.strip_prefix("gray"));
-        planar.and_then(|bits| bits.parse().ok()).filter(|bits| (9..=16).contains(bits)).or(Some(8))
-    })
-}
-
-/// `25/1`, `30000/1001`; `0/0` is none.
-pub(super) fn parse_rational(text: &str) -> Option<f64> {
-    let (numerator, denominator) = text.split_once('/')?;
-    let (over, under): (f64, f64) = (numerator.parse().ok()?, denominator.parse().ok()?);
-    (over > 0.0 && under > 0.0).then(|| over / under)
-}
-
-/// `00:00:14.91` in microseconds; `N/A` is none.
-pub(super) fn parse_clock_us(text: &str) -> Option<i64> {
-    let seconds =
-        text.trim().split(':').try_fold(0.0, |sum, part| part.parse::<f64>().ok().map(|it| sum * 60.0 + it))?;
-    Some((seconds * 1e6).round() as i64)
-}
-
-/// `1.456778` in microseconds; `N/A` is none.
-pub(super) fn parse_seconds_us(text: &str) -> Option<i64> {
-    let seconds: f64 = text.trim().parse().ok()?;
-    // a hundred years: what is beyond is damage
-    (seconds.abs() < 3.2e9).then(|| (seconds * 1e6).round() as i64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,23 +155,5 @@ mod tests {
         assert_eq!((data.kind, data.codec.as_deref(), data.tag.as_deref()), (StreamKind::Other, None, None));
         assert_eq!(parse(b"{}"), None);
         assert_eq!(parse(b"[1"), None);
-    }
-
-    #[test]
-    fn numbers_are_read_as_they_are_meant() {
-        assert_eq!(frame_rate(Some(50.0), Some(25.0)), Some(25.0), "fields in the average");
-        assert_eq!(frame_rate(Some(25.0), Some(50.0)), Some(25.0), "fields in the other");
-        assert_eq!(frame_rate(None, Some(90_000.0)), None);
-        assert_eq!((parse_rational("30000/1001").map(|it| it as u32), parse_rational("0/0")), (Some(29), None));
-        assert_eq!((normalized_rotation(-90.0), normalized_rotation(90.0), normalized_rotation(359.9)), (270, 90, 0));
-        let depth = |pixels| bit_depth(None, Some(pixels));
-        assert_eq!(
-            [depth("yuv420p"), depth("yuv422p10le"), depth("gray12le"), depth("rgb48be")].map(Option::unwrap),
-            [8, 10, 12, 16]
-        );
-        assert_eq!(
-            (parse_seconds_us("1.456778"), parse_seconds_us("N/A"), parse_seconds_us("1e300")),
-            (Some(1_456_778), None, None)
-        );
     }
 }

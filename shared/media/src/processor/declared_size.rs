@@ -1,34 +1,34 @@
-//! How long a file says that it is, in bytes, where its reader would not miss what was cut off: it takes the file that
-//! is there for the whole, and shortens the duration.
+//! The size that a file declares, in bytes, for formats whose demuxers do not notice a truncation: they shorten the duration
+//! instead.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// Chunks of an AVI file, at most: OpenDML has one for each gigabyte.
+/// RIFF chunks of an AVI file, at most. OpenDML has one for each gigabyte.
 const MAX_CHUNKS: usize = 10_000;
 /// The GUIDs of ASF's header and of its File Properties Object (ASF specification 1.2, sections 3.1 and 3.2).
 const ASF_HEADER: [u8; 16] = [0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, 0xa6, 0xd9, 0, 0xaa, 0, 0x62, 0xce, 0x6c];
 const ASF_FILE_PROPERTIES: [u8; 16] =
     [0xa1, 0xdc, 0xab, 0x8c, 0x47, 0xa9, 0xcf, 0x11, 0x8e, 0xe4, 0, 0xc0, 0x0c, 0x20, 0x53, 0x65];
 
-/// The bytes that a file should have by its own word, if it has fewer. AVI (RIFF) and ASF say it.
+/// The size that an AVI (RIFF) or ASF file declares, if the file is smaller.
 pub(super) fn declared_size(file: &Path) -> Option<u64> {
     let mut file = File::open(file).ok()?;
     let length = file.metadata().ok()?.len();
     let mut start = [0; 16];
     file.read_exact(&mut start).ok()?;
-    let promised = if &start[..4] == b"RIFF" {
+    let declared = if &start[..4] == b"RIFF" {
         riff_size(&mut file, length)?
     } else if start == ASF_HEADER {
         asf_size(&mut file)?
     } else {
         return None;
     };
-    (promised > length).then_some(promised)
+    (declared > length).then_some(declared)
 }
 
-/// The end of the last chunk that begins within the file. A size of 0 was never written: nothing is said.
+/// The end of the last RIFF chunk that begins within the file. `None` if a size was never written (0).
 fn riff_size(file: &mut File, length: u64) -> Option<u64> {
     let mut at = 0;
     for _ in 0..MAX_CHUNKS {
@@ -49,7 +49,7 @@ fn riff_size(file: &mut File, length: u64) -> Option<u64> {
     None
 }
 
-/// The file size of the File Properties Object, which a live recording does not know (flag 1).
+/// The file size in the File Properties Object. `None` for a live recording (flag 1).
 fn asf_size(file: &mut File) -> Option<u64> {
     let mut header = vec![0; 64 << 10];
     file.seek(SeekFrom::Start(0)).ok()?;

@@ -1,47 +1,48 @@
-//! The face detector for a sequence of grey frames: what has not changed is not searched again.
+//! The face detector for a sequence of grey frames. Unchanged frames are not searched again.
 
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
 use domain::item::Problem;
-use domain::result::BoundingBox as Area;
+use domain::result::BoundingBox;
 use domain::tracks::Detection;
 use image::GrayImage;
 use seetaface::Model;
 
-use super::MediaError;
+use crate::error::MediaError;
 
 static MODEL: LazyLock<Option<Model>> =
     LazyLock::new(|| Model::read(include_bytes!(concat!(env!("OUT_DIR"), "/faces.bin"))).ok());
 
-/// A frame is compared by the means of cells of this side, in pixels: a mean of 16 pixels hardly knows the noise of
-/// film and compression, and the smallest face has a hundred of them.
+/// Frames are compared by the means of cells of this side, in pixels. A mean of 16 pixels suppresses the noise of film and
+/// compression, and the smallest face has a hundred cells.
 const CELL_SIDE: usize = 4;
-/// Cells of a tile's side. A tile lies within the smallest face, wherever that is.
+/// The side of a tile, in cells. The smallest face contains a whole tile wherever it is.
 const TILE_CELLS: usize = 5;
-/// A cell has changed if its mean differs by more than this, of 255. The detector needs a contrast (standard deviation)
-/// of 10 to see a face, so one that appears changes many cells by more.
+/// A cell has changed if its mean differs by more than this, of 255. The detector needs a contrast (standard deviation) of
+/// 10 to find a face, so a face that appears changes many cells by more.
 const CELL_CHANGE_THRESHOLD: u16 = 6;
-/// A tile has changed if so many of its cells have.
+/// A tile has changed if so many of its cells have changed.
 const MIN_CHANGED_CELLS: usize = 3;
-/// So many unchanged frames in a row take over what was found before, at most.
+/// The detections of a frame are reused for so many unchanged frames in a row, at most.
 const MAX_REUSED: usize = 8;
-/// Windows between two frames, as parts of the faces' sides: a face is found by windows of several sizes.
+/// The sizes of windows for [`Detector::detect_near`], as ratios to the smallest and the largest face: a face is found by
+/// windows of several sizes.
 const MIN_WINDOW_RATIO: f64 = 0.5;
 const MAX_WINDOW_RATIO: f64 = 1.8;
 
-/// Finds the faces of one video's frames, in their order, or of one still.
+/// Finds the faces in the frames of one video, in their order, or in one still.
 ///
-/// A frame is compared with the one that was searched last, not with the one before, so that slow change adds up. Since
-/// little can decide about a face that is hard to see (the picture behind a cut becomes sharp within some frames), the
-/// frames in between are few at first: 1, then 2, 4 and 8 as long as nothing changes.
+/// A frame is compared with the one that was searched last, not with the previous one, so that slow changes add up. A face
+/// may become detectable by a small change, as when the picture after a cut becomes sharp. So detections are reused for one
+/// frame at first, then for 2, 4 and 8 as long as nothing changes.
 pub(super) struct Detector {
     engine: seetaface::Detector<'static>,
     min_face: u32,
     threshold: f64,
     reference: Option<CellGrid>,
     last_detections: Vec<Detection>,
-    /// How many frames took over what was found, and how many may.
+    /// For how many frames the detections were reused, and may be reused.
     reuse_count: usize,
     reuse_limit: usize,
     #[cfg(test)]
@@ -49,7 +50,10 @@ pub(super) struct Detector {
 }
 
 impl Detector {
-    /// For faces of at least so many pixels (40 are the least that can be found) and this score.
+    /// For faces with a side of at least `min_face` pixels (the model finds none below 40), and at least this score.
+    ///
+    /// # Errors
+    /// `Failed` with `backend_unavailable` if the face model does not load.
     pub(super) fn new(min_face: u32, threshold: f64) -> Result<Self, MediaError> {
         let model = MODEL
             .as_ref()
@@ -67,7 +71,7 @@ impl Detector {
         })
     }
 
-    /// The faces in a frame, as fractions of it. Frames that are (nearly) those looked at before are not searched again.
+    /// The faces in a frame, as fractions of it. A frame that has not changed since the last search is not searched.
     pub(super) fn detect(&mut self, grey: &GrayImage) -> Vec<Detection> {
         let cells = CellGrid::of(grey);
         let is_unchanged = self.reference.as_ref().is_some_and(|searched| !cells.differs(searched));
@@ -82,8 +86,8 @@ impl Detector {
         self.last_detections.clone()
     }
 
-    /// The faces in a frame between two that were looked at, of about the sizes of those: for where a face was, not for
-    /// who else is there.
+    /// The faces in a frame between two others, of about the sizes of `near`, the faces in those: finds where a face was, not
+    /// which other faces there are.
     pub(super) fn detect_near(&mut self, grey: &GrayImage, near: &[Detection]) -> Vec<Detection> {
         let sides = || near.iter().map(|it| it.bounding_box.w * f64::from(grey.width()));
         let (least, most) = (sides().fold(f64::MAX, f64::min), sides().fold(0.0, f64::max));
@@ -104,13 +108,13 @@ impl Detector {
         let faces = self.engine.detect_sizes(grey.as_raw(), size, self.min_face, self.threshold, sizes);
         let detections = faces.iter().map(|face| {
             let (x, y, side) = (f64::from(face.x), f64::from(face.y), f64::from(face.side));
-            Detection { bounding_box: Area { x: x / w, y: y / h, w: side / w, h: side / h }, score: face.score }
+            Detection { bounding_box: BoundingBox { x: x / w, y: y / h, w: side / w, h: side / h }, score: face.score }
         });
         detections.collect()
     }
 }
 
-/// A small copy of a frame, to compare it by: the sum of each cell. Pixels beyond the last whole cell are left out.
+/// A frame reduced to the sum of each cell, for comparison. Pixels after the last whole cell are left out.
 struct CellGrid {
     size: (u32, u32),
     width: usize,
@@ -134,7 +138,7 @@ impl CellGrid {
         Self { size, width, sums }
     }
 
-    /// Whether a face may have come, gone or moved in between. Frames of different sizes differ.
+    /// Whether a face may have appeared, disappeared or moved. Frames of different sizes differ.
     fn differs(&self, other: &Self) -> bool {
         if self.size != other.size {
             return true;

@@ -1,15 +1,14 @@
-//! Previews: boxes drawn on the picture, or on a frame per track.
+//! Previews: boxes around faces, on the picture or on a frame for each track.
 
 use std::io::Cursor;
 
-use domain::result::{BoundingBox as Area, Track};
+use domain::result::{BoundingBox, Track};
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ImageResult, Rgb, RgbImage};
 
-use super::still::scaled;
-use crate::picture::flattened_over_white;
+use super::still::{flattened_rgb, scaled};
 
-/// Frames on a sheet at most.
+/// Frames of a contact sheet, at most.
 pub(super) const MAX_FRAMES: usize = 9;
 
 const PICTURE_SIDE: u32 = 1_280;
@@ -19,7 +18,7 @@ const BLACK: Rgb<u8> = Rgb([0, 0, 0]);
 
 /// The picture with the boxes of all tracks.
 pub(super) fn annotated_picture(picture: &DynamicImage, tracks: &[Track]) -> ImageResult<Vec<u8>> {
-    let mut canvas = flattened_over_white(&scaled(picture, PICTURE_SIDE));
+    let mut canvas = flattened_rgb(&scaled(picture, PICTURE_SIDE));
     for sample in tracks.iter().flat_map(|it| &it.samples) {
         draw_box(&mut canvas, sample.bounding_box);
     }
@@ -27,12 +26,12 @@ pub(super) fn annotated_picture(picture: &DynamicImage, tracks: &[Track]) -> Ima
 }
 
 /// Frames side by side, three in a row, each with its box.
-pub(super) fn contact_sheet(frames: &[(DynamicImage, Area)]) -> ImageResult<Vec<u8>> {
+pub(super) fn contact_sheet(frames: &[(DynamicImage, BoundingBox)]) -> ImageResult<Vec<u8>> {
     let canvases: Vec<RgbImage> = frames
         .iter()
-        .map(|(picture, area)| {
-            let mut canvas = flattened_over_white(&scaled(picture, FRAME_SIDE));
-            draw_box(&mut canvas, *area);
+        .map(|(picture, bounding_box)| {
+            let mut canvas = flattened_rgb(&scaled(picture, FRAME_SIDE));
+            draw_box(&mut canvas, *bounding_box);
             canvas
         })
         .collect();
@@ -41,18 +40,19 @@ pub(super) fn contact_sheet(frames: &[(DynamicImage, Area)]) -> ImageResult<Vec<
     let count = u32::try_from(canvases.len()).unwrap_or(1).max(1);
     let (columns, rows) = (count.min(3), count.div_ceil(3));
     let mut sheet = RgbImage::new(width * columns, height * rows);
-    for (index, it) in (0_u32..).zip(&canvases) {
+    for (index, canvas) in (0_u32..).zip(&canvases) {
         let (x, y) = (i64::from(index % columns * width), i64::from(index / columns * height));
-        image::imageops::replace(&mut sheet, it, x, y);
+        image::imageops::replace(&mut sheet, canvas, x, y);
     }
     encode_jpeg(&sheet)
 }
 
-/// A yellow frame between two black ones: visible on every picture.
-fn draw_box(canvas: &mut RgbImage, area: Area) {
+/// Draws a yellow line between two black ones, which is visible on every picture.
+fn draw_box(canvas: &mut RgbImage, bounding_box: BoundingBox) {
     let (width, height) = (f64::from(canvas.width()), f64::from(canvas.height()));
-    let (left, top) = ((area.x * width) as i64, (area.y * height) as i64);
-    let (right, bottom) = (((area.x + area.w) * width) as i64, ((area.y + area.h) * height) as i64);
+    let (left, top) = ((bounding_box.x * width) as i64, (bounding_box.y * height) as i64);
+    let (right, bottom) =
+        (((bounding_box.x + bounding_box.w) * width) as i64, ((bounding_box.y + bounding_box.h) * height) as i64);
     if right <= left || bottom <= top {
         return;
     }

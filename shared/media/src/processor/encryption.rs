@@ -1,17 +1,17 @@
-//! Whether an MP4 file is encrypted, which ffmpeg does not say: it decodes noise.
+//! Whether an MP4 file is encrypted. ffmpeg does not report it, and decodes noise.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// Bytes of a `moov` box that are searched: tables behind the sample descriptions are of no interest.
+/// Bytes of a `moov` box that are searched. Sample descriptions come before large tables.
 const MAX_MOOV_BYTES: u64 = 8 << 20;
-/// Boxes at the top of a file, at most, before `moov`.
+/// Top-level boxes before `moov`, at most.
 const MAX_BOXES: usize = 1_000;
 /// The protection schemes of ISO/IEC 23001-7, section 10.
 const SCHEMES: [&str; 4] = ["cenc", "cens", "cbc1", "cbcs"];
 
-/// The scheme of Common Encryption that the file's sample descriptions name (`schm`, ISO/IEC 14496-12, section 8.12.5).
+/// The Common Encryption scheme in the file's sample descriptions (`schm`, ISO/IEC 14496-12, section 8.12.5).
 pub(super) fn scheme(file: &Path) -> Option<&'static str> {
     let mut file = File::open(file).ok()?;
     for _ in 0..MAX_BOXES {

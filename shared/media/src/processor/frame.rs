@@ -1,64 +1,69 @@
-//! A frame as it comes from ffmpeg: an image of its encoder `pgmyuv`, which brings its own size. Its luma is what the
-//! detector looks at; colours are made of it for the few frames that somebody sees.
+//! A frame from ffmpeg's encoder `pgmyuv`, whose header contains the size. The detector uses the luma; only the frames of a
+//! preview are converted to RGB.
 
 use image::{GrayImage, RgbImage};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt};
 
-use super::{MediaError, unreadable};
+use crate::error::MediaError;
 
-/// Bytes before the pixels, at most: `P5`, two sizes, the greatest value.
+/// Bytes of a header, at most: `P5`, width, height, the greatest value.
 const MAX_HEADER_BYTES: u64 = 64;
 
-/// A frame in full-range Y'CbCr 4:2:0, and when it is shown, from the container's start.
+/// A frame in full-range Y'CbCr 4:2:0, with its time from the container's start.
 #[derive(Debug, Clone)]
 pub(super) struct Frame {
     pub(super) t_ms: u64,
     pub(super) luma: GrayImage,
-    /// For each two lines a line of Cb, half as wide, and behind it one of Cr.
+    /// For each two lines of luma, half a line of Cb, then half a line of Cr.
     chroma: Vec<u8>,
 }
 
-/// Which weights of red and blue luma has.
+/// The weights of red and blue in luma.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Matrix {
     /// ITU-R BT.601: standard definition.
     Bt601,
-    /// ITU-R BT.709: high definition, and near enough to BT.2020.
+    /// ITU-R BT.709: high definition, and close enough to BT.2020.
     Bt709,
 }
 
 impl Frame {
-    /// The next frame of a stream, not larger than `side`; its time is to be told. `None` at the end of the stream.
+    /// Reads the next frame of a stream. `None` at the end. The caller sets its time.
+    ///
+    /// # Errors
+    /// `Failed` with `media_unreadable` if the header is invalid, or a side is longer than `side` pixels.
     pub(super) async fn read(
         reader: &mut (impl AsyncRead + AsyncBufReadExt + Unpin),
         side: u32,
     ) -> Result<Option<Self>, MediaError> {
         let mut header = Vec::new();
         while header.iter().filter(|byte| **byte == b'\n').count() < 3 {
-            let read = reader.read_until(b'\n', &mut header).await.map_err(unreadable)?;
+            let read = reader.read_until(b'\n', &mut header).await.map_err(MediaError::unreadable)?;
             if read == 0 {
                 return Ok(None);
             }
             if header.len() as u64 > MAX_HEADER_BYTES {
-                return Err(unreadable("a frame has no header"));
+                return Err(MediaError::unreadable("a frame has no header"));
             }
         }
         let text = String::from_utf8_lossy(&header).into_owned();
         let numbers: Vec<u32> = text.split_whitespace().skip(1).filter_map(|number| number.parse().ok()).collect();
-        let [width, lines, 255] = numbers[..] else { return Err(unreadable("a frame has a strange header")) };
+        let [width, lines, 255] = numbers[..] else {
+            return Err(MediaError::unreadable("a frame has a strange header"));
+        };
         let height = lines / 3 * 2;
         if !text.starts_with("P5") || width > side || height > side || width % 2 + height % 2 + lines % 3 > 0 {
-            return Err(unreadable("a frame has a strange size"));
+            return Err(MediaError::unreadable("a frame has a strange size"));
         }
         let mut luma = vec![0; width as usize * height as usize];
         let mut chroma = vec![0; luma.len() / 2];
         if reader.read_exact(&mut luma).await.is_err() || reader.read_exact(&mut chroma).await.is_err() {
-            return Ok(None); // the program ended within a picture; its messages say why
+            return Ok(None); // ffmpeg ended within a frame; its log contains the reason
         }
         Ok(GrayImage::from_raw(width, height, luma).map(|luma| Self { t_ms: 0, luma, chroma }))
     }
 
-    /// In colour (ITU-T T.871, section 7, with the weights of the matrix).
+    /// Converts the frame to RGB (ITU-T T.871, section 7, with the weights of the matrix).
     pub(super) fn rgb(&self, matrix: Matrix) -> RgbImage {
         let (red, blue) = match matrix {
             Matrix::Bt601 => (0.299, 0.114),
@@ -72,7 +77,7 @@ impl Frame {
             let (luma, cb, cr) = (f32::from(self.luma.get_pixel(x, y).0[0]), sample(at), sample(at + half));
             let (r, b) = (luma + 2.0 * (1.0 - red) * cr, luma + 2.0 * (1.0 - blue) * cb);
             let g = (luma - red * r - blue * b) / green;
-            // a float becomes the nearest byte that there is
+            // `as` saturates
             image::Rgb([r, g, b].map(|it| it.round() as u8))
         })
     }

@@ -1,28 +1,29 @@
-//! What a file is: the decoders decide, not its name. First what `image` takes it for, then what ffmpeg does.
+//! Whether a file is a still or a video. The decoders decide, not its name: first `image`, then ffmpeg.
 
 use std::io::Read;
 use std::path::Path;
 
-use domain::item::Problem;
 use domain::result::{MediaInfo, Warning};
 use image::DynamicImage;
 
-use super::faces::run_blocking;
+use super::blocking::run_blocking;
+use super::still;
 use super::video::Video;
-use super::{MediaError, still, unreadable};
+use crate::error::MediaError;
 use crate::ffmpeg::Ffmpeg;
-use crate::probe::Probe;
+use crate::probe::container::Probe;
+use crate::probe::probe;
 
-/// Bytes at the start of a file by which a format is named.
+/// Bytes of a file's beginning that identify its format.
 const SIGNATURE_BYTES: u64 = 4 << 10;
 
-/// A file that can be looked at.
+/// A file that can be analysed.
 pub(crate) enum MediaFile<'a> {
     Still(Box<StillImage>),
     Video(Box<Video<'a>>),
 }
 
-/// A still, upright, as it is shown.
+/// A decoded still, upright.
 #[derive(Debug)]
 pub(crate) struct StillImage {
     pub(crate) picture: DynamicImage,
@@ -30,68 +31,66 @@ pub(crate) struct StillImage {
     pub(crate) warnings: Vec<Warning>,
 }
 
-/// Opens a file. A still that only ffmpeg decodes has at most `side` pixels on a side.
+/// Opens a file. A still that only ffmpeg decodes has at most `side` pixels on its long side.
 ///
-/// Skips with `unsupported_media`, by the format's name, what neither of the two takes.
-pub(crate) async fn open<'a>(file: &Path, program: &'a Ffmpeg, side: u32) -> Result<MediaFile<'a>, MediaError> {
-    let mut refused = match still::guess_format(file)? {
+/// # Errors
+/// `Skipped` with `unsupported_media`, and the format's name if it is known, if neither decoder takes the file. Otherwise
+/// the decoder's error.
+pub(crate) async fn open<'a>(file: &Path, ffmpeg: &'a Ffmpeg, side: u32) -> Result<MediaFile<'a>, MediaError> {
+    let mut unsupported = match still::guess_format(file)? {
         None => None,
         Some(format) => {
-            let (owned, most) = (file.to_owned(), program.memory_limit());
-            match run_blocking(move || still::read(&owned, most)).await? {
-                Ok(read) => {
+            let (owned, memory_limit) = (file.to_owned(), ffmpeg.memory_limit());
+            match run_blocking(move || still::read(&owned, memory_limit)).await? {
+                Ok(decoded) => {
                     let media = MediaInfo {
-                        width: Some(read.width),
-                        height: Some(read.height),
+                        width: Some(decoded.width),
+                        height: Some(decoded.height),
                         container: format.extensions_str().first().map(|name| (*name).to_owned()),
                         ..MediaInfo::default()
                     };
-                    let still = StillImage { picture: read.picture, media, warnings: read.warnings };
+                    let still = StillImage { picture: decoded.picture, media, warnings: decoded.warnings };
                     return Ok(MediaFile::Still(Box::new(still)));
                 }
-                // ffmpeg may know more kinds of this format
-                Err(MediaError::Skipped(problem)) if problem.code == "unsupported_media" => {
-                    Some(MediaError::Skipped(problem))
-                }
+                // ffmpeg may support more variants of this format
+                Err(error) if error.is_unsupported() => Some(error),
                 Err(other) => return Err(other),
             }
         }
     };
-    let probe = match Probe::run(program, file).await {
+    let probe = match probe(ffmpeg, file).await {
         Ok(probe) => probe,
         Err(MediaError::RetryLater(problem)) => return Err(MediaError::RetryLater(problem)),
-        Err(probed) => return Err(refused.map_or_else(|| named_error(file, probed), Ok)?),
+        Err(error) => return Err(unsupported.map_or_else(|| named_error(file, error), Ok)?),
     };
-    if let Some(refused) = refused.take_if(|_| !still::is_own_size(file, probe.video.width, probe.video.height)) {
-        return Err(refused);
+    let (width, height) = (probe.video.width, probe.video.height);
+    if let Some(error) = unsupported.take_if(|_| !still::is_own_size(file, width, height)) {
+        return Err(error);
     }
     // HEIF and AVIF have one picture and no duration, but may look like a video of one frame
     let is_still = probe.is_still || (probe.duration_us.is_none() && still::format_name(&first_bytes(file)?).is_some());
     let probe = Probe { is_still, ..probe };
     let media = probe.media();
-    let video = Video::new(program, file, probe);
+    let video = Video::new(ffmpeg, file, probe);
     if !is_still {
         return Ok(MediaFile::Video(Box::new(video)));
     }
-    let picture = video.decode_picture(0, side).await.map_err(|failed| refused.unwrap_or(failed))?;
+    let picture = video.decode_picture(0, side).await.map_err(|error| unsupported.unwrap_or(error))?;
     Ok(MediaFile::Still(Box::new(StillImage { picture, media, warnings: Vec::new() })))
 }
 
-/// The refusal by the name of the format, where that is known to hold pictures that are not decoded here.
-fn named_error(file: &Path, probed: MediaError) -> Result<MediaError, MediaError> {
-    let missing = matches!(&probed, MediaError::Failed(problem) if problem.code != "media_unreadable");
+/// The error of the probe, with the format's name where that is known. An error of our own backend stays as it is.
+fn named_error(file: &Path, error: MediaError) -> Result<MediaError, MediaError> {
+    let is_backend_error = matches!(&error, MediaError::Failed(problem) if problem.code != "media_unreadable");
     Ok(match still::format_name(&first_bytes(file)?) {
-        Some(name) if !missing => {
-            let why = format!("{name} is not decoded here: {probed}");
-            MediaError::Skipped(Problem::new("unsupported_media", why))
-        }
-        _ => probed,
+        Some(name) if !is_backend_error => MediaError::unsupported(format!("{name} is not decoded here: {error}")),
+        _ => error,
     })
 }
 
 fn first_bytes(file: &Path) -> Result<Vec<u8>, MediaError> {
-    let mut start = Vec::new();
-    let opened = std::fs::File::open(file).map_err(unreadable)?;
-    opened.take(SIGNATURE_BYTES).read_to_end(&mut start).map_err(unreadable)?;
-    Ok(start)
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(file).map_err(MediaError::unreadable)?;
+    file.take(SIGNATURE_BYTES).read_to_end(&mut bytes).map_err(MediaError::unreadable)?;
+    Ok(bytes)
 }

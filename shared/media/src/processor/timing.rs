@@ -1,4 +1,4 @@
-//! When each frame is shown, read from ffmpeg's filter `showinfo`: its own presentation time, on the container's clock.
+//! The presentation time of each frame on the container's clock, from the log of ffmpeg's filter `showinfo`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,31 +6,32 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::ffmpeg::log::LogLine;
 
-/// The names of the two filters: before and behind the choice of frames.
+/// The instance of `showinfo` before the selection of frames.
 pub(super) const DECODED: &str = "showinfo@decoded";
+/// The instance of `showinfo` after it.
 pub(super) const SELECTED: &str = "showinfo@selected";
 
-/// What was seen of a video's frames. Times are microseconds from the container's start.
+/// The times of a video's frames, in microseconds from the container's start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Timing {
     pub(super) decoded: u64,
     pub(super) selected: u64,
     pub(super) first_us: Option<i64>,
-    /// When the last frame begins.
+    /// The start of the last frame.
     pub(super) last_us: i64,
     /// The longest time from one decoded frame to the next.
     pub(super) longest_us: i64,
-    /// How often the clock went back, as where two recordings were joined; times go on from there.
+    /// How often the clock went back, as where two recordings were joined. Times continue to grow.
     pub(super) restarts: u64,
 }
 
-/// Reads the lines of the two filters.
+/// Reads the log lines of the two filters.
 #[derive(Debug)]
 pub(super) struct ShowinfoReader {
     start_us: i64,
-    /// Time of a frame, where the file does not say it.
+    /// The duration of a frame, for frames without a time.
     frame_us: i64,
-    /// What is added to a time since the clock went back.
+    /// Added to each time since the clock went back.
     shift_us: i64,
     timing: Arc<Mutex<Timing>>,
     selected: UnboundedSender<i64>,
@@ -42,7 +43,7 @@ impl ShowinfoReader {
         (Self { start_us, frame_us, shift_us: 0, timing: timing.clone(), selected }, timing)
     }
 
-    /// Takes a line of the filters; answers whether it is one.
+    /// Reads a log line. Returns whether it is one of the filters.
     pub(super) fn read_line(&mut self, line: &LogLine<'_>) -> bool {
         let decoded = line.context == DECODED;
         if !decoded && line.context != SELECTED {
@@ -65,16 +66,16 @@ impl ShowinfoReader {
             timing.decoded += 1;
             timing.last_us = at_us;
         } else {
-            // the frame that was decoded last: the filters hand on one frame at a time
+            // the last decoded frame, since the filters pass one frame at a time
             timing.selected += 1;
-            self.selected.send(timing.last_us).ok(); // a reader that is gone needs no times
+            self.selected.send(timing.last_us).ok(); // a dropped receiver needs no times
         }
         true
     }
 }
 
-/// The time of a line `n:   0 pts:1480000 pts_time:1.48 …`, in microseconds; inner `None` for a frame without one. `None`
-/// for another line.
+/// The time in a line `n:   0 pts:1480000 pts_time:1.48 …`, in microseconds. Inner `None`: the frame has no time. Outer
+/// `None`: another line.
 fn parse_pts_us(text: &str) -> Option<Option<i64>> {
     let (_, rest) = text.strip_prefix("n:")?.split_once(" pts:")?;
     Some(rest.split_whitespace().next()?.parse().ok())

@@ -1,4 +1,4 @@
-//! Videos: decoded by the `ffmpeg` program, which gets a local file and nothing else (processors, section 4).
+//! Decodes videos with the `ffmpeg` program, which gets a local file and nothing else (processors, section 4).
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,47 +11,52 @@ use tokio::sync::mpsc;
 
 use super::frame::{Frame, Matrix};
 use super::timing::{DECODED, SELECTED, ShowinfoReader, Timing};
-use super::{MediaError, declared_size, encryption, unreadable};
+use super::{declared_size, encryption};
+use crate::error::MediaError;
 use crate::ffmpeg::log::FfmpegLog;
 use crate::ffmpeg::{Ffmpeg, Tool, input_arguments, read_capped};
-use crate::probe::Probe;
+use crate::probe::container::Probe;
 
-/// How long the frames of a video may take, and how long one of them.
+/// How long the decoding of a video may take: less than the 900 s of a Lambda function.
 const DECODE_TIMEOUT: Duration = Duration::from_secs(840);
+/// How long the decoding of one frame may take.
 const PICTURE_TIMEOUT: Duration = Duration::from_secs(60);
-/// A frame is scaled to fit this square, unless its short side would be less than this; then it may be as long as this.
-pub(crate) const SIDE: u32 = 640;
+/// A frame for analysis is scaled to fit a square of this side, in pixels.
+const ANALYSIS_SIDE: u32 = 640;
+/// The short side of a frame for analysis, at least, in pixels: a very wide or tall frame does not fit [`ANALYSIS_SIDE`].
 const SHORT_SIDE: u32 = 160;
+/// The long side of a frame for analysis, at most, in pixels.
 const LONG_SIDE: u32 = 2_560;
-/// A frame that a rendition is made of.
+/// The long side of a frame for a rendition, at most, in pixels.
 pub(crate) const RENDITION_SIDE: u32 = 2_560;
-/// Bytes of a PPM file before its pixels, at most: `P6`, two sizes, the greatest value.
+/// Bytes of a PPM header, at most: `P6`, width, height, the greatest value.
 const MAX_HEADER_BYTES: u64 = 64;
-/// From so many bits for a pixel on, what the loop filter smooths is hardly seen: 1080p at 2.6 Mbit/s and 25 frames.
+/// From so many bits per pixel on (1080p with 25 fps at 2.6 Mbit/s), block edges are hardly visible: the loop filter, which
+/// smooths them, is skipped.
 const SHARP_BITS_PER_PIXEL: f64 = 0.05;
-/// How far before a frame its decoding begins, in milliseconds.
+/// A seek goes this far before the wanted frame, in milliseconds.
 const LEAD_MS: u64 = 5_000;
-/// The exit status of a run with many errors (`-max_error_rate`): what was decoded before counts.
+/// The exit status of a run with many errors (`-max_error_rate`). The frames before them count.
 const EXIT_ERROR_RATE: i32 = 69;
 
-/// A video file.
+/// A probed video file.
 pub(crate) struct Video<'a> {
-    program: &'a Ffmpeg,
+    ffmpeg: &'a Ffmpeg,
     file: PathBuf,
     pub(crate) probe: Probe,
 }
 
-/// Which frames are wanted.
+/// Which frames to decode.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Selection {
     /// The first frame of each interval of 1/`fps` seconds.
     pub(super) fps: f64,
     pub(super) max_frames: u64,
-    /// Frames that no other frame refers to need not be decoded, nor edges be smoothed where blocks are hardly seen.
+    /// Skip non-reference frames, and the loop filter where [`SHARP_BITS_PER_PIXEL`] allows it.
     pub(super) skip_non_reference: bool,
 }
 
-/// How a run over the frames ended.
+/// What was decoded.
 #[derive(Debug)]
 pub(super) struct DecodeSummary {
     pub(super) timing: Timing,
@@ -60,26 +65,27 @@ pub(super) struct DecodeSummary {
 }
 
 impl<'a> Video<'a> {
-    pub(crate) fn new(program: &'a Ffmpeg, file: &Path, probe: Probe) -> Self {
-        Self { program, file: file.to_owned(), probe }
+    pub(crate) fn new(ffmpeg: &'a Ffmpeg, file: &Path, probe: Probe) -> Self {
+        Self { ffmpeg, file: file.to_owned(), probe }
     }
 
-    /// Decodes the video once and sends the wanted frames as they come; a receiver that is gone ends it.
+    /// Decodes the video once, and sends the selected frames. Ends early if the receiver is dropped.
     ///
-    /// Fails with `media_unreadable` and the decoder's reason if there is no frame at all.
+    /// # Errors
+    /// `Failed` with `media_unreadable` and the decoder's reason if there is no frame at all. Those of [`Ffmpeg::run`].
     pub(super) async fn decode_frames(
         &self,
         selection: Selection,
         to: mpsc::Sender<Frame>,
     ) -> Result<DecodeSummary, MediaError> {
         let arguments = self.sampling_arguments(selection)?;
-        let (times, mut at) = mpsc::unbounded_channel();
+        let (send_times, mut times) = mpsc::unbounded_channel();
         let frame_us = self.probe.frame_us().unwrap_or(40_000.0) as i64;
-        let (mut reader, timing) = ShowinfoReader::new(self.probe.start_us, frame_us, times);
+        let (mut reader, timing) = ShowinfoReader::new(self.probe.start_us, frame_us, send_times);
         let read = async |stdout: &mut ChildStdout| {
             let mut stdout = BufReader::new(stdout);
             while let Some(mut frame) = Frame::read(&mut stdout, LONG_SIDE).await? {
-                let at_us: i64 = at.recv().await.ok_or_else(|| unreadable("a frame has no time"))?;
+                let at_us: i64 = times.recv().await.ok_or_else(|| MediaError::unreadable("a frame has no time"))?;
                 frame.t_ms = u64::try_from((at_us + 500) / 1_000).unwrap_or(0);
                 if to.send(frame).await.is_err() {
                     break;
@@ -87,53 +93,56 @@ impl<'a> Video<'a> {
             }
             Ok(())
         };
-        let ended = self
-            .program
-            .run(Tool::Ffmpeg, &arguments, DECODE_TIMEOUT, read, move |line| reader.read_line(line))
-            .await?;
+        let run =
+            self.ffmpeg.run(Tool::Ffmpeg, &arguments, DECODE_TIMEOUT, read, move |line| reader.read_line(line)).await?;
         let timing = *timing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if timing.selected == 0 || !matches!(ended.exit_code, 0 | 1 | EXIT_ERROR_RATE) {
-            return Err(self.decode_error(&ended.log));
+        if timing.selected == 0 || !matches!(run.exit_code, 0 | 1 | EXIT_ERROR_RATE) {
+            return Err(self.decode_error(&run.log));
         }
-        Ok(DecodeSummary { timing, log: ended.log, exit_code: ended.exit_code })
+        Ok(DecodeSummary { timing, log: run.log, exit_code: run.exit_code })
     }
 
-    /// The frame that is shown at a time, in colour, within a square of this side; the first one if there is none.
+    /// The frame that is shown at `at_ms`, in colour, at most `side` pixels long; the first one if there is none then.
+    ///
+    /// # Errors
+    /// As [`Video::decode_frames`].
     pub(crate) async fn decode_picture(&self, at_ms: u64, side: u32) -> Result<DynamicImage, MediaError> {
-        let mut messages = FfmpegLog::default();
-        // a seek may find nothing, as in a transport stream of one group of pictures: then from the beginning
+        let mut log = FfmpegLog::default();
+        // a seek may find no frame, as in a transport stream of one group of pictures: then decode from the beginning
         for (seek, from) in [(at_ms > LEAD_MS, at_ms), (false, at_ms), (false, 0)] {
-            let most = u64::from(side) * u64::from(side) * 3 + MAX_HEADER_BYTES;
+            let max_bytes = u64::from(side) * u64::from(side) * 3 + MAX_HEADER_BYTES;
             let arguments = self.picture_arguments(seek, from, side)?;
-            let read = async |stdout: &mut ChildStdout| read_capped(stdout, most).await;
-            let still = self.program.run(Tool::Ffmpeg, &arguments, PICTURE_TIMEOUT, read, |_| false).await?;
-            if let Ok(picture) = image::load_from_memory_with_format(&still.output, image::ImageFormat::Pnm) {
+            let read = async |stdout: &mut ChildStdout| read_capped(stdout, max_bytes).await;
+            let run = self.ffmpeg.run(Tool::Ffmpeg, &arguments, PICTURE_TIMEOUT, read, |_| false).await?;
+            if let Ok(picture) = image::load_from_memory_with_format(&run.output, image::ImageFormat::Pnm) {
                 return Ok(picture);
             }
-            messages = still.log;
+            log = run.log;
         }
-        Err(self.decode_error(&messages))
+        Err(self.decode_error(&log))
     }
 
-    /// Bytes that the file should have, and bytes that it has, if they are fewer.
+    /// The declared size of the file and its real one, in bytes, if that is smaller.
     pub(super) fn missing_bytes(&self) -> Option<(u64, u64)> {
-        let has = std::fs::metadata(&self.file).ok()?.len();
-        Some((declared_size::declared_size(&self.file)?, has))
+        let size = std::fs::metadata(&self.file).ok()?.len();
+        Some((declared_size::declared_size(&self.file)?, size))
     }
 
-    fn decode_error(&self, messages: &FfmpegLog) -> MediaError {
+    fn decode_error(&self, log: &FfmpegLog) -> MediaError {
         match encryption::scheme(&self.file) {
-            Some(scheme) => unreadable(format!("the file is encrypted (Common Encryption, {scheme})")),
-            None => unreadable(messages.reason()),
+            Some(scheme) => MediaError::unreadable(format!("the file is encrypted (Common Encryption, {scheme})")),
+            None => MediaError::unreadable(log.reason()),
         }
     }
 
-    /// Each frame's own time on the container's clock: `-copyts`, since ffmpeg would count from the first of the
-    /// streams that are used. No frame is made up or left out behind the choice: `-fps_mode passthrough`, and `setpts`,
-    /// since a clock that goes back would be a fault of the output.
+    /// The arguments that sample a video.
+    ///
+    /// `-copyts` keeps each frame's time on the container's clock: ffmpeg would otherwise count from the first selected
+    /// stream. `-fps_mode passthrough` neither repeats nor drops selected frames. `setpts` makes new times for the output,
+    /// where a clock that goes back would be an error.
     fn sampling_arguments(&self, selection: Selection) -> Result<Vec<OsString>, MediaError> {
-        let Selection { fps, max_frames: most, skip_non_reference: light } = selection;
-        let first: &[&str] = match light {
+        let Selection { fps, max_frames, skip_non_reference } = selection;
+        let first: &[&str] = match skip_non_reference {
             true if self.probe.bits_per_pixel.is_some_and(|bits| bits > SHARP_BITS_PER_PIXEL) => {
                 &["-skip_frame", "noref", "-skip_loop_filter", "nokey"]
             }
@@ -143,24 +152,27 @@ impl<'a> Video<'a> {
         let (start, every) =
             (self.start_seconds(), (self.probe.video.frame_rate.unwrap_or(25.0) / fps).max(1.0).round());
         let interval = |time: &str| format!("floor(({time}-({start}))*{fps})");
-        let (this, before) = (interval("t"), interval("prev_selected_t"));
-        let select = format!("if(isnan(t),not(mod(n,{every})),isnan(prev_selected_t)+not(eq({this},{before})))");
-        // the picture as it is shown: square pixels, and large enough where it is very wide
-        let times = |time: &str| format!("min({time}/max(iw*sar,ih),10)");
-        let scale =
-            format!("max({},min({SHORT_SIDE}/min(iw*sar,ih),{LONG_SIDE}/max(iw*sar,ih)))", times(&SIDE.to_string()));
+        let (current, previous) = (interval("t"), interval("prev_selected_t"));
+        let select = format!("if(isnan(t),not(mod(n,{every})),isnan(prev_selected_t)+not(eq({current},{previous})))");
+        // in square pixels
+        let to_side = |side: &str| format!("min({side}/max(iw*sar,ih),10)");
+        let scale = format!(
+            "max({},min({SHORT_SIDE}/min(iw*sar,ih),{LONG_SIDE}/max(iw*sar,ih)))",
+            to_side(&ANALYSIS_SIDE.to_string())
+        );
         let filter = format!(
             "sidedata=delete,settb=AVTB,{DECODED}=checksum=0,select='{select}',{SELECTED}=checksum=0,\
              setpts=N*1000000000,{}:flags=fast_bilinear:out_range=full,\
              format=yuv420p",
             self.shape_filter(&scale, 2)
         );
-        let (most, stream) = (most.to_string(), self.stream_specifier());
-        let output = ["-map", &stream, "-vf", &filter, "-fps_mode", "passthrough", "-frames:v", &most];
+        let (max_frames, stream) = (max_frames.to_string(), self.stream_specifier());
+        let output = ["-map", &stream, "-vf", &filter, "-fps_mode", "passthrough", "-frames:v", &max_frames];
         let written = ["-c:v", "pgmyuv", "-f", "image2pipe", "-"];
         self.arguments("info", first, &[&output[..], &written].concat())
     }
 
+    /// The arguments that decode one frame.
     fn picture_arguments(&self, seek: bool, at_ms: u64, side: u32) -> Result<Vec<OsString>, MediaError> {
         let lead = at_ms.saturating_sub(LEAD_MS);
         let lead = format!("{}.{:03}", lead / 1_000, lead % 1_000);
@@ -177,13 +189,13 @@ impl<'a> Video<'a> {
         self.arguments("warning", first, &[&output[..], &written].concat())
     }
 
-    /// The weights of the frames' colours: as players do where a file does not say it.
+    /// The colour matrix of the frames, by their size, as players choose it for a file without one.
     pub(super) fn matrix(&self) -> Matrix {
         if self.probe.video.height > 576 || self.probe.video.width > 1_024 { Matrix::Bt709 } else { Matrix::Bt601 }
     }
 
-    /// The filters that bring a frame into the shape in which a player shows it, times `scale`, its sides multiples of
-    /// `unit`. Of two fields of different moments one is taken.
+    /// The filters that scale a frame to square pixels, times `scale`, with sides that are multiples of `unit`. Of an
+    /// interlaced frame one field is taken.
     fn shape_filter(&self, scale: &str, unit: u32) -> String {
         let (field, lines) = if self.probe.is_interlaced() { ("field=top,", "2*ih") } else { ("", "ih") };
         let scale = scale.replace("ih", lines);
@@ -200,10 +212,10 @@ impl<'a> Video<'a> {
         format!("0:{}", self.probe.video.index)
     }
 
-    /// The arguments of every run: what is particular to it stands before and behind what is the same for all.
+    /// The arguments of every run: `first` before the input, `output` after it.
     fn arguments(&self, level: &str, first: &[&str], output: &[&str]) -> Result<Vec<OsString>, MediaError> {
         let mut all: Vec<OsString> = ["-v".into(), format!("repeat+level+{level}").into()].into();
-        all.extend(self.program.input_options(Tool::Ffmpeg));
+        all.extend(self.ffmpeg.input_options(Tool::Ffmpeg));
         all.push("-copyts".into());
         all.extend(first.iter().map(OsString::from));
         all.extend(input_arguments(&self.file)?);
@@ -215,16 +227,20 @@ impl<'a> Video<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::container::Container;
+    use crate::probe::stream::{Stream, StreamKind};
 
     #[test]
     fn every_run_has_the_same_input_options() {
         let program = Ffmpeg::new("ffmpeg".to_owned(), String::new(), 1_769);
-        let video = Video::new(&program, Path::new("/tmp/a:b/media"), crate::probe::container::tests::probe());
+        let container = Container::example(vec![Stream::example(0, StreamKind::Video)]);
+        let probe = container.into_probe(&FfmpegLog::default()).unwrap();
+        let video = Video::new(&program, Path::new("/tmp/a:b/media"), probe);
         let selection = Selection { fps: 2.0, max_frames: 9, skip_non_reference: true };
         let runs = [
             video.sampling_arguments(selection),
-            video.picture_arguments(true, 6_500, SIDE),
-            video.picture_arguments(false, 0, SIDE),
+            video.picture_arguments(true, 6_500, ANALYSIS_SIDE),
+            video.picture_arguments(false, 0, ANALYSIS_SIDE),
         ];
         for (run, own) in runs.map(Result::unwrap).iter().zip([&["-skip_frame", "noref"][..], &["-ss", "1.500"], &[]]) {
             let same = program.input_options(Tool::Ffmpeg);

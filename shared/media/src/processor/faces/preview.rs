@@ -1,35 +1,37 @@
-//! The frames that a video's preview is made of: of each track the one in which it is clearest, kept in the one pass.
+//! The frames of a video's preview: for each track the one with the highest score, kept during the only pass.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::result::{BoundingBox as Area, Track};
+use domain::result::{BoundingBox, Track};
 use domain::tracks::{Detection, Tracker};
 use image::DynamicImage;
 
 use crate::processor::draw;
 use crate::processor::frame::{Frame, Matrix};
 
-/// Pictures that are kept at once: of 640 x 360 they are 11 MB.
+/// Frames that are kept at once. At 640 x 360 they take 11 MB.
 const MAX_KEPT: usize = 32;
-/// Where a video without a face is looked at: behind its black beginning (processors, section 4.5).
+/// The poster frame of a video without a face is at this part of its duration, after a black beginning (processors,
+/// section 4.5).
 pub(crate) const POSTER_FRAME_DIVISOR: u64 = 10;
 
-/// The pictures so far.
+/// The frames so far.
 #[derive(Debug, Default)]
 pub(super) struct PreviewFrames {
     /// By the tracker's number.
     best: HashMap<usize, BestFrame>,
-    /// The frame for a video without a face.
+    /// The poster frame, for a video without a face.
     poster: Option<Arc<Frame>>,
     poster_until_ms: u64,
     size: (u32, u32),
 }
 
+/// The frame in which a track has its highest score.
 #[derive(Debug)]
 struct BestFrame {
     score: f64,
-    area: Area,
+    bounding_box: BoundingBox,
     frame: Arc<Frame>,
 }
 
@@ -38,7 +40,7 @@ impl PreviewFrames {
         Self { poster_until_ms: duration_ms.unwrap_or(0) / POSTER_FRAME_DIVISOR, ..Self::default() }
     }
 
-    /// Takes a frame that was looked at, and the numbers of the tracks that its detections belong to.
+    /// Takes an analysed frame, and the numbers of the tracks that its detections belong to.
     pub(super) fn offer(&mut self, frame: Frame, found: &[Detection], numbers: &[Option<usize>], tracker: &Tracker) {
         let frame = Arc::new(frame);
         self.size = frame.luma.dimensions();
@@ -46,9 +48,9 @@ impl PreviewFrames {
             self.poster = Some(frame.clone());
         }
         for (detection, number) in found.iter().zip(numbers) {
-            let (Some(number), Some(area)) = (number, detection.bounding_box.clamped()) else { continue };
+            let (Some(number), Some(bounding_box)) = (number, detection.bounding_box.clamped()) else { continue };
             if self.best.get(number).is_none_or(|best| detection.score > best.score) {
-                self.best.insert(*number, BestFrame { score: detection.score, area, frame: frame.clone() });
+                self.best.insert(*number, BestFrame { score: detection.score, bounding_box, frame: frame.clone() });
             }
         }
         if self.best.len() > MAX_KEPT {
@@ -61,12 +63,12 @@ impl PreviewFrames {
         }
     }
 
-    /// The size of the pictures.
+    /// The size of the frames, in pixels.
     pub(super) fn size(&self) -> (u32, u32) {
         self.size
     }
 
-    /// The preview as a JPEG: the clearest tracks in the order in which they appear, or a plain frame if there is none.
+    /// The preview as a JPEG: the tracks with the highest scores in order of appearance, or else the poster frame.
     pub(super) fn encode(mut self, tracks: &[(usize, Track)], matrix: Matrix) -> image::ImageResult<Vec<u8>> {
         let mut shown: Vec<(usize, BestFrame)> = tracks
             .iter()
@@ -77,10 +79,10 @@ impl PreviewFrames {
         shown.truncate(draw::MAX_FRAMES);
         shown.sort_by_key(|(order, _)| *order);
         let colour = |frame: &Frame| DynamicImage::ImageRgb8(frame.rgb(matrix));
-        let mut frames: Vec<(DynamicImage, Area)> =
-            shown.into_iter().map(|(_, best)| (colour(&best.frame), best.area)).collect();
-        if let (true, Some(plain)) = (frames.is_empty(), self.poster) {
-            frames.push((colour(&plain), Area { x: 0.0, y: 0.0, w: 0.0, h: 0.0 }));
+        let mut frames: Vec<(DynamicImage, BoundingBox)> =
+            shown.into_iter().map(|(_, best)| (colour(&best.frame), best.bounding_box)).collect();
+        if let (true, Some(poster)) = (frames.is_empty(), self.poster) {
+            frames.push((colour(&poster), BoundingBox { x: 0.0, y: 0.0, w: 0.0, h: 0.0 }));
         }
         draw::contact_sheet(&frames)
     }

@@ -1,62 +1,72 @@
-//! The faces of a video: one pass of the decoder, and each frame looked at as it comes.
+//! The faces of a video: one pass of the decoder, each frame analysed as it arrives.
 
 use domain::bucket::ProcessorSettings;
 use domain::result::{MediaInfo, Track, Warning};
 use domain::tracks::{Detection, Tracker, TrackerSettings, has_motion};
 use tokio::sync::mpsc;
 
+use super::parameters::DetectionParameters;
 use super::preview::PreviewFrames;
-use super::{DetectionParameters, build_analysis, run_blocking};
+use crate::error::MediaError;
+use crate::processor::analysis::Analysis;
+use crate::processor::blocking::run_blocking;
 use crate::processor::detector::Detector;
 use crate::processor::frame::Frame;
 use crate::processor::video::{DecodeSummary, Selection, Video};
-use crate::processor::{Analysis, MediaError, unreadable};
 
-/// Frames per second that are looked at, and how many at most: 4,000 are about 400 CPU-seconds.
+/// Analysed frames per second.
 const DEFAULT_SAMPLE_FPS: f32 = 2.0;
+/// Analysed frames of a video, at most: 4,000 take about 400 CPU-seconds.
 const MAX_SAMPLES: u64 = 4_000;
-/// Frames that are decoded for one that is looked at: those in between are looked at where something moves.
+/// Decoded frames for each analysed one. Those in between are analysed too where a face moves.
 const FRAMES_PER_SAMPLE: u64 = 3;
-/// Frames that wait for the detector.
+/// Decoded frames that wait for the detector, at most.
 const FRAME_QUEUE_LENGTH: usize = 4;
-/// The end of the pictures may be so many frames before the promised one. Frames that no other refers to are not decoded,
-/// and up to seven of them follow each other (a pyramid of eight).
+/// By so many frames the video may end before its declared end.
 const END_TOLERANCE_FRAMES: f64 = 2.5;
+/// Non-reference frames are not decoded. Up to seven of them follow each other (a B-frame pyramid of eight).
 const NON_REFERENCE_FRAMES: f64 = 7.0;
-/// In a clip of so many seconds each frame counts.
+/// In a clip of at most so many seconds, non-reference frames are decoded as well.
 const SHORT_CLIP_SECONDS: f64 = 2.0;
-/// Where only the whole container's end is known, its sound may be longer than its pictures.
+/// Where only the container's end is known, its audio may be longer than its video by so much.
 const AUDIO_OVERHANG_US: i64 = 1_000_000;
 
-/// What was seen of a video.
+/// The state after all frames were analysed.
 struct AnalysedFrames {
     tracker: Tracker,
-    kept: PreviewFrames,
+    preview: PreviewFrames,
 }
 
+/// Finds the faces of a video.
+///
+/// # Errors
+/// As [`Video::decode_frames`]; `Failed` if the preview cannot be encoded.
 pub(super) async fn run(
     video: &Video<'_>,
     settings: &ProcessorSettings,
-    asked: DetectionParameters,
+    parameters: DetectionParameters,
 ) -> Result<Analysis, MediaError> {
-    let wanted = settings.sample_fps.unwrap_or(DEFAULT_SAMPLE_FPS).clamp(0.1, 10.0);
+    let sample_fps = settings.sample_fps.unwrap_or(DEFAULT_SAMPLE_FPS).clamp(0.1, 10.0);
     let seconds = video.probe.duration_us.map_or(0.0, |us| us as f64 / 1e6);
-    let fps =
-        if seconds * f64::from(wanted) > MAX_SAMPLES as f64 { (MAX_SAMPLES as f64 / seconds) as f32 } else { wanted };
+    let fps = if seconds * f64::from(sample_fps) > MAX_SAMPLES as f64 {
+        (MAX_SAMPLES as f64 / seconds) as f32
+    } else {
+        sample_fps
+    };
     let mut warnings = Vec::new();
-    if fps < wanted {
-        let message = format!("the video is long: {fps:.2} frames per second were looked at, not {wanted}");
+    if fps < sample_fps {
+        let message = format!("the video is long: {fps:.2} frames per second were looked at, not {sample_fps}");
         warnings.push(Warning::new("sampled_sparsely", message));
     }
-    let (mut seen, mut decoded) = decode_and_detect(video, asked, fps, seconds > SHORT_CLIP_SECONDS).await?;
+    let (mut analysed, mut decoded) = decode_and_detect(video, parameters, fps, seconds > SHORT_CLIP_SECONDS).await?;
     if reference_frames_are_rare(video, &decoded, fps) {
-        (seen, decoded) = decode_and_detect(video, asked, fps, false).await?;
+        (analysed, decoded) = decode_and_detect(video, parameters, fps, false).await?;
     }
     let mut media = video.probe.media();
     warn_of_differences(video, &decoded, &mut media, &mut warnings);
-    (media.analysis_width, media.analysis_height) = (Some(seen.kept.size().0), Some(seen.kept.size().1));
+    (media.analysis_width, media.analysis_height) = (Some(analysed.preview.size().0), Some(analysed.preview.size().1));
     media.sample_fps = Some(fps);
-    let AnalysedFrames { tracker, kept } = seen;
+    let AnalysedFrames { tracker, preview } = analysed;
     let left_out = tracker.left_out();
     if left_out > 0 {
         warnings.push(Warning::new("too_many_faces", format!("{left_out} more faces were seen than are listed")));
@@ -65,54 +75,55 @@ pub(super) async fn run(
     add_timecodes(video, &decoded, &mut tracks);
     let matrix = video.matrix();
     let (tracks, preview) = run_blocking(move || {
-        let preview = kept.encode(&tracks, matrix);
-        (tracks.into_iter().map(|(_, track)| track).collect(), preview)
+        let jpeg = preview.encode(&tracks, matrix);
+        (tracks.into_iter().map(|(_, track)| track).collect(), jpeg)
     })
     .await?;
-    Ok(build_analysis(media, tracks, warnings, preview.map_err(unreadable)?))
+    Ok(Analysis::of_faces(media, tracks, warnings, preview.map_err(MediaError::unreadable)?))
 }
 
-/// Decodes the video once, and looks at its frames beside that.
+/// Decodes the video once, and analyses its frames at the same time.
 async fn decode_and_detect(
     video: &Video<'_>,
-    asked: DetectionParameters,
+    parameters: DetectionParameters,
     fps: f32,
-    light: bool,
+    skip_non_reference: bool,
 ) -> Result<(AnalysedFrames, DecodeSummary), MediaError> {
     let (send, receive) = mpsc::channel(FRAME_QUEUE_LENGTH);
     let interval_ms = (1_000.0 / f64::from(fps)).round() as u64;
-    // a frame stands for as long as the file's rate says, as in a show of slides
+    // at a low frame rate, as of a slide show, a frame lasts longer than the interval
     let frame_ms = (frame_us(video) / 1_000.0).round() as u64;
     let duration_ms = video.probe.duration_ms();
-    let detector = asked.detector()?;
-    let tracker = Tracker::new(TrackerSettings { interval_ms: interval_ms.max(frame_ms), threshold: asked.threshold });
+    let detector = parameters.detector()?;
+    let tracker =
+        Tracker::new(TrackerSettings { interval_ms: interval_ms.max(frame_ms), threshold: parameters.threshold });
     let analysing = run_blocking(move || {
-        let mut looker = FrameAnalyser {
+        let mut analyser = FrameAnalyser {
             detector,
             tracker,
-            kept: PreviewFrames::new(duration_ms),
+            preview: PreviewFrames::new(duration_ms),
             last: Vec::new(),
             intermediate: Vec::new(),
         };
-        looker.run(receive, interval_ms);
-        AnalysedFrames { tracker: looker.tracker, kept: looker.kept }
+        analyser.run(receive, interval_ms);
+        AnalysedFrames { tracker: analyser.tracker, preview: analyser.preview }
     });
     let selection = Selection {
         fps: f64::from(fps) * FRAMES_PER_SAMPLE as f64,
         max_frames: MAX_SAMPLES * FRAMES_PER_SAMPLE,
-        skip_non_reference: light,
+        skip_non_reference,
     };
-    let (decoded, seen) = tokio::join!(video.decode_frames(selection, send), analysing);
-    Ok((seen?, decoded?))
+    let (decoded, analysed) = tokio::join!(video.decode_frames(selection, send), analysing);
+    Ok((analysed?, decoded?))
 }
 
-/// Looks at frames in order of time.
+/// Analyses frames in order of time.
 struct FrameAnalyser {
     detector: Detector,
     tracker: Tracker,
-    kept: PreviewFrames,
+    preview: PreviewFrames,
     last: Vec<Detection>,
-    /// Frames since the last one that was looked at.
+    /// Frames since the last analysed one.
     intermediate: Vec<Frame>,
 }
 
@@ -120,12 +131,12 @@ impl FrameAnalyser {
     fn run(&mut self, mut frames: mpsc::Receiver<Frame>, interval_ms: u64) {
         let mut interval = None;
         while let Some(frame) = frames.blocking_recv() {
-            let this = frame.t_ms / interval_ms;
-            if interval == Some(this) && self.intermediate.len() < FRAMES_PER_SAMPLE as usize {
+            let current = frame.t_ms / interval_ms;
+            if interval == Some(current) && self.intermediate.len() < FRAMES_PER_SAMPLE as usize {
                 self.intermediate.push(frame);
                 continue;
             }
-            interval = Some(this);
+            interval = Some(current);
             let found = self.detector.detect(&frame.luma);
             if has_motion(&self.last, &found) {
                 self.detect_in_intermediate(&found);
@@ -133,14 +144,14 @@ impl FrameAnalyser {
             self.intermediate.clear();
             self.add(frame, found);
         }
-        // what came or went behind the last one
+        // faces may come or go after the last analysed frame
         for frame in std::mem::take(&mut self.intermediate) {
             let found = self.detector.detect(&frame.luma);
             self.add(frame, found);
         }
     }
 
-    /// Looks for the faces of the frames on both sides.
+    /// Detects faces of the sizes that the frames on both sides have.
     fn detect_in_intermediate(&mut self, next: &[Detection]) {
         let near = [&self.last[..], next].concat();
         for frame in std::mem::take(&mut self.intermediate) {
@@ -151,18 +162,18 @@ impl FrameAnalyser {
 
     fn add(&mut self, frame: Frame, found: Vec<Detection>) {
         let numbers = self.tracker.push(frame.t_ms, &found);
-        self.kept.offer(frame, &found, &numbers, &self.tracker);
+        self.preview.offer(frame, &found, &numbers, &self.tracker);
         self.last = found;
     }
 }
 
-/// Whether so few frames are referred to that the wanted ones are not among them.
+/// Whether there are too few reference frames for the wanted rate.
 fn reference_frames_are_rare(video: &Video<'_>, decoded: &DecodeSummary, fps: f32) -> bool {
-    let wanted_us = 1e6 / f64::from(fps);
-    decoded.timing.longest_us as f64 > 1.5 * wanted_us.max(frame_us(video))
+    let interval_us = 1e6 / f64::from(fps);
+    decoded.timing.longest_us as f64 > 1.5 * interval_us.max(frame_us(video))
 }
 
-/// What the file promised and what was decoded: each difference is a warning.
+/// Compares what the file declares with what was decoded. Each difference becomes a warning. Corrects the duration.
 fn warn_of_differences(video: &Video<'_>, decoded: &DecodeSummary, media: &mut MediaInfo, warnings: &mut Vec<Warning>) {
     let (probe, timing) = (&video.probe, &decoded.timing);
     let (frame_us, end_us) = (frame_us(video), end_us(video, decoded));
@@ -172,21 +183,21 @@ fn warn_of_differences(video: &Video<'_>, decoded: &DecodeSummary, media: &mut M
             .push(Warning::new("decode_errors", format!("the decoder reported {errors} errors, the first: {reason}")));
     }
     let declared = probe.video.declared_end_us(probe.start_us);
-    let slack = ((END_TOLERANCE_FRAMES + NON_REFERENCE_FRAMES) * frame_us) as i64;
-    let (promised, slack) = match declared {
-        Some(end_us) => (Some(end_us), slack),
-        None => (probe.duration_us, slack + AUDIO_OVERHANG_US),
+    let tolerance = ((END_TOLERANCE_FRAMES + NON_REFERENCE_FRAMES) * frame_us) as i64;
+    let (declared_end, tolerance) = match declared {
+        Some(end_us) => (Some(end_us), tolerance),
+        None => (probe.duration_us, tolerance + AUDIO_OVERHANG_US),
     };
     if timing.selected >= MAX_SAMPLES * FRAMES_PER_SAMPLE {
         let message = format!("the video is long: only its first {} were looked at", format_seconds(end_us));
         warnings.push(Warning::new("truncated", message));
-    } else if let Some(promised) = promised.filter(|promised| end_us + slack < *promised) {
+    } else if let Some(declared) = declared_end.filter(|declared| end_us + tolerance < *declared) {
         let message =
-            format!("the pictures end at {}; the file promises {}", format_seconds(end_us), format_seconds(promised));
+            format!("the pictures end at {}; the file promises {}", format_seconds(end_us), format_seconds(declared));
         warnings.push(Warning::new("truncated", message));
-    } else if let Some((promised, has)) = video.missing_bytes() {
+    } else if let Some((declared, has)) = video.missing_bytes() {
         let end = format_seconds(end_us);
-        let message = format!("the file is cut off: it has {has} of {promised} bytes; the pictures end at {end}");
+        let message = format!("the file is cut off: it has {has} of {declared} bytes; the pictures end at {end}");
         warnings.push(Warning::new("truncated", message));
     }
     if timing.restarts > 0 {
@@ -210,7 +221,7 @@ fn warn_of_differences(video: &Video<'_>, decoded: &DecodeSummary, media: &mut M
     }
 }
 
-/// When the last picture ends, from the container's start, in microseconds.
+/// The end of the last frame, from the container's start, in microseconds.
 fn end_us(video: &Video<'_>, decoded: &DecodeSummary) -> i64 {
     decoded.timing.last_us + frame_us(video) as i64
 }
@@ -219,7 +230,7 @@ fn frame_us(video: &Video<'_>) -> f64 {
     video.probe.frame_us().unwrap_or(0.0)
 }
 
-/// Ranges in the file's own timecode, which counts from its first picture.
+/// Adds the file's timecode to the ranges. It counts from the first frame.
 fn add_timecodes(video: &Video<'_>, decoded: &DecodeSummary, tracks: &mut [(usize, Track)]) {
     let Some(timecode) = video.probe.timecode else { return };
     let first_ms = decoded.timing.first_us.and_then(|us| u64::try_from(us / 1_000).ok()).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! Whether a picture moves: its first frame is what is looked at.
+//! Whether a picture is animated. Its first frame is analysed.
 
 use std::io::{self, Read};
 
@@ -6,13 +6,13 @@ use image::ImageFormat;
 
 use super::section::Section;
 
-/// Blocks of a GIF that are passed over before its second picture, at most.
+/// Blocks of a GIF before its second picture, at most.
 const MAX_BLOCKS: usize = 100_000;
 
-/// Bytes at a JPEG's beginning in which its segments stand.
+/// Bytes of a JPEG's beginning that are searched for the segment `MPF`.
 const SEGMENT_SEARCH_BYTES: u64 = 128 << 10;
 
-/// Whether a GIF or a WebP has more than one frame. PNG's chunks say it ([`super::png::outline`]).
+/// Whether a GIF or a WebP has more than one frame. PNG's chunks contain it ([`super::png::outline`]).
 pub(super) fn is_animated(section: &Section, format: ImageFormat) -> io::Result<bool> {
     match format {
         // `VP8X`, its size, and the flag ANIM (WebP container, section "Extended File Format")
@@ -26,8 +26,8 @@ pub(super) fn is_animated(section: &Section, format: ImageFormat) -> io::Result<
     }
 }
 
-/// Whether a JPEG is followed by another at once, as in Motion JPEG. In a file of several pictures (CIPA DC-007, segment
-/// `MPF`) those are previews and maps of the same picture.
+/// Whether another JPEG follows at once, as in Motion JPEG. In a Multi-Picture Format file (CIPA DC-007, segment `MPF`) the
+/// others are previews and maps of the same picture.
 pub(super) fn is_motion_jpeg(section: &Section, end: u64) -> io::Result<bool> {
     let next = section.subsection(end, section.length.saturating_sub(end)).first_bytes(3)?;
     let labelled = section.first_bytes(SEGMENT_SEARCH_BYTES)?.windows(4).any(|bytes| bytes == b"MPF\0");
@@ -62,7 +62,7 @@ fn is_gif_animated(mut reader: impl Read) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Bytes of the colour table that the flags announce.
+/// Bytes of the colour table, by the flags before it.
 fn colour_table_bytes(flags: u8) -> u64 {
     if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) }
 }

@@ -1,21 +1,21 @@
-//! How much of a JPEG's picture data is there: its Huffman codes are read and not decoded further (ITU-T T.81, F.2, G.2).
-//! The decoder says nothing of blocks that are missing: it paints them.
+//! How much of a JPEG's picture data is there: reads its Huffman codes without decoding them further (ITU-T T.81, F.2, G.2).
+//! The decoder does not report missing blocks: it fills them.
 
 mod bits;
 
-use bits::{BitReader, HuffmanTable};
+use self::bits::{BitReader, HuffmanTable, SpectralBand};
 
-/// More scans are nobody's: an encoder makes about ten.
+/// Scans of a JPEG, at most. An encoder makes about ten.
 const MAX_SCANS: usize = 100;
-/// Larger pictures are refused by their header: no memory is taken for them.
+/// Larger pictures are refused by their header: no memory is allocated for them.
 const MAX_PIXELS: u64 = super::decode::MAX_PIXELS;
 
-/// Blocks of 8 x 8 that the scans should hold, and those that could be read.
+/// How many blocks of 8 x 8 the scans should contain, and how many could be read.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Coverage {
     pub(super) blocks: u64,
     pub(super) expected_blocks: u64,
-    /// All bits of all coefficients were told, of a progressive picture too.
+    /// All bits of all coefficients were read; false for a progressive picture without its last scans.
     pub(super) is_refined: bool,
 }
 
@@ -24,7 +24,7 @@ impl Coverage {
         self.blocks == self.expected_blocks && self.is_refined
     }
 
-    /// In per cent, rounded down: less than 100 if anything is missing.
+    /// In percent, rounded down: less than 100 if blocks are missing.
     pub(super) fn percent(self) -> u64 {
         (self.blocks * 100).checked_div(self.expected_blocks).unwrap_or_default()
     }
@@ -34,20 +34,20 @@ impl Coverage {
 #[derive(Debug, Clone)]
 struct Component {
     id: u8,
-    /// Blocks of an MCU, across and down.
+    /// Blocks of an MCU (minimum coded unit), across and down.
     h: u32,
     v: u32,
-    /// Blocks of the component by itself, and of all whole MCUs.
+    /// Blocks of the component, and of a row of whole MCUs.
     width: u32,
     height: u32,
     stride: u32,
-    /// Progressive: which coefficients of each block are not zero.
+    /// Progressive: a bit for each coefficient of each block that is not zero.
     nonzero: Vec<u64>,
-    /// The bit down to which each coefficient is known; 16 where nothing is.
+    /// The lowest bit of each coefficient that was read; 16 for none.
     known_to_bit: [u8; 64],
 }
 
-/// What has been read of the headers.
+/// The headers so far.
 #[derive(Default)]
 struct ScanReader {
     progressive: bool,
@@ -59,18 +59,10 @@ struct ScanReader {
     restart_interval: u32,
 }
 
-/// One scan's part of each block (T.81, G.1.1.1).
-#[derive(Clone, Copy)]
-struct SpectralBand {
-    start: u32,
-    end: u32,
-    high: u8,
-}
-
-/// Reads a whole JPEG of 8 bits with Huffman coding, from its start to its end marker or wherever it ends. `None` if its
-/// headers are not understood: then the decoder says what is wrong.
+/// Reads a JPEG of 8 bits with Huffman coding up to its end marker, or the end of the data. `None` if its headers are not
+/// understood: then the decoder reports what is wrong.
 pub(super) fn coverage(data: &[u8]) -> Option<Coverage> {
-    let (mut state, mut seen, mut at) = (ScanReader::default(), Coverage::default(), 2);
+    let (mut reader, mut coverage, mut at) = (ScanReader::default(), Coverage::default(), 2);
     let mut scans = 0;
     while let Some(marker) = next_marker(data, &mut at) {
         match marker {
@@ -83,32 +75,32 @@ pub(super) fn coverage(data: &[u8]) -> Option<Coverage> {
         let Some(segment) = data.get(at + 2..at + length.max(2)) else { break };
         at += length.max(2);
         match marker {
-            0xc4 => state.read_huffman_tables(segment)?,
-            0xc0..=0xc2 if state.components.is_empty() => state.read_frame_header(marker, segment)?,
-            0xdd => state.restart_interval = u32::from(*segment.first()?) << 8 | u32::from(*segment.get(1)?),
+            0xc4 => reader.read_huffman_tables(segment)?,
+            0xc0..=0xc2 if reader.components.is_empty() => reader.read_frame_header(marker, segment)?,
+            0xdd => reader.restart_interval = u32::from(*segment.first()?) << 8 | u32::from(*segment.get(1)?),
             0xda => {
                 scans += 1;
                 if scans > MAX_SCANS {
                     return None;
                 }
-                let (blocks, of) = state.read_scan(segment, data, &mut at)?;
-                seen.blocks += blocks;
-                seen.expected_blocks += of;
+                let (blocks, of) = reader.read_scan(segment, data, &mut at)?;
+                coverage.blocks += blocks;
+                coverage.expected_blocks += of;
             }
             _ => {}
         }
     }
-    if state.components.is_empty() {
-        return Some(seen);
+    if reader.components.is_empty() {
+        return Some(coverage);
     }
-    for component in state.components.iter().filter(|it| it.known_to_bit[0] == 16) {
-        seen.expected_blocks += u64::from(component.width) * u64::from(component.height); // never in a scan
+    for component in reader.components.iter().filter(|it| it.known_to_bit[0] == 16) {
+        coverage.expected_blocks += u64::from(component.width) * u64::from(component.height); // never in a scan
     }
-    seen.is_refined = state.components.iter().all(|it| it.known_to_bit == [0; 64]);
-    Some(seen)
+    coverage.is_refined = reader.components.iter().all(|it| it.known_to_bit == [0; 64]);
+    Some(coverage)
 }
 
-/// The next marker, and behind it; `None` at the end.
+/// The next marker, with `at` after it; `None` at the end.
 fn next_marker(data: &[u8], at: &mut usize) -> Option<u8> {
     loop {
         *at += data.get(*at..)?.iter().position(|it| *it == 0xff)? + 1;
@@ -170,7 +162,7 @@ impl ScanReader {
         Some(())
     }
 
-    /// Reads a scan; answers the blocks that were there and those that should be.
+    /// Reads a scan. Returns the number of blocks that could be read, and of those that it should contain.
     fn read_scan(&mut self, segment: &[u8], data: &[u8], at: &mut usize) -> Option<(u64, u64)> {
         let count = usize::from(*segment.first()?);
         let header = segment.get(1..1 + count * 2)?;
@@ -181,15 +173,15 @@ impl ScanReader {
             return None;
         }
         let mut parts = Vec::new();
-        for it in header.chunks_exact(2) {
-            let index = self.components.iter().position(|component| component.id == it[0])?;
+        for selector in header.chunks_exact(2) {
+            let index = self.components.iter().position(|component| component.id == selector[0])?;
             let component = &mut self.components[index];
             component.known_to_bit[usize::from(start)..=usize::from(end)].fill(low);
-            let (of_dc, of_ac) = (usize::from(it[1] >> 4), usize::from(it[1] & 15));
+            let (of_dc, of_ac) = (usize::from(selector[1] >> 4), usize::from(selector[1] & 15));
             let there = |tables: &[Option<HuffmanTable>], of: usize| tables.get(of).is_some_and(Option::is_some);
             let needs = if self.progressive { (start == 0 && band.high == 0, start > 0) } else { (true, true) };
             if needs.0 && !there(&self.dc, of_dc) || needs.1 && !there(&self.ac, of_ac) {
-                return None; // frames of Motion JPEG leave out the tables that everybody knows
+                return None; // frames of Motion JPEG leave out the default tables
             }
             parts.push((index, of_dc, of_ac));
         }
@@ -197,8 +189,8 @@ impl ScanReader {
         let first = &self.components[parts[0].0];
         let (across, down) = if is_single_component { (first.width, first.height) } else { self.mcus };
         let size = |it: &Component| if is_single_component { (1, 1) } else { (it.h, it.v) };
-        let blocks = |it: &(usize, usize, usize)| {
-            let (h, v) = size(&self.components[it.0]);
+        let blocks = |selector: &(usize, usize, usize)| {
+            let (h, v) = size(&self.components[selector.0]);
             u64::from(h * v)
         };
         let each: u64 = parts.iter().map(blocks).sum();
@@ -242,7 +234,7 @@ impl ScanReader {
     }
 }
 
-/// Goes on behind the next restart marker; `false` if another one, or the end, comes first.
+/// Moves `at` after the next restart marker. `false` if another marker, or the end, comes first.
 fn skip_to_restart_marker(data: &[u8], at: &mut usize) -> bool {
     let mut next = *at;
     let found = next_marker(data, &mut next);

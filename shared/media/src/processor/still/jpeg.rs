@@ -1,13 +1,13 @@
-//! JPEG (ITU-T T.81): where the picture really ends, and which kinds are not read here.
+//! The segments of a JPEG (ITU-T T.81): where the picture ends, and which kinds are not decoded here.
 
 use std::io::{self, BufRead, Read};
 
-/// What the segments of a JPEG say.
+/// The contents of a JPEG's segments.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Outline {
-    /// The frame header, if one is there.
+    /// The first frame header.
     pub(super) frame: Option<FrameHeader>,
-    /// Bytes up to and with the end marker; `None` if the file ends before.
+    /// The position after the end marker; `None` if there is none.
     pub(super) end: Option<u64>,
 }
 
@@ -19,7 +19,7 @@ pub(super) struct FrameHeader {
 }
 
 impl FrameHeader {
-    /// The name of a kind that is not decoded here.
+    /// The name of the kind, if it is not decoded here.
     pub(super) fn unsupported_name(self) -> Option<&'static str> {
         match (self.marker, self.precision) {
             (0xc0..=0xc2, 8) => None,
@@ -34,8 +34,8 @@ impl FrameHeader {
     }
 }
 
-/// Reads the segments up to the end marker of the first picture: not that of a thumbnail inside a segment, nor one of a
-/// picture or a video behind it. Garbage between segments is skipped, as decoders do.
+/// Reads the segments up to the end marker of the first picture, not that of a thumbnail inside a segment, nor that of a
+/// picture or a video after it. Like decoders, it skips garbage between segments.
 pub(super) fn outline(reader: impl BufRead) -> io::Result<Outline> {
     let mut scanner = Scanner { reader, at: 0 };
     let mut outline = Outline::default();
@@ -50,7 +50,7 @@ pub(super) fn outline(reader: impl BufRead) -> io::Result<Outline> {
                 break;
             }
             0x01 | 0xd0..=0xd8 => {} // no length: TEM, RSTn, a second SOI
-            // inside picture data only these are markers; others are damage, which a decoder steps over
+            // only these are markers inside picture data; decoders skip others as damage
             _ if scanned && !matches!(marker, 0xc4 | 0xda..=0xdd | 0xe0..=0xef | 0xfe) => {}
             _ => {
                 let mut length = [0; 2];
@@ -73,14 +73,14 @@ pub(super) fn outline(reader: impl BufRead) -> io::Result<Outline> {
     Ok(outline)
 }
 
-/// Bytes with their place.
+/// Reads bytes, and counts them.
 struct Scanner<R> {
     reader: R,
     at: u64,
 }
 
 impl<R: BufRead> Scanner<R> {
-    /// The next marker's code: behind `ff` and fill bytes, no stuffed `ff 00`. `None` at the end of the file.
+    /// The next marker's code, after `ff` and fill bytes; `ff 00` is a stuffed byte. `None` at the end of the file.
     fn marker(&mut self) -> io::Result<Option<u8>> {
         loop {
             let buffer = self.reader.fill_buf()?;
@@ -103,18 +103,19 @@ impl<R: BufRead> Scanner<R> {
         }
     }
 
+    /// Fills the buffer. `None` at the end of the file.
     fn read_exact(&mut self, bytes: &mut [u8]) -> io::Result<Option<()>> {
         match self.reader.read_exact(bytes) {
             Ok(()) => {
                 self.at += bytes.len() as u64;
                 Ok(Some(()))
             }
-            Err(it) if it.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-            Err(it) => Err(it),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
-    /// Whether so many bytes were there.
+    /// Skips bytes. `false` if the file ends before.
     fn skip(&mut self, count: u64) -> io::Result<bool> {
         let skipped = io::copy(&mut self.reader.by_ref().take(count), &mut io::sink())?;
         self.at += skipped;

@@ -1,11 +1,11 @@
-//! The memory that a picture needs until it is done with.
+//! The memory that a picture needs.
 
 use image::metadata::Orientation;
 use image::{ColorType, ImageFormat};
 
-/// The bytes of memory that a picture needs at once, at most, until it is done with: its pixels, and beside them the
-/// largest of what its decoder has of its own, its turned copy, and its copy in RGB that a rendition is made of. What
-/// is scaled down is small. The decoders' share was read in their sources (`image` 0.25.10).
+/// The peak memory of a picture, in bytes: its pixels, and the largest of its decoder's own buffers, its rotated copy, and
+/// its copy in RGB for a rendition. Scaled-down copies are small. The decoders' buffers are from their sources (`image`
+/// 0.25.10).
 pub(super) fn required_bytes(format: ImageFormat, colour: ColorType, pixels: u64, length: u64, turned: bool) -> u64 {
     let each = u64::from(colour.bytes_per_pixel());
     let own = match format {
@@ -21,11 +21,11 @@ pub(super) fn required_bytes(format: ImageFormat, colour: ColorType, pixels: u64
         _ => 0, // PNG and BMP are decoded in place, line by line
     };
     let decoding = pixels * own + file_bytes_in_memory(format, length);
-    let turning = if turned { pixels * each } else { 0 };
-    pixels * each + decoding.max(turning).max(pixels * 3)
+    let rotating = if turned { pixels * each } else { 0 };
+    pixels * each + decoding.max(rotating).max(pixels * 3)
 }
 
-/// The bytes of a file that are in memory while it is decoded: of JPEG all of them, and its metadata twice.
+/// Bytes of the file that are in memory while it is decoded. For JPEG twice its size: the file, and its metadata again.
 pub(super) fn file_bytes_in_memory(format: ImageFormat, length: u64) -> u64 {
     match format {
         ImageFormat::Jpeg => length.saturating_mul(2),
@@ -34,7 +34,7 @@ pub(super) fn file_bytes_in_memory(format: ImageFormat, length: u64) -> u64 {
     }
 }
 
-/// Whether the picture is turned by a quarter, which needs a second one; all else is done in place.
+/// Whether the orientation rotates by 90 or 270 degrees, which needs a copy. The others are applied in place.
 pub(super) fn is_quarter_turn(orientation: Orientation) -> bool {
     use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
     matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)

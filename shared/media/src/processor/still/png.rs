@@ -1,26 +1,26 @@
-//! PNG's chunks (PNG specification, third edition, section 5.3): what stands behind the picture's data.
+//! The chunks of a PNG (PNG specification, third edition, section 5.3).
 
 use std::io;
 
 use super::section::Section;
 
-/// More chunks are no picture.
+/// Chunks of a file, at most.
 const MAX_CHUNKS: usize = 1_000_000;
-/// Exif data are smaller: they fit into one segment of JPEG.
+/// Bytes of Exif data, at most. In JPEG they fit into one segment of 64 KiB.
 const MAX_EXIF_BYTES: u64 = 1 << 20;
 
-/// What the chunks say.
+/// The contents of the chunks.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Outline {
-    /// The data of the first `eXIf` chunk, wherever it stands.
+    /// The data of the first `eXIf` chunk, before or after the picture's data.
     pub(super) exif: Option<Vec<u8>>,
     /// The `IEND` chunk is there.
     pub(super) has_end: bool,
-    /// There is a chunk `acTL`: frames follow each other.
+    /// There is an `acTL` chunk: the PNG is animated.
     pub(super) is_animated: bool,
 }
 
-/// Reads the headers of all chunks; their checksums are the decoder's to see.
+/// Reads the headers of all chunks. The decoder verifies the checksums.
 pub(super) fn outline(section: &Section) -> io::Result<Outline> {
     let mut reader = section.buffered();
     let mut outline = Outline::default();
@@ -56,6 +56,6 @@ fn read_at(reader: &mut io::BufReader<Section>, at: u64, bytes: &mut [u8]) -> io
     use io::{Read, Seek};
     let here = reader.stream_position()?;
     let ahead = i64::try_from(at).and_then(|it| i64::try_from(here).map(|here| it - here));
-    reader.seek_relative(ahead.map_err(io::Error::other)?)?; // within the buffer if it can
+    reader.seek_relative(ahead.map_err(io::Error::other)?)?; // stays within the buffer if possible
     reader.read_exact(bytes)
 }

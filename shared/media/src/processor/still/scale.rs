@@ -1,35 +1,35 @@
-//! Pictures scaled down, and made opaque.
+//! Scales pictures down, and flattens their transparency.
 
 use std::borrow::Cow;
 
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{InnerPixel, U8, U8x2, U8x3, U8x4};
 use fast_image_resize::{PixelTrait, ResizeOptions, Resizer};
-use image::{DynamicImage, ImageBuffer, Pixel};
+use image::{DynamicImage, ImageBuffer, Pixel, RgbImage};
 
-/// Pictures are scaled down to this before faces are looked for; much wider or taller ones to as many pixels as a
-/// picture of 16:9 has then.
+/// Pixels of the long side of a picture for the detector.
 const LONG_SIDE: u32 = 1_920;
+/// Pixels of a panorama for the detector: those of a 16:9 picture with [`LONG_SIDE`].
 const MAX_PIXELS: f64 = 1_920.0 * 1_080.0;
 
-/// The picture as the detector looks at it: not longer than [`LONG_SIDE`], or, in a panorama, as large as is no more
-/// work than that: by its long side alone it would shrink to a strip without a face.
+/// The picture in the size for the detector: at most [`LONG_SIDE`] long, or [`MAX_PIXELS`] for a panorama, which would
+/// otherwise shrink to a strip without a recognisable face.
 pub(crate) fn scaled_for_detection(picture: &DynamicImage) -> Cow<'_, DynamicImage> {
     let (width, height) = (f64::from(picture.width()), f64::from(picture.height()));
     let by_area = width.max(height) * (MAX_PIXELS / (width * height)).sqrt();
     scaled(picture, LONG_SIDE.max(by_area as u32))
 }
 
-/// The picture, no longer than `side` on its long side, with channels as it has them. Never enlarged, and not copied if
-/// it is small enough. Colour counts by how much it covers: what is under full transparency is in no pixel.
+/// The picture scaled down to `side` pixels on its long side, with the same channels. Borrowed if it is small enough.
+/// Colours are weighted by alpha: those under full transparency do not bleed into others.
 pub(crate) fn scaled(picture: &DynamicImage, side: u32) -> Cow<'_, DynamicImage> {
     let long = picture.width().max(picture.height());
     if long <= side {
         return Cow::Borrowed(picture);
     }
-    let fit = |it: u32| u32::try_from(u64::from(it) * u64::from(side) / u64::from(long)).unwrap_or(1).max(1);
+    let fit = |length: u32| u32::try_from(u64::from(length) * u64::from(side) / u64::from(long)).unwrap_or(1).max(1);
     let (width, height) = (fit(picture.width()), fit(picture.height()));
-    // what has more than 8 bits is rare, and left to `image`: each kind of pixels takes a second to compile
+    // more than 8 bits are rare, and left to `image`: each pixel type takes a second to compile
     let mut target = match picture {
         DynamicImage::ImageLuma8(_)
         | DynamicImage::ImageLumaA8(_)
@@ -50,8 +50,7 @@ pub(crate) fn scaled(picture: &DynamicImage, side: u32) -> Cow<'_, DynamicImage>
     if done.is_some() { Cow::Owned(target) } else { Cow::Borrowed(picture) }
 }
 
-/// Fills a picture of 8 bits a channel with another of the same channels. Alpha takes a copy of the picture; those that
-/// [`super::read`] gives have none.
+/// Resizes a picture of 8 bits a channel into `to`. Alpha needs a copy of the picture; decoded stills have none.
 fn resize_into<P: PixelTrait + InnerPixel>(
     picture: &DynamicImage,
     to: &mut [u8],
@@ -63,28 +62,34 @@ fn resize_into<P: PixelTrait + InnerPixel>(
     Resizer::new().resize_typed(&from, &mut to, &ResizeOptions::new().use_alpha(true)).ok()
 }
 
-/// The picture over white, as a page shows it, without an alpha channel and in the same memory. What lies under
-/// transparent pixels is nobody's to see, and no face.
+/// The picture over white, as a page shows it, as RGB of 8 bits.
+pub(crate) fn flattened_rgb(picture: &DynamicImage) -> RgbImage {
+    if picture.color().has_alpha() { flattened_over_white(picture.clone()).into_rgb8() } else { picture.to_rgb8() }
+}
+
+/// The picture over white, without an alpha channel, in the same memory. Colours under full transparency do not show.
 pub(super) fn flattened_over_white(picture: DynamicImage) -> DynamicImage {
     match picture {
-        DynamicImage::ImageLumaA8(it) => {
-            flattened(it, blend_u8).map_or_else(fallback_picture, DynamicImage::ImageLuma8)
+        DynamicImage::ImageLumaA8(buffer) => {
+            flattened(buffer, blend_u8).map_or_else(fallback_picture, DynamicImage::ImageLuma8)
         }
-        DynamicImage::ImageRgba8(it) => flattened(it, blend_u8).map_or_else(fallback_picture, DynamicImage::ImageRgb8),
-        DynamicImage::ImageLumaA16(it) => {
-            flattened(it, blend_u16).map_or_else(fallback_picture, DynamicImage::ImageLuma16)
+        DynamicImage::ImageRgba8(buffer) => {
+            flattened(buffer, blend_u8).map_or_else(fallback_picture, DynamicImage::ImageRgb8)
         }
-        DynamicImage::ImageRgba16(it) => {
-            flattened(it, blend_u16).map_or_else(fallback_picture, DynamicImage::ImageRgb16)
+        DynamicImage::ImageLumaA16(buffer) => {
+            flattened(buffer, blend_u16).map_or_else(fallback_picture, DynamicImage::ImageLuma16)
         }
-        DynamicImage::ImageRgba32F(it) => {
-            flattened(it, blend_f32).map_or_else(fallback_picture, DynamicImage::ImageRgb32F)
+        DynamicImage::ImageRgba16(buffer) => {
+            flattened(buffer, blend_u16).map_or_else(fallback_picture, DynamicImage::ImageRgb16)
+        }
+        DynamicImage::ImageRgba32F(buffer) => {
+            flattened(buffer, blend_f32).map_or_else(fallback_picture, DynamicImage::ImageRgb32F)
         }
         other => other,
     }
 }
 
-/// Not reached: a picture with fewer channels fits into the memory of one with more.
+/// Never reached: a picture with fewer channels fits into the memory of one with more.
 fn fallback_picture() -> DynamicImage {
     DynamicImage::new_rgb8(1, 1)
 }

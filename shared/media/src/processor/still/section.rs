@@ -1,19 +1,19 @@
-//! A part of a file that reads as a file of its own: a JPEG up to its end, a preview inside a RAW file, a TIFF whose header
-//! names another directory.
+//! A section of a file that reads like a file: a JPEG up to its end, a preview inside a RAW file, a TIFF with another first
+//! directory.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
-/// The bytes from `start` on, `length` of them, some of them replaced.
+/// `length` bytes from `start` on, some of them replaced.
 #[derive(Debug, Clone)]
 pub(super) struct Section {
     file: Arc<File>,
     start: u64,
     pub(super) length: u64,
     position: u64,
-    /// What is read instead of the file's own bytes, by the place in the section.
+    /// Replacements, by their position in the section.
     patches: Vec<(u64, Vec<u8>)>,
 }
 
@@ -25,29 +25,30 @@ impl Section {
         Ok(Self { file: Arc::new(file), start: 0, length, position: 0, patches: Vec::new() })
     }
 
-    /// A part of this one: what of it lies inside, read from its beginning.
+    /// A section of this one, cut off at its end, without its patches.
     pub(super) fn subsection(&self, start: u64, length: u64) -> Self {
         let start = start.min(self.length);
         let length = length.min(self.length - start);
         Self { file: self.file.clone(), start: self.start + start, length, position: 0, patches: Vec::new() }
     }
 
-    /// This one with other bytes at a place.
+    /// This section with other bytes at a position.
     pub(super) fn patched(mut self, at: u64, bytes: Vec<u8>) -> Self {
         self.patches.push((at, bytes));
         self
     }
 
+    /// A buffered reader from the section's beginning.
     pub(super) fn buffered(&self) -> BufReader<Self> {
         BufReader::with_capacity(1 << 16, Self { position: 0, ..self.clone() })
     }
 
-    /// Fills the buffer from a place; `UnexpectedEof` where the section ends before.
+    /// Fills the buffer from a position. `UnexpectedEof` if the section ends before.
     pub(super) fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
         Self { position: at, ..self.clone() }.read_exact(buffer)
     }
 
-    /// The first bytes: fewer than asked for if there are no more.
+    /// The first bytes, at most `count`.
     pub(super) fn first_bytes(&self, count: u64) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         Self { position: 0, ..self.clone() }.take(count).read_to_end(&mut bytes)?;
@@ -59,12 +60,12 @@ impl Read for Section {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.length.saturating_sub(self.position)).unwrap_or(usize::MAX);
         let max_bytes = buffer.len().min(left);
-        let mut file = &*self.file; // shared by all sections of it: each read says where
+        let mut file = &*self.file; // the file is shared by all its sections: each read seeks
         file.seek(SeekFrom::Start(self.start + self.position))?;
         let count = file.read(&mut buffer[..max_bytes])?;
         for (at, bytes) in &self.patches {
-            for (place, byte) in (*at..).zip(bytes) {
-                let index = place.checked_sub(self.position).and_then(|it| usize::try_from(it).ok());
+            for (position, byte) in (*at..).zip(bytes) {
+                let index = position.checked_sub(self.position).and_then(|it| usize::try_from(it).ok());
                 if let Some(index) = index.filter(|it| *it < count) {
                     buffer[index] = *byte;
                 }

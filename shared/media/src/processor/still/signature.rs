@@ -1,6 +1,6 @@
-//! Formats of pictures that are not read here, by their magic bytes: a reason names them.
+//! The names of picture formats that are not decoded here, by their magic bytes, for errors.
 
-/// Magic bytes at a file's beginning.
+/// Magic bytes at the beginning of a file.
 const MAGIC: [(&[u8], &str); 44] = [
     (b"\0\0\0\x0cjP  ", "JPEG 2000"),
     (b"\xff\x4f\xff\x51", "JPEG 2000"),
@@ -48,8 +48,8 @@ const MAGIC: [(&[u8], &str); 44] = [
     (b"<svg", "SVG"),
 ];
 
-/// Brands of ISO media files that hold pictures (ISO/IEC 23008-12, AV1 Image File Format 1.2, Canon CR3), the more
-/// particular first.
+/// Brands of ISO base media files with pictures (ISO/IEC 23008-12, AV1 Image File Format 1.2, Canon CR3), the more specific
+/// first.
 const BRANDS: [(&[u8; 4], &str); 16] = [
     (b"crx ", "Canon CR3"),
     (b"avif", "AVIF"),
@@ -69,8 +69,8 @@ const BRANDS: [(&[u8; 4], &str); 16] = [
     (b"msf1", "HEIF"),
 ];
 
-/// The name of a format that holds a picture and is not decoded here; `None` if the bytes, the first of a file, are of none
-/// that is known. The first 64 bytes are enough.
+/// The name of a picture format that is not decoded here, by the first bytes of a file (132 for DICOM, 64 for others).
+/// `None` for all other files.
 pub(crate) fn format_name(first_bytes: &[u8]) -> Option<&'static str> {
     if let Some((_, name)) = MAGIC.iter().find(|(magic, _)| first_bytes.starts_with(magic)) {
         return Some(name);
@@ -95,7 +95,7 @@ fn brand_name(first_bytes: &[u8]) -> Option<&'static str> {
     let brands = || first_bytes.get(8..12).into_iter().chain(first_bytes.get(16..whole).unwrap_or_default().chunks(4));
     let video = [&b"isom"[..], b"mp41", b"mp42", b"qt  ", b"iso2"];
     if brands().next().is_some_and(|it| video.contains(&it)) {
-        return None; // a film that is also readable as a picture sequence is a film
+        return None; // a video that is also readable as an image sequence is a video
     }
     BRANDS.iter().find(|(brand, _)| brands().any(|it| it == &brand[..])).map(|(_, name)| *name)
 }

@@ -1,9 +1,11 @@
 //! Pictures made here, whole, cut, and with what stands around them.
 
+use std::io;
+
 use image::codecs::gif::GifEncoder;
 use image::codecs::png::PngEncoder;
 use image::codecs::webp::WebPEncoder;
-use image::{ExtendedColorType, Frame, ImageEncoder, Rgb, RgbImage, Rgba, RgbaImage};
+use image::{DynamicImage, ExtendedColorType, Frame, ImageEncoder, Rgb, RgbImage, Rgba, RgbaImage};
 
 use super::*;
 
@@ -18,13 +20,13 @@ fn read_bytes(bytes: &[u8]) -> Result<DecodedImage, MediaError> {
     read(&file, MOST)
 }
 
-fn codes(it: &DecodedImage) -> Vec<&str> {
-    it.warnings.iter().map(|it| it.code.as_str()).collect()
+fn codes(decoded: &DecodedImage) -> Vec<&str> {
+    decoded.warnings.iter().map(|it| it.code.as_str()).collect()
 }
 
-fn problem(it: Result<DecodedImage, MediaError>) -> (String, String) {
-    match it {
-        Err(MediaError::Skipped(it) | MediaError::Failed(it)) => (it.code, it.message),
+fn problem(result: Result<DecodedImage, MediaError>) -> (String, String) {
+    match result {
+        Err(MediaError::Skipped(problem) | MediaError::Failed(problem)) => (problem.code, problem.message),
         other => panic!("{other:?}"),
     }
 }
@@ -53,8 +55,10 @@ fn a_cut_picture_is_an_error_or_whole_or_has_a_warning() {
         for length in (0..end).step_by(end / 40 + 1).chain(end.saturating_sub(24)..end) {
             let said = match read_bytes(&bytes[..length]) {
                 Ok(cut) => cut.picture == whole.picture || codes(&cut).contains(&"truncated"),
-                Err(MediaError::Failed(why)) => why.code == "media_unreadable" && !why.message.contains("::"),
-                Err(MediaError::Skipped(why)) => length < 24 && why.code == "unsupported_media",
+                Err(MediaError::Failed(problem)) => {
+                    problem.code == "media_unreadable" && !problem.message.contains("::")
+                }
+                Err(MediaError::Skipped(problem)) => length < 24 && problem.code == "unsupported_media",
                 Err(MediaError::RetryLater(_)) => false,
             };
             assert!(said, "{name} of {length} bytes of {end}");

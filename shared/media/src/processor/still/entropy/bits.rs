@@ -1,21 +1,27 @@
 //! Huffman-coded bits of a JPEG's scan.
 
-use super::SpectralBand;
-
 const LOOKUP_BITS: u32 = 9;
+
+/// The coefficients and the bit position of a progressive scan (T.81, G.1.1.1).
+#[derive(Clone, Copy)]
+pub(super) struct SpectralBand {
+    pub(super) start: u32,
+    pub(super) end: u32,
+    pub(super) high: u8,
+}
 
 /// A Huffman table (T.81, Annex C).
 pub(super) struct HuffmanTable {
-    /// By the next 9 bits: the code's length and its symbol, length 0 for longer codes.
+    /// By the next 9 bits: the code's length and symbol; length 0 for longer codes.
     lookup: Vec<(u8, u8)>,
-    /// By length: the first code that is longer (T.81, F.2.2.3), and what leads from a code to its symbol.
+    /// By length: the first code that is longer (T.81, F.2.2.3), and the offset from a code to the index of its symbol.
     first_longer_code: [u32; 17],
     offset: [i32; 17],
     symbols: Vec<u8>,
 }
 
 impl HuffmanTable {
-    /// `lengths` counts the codes of 1 to 16 bits. `None` if they do not fit.
+    /// `lengths` has the numbers of codes of 1 to 16 bits. `None` if they are no valid code.
     pub(super) fn new(lengths: &[u8; 16], symbols: &[u8]) -> Option<Self> {
         let mut table = Self {
             lookup: vec![(0, 0); 1 << LOOKUP_BITS],
@@ -45,11 +51,11 @@ impl HuffmanTable {
     }
 }
 
-/// The bits of a scan from a place on, up to the next marker: stuffed bytes are taken out.
+/// The bits of a scan up to the next marker, without stuffed bytes.
 pub(super) struct BitReader<'a> {
     data: &'a [u8],
     at: usize,
-    /// The last `count` bits of it are next.
+    /// Its last `count` bits are next.
     buffer: u64,
     count: u32,
 }
@@ -59,7 +65,7 @@ impl<'a> BitReader<'a> {
         Self { data, at, buffer: 0, count: 0 }
     }
 
-    /// A place behind what was read, and before the next marker.
+    /// A position after the bytes that were read, and before the next marker.
     pub(super) fn position(&self) -> usize {
         self.at
     }
@@ -96,7 +102,7 @@ impl<'a> BitReader<'a> {
         Some(())
     }
 
-    /// The next `count` bits without taking them, zeros behind the end.
+    /// The next `count` bits, which stay in the buffer; zeros after the end.
     fn peek(&self, count: u32) -> u32 {
         let bits =
             if self.count >= count { self.buffer >> (self.count - count) } else { self.buffer << (count - self.count) };
@@ -119,7 +125,7 @@ impl<'a> BitReader<'a> {
         table.symbols.get(usize::try_from(index).ok()?).map(|it| u32::from(*it))
     }
 
-    /// A block with all its coefficients (T.81, F.2.2).
+    /// Reads a block with all its coefficients (T.81, F.2.2).
     pub(super) fn read_sequential_block(
         &mut self,
         (dc, ac): (Option<&HuffmanTable>, Option<&HuffmanTable>),
@@ -143,7 +149,7 @@ impl<'a> BitReader<'a> {
         Some(())
     }
 
-    /// A block's part of a progressive scan (T.81, G.1.2). `run` counts the blocks that end here and now.
+    /// Reads a block's part of a progressive scan (T.81, G.1.2). `run` counts the blocks of an end-of-band run.
     pub(super) fn read_progressive_block(
         &mut self,
         band: SpectralBand,

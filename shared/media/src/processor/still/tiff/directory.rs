@@ -6,20 +6,23 @@ use std::io;
 
 use crate::processor::still::section::Section;
 
-/// A hostile file may have any number: so many are read, with so many entries each, and so many values together.
+/// Directories of a file, at most.
 const MAX_DIRECTORIES: usize = 256;
+/// Entries of a directory, at most.
 const MAX_ENTRIES: u64 = 4_096;
+/// Values of all directories of a file, at most.
 const MAX_VALUES: u64 = 1 << 22;
 
 /// One picture of the file.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Directory {
-    /// Where the directory stands.
+    /// The directory's position.
     pub(super) at: u64,
-    /// In the file's own chain of pages, not below another.
+    /// It is in the file's chain of directories, not a SubIFD.
     pub(super) is_page: bool,
-    /// A smaller version of another picture, or its mask (`NewSubfileType`, bits 0 and 2; `SubfileType` 2).
+    /// It is a smaller version of another picture (`NewSubfileType`, bit 0; `SubfileType` 2).
     pub(super) is_reduced: bool,
+    /// It is a mask (`NewSubfileType`, bit 2).
     pub(super) is_mask: bool,
     pub(super) width: u64,
     pub(super) height: u64,
@@ -27,18 +30,19 @@ pub(super) struct Directory {
     pub(super) photometric: u64,
     pub(super) bits: u64,
     pub(super) samples: u64,
-    /// Where the photometric interpretation's value stands.
+    /// The position of the photometric interpretation's value.
     pub(super) photometric_at: u64,
     pub(super) orientation: Option<u8>,
-    /// Strips or tiles, and how many of them lie beyond the file's end.
+    /// The number of strips or tiles, and of those that end after the file's end.
     pub(super) chunks: usize,
     pub(super) truncated_chunks: usize,
-    /// A JPEG as it would stand in a file of its own: the only strip, or what the `JPEGInterchangeFormat` tags name.
+    /// Position and length of a complete JPEG: the only strip, or that of the `JPEGInterchangeFormat` tags.
     pub(super) jpeg: Option<(u64, u64)>,
-    /// The strips or tiles of JPEG compression, and the tables that they share.
+    /// Position and length of each JPEG-compressed strip or tile.
     pub(super) strips: Vec<(u64, u64)>,
+    /// `JPEGTables`, which they share.
     pub(super) jpeg_tables: Vec<u8>,
-    /// 16-bit red, green and blue of a palette.
+    /// 256 red, 256 green and 256 blue values of 16 bits; empty without a palette.
     pub(super) palette: Vec<u64>,
 }
 
@@ -47,13 +51,13 @@ impl Directory {
         self.width.saturating_mul(self.height)
     }
 
-    /// The name of a camera's raw data, which need developing.
+    /// Whether the picture is a camera's raw data, which need developing.
     pub(super) fn is_raw(&self) -> bool {
         matches!(self.photometric, 32_803 | 34_892) || self.compression == 34_713
     }
 }
 
-/// What a file's header says.
+/// A file's header.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Header {
     big: bool,
@@ -79,7 +83,7 @@ impl Header {
         })
     }
 
-    /// The bytes that make another directory the first.
+    /// The patch that makes another directory the first: its position and bytes.
     pub(super) fn pointing_to(self, at: u64) -> (u64, Vec<u8>) {
         if self.big {
             return (8, self.bytes(at, 8));
@@ -98,13 +102,13 @@ impl Header {
     }
 }
 
-/// All directories, those of the chain first; the first is the file's own first. Those that cannot be read are left out.
+/// All directories: those of the chain in their order, then SubIFDs. Unreadable ones are left out.
 pub(super) fn directories(section: &Section, header: Header) -> Vec<Directory> {
-    let (mut found, mut seen, left) = (Vec::new(), HashSet::new(), Cell::new(MAX_VALUES));
+    let (mut found, mut seen, remaining) = (Vec::new(), HashSet::new(), Cell::new(MAX_VALUES));
     let mut pending = Vec::new();
     let mut next = header.first;
     while next != 0 && found.len() < MAX_DIRECTORIES && seen.insert(next) {
-        let Ok(read) = ParsedDirectory::directory(section, header, next, &left) else { break };
+        let Ok(read) = ParsedDirectory::directory(section, header, next, &remaining) else { break };
         next = read.next;
         pending.extend(read.sub_ifds);
         found.push(Directory { is_page: true, ..read.directory });
@@ -115,7 +119,7 @@ pub(super) fn directories(section: &Section, header: Header) -> Vec<Directory> {
         }
         if at != 0
             && seen.insert(at)
-            && let Ok(read) = ParsedDirectory::directory(section, header, at, &left)
+            && let Ok(read) = ParsedDirectory::directory(section, header, at, &remaining)
         {
             pending.extend(read.sub_ifds);
             found.push(read.directory);
@@ -124,7 +128,7 @@ pub(super) fn directories(section: &Section, header: Header) -> Vec<Directory> {
     found
 }
 
-/// A directory with what leads on from it.
+/// A directory, and the positions of further ones.
 struct ParsedDirectory {
     directory: Directory,
     next: u64,
@@ -132,7 +136,7 @@ struct ParsedDirectory {
 }
 
 impl ParsedDirectory {
-    fn directory(section: &Section, header: Header, at: u64, left: &Cell<u64>) -> io::Result<Self> {
+    fn directory(section: &Section, header: Header, at: u64, remaining: &Cell<u64>) -> io::Result<Self> {
         let (count_size, entry_size, offset_size) = if header.big { (8, 20, 8) } else { (2, 12, 4) };
         let read = |at: u64, size: usize| {
             let mut bytes = vec![0; size];
@@ -144,47 +148,50 @@ impl ParsedDirectory {
         }
         let entries = at + count_size as u64;
         let table = read(entries, count as usize * entry_size)?;
-        let mut it = Directory { at, compression: 1, bits: 1, ..Directory::default() };
+        let mut directory = Directory { at, compression: 1, bits: 1, ..Directory::default() };
         let (mut offsets, mut counts, mut sub_ifds, mut interchange) = (Vec::new(), Vec::new(), Vec::new(), (0, 0));
         for (place, entry) in (entries..).step_by(entry_size).zip(table.chunks_exact(entry_size)) {
-            let values = || entry_values(section, header, entry, left);
+            let values = || entry_values(section, header, entry, remaining);
             let one = || values().first().copied().unwrap_or_default();
             match header.number(&entry[..2]) {
-                254 => (it.is_reduced, it.is_mask) = (one() & 1 == 1, one() & 4 == 4),
-                255 => it.is_reduced |= one() == 2,
-                256 => it.width = one(),
-                257 => it.height = one(),
-                258 => it.bits = one(),
-                259 => it.compression = one(),
-                262 => (it.photometric, it.photometric_at) = (one(), place + if header.big { 12 } else { 8 }),
+                254 => (directory.is_reduced, directory.is_mask) = (one() & 1 == 1, one() & 4 == 4),
+                255 => directory.is_reduced |= one() == 2,
+                256 => directory.width = one(),
+                257 => directory.height = one(),
+                258 => directory.bits = one(),
+                259 => directory.compression = one(),
+                262 => {
+                    (directory.photometric, directory.photometric_at) = (one(), place + if header.big { 12 } else { 8 })
+                }
                 273 | 324 => offsets = values(),
                 279 | 325 => counts = values(),
-                277 => it.samples = one(),
-                274 => it.orientation = u8::try_from(one()).ok(),
-                320 => it.palette = Some(values()).filter(|it| it.len() == 768).unwrap_or_default(),
+                277 => directory.samples = one(),
+                274 => directory.orientation = u8::try_from(one()).ok(),
+                320 => directory.palette = Some(values()).filter(|it| it.len() == 768).unwrap_or_default(),
                 330 => sub_ifds = values(),
-                347 => it.jpeg_tables = values().iter().filter_map(|it| u8::try_from(*it).ok()).collect(),
+                347 => directory.jpeg_tables = values().iter().filter_map(|it| u8::try_from(*it).ok()).collect(),
                 513 => interchange.0 = one(),
                 514 => interchange.1 = one(),
                 _ => {}
             }
         }
         let beyond = |(at, size): &(&u64, &u64)| at.saturating_add(**size) > section.length;
-        (it.chunks, it.truncated_chunks) = (offsets.len(), offsets.iter().zip(&counts).filter(beyond).count());
-        it.jpeg = match (&offsets[..], &counts[..]) {
+        (directory.chunks, directory.truncated_chunks) =
+            (offsets.len(), offsets.iter().zip(&counts).filter(beyond).count());
+        directory.jpeg = match (&offsets[..], &counts[..]) {
             _ if interchange.0 > 0 && interchange.1 > 0 => Some(interchange),
-            ([at], [size]) if matches!(it.compression, 6 | 7 | 34_892) => Some((*at, *size)),
+            ([at], [size]) if matches!(directory.compression, 6 | 7 | 34_892) => Some((*at, *size)),
             _ => None,
         };
-        if it.compression == 7 {
-            it.strips = offsets.into_iter().zip(counts).collect();
+        if directory.compression == 7 {
+            directory.strips = offsets.into_iter().zip(counts).collect();
         }
         let next = read(entries + table.len() as u64, offset_size).map_or(0, |it| header.number(&it));
-        Ok(Self { directory: it, next, sub_ifds })
+        Ok(Self { directory, next, sub_ifds })
     }
 }
 
-/// The whole numbers of an entry; none of what is of another type, beyond the file, or too many.
+/// The unsigned integers of an entry. Empty if they are of another type, after the file's end, or more than `remaining`.
 fn entry_values(section: &Section, header: Header, entry: &[u8], remaining: &Cell<u64>) -> Vec<u64> {
     let (count_at, value_at) = if header.big { (4..12, 12) } else { (4..8, 8) };
     let size = match header.number(&entry[2..4]) {

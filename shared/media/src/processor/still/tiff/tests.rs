@@ -83,10 +83,10 @@ fn read_bytes(bytes: &[u8]) -> Result<DecodedImage, MediaError> {
 }
 
 fn shown(bytes: &[u8]) -> ((u32, u32), u8, (u32, u32), Vec<String>) {
-    let it = read_bytes(bytes).unwrap();
-    let size = (it.picture.width(), it.picture.height());
-    let codes = it.warnings.iter().map(|it| it.code.clone()).collect();
-    (size, it.picture.to_luma8().get_pixel(0, 0).0[0], (it.width, it.height), codes)
+    let decoded = read_bytes(bytes).unwrap();
+    let size = (decoded.picture.width(), decoded.picture.height());
+    let codes = decoded.warnings.iter().map(|it| it.code.clone()).collect();
+    (size, decoded.picture.to_luma8().get_pixel(0, 0).0[0], (decoded.width, decoded.height), codes)
 }
 
 fn reason(bytes: &[u8]) -> String {

@@ -1,0 +1,68 @@
+//! How the work on an item ended, and the transition of the item that follows from it.
+
+use domain::item::{Item, Problem, ResultSummary};
+use domain::processing::{ItemTransition, POSTPONED, complete, fail, postpone, skip};
+use media::MediaError;
+use media::object_store::ObjectStoreError;
+use time::OffsetDateTime;
+
+/// How the work on an item ended.
+pub(crate) enum ItemOutcome {
+    Completed(ResultSummary),
+    /// There is nothing to do for this item.
+    Skipped(Problem),
+    /// No further attempt can succeed.
+    Failed(Problem),
+    /// The attempt counts. A later one may succeed.
+    RetryLater(Problem),
+    /// The item is not at fault, so the attempt does not count.
+    Postponed(Problem),
+    /// As `Postponed`. The item's system asks to wait for this many seconds.
+    PostponedFor(Problem, u64),
+}
+
+impl ItemOutcome {
+    /// The transition that stores this outcome.
+    pub(crate) fn transition(self, now: OffsetDateTime, item: &Item) -> ItemTransition {
+        match self {
+            Self::Completed(results) => complete(now, item, results),
+            Self::Skipped(problem) => skip(now, item, problem),
+            Self::Failed(problem) => fail(now, item, problem, false),
+            Self::RetryLater(problem) => fail(now, item, problem, true),
+            Self::Postponed(problem) => postpone(now, item, problem, None),
+            Self::PostponedFor(problem, seconds) => postpone(now, item, problem, Some(seconds)),
+        }
+    }
+}
+
+impl From<MediaError> for ItemOutcome {
+    fn from(error: MediaError) -> Self {
+        match error {
+            MediaError::Skipped(problem) => Self::Skipped(problem),
+            MediaError::Failed(problem) => Self::Failed(problem),
+            MediaError::RetryLater(problem) => Self::RetryLater(problem),
+        }
+    }
+}
+
+impl From<ObjectStoreError> for ItemOutcome {
+    fn from(error: ObjectStoreError) -> Self {
+        let problem = |code: &str| Problem::new(code, error.to_string());
+        match error {
+            ObjectStoreError::Replaced => Self::Skipped(problem("superseded")),
+            ObjectStoreError::NoObject | ObjectStoreError::NoBucket | ObjectStoreError::UnsupportedKey => {
+                Self::Failed(problem("media_unreadable"))
+            }
+            ObjectStoreError::EndpointRefused(_) => Self::Failed(problem("access_denied")),
+            ObjectStoreError::Credentials(_) | ObjectStoreError::Anonymous => {
+                Self::RetryLater(problem("access_denied"))
+            }
+            ObjectStoreError::ClockSkew(_) => Self::Postponed(problem(POSTPONED)),
+            ObjectStoreError::Busy { retry_after, .. } => Self::PostponedFor(problem(POSTPONED), retry_after),
+            ObjectStoreError::UnexpectedResponse(_)
+            | ObjectStoreError::IncompleteListing(_)
+            | ObjectStoreError::Unreachable(_)
+            | ObjectStoreError::Io(_) => Self::RetryLater(problem("internal")),
+        }
+    }
+}
