@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::StackError;
+use crate::error::StackError;
 
 /// Asks; an answer that is no success is an error with its text.
 pub(crate) async fn call(http: &reqwest::Client, url: &str, target: &str, body: &Value) -> Result<Value, StackError> {

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::aws_json;
+use crate::error::StackError;
 use crate::iconik::{APP_ID, DOMAIN_ID, METADATA_VIEW_ID};
-use crate::stack::write_private;
-use crate::{Stack, StackError, aws_json};
+use crate::private_file::write_private;
+use crate::stack::Stack;
 
 /// What `stack.json` holds. It has secrets in it, so only its owner may read it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

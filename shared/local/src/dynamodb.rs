@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::aws_json;
+use crate::clock::pause;
+use crate::error::StackError;
+use crate::listener::{base_url, listen_for};
 use crate::template::Table;
-use crate::{StackError, aws_json, pause};
 
 /// A running DynamoDB.
 pub(crate) struct DynamoDb {
@@ -28,9 +31,8 @@ impl DynamoDb {
         let corrupt = |it: String| StackError::Corrupt { path: file.to_owned(), source: it.into() };
         let path = file.to_string_lossy().into_owned();
         let db = dynoxide::Database::new(&path).map_err(|it| corrupt(it.to_string()))?;
-        let failed = |it: std::io::Error| StackError::emulator("could not open a port for DynamoDB", it);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
-        let url = format!("http://{}", listener.local_addr().map_err(failed)?);
+        let listener = listen_for("DynamoDB").await?;
+        let url = base_url(&listener)?;
         let ttl_database = db.clone();
         let server_task = tokio::spawn(dynoxide::server::serve_on(listener, db));
         let ttl_task = tokio::spawn(async move {

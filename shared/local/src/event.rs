@@ -1,11 +1,12 @@
 //! What happens in the stack, for whoever watches: the terminal, or a test.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::broadcast;
 
+use crate::lock::lock;
 use crate::meter::Meter;
 
 /// One thing that happened.
@@ -43,19 +44,19 @@ impl EventBus {
 
     /// What was counted until now.
     pub fn meter(&self) -> Meter {
-        self.meter.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.meter).clone()
     }
 
     pub(crate) fn send(&self, event: Event) {
         if let Event::Invoked { function, took, .. } = &event {
-            self.meter.lock().unwrap_or_else(PoisonError::into_inner).add_invocation(function, *took);
+            lock(&self.meter).add_invocation(function, *took);
         }
         drop(self.events.send(event)); // nobody has to listen
     }
 
     /// Counts requests that the platform makes for a function: polls and acknowledgements of its queue.
     pub(crate) fn count_sqs_requests(&self, function: &str, requests: usize) {
-        self.meter.lock().unwrap_or_else(PoisonError::into_inner).add(function, "sqs_requests", requests as f64);
+        lock(&self.meter).add(function, "sqs_requests", requests as f64);
     }
 
     pub(crate) fn note(&self, text: impl Into<String>) {
@@ -67,7 +68,7 @@ impl EventBus {
         let function = function.to_owned();
         match serde_json::from_str::<Value>(&line) {
             Ok(metrics) if metrics.get("_aws").is_some() => {
-                self.meter.lock().unwrap_or_else(PoisonError::into_inner).add_metrics(&function, &metrics);
+                lock(&self.meter).add_metrics(&function, &metrics);
             }
             Ok(line @ Value::Object(_)) => self.send(Event::Log { function, line }),
             _ => self.send(Event::RawLog { function, line }),

@@ -1,15 +1,18 @@
 //! A function: its processes, one invocation each at a time, up to its concurrency.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::clock::pause;
 use crate::event::{Event, EventBus};
+use crate::lock::lock;
 use crate::process::{InvocationOutcome, Process};
 use crate::program::Program;
-use crate::{pause, template};
+use crate::random::random_id;
+use crate::template;
 
 /// An idle process ends after this time.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -71,7 +74,7 @@ impl Function {
     }
 
     async fn run(&self, mut process: Process, payload: Bytes) -> InvocationOutcome {
-        let id = crate::sqs::random_id();
+        let id = random_id();
         let busy_guard = BusyGuard::new(self, process.pid());
         let started_at = Instant::now();
         let outcome = process.invoke(id.clone(), payload, self.definition.timeout).await;
@@ -116,7 +119,7 @@ impl Function {
         started.map_err(|it| it.to_string())
     }
 
-    pub(crate) async fn measure_init(&self) -> Result<Duration, crate::StackError> {
+    pub(crate) async fn measure_init(&self) -> Result<Duration, crate::error::StackError> {
         let started_at = Instant::now();
         Process::start(&self.definition, &self.program, &self.endpoints, &self.bus).await.map(|_| started_at.elapsed())
     }
@@ -159,8 +162,4 @@ impl Drop for BusyGuard<'_> {
     fn drop(&mut self) {
         lock(&self.function.busy).retain(|it| Some(*it) != self.pid);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

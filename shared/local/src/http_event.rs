@@ -8,8 +8,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
+use crate::account::ACCOUNT;
+use crate::clock::now_ms;
+use crate::random::random_id;
 use crate::template::{DEFAULT_ROUTE, Route};
-use crate::{ACCOUNT, now_ms};
 
 /// Which route takes a request, and its path variables: exact, then `{var}`, then `{proxy+}`, a method before `ANY`; the
 /// default route takes the rest.
@@ -87,7 +89,6 @@ pub(crate) fn request_event(
         path => format!("{} {path}", route.method),
     };
     let now = now_ms();
-    let time = chrono::DateTime::from_timestamp_millis(now).map(|it| it.format("%d/%b/%Y:%H:%M:%S +0000").to_string());
     let mut event = json!({
         "version": "2.0", "routeKey": route_key, "rawPath": path, "rawQueryString": query, "headers": headers,
         "requestContext": {
@@ -96,7 +97,7 @@ pub(crate) fn request_event(
                 "method": parts.method.as_str(), "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1",
                 "userAgent": headers.get("user-agent").cloned().unwrap_or_default(),
             },
-            "requestId": crate::sqs::random_id(), "routeKey": route_key, "stage": "$default", "time": time, "timeEpoch": now,
+            "requestId": random_id(), "routeKey": route_key, "stage": "$default", "time": request_time(now), "timeEpoch": now,
         },
         "isBase64Encoded": false,
     });
@@ -120,6 +121,11 @@ pub(crate) fn request_event(
         }
     }
     event
+}
+
+/// A time as API Gateway writes it into events, such as `21/Nov/2026:09:00:00 +0000`.
+pub(crate) fn request_time(ms: i64) -> Option<String> {
+    chrono::DateTime::from_timestamp_millis(ms).map(|it| it.format("%d/%b/%Y:%H:%M:%S +0000").to_string())
 }
 
 /// A request that no router knows: what it costs to answer it is what a function costs at least.

@@ -9,11 +9,12 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Response, StatusCode};
 use bytes::BytesMut;
 use http_body_util::BodyExt;
-use serde_json::{Value, json};
 
 use crate::function::Function;
+use crate::gateway_error::error_response;
 use crate::http_event::{match_route, request_event, response_from_reply};
 use crate::process::InvocationOutcome;
+use crate::random::random_id;
 use crate::template::Route;
 use crate::websocket_gateway::WebSocketGateway;
 
@@ -35,7 +36,7 @@ pub(crate) fn router(routes: Vec<(Route, Arc<Function>)>, host: String, sockets:
 
 async fn handle(State(gateway): State<Arc<HttpGateway>>, request: Request) -> Response<Body> {
     let mut response = route_request(&gateway, request).await;
-    if let Ok(id) = HeaderValue::from_str(&crate::sqs::random_id()) {
+    if let Ok(id) = HeaderValue::from_str(&random_id()) {
         response.headers_mut().insert("apigw-requestid", id);
     }
     response
@@ -79,19 +80,4 @@ async fn read_body(mut body: Body) -> Option<Bytes> {
         bytes.extend_from_slice(&data);
     }
     Some(bytes.freeze())
-}
-
-/// A refusal of the gateway's own, with its `message`; and, beside it, what all others of our errors say (RFC 9457).
-fn error_response(status: StatusCode, text: &str) -> Response<Body> {
-    problem_response(status, json!({ "message": text }))
-}
-
-/// An error of the gateway's own members as a problem.
-pub(crate) fn problem_response(status: StatusCode, mut body: Value) -> Response<Body> {
-    (body["type"], body["status"]) = (json!("about:blank"), json!(status.as_u16()));
-    body["title"] = json!(status.canonical_reason().unwrap_or("Error"));
-    let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() = status;
-    response.headers_mut().insert("content-type", HeaderValue::from_static("application/problem+json"));
-    response
 }

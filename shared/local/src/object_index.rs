@@ -5,12 +5,15 @@
 use std::fs::Metadata;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::UNIX_EPOCH;
 
 use md5::{Digest, Md5};
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::Sha256;
+
+use crate::digest::hex;
+use crate::lock::lock;
 
 /// An object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,12 +66,12 @@ impl ObjectIndex {
         if is_path && !clash {
             return path;
         }
-        let hash: String = Sha256::digest(key).iter().map(|it| format!("{it:02x}")).collect();
+        let hash = hex(&Sha256::digest(key));
         self.root.join(format!(".{bucket}.odd")).join(hash)
     }
 
     fn db(&self) -> MutexGuard<'_, Connection> {
-        self.db.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.db)
     }
 
     pub(crate) fn get(&self, bucket: &str, key: &str) -> rusqlite::Result<Option<ObjectEntry>> {
@@ -222,7 +225,7 @@ fn md5_of_file(path: &Path) -> std::io::Result<String> {
     let (mut file, mut hash, mut buffer) = (std::fs::File::open(path)?, Md5::new(), vec![0; 1 << 16]);
     loop {
         match file.read(&mut buffer)? {
-            0 => return Ok(hash.finalize().iter().map(|it| format!("{it:02x}")).collect()),
+            0 => return Ok(hex(&hash.finalize())),
             read => hash.update(&buffer[..read]),
         }
     }

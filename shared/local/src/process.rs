@@ -8,11 +8,12 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
+use crate::account::REGION;
+use crate::error::StackError;
 use crate::event::{Event, EventBus};
 use crate::program::Program;
 use crate::runtime_api::{Invocation, InvocationReply, RuntimeApi};
 use crate::template::Function;
-use crate::{REGION, StackError};
 
 /// A process has ten seconds until its first `next` (Lambda's init limit).
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);

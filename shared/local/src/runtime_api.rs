@@ -11,7 +11,11 @@ use axum::routing::{get, post};
 use serde_json::Value;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
-use crate::{ACCOUNT, REGION, StackError, now_ms};
+use crate::account::{ACCOUNT, REGION};
+use crate::clock::now_ms;
+use crate::error::StackError;
+use crate::listener::{base_url, listen_for, serve};
+use crate::lock::lock;
 
 /// What a process answered.
 #[derive(Debug)]
@@ -69,10 +73,9 @@ impl RuntimeApi {
             .route("/2018-06-01/runtime/init/error", post(init_error))
             .layer(DefaultBodyLimit::max(16 << 20))
             .with_state(context);
-        let failed = |it: std::io::Error| StackError::emulator("could not open a port for a function", it);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?.to_string();
-        let server = tokio::spawn(async move { drop(axum::serve(listener, router).await) });
+        let listener = listen_for("a function").await?;
+        let address = base_url(&listener)?.trim_start_matches("http://").to_owned();
+        let server = serve(listener, router);
         Ok(Self { address, invocations, ready, server })
     }
 }
@@ -121,7 +124,7 @@ fn complete(context: &Context, id: &str, reply: InvocationReply) -> StatusCode {
 }
 
 fn pending(context: &Context) -> std::sync::MutexGuard<'_, Option<(String, oneshot::Sender<InvocationReply>)>> {
-    context.pending.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    lock(&context.pending)
 }
 
 fn trace_id(id: &str) -> String {

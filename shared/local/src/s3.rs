@@ -12,9 +12,12 @@ use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
 use crate::cors::{self, CorsRequest};
+use crate::digest::hex;
+use crate::error::StackError;
+use crate::listener::base_url;
 use crate::object_index::{ObjectEntry, ObjectIndex, modified_nanos};
+use crate::random::random_id;
 use crate::template::Model;
-use crate::{StackError, sqs};
 
 /// The service.
 #[derive(Clone)]
@@ -54,8 +57,7 @@ pub(crate) fn start(
             Ok::<_, s3s::HttpError>(response)
         }
     });
-    let failed = |it: std::io::Error| StackError::emulator("a port has no address", it);
-    let url = format!("http://{}", listener.local_addr().map_err(failed)?);
+    let url = base_url(&listener)?;
     let server = tokio::spawn(async move {
         let http = hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
         while let Ok((stream, _)) = listener.accept().await {
@@ -79,7 +81,7 @@ impl S3Service {
 
     async fn write_object(&self, input: &mut PutObjectInput, path: &Path) -> std::io::Result<(String, u64)> {
         // beside the buckets, so that the rename stays in one file system
-        let temporary = self.index.folder(".incoming").join(sqs::random_id());
+        let temporary = self.index.folder(".incoming").join(random_id());
         for folder in [path.parent(), temporary.parent()].into_iter().flatten() {
             tokio::fs::create_dir_all(folder).await?;
         }
@@ -96,7 +98,7 @@ impl S3Service {
         file.flush().await?;
         drop(file);
         tokio::fs::rename(&temporary, path).await?;
-        Ok((hash.finalize().iter().map(|it| format!("{it:02x}")).collect(), size))
+        Ok((hex(&hash.finalize()), size))
     }
 }
 

@@ -44,9 +44,9 @@ impl Rule {
 /// The event of a schedule.
 pub(crate) fn scheduled_event(name: &str) -> serde_json::Value {
     serde_json::json!({
-        "version": "0", "id": uuid::Uuid::from_u128(u128::try_from(crate::now_ms()).unwrap_or(0)).to_string(),
-        "detail-type": "Scheduled Event", "source": "aws.events", "account": crate::ACCOUNT, "region": crate::REGION,
-        "time": DateTime::<Utc>::from_timestamp_millis(crate::now_ms()).map(|it| it.to_rfc3339()),
-        "resources": [format!("arn:aws:events:{}:{}:rule/{name}", crate::REGION, crate::ACCOUNT)], "detail": {},
+        "version": "0", "id": uuid::Uuid::from_u128(u128::try_from(crate::clock::now_ms()).unwrap_or(0)).to_string(),
+        "detail-type": "Scheduled Event", "source": "aws.events", "account": crate::account::ACCOUNT, "region": crate::account::REGION,
+        "time": DateTime::<Utc>::from_timestamp_millis(crate::clock::now_ms()).map(|it| it.to_rfc3339()),
+        "resources": [format!("arn:aws:events:{}:{}:rule/{name}", crate::account::REGION, crate::account::ACCOUNT)], "detail": {},
     })
 }

@@ -6,15 +6,16 @@ pub mod http;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use md5::Digest;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::now_ms;
+use crate::clock::now_ms;
+use crate::lock::lock;
+use crate::random::random_id;
 use crate::template::Queue;
 
 /// The most that a message, or a batch of them, may weigh: 1 MiB.
@@ -99,7 +100,7 @@ impl Sqs {
     }
 
     fn db(&self) -> MutexGuard<'_, Connection> {
-        self.db.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.db)
     }
 
     /// Stores messages; answers their ids.
@@ -251,19 +252,6 @@ fn next_visible(
         Ok((row.get(0)?, message))
     };
     transaction.prepare_cached(sql)?.query_row(params![queue, now], read).optional()
-}
-
-pub(crate) fn random_id() -> String {
-    let mut bytes = [0; 16];
-    // without randomness nothing here could go on
-    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
-        .expect("the operating system gives random bytes");
-    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
-}
-
-/// The digest that SQS gives of bodies and attributes.
-pub(crate) fn md5_hex(bytes: &[u8]) -> String {
-    md5::Md5::digest(bytes).iter().map(|it| format!("{it:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -7,12 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use crate::account::{REGION, queue_arn};
+use crate::clock::pause;
+use crate::digest::md5_hex;
 use crate::event::EventBus;
 use crate::function::Function;
 use crate::process::InvocationOutcome;
 use crate::sqs::{ReceivedMessage, Sqs};
-use crate::template::{SqsEventSource, queue_arn};
-use crate::{REGION, pause};
+use crate::template::SqsEventSource;
 
 /// An event may weigh 6 MB (Lambda's limit).
 const MAX_PAYLOAD_BYTES: usize = 6_000_000;
@@ -106,7 +108,7 @@ fn sqs_record(message: &ReceivedMessage, queue: &str) -> Value {
             "ApproximateReceiveCount": message.receive_count.to_string(), "SentTimestamp": message.sent_at_ms.to_string(),
             "SenderId": "AIDALOCAL", "ApproximateFirstReceiveTimestamp": message.first_received_at_ms.to_string(),
         },
-        "messageAttributes": attributes, "md5OfBody": crate::sqs::md5_hex(message.body.as_bytes()), "eventSource": "aws:sqs",
+        "messageAttributes": attributes, "md5OfBody": md5_hex(message.body.as_bytes()), "eventSource": "aws:sqs",
         "eventSourceARN": queue_arn(queue), "awsRegion": REGION,
     })
 }

@@ -1,7 +1,6 @@
 //! The stack: everything that the template describes, started in order and stopped together.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,17 +11,24 @@ use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::clock::{now_ms, pause};
+use crate::digest::hex;
 use crate::dynamodb::DynamoDb;
-use crate::event::EventBus;
+use crate::error::StackError;
+use crate::event::{Event, EventBus};
 use crate::function::Function;
 use crate::iconik::IconikEmulator;
+use crate::listener::{base_url, listen_for, serve};
 use crate::meter::Meter;
+use crate::private_file::{restrict_to_owner, write_private};
+use crate::process::InvocationOutcome;
 use crate::program::Programs;
+use crate::random::random_id;
 use crate::sqs::Sqs;
 use crate::stream_source::StreamMapping;
 use crate::template::{self, EmulatorUrls, Model};
 use crate::websocket_gateway::WebSocketGateway;
-use crate::{StackError, aws_json, http_gateway, kms, now_ms, pause, s3, samconfig, schedule, sqs, sqs_source};
+use crate::{aws_json, http_event, http_gateway, kms, s3, samconfig, schedule, sqs, sqs_source};
 
 /// What to start, and where.
 #[derive(Debug, Clone)]
@@ -83,11 +89,9 @@ impl Stack {
         let lock = prepare_data_dir(&data, options.fresh)?;
         let http_listener =
             TcpListener::bind(("127.0.0.1", options.port)).await.map_err(|_| StackError::PortInUse(options.port))?;
-        let url = address(&http_listener)?;
-        let sqs_listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .map_err(|it| StackError::emulator("could not open a port for SQS", it))?;
-        let sqs_url = address(&sqs_listener)?;
+        let url = base_url(&http_listener)?;
+        let sqs_listener = listen_for("SQS").await?;
+        let sqs_url = base_url(&sqs_listener)?;
         let operator_key = operator_key(&data)?;
         let mut parameters = samconfig::parameters(&options.project.join("samconfig.toml"), "local")?;
         parameters.insert("OperatorKeyHash".to_owned(), hex(&Sha256::digest(&operator_key)));
@@ -109,10 +113,8 @@ impl Stack {
         let (s3_listener, iconik_listener) = stable_ports(&data, options.port).await?;
         let (s3_url, s3) = s3::start(s3_listener, &data.join("buckets"), &data.join("buckets.db"), &model)?;
         let (iconik, iconik_task) = IconikEmulator::start(iconik_listener, &data, &data.join("iconik"))?;
-        let kms_listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .map_err(|it| StackError::emulator("could not open a port for KMS", it))?;
-        let kms_url = address(&kms_listener)?;
+        let kms_listener = listen_for("KMS").await?;
+        let kms_url = base_url(&kms_listener)?;
         let kms = kms::router(&data.join("kms-key"))?;
 
         let endpoint_urls = [("DYNAMODB", &dynamodb.url), ("SQS", &sqs_url), ("S3", &s3_url), ("KMS", &kms_url)];
@@ -162,7 +164,7 @@ impl Stack {
     }
 
     /// What happens from now on.
-    pub fn events(&self) -> tokio::sync::broadcast::Receiver<crate::Event> {
+    pub fn events(&self) -> tokio::sync::broadcast::Receiver<Event> {
         self.bus.subscribe()
     }
 
@@ -197,13 +199,13 @@ impl Stack {
         let function = self.function(binary)?;
         let route = function.definition.routes.first();
         let event = match route {
-            Some(_) => crate::http_event::empty_request_event().to_string(),
+            Some(_) => http_event::empty_request_event().to_string(),
             None => r#"{"Records":[]}"#.to_owned(),
         };
         let permit = function.acquire_permit().await?;
         let started_at = std::time::Instant::now();
         let outcome = function.invoke(permit, Bytes::from(event)).await;
-        matches!(outcome, crate::process::InvocationOutcome::Succeeded(_)).then(|| started_at.elapsed())
+        matches!(outcome, InvocationOutcome::Succeeded(_)).then(|| started_at.elapsed())
     }
 
     /// Makes a schedule fire now, beside its rhythm.
@@ -211,7 +213,7 @@ impl Stack {
         let Some(function) = self.function(binary) else { return false };
         let Some(permit) = function.acquire_permit().await else { return false };
         let event = schedule::scheduled_event(&function.definition.name).to_string();
-        matches!(function.invoke(permit, Bytes::from(event)).await, crate::process::InvocationOutcome::Succeeded(_))
+        matches!(function.invoke(permit, Bytes::from(event)).await, InvocationOutcome::Succeeded(_))
     }
 }
 
@@ -258,10 +260,7 @@ async fn run_schedule(rule: schedule::Rule, function: Arc<Function>) {
             // asynchronous invocations are tried again twice
             let Some(permit) = function.acquire_permit().await else { return };
             let event = schedule::scheduled_event(&function.definition.name).to_string();
-            if matches!(
-                function.invoke(permit, Bytes::from(event)).await,
-                crate::process::InvocationOutcome::Succeeded(_)
-            ) {
+            if matches!(function.invoke(permit, Bytes::from(event)).await, InvocationOutcome::Succeeded(_)) {
                 break;
             }
             pause(Duration::from_secs(1)).await;
@@ -277,24 +276,6 @@ async fn housekeeping(functions: Vec<Arc<Function>>, sqs: Arc<Sqs>) {
         functions.iter().for_each(|it| it.stop_idle());
         drop(sqs.expire()); // tried again in ten seconds
     }
-}
-
-fn serve(listener: TcpListener, router: axum::Router) -> JoinHandle<()> {
-    tokio::spawn(async move { drop(axum::serve(listener, router).await) })
-}
-
-fn address(listener: &TcpListener) -> Result<String, StackError> {
-    listener
-        .local_addr()
-        .map(|it| format!("http://{it}"))
-        .map_err(|it| StackError::emulator("a port has no address", it))
-}
-
-/// Keys, secrets and media lie in the folder: nobody else on this machine reads them.
-fn restrict_to_owner(folder: &Path) -> std::io::Result<()> {
-    #[cfg(unix)]
-    std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
-    Ok(())
 }
 
 fn prepare_data_dir(data: &Path, fresh: bool) -> Result<std::fs::File, StackError> {
@@ -328,21 +309,21 @@ async fn stable_ports(data: &Path, http_port: u16) -> Result<(TcpListener, TcpLi
     let path = data.join("ports.json");
     let last: Ports = std::fs::read(&path).ok().and_then(|it| serde_json::from_slice(&it).ok()).unwrap_or_default();
     let port_beside = |offset: u16| if http_port == 0 { 0 } else { http_port.saturating_add(offset) };
-    let s3 = stable_port(last.s3, port_beside(1)).await?;
-    let iconik = stable_port(last.iconik, port_beside(2)).await?;
+    let s3 = stable_port("S3", last.s3, port_beside(1)).await?;
+    let iconik = stable_port("Iconik", last.iconik, port_beside(2)).await?;
     let port = |it: &TcpListener| it.local_addr().map_or(0, |it| it.port());
     let text = serde_json::to_vec(&Ports { s3: port(&s3), iconik: port(&iconik) }).unwrap_or_default();
     std::fs::write(&path, text).map_err(|it| StackError::Unwritable { path, source: it.into() })?;
     Ok((s3, iconik))
 }
 
-async fn stable_port(last: u16, preferred: u16) -> Result<TcpListener, StackError> {
+async fn stable_port(service: &str, last: u16, preferred: u16) -> Result<TcpListener, StackError> {
     for port in [last, preferred].into_iter().filter(|it| *it != 0) {
         if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)).await {
             return Ok(listener);
         }
     }
-    TcpListener::bind("127.0.0.1:0").await.map_err(|it| StackError::emulator("no port is free", it))
+    listen_for(service).await
 }
 
 fn operator_key(data: &Path) -> Result<String, StackError> {
@@ -350,22 +331,7 @@ fn operator_key(data: &Path) -> Result<String, StackError> {
     if let Ok(key) = std::fs::read_to_string(&file) {
         return Ok(key);
     }
-    let key = format!("op_{}{}", sqs::random_id(), sqs::random_id()).replace('-', "");
+    let key = format!("op_{}{}", random_id(), random_id()).replace('-', "");
     write_private(&file, key.as_bytes()).map_err(|it| StackError::Unwritable { path: file, source: it.into() })?;
     Ok(key)
-}
-
-/// Writes a file that only its owner may read, whole or not at all.
-pub(crate) fn write_private(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let temporary = file.with_extension("new");
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(&temporary)?.write_all(bytes)?;
-    std::fs::rename(temporary, file)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|it| format!("{it:02x}")).collect()
 }

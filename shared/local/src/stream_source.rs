@@ -9,12 +9,16 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::time::MissedTickBehavior;
 
+use crate::account::{ACCOUNT, REGION};
+use crate::clock::{now_ms, pause};
+use crate::error::StackError;
 use crate::event::EventBus;
 use crate::function::Function;
+use crate::private_file::write_private;
 use crate::process::InvocationOutcome;
 use crate::sqs::{NewMessage, Sqs};
 use crate::template::StreamEventSource;
-use crate::{ACCOUNT, REGION, StackError, aws_json, now_ms, pause, stream_filter};
+use crate::{aws_json, stream_filter};
 
 /// Lambda polls a shard four times a second (AWS, Lambda with DynamoDB streams).
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
@@ -86,7 +90,7 @@ impl StreamMapping {
     /// Everything up to a record was handled. Kept after each part of a batch, as Lambda does: after a kill a part that was
     /// handled must not come again as part of another one, or what functions name by a batch would be there twice.
     fn write_checkpoint(&self, sequence: &str) -> Result<(), StackError> {
-        crate::stack::write_private(&self.checkpoint, sequence.as_bytes())
+        write_private(&self.checkpoint, sequence.as_bytes())
             .map_err(|it| StackError::Unwritable { path: self.checkpoint.clone(), source: it.into() })
     }
 

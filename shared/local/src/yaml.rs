@@ -18,8 +18,11 @@ pub enum Value {
     Mapping(Vec<(String, Node)>),
 }
 
+/// The line that is wrong, from 1, and what is wrong there.
+pub type LineError = (usize, String);
+
 /// Reads a document. The error is a line and what is wrong there.
-pub fn read(text: &str) -> Result<Node, (usize, String)> {
+pub fn read(text: &str) -> Result<Node, LineError> {
     let mut stack: Vec<(Node, Option<String>)> = Vec::new(); // what is open, and the key that waits for its value
     let mut root = None;
     for event in Parser::new_from_str(text) {

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::client::{Client, Target, all_or_none, http_client, running_stack, send_request, unreachable_advice};
 use crate::error::CliError;
-use crate::print::{self, say};
+use crate::print::{self, outln};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -96,12 +96,12 @@ async fn list(operator: OperatorArgs, data: &Path, as_json: bool) -> Result<(), 
     let request = http_client()?.get(format!("{url}/api/v1/Applications")).header("x-operator-key", key);
     let all = send_request(&url, &advice, "listing the applications", request).await?;
     if as_json {
-        say!("{all}");
+        outln!("{all}");
         return Ok(());
     }
     for application in all.as_array().into_iter().flatten() {
         let text = |name: &str| application[name].as_str().unwrap_or_default();
-        say!("{}  {}  {}", text("applicationId"), text("createdAt"), text("name"));
+        outln!("{}  {}  {}", text("applicationId"), text("createdAt"), text("name"));
     }
     Ok(())
 }
@@ -117,7 +117,7 @@ async fn rotate(args: RotateJwtKeyArgs, data: &Path, as_json: bool) -> Result<()
         true
     })?;
     if as_json {
-        say!("{rotated}");
+        outln!("{rotated}");
         return Ok(());
     }
     print::heading("The JWT private key is replaced. Keep the new one: it is not shown again");
@@ -135,7 +135,7 @@ async fn create(args: CreateArgs, data: &Path, as_json: bool) -> Result<(), CliE
     let request = http_client()?.post(format!("{url}/api/v1/Applications")).header("x-operator-key", key).json(&body);
     let keys = send_request(&url, &advice, "making the application", request).await?;
     if as_json {
-        say!("{keys}");
+        outln!("{keys}");
         return Ok(());
     }
     print::heading(&format!("Application {} is made. Keep these: they are not shown again", args.name));

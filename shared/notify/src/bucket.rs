@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Client, Target};
 use crate::error::CliError;
-use crate::print::{self, say};
+use crate::print::{self, outln};
 use crate::scan::find_bucket;
 
 #[derive(Subcommand)]
@@ -85,7 +85,7 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
             let id = find_bucket(&client, &args.bucket).await?;
             client.send("removing the bucket", client.request(Method::DELETE, &path(&id)?)).await?;
             if as_json {
-                say!("{}", json!({ "removed": id }));
+                outln!("{}", json!({ "removed": id }));
             } else {
                 print::success(&format!("{} is removed", args.bucket));
             }
@@ -106,7 +106,7 @@ async fn set_active(args: BucketArgs, active: bool, data: &Path, as_json: bool) 
     body["active"] = json!(active);
     let changed = client.send("changing the bucket", client.request(Method::PUT, &path).json(&body)).await?;
     if as_json {
-        say!("{changed}");
+        outln!("{changed}");
     } else if active {
         print::success(&format!("{} is scanned: {}", args.bucket, changed["schedule"].as_str().unwrap_or_default()));
     } else {
@@ -127,7 +127,7 @@ async fn add(args: AddArgs, data: &Path, as_json: bool) -> Result<(), CliError> 
     let added = client.request(Method::POST, "/api/v1/Media/Buckets").json(&body);
     let added = client.send("adding the bucket", added).await?;
     if as_json {
-        say!("{added}");
+        outln!("{added}");
     } else {
         print::success(&format!("{} is scanned: {}", args.name, args.schedule));
         print::field("id", added["id"].as_str().unwrap_or_default());
@@ -138,12 +138,12 @@ async fn add(args: AddArgs, data: &Path, as_json: bool) -> Result<(), CliError> 
 async fn list(args: ListArgs, data: &Path, as_json: bool) -> Result<(), CliError> {
     let all = Client::open(args.target, data)?.get("/api/v1/Media/Buckets").await?;
     if as_json {
-        say!("{}", all["items"]);
+        outln!("{}", all["items"]);
         return Ok(());
     }
     for bucket in all["items"].as_array().into_iter().flatten() {
         let text = |name: &str| bucket[name].as_str().unwrap_or_default();
-        say!(
+        outln!(
             "{}  {}  {}  {}: {}",
             text("id"),
             text("system"),

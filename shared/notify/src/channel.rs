@@ -6,10 +6,11 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::client::{Client, Target, poll_delay, time};
+use crate::client::{Client, Target, parse_time, poll_delay};
 use crate::error::CliError;
 use crate::hint;
-use crate::print::{self, say};
+use crate::json::text_member;
+use crate::print::{self, outln};
 
 const CHANNELS: &str = "/api/v1/Notification/ChannelConfiguration";
 /// Looks at a delivery that has not ended: about half a minute.
@@ -70,13 +71,13 @@ pub(crate) struct ReplayArgs {
     /// The channel's id (`notify channel list`)
     channel: String,
     /// What was told at or after this time, such as 2026-11-21T09:00:00Z
-    #[arg(long, required_unless_present = "after", conflicts_with = "after", value_parser = time)]
+    #[arg(long, required_unless_present = "after", conflicts_with = "after", value_parser = parse_time)]
     since: Option<String>,
     /// A cursor, or the id of the last notification that was received
     #[arg(long)]
     after: Option<String>,
     /// And before this one; by default now
-    #[arg(long, value_parser = time)]
+    #[arg(long, value_parser = parse_time)]
     until: Option<String>,
     /// Only what the channel did not get
     #[arg(long)]
@@ -116,12 +117,12 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
             let request = channel_request(&client, Method::GET, "/api/v1/Notification/Explain", &query);
             let why = client.send("explaining", request).await?;
             if as_json {
-                say!("{why}");
+                outln!("{why}");
                 return Ok(());
             }
             print::heading(text_member(&why, "verdict"));
             for reason in why["reasons"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                say!("  {reason}");
+                outln!("  {reason}");
             }
             Ok(())
         }
@@ -130,7 +131,7 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
             let client = Client::open(args.target, data)?;
             remove(&client, &args.channel).await?;
             if as_json {
-                say!("{}", json!({ "removed": args.channel }));
+                outln!("{}", json!({ "removed": args.channel }));
             } else {
                 print::success(&format!("channel {} is removed", args.channel));
             }
@@ -140,7 +141,7 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
             let client = Client::open(args.target, data)?;
             let rotated = rotate(&client, &args.channel, args.overlap, args.force).await?;
             if as_json {
-                say!("{rotated}");
+                outln!("{rotated}");
                 return Ok(());
             }
             print::heading("The signing secret is replaced. Keep the new one: it is not shown again");
@@ -187,7 +188,7 @@ fn kind_settings(channel: &Value) -> Value {
 async fn list(client: &Client, as_json: bool) -> Result<(), CliError> {
     let all = fetch_channels(client).await?;
     if as_json {
-        say!("{all}");
+        outln!("{all}");
         return Ok(());
     }
     for channel in all.as_array().into_iter().flatten() {
@@ -199,7 +200,7 @@ async fn list(client: &Client, as_json: bool) -> Result<(), CliError> {
         let inner = kind_settings(channel);
         let target_url =
             ["WebHookUrl", "HubUrl", "Url"].iter().find_map(|name| inner[*name].as_str()).unwrap_or_default();
-        say!(
+        outln!(
             "{}  {kind:<8}  {:<11}  {:<10}  {target_url}",
             text_member(channel, "id"),
             text_member(channel, "status"),
@@ -235,7 +236,7 @@ async fn test(client: &Client, channel: &str, as_json: bool) -> Result<(), CliEr
         poll_delay().await;
     }
     if as_json {
-        say!("{last}");
+        outln!("{last}");
     }
     match last["state"].as_str() {
         Some("delivered") => Ok(()),
@@ -278,7 +279,7 @@ async fn replay(args: ReplayArgs, data: &Path, as_json: bool) -> Result<(), CliE
         }
     }
     if as_json {
-        say!("{}", json!({ "queued": queued, "seen": seen }));
+        outln!("{}", json!({ "queued": queued, "seen": seen }));
     } else {
         print::success(&format!("{queued} of {seen} notifications are delivered once more"));
     }
@@ -296,7 +297,7 @@ async fn fetch_deliveries(client: &Client, query: &[(&str, &str)]) -> Result<Val
 
 fn print_deliveries(all: &Value, as_json: bool) {
     if as_json {
-        say!("{all}");
+        outln!("{all}");
         return;
     }
     for delivery in all.as_array().into_iter().flatten() {
@@ -307,15 +308,11 @@ fn print_deliveries(all: &Value, as_json: bool) {
 
 fn print_attempt(attempt: &Value) {
     let answer = attempt["answer"].as_str().map_or_else(String::new, |it| format!("  {it:?}"));
-    say!(
+    outln!(
         "  {}  attempt {}, {} ms: {}{answer}",
         text_member(attempt, "at"),
         attempt["attempt"],
         attempt["tookMs"],
         text_member(attempt, "outcome")
     );
-}
-
-fn text_member<'a>(object: &'a Value, name: &str) -> &'a str {
-    object[name].as_str().unwrap_or_default()
 }

@@ -206,7 +206,7 @@ pub(crate) fn unreachable_advice(url: &str) -> String {
 }
 
 /// A time such as `2026-11-21T09:00:00Z` (RFC 3339), as an argument.
-pub(crate) fn time(text: &str) -> Result<String, String> {
+pub(crate) fn parse_time(text: &str) -> Result<String, String> {
     let parsed = OffsetDateTime::parse(text, &Rfc3339);
     parsed.map(|_| text.to_owned()).map_err(|_| "not a time like 2026-11-21T09:00:00Z".to_owned())
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::client::{Client, Target};
 use crate::env_file::{self, EnvFile, shown_name};
 use crate::error::CliError;
-use crate::print::{self, say};
+use crate::print::{self, outln};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -161,7 +161,7 @@ async fn import(args: ImportArgs, data: &Path, as_json: bool) -> Result<(), CliE
         other => other,
     })?;
     show(&settings, as_json);
-    let print_note = |text: &str| if as_json { print::note(text) } else { say!("  {text}") };
+    let print_note = |text: &str| if as_json { print::note(text) } else { outln!("  {text}") };
     for name in &imported.ignored_variables {
         print_note(&format!("{name} is not used: everything is kept in DynamoDB, which has no such address"));
     }
@@ -217,9 +217,9 @@ impl ImportFiles {
         let is_known = |name: &str| {
             VARIABLES.iter().any(|it| it.0 == name) || DATABASE_VARIABLES.contains(&name) || name == DATACORE_SECRET
         };
-        let variables_unknown = variables.keys().filter(|it| !is_known(it)).map(|it| {
-            let line = self.env.lines.get(it).copied().unwrap_or_default();
-            format!("{} ({}, line {line})", shown_name(it, line), self.env_name)
+        let variables_unknown = variables.keys().filter(|it| !is_known(it)).map(|name| {
+            let line = self.env.lines.get(name).copied().unwrap_or_default();
+            format!("{} ({}, line {line})", shown_name(name, line), self.env_name)
         });
         let keys_unknown = config.keys().filter(|it| !CONFIG_KEYS.contains(&it.as_str()));
         let keys_unknown = keys_unknown.map(|it| format!("{it} ({})", self.line_of(it)));
@@ -263,13 +263,13 @@ fn lowercase_text(value: &Value) -> String {
 
 fn show(settings: &Value, as_json: bool) {
     if as_json {
-        say!("{settings}");
+        outln!("{settings}");
         return;
     }
     print::heading("Settings");
     for (name, value) in settings.as_object().into_iter().flatten().filter(|it| !it.1.is_null()) {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        say!("  {name:<28}{text}");
+        outln!("  {name:<28}{text}");
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::error::CliError;
 use crate::hint;
-use crate::print::{self, say};
+use crate::print::{self, outln};
 use crate::queues::{DeadLetter, QueueTarget, Queues};
 
 /// How long a look has its letters, in seconds; they are let go at its end. If it dies before, they come back then.
@@ -51,7 +51,7 @@ pub(crate) async fn run(args: DeadLettersArgs, data: &Path, json: bool) -> Resul
     queues.release(&letters).await?;
     if json {
         letters.iter().for_each(|letter| {
-            say!("{}", json!({ "kind": letter.kind, "id": letter.id, "sent": letter.sent_at_ms, "reason": letter.reason, "body": letter.body }))
+            outln!("{}", json!({ "kind": letter.kind, "id": letter.id, "sent": letter.sent_at_ms, "reason": letter.reason, "body": letter.body }))
         });
     } else if letters.is_empty() && in_flight_error.is_none() {
         print::success("there are no dead letters");
@@ -60,7 +60,7 @@ pub(crate) async fn run(args: DeadLettersArgs, data: &Path, json: bool) -> Resul
     }
     if !json && !letters.is_empty() {
         let redrive = hint::command(&format!("redrive <kind>{deployment}"));
-        say!("{} of {total} letters; `{redrive}` gives them another chance", letters.len());
+        outln!("{} of {total} letters; `{redrive}` gives them another chance", letters.len());
     }
     in_flight_error.map_or(Ok(()), Err)
 }

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use crate::project::project_folder;
+
 /// The port that `notify up` takes unless another is named.
 pub(crate) const DEFAULT_PORT: u16 = 8000;
 
@@ -13,7 +15,7 @@ static NAMED_DATA_FOLDER: OnceLock<PathBuf> = OnceLock::new();
 pub(crate) fn data_folder(named: Option<PathBuf>) -> PathBuf {
     match named {
         Some(it) => NAMED_DATA_FOLDER.get_or_init(|| it).clone(),
-        None => crate::up::project_folder().map_or_else(|_| PathBuf::from(".local"), |it| it.join(".local")),
+        None => project_folder().map_or_else(|_| PathBuf::from(".local"), |it| it.join(".local")),
     }
 }
 

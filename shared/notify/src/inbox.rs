@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Client, Target};
 use crate::error::CliError;
-use crate::print::{self, say};
+use crate::print::{self, outln};
 
 /// What to send, and to whom.
 #[derive(Args)]
@@ -68,7 +68,7 @@ async fn publish(client: &Client, user: &str, body: &Value, as_json: bool) -> Re
     let request = client.request(Method::POST, &path).json(body);
     let sent = client.send("sending", request).await?;
     if as_json {
-        say!("{}", sent[0]);
+        outln!("{}", sent[0]);
     } else {
         let title = body["title"].as_str().unwrap_or_default();
         print::success(&format!("{title}: number {} in the inbox of {user}", sent[0]["sequence"]));

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::client::{Client, Target};
 use crate::error::CliError;
-use crate::print::{self, say};
+use crate::json::text_member;
+use crate::print::{self, outln};
 
 /// What a key can be good for.
 const SCOPES: [&str; 6] = ["media", "channels", "channels:reveal", "inbox", "images", "keys"];
@@ -83,14 +84,14 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
             let client = Client::open(args.target, data)?;
             let all = client.get(&keys_path(&client)).await?;
             if as_json {
-                say!("{all}");
+                outln!("{all}");
                 return Ok(());
             }
             for key in all.as_array().into_iter().flatten() {
                 let scopes: Vec<&str> =
                     key["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
                 let end = key["expiresAt"].as_str().map_or_else(String::new, |it| format!("  until {it}"));
-                say!("{}  {}  {}{end}", text_member(key, "id"), text_member(key, "name"), scopes.join(","));
+                outln!("{}  {}  {}{end}", text_member(key, "id"), text_member(key, "name"), scopes.join(","));
             }
         }
         Command::Rotate(args) => {
@@ -113,7 +114,7 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
             let path = format!("{}{}", keys_path(&client), Client::path(&[&args.id])?);
             client.send("revoking the key", client.request(Method::DELETE, &path)).await?;
             if as_json {
-                say!("{}", json!({ "revoked": args.id }));
+                outln!("{}", json!({ "revoked": args.id }));
             } else {
                 print::success("the key is revoked");
             }
@@ -128,15 +129,11 @@ fn keys_path(client: &Client) -> String {
 
 fn print_key(key: &Value, what: &str, as_json: bool) {
     if as_json {
-        say!("{key}");
+        outln!("{key}");
         return;
     }
     print::heading(&format!("{what}. Keep it: it is not shown again"));
     print::field("id", text_member(key, "id"));
     print::field("x-api-key", text_member(key, "apiKey"));
     print::field("x-api-secret", text_member(key, "apiSecret"));
-}
-
-fn text_member<'a>(object: &'a Value, name: &str) -> &'a str {
-    object[name].as_str().unwrap_or_default()
 }

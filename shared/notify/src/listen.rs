@@ -16,7 +16,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::client::{Client, Target, poll_delay};
 use crate::error::CliError;
-use crate::print::{self, say};
+use crate::print::{self, outln};
 
 /// What SignalR's records end with.
 const RECORD_SEPARATOR: char = '\u{1e}';
@@ -321,14 +321,14 @@ impl Listener {
     /// Shows one; `true` if it was the last that is wanted.
     fn show(&mut self, stream: &str, notification: &Value) -> bool {
         if self.json {
-            say!("{notification}");
+            outln!("{notification}");
         } else {
             let text = |name: &str| notification[name].as_str().unwrap_or_default();
             let at =
                 notification["createdAt"].as_str().or_else(|| notification["created_at"].as_str()).unwrap_or_default();
             let number = notification["sequence"].as_u64().map(|it| format!("#{it} ")).unwrap_or_default();
             let what = if notification["deleted"] == true { "(deleted)" } else { text("title") };
-            say!("{at} {stream} {number}{} {what} {}", text("type"), text("description"));
+            outln!("{at} {stream} {number}{} {what} {}", text("type"), text("description"));
         }
         self.shown += 1;
         self.args.count.is_some_and(|max| self.shown >= max)

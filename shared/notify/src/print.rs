@@ -22,10 +22,10 @@ static OUTPUT_CLOSED: Notify = Notify::const_new();
 static WRITE_ERROR: OnceLock<String> = OnceLock::new();
 
 /// Prints a line as `println!` does, by way of [`line()`].
-macro_rules! say {
+macro_rules! outln {
     ($($it:tt)*) => { $crate::print::line(&format!($($it)*)) };
 }
-pub(crate) use say;
+pub(crate) use outln;
 
 /// One line on standard output: a text, or JSON.
 pub(crate) fn line(text: &str) {

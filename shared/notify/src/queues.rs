@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::client::{poll_delay, running_stack};
 use crate::error::CliError;
-use crate::print::{self, say};
+use crate::print::{self, outln};
 
 /// Whose queues.
 #[derive(Args, Clone, Debug)]
@@ -91,13 +91,13 @@ pub(crate) async fn run(target: QueueTarget, data: &Path, as_json: bool) -> Resu
         if as_json {
             let (visible, in_flight, delayed) = (depth.visible, depth.in_flight, depth.delayed);
             let dead = name.ends_with("Dead");
-            say!(
+            outln!(
                 "{}",
                 json!({ "queue": name, "waiting": visible, "inFlight": in_flight, "delayed": delayed, "dead": dead })
             );
         } else {
             let line = format!("{name:<20}  {:>7}  {:>9}  {:>7}", depth.visible, depth.in_flight, depth.delayed);
-            if name.ends_with("Dead") && depth.total() > 0 { print::failure(&line) } else { say!("  {line}") }
+            if name.ends_with("Dead") && depth.total() > 0 { print::failure(&line) } else { outln!("  {line}") }
         }
     }
     Ok(())

@@ -16,7 +16,7 @@ use standardwebhooks::Webhook;
 use crate::channel;
 use crate::client::{Client, Target};
 use crate::error::CliError;
-use crate::print::{self, say};
+use crate::print::{self, outln};
 use crate::signals::shutdown_signal;
 
 /// Where to listen.
@@ -110,7 +110,7 @@ async fn receive_message(State(context): State<Arc<Context>>, headers: HeaderMap
     }
     if context.json {
         let id = headers.get("webhook-id").and_then(|it| it.to_str().ok()).unwrap_or_default();
-        say!("{}", json!({ "webhook-id": id, "body": message }));
+        outln!("{}", json!({ "webhook-id": id, "body": message }));
     } else {
         print::success(&summary(&message));
     }

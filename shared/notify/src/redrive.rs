@@ -8,7 +8,7 @@ use clap::Args as ClapArgs;
 use serde_json::{Value, json};
 
 use crate::error::CliError;
-use crate::print::{self, say};
+use crate::print::{self, outln};
 use crate::queues::{DeadLetter, QueueTarget, Queues, queue_error};
 
 /// Which letters.
@@ -36,7 +36,7 @@ pub(crate) async fn run(args: RedriveArgs, data: &Path, as_json: bool) -> Result
     let in_flight = outcome?;
     let kept = kept.len();
     if as_json {
-        say!("{}", json!({ "redriven": sent, "kept": kept, "held": in_flight }));
+        outln!("{}", json!({ "redriven": sent, "kept": kept, "held": in_flight }));
     } else if sent > 0 {
         print::success(&format!("{sent} letters are back in their queue"));
     } else if kept == 0 && in_flight == 0 {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Client, Target, poll_delay};
 use crate::error::CliError;
-use crate::print::{self, say};
+use crate::print::{self, outln};
 
 /// Which bucket.
 #[derive(ClapArgs)]
@@ -55,7 +55,7 @@ pub(crate) async fn run(args: ScanArgs, data: &Path, json: bool) -> Result<(), C
         if args.no_wait || args.dry_run { Vec::new() } else { wait_for_items(&client, &id, &done, &bar).await? };
     bar.finish_and_clear();
     if json {
-        say!("{}", json!({ "scan": done, "items": items }));
+        outln!("{}", json!({ "scan": done, "items": items }));
         return Ok(());
     }
     let what = if args.dry_run { "would be processed" } else { "new" };

@@ -27,7 +27,7 @@ pub(crate) fn shutdown_signal() -> Result<impl Future<Output = ()>, CliError> {
 
 /// Resolves when somebody ends the program: Ctrl-C, or a closed output.
 #[cfg(windows)]
-pub(crate) fn ended() -> Result<impl Future<Output = ()>, CliError> {
+pub(crate) fn shutdown_signal() -> Result<impl Future<Output = ()>, CliError> {
     let mut interrupt = tokio::signal::windows::ctrl_c().map_err(failed)?;
     Ok(async move {
         tokio::select! {

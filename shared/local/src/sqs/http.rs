@@ -11,8 +11,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::{Value, json};
 
-use super::{MAX_MESSAGE_BYTES, NewMessage, ReceivedMessage, Sqs, md5_hex};
-use crate::template::{queue_arn, queue_url};
+use super::{MAX_MESSAGE_BYTES, NewMessage, ReceivedMessage, Sqs};
+use crate::account::{queue_arn, queue_url};
+use crate::digest::md5_hex;
+use crate::random::random_id;
 
 /// An error as SQS tells it: the code, and a text.
 struct SqsError(&'static str, String);
@@ -35,7 +37,7 @@ async fn handle(State(context): State<Context>, headers: HeaderMap, body: Bytes)
         Ok(request) => run_operation(&context, operation, &request).await,
         Err(_) => Err(SqsError("InvalidRequest", "the body is not JSON".into())),
     };
-    let headers = [("content-type", "application/x-amz-json-1.0".to_owned()), ("x-amzn-requestid", super::random_id())];
+    let headers = [("content-type", "application/x-amz-json-1.0".to_owned()), ("x-amzn-requestid", random_id())];
     match answer {
         Ok(answer) => (headers, answer.to_string()).into_response(),
         Err(SqsError(code, message)) => {

@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::resolve::{Resolver, physical_name};
-use super::{
+use super::model::{
     CorsRule, DEFAULT_ROUTE, Function, Model, Queue, Route, SqsEventSource, StreamEventSource, Table, WebSocketApi,
 };
-use crate::yaml::{Node, Value};
-
-type LineError = (usize, String);
+use super::resolve::{Resolver, physical_name};
+use crate::yaml::{LineError, Node, Value};
 
 /// Processes of one function on one machine, unless the template says less.
 const MAX_CONCURRENCY: usize = 4;

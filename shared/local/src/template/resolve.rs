@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{EmulatorUrls, queue_arn, queue_url};
-use crate::yaml::{Node, Value};
-use crate::{ACCOUNT, REGION};
-
-type LineError = (usize, String);
+use super::model::EmulatorUrls;
+use crate::account::{ACCOUNT, REGION, queue_arn, queue_url};
+use crate::yaml::{LineError, Node, Value};
 
 /// What names stand for.
 pub(crate) struct Resolver {

@@ -9,10 +9,10 @@ use local::Programs;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use super::{start_stack_with, temporary_folder};
+use super::setup::{start_stack_with, temporary_folder};
 use crate::error::CliError;
-use crate::print::{self, say};
-use crate::up;
+use crate::print::{self, outln};
+use crate::project::{current_program, project_folder};
 
 fn median(mut all: Vec<Duration>) -> f64 {
     all.sort();
@@ -24,7 +24,7 @@ fn median(mut all: Vec<Duration>) -> f64 {
 pub(super) async fn run(starts: usize, json: bool) -> Result<(), CliError> {
     let data = temporary_folder()?;
     let binaries = binaries()?;
-    build(&up::project_folder()?, &binaries).await?;
+    build(&project_folder()?, &binaries).await?;
     let stack = start_stack_with(Programs::OnePerFunction(binaries.clone()), data.path()).await?;
     let mut baseline = Vec::new();
     for _ in 0..starts {
@@ -56,17 +56,17 @@ pub(super) async fn run(starts: usize, json: bool) -> Result<(), CliError> {
         }));
     }
     if json {
-        say!("{}", json!({ "process_that_does_nothing_ms": baseline, "functions": rows }));
+        outln!("{}", json!({ "process_that_does_nothing_ms": baseline, "functions": rows }));
         return Ok(());
     }
-    say!("a process that does nothing: {baseline:.1} ms");
-    say!("");
-    say!("| function | init, ms | × nothing | warm, ms | binary, MB | zip, MB |");
-    say!("|---|---|---|---|---|---|");
+    outln!("a process that does nothing: {baseline:.1} ms");
+    outln!("");
+    outln!("| function | init, ms | × nothing | warm, ms | binary, MB | zip, MB |");
+    outln!("|---|---|---|---|---|---|");
     for row in rows {
         let number = |name: &str| row[name].as_f64().unwrap_or(0.0);
         let ratio = number("init_ms") / baseline.max(0.001);
-        say!(
+        outln!(
             "| `{}` | {:.1} | {ratio:.1} | {} | {:.1} | {:.2} |",
             row["function"].as_str().unwrap_or_default(),
             number("init_ms"),
@@ -90,7 +90,7 @@ fn sizes(binary: &Path) -> Result<(f64, f64), CliError> {
 
 /// Where cargo puts the functions' programs: beside this one.
 fn binaries() -> Result<PathBuf, CliError> {
-    let program = up::current_program()?;
+    let program = current_program()?;
     let beside = program.parent().ok_or_else(|| CliError::Other("this program is in no folder".to_owned()))?;
     Ok(beside.to_owned())
 }

@@ -10,9 +10,9 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::{call_api, start_stack, temporary_folder};
+use super::setup::{call_api, start_stack, temporary_folder};
 use crate::error::CliError;
-use crate::print::say;
+use crate::print::outln;
 
 /// Notifications that are timed in each run.
 const TIMED_RUNS: usize = 100;
@@ -63,17 +63,17 @@ pub(super) async fn run(sockets: usize, notifications: usize, json: bool) -> Res
         rows.push(latency_row(&format!("list of 20, inbox of {count}"), durations));
     }
     if json {
-        say!("{}", json!(rows));
+        outln!("{}", json!(rows));
         return Ok(());
     }
-    say!("| what | p50, ms | p99, ms | p50, times the first of its kind |");
-    say!("|---|---|---|---|");
+    outln!("| what | p50, ms | p99, ms | p50, times the first of its kind |");
+    outln!("|---|---|---|---|");
     for row in &rows {
         let kind = |it: &Value| it["what"].as_str().unwrap_or_default().chars().next();
         let first = rows.iter().find(|other| kind(other) == kind(row)).map_or(1.0, |it| number(it, "p50_ms"));
         let what = row["what"].as_str().unwrap_or_default();
         let (p50, p99) = (number(row, "p50_ms"), number(row, "p99_ms"));
-        say!("| {what} | {p50:.1} | {p99:.1} | {:.2} |", p50 / first.max(0.001));
+        outln!("| {what} | {p50:.1} | {p99:.1} | {:.2} |", p50 / first.max(0.001));
     }
     Ok(())
 }
