@@ -26,7 +26,7 @@ impl Drop for DynamoDb {
 }
 
 impl DynamoDb {
-    /// Opens the file, makes the table if it is not there, and serves.
+    /// Opens the database, starts the server, and creates the table if it does not exist.
     pub(crate) async fn start(file: &Path, table: Option<&Table>, http: &reqwest::Client) -> Result<Self, StackError> {
         let corrupt = |it: String| StackError::Corrupt { path: file.to_owned(), source: it.into() };
         let path = file.to_string_lossy().into_owned();
@@ -39,7 +39,7 @@ impl DynamoDb {
             loop {
                 pause(Duration::from_secs(60)).await;
                 let db = ttl_database.clone();
-                // what cannot be swept now is swept a minute later
+                // after a failure it is tried again a minute later
                 drop(tokio::task::spawn_blocking(move || db.sweep_ttl().map_err(|it| it.to_string())).await);
             }
         });
@@ -65,7 +65,7 @@ impl DynamoDb {
     }
 }
 
-/// Without this index each write looks through all stream records for the last number.
+/// Adds an index without which each write would scan all stream records for the last sequence number.
 fn index_stream(file: &Path) -> rusqlite::Result<()> {
     let db = rusqlite::Connection::open(file)?;
     db.busy_timeout(Duration::from_secs(10))?;
@@ -74,12 +74,13 @@ fn index_stream(file: &Path) -> rusqlite::Result<()> {
     )
 }
 
-/// What the API writes before the number that the file holds.
+/// The prefix of sequence numbers in the API. The database stores the number behind it.
 const SEQUENCE_NUMBER_PREFIX: &str = "10000";
 
-/// Removes stream records that were handled. The last one stays: the next number is counted from it.
+/// Deletes stream records before the one that was handled last. That one stays, because the next sequence number
+/// follows it.
 pub(crate) fn trim_stream(file: &Path, handled: &str) -> rusqlite::Result<usize> {
-    // a number in another form is left alone: to keep too much costs room, to remove too much loses records
+    // an unknown form deletes nothing: a record too many costs space, one too few is a loss
     let Some(number) = handled.strip_prefix(SEQUENCE_NUMBER_PREFIX).and_then(|it| it.parse::<i64>().ok()) else {
         return Ok(0);
     };

@@ -1,4 +1,4 @@
-//! The front door: the HTTP API and the sockets on one port, with API Gateway's limits.
+//! The HTTP API and the WebSocket API on one port, with API Gateway's limits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +18,10 @@ use crate::random::random_id;
 use crate::template::Route;
 use crate::websocket_gateway::WebSocketGateway;
 
-/// A request's body at most (API Gateway quota), and how long a request may take.
+/// A request may have 10 MB and take 30 seconds (Amazon API Gateway, quotas for HTTP APIs).
 const MAX_REQUEST_BYTES: usize = 10 << 20;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-/// A function's answer at most (Lambda quota).
+/// A function's response may have 6 MB (AWS Lambda, quotas).
 const MAX_RESPONSE_BYTES: usize = 6 << 20;
 
 struct HttpGateway {
@@ -69,7 +69,7 @@ async fn route_request(gateway: &HttpGateway, request: Request) -> Response<Body
     }
 }
 
-/// A body up to the limit; `None` beyond it, or if the client went away.
+/// Reads a body up to the limit; `None` beyond it, or if the client disconnects.
 async fn read_body(mut body: Body) -> Option<Bytes> {
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {

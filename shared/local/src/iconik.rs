@@ -1,7 +1,8 @@
 //! An emulator of Iconik, written from its published interface. A folder is its library.
 //!
-//! It is an HTTP server, as Iconik is: the product cannot tell them apart. A file that is dropped into the folder becomes an
-//! asset: it is uploaded, closed and given a proxy. Webhooks announce each step, and signed URLs serve the bytes.
+//! It is an HTTP server, as Iconik is: the product cannot tell them apart. A file that is dropped into the folder
+//! becomes an asset: it is uploaded, closed and given a proxy. Webhooks announce each step, and signed URLs serve the
+//! bytes.
 
 mod assets;
 mod emulator;
@@ -34,8 +35,8 @@ use emulator::{SERVICE_USER, UPLOADING_USER, timestamp};
 use store::Store;
 
 impl IconikEmulator {
-    /// Starts an emulator that keeps its data in `data` and uploads what is dropped into `library`. The task ends with the
-    /// server.
+    /// Starts an emulator that keeps its data in `data` and uploads what is dropped into `library`. The task ends with
+    /// the server.
     pub fn start(listener: TcpListener, data: &Path, library: &Path) -> Result<(Self, JoinHandle<()>), StackError> {
         let unwritable = |it: std::io::Error| StackError::Unwritable { path: library.to_owned(), source: it.into() };
         let media = data.join("iconik-media");
@@ -74,8 +75,8 @@ impl IconikEmulator {
         assets::add_to_collection(self, outer, "collections", inner, SERVICE_USER);
     }
 
-    /// Calls a custom action, as a person does in Iconik's menu. `body` overrides members of the payload. Returns the status
-    /// of the answer, or 0 without one.
+    /// Calls a custom action, as a person does in Iconik's menu. `body` overrides members of the payload. Returns the
+    /// status of the answer, or 0 without one.
     pub async fn run_custom_action(&self, url: &str, secret: &str, body: Value) -> u16 {
         let mut payload = json!({
             "user_id": UPLOADING_USER, "system_domain_id": self.domain(), "action_id": random_id(), "asset_ids": [],

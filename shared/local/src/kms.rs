@@ -1,4 +1,4 @@
-//! A small KMS: data keys, wrapped by a key that lies in the data folder.
+//! An emulator of KMS: it encrypts data keys with a key in the data folder.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::error::StackError;
 use crate::private_file::write_private;
 use crate::random::random_bytes;
 
-/// The service; its key is made at the first start.
+/// The service. The first start creates its key.
 pub(crate) fn router(file: &Path) -> Result<Router, StackError> {
     let unwritable = |it: std::io::Error| StackError::Unwritable { path: file.to_owned(), source: it.into() };
     if !file.exists() {
@@ -65,7 +65,7 @@ fn decrypt(key: &LessSafeKey, request: &Value) -> Option<Value> {
     )
 }
 
-/// The key and the encryption context are authenticated with what is wrapped.
+/// The additional authenticated data of a ciphertext: the key id and the encryption context.
 fn additional_data(request: &Value) -> Aad<Vec<u8>> {
     Aad::from(format!("{}{}", request["KeyId"], request["EncryptionContext"]).into_bytes())
 }

@@ -1,4 +1,4 @@
-//! Requests to AWS and their units, as the functions report them in the embedded metric format.
+//! Counts of requests to AWS and of their units, as the functions report them in CloudWatch's embedded metric format.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -30,7 +30,7 @@ impl Meter {
         self.invocations.values().sum()
     }
 
-    /// What was counted since an earlier reading.
+    /// The difference to an earlier reading.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let counts =

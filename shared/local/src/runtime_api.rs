@@ -1,4 +1,5 @@
-//! The Lambda runtime API of one process: hands it one invocation at a time and takes its answer.
+//! The Lambda runtime API for one process (AWS Lambda, "Using the Lambda runtime API for custom runtimes"). It gives
+//! the process one invocation at a time and takes its response.
 
 use std::sync::Arc;
 
@@ -17,14 +18,14 @@ use crate::error::StackError;
 use crate::listener::{base_url, listen_for, serve};
 use crate::lock::lock;
 
-/// What a process answered.
+/// The reply of a process to an invocation.
 #[derive(Debug)]
 pub(crate) enum InvocationReply {
     Response(Bytes),
     Error { kind: String, message: String },
 }
 
-/// Work for a process.
+/// An invocation for a process.
 pub(crate) struct Invocation {
     pub(crate) id: String,
     pub(crate) payload: Bytes,
@@ -32,11 +33,11 @@ pub(crate) struct Invocation {
     pub(crate) reply: oneshot::Sender<InvocationReply>,
 }
 
-/// The server's end of one process.
+/// The runtime API's server for one process.
 pub(crate) struct RuntimeApi {
     pub(crate) address: String,
     pub(crate) invocations: mpsc::Sender<Invocation>,
-    /// Becomes true with the first `next`, which ends the init phase.
+    /// Becomes `true` with the first `next`, which ends the init phase.
     pub(crate) ready: watch::Receiver<bool>,
     server: tokio::task::JoinHandle<()>,
 }
@@ -110,13 +111,13 @@ async fn error(State(context): RuntimeState, Path(id): Path<String>, body: Bytes
 }
 
 async fn init_error() -> StatusCode {
-    StatusCode::ACCEPTED // the process ends by itself, which is seen
+    StatusCode::ACCEPTED // the process exits by itself, and its end is noticed
 }
 
 fn complete(context: &Context, id: &str, reply: InvocationReply) -> StatusCode {
     match pending(context).take_if(|it| it.0 == id) {
         Some((_, sender)) => {
-            drop(sender.send(reply)); // a caller that is gone needs no answer
+            drop(sender.send(reply)); // the caller may have stopped waiting
             StatusCode::ACCEPTED
         }
         None => StatusCode::BAD_REQUEST,

@@ -1,4 +1,4 @@
-//! S3 on plain files: a bucket is a folder, a key is a path, and a person may drop files in.
+//! An emulator of S3 on plain files: a bucket is a folder, a key is a path. People may drop files into it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,11 +23,12 @@ use crate::template::Model;
 #[derive(Clone)]
 pub(crate) struct S3Service {
     index: Arc<ObjectIndex>,
-    /// Held from the test of a condition to the rename: of many writers, one wins.
+    /// Held from the check of a condition to the rename, so that one of many writers wins.
     write_lock: Arc<tokio::sync::Mutex<()>>,
 }
 
-/// Serves a template's buckets below a folder, with their CORS rules; answers the URL.
+/// Serves the template's buckets, with their CORS rules. `root` is the folder of the buckets, `file` the index. Returns
+/// the URL and the server's task.
 pub(crate) fn start(
     listener: tokio::net::TcpListener,
     root: &Path,
@@ -62,7 +63,7 @@ pub(crate) fn start(
         let http = hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
         while let Ok((stream, _)) = listener.accept().await {
             let connection = http.serve_connection(hyper_util::rt::TokioIo::new(stream), service.clone()).into_owned();
-            tokio::spawn(async move { drop(connection.await) }); // a client that goes away is no event
+            tokio::spawn(async move { drop(connection.await) }); // a client may disconnect
         }
     });
     Ok((url, server))
@@ -80,7 +81,7 @@ impl S3Service {
     }
 
     async fn write_object(&self, input: &mut PutObjectInput, path: &Path) -> std::io::Result<(String, u64)> {
-        // beside the buckets, so that the rename stays in one file system
+        // beside the buckets, so that the rename does not cross file systems
         let temporary = self.index.folder(".incoming").join(random_id());
         for folder in [path.parent(), temporary.parent()].into_iter().flatten() {
             tokio::fs::create_dir_all(folder).await?;
@@ -239,12 +240,12 @@ impl S3 for S3Service {
     }
 }
 
-/// A key as `encoding-type=url` shows it (Amazon S3, ListObjectsV2): a blank is `+`, a slash stays.
+/// A key as `encoding-type=url` encodes it (Amazon S3, ListObjectsV2): a space is `+`, a slash stays.
 fn url_encoded(key: &str) -> String {
     utf8_percent_encode(key, &ENCODED).to_string().replace("%20", "+")
 }
 
-/// What is not encoded.
+/// The characters that are encoded.
 const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'*');
 
 fn listing_entry(entry: &ObjectEntry, key: String) -> Object {

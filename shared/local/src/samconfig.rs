@@ -1,4 +1,4 @@
-//! `samconfig.toml`: the parameters of an environment.
+//! `samconfig.toml`: the template parameters of an environment.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The stack: everything that the template describes, started in order and stopped together.
+//! The local stack: starts everything that the template describes, and stops it together.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -36,25 +36,25 @@ pub struct Options {
     /// The folder that holds `template.yaml` and `samconfig.toml`.
     pub project: PathBuf,
     pub programs: Programs,
-    /// Where everything is kept.
+    /// The data folder.
     pub data: PathBuf,
     /// Begin with empty data; the buckets' files stay.
     pub fresh: bool,
-    /// The front door's port; 0 takes any.
+    /// The port of the HTTP API; 0 takes any free one.
     pub port: u16,
-    /// Parameters beside those of `samconfig.toml`.
+    /// Template parameters that override those of `samconfig.toml`.
     pub parameters: BTreeMap<String, String>,
 }
 
-/// A running stack. Dropping it stops it at once, as a kill does.
+/// A running stack. Dropping it kills every process at once.
 pub struct Stack {
     pub url: String,
     pub sqs_url: String,
     pub dynamodb_url: String,
     pub s3_url: String,
-    /// The stand-in for Iconik.
+    /// The Iconik emulator.
     pub iconik: IconikEmulator,
-    /// Creates applications.
+    /// The key that creates applications (`x-operator-key`).
     pub operator_key: String,
     pub model: Model,
     pub sqs: Arc<Sqs>,
@@ -74,7 +74,8 @@ impl Drop for Stack {
     }
 }
 
-/// The ports of the last start: addresses that rows hold (a bucket's endpoint) stay good.
+/// The ports of the last start. They are reused, because stored rows contain addresses with them, such as a bucket's
+/// endpoint.
 #[derive(Default, Serialize, Deserialize)]
 struct Ports {
     s3: u16,
@@ -83,7 +84,7 @@ struct Ports {
 }
 
 impl Stack {
-    /// Starts everything; returns when the front door is open.
+    /// Starts everything. Returns when the HTTP API accepts requests.
     pub async fn start(options: Options) -> Result<Self, StackError> {
         let data = options.data.clone();
         let lock = prepare_data_dir(&data, options.fresh)?;
@@ -163,12 +164,12 @@ impl Stack {
         })
     }
 
-    /// What happens from now on.
+    /// The events from now on.
     pub fn events(&self) -> tokio::sync::broadcast::Receiver<Event> {
         self.bus.subscribe()
     }
 
-    /// What was counted until now.
+    /// The counts since the start.
     pub fn meter(&self) -> Meter {
         self.bus.meter()
     }
@@ -187,14 +188,15 @@ impl Stack {
         self.functions.iter().find(|it| it.definition.binary == binary)
     }
 
-    /// Starts a process of a function and ends it again; answers how long its init took.
+    /// Starts a process of a function and stops it again. Returns how long its init phase took.
     pub async fn measure_init(&self, binary: &str) -> Result<Duration, StackError> {
         let function =
             self.function(binary).ok_or_else(|| StackError::Demo(format!("there is no function {binary}")))?;
         function.measure_init().await
     }
 
-    /// Calls a function with the emptiest event of its trigger; answers how long a warm process took, if it answered.
+    /// Invokes a function with an empty event of its kind of event source. Returns how long that took; `None` if it
+    /// failed.
     pub async fn measure_warm_invocation(&self, binary: &str) -> Option<Duration> {
         let function = self.function(binary)?;
         let route = function.definition.routes.first();
@@ -208,7 +210,7 @@ impl Stack {
         matches!(outcome, InvocationOutcome::Succeeded(_)).then(|| started_at.elapsed())
     }
 
-    /// Makes a schedule fire now, beside its rhythm.
+    /// Invokes a function with the event of its schedule now. `false` if that failed.
     pub async fn fire_schedule(&self, binary: &str) -> bool {
         let Some(function) = self.function(binary) else { return false };
         let Some(permit) = function.acquire_permit().await else { return false };
@@ -251,13 +253,13 @@ fn spawn_event_sources(
     tasks
 }
 
-/// Calls a function on its schedule, and once at the start: what was under way when the stack went down goes on.
+/// Invokes a function on its schedule, and once at the start, so that work that the last stop interrupted continues.
 async fn run_schedule(rule: schedule::Rule, function: Arc<Function>) {
     let mut due = now_ms();
     loop {
         pause(Duration::from_millis(u64::try_from(due - now_ms()).unwrap_or(0))).await;
         for _ in 0..3 {
-            // asynchronous invocations are tried again twice
+            // a failed asynchronous invocation is retried twice (AWS Lambda, asynchronous invocation)
             let Some(permit) = function.acquire_permit().await else { return };
             let event = schedule::scheduled_event(&function.definition.name).to_string();
             if matches!(function.invoke(permit, Bytes::from(event)).await, InvocationOutcome::Succeeded(_)) {
@@ -297,14 +299,15 @@ fn prepare_data_dir(data: &Path, fresh: bool) -> Result<std::fs::File, StackErro
     Ok(lock)
 }
 
-/// Drops stream records that were handled before the stop. A file that is not there yet, or broken, is seen to later.
+/// Deletes stream records that were handled before the last stop. A missing or corrupt database is reported when it is
+/// opened.
 fn trim_handled_records(data: &Path, checkpoint: &Path) {
     if let Ok(handled) = std::fs::read_to_string(checkpoint) {
         drop(crate::dynamodb::trim_stream(&data.join("dynamodb.db"), &handled));
     }
 }
 
-/// Opens the ports whose addresses rows hold, the same as at the last start if they are free: S3 and Iconik.
+/// Opens the ports of S3 and Iconik, whose addresses stored rows contain: those of the last start if they are free.
 async fn stable_ports(data: &Path, http_port: u16) -> Result<(TcpListener, TcpListener), StackError> {
     let path = data.join("ports.json");
     let last: Ports = std::fs::read(&path).ok().and_then(|it| serde_json::from_slice(&it).ok()).unwrap_or_default();

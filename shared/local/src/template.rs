@@ -1,5 +1,5 @@
-//! The CloudFormation template (AWS SAM), as far as one machine can run it. A construct that is not known is an error with
-//! its line.
+//! The CloudFormation template (AWS SAM), as far as one machine can run it. A construct that is not known is an error
+//! with its line.
 
 mod model;
 mod read;

@@ -30,7 +30,8 @@ use crate::random::random_id;
 use crate::template::WebSocketApi;
 use event::{ConnectionInfo, add_request, random_token};
 
-/// A message may have 128 KB, a frame 32 KB, and an integration 29 seconds (Amazon API Gateway, quotas for WebSocket APIs).
+/// A message may have 128 KB, a frame 32 KB, and an integration 29 seconds (Amazon API Gateway, quotas for WebSocket
+/// APIs).
 const MAX_MESSAGE_BYTES: usize = 128 << 10;
 const MAX_FRAME_BYTES: usize = 32 << 10;
 const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(29);
@@ -146,8 +147,8 @@ impl WebSocketGateway {
         lock(&self.connections).len()
     }
 
-    /// Whether a request opens a connection. `Some(Some(path))` if it came by a path of the shared host: the CloudFront function
-    /// of the template adds the path to the query.
+    /// Whether a request opens a connection. `Some(Some(path))` if it came by a path of the shared host: the CloudFront
+    /// function of the template adds the path to the query.
     pub(crate) fn match_upgrade(&self, parts: &Parts) -> Option<Option<String>> {
         let path = parts.uri.path();
         if path.trim_end_matches('/') == format!("/{}", self.api.stage) {
@@ -312,8 +313,8 @@ impl WebSocketGateway {
         });
     }
 
-    /// Queues a message for a client (`PostToConnection`). `false` if the connection is gone. A client that is too slow loses
-    /// its connection.
+    /// Queues a message for a client (`PostToConnection`). `false` if the connection is gone. A client that is too slow
+    /// loses its connection.
     pub fn post_to_connection(&self, id: &str, text: String) -> bool {
         let connections = lock(&self.connections);
         let Some(connection) = connections.get(id) else { return false };

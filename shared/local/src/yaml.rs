@@ -1,8 +1,8 @@
-//! YAML with lines and tags, as CloudFormation writes it (`!Ref`, `!GetAtt`, `!Sub`).
+//! YAML with line numbers and tags, as CloudFormation uses them (`!Ref`, `!GetAtt`, `!Sub`).
 
 use saphyr_parser::{Event, Parser};
 
-/// A value, where it stands, and its tag without the `!`.
+/// A value with its line, from 1, and its tag without the `!`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
     pub line: usize,

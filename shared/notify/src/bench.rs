@@ -13,25 +13,25 @@ use crate::error::CliError;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Init, warm invocation, memory and size of the functions, beside a process that does nothing
+    /// Measure init, warm invocation and size of the functions, compared with a process that does nothing
     Functions {
-        /// Starts of each function
+        /// Number of starts of each function
         #[arg(long, default_value = "20")]
         starts: NonZeroUsize,
     },
-    /// Units and requests of a scan of many small objects, and of a second scan of the same bucket
+    /// Measure units and requests of a scan of many small objects, and of a second scan of the same bucket
     Scan {
-        /// Objects in the bucket
+        /// Number of objects in the bucket
         #[arg(long, default_value = "100000")]
         objects: NonZeroUsize,
     },
-    /// How long a notification takes to an open socket, among few and many, and how long a list takes of a small and of a
-    /// large inbox
+    /// Measure how long a notification takes to a socket when few or many are open, and how long a list takes of a
+    /// small and a large inbox
     Inbox {
-        /// Sockets of the largest run
+        /// Number of sockets in the largest run
         #[arg(long, default_value = "1000")]
         sockets: NonZeroUsize,
-        /// Notifications of the large inbox
+        /// Number of notifications in the large inbox
         #[arg(long, default_value = "100000")]
         notifications: NonZeroUsize,
     },

@@ -1,4 +1,4 @@
-//! `notify dead-letters`: what could not be handled, and why.
+//! `notify dead-letters`: shows messages that could not be handled, and why.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -11,10 +11,10 @@ use crate::hint;
 use crate::print::{self, outln};
 use crate::queues::{DeadLetter, QueueTarget, Queues};
 
-/// How long a look has its letters, in seconds; they are let go at its end. If it dies before, they come back then.
+/// Visibility timeout of the letters that are shown, in seconds. The command releases them when it ends.
 const VISIBILITY_SECONDS: i32 = 30;
 
-/// Which letters.
+/// Which dead letters.
 #[derive(ClapArgs)]
 #[command(
     after_help = "Examples:\n  notify dead-letters\n  notify dead-letters webhook --json\n  notify dead-letters --stack notifications"

@@ -1,4 +1,4 @@
-//! `notify iconik`: the connection to Iconik.
+//! `notify iconik`: manages the connection to Iconik.
 
 use std::path::Path;
 
@@ -10,16 +10,16 @@ use crate::client::{Client, Target, parse_time, poll_delay};
 use crate::error::CliError;
 use crate::print::{self, outln};
 
-/// Looks at the state until the webhooks are well: a check takes some seconds.
+/// Polls until the webhooks are enabled, at most: about half a minute.
 const MAX_POLLS: usize = 100;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Make or repair the webhooks that the settings name, and show them
+    /// Create or repair the webhooks that the settings name, and show them
     EnsureWebhook(TargetArgs),
-    /// Show how the connection is
+    /// Show the state of the connection
     Status(TargetArgs),
-    /// Take what is in Iconik already
+    /// Process assets that are in Iconik already
     Backfill(BackfillArgs),
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct TargetArgs {
 #[derive(Args)]
 #[command(after_help = "Example:\n  notify iconik backfill --since 2026-11-01T00:00:00Z")]
 pub(crate) struct BackfillArgs {
-    /// Assets that were made at or after this time, such as 2026-11-01T00:00:00Z
+    /// Assets created at or after this time, such as 2026-11-01T00:00:00Z
     #[arg(long, value_parser = parse_time)]
     since: String,
     /// And before this one; by default now
@@ -70,7 +70,7 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
     }
 }
 
-/// Checks until every webhook is as it should be: the first check may find one missing, and make it.
+/// Checks until every webhook is enabled. The first check may create one that is missing.
 async fn ensure_webhooks(client: &Client, as_json: bool) -> Result<(), CliError> {
     let mut state = Value::Null;
     for poll in 0..MAX_POLLS {

@@ -1,4 +1,4 @@
-//! `notify reprocess`: an item once more.
+//! `notify reprocess`: processes an item again.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `notify key`: an application's keys.
+//! `notify key`: manages an application's keys.
 
 use std::path::Path;
 
@@ -12,35 +12,35 @@ use crate::error::CliError;
 use crate::json::text_member;
 use crate::print::{self, outln};
 
-/// What a key can be good for.
+/// The scopes of a key.
 const SCOPES: [&str; 6] = ["media", "channels", "channels:reveal", "inbox", "images", "keys"];
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Make a key and show it, once
+    /// Create a key and show it, once
     Create(CreateArgs),
-    /// The keys there are, without their secret parts
+    /// List the keys, without their secrets
     List(ListArgs),
-    /// Replace a key; the old one stays good for a while
+    /// Replace a key; the old one stays valid for a while
     Rotate(RotateArgs),
-    /// End a key; it may be remembered for up to a minute
+    /// Revoke a key; caches may accept it for up to a minute
     Revoke(RevokeArgs),
 }
 
-/// The key to make.
+/// The key to create.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  notify key create player --scope inbox\n  notify key create backup")]
 pub(crate) struct CreateArgs {
-    /// What it is for
+    /// A name that says what it is for
     name: String,
-    /// What it is good for, once for each; by default all but `channels:reveal`, which shows channels' secrets
+    /// A scope of the key; repeatable. By default all but `channels:reveal`, which shows channels' secrets
     #[arg(long = "scope", value_parser = PossibleValuesParser::new(SCOPES))]
     scopes: Vec<String>,
     #[command(flatten)]
     target: Target,
 }
 
-/// Whose keys.
+/// Which application's keys.
 #[derive(Args)]
 pub(crate) struct ListArgs {
     #[command(flatten)]
@@ -52,14 +52,14 @@ pub(crate) struct ListArgs {
 pub(crate) struct RotateArgs {
     /// Its id (`notify key list`): the ten letters behind `nk_live_`
     id: String,
-    /// How long the old one stays good, in seconds; at most 604800, a week
+    /// How long the old key stays valid, in seconds; at most 604800, a week
     #[arg(long, default_value_t = 86_400, value_parser = clap::value_parser!(u32).range(0..=604_800))]
     overlap: u32,
     #[command(flatten)]
     target: Target,
 }
 
-/// The key to end.
+/// The key to revoke.
 #[derive(Args)]
 pub(crate) struct RevokeArgs {
     /// Its id (`notify key list`): the ten letters behind `nk_live_`

@@ -11,8 +11,8 @@ pub(crate) fn project_folder() -> Result<PathBuf, CliError> {
     found.map(Path::to_owned).ok_or(CliError::ProjectNotFound)
 }
 
-/// The file of this program, which holds the functions. Ask for it at the start: a program that is rebuilt meanwhile has the
-/// same path.
+/// The file of this program, which holds the functions. Ask for it at the start: a program that is rebuilt meanwhile
+/// has the same path.
 pub(crate) fn current_program() -> Result<PathBuf, CliError> {
     std::env::current_exe().map_err(|it| CliError::Other(format!("the path of this program is unknown: {it}")))
 }

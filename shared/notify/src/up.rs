@@ -1,4 +1,4 @@
-//! `notify up`: starts the stack, shows what happens.
+//! `notify up`: starts the local stack and prints its events.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::signals::shutdown_signal;
 /// How the stack starts.
 #[derive(ClapArgs, Debug, Default, PartialEq, Eq)]
 pub(crate) struct UpArgs {
-    /// The front door's port; by default 8000
+    /// The port of the API; by default 8000
     #[arg(long)]
     port: Option<u16>,
     /// Begin with empty data; files in the buckets' folders stay
@@ -30,7 +30,7 @@ pub(crate) struct UpArgs {
 }
 
 impl UpArgs {
-    /// With what was given before the command; what was given behind it goes first.
+    /// Adds the options that were given before the command. Those behind it win.
     pub(crate) fn merge(&mut self, preceding: &Self) {
         self.port = self.port.or(preceding.port);
         self.fresh |= preceding.fresh;

@@ -71,14 +71,16 @@ impl IconikEmulator {
         domain.clone_into(&mut lock(&self.inner.domain));
     }
 
-    /// Replaces the faults: an object with members of `Faults`, as `POST /faults` takes it. Anything else changes nothing.
+    /// Replaces the faults: an object with members of `Faults`, as `POST /faults` takes it. Anything else changes
+    /// nothing.
     pub fn set_faults(&self, faults: Value) {
         if let Ok(faults) = serde_json::from_value(faults) {
             *self.faults() = faults;
         }
     }
 
-    /// All objects of a kind as they are stored, oldest first: `asset`, `segment`, `metadata`, `job`, `history`, `webhook`, …
+    /// All objects of a kind as they are stored, oldest first: `asset`, `segment`, `metadata`, `job`, `history`,
+    /// `webhook`, …
     pub fn objects(&self, kind: &str) -> Vec<Value> {
         self.store().all(kind).cloned().collect()
     }

@@ -57,8 +57,8 @@ pub(super) async fn upload_version(iconik: &IconikEmulator, asset: &str, bytes: 
     ingest(iconik, &title, bytes, Some(asset.to_owned()), None).await;
 }
 
-/// Uploads a file as a new asset, or as a new version of `known`: an open file, then a closed file, then a proxy, which is
-/// `proxy` or made here. Webhooks announce each step. Returns the id of the asset.
+/// Uploads a file as a new asset, or as a new version of `known`: an open file, then a closed file, then a proxy, which
+/// is `proxy` or made here. Webhooks announce each step. Returns the id of the asset.
 async fn ingest(
     iconik: &IconikEmulator,
     name: &str,

@@ -1,12 +1,12 @@
 //! Proxies: previews of originals, made as Iconik makes them.
 //!
-//! Iconik's help says what it makes ("Proxies": an MP4 with H.264 of video formats, one JPEG of image formats) and how large
-//! ("ISG Advanced Options": at most 1280x720 and 2048x2048; its own transcoder is ffmpeg too). It publishes no list of
-//! extensions. Those here are of the formats that its help and its tutorials name, whatever the product reads.
+//! Iconik's help says what it makes ("Proxies": an MP4 with H.264 of video formats, one JPEG of image formats) and how
+//! large ("ISG Advanced Options": at most 1280x720 and 2048x2048; its own transcoder is ffmpeg too). It publishes no
+//! list of extensions. Those here are of the formats that its help and its tutorials name, whatever the product reads.
 //!
 //! An original that the machine's ffmpeg cannot decode gets no proxy here, although Iconik would make one: HEIC needs
-//! ffmpeg 7; camera RAW, EPS and PDF need other programs. `IconikEmulator::upload_with_proxy` takes such a proxy from its
-//! caller.
+//! ffmpeg 7; camera RAW, EPS and PDF need other programs. `IconikEmulator::upload_with_proxy` takes such a proxy from
+//! its caller.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -73,8 +73,8 @@ fn extension(name: &str) -> String {
     Path::new(name).extension().and_then(|it| it.to_str()).unwrap_or_default().to_ascii_lowercase()
 }
 
-/// Runs ffmpeg; `None` if it is missing or fails. Its input has the original's extension, because raw DV is recognised by
-/// little else.
+/// Runs ffmpeg; `None` if it is missing or fails. Its input has the original's extension, because raw DV is recognised
+/// by little else.
 async fn transcode(kind: ProxyKind, original: &Path, extension: &str) -> Option<Vec<u8>> {
     let (input, output) = (original.with_extension(extension), original.with_extension("proxy"));
     tokio::fs::copy(original, &input).await.ok()?;

@@ -117,8 +117,8 @@ pub(super) fn publish(
     }
 }
 
-/// Sends one POST, without a retry. A failure sets the webhook to FAILING, a success to ENABLED. A webhook that has failed for
-/// `disable_after_ms` becomes DISABLED; Iconik reports that to nobody.
+/// Sends one POST, without a retry. A failure sets the webhook to FAILING, a success to ENABLED. A webhook that has
+/// failed for `disable_after_ms` becomes DISABLED; Iconik reports that to nobody.
 async fn deliver(iconik: &IconikEmulator, id: &str, event: &Value) {
     let Some(webhook) = iconik.store().get("webhook", id).cloned() else { return };
     let mut request = iconik.http().post(string(&webhook["url"])).timeout(DELIVERY_TIMEOUT).json(event);

@@ -16,7 +16,7 @@ use crate::account::{queue_arn, queue_url};
 use crate::digest::md5_hex;
 use crate::random::random_id;
 
-/// An error as SQS tells it: the code, and a text.
+/// An error of SQS: its code, and a text.
 struct SqsError(&'static str, String);
 
 #[derive(Clone)]
@@ -242,7 +242,8 @@ fn message_json(message: &ReceivedMessage) -> Value {
     received
 }
 
-/// The digest of attributes that SDKs check: in the order of their names, each as name, type and value, with lengths.
+/// The digest of message attributes that SDKs check (Amazon SQS, "Calculating the MD5 message digest for message
+/// attributes"): sorted by name, each as name, type and value with their lengths.
 fn attributes_md5(attributes: &Value) -> Option<String> {
     let all = attributes.as_object().filter(|it| !it.is_empty())?;
     let mut names: Vec<&String> = all.keys().collect();
@@ -263,7 +264,7 @@ fn push_with_length(bytes: &mut Vec<u8>, text: &str) {
     bytes.extend(text.as_bytes());
 }
 
-/// The database failed: a full disk, mostly. The caller tries again.
+/// The error for a failed database, mostly a full disk. SDKs retry it.
 fn internal_error(error: rusqlite::Error) -> SqsError {
     SqsError("InternalError", format!("the local queue could not store it: {error}"))
 }

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Everything that the stack runs.
+/// Everything that the stack runs, with the local names of the resources.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Model {
     pub functions: Vec<Function>,
     pub queues: Vec<Queue>,
     pub table: Option<Table>,
-    /// Names of buckets of our own.
+    /// The names of the buckets.
     pub buckets: Vec<String>,
-    /// Their CORS rules, in the order that they are tried in.
+    /// The CORS rules by bucket, in the order of their evaluation.
     pub cors: BTreeMap<String, Vec<CorsRule>>,
     pub websocket_api: Option<WebSocketApi>,
 }
@@ -20,13 +20,13 @@ pub struct Model {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WebSocketApi {
     pub stage: String,
-    /// Route key → name of a function.
+    /// The name of the function by route key.
     pub routes: BTreeMap<String, String>,
-    /// Paths of the shared host that lead here; a `*` at the end stands for anything.
+    /// Paths of the shared host that lead to this API; a `*` at the end stands for anything.
     pub paths: Vec<String>,
 }
 
-/// Which pages at other origins may read a bucket, and how.
+/// A CORS rule of a bucket: which pages at other origins may read it, and how.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CorsRule {
     /// A `*` stands for anything.
@@ -34,13 +34,13 @@ pub struct CorsRule {
     pub methods: Vec<String>,
     /// Headers that a request may have; a `*` stands for anything.
     pub headers: Vec<String>,
-    /// Headers of the answer that the page may read.
+    /// Headers of the response that the page may read.
     pub exposed: Vec<String>,
-    /// How long a preflight holds, in seconds.
+    /// How long browsers may cache a preflight, in seconds.
     pub max_age: Option<u32>,
 }
 
-/// A function, with what calls it.
+/// A function, with its event sources.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Function {
     pub name: String,
@@ -48,7 +48,7 @@ pub struct Function {
     pub timeout: Duration,
     pub memory_mb: u32,
     pub environment: BTreeMap<String, String>,
-    /// Processes at most.
+    /// The number of processes, at most.
     pub concurrency: usize,
     pub routes: Vec<Route>,
     pub sqs_sources: Vec<SqsEventSource>,
@@ -56,7 +56,7 @@ pub struct Function {
     pub schedule: Option<String>,
 }
 
-/// The path of the route that takes what no other one takes (API Gateway, HTTP APIs).
+/// The path of the route that takes all other requests (API Gateway, HTTP APIs).
 pub(crate) const DEFAULT_ROUTE: &str = "$default";
 
 /// An HTTP route.
@@ -67,7 +67,7 @@ pub struct Route {
     pub path: String,
 }
 
-/// Messages of a queue that call a function.
+/// The event source mapping of a queue. Sizes count messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqsEventSource {
     pub queue: String,
@@ -76,7 +76,7 @@ pub struct SqsEventSource {
     pub reports_item_failures: bool,
 }
 
-/// Records of the table's stream that call a function.
+/// The event source mapping of the table's stream. Sizes count records.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StreamEventSource {
     pub batch_size: usize,
@@ -85,9 +85,9 @@ pub struct StreamEventSource {
     pub bisect_on_error: bool,
     pub max_retries: u32,
     pub max_record_age: Duration,
-    /// Patterns of which one must fit.
+    /// Filter patterns, of which one must match.
     pub filters: Vec<serde_json::Value>,
-    /// The queue that gets what could not be handled.
+    /// The queue for batches that could not be handled.
     pub on_failure: Option<String>,
 }
 
@@ -97,7 +97,7 @@ pub struct Queue {
     pub name: String,
     pub visibility_timeout: Duration,
     pub retention: Duration,
-    /// Dead-letter queue and `maxReceiveCount`.
+    /// The dead-letter queue and `maxReceiveCount`.
     pub redrive: Option<(String, u32)>,
 }
 
@@ -109,7 +109,7 @@ pub struct Table {
     pub ttl_attribute: Option<String>,
 }
 
-/// Where the emulators are, for `!Ref` of a queue.
+/// The URLs of the emulators, for `!Ref` of a queue and the endpoint of the HTTP API.
 #[derive(Debug, Clone, Default)]
 pub struct EmulatorUrls {
     pub sqs: String,

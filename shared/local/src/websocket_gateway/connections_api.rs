@@ -14,7 +14,8 @@ use crate::lock::lock;
 const RELAXED: Ordering = Ordering::Relaxed;
 
 impl WebSocketGateway {
-    /// The id of the connection that a request to `@connections` names: the last part of the raw path, percent-decoded once.
+    /// The id of the connection that a request to `@connections` names: the last part of the raw path, percent-decoded
+    /// once.
     pub(crate) fn managed_connection(&self, parts: &Parts) -> Option<String> {
         let id = parts.uri.path().strip_prefix(&format!("/{}/@connections/", self.api.stage))?;
         Some(percent_decoded(id))

@@ -49,8 +49,8 @@ pub(super) fn random_token() -> String {
     URL_SAFE.encode(random_bytes::<11>())
 }
 
-/// Adds the headers and the query of an upgrade request to its `$connect` event. `path` becomes the query parameter of that
-/// name.
+/// Adds the headers and the query of an upgrade request to its `$connect` event. `path` becomes the query parameter of
+/// that name.
 pub(super) fn add_request(event: &mut Value, parts: &Parts, path: Option<String>) {
     let (last, all) = event_headers(&parts.headers);
     (event["headers"], event["multiValueHeaders"]) = (json!(last), json!(all));

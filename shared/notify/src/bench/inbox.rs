@@ -1,4 +1,4 @@
-//! Latencies of inboxes: to a socket, and of a list.
+//! `notify bench inbox`: latencies of a notification to a socket, and of a list.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::print::outln;
 
 /// Notifications that are timed in each run.
 const TIMED_RUNS: usize = 100;
-/// Sockets that are opened at once.
+/// Sockets that are opened at the same time.
 const CONCURRENT_CONNECTS: usize = 8;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -82,7 +82,7 @@ fn number(row: &Value, name: &str) -> f64 {
     row[name].as_f64().unwrap_or(0.0)
 }
 
-/// Each notification begins at another moment between two polls of the stream: right after one it would wait longest.
+/// Varies the time between a poll of the stream and a notification: one right after a poll waits longest.
 #[expect(clippy::disallowed_methods, reason = "what is measured depends on when it begins")]
 async fn vary_poll_phase(number: usize) {
     tokio::time::sleep(Duration::from_millis(number as u64 * 97 % 250)).await;
@@ -105,7 +105,7 @@ fn socket_error(cause: impl std::fmt::Display) -> CliError {
 
 async fn connect(stack: &Stack, keys: &ApplicationKeys, user: usize) -> Result<Socket, CliError> {
     let ticket = loop {
-        // all functions may be busy with the others
+        // all processes of the function may be busy
         match call_api(stack, keys, "POST", &format!("/api/v1/Inbox/u{user}/Tickets"), &json!({})).await {
             Err(CliError::ErrorResponse { status: 503, .. }) => crate::client::poll_delay().await,
             other => break other?,
@@ -119,7 +119,7 @@ async fn connect(stack: &Stack, keys: &ApplicationKeys, user: usize) -> Result<S
     Ok(socket)
 }
 
-/// Waits for a message with a text in it.
+/// Waits for a message that contains a text.
 async fn wait_for_text(socket: &mut Socket, text: &str) -> Result<(), CliError> {
     while let Some(message) = socket.next().await {
         if let Message::Text(frame) = message.map_err(socket_error)?

@@ -57,7 +57,8 @@ pub(super) async fn run(objects: usize, json: bool) -> Result<(), CliError> {
             }
             let used = stack.meter().since(&before);
             let ended = if scheduled {
-                // a scheduled scan that finds nothing stores nothing, so its requests are counted; one of them is the probe
+                // a scheduled scan that finds nothing stores nothing, so its requests are counted; one of them is the
+                // probe
                 used.of_function("scan", "media.ListObjectsV2") > pages
             } else {
                 let last = &call_api(&stack, &keys, "GET", &path, &Value::Null).await?["lastScan"];
