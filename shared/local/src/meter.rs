@@ -39,8 +39,8 @@ impl Meter {
             .invocations
             .iter()
             .map(|(name, count)| (name.clone(), count - earlier.invocations.get(name).unwrap_or(&0)));
-        let busy = self.busy_time.iter().map(|(name, it)| {
-            (name.clone(), it.saturating_sub(earlier.busy_time.get(name).copied().unwrap_or_default()))
+        let busy = self.busy_time.iter().map(|(name, time)| {
+            (name.clone(), time.saturating_sub(earlier.busy_time.get(name).copied().unwrap_or_default()))
         });
         Self {
             counts: counts.filter(|it| it.1 != 0.0).collect(),

@@ -37,10 +37,10 @@ impl OperatorArgs {
         if let Some([url, key]) = all_or_none([("--url", self.url), ("--operator-key", self.operator_key)])? {
             return Ok(OperatorTarget { url: url.trim_end_matches('/').to_owned(), key, advice: String::new() });
         }
-        running_stack(data).map(|it| OperatorTarget {
-            advice: unreachable_advice(&it.url),
-            url: it.url,
-            key: it.operator_key,
+        running_stack(data).map(|demo| OperatorTarget {
+            advice: unreachable_advice(&demo.url),
+            url: demo.url,
+            key: demo.operator_key,
         })
     }
 }
