@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::StackError;
+use crate::error::StackError;
 
-/// Asks; an answer that is no success is an error with its text.
+/// Calls an operation (`x-amz-target`). An error response becomes an error with its text.
 pub(crate) async fn call(http: &reqwest::Client, url: &str, target: &str, body: &Value) -> Result<Value, StackError> {
     let failed = |it: reqwest::Error| StackError::emulator(&format!("{target} failed"), it);
     let request = http.post(url).header("x-amz-target", target).header("content-type", "application/x-amz-json-1.0");
@@ -19,7 +19,7 @@ pub(crate) async fn call(http: &reqwest::Client, url: &str, target: &str, body: 
     if succeeded { Ok(body) } else { Err(StackError::emulator(&format!("{target} was refused"), body.to_string())) }
 }
 
-/// The client for emulators in this process.
+/// An HTTP client for the emulators in this process.
 #[expect(clippy::disallowed_methods, reason = "talks to 127.0.0.1 alone")]
 pub(crate) fn http_client() -> Result<reqwest::Client, StackError> {
     drop(rustls::crypto::ring::default_provider().install_default()); // a second stack finds it installed

@@ -1,4 +1,4 @@
-//! Which pages at other origins may read a bucket: its CORS rules, as Amazon S3 evaluates them ("How does Amazon S3 evaluate
+//! The CORS rules of buckets, evaluated as Amazon S3 does ("How does Amazon S3 evaluate
 //! the CORS configuration on a bucket?").
 
 use std::collections::BTreeMap;
@@ -8,20 +8,20 @@ use http::{Method, Response, StatusCode};
 
 use crate::template::CorsRule;
 
-/// A question of a browser, or a request of a page.
+/// A cross-origin request, or its preflight.
 pub(crate) struct CorsRequest {
     bucket: String,
     origin: String,
     method: String,
-    /// The headers that a request is to have, of which a preflight asks.
+    /// The headers that a preflight asks for, in lower case.
     headers: Vec<String>,
-    /// As they were asked for.
+    /// The same as the preflight wrote them.
     requested_headers: Option<HeaderValue>,
     pub(crate) is_preflight: bool,
 }
 
 impl CorsRequest {
-    /// What a request asks, if it comes from a page: `/bucket/key` is its path.
+    /// The CORS members of a request with the path `/bucket/key`; `None` without an `Origin`.
     pub(crate) fn from_request<B>(request: &http::Request<B>) -> Option<Self> {
         let text = |name: HeaderName| request.headers().get(name).and_then(|it| it.to_str().ok());
         let origin = text(header::ORIGIN)?.to_owned();
@@ -40,7 +40,7 @@ impl CorsRequest {
         })
     }
 
-    /// The headers that let the page read the answer: those of the first rule that fits; none if none does.
+    /// The response headers of the first rule that matches; `None` if no rule does.
     pub(crate) fn response_headers(&self, rules: &BTreeMap<String, Vec<CorsRule>>) -> Option<HeaderMap> {
         let matches_request = |rule: &&CorsRule| {
             rule.origins.iter().any(|it| matches_wildcard(it, &self.origin))
@@ -77,7 +77,7 @@ impl CorsRequest {
     }
 }
 
-/// The answer to a preflight: 200 with these headers, or 403.
+/// The response to a preflight: 200 with these headers, or 403.
 pub(crate) fn preflight<B: From<String>>(allowed: Option<HeaderMap>) -> Response<B> {
     let Some(headers) = allowed else {
         let text = "<Error><Code>AccessForbidden</Code><Message>CORSResponse: This CORS request is not allowed.</Message></Error>";
@@ -90,7 +90,7 @@ pub(crate) fn preflight<B: From<String>>(allowed: Option<HeaderMap>) -> Response
     response
 }
 
-/// Whether a text fits one in which a `*` stands for anything.
+/// Whether a text matches a pattern with at most one `*`, which stands for anything.
 fn matches_wildcard(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,

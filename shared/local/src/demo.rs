@@ -1,16 +1,18 @@
-//! The demo application: made at the first start, found again at every other, written to `stack.json`. What its user
-//! changed stays; a start changes only the addresses that it changed itself.
+//! The demo application. The first start creates it; later ones find it in `stack.json`. A start keeps what the user
+//! has changed. It updates only those addresses that an earlier start has set.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::aws_json;
+use crate::error::StackError;
 use crate::iconik::{APP_ID, DOMAIN_ID, METADATA_VIEW_ID};
-use crate::stack::write_private;
-use crate::{Stack, StackError, aws_json};
+use crate::private_file::write_private;
+use crate::stack::Stack;
 
-/// What `stack.json` holds. It has secrets in it, so only its owner may read it.
+/// The content of `stack.json`. It contains secrets, so only its owner may read it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Demo {
     pub url: String,
@@ -29,13 +31,13 @@ pub struct Demo {
     pub iconik: DemoIconik,
 }
 
-/// The stand-in for Iconik, as the demo application has it.
+/// The Iconik emulator, as the demo application is connected to it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DemoIconik {
     pub url: String,
     pub app_id: String,
     pub token: String,
-    /// What is dropped here is uploaded.
+    /// Files that are dropped here are uploaded.
     pub folder: PathBuf,
 }
 
@@ -47,7 +49,7 @@ pub struct DemoBucket {
     pub folder: PathBuf,
 }
 
-/// The keys of an application, as they are given out once.
+/// The keys of an application, as the API returns them once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ApplicationKeys {
@@ -60,12 +62,12 @@ pub struct ApplicationKeys {
 /// The demo buckets' names, with their systems.
 pub const BUCKETS: [(&str, &str); 2] = [("datacore-demo", "datacore"), ("objectmatrix-demo", "objectmatrix")];
 
-/// Where a stack's addresses and the demo application's keys are kept, in its data.
+/// The path of `stack.json` in a data folder.
 pub fn stack_file(data: &Path) -> PathBuf {
     data.join("stack.json")
 }
 
-/// Writes a `stack.json`, for its owner alone.
+/// Writes a `stack.json` that only its owner may read.
 pub fn write_stack_file(data: &Path, demo: &Demo) -> Result<(), StackError> {
     let path = stack_file(data);
     let json = serde_json::to_vec_pretty(demo).unwrap_or_default();
@@ -79,7 +81,7 @@ pub fn read_stack_file(data: &Path) -> Result<Demo, StackError> {
     serde_json::from_slice(&text).map_err(|it| StackError::Corrupt { path, source: it.into() })
 }
 
-/// Makes the demo application if it is not there, and writes `stack.json`.
+/// Creates or updates the demo application, its buckets and its settings, and writes `stack.json`.
 pub async fn set_up(stack: &Stack) -> Result<Demo, StackError> {
     let api = ApiClient { client: aws_json::http_client()?, url: &stack.url, data: stack.data() };
     let previous = read_stack_file(stack.data()).ok();
@@ -142,7 +144,7 @@ async fn set_up_bucket(
         let id = string_member(&api.send("POST", "/api/v1/Media/Buckets", Some(keys), &body).await?, "id");
         return Ok(DemoBucket { name: name.to_owned(), id, folder });
     };
-    // one that was removed stays so: it is in no list
+    // a bucket that the user removed is in no list, and stays removed
     let list = api.get("/api/v1/Media/Buckets", keys).await?;
     let stored = list["items"].as_array().into_iter().flatten().find(|it| it["id"] == known.id.as_str());
     if let Some(there) = stored
@@ -157,7 +159,7 @@ async fn set_up_bucket(
     Ok(DemoBucket { name: name.to_owned(), id: known.id.clone(), folder })
 }
 
-/// A bucket as `GET` shows it, as `PUT` takes it: without what the API says of itself.
+/// The body of a `PUT` from that of a `GET`: a bucket without its read-only members.
 pub fn as_put_body(mut bucket: Value) -> Value {
     const READ_ONLY: [&str; 9] = [
         "id",
@@ -176,7 +178,7 @@ pub fn as_put_body(mut bucket: Value) -> Value {
     bucket
 }
 
-/// Points the demo application to the stand-in, as a user points one to Iconik.
+/// Connects the demo application to the Iconik emulator, as a user connects one to Iconik.
 async fn set_up_iconik(
     stack: &Stack,
     api: &ApiClient<'_>,
@@ -200,7 +202,7 @@ async fn set_up_iconik(
             if stored["system_endpoint"] == demo.url.as_str() {
                 body["system_endpoint"] = json!(stack.url);
             }
-            // what moves to another address needs its token again; a masked one stays as it is
+            // a new address needs the token again; a masked token would stay as it is
             let (url, token) = (demo.iconik.url.as_str(), demo.iconik.token.as_str());
             if stored["iconik_url"] == url && (url, token) != (iconik.url(), iconik.token()) {
                 body["iconik_url"] = json!(iconik.url());
@@ -215,7 +217,7 @@ async fn set_up_iconik(
     Ok(DemoIconik { url: iconik.url().to_owned(), app_id: APP_ID.to_owned(), token: iconik.token().to_owned(), folder })
 }
 
-/// Makes an application of its own.
+/// Creates an application beside the demo application.
 pub async fn create_application(stack: &Stack, name: &str, faces: bool) -> Result<ApplicationKeys, StackError> {
     post_application(stack, json!({ "name": name, "facialRecognition": faces })).await
 }

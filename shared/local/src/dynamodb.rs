@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::aws_json;
+use crate::clock::pause;
+use crate::error::StackError;
+use crate::listener::{base_url, listen_for};
 use crate::template::Table;
-use crate::{StackError, aws_json, pause};
 
 /// A running DynamoDB.
 pub(crate) struct DynamoDb {
@@ -23,21 +26,20 @@ impl Drop for DynamoDb {
 }
 
 impl DynamoDb {
-    /// Opens the file, makes the table if it is not there, and serves.
+    /// Opens the database, starts the server, and creates the table if it does not exist.
     pub(crate) async fn start(file: &Path, table: Option<&Table>, http: &reqwest::Client) -> Result<Self, StackError> {
         let corrupt = |it: String| StackError::Corrupt { path: file.to_owned(), source: it.into() };
         let path = file.to_string_lossy().into_owned();
         let db = dynoxide::Database::new(&path).map_err(|it| corrupt(it.to_string()))?;
-        let failed = |it: std::io::Error| StackError::emulator("could not open a port for DynamoDB", it);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
-        let url = format!("http://{}", listener.local_addr().map_err(failed)?);
+        let listener = listen_for("DynamoDB").await?;
+        let url = base_url(&listener)?;
         let ttl_database = db.clone();
         let server_task = tokio::spawn(dynoxide::server::serve_on(listener, db));
         let ttl_task = tokio::spawn(async move {
             loop {
                 pause(Duration::from_secs(60)).await;
                 let db = ttl_database.clone();
-                // what cannot be swept now is swept a minute later
+                // after a failure it is tried again a minute later
                 drop(tokio::task::spawn_blocking(move || db.sweep_ttl().map_err(|it| it.to_string())).await);
             }
         });
@@ -63,7 +65,7 @@ impl DynamoDb {
     }
 }
 
-/// Without this index each write looks through all stream records for the last number.
+/// Adds an index without which each write would scan all stream records for the last sequence number.
 fn index_stream(file: &Path) -> rusqlite::Result<()> {
     let db = rusqlite::Connection::open(file)?;
     db.busy_timeout(Duration::from_secs(10))?;
@@ -72,12 +74,13 @@ fn index_stream(file: &Path) -> rusqlite::Result<()> {
     )
 }
 
-/// What the API writes before the number that the file holds.
+/// The prefix of sequence numbers in the API. The database stores the number behind it.
 const SEQUENCE_NUMBER_PREFIX: &str = "10000";
 
-/// Removes stream records that were handled. The last one stays: the next number is counted from it.
+/// Deletes stream records before the one that was handled last. That one stays, because the next sequence number
+/// follows it.
 pub(crate) fn trim_stream(file: &Path, handled: &str) -> rusqlite::Result<usize> {
-    // a number in another form is left alone: to keep too much costs room, to remove too much loses records
+    // an unknown form deletes nothing: a record too many costs space, one too few is a loss
     let Some(number) = handled.strip_prefix(SEQUENCE_NUMBER_PREFIX).and_then(|it| it.parse::<i64>().ok()) else {
         return Ok(0);
     };

@@ -1,4 +1,4 @@
-//! What can keep the stack from starting, said so that a user can mend it.
+//! The errors of the stack. Their texts say what to do next.
 
 use std::path::PathBuf;
 

@@ -1,29 +1,30 @@
-//! What happens in the stack, for whoever watches: the terminal, or a test.
+//! Events of the stack, for the terminal and for tests.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::broadcast;
 
+use crate::lock::lock;
 use crate::meter::Meter;
 
-/// One thing that happened.
+/// An event.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// A process asks for work for the first time.
+    /// A process has asked for its first invocation: its init phase has ended.
     ProcessStarted { function: String, init: Duration },
     /// A line of a function's log, as the function wrote it.
     Log { function: String, line: Value },
-    /// A line that is no JSON, such as a panic.
+    /// A line of output that is no JSON object, such as a panic.
     RawLog { function: String, line: String },
-    /// An invocation ended; `problem` unless it went well.
+    /// An invocation has ended. `problem` is `None` if it succeeded.
     Invoked { function: String, took: Duration, memory_mb: Option<u64>, problem: Option<String> },
-    /// The stack itself has something to say.
+    /// A message of the stack itself.
     Note(String),
 }
 
-/// Events to all who listen, and the meter that counts them.
+/// Broadcasts events, and counts them.
 #[derive(Clone)]
 pub struct EventBus {
     events: broadcast::Sender<Event>,
@@ -41,33 +42,33 @@ impl EventBus {
         self.events.subscribe()
     }
 
-    /// What was counted until now.
+    /// The counts since the start.
     pub fn meter(&self) -> Meter {
-        self.meter.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.meter).clone()
     }
 
     pub(crate) fn send(&self, event: Event) {
         if let Event::Invoked { function, took, .. } = &event {
-            self.meter.lock().unwrap_or_else(PoisonError::into_inner).add_invocation(function, *took);
+            lock(&self.meter).add_invocation(function, *took);
         }
-        drop(self.events.send(event)); // nobody has to listen
+        drop(self.events.send(event)); // there may be no subscriber
     }
 
-    /// Counts requests that the platform makes for a function: polls and acknowledgements of its queue.
+    /// Counts requests to SQS that Lambda makes for a function: receives and deletes of its event source.
     pub(crate) fn count_sqs_requests(&self, function: &str, requests: usize) {
-        self.meter.lock().unwrap_or_else(PoisonError::into_inner).add(function, "sqs_requests", requests as f64);
+        lock(&self.meter).add(function, "sqs_requests", requests as f64);
     }
 
     pub(crate) fn note(&self, text: impl Into<String>) {
         self.send(Event::Note(text.into()));
     }
 
-    /// A line that a function wrote: a metric for the meter, or a log line.
+    /// Takes a line of a function's output: metrics in the embedded metric format, or a log line.
     pub(crate) fn function_output(&self, function: &str, line: String) {
         let function = function.to_owned();
         match serde_json::from_str::<Value>(&line) {
             Ok(metrics) if metrics.get("_aws").is_some() => {
-                self.meter.lock().unwrap_or_else(PoisonError::into_inner).add_metrics(&function, &metrics);
+                lock(&self.meter).add_metrics(&function, &metrics);
             }
             Ok(line @ Value::Object(_)) => self.send(Event::Log { function, line }),
             _ => self.send(Event::RawLog { function, line }),

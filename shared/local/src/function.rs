@@ -1,20 +1,23 @@
 //! A function: its processes, one invocation each at a time, up to its concurrency.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::clock::pause;
 use crate::event::{Event, EventBus};
+use crate::lock::lock;
 use crate::process::{InvocationOutcome, Process};
 use crate::program::Program;
-use crate::{pause, template};
+use crate::random::random_id;
+use crate::template;
 
-/// An idle process ends after this time.
+/// An idle process is stopped after this time.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long a caller waits for a free process.
+/// How long a synchronous caller waits for a free process before it is throttled.
 const THROTTLE_AFTER: Duration = Duration::from_secs(3);
 
 /// A function that can be invoked.
@@ -24,10 +27,10 @@ pub struct Function {
     endpoints: Vec<(String, String)>,
     bus: EventBus,
     idle: Mutex<Vec<Process>>,
-    /// The processes that work now, by number, so that a test can kill them.
+    /// The ids of the processes that run an invocation now.
     busy: Mutex<Vec<u32>>,
     permits: Arc<Semaphore>,
-    /// Starts that failed in a row, which slow the next one down.
+    /// Failed starts in a row. Each delays the next start.
     failed_starts: Mutex<u32>,
 }
 
@@ -43,13 +46,13 @@ impl Function {
         Arc::new(Self { definition, program, endpoints, bus, idle, busy, permits, failed_starts })
     }
 
-    /// Waits for a free process, or the right to start one.
+    /// Waits for a permit: a free process, or one that may be started. `None` if the function has ended.
     pub(crate) async fn acquire_permit(&self) -> Option<OwnedSemaphorePermit> {
         self.permits.clone().acquire_owned().await.ok()
     }
 
-    /// Invokes for a caller who cannot wait long. Lambda starts another environment where this machine has a few processes,
-    /// so a moment's wait stands for that; whoever finds none free then is throttled.
+    /// Invokes the function for a synchronous caller. Lambda would start another execution environment; here the caller
+    /// waits for one of few processes, and is throttled if none becomes free in time.
     pub(crate) async fn invoke_or_throttle(&self, payload: Bytes) -> InvocationOutcome {
         match tokio::time::timeout(THROTTLE_AFTER, self.acquire_permit()).await {
             Ok(Some(permit)) => self.invoke(permit, payload).await,
@@ -57,7 +60,7 @@ impl Function {
         }
     }
 
-    /// Invokes in a slot, which is given back at the end.
+    /// Invokes the function with a permit, which is released at the end.
     pub(crate) async fn invoke(&self, permit: OwnedSemaphorePermit, payload: Bytes) -> InvocationOutcome {
         let outcome = match self.take_or_start_process().await {
             Ok(process) => self.run(process, payload).await,
@@ -71,7 +74,7 @@ impl Function {
     }
 
     async fn run(&self, mut process: Process, payload: Bytes) -> InvocationOutcome {
-        let id = crate::sqs::random_id();
+        let id = random_id();
         let busy_guard = BusyGuard::new(self, process.pid());
         let started_at = Instant::now();
         let outcome = process.invoke(id.clone(), payload, self.definition.timeout).await;
@@ -116,17 +119,17 @@ impl Function {
         started.map_err(|it| it.to_string())
     }
 
-    pub(crate) async fn measure_init(&self) -> Result<Duration, crate::StackError> {
+    pub(crate) async fn measure_init(&self) -> Result<Duration, crate::error::StackError> {
         let started_at = Instant::now();
         Process::start(&self.definition, &self.program, &self.endpoints, &self.bus).await.map(|_| started_at.elapsed())
     }
 
-    /// Ends processes that nobody has needed for a minute.
+    /// Stops processes that have been idle for a minute.
     pub(crate) fn stop_idle(&self) {
         lock(&self.idle).retain(|it| it.idle_since.elapsed() < IDLE_TIMEOUT);
     }
 
-    /// Kills every process, those that work too: nothing outlives its stack.
+    /// Kills every process, busy ones as well: none outlives its stack.
     pub(crate) fn kill_all(&self) {
         lock(&self.idle).clear();
         for pid in lock(&self.busy).drain(..) {
@@ -134,7 +137,7 @@ impl Function {
         }
     }
 
-    /// Kills one process while it works, as a lost machine would; `false` if none works.
+    /// Kills a busy process, as a lost machine would. `false` if none is busy.
     pub fn kill_one_busy(&self) -> bool {
         let pid = lock(&self.busy).first().copied();
         let kill = |pid: u32| std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
@@ -142,7 +145,7 @@ impl Function {
     }
 }
 
-/// A process that works; also if its caller stops waiting it is one no more.
+/// Marks a process as busy until it is dropped, also when its caller stops waiting.
 struct BusyGuard<'a> {
     function: &'a Function,
     pid: Option<u32>,
@@ -159,8 +162,4 @@ impl Drop for BusyGuard<'_> {
     fn drop(&mut self) {
         lock(&self.function.busy).retain(|it| Some(*it) != self.pid);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! HTTP requests and answers in API Gateway's payload format 2.0.
+//! HTTP requests and responses in API Gateway's payload format 2.0.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
+use crate::account::ACCOUNT;
+use crate::clock::now_ms;
+use crate::random::random_id;
 use crate::template::{DEFAULT_ROUTE, Route};
-use crate::{ACCOUNT, now_ms};
 
-/// Which route takes a request, and its path variables: exact, then `{var}`, then `{proxy+}`, a method before `ANY`; the
-/// default route takes the rest.
+/// The route of a request, and its path variables. An exact path wins over `{var}`, that over `{proxy+}`, and a method
+/// over `ANY`; the default route takes the rest (API Gateway, "Create routes for HTTP APIs").
 pub(crate) fn match_route<'a, T>(
     routes: &'a [(Route, T)],
     method: &Method,
@@ -87,7 +89,6 @@ pub(crate) fn request_event(
         path => format!("{} {path}", route.method),
     };
     let now = now_ms();
-    let time = chrono::DateTime::from_timestamp_millis(now).map(|it| it.format("%d/%b/%Y:%H:%M:%S +0000").to_string());
     let mut event = json!({
         "version": "2.0", "routeKey": route_key, "rawPath": path, "rawQueryString": query, "headers": headers,
         "requestContext": {
@@ -96,7 +97,7 @@ pub(crate) fn request_event(
                 "method": parts.method.as_str(), "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1",
                 "userAgent": headers.get("user-agent").cloned().unwrap_or_default(),
             },
-            "requestId": crate::sqs::random_id(), "routeKey": route_key, "stage": "$default", "time": time, "timeEpoch": now,
+            "requestId": random_id(), "routeKey": route_key, "stage": "$default", "time": request_time(now), "timeEpoch": now,
         },
         "isBase64Encoded": false,
     });
@@ -122,7 +123,12 @@ pub(crate) fn request_event(
     event
 }
 
-/// A request that no router knows: what it costs to answer it is what a function costs at least.
+/// A time as API Gateway writes it into events, such as `21/Nov/2026:09:00:00 +0000`.
+pub(crate) fn request_time(ms: i64) -> Option<String> {
+    chrono::DateTime::from_timestamp_millis(ms).map(|it| it.format("%d/%b/%Y:%H:%M:%S +0000").to_string())
+}
+
+/// The event of a request to a path that no function serves: the least that an invocation can cost.
 pub(crate) fn empty_request_event() -> Value {
     let (parts, ()) = axum::http::Request::new(()).into_parts();
     request_event(
@@ -161,7 +167,7 @@ fn is_text(headers: &BTreeMap<String, String>) -> bool {
         || ["json", "xml", "javascript", "x-www-form-urlencoded"].iter().any(|kind| content_type.contains(kind))
 }
 
-/// Percent-decodes; what is no UTF-8 then is replaced.
+/// Percent-decodes a text. Bytes that are no UTF-8 become replacement characters.
 pub(crate) fn percent_decoded(text: &str) -> String {
     let (bytes, mut out) = (text.as_bytes(), Vec::with_capacity(text.len()));
     let mut index = 0;
@@ -183,8 +189,8 @@ pub(crate) fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// The answer to a client, from the function's. JSON without `statusCode` is a 200 with that JSON. The length of the body
-/// is counted here; only that of an answer to HEAD, which has none, is the function's word.
+/// The response to a client, from the function's reply. JSON without `statusCode` becomes the body of a 200. The
+/// content length is computed; only a response to HEAD keeps the function's, because it has no body.
 pub(crate) fn response_from_reply(body: &[u8], method: &Method) -> Option<Response<Body>> {
     let reply: Value = serde_json::from_slice(body).ok()?;
     let Some(status) = reply.get("statusCode") else {

@@ -1,4 +1,4 @@
-//! The front door: the HTTP API and the sockets on one port, with API Gateway's limits.
+//! The HTTP API and the WebSocket API on one port, with API Gateway's limits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,18 +9,19 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Response, StatusCode};
 use bytes::BytesMut;
 use http_body_util::BodyExt;
-use serde_json::{Value, json};
 
 use crate::function::Function;
+use crate::gateway_error::error_response;
 use crate::http_event::{match_route, request_event, response_from_reply};
 use crate::process::InvocationOutcome;
+use crate::random::random_id;
 use crate::template::Route;
 use crate::websocket_gateway::WebSocketGateway;
 
-/// A request's body at most (API Gateway quota), and how long a request may take.
+/// A request may have 10 MB and take 30 seconds (Amazon API Gateway, quotas for HTTP APIs).
 const MAX_REQUEST_BYTES: usize = 10 << 20;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-/// A function's answer at most (Lambda quota).
+/// A function's response may have 6 MB (AWS Lambda, quotas).
 const MAX_RESPONSE_BYTES: usize = 6 << 20;
 
 struct HttpGateway {
@@ -35,7 +36,7 @@ pub(crate) fn router(routes: Vec<(Route, Arc<Function>)>, host: String, sockets:
 
 async fn handle(State(gateway): State<Arc<HttpGateway>>, request: Request) -> Response<Body> {
     let mut response = route_request(&gateway, request).await;
-    if let Ok(id) = HeaderValue::from_str(&crate::sqs::random_id()) {
+    if let Ok(id) = HeaderValue::from_str(&random_id()) {
         response.headers_mut().insert("apigw-requestid", id);
     }
     response
@@ -68,7 +69,7 @@ async fn route_request(gateway: &HttpGateway, request: Request) -> Response<Body
     }
 }
 
-/// A body up to the limit; `None` beyond it, or if the client went away.
+/// Reads a body up to the limit; `None` beyond it, or if the client disconnects.
 async fn read_body(mut body: Body) -> Option<Bytes> {
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -79,19 +80,4 @@ async fn read_body(mut body: Body) -> Option<Bytes> {
         bytes.extend_from_slice(&data);
     }
     Some(bytes.freeze())
-}
-
-/// A refusal of the gateway's own, with its `message`; and, beside it, what all others of our errors say (RFC 9457).
-fn error_response(status: StatusCode, text: &str) -> Response<Body> {
-    problem_response(status, json!({ "message": text }))
-}
-
-/// An error of the gateway's own members as a problem.
-pub(crate) fn problem_response(status: StatusCode, mut body: Value) -> Response<Body> {
-    (body["type"], body["status"]) = (json!("about:blank"), json!(status.as_u16()));
-    body["title"] = json!(status.canonical_reason().unwrap_or("Error"));
-    let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() = status;
-    response.headers_mut().insert("content-type", HeaderValue::from_static("application/problem+json"));
-    response
 }

@@ -1,4 +1,4 @@
-//! A small KMS: data keys, wrapped by a key that lies in the data folder.
+//! An emulator of KMS: it encrypts data keys with a key in the data folder.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,16 +12,17 @@ use axum::routing::post;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Value, json};
 
-use crate::StackError;
+use crate::error::StackError;
+use crate::private_file::write_private;
+use crate::random::random_bytes;
 
-/// The service; its key is made at the first start.
+/// The service. The first start creates its key.
 pub(crate) fn router(file: &Path) -> Result<Router, StackError> {
     let unwritable = |it: std::io::Error| StackError::Unwritable { path: file.to_owned(), source: it.into() };
     if !file.exists() {
-        crate::stack::write_private(file, &random_bytes::<32>()).map_err(unwritable)?;
+        write_private(file, &random_bytes::<32>()).map_err(unwritable)?;
     }
     let bytes = std::fs::read(file).map_err(|source| StackError::Unreadable { path: file.to_owned(), source })?;
     let key = UnboundKey::new(&AES_256_GCM, &bytes)
@@ -64,13 +65,7 @@ fn decrypt(key: &LessSafeKey, request: &Value) -> Option<Value> {
     )
 }
 
-/// The key and the encryption context are authenticated with what is wrapped.
+/// The additional authenticated data of a ciphertext: the key id and the encryption context.
 fn additional_data(request: &Value) -> Aad<Vec<u8>> {
     Aad::from(format!("{}{}", request["KeyId"], request["EncryptionContext"]).into_bytes())
-}
-
-fn random_bytes<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    SystemRandom::new().fill(&mut bytes).expect("the operating system gives random bytes");
-    bytes
 }

@@ -1,4 +1,4 @@
-//! Requests to AWS and their units, as the functions report them in the embedded metric format.
+//! Counts of requests to AWS and of their units, as the functions report them in CloudWatch's embedded metric format.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -30,7 +30,7 @@ impl Meter {
         self.invocations.values().sum()
     }
 
-    /// What was counted since an earlier reading.
+    /// The difference to an earlier reading.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let counts =
@@ -39,8 +39,8 @@ impl Meter {
             .invocations
             .iter()
             .map(|(name, count)| (name.clone(), count - earlier.invocations.get(name).unwrap_or(&0)));
-        let busy = self.busy_time.iter().map(|(name, it)| {
-            (name.clone(), it.saturating_sub(earlier.busy_time.get(name).copied().unwrap_or_default()))
+        let busy = self.busy_time.iter().map(|(name, time)| {
+            (name.clone(), time.saturating_sub(earlier.busy_time.get(name).copied().unwrap_or_default()))
         });
         Self {
             counts: counts.filter(|it| it.1 != 0.0).collect(),

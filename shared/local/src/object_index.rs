@@ -1,16 +1,20 @@
-//! What lies in a bucket's folder: an index beside the files, brought up to date when a listing begins.
+//! An index of the files in the buckets' folders. It is refreshed when a listing begins.
 //!
-//! A file without an entry, or whose size or time differs from it, was dropped by a person: it is hashed on first sight.
+//! A file without an entry, or with another size or time than its entry, was dropped by a person. It is hashed when it
+//! is found.
 
 use std::fs::Metadata;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::UNIX_EPOCH;
 
 use md5::{Digest, Md5};
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::Sha256;
+
+use crate::digest::hex;
+use crate::lock::lock;
 
 /// An object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +57,7 @@ impl ObjectIndex {
         self.root.join(bucket)
     }
 
-    /// Where the bytes of a key lie: at its own path, or, if no path can hold it, at its hash.
+    /// The path of a key's bytes: the key itself, or its hash if the key cannot be a path.
     pub(crate) fn object_path(&self, bucket: &str, key: &str) -> PathBuf {
         let is_path =
             key.split('/').all(|it| !it.is_empty() && it.len() <= 200 && !is_hidden(it) && !it.contains('\0'));
@@ -63,12 +67,12 @@ impl ObjectIndex {
         if is_path && !clash {
             return path;
         }
-        let hash: String = Sha256::digest(key).iter().map(|it| format!("{it:02x}")).collect();
+        let hash = hex(&Sha256::digest(key));
         self.root.join(format!(".{bucket}.odd")).join(hash)
     }
 
     fn db(&self) -> MutexGuard<'_, Connection> {
-        self.db.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.db)
     }
 
     pub(crate) fn get(&self, bucket: &str, key: &str) -> rusqlite::Result<Option<ObjectEntry>> {
@@ -136,7 +140,7 @@ impl ObjectIndex {
                 new_entries.push(entry_of_new_file(&key, path, file));
             }
         }
-        // one transaction: with many files, one each would outlast the client's patience
+        // one transaction for all: with many files, one for each would exceed the client's timeout
         let mut db = self.db();
         let changes = db.transaction()?;
         for entry in &new_entries {
@@ -157,7 +161,7 @@ impl ObjectIndex {
     }
 }
 
-/// A file that a person dropped.
+/// The entry of a file that a person dropped.
 fn entry_of_new_file(key: &str, path: &Path, file: &Metadata) -> ObjectEntry {
     ObjectEntry {
         key: key.to_owned(),
@@ -194,12 +198,13 @@ fn entry_from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<ObjectEntry> {
     })
 }
 
-/// Hidden names, but for the folder that results are written to beside the media.
+/// Whether a name is hidden. `.ai` is not: results are written there, beside the media.
 fn is_hidden(name: &str) -> bool {
     name.starts_with('.') && name != ".ai"
 }
 
-/// Files of a folder and below, without hidden ones (a copy that is under way is mostly hidden).
+/// Collects the files of a folder and its subfolders, without hidden ones (an unfinished copy usually has a hidden
+/// name).
 fn walk(folder: &Path, found: &mut Vec<(PathBuf, Metadata)>) {
     for item in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         if is_hidden(&item.file_name().to_string_lossy()) {
@@ -222,7 +227,7 @@ fn md5_of_file(path: &Path) -> std::io::Result<String> {
     let (mut file, mut hash, mut buffer) = (std::fs::File::open(path)?, Md5::new(), vec![0; 1 << 16]);
     loop {
         match file.read(&mut buffer)? {
-            0 => return Ok(hash.finalize().iter().map(|it| format!("{it:02x}")).collect()),
+            0 => return Ok(hex(&hash.finalize())),
             read => hash.update(&buffer[..read]),
         }
     }

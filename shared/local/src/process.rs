@@ -1,4 +1,5 @@
-//! One process of a function: started with exactly its template environment, killed when it is dropped.
+//! A process of a function: an execution environment of Lambda. It gets the environment variables of the template and
+//! no others, and is killed when it is dropped.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime};
@@ -8,24 +9,25 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
+use crate::account::REGION;
+use crate::error::StackError;
 use crate::event::{Event, EventBus};
 use crate::program::Program;
 use crate::runtime_api::{Invocation, InvocationReply, RuntimeApi};
 use crate::template::Function;
-use crate::{REGION, StackError};
 
-/// A process has ten seconds until its first `next` (Lambda's init limit).
+/// The init phase ends with the first `next`, after 10 seconds at most (AWS Lambda, execution environment lifecycle).
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How an invocation ended.
+/// The result of an invocation.
 #[derive(Debug)]
 pub enum InvocationOutcome {
     Succeeded(Bytes),
-    /// The function said that it failed.
+    /// The function reported an error.
     Failed(String),
-    /// It took longer than its timeout and was killed.
+    /// It exceeded its timeout and was killed.
     TimedOut,
-    /// The process ended while it worked.
+    /// The process ended during the invocation.
     Crashed(String),
     /// All processes are busy.
     Throttled,
@@ -35,14 +37,14 @@ pub enum InvocationOutcome {
 pub(crate) struct Process {
     child: Child,
     runtime_api: RuntimeApi,
-    /// When its program was written, to see that there is a newer one.
+    /// The modification time of its program. A newer program replaces the process.
     pub(crate) program_modified: Option<SystemTime>,
     /// When it was last used.
     pub(crate) idle_since: Instant,
 }
 
 impl Process {
-    /// Starts a process and waits until it asks for work.
+    /// Starts a process and waits for the end of its init phase.
     pub(crate) async fn start(
         function: &Function,
         program: &Program,
@@ -105,7 +107,7 @@ impl Process {
         }
     }
 
-    /// Runs one invocation. Only after `Answered` and `Failed` may the process be used again.
+    /// Runs one invocation. The process may be used again after `Succeeded` and `Failed` only.
     pub(crate) async fn invoke(&mut self, id: String, payload: Bytes, timeout: Duration) -> InvocationOutcome {
         let (sender, reply) = oneshot::channel();
         let timeout_ms = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
@@ -127,14 +129,14 @@ impl Process {
         outcome
     }
 
-    /// The most memory that it ever had, in MB; `None` where the system does not tell.
+    /// Its peak memory in MB; `None` where the operating system does not provide it.
     pub(crate) fn memory_mb(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
         let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:"))?;
         line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|it| it / 1_024)
     }
 
-    /// The process's number, while it lives.
+    /// The process id, while it runs.
     pub(crate) fn pid(&self) -> Option<u32> {
         self.child.id()
     }

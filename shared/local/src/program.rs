@@ -1,20 +1,20 @@
-//! The programs that the functions are.
+//! The programs of the functions.
 
 use std::path::PathBuf;
 
-/// The first argument of a program that is to be a function; the second is the function's name.
+/// The first argument that makes a program run a function; the second is the function's name.
 pub const FUNCTION_ARGUMENT: &str = "function";
 
-/// Which programs the functions are.
+/// Where the functions' programs are.
 #[derive(Debug, Clone)]
 pub enum Programs {
-    /// One program holds them all, and is one of them when it is started with `function NAME`.
+    /// One program contains all functions. `function NAME` runs one of them.
     AllInOne(PathBuf),
-    /// A folder holds a program for each, as Lambda has them.
+    /// A folder has a program for each function, as Lambda has.
     OnePerFunction(PathBuf),
 }
 
-/// What the processes of one function run.
+/// The program of one function, with its arguments.
 #[derive(Debug, Clone)]
 pub(crate) struct Program {
     pub(crate) path: PathBuf,

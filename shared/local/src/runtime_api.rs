@@ -1,4 +1,5 @@
-//! The Lambda runtime API of one process: hands it one invocation at a time and takes its answer.
+//! The Lambda runtime API for one process (AWS Lambda, "Using the Lambda runtime API for custom runtimes"). It gives
+//! the process one invocation at a time and takes its response.
 
 use std::sync::Arc;
 
@@ -11,16 +12,20 @@ use axum::routing::{get, post};
 use serde_json::Value;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
-use crate::{ACCOUNT, REGION, StackError, now_ms};
+use crate::account::{ACCOUNT, REGION};
+use crate::clock::now_ms;
+use crate::error::StackError;
+use crate::listener::{base_url, listen_for, serve};
+use crate::lock::lock;
 
-/// What a process answered.
+/// The reply of a process to an invocation.
 #[derive(Debug)]
 pub(crate) enum InvocationReply {
     Response(Bytes),
     Error { kind: String, message: String },
 }
 
-/// Work for a process.
+/// An invocation for a process.
 pub(crate) struct Invocation {
     pub(crate) id: String,
     pub(crate) payload: Bytes,
@@ -28,11 +33,11 @@ pub(crate) struct Invocation {
     pub(crate) reply: oneshot::Sender<InvocationReply>,
 }
 
-/// The server's end of one process.
+/// The runtime API's server for one process.
 pub(crate) struct RuntimeApi {
     pub(crate) address: String,
     pub(crate) invocations: mpsc::Sender<Invocation>,
-    /// Becomes true with the first `next`, which ends the init phase.
+    /// Becomes `true` with the first `next`, which ends the init phase.
     pub(crate) ready: watch::Receiver<bool>,
     server: tokio::task::JoinHandle<()>,
 }
@@ -69,10 +74,9 @@ impl RuntimeApi {
             .route("/2018-06-01/runtime/init/error", post(init_error))
             .layer(DefaultBodyLimit::max(16 << 20))
             .with_state(context);
-        let failed = |it: std::io::Error| StackError::emulator("could not open a port for a function", it);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?.to_string();
-        let server = tokio::spawn(async move { drop(axum::serve(listener, router).await) });
+        let listener = listen_for("a function").await?;
+        let address = base_url(&listener)?.trim_start_matches("http://").to_owned();
+        let server = serve(listener, router);
         Ok(Self { address, invocations, ready, server })
     }
 }
@@ -107,13 +111,13 @@ async fn error(State(context): RuntimeState, Path(id): Path<String>, body: Bytes
 }
 
 async fn init_error() -> StatusCode {
-    StatusCode::ACCEPTED // the process ends by itself, which is seen
+    StatusCode::ACCEPTED // the process exits by itself, and its end is noticed
 }
 
 fn complete(context: &Context, id: &str, reply: InvocationReply) -> StatusCode {
     match pending(context).take_if(|it| it.0 == id) {
         Some((_, sender)) => {
-            drop(sender.send(reply)); // a caller that is gone needs no answer
+            drop(sender.send(reply)); // the caller may have stopped waiting
             StatusCode::ACCEPTED
         }
         None => StatusCode::BAD_REQUEST,
@@ -121,7 +125,7 @@ fn complete(context: &Context, id: &str, reply: InvocationReply) -> StatusCode {
 }
 
 fn pending(context: &Context) -> std::sync::MutexGuard<'_, Option<(String, oneshot::Sender<InvocationReply>)>> {
-    context.pending.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    lock(&context.pending)
 }
 
 fn trace_id(id: &str) -> String {

@@ -1,4 +1,4 @@
-//! S3 on plain files: a bucket is a folder, a key is a path, and a person may drop files in.
+//! An emulator of S3 on plain files: a bucket is a folder, a key is a path. People may drop files into it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,19 +12,23 @@ use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
 use crate::cors::{self, CorsRequest};
+use crate::digest::hex;
+use crate::error::StackError;
+use crate::listener::base_url;
 use crate::object_index::{ObjectEntry, ObjectIndex, modified_nanos};
+use crate::random::random_id;
 use crate::template::Model;
-use crate::{StackError, sqs};
 
 /// The service.
 #[derive(Clone)]
 pub(crate) struct S3Service {
     index: Arc<ObjectIndex>,
-    /// Held from the test of a condition to the rename: of many writers, one wins.
+    /// Held from the check of a condition to the rename, so that one of many writers wins.
     write_lock: Arc<tokio::sync::Mutex<()>>,
 }
 
-/// Serves a template's buckets below a folder, with their CORS rules; answers the URL.
+/// Serves the template's buckets, with their CORS rules. `root` is the folder of the buckets, `file` the index. Returns
+/// the URL and the server's task.
 pub(crate) fn start(
     listener: tokio::net::TcpListener,
     root: &Path,
@@ -54,13 +58,12 @@ pub(crate) fn start(
             Ok::<_, s3s::HttpError>(response)
         }
     });
-    let failed = |it: std::io::Error| StackError::emulator("a port has no address", it);
-    let url = format!("http://{}", listener.local_addr().map_err(failed)?);
+    let url = base_url(&listener)?;
     let server = tokio::spawn(async move {
         let http = hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
         while let Ok((stream, _)) = listener.accept().await {
             let connection = http.serve_connection(hyper_util::rt::TokioIo::new(stream), service.clone()).into_owned();
-            tokio::spawn(async move { drop(connection.await) }); // a client that goes away is no event
+            tokio::spawn(async move { drop(connection.await) }); // a client may disconnect
         }
     });
     Ok((url, server))
@@ -78,8 +81,8 @@ impl S3Service {
     }
 
     async fn write_object(&self, input: &mut PutObjectInput, path: &Path) -> std::io::Result<(String, u64)> {
-        // beside the buckets, so that the rename stays in one file system
-        let temporary = self.index.folder(".incoming").join(sqs::random_id());
+        // beside the buckets, so that the rename does not cross file systems
+        let temporary = self.index.folder(".incoming").join(random_id());
         for folder in [path.parent(), temporary.parent()].into_iter().flatten() {
             tokio::fs::create_dir_all(folder).await?;
         }
@@ -96,7 +99,7 @@ impl S3Service {
         file.flush().await?;
         drop(file);
         tokio::fs::rename(&temporary, path).await?;
-        Ok((hash.finalize().iter().map(|it| format!("{it:02x}")).collect(), size))
+        Ok((hex(&hash.finalize()), size))
     }
 }
 
@@ -237,12 +240,12 @@ impl S3 for S3Service {
     }
 }
 
-/// A key as `encoding-type=url` shows it (Amazon S3, ListObjectsV2): a blank is `+`, a slash stays.
+/// A key as `encoding-type=url` encodes it (Amazon S3, ListObjectsV2): a space is `+`, a slash stays.
 fn url_encoded(key: &str) -> String {
     utf8_percent_encode(key, &ENCODED).to_string().replace("%20", "+")
 }
 
-/// What is not encoded.
+/// The characters that are encoded.
 const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'*');
 
 fn listing_entry(entry: &ObjectEntry, key: String) -> Object {

@@ -1,9 +1,9 @@
-//! `samconfig.toml`: the parameters of an environment.
+//! `samconfig.toml`: the template parameters of an environment.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::StackError;
+use crate::error::StackError;
 
 /// `parameter_overrides` of `[{environment}.deploy.parameters]`; none without the file or the section.
 pub fn parameters(file: &Path, environment: &str) -> Result<BTreeMap<String, String>, StackError> {

@@ -1,9 +1,9 @@
-//! Schedules of functions: `rate(…)` and `cron(…)` of the template.
+//! Schedules of functions: EventBridge's `rate(…)` and `cron(…)`.
 
 use chrono::{DateTime, Utc};
 use croner::parser::{CronParser, Seconds, Year};
 
-/// When a function is called.
+/// When a function is invoked.
 #[derive(Debug, Clone)]
 pub enum Rule {
     Rate { period_ms: i64 },
@@ -29,7 +29,7 @@ impl Rule {
         parser.parse(&format!("0 {}", inside("cron")?)).ok().map(|it| Self::Cron(Box::new(it)))
     }
 
-    /// The next call after a time, both in milliseconds; `None` if there is none any more.
+    /// The next invocation after a time, both in milliseconds since 1970; `None` if there is none.
     pub fn next(&self, after: i64) -> Option<i64> {
         match self {
             Self::Rate { period_ms: ms } => Some(after + ms),
@@ -41,12 +41,12 @@ impl Rule {
     }
 }
 
-/// The event of a schedule.
+/// The event that EventBridge sends on a schedule.
 pub(crate) fn scheduled_event(name: &str) -> serde_json::Value {
     serde_json::json!({
-        "version": "0", "id": uuid::Uuid::from_u128(u128::try_from(crate::now_ms()).unwrap_or(0)).to_string(),
-        "detail-type": "Scheduled Event", "source": "aws.events", "account": crate::ACCOUNT, "region": crate::REGION,
-        "time": DateTime::<Utc>::from_timestamp_millis(crate::now_ms()).map(|it| it.to_rfc3339()),
-        "resources": [format!("arn:aws:events:{}:{}:rule/{name}", crate::REGION, crate::ACCOUNT)], "detail": {},
+        "version": "0", "id": uuid::Uuid::from_u128(u128::try_from(crate::clock::now_ms()).unwrap_or(0)).to_string(),
+        "detail-type": "Scheduled Event", "source": "aws.events", "account": crate::account::ACCOUNT, "region": crate::account::REGION,
+        "time": DateTime::<Utc>::from_timestamp_millis(crate::clock::now_ms()).map(|it| it.to_rfc3339()),
+        "resources": [format!("arn:aws:events:{}:{}:rule/{name}", crate::account::REGION, crate::account::ACCOUNT)], "detail": {},
     })
 }

@@ -1,4 +1,4 @@
-//! A small durable SQS for standard queues: a send, a receive and a delete are in SQLite before they are answered.
+//! An emulator of SQS for standard queues. A send, a receive and a delete are in SQLite before they are answered.
 //!
 //! The write-ahead log survives a kill of this process at any moment. Quotas and error codes are those of AWS.
 
@@ -6,25 +6,26 @@ pub mod http;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use md5::Digest;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::now_ms;
+use crate::clock::now_ms;
+use crate::lock::lock;
+use crate::random::random_id;
 use crate::template::Queue;
 
-/// The most that a message, or a batch of them, may weigh: 1 MiB.
+/// A message, or a batch of messages, may have 1 MiB (Amazon SQS, message quotas).
 pub const MAX_MESSAGE_BYTES: usize = 1_048_576;
 
 /// The queues and their messages.
 pub struct Sqs {
     db: Mutex<Connection>,
     queues: BTreeMap<String, Queue>,
-    /// Wakes receivers that wait for any message.
+    /// Wakes waiting receivers after a send, or after a change of visibility.
     arrived: Notify,
 }
 
@@ -46,11 +47,11 @@ pub struct ReceivedMessage {
     pub sent_at_ms: i64,
     pub first_received_at_ms: i64,
     pub receive_count: u32,
-    /// The queue that it failed in, for a dead letter.
+    /// For a dead letter, the queue that it comes from.
     pub dead_letter_source: Option<String>,
 }
 
-/// How many messages a queue holds.
+/// The numbers of messages in a queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct QueueDepth {
     pub visible: u64,
@@ -80,7 +81,7 @@ impl Sqs {
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "NORMAL")?;
         db.execute_batch(SCHEMA)?;
-        // receivers died with the stack that they belonged to: what they held is there again at once
+        // receivers ended with their stack: the messages that they held are visible again at once
         db.execute(
             "UPDATE message SET visible = MIN(visible, ?1), receipt = NULL WHERE receipt IS NOT NULL",
             [now_ms()],
@@ -99,10 +100,10 @@ impl Sqs {
     }
 
     fn db(&self) -> MutexGuard<'_, Connection> {
-        self.db.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.db)
     }
 
-    /// Stores messages; answers their ids.
+    /// Stores messages. Returns their ids.
     pub fn send(&self, queue: &str, messages: &[NewMessage]) -> rusqlite::Result<Vec<String>> {
         let now = now_ms();
         let mut db = self.db();
@@ -124,7 +125,8 @@ impl Sqs {
         Ok(ids)
     }
 
-    /// Takes up to `most` messages for `visibility`. What was received too often goes to the dead letters instead.
+    /// Takes up to `most` messages for `visibility`. A message that was received too often moves to the
+    /// dead-letter queue instead.
     pub fn receive(
         &self,
         queue: &str,
@@ -162,7 +164,7 @@ impl Sqs {
         Ok(received)
     }
 
-    /// Waits up to `wait` for messages.
+    /// Receives messages, and waits for them up to `wait` (long polling).
     pub async fn long_poll(
         &self,
         queue: &str,
@@ -177,25 +179,25 @@ impl Sqs {
             if !received.is_empty() || tokio::time::Instant::now() >= until {
                 return Ok(received);
             }
-            // a message whose delay or visibility ends makes no sound: look again every quarter of a second
+            // nothing signals the end of a delay or a visibility timeout: check every quarter of a second
             let next_check = (tokio::time::Instant::now() + Duration::from_millis(250)).min(until);
             drop(tokio::time::timeout_at(next_check, arrived).await);
         }
     }
 
-    /// The bodies of all messages of a queue, received or not; for whoever looks for leftovers.
+    /// The bodies of all messages of a queue, visible or not. Tests look for leftovers with it.
     pub fn bodies(&self, queue: &str) -> rusqlite::Result<Vec<String>> {
         let db = self.db();
         let mut query = db.prepare("SELECT body FROM message WHERE queue = ?1")?;
         query.query_map([queue], |row| row.get(0))?.collect()
     }
 
-    /// Acknowledges a message; `false` if the receipt is no longer good.
+    /// Deletes a message. `false` if the receipt handle is no longer valid.
     pub fn delete(&self, receipt_handle: &str) -> rusqlite::Result<bool> {
         Ok(self.db().prepare_cached("DELETE FROM message WHERE receipt = ?1")?.execute([receipt_handle])? > 0)
     }
 
-    /// Changes when a received message comes back.
+    /// Changes the visibility timeout of a received message. `false` if the receipt handle is no longer valid.
     pub fn change_visibility(&self, receipt_handle: &str, visibility: Duration) -> rusqlite::Result<bool> {
         let visible_at = now_ms() + i64::try_from(visibility.as_millis()).unwrap_or(0);
         let changed = self
@@ -219,7 +221,7 @@ impl Sqs {
         })
     }
 
-    /// Removes messages older than their queue keeps them.
+    /// Deletes messages that are older than their queue's retention period.
     pub fn expire(&self) -> rusqlite::Result<()> {
         for queue in self.queues.values() {
             let before = now_ms() - i64::try_from(queue.retention.as_millis()).unwrap_or(i64::MAX);
@@ -251,19 +253,6 @@ fn next_visible(
         Ok((row.get(0)?, message))
     };
     transaction.prepare_cached(sql)?.query_row(params![queue, now], read).optional()
-}
-
-pub(crate) fn random_id() -> String {
-    let mut bytes = [0; 16];
-    // without randomness nothing here could go on
-    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
-        .expect("the operating system gives random bytes");
-    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
-}
-
-/// The digest that SQS gives of bodies and attributes.
-pub(crate) fn md5_hex(bytes: &[u8]) -> String {
-    md5::Md5::digest(bytes).iter().map(|it| format!("{it:02x}")).collect()
 }
 
 #[cfg(test)]

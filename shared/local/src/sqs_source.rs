@@ -1,4 +1,4 @@
-//! Event source mapping of a queue: batches, partial failures, and messages that come back.
+//! The event source mapping of an SQS queue: batches, partial batch responses, and retries by visibility.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,17 +7,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use crate::account::{REGION, queue_arn};
+use crate::clock::pause;
+use crate::digest::md5_hex;
 use crate::event::EventBus;
 use crate::function::Function;
 use crate::process::InvocationOutcome;
 use crate::sqs::{ReceivedMessage, Sqs};
-use crate::template::{SqsEventSource, queue_arn};
-use crate::{REGION, pause};
+use crate::template::SqsEventSource;
 
-/// An event may weigh 6 MB (Lambda's limit).
+/// An event may have 6 MB (AWS Lambda, quotas).
 const MAX_PAYLOAD_BYTES: usize = 6_000_000;
 
-/// Polls for ever.
+/// Polls a queue and invokes its function, for ever.
 pub(crate) async fn run(source: SqsEventSource, function: Arc<Function>, sqs: Arc<Sqs>, bus: EventBus) {
     let visibility = sqs.queue(&source.queue).map_or(Duration::from_secs(30), |it| it.visibility_timeout);
     loop {
@@ -71,7 +73,7 @@ async fn poll_batch(
     Ok(batch)
 }
 
-/// Those that were handled. An answer that cannot be understood means that none was.
+/// The messages that were handled. None is, if the response cannot be read (AWS Lambda, partial batch responses).
 fn handled_messages<'a>(
     source: &SqsEventSource,
     batch: &'a [ReceivedMessage],
@@ -106,7 +108,7 @@ fn sqs_record(message: &ReceivedMessage, queue: &str) -> Value {
             "ApproximateReceiveCount": message.receive_count.to_string(), "SentTimestamp": message.sent_at_ms.to_string(),
             "SenderId": "AIDALOCAL", "ApproximateFirstReceiveTimestamp": message.first_received_at_ms.to_string(),
         },
-        "messageAttributes": attributes, "md5OfBody": crate::sqs::md5_hex(message.body.as_bytes()), "eventSource": "aws:sqs",
+        "messageAttributes": attributes, "md5OfBody": md5_hex(message.body.as_bytes()), "eventSource": "aws:sqs",
         "eventSourceARN": queue_arn(queue), "awsRegion": REGION,
     })
 }

@@ -1,7 +1,6 @@
-//! The stack: everything that the template describes, started in order and stopped together.
+//! The local stack: starts everything that the template describes, and stops it together.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,17 +11,24 @@ use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::clock::{now_ms, pause};
+use crate::digest::hex;
 use crate::dynamodb::DynamoDb;
-use crate::event::EventBus;
+use crate::error::StackError;
+use crate::event::{Event, EventBus};
 use crate::function::Function;
 use crate::iconik::IconikEmulator;
+use crate::listener::{base_url, listen_for, serve};
 use crate::meter::Meter;
+use crate::private_file::{restrict_to_owner, write_private};
+use crate::process::InvocationOutcome;
 use crate::program::Programs;
+use crate::random::random_id;
 use crate::sqs::Sqs;
 use crate::stream_source::StreamMapping;
 use crate::template::{self, EmulatorUrls, Model};
 use crate::websocket_gateway::WebSocketGateway;
-use crate::{StackError, aws_json, http_gateway, kms, now_ms, pause, s3, samconfig, schedule, sqs, sqs_source};
+use crate::{aws_json, http_event, http_gateway, kms, s3, samconfig, schedule, sqs, sqs_source};
 
 /// What to start, and where.
 #[derive(Debug, Clone)]
@@ -30,25 +36,25 @@ pub struct Options {
     /// The folder that holds `template.yaml` and `samconfig.toml`.
     pub project: PathBuf,
     pub programs: Programs,
-    /// Where everything is kept.
+    /// The data folder.
     pub data: PathBuf,
     /// Begin with empty data; the buckets' files stay.
     pub fresh: bool,
-    /// The front door's port; 0 takes any.
+    /// The port of the HTTP API; 0 takes any free one.
     pub port: u16,
-    /// Parameters beside those of `samconfig.toml`.
+    /// Template parameters that override those of `samconfig.toml`.
     pub parameters: BTreeMap<String, String>,
 }
 
-/// A running stack. Dropping it stops it at once, as a kill does.
+/// A running stack. Dropping it kills every process at once.
 pub struct Stack {
     pub url: String,
     pub sqs_url: String,
     pub dynamodb_url: String,
     pub s3_url: String,
-    /// The stand-in for Iconik.
+    /// The Iconik emulator.
     pub iconik: IconikEmulator,
-    /// Creates applications.
+    /// The key that creates applications (`x-operator-key`).
     pub operator_key: String,
     pub model: Model,
     pub sqs: Arc<Sqs>,
@@ -68,7 +74,8 @@ impl Drop for Stack {
     }
 }
 
-/// The ports of the last start: addresses that rows hold (a bucket's endpoint) stay good.
+/// The ports of the last start. They are reused, because stored rows contain addresses with them, such as a bucket's
+/// endpoint.
 #[derive(Default, Serialize, Deserialize)]
 struct Ports {
     s3: u16,
@@ -77,17 +84,15 @@ struct Ports {
 }
 
 impl Stack {
-    /// Starts everything; returns when the front door is open.
+    /// Starts everything. Returns when the HTTP API accepts requests.
     pub async fn start(options: Options) -> Result<Self, StackError> {
         let data = options.data.clone();
         let lock = prepare_data_dir(&data, options.fresh)?;
         let http_listener =
             TcpListener::bind(("127.0.0.1", options.port)).await.map_err(|_| StackError::PortInUse(options.port))?;
-        let url = address(&http_listener)?;
-        let sqs_listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .map_err(|it| StackError::emulator("could not open a port for SQS", it))?;
-        let sqs_url = address(&sqs_listener)?;
+        let url = base_url(&http_listener)?;
+        let sqs_listener = listen_for("SQS").await?;
+        let sqs_url = base_url(&sqs_listener)?;
         let operator_key = operator_key(&data)?;
         let mut parameters = samconfig::parameters(&options.project.join("samconfig.toml"), "local")?;
         parameters.insert("OperatorKeyHash".to_owned(), hex(&Sha256::digest(&operator_key)));
@@ -109,10 +114,8 @@ impl Stack {
         let (s3_listener, iconik_listener) = stable_ports(&data, options.port).await?;
         let (s3_url, s3) = s3::start(s3_listener, &data.join("buckets"), &data.join("buckets.db"), &model)?;
         let (iconik, iconik_task) = IconikEmulator::start(iconik_listener, &data, &data.join("iconik"))?;
-        let kms_listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .map_err(|it| StackError::emulator("could not open a port for KMS", it))?;
-        let kms_url = address(&kms_listener)?;
+        let kms_listener = listen_for("KMS").await?;
+        let kms_url = base_url(&kms_listener)?;
         let kms = kms::router(&data.join("kms-key"))?;
 
         let endpoint_urls = [("DYNAMODB", &dynamodb.url), ("SQS", &sqs_url), ("S3", &s3_url), ("KMS", &kms_url)];
@@ -161,12 +164,12 @@ impl Stack {
         })
     }
 
-    /// What happens from now on.
-    pub fn events(&self) -> tokio::sync::broadcast::Receiver<crate::Event> {
+    /// The events from now on.
+    pub fn events(&self) -> tokio::sync::broadcast::Receiver<Event> {
         self.bus.subscribe()
     }
 
-    /// What was counted until now.
+    /// The counts since the start.
     pub fn meter(&self) -> Meter {
         self.bus.meter()
     }
@@ -185,33 +188,34 @@ impl Stack {
         self.functions.iter().find(|it| it.definition.binary == binary)
     }
 
-    /// Starts a process of a function and ends it again; answers how long its init took.
+    /// Starts a process of a function and stops it again. Returns how long its init phase took.
     pub async fn measure_init(&self, binary: &str) -> Result<Duration, StackError> {
         let function =
             self.function(binary).ok_or_else(|| StackError::Demo(format!("there is no function {binary}")))?;
         function.measure_init().await
     }
 
-    /// Calls a function with the emptiest event of its trigger; answers how long a warm process took, if it answered.
+    /// Invokes a function with an empty event of its kind of event source. Returns how long that took; `None` if it
+    /// failed.
     pub async fn measure_warm_invocation(&self, binary: &str) -> Option<Duration> {
         let function = self.function(binary)?;
         let route = function.definition.routes.first();
         let event = match route {
-            Some(_) => crate::http_event::empty_request_event().to_string(),
+            Some(_) => http_event::empty_request_event().to_string(),
             None => r#"{"Records":[]}"#.to_owned(),
         };
         let permit = function.acquire_permit().await?;
         let started_at = std::time::Instant::now();
         let outcome = function.invoke(permit, Bytes::from(event)).await;
-        matches!(outcome, crate::process::InvocationOutcome::Succeeded(_)).then(|| started_at.elapsed())
+        matches!(outcome, InvocationOutcome::Succeeded(_)).then(|| started_at.elapsed())
     }
 
-    /// Makes a schedule fire now, beside its rhythm.
+    /// Invokes a function with the event of its schedule now. `false` if that failed.
     pub async fn fire_schedule(&self, binary: &str) -> bool {
         let Some(function) = self.function(binary) else { return false };
         let Some(permit) = function.acquire_permit().await else { return false };
         let event = schedule::scheduled_event(&function.definition.name).to_string();
-        matches!(function.invoke(permit, Bytes::from(event)).await, crate::process::InvocationOutcome::Succeeded(_))
+        matches!(function.invoke(permit, Bytes::from(event)).await, InvocationOutcome::Succeeded(_))
     }
 }
 
@@ -249,19 +253,16 @@ fn spawn_event_sources(
     tasks
 }
 
-/// Calls a function on its schedule, and once at the start: what was under way when the stack went down goes on.
+/// Invokes a function on its schedule, and once at the start, so that work that the last stop interrupted continues.
 async fn run_schedule(rule: schedule::Rule, function: Arc<Function>) {
     let mut due = now_ms();
     loop {
         pause(Duration::from_millis(u64::try_from(due - now_ms()).unwrap_or(0))).await;
         for _ in 0..3 {
-            // asynchronous invocations are tried again twice
+            // a failed asynchronous invocation is retried twice (AWS Lambda, asynchronous invocation)
             let Some(permit) = function.acquire_permit().await else { return };
             let event = schedule::scheduled_event(&function.definition.name).to_string();
-            if matches!(
-                function.invoke(permit, Bytes::from(event)).await,
-                crate::process::InvocationOutcome::Succeeded(_)
-            ) {
+            if matches!(function.invoke(permit, Bytes::from(event)).await, InvocationOutcome::Succeeded(_)) {
                 break;
             }
             pause(Duration::from_secs(1)).await;
@@ -277,24 +278,6 @@ async fn housekeeping(functions: Vec<Arc<Function>>, sqs: Arc<Sqs>) {
         functions.iter().for_each(|it| it.stop_idle());
         drop(sqs.expire()); // tried again in ten seconds
     }
-}
-
-fn serve(listener: TcpListener, router: axum::Router) -> JoinHandle<()> {
-    tokio::spawn(async move { drop(axum::serve(listener, router).await) })
-}
-
-fn address(listener: &TcpListener) -> Result<String, StackError> {
-    listener
-        .local_addr()
-        .map(|it| format!("http://{it}"))
-        .map_err(|it| StackError::emulator("a port has no address", it))
-}
-
-/// Keys, secrets and media lie in the folder: nobody else on this machine reads them.
-fn restrict_to_owner(folder: &Path) -> std::io::Result<()> {
-    #[cfg(unix)]
-    std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
-    Ok(())
 }
 
 fn prepare_data_dir(data: &Path, fresh: bool) -> Result<std::fs::File, StackError> {
@@ -316,33 +299,34 @@ fn prepare_data_dir(data: &Path, fresh: bool) -> Result<std::fs::File, StackErro
     Ok(lock)
 }
 
-/// Drops stream records that were handled before the stop. A file that is not there yet, or broken, is seen to later.
+/// Deletes stream records that were handled before the last stop. A missing or corrupt database is reported when it is
+/// opened.
 fn trim_handled_records(data: &Path, checkpoint: &Path) {
     if let Ok(handled) = std::fs::read_to_string(checkpoint) {
         drop(crate::dynamodb::trim_stream(&data.join("dynamodb.db"), &handled));
     }
 }
 
-/// Opens the ports whose addresses rows hold, the same as at the last start if they are free: S3 and Iconik.
+/// Opens the ports of S3 and Iconik, whose addresses stored rows contain: those of the last start if they are free.
 async fn stable_ports(data: &Path, http_port: u16) -> Result<(TcpListener, TcpListener), StackError> {
     let path = data.join("ports.json");
     let last: Ports = std::fs::read(&path).ok().and_then(|it| serde_json::from_slice(&it).ok()).unwrap_or_default();
     let port_beside = |offset: u16| if http_port == 0 { 0 } else { http_port.saturating_add(offset) };
-    let s3 = stable_port(last.s3, port_beside(1)).await?;
-    let iconik = stable_port(last.iconik, port_beside(2)).await?;
+    let s3 = stable_port("S3", last.s3, port_beside(1)).await?;
+    let iconik = stable_port("Iconik", last.iconik, port_beside(2)).await?;
     let port = |it: &TcpListener| it.local_addr().map_or(0, |it| it.port());
     let text = serde_json::to_vec(&Ports { s3: port(&s3), iconik: port(&iconik) }).unwrap_or_default();
     std::fs::write(&path, text).map_err(|it| StackError::Unwritable { path, source: it.into() })?;
     Ok((s3, iconik))
 }
 
-async fn stable_port(last: u16, preferred: u16) -> Result<TcpListener, StackError> {
+async fn stable_port(service: &str, last: u16, preferred: u16) -> Result<TcpListener, StackError> {
     for port in [last, preferred].into_iter().filter(|it| *it != 0) {
         if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)).await {
             return Ok(listener);
         }
     }
-    TcpListener::bind("127.0.0.1:0").await.map_err(|it| StackError::emulator("no port is free", it))
+    listen_for(service).await
 }
 
 fn operator_key(data: &Path) -> Result<String, StackError> {
@@ -350,22 +334,7 @@ fn operator_key(data: &Path) -> Result<String, StackError> {
     if let Ok(key) = std::fs::read_to_string(&file) {
         return Ok(key);
     }
-    let key = format!("op_{}{}", sqs::random_id(), sqs::random_id()).replace('-', "");
+    let key = format!("op_{}{}", random_id(), random_id()).replace('-', "");
     write_private(&file, key.as_bytes()).map_err(|it| StackError::Unwritable { path: file, source: it.into() })?;
     Ok(key)
-}
-
-/// Writes a file that only its owner may read, whole or not at all.
-pub(crate) fn write_private(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let temporary = file.with_extension("new");
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(&temporary)?.write_all(bytes)?;
-    std::fs::rename(temporary, file)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|it| format!("{it:02x}")).collect()
 }

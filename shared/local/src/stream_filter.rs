@@ -1,8 +1,9 @@
-//! Filter patterns of event source mappings: nested members, lists of values of which one must fit, and `exists`.
+//! Filter patterns of event source mappings: nested members, lists of values of which one must match, and `exists` (AWS
+//! Lambda, event filtering).
 
 use serde_json::Value;
 
-/// Whether a record fits a pattern.
+/// Whether a record matches a pattern.
 pub fn matches_pattern(pattern: &Value, record: &Value) -> bool {
     match pattern {
         Value::Object(members) => members.iter().all(|(name, inner)| match inner {
@@ -13,7 +14,7 @@ pub fn matches_pattern(pattern: &Value, record: &Value) -> bool {
     }
 }
 
-/// Whether a pattern has only what [`fits`] knows.
+/// Whether a pattern has only rules that [`matches_pattern`] knows.
 pub fn validate_pattern(pattern: &Value) -> Result<(), String> {
     let Value::Object(members) = pattern else { return Err("a pattern is an object".to_owned()) };
     for (name, inner) in members {

@@ -1,4 +1,5 @@
-//! Event source mapping of the table's stream: order, filters, partial failures, bisecting, and a place for the rest.
+//! The event source mapping of the table's stream: order, filters, partial batch responses, bisecting, and the
+//! on-failure destination.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -9,17 +10,21 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::time::MissedTickBehavior;
 
+use crate::account::{ACCOUNT, REGION};
+use crate::clock::{now_ms, pause};
+use crate::error::StackError;
 use crate::event::EventBus;
 use crate::function::Function;
+use crate::private_file::write_private;
 use crate::process::InvocationOutcome;
 use crate::sqs::{NewMessage, Sqs};
 use crate::template::StreamEventSource;
-use crate::{ACCOUNT, REGION, StackError, aws_json, now_ms, pause, stream_filter};
+use crate::{aws_json, stream_filter};
 
-/// Lambda polls a shard four times a second (AWS, Lambda with DynamoDB streams).
+/// Lambda polls a shard four times a second (AWS Lambda, "Using AWS Lambda with Amazon DynamoDB").
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// What a mapping works with.
+/// A mapping, with all it needs.
 pub(crate) struct StreamMapping {
     pub(crate) source: StreamEventSource,
     pub(crate) table: String,
@@ -27,19 +32,19 @@ pub(crate) struct StreamMapping {
     pub(crate) sqs: Arc<Sqs>,
     pub(crate) http: reqwest::Client,
     pub(crate) dynamodb: String,
-    /// The file that holds the last sequence number that was handled.
+    /// The file with the sequence number of the last record that was handled.
     pub(crate) checkpoint: PathBuf,
     pub(crate) bus: EventBus,
 }
 
-/// Records that are handled together, and how often that was tried.
+/// Records of one invocation, and the number of attempts.
 struct Batch {
     records: Vec<Value>,
     attempts: u32,
 }
 
 impl StreamMapping {
-    /// Polls for ever, four times a second as Lambda does; at once if a batch was full.
+    /// Polls for ever; at once if the last batch was full.
     pub(crate) async fn run(self) {
         let mut iterator = None;
         let mut polls = tokio::time::interval(POLL_INTERVAL);
@@ -61,7 +66,7 @@ impl StreamMapping {
         aws_json::call(&self.http, &self.dynamodb, &format!("DynamoDBStreams_20120810.{operation}"), body).await
     }
 
-    /// Handles the next records; `false` if there were fewer than a batch takes.
+    /// Handles the next records. `false` if they did not fill a batch.
     async fn poll(&self, iterator: &mut Option<String>) -> Result<bool, StackError> {
         let shard_iterator = match iterator.take() {
             Some(it) => it,
@@ -83,10 +88,11 @@ impl StreamMapping {
         Ok(full)
     }
 
-    /// Everything up to a record was handled. Kept after each part of a batch, as Lambda does: after a kill a part that was
-    /// handled must not come again as part of another one, or what functions name by a batch would be there twice.
+    /// Stores the sequence number of the last record that was handled. It is written after each part of a batch, as
+    /// Lambda does: after a kill, a handled part must not come again in another batch, because functions derive ids
+    /// from a batch.
     fn write_checkpoint(&self, sequence: &str) -> Result<(), StackError> {
-        crate::stack::write_private(&self.checkpoint, sequence.as_bytes())
+        write_private(&self.checkpoint, sequence.as_bytes())
             .map_err(|it| StackError::Unwritable { path: self.checkpoint.clone(), source: it.into() })
     }
 
@@ -142,7 +148,7 @@ impl StreamMapping {
         Ok(())
     }
 
-    /// Where a batch failed first; `None` if all went well.
+    /// The index of the first record that failed; `None` if none did.
     fn first_failure(&self, body: &[u8], records: &[Value]) -> Option<usize> {
         if !self.source.reports_item_failures {
             return None;
@@ -183,7 +189,7 @@ fn created_ms(record: &Value) -> i64 {
     record["dynamodb"]["ApproximateCreationDateTime"].as_f64().map_or_else(now_ms, |it| (it * 1_000.0) as i64)
 }
 
-/// The emulator's region and ARN, replaced by those of the stack.
+/// Replaces the region and the stream's ARN of a record by those of the stack.
 fn with_local_region(table: &str) -> impl Fn(Value) -> Value {
     move |mut record| {
         record["awsRegion"] = json!(REGION);

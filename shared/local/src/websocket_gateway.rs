@@ -1,43 +1,57 @@
-//! The WebSocket API: `$connect`, `$default`, `$disconnect`, and `@connections`, with API Gateway's limits.
+//! The WebSocket API: `$connect`, `$default`, `$disconnect` and `@connections`, with API Gateway's limits.
+
+mod connections_api;
+mod event;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::FromRequestParts;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use base64::engine::general_purpose::STANDARD;
 use futures_util::{SinkExt, StreamExt};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc, watch};
 
+use crate::clock::{now_ms, pause};
 use crate::function::Function;
-use crate::http_event::{percent_decoded, query_pairs};
+use crate::gateway_error::problem_response;
+use crate::http_event::percent_decoded;
+use crate::lock::lock;
 use crate::process::InvocationOutcome;
+use crate::random::random_id;
 use crate::template::WebSocketApi;
-use crate::{now_ms, pause};
+use event::{ConnectionInfo, add_request, random_token};
 
-mod connections_api;
-
-use crate::http_gateway::problem_response;
-
-/// API Gateway's quotas: a message, a frame, a route's integration.
+/// A message may have 128 KB, a frame 32 KB, and an integration 29 seconds (Amazon API Gateway, quotas for WebSocket
+/// APIs).
 const MAX_MESSAGE_BYTES: usize = 128 << 10;
 const MAX_FRAME_BYTES: usize = 32 << 10;
 const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(29);
-/// What waits for one slow socket, before it is closed.
+/// Messages and bytes that may wait for one slow client, before its connection is closed.
 const MAX_QUEUED_MESSAGES: usize = 64;
 const MAX_QUEUED_BYTES: usize = 1 << 20;
-/// Messages of one socket that are handled at once.
+/// Messages of one connection that are handled at the same time.
 const MAX_CONCURRENT_MESSAGES: usize = 16;
 
-/// How long a socket may be idle, and how old it may become: ten minutes and two hours at API Gateway.
+/// Close codes (RFC 6455, section 7.4.1).
+mod close_code {
+    pub(super) const NORMAL: u16 = 1000;
+    pub(super) const GOING_AWAY: u16 = 1001;
+    pub(super) const NO_STATUS: u16 = 1005;
+    pub(super) const ABNORMAL: u16 = 1006;
+    pub(super) const TOO_BIG: u16 = 1009;
+}
+
+/// How long a connection may be idle, and how long it may last. By default 10 minutes and 2 hours (Amazon API Gateway,
+/// quotas for WebSocket APIs).
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionLimits {
     pub idle: Duration,
@@ -50,7 +64,7 @@ impl Default for ConnectionLimits {
     }
 }
 
-/// All sockets.
+/// The WebSocket API and its open connections.
 pub struct WebSocketGateway {
     api: WebSocketApi,
     functions: BTreeMap<String, Arc<Function>>,
@@ -61,28 +75,27 @@ pub struct WebSocketGateway {
     posts_to_throttle: AtomicUsize,
 }
 
-/// A socket, as others see it.
+/// An open connection, as senders see it.
 struct Connection {
     outbound: mpsc::Sender<Outbound>,
     abort: watch::Sender<bool>,
     queued_bytes: Arc<AtomicUsize>,
-    connected_at: i64,
+    info: ConnectionInfo,
+    /// Milliseconds since 1970.
     last_active: Arc<AtomicI64>,
-    user_agent: String,
 }
 
+/// What is sent to a client.
 enum Outbound {
     Text(String),
     Close,
 }
 
-/// The task's own end of a socket.
+/// An open connection, as the task that serves it sees it.
 struct ConnectionTask {
-    id: String,
-    connected_at: i64,
+    info: ConnectionInfo,
     last_active: Arc<AtomicI64>,
     queued_bytes: Arc<AtomicUsize>,
-    user_agent: String,
     outbound: mpsc::Receiver<Outbound>,
     abort: watch::Receiver<bool>,
 }
@@ -96,22 +109,22 @@ impl WebSocketGateway {
         Arc::new(Self { api, functions, host, connections, limits, suppresses_disconnect, posts_to_throttle })
     }
 
-    /// Shortens what sockets may do, so that a test need not wait for hours.
+    /// Replaces the limits, also for open connections: a test need not wait for hours.
     pub fn set_limits(&self, limits: ConnectionLimits) {
         *lock(&self.limits) = limits;
     }
 
-    /// From now on `$disconnect` is (not) told, as it may happen on AWS.
+    /// Whether `$disconnect` is left out from now on: API Gateway promises it as best effort only.
     pub fn suppress_disconnect(&self, suppressed: bool) {
         self.suppresses_disconnect.store(suppressed, Ordering::Relaxed);
     }
 
-    /// The next posts, so many, are refused as over the limit.
+    /// Answers the next `posts` requests to `@connections` with 429 (`LimitExceededException`).
     pub fn throttle_posts(&self, posts: usize) {
         self.posts_to_throttle.store(posts, Ordering::Relaxed);
     }
 
-    /// Cuts the connections of all sockets, without a word; answers how many.
+    /// Drops all connections without a close frame. Returns their number.
     pub fn abort_all(&self) -> usize {
         let connections = lock(&self.connections);
         for connection in connections.values() {
@@ -120,120 +133,100 @@ impl WebSocketGateway {
         connections.len()
     }
 
-    /// The sockets of clients whose user agent has a text in it.
+    /// The ids of the connections whose client's user agent contains a text.
     pub fn connection_ids(&self, user_agent: &str) -> Vec<String> {
         lock(&self.connections)
             .iter()
-            .filter(|it| it.1.user_agent.contains(user_agent))
+            .filter(|it| it.1.info.user_agent.contains(user_agent))
             .map(|it| it.0.clone())
             .collect()
     }
 
-    /// How many sockets are open.
+    /// The number of open connections.
     pub fn connection_count(&self) -> usize {
         lock(&self.connections).len()
     }
 
-    /// Whether a request is for the sockets, and what is then in its query besides: the path, as CloudFront puts it there.
+    /// Whether a request opens a connection. `Some(Some(path))` if it came by a path of the shared host: the CloudFront
+    /// function of the template adds the path to the query.
     pub(crate) fn match_upgrade(&self, parts: &Parts) -> Option<Option<String>> {
         let path = parts.uri.path();
         if path.trim_end_matches('/') == format!("/{}", self.api.stage) {
             return Some(None);
         }
-        let fits = |pattern: &String| match pattern.strip_suffix('*') {
+        let matches = |pattern: &String| match pattern.strip_suffix('*') {
             Some(start) => path.starts_with(start) && path.len() > start.len(),
             None => path == pattern,
         };
         let upgrade =
             parts.headers.get(header::UPGRADE).is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"websocket"));
-        (upgrade && self.api.paths.iter().any(fits)).then(|| Some(percent_decoded(path)))
+        (upgrade && self.api.paths.iter().any(matches)).then(|| Some(percent_decoded(path)))
     }
 
-    /// Asks the function, and only if it agrees answers the upgrade.
+    /// Invokes the function of `$connect`, and accepts the upgrade if it answers with a 2xx status.
     pub(crate) async fn connect(self: &Arc<Self>, mut parts: Parts, path: Option<String>) -> Response<Body> {
         let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
-            Ok(it) => it,
-            Err(refused) => return refused.into_response(),
+            Ok(upgrade) => upgrade,
+            Err(rejection) => return rejection.into_response(),
         };
-        let (id, connected_at) = (URL_SAFE.encode(random_id_bytes()), now_ms());
-        let user_agent = header_text(&parts.headers, "user-agent");
-        let mut event = self.event("$connect", "CONNECT", &id, connected_at, &user_agent);
+        let info = ConnectionInfo::new(&parts.headers);
+        let mut event = self.event("$connect", "CONNECT", &info);
         parts.headers.entry("x-forwarded-for").or_insert(HeaderValue::from_static("127.0.0.1")); // as the gateway adds it
-        let (single, multiple) = event_headers(&parts.headers);
-        (event["headers"], event["multiValueHeaders"]) = (json!(single), json!(multiple));
-        let mut pairs = query_pairs(parts.uri.query().unwrap_or_default());
-        pairs.extend(path.map(|it| ("path".to_owned(), it)));
-        if !pairs.is_empty() {
-            let mut multiple: BTreeMap<String, Vec<String>> = BTreeMap::new();
-            for (name, value) in &pairs {
-                multiple.entry(name.clone()).or_default().push(value.clone());
-            }
-            let last: BTreeMap<String, String> = pairs.into_iter().collect();
-            (event["queryStringParameters"], event["multiValueQueryStringParameters"]) = (json!(last), json!(multiple));
-        }
+        add_request(&mut event, &parts, path);
         let reply = match self.invoke("$connect", &event).await {
             Some(Ok(it)) => it,
-            Some(Err(())) => return self.reject(502, "Internal server error", &id),
+            Some(Err(())) => return reject(502, "Internal server error", &info.id),
             None => json!({ "statusCode": 200 }),
         };
         let status = reply["statusCode"].as_u64().and_then(|it| u16::try_from(it).ok()).unwrap_or(502);
         if !(200..300).contains(&status) {
-            let why = if status == 401 { "Unauthorized" } else { "Forbidden" };
-            return self.reject(status, why, &id);
+            let message = if status == 401 { "Unauthorized" } else { "Forbidden" };
+            return reject(status, message, &info.id);
         }
         let subprotocol = reply["headers"]["Sec-WebSocket-Protocol"].as_str().map(str::to_owned);
         let upgrade =
             upgrade.max_frame_size(MAX_FRAME_BYTES).max_message_size(MAX_MESSAGE_BYTES).protocols(subprotocol);
         let (outbound, receiver) = mpsc::channel(MAX_QUEUED_MESSAGES);
         let (abort, aborted) = watch::channel(false);
-        let (queued_bytes, last_active) = (Arc::<AtomicUsize>::default(), Arc::new(AtomicI64::new(connected_at)));
+        let (queued_bytes, last_active) = (Arc::<AtomicUsize>::default(), Arc::new(AtomicI64::new(info.connected_at)));
         let connection = Connection {
             outbound,
             abort,
             queued_bytes: queued_bytes.clone(),
-            connected_at,
+            info: info.clone(),
             last_active: last_active.clone(),
-            user_agent: user_agent.clone(),
         };
-        let task = ConnectionTask {
-            id: id.clone(),
-            connected_at,
-            last_active,
-            queued_bytes,
-            user_agent,
-            outbound: receiver,
-            abort: aborted,
-        };
-        let sockets = self.clone();
+        let task = ConnectionTask { info, last_active, queued_bytes, outbound: receiver, abort: aborted };
+        let gateway = self.clone();
         upgrade.on_upgrade(async move |socket| {
-            lock(&sockets.connections).insert(id, connection);
-            sockets.run_connection(socket, task).await;
+            lock(&gateway.connections).insert(task.info.id.clone(), connection);
+            gateway.run_connection(socket, task).await;
         })
     }
 
-    fn reject(&self, status: u16, why: &str, id: &str) -> Response<Body> {
-        let body = json!({ "message": why, "connectionId": id, "requestId": crate::sqs::random_id() });
-        problem_response(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY), body)
+    fn event(&self, route: &str, event_type: &str, connection: &ConnectionInfo) -> Value {
+        connection.event(&self.api.stage, &self.host, route, event_type)
     }
 
     async fn run_connection(self: Arc<Self>, socket: WebSocket, mut task: ConnectionTask) {
         let mut aborted = task.abort.clone();
         let code = tokio::select! {
             code = self.relay(socket, &mut task) => code,
-            _ = aborted.wait_for(|it| *it) => 1006,
+            _ = aborted.wait_for(|it| *it) => close_code::ABNORMAL,
         };
-        lock(&self.connections).remove(&task.id);
+        lock(&self.connections).remove(&task.info.id);
         if self.suppresses_disconnect.load(Ordering::Relaxed) {
             return;
         }
-        let mut event = self.event("$disconnect", "DISCONNECT", &task.id, task.connected_at, &task.user_agent);
+        let mut event = self.event("$disconnect", "DISCONNECT", &task.info);
         event["requestContext"]["disconnectStatusCode"] = json!(code);
-        event["requestContext"]["disconnectReason"] = json!(if code == 1001 { "Going away" } else { "" });
+        event["requestContext"]["disconnectReason"] =
+            json!(if code == close_code::GOING_AWAY { "Going away" } else { "" });
         event["headers"] = json!({ "Host": self.host, "x-api-key": "", "x-restapi": "" });
         drop(self.invoke("$disconnect", &event).await); // best effort
     }
 
-    /// Carries messages both ways until one side ends; answers the close code.
+    /// Carries messages both ways until one side ends. Returns the close code.
     async fn relay(self: &Arc<Self>, socket: WebSocket, task: &mut ConnectionTask) -> u16 {
         let (mut sink, mut stream) = socket.split();
         let permits = Arc::new(Semaphore::new(MAX_CONCURRENT_MESSAGES));
@@ -243,8 +236,8 @@ impl WebSocketGateway {
                 limit.saturating_sub(Duration::from_millis(u64::try_from(now_ms() - from).unwrap_or(0)))
             };
             let wait = remaining(task.last_active.load(Ordering::Relaxed), limits.idle)
-                .min(remaining(task.connected_at, limits.age));
-            // limits may be shortened while a socket waits
+                .min(remaining(task.info.connected_at, limits.age));
+            // the limits may be replaced while it waits
             let check_after = wait.min(Duration::from_millis(500));
             tokio::select! {
                 out = task.outbound.recv() => match out {
@@ -253,13 +246,13 @@ impl WebSocketGateway {
                         let sent = sink.send(Message::Text(text.into())).await;
                         task.queued_bytes.fetch_sub(length, Ordering::Relaxed);
                         if sent.is_err() {
-                            return 1006;
+                            return close_code::ABNORMAL;
                         }
                         task.last_active.store(now_ms(), Ordering::Relaxed);
                     }
                     Some(Outbound::Close) | None => {
-                        drop(sink.send(close(1000, "")).await);
-                        return 1000;
+                        drop(sink.send(close(close_code::NORMAL, "")).await);
+                        return close_code::NORMAL;
                     }
                 },
                 message = stream.next() => match message {
@@ -272,27 +265,27 @@ impl WebSocketGateway {
                         self.dispatch_message(task, json!(STANDARD.encode(bytes)), true, &permits).await;
                     }
                     Some(Ok(Message::Close(frame))) => {
-                        drop(sink.flush().await); // the answer to it
-                        return frame.map_or(1005, |it| it.code);
+                        drop(sink.flush().await); // the close frame that answers it
+                        return frame.map_or(close_code::NO_STATUS, |it| it.code);
                     }
                     Some(Ok(_)) => {}
                     Some(Err(error)) if error.to_string().contains("too long") || error.to_string().contains("too big") => {
-                        drop(sink.send(close(1009, "")).await);
-                        return 1009;
+                        drop(sink.send(close(close_code::TOO_BIG, "")).await);
+                        return close_code::TOO_BIG;
                     }
-                    Some(Err(_)) | None => return 1006,
+                    Some(Err(_)) | None => return close_code::ABNORMAL,
                 },
                 () = pause(check_after) => {
                     if wait <= check_after {
-                        drop(sink.send(close(1001, "Going away")).await);
-                        return 1001;
+                        drop(sink.send(close(close_code::GOING_AWAY, "Going away")).await);
+                        return close_code::GOING_AWAY;
                     }
                 }
             }
         }
     }
 
-    /// Gives a message to the function; those of one socket run side by side, as on AWS.
+    /// Invokes the function of `$default` for a message. Messages of one connection run side by side, as on AWS.
     async fn dispatch_message(
         self: &Arc<Self>,
         task: &ConnectionTask,
@@ -301,12 +294,12 @@ impl WebSocketGateway {
         permits: &Arc<Semaphore>,
     ) {
         let Ok(permit) = permits.clone().acquire_owned().await else { return };
-        let mut event = self.event("$default", "MESSAGE", &task.id, task.connected_at, &task.user_agent);
-        event["requestContext"]["messageId"] = json!(URL_SAFE.encode(random_id_bytes()));
+        let mut event = self.event("$default", "MESSAGE", &task.info);
+        event["requestContext"]["messageId"] = json!(random_token());
         (event["body"], event["isBase64Encoded"]) = (body, json!(binary));
-        let (sockets, id) = (self.clone(), task.id.clone());
+        let (gateway, id) = (self.clone(), task.info.id.clone());
         tokio::spawn(async move {
-            let reply = sockets.invoke("$default", &event).await;
+            let reply = gateway.invoke("$default", &event).await;
             let failed = match &reply {
                 Some(Ok(it)) => it["statusCode"].as_u64().is_some_and(|it| it >= 500),
                 Some(Err(())) => true,
@@ -314,13 +307,14 @@ impl WebSocketGateway {
             };
             if failed {
                 let error = json!({ "message": "Internal server error", "connectionId": id, "requestId": event["requestContext"]["requestId"] });
-                sockets.post_to_connection(&id, error.to_string());
+                gateway.post_to_connection(&id, error.to_string());
             }
             drop(permit);
         });
     }
 
-    /// Queues a message for a socket; `false` if it is gone, or was too slow and is gone now.
+    /// Queues a message for a client (`PostToConnection`). `false` if the connection is gone. A client that is too slow
+    /// loses its connection.
     pub fn post_to_connection(&self, id: &str, text: String) -> bool {
         let connections = lock(&self.connections);
         let Some(connection) = connections.get(id) else { return false };
@@ -334,6 +328,7 @@ impl WebSocketGateway {
         true
     }
 
+    /// Invokes the function of a route; `None` if the route has none.
     async fn invoke(&self, route: &str, event: &Value) -> Option<Result<Value, ()>> {
         let function = self.functions.get(route)?;
         let invoked = async {
@@ -345,56 +340,14 @@ impl WebSocketGateway {
         };
         Some(tokio::time::timeout(INTEGRATION_TIMEOUT, invoked).await.unwrap_or(Err(())))
     }
-
-    fn event(&self, route: &str, kind: &str, id: &str, connected_at: i64, user_agent: &str) -> Value {
-        let (now, request) = (now_ms(), URL_SAFE.encode(random_id_bytes()));
-        let time =
-            chrono::DateTime::from_timestamp_millis(now).map(|it| it.format("%d/%b/%Y:%H:%M:%S +0000").to_string());
-        json!({
-            "requestContext": {
-                "routeKey": route, "eventType": kind, "extendedRequestId": request, "requestTime": time,
-                "messageDirection": "IN", "stage": self.api.stage, "connectedAt": connected_at, "requestTimeEpoch": now,
-                "identity": { "userAgent": user_agent, "sourceIp": "127.0.0.1" }, "requestId": request,
-                "domainName": self.host, "connectionId": id, "apiId": "local",
-            },
-            "isBase64Encoded": false,
-        })
-    }
 }
 
 fn close(code: u16, reason: &'static str) -> Message {
     Message::Close(Some(CloseFrame { code, reason: reason.into() }))
 }
 
-#[expect(clippy::disallowed_methods, reason = "the gateway's ids are random")]
-fn random_id_bytes() -> [u8; 11] {
-    let mut bytes = [0; 11];
-    bytes.copy_from_slice(&uuid::Uuid::new_v4().as_bytes()[..11]);
-    bytes
-}
-
-fn header_text(headers: &HeaderMap, name: &str) -> String {
-    headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default().to_owned()
-}
-
-/// Headers in the spelling that clients use, the last of each and all of each.
-fn event_headers(headers: &HeaderMap) -> (Map<String, Value>, BTreeMap<String, Vec<String>>) {
-    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (name, value) in headers {
-        let title_case: Vec<String> = name
-            .as_str()
-            .split('-')
-            .map(|word| {
-                let mut letters = word.chars();
-                letters.next().map(|it| it.to_ascii_uppercase().to_string() + letters.as_str()).unwrap_or_default()
-            })
-            .collect();
-        all.entry(title_case.join("-")).or_default().push(String::from_utf8_lossy(value.as_bytes()).into_owned());
-    }
-    let last = all.iter().filter_map(|(name, values)| Some((name.clone(), json!(values.last()?)))).collect();
-    (last, all)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// The gateway's refusal of an upgrade.
+fn reject(status: u16, message: &str, connection_id: &str) -> Response<Body> {
+    let body = json!({ "message": message, "connectionId": connection_id, "requestId": random_id() });
+    problem_response(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY), body)
 }

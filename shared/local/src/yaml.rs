@@ -1,8 +1,8 @@
-//! YAML with lines and tags, as CloudFormation writes it (`!Ref`, `!GetAtt`, `!Sub`).
+//! YAML with line numbers and tags, as CloudFormation uses them (`!Ref`, `!GetAtt`, `!Sub`).
 
 use saphyr_parser::{Event, Parser};
 
-/// A value, where it stands, and its tag without the `!`.
+/// A value with its line, from 1, and its tag without the `!`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
     pub line: usize,
@@ -18,8 +18,11 @@ pub enum Value {
     Mapping(Vec<(String, Node)>),
 }
 
+/// The line that is wrong, from 1, and what is wrong there.
+pub type LineError = (usize, String);
+
 /// Reads a document. The error is a line and what is wrong there.
-pub fn read(text: &str) -> Result<Node, (usize, String)> {
+pub fn read(text: &str) -> Result<Node, LineError> {
     let mut stack: Vec<(Node, Option<String>)> = Vec::new(); // what is open, and the key that waits for its value
     let mut root = None;
     for event in Parser::new_from_str(text) {

@@ -1,4 +1,4 @@
-//! `notify app`: applications, for whoever holds the operator's key.
+//! `notify app`: creates and lists applications. It needs the operator's key.
 
 use std::path::Path;
 
@@ -8,44 +8,44 @@ use serde_json::json;
 
 use crate::client::{Client, Target, all_or_none, http_client, running_stack, send_request, unreachable_advice};
 use crate::error::CliError;
-use crate::print::{self, say};
+use crate::print::{self, outln};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Make an application and show its keys, once
+    /// Create an application and show its keys, once
     Create(CreateArgs),
-    /// All applications
+    /// List all applications
     List(OperatorArgs),
-    /// Replace an application's JWT private key, with which it asks for tokens; the old one stays good for a while
+    /// Replace an application's JWT private key, with which it requests tokens; the old one stays valid for a while
     RotateJwtKey(RotateJwtKeyArgs),
 }
 
-/// Whose list.
+/// Which deployment, as its operator.
 #[derive(Args)]
 pub(crate) struct OperatorArgs {
     /// The API's address; without it, the local stack
     #[arg(long, env = "NOTIFY_URL", help_heading = "Which API")]
     url: Option<String>,
-    /// The operator's key of that deployment (`x-operator-key`), which stands above all applications
+    /// The operator's key of that deployment (`x-operator-key`); it is not a key of an application
     #[arg(long, env = "NOTIFY_OPERATOR_KEY", hide_env_values = true, help_heading = "Which API")]
     operator_key: Option<String>,
 }
 
 impl OperatorArgs {
-    /// What was given, or the local stack's.
+    /// The deployment that was given, or the local stack.
     fn resolve(self, data: &Path) -> Result<OperatorTarget, CliError> {
         if let Some([url, key]) = all_or_none([("--url", self.url), ("--operator-key", self.operator_key)])? {
             return Ok(OperatorTarget { url: url.trim_end_matches('/').to_owned(), key, advice: String::new() });
         }
-        running_stack(data).map(|it| OperatorTarget {
-            advice: unreachable_advice(&it.url),
-            url: it.url,
-            key: it.operator_key,
+        running_stack(data).map(|demo| OperatorTarget {
+            advice: unreachable_advice(&demo.url),
+            url: demo.url,
+            key: demo.operator_key,
         })
     }
 }
 
-/// The API's address, the operator's key, and what to try if nobody answers.
+/// The API's address, the operator's key, and advice for an address that does not answer.
 struct OperatorTarget {
     url: String,
     key: String,
@@ -55,28 +55,28 @@ struct OperatorTarget {
 /// The application whose key is replaced.
 #[derive(Args)]
 pub(crate) struct RotateJwtKeyArgs {
-    /// How long the old one stays good, in seconds; at most 604800, a week
+    /// How long the old key stays valid, in seconds; at most 604800, a week
     #[arg(long, default_value_t = 86_400, value_parser = clap::value_parser!(u32).range(0..=604_800))]
     overlap: u32,
     #[command(flatten)]
     target: Target,
 }
 
-/// The application to make.
+/// The application to create.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  notify app create newsroom\n  notify app create newsroom --faces --by 'J. Doe' --url https://… --operator-key op_…"
 )]
 pub(crate) struct CreateArgs {
-    /// What the application is called
+    /// The application's name
     name: String,
     /// Switch facial recognition on; it is off otherwise, as faces are biometric data
     #[arg(long, requires = "by")]
     faces: bool,
-    /// Who switches it on
+    /// The person who switches it on
     #[arg(long)]
     by: Option<String>,
-    /// Its inbox takes clients without credentials, where the deployment has `InboxAuth=open`
+    /// Let its inbox accept clients without credentials, where the deployment has `InboxAuth=open`
     #[arg(long)]
     open_inbox: bool,
     #[command(flatten)]
@@ -96,12 +96,12 @@ async fn list(operator: OperatorArgs, data: &Path, as_json: bool) -> Result<(), 
     let request = http_client()?.get(format!("{url}/api/v1/Applications")).header("x-operator-key", key);
     let all = send_request(&url, &advice, "listing the applications", request).await?;
     if as_json {
-        say!("{all}");
+        outln!("{all}");
         return Ok(());
     }
     for application in all.as_array().into_iter().flatten() {
         let text = |name: &str| application[name].as_str().unwrap_or_default();
-        say!("{}  {}  {}", text("applicationId"), text("createdAt"), text("name"));
+        outln!("{}  {}  {}", text("applicationId"), text("createdAt"), text("name"));
     }
     Ok(())
 }
@@ -117,7 +117,7 @@ async fn rotate(args: RotateJwtKeyArgs, data: &Path, as_json: bool) -> Result<()
         true
     })?;
     if as_json {
-        say!("{rotated}");
+        outln!("{rotated}");
         return Ok(());
     }
     print::heading("The JWT private key is replaced. Keep the new one: it is not shown again");
@@ -135,7 +135,7 @@ async fn create(args: CreateArgs, data: &Path, as_json: bool) -> Result<(), CliE
     let request = http_client()?.post(format!("{url}/api/v1/Applications")).header("x-operator-key", key).json(&body);
     let keys = send_request(&url, &advice, "making the application", request).await?;
     if as_json {
-        say!("{keys}");
+        outln!("{keys}");
         return Ok(());
     }
     print::heading(&format!("Application {} is made. Keep these: they are not shown again", args.name));

@@ -1,4 +1,4 @@
-//! `notify bucket`: the buckets that are scanned.
+//! `notify bucket`: manages the buckets that are scanned.
 
 use std::path::Path;
 
@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 
 use crate::client::{Client, Target};
 use crate::error::CliError;
-use crate::print::{self, say};
+use crate::print::{self, outln};
 use crate::scan::find_bucket;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Add a bucket: a DataCore Swarm domain's, an Object Matrix vault's, or any other that speaks S3
+    /// Add a bucket: of a DataCore Swarm domain, of an Object Matrix vault, or any other with an S3 API
     Add(Box<AddArgs>),
-    /// All buckets, and how their last scan went
+    /// List all buckets, with the result of their last scan
     List(ListArgs),
-    /// Scan a bucket no more by its schedule; what was found stays
+    /// Stop scheduled scans of a bucket; its items stay
     Pause(BucketArgs),
-    /// Scan a bucket by its schedule again
+    /// Resume scheduled scans of a bucket
     Resume(BucketArgs),
     /// Remove a bucket; its items stay, and keep their results
     Remove(BucketArgs),
@@ -29,7 +29,7 @@ pub(crate) enum Command {
 #[derive(Args)]
 #[command(after_help = "Example:\n  notify bucket pause rushes")]
 pub(crate) struct BucketArgs {
-    /// A bucket's name or id
+    /// The bucket's name or id
     bucket: String,
     #[command(flatten)]
     target: Target,
@@ -41,7 +41,7 @@ pub(crate) struct ListArgs {
     target: Target,
 }
 
-/// The bucket to add. What is not named here (processor, poll, prefixes) is in the API: `POST /api/v1/Media/Buckets`.
+/// The bucket to add. Other settings (processor, poll, prefixes) can be set in the API: `POST /api/v1/Media/Buckets`.
 #[derive(Args)]
 #[command(
     after_help = "Example:\n  notify bucket add rushes --system datacore --endpoint https://swarm.example.com --access-key … --secret-key … --write-back"
@@ -49,7 +49,7 @@ pub(crate) struct ListArgs {
 pub(crate) struct AddArgs {
     /// Its name at the endpoint
     name: String,
-    /// What kind of storage it is in; for any other that speaks S3, `datacore`
+    /// The storage system; `datacore` for any other with an S3 API
     #[arg(long, default_value = "datacore", value_parser = ["datacore", "objectmatrix"])]
     system: String,
     /// The S3 endpoint; without it, the settings' `datacore_endpoint`
@@ -58,13 +58,13 @@ pub(crate) struct AddArgs {
     /// The region that requests are signed for; by default `us-east-1`
     #[arg(long)]
     region: Option<String>,
-    /// The access key that it is read with; without keys it is read anonymously, or as the settings say
+    /// The access key; without keys the bucket is read anonymously, or with the settings' credentials
     #[arg(long, env = "NOTIFY_BUCKET_ACCESS_KEY", requires = "secret_key")]
     access_key: Option<String>,
     /// The secret of the access key
     #[arg(long, env = "NOTIFY_BUCKET_SECRET_KEY", hide_env_values = true, requires = "access_key")]
     secret_key: Option<String>,
-    /// When it is scanned: `rate(5 minutes)`, or `cron(…)` as EventBridge has it
+    /// When it is scanned: `rate(5 minutes)` or `cron(…)`, in EventBridge's syntax
     #[arg(long, default_value = "rate(5 minutes)")]
     schedule: String,
     /// Store results beside the objects, as `.ai/<name>.json`
@@ -85,7 +85,7 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
             let id = find_bucket(&client, &args.bucket).await?;
             client.send("removing the bucket", client.request(Method::DELETE, &path(&id)?)).await?;
             if as_json {
-                say!("{}", json!({ "removed": id }));
+                outln!("{}", json!({ "removed": id }));
             } else {
                 print::success(&format!("{} is removed", args.bucket));
             }
@@ -98,7 +98,7 @@ fn path(id: &str) -> Result<String, CliError> {
     Client::path(&["api", "v1", "Media", "Buckets", id])
 }
 
-/// Whether a bucket is scanned by its schedule; all else stays as it is.
+/// Switches the scheduled scans of a bucket on or off. Its other settings stay as they are.
 async fn set_active(args: BucketArgs, active: bool, data: &Path, as_json: bool) -> Result<(), CliError> {
     let client = Client::open(args.target, data)?;
     let path = path(&find_bucket(&client, &args.bucket).await?)?;
@@ -106,7 +106,7 @@ async fn set_active(args: BucketArgs, active: bool, data: &Path, as_json: bool) 
     body["active"] = json!(active);
     let changed = client.send("changing the bucket", client.request(Method::PUT, &path).json(&body)).await?;
     if as_json {
-        say!("{changed}");
+        outln!("{changed}");
     } else if active {
         print::success(&format!("{} is scanned: {}", args.bucket, changed["schedule"].as_str().unwrap_or_default()));
     } else {
@@ -127,7 +127,7 @@ async fn add(args: AddArgs, data: &Path, as_json: bool) -> Result<(), CliError> 
     let added = client.request(Method::POST, "/api/v1/Media/Buckets").json(&body);
     let added = client.send("adding the bucket", added).await?;
     if as_json {
-        say!("{added}");
+        outln!("{added}");
     } else {
         print::success(&format!("{} is scanned: {}", args.name, args.schedule));
         print::field("id", added["id"].as_str().unwrap_or_default());
@@ -138,12 +138,12 @@ async fn add(args: AddArgs, data: &Path, as_json: bool) -> Result<(), CliError> 
 async fn list(args: ListArgs, data: &Path, as_json: bool) -> Result<(), CliError> {
     let all = Client::open(args.target, data)?.get("/api/v1/Media/Buckets").await?;
     if as_json {
-        say!("{}", all["items"]);
+        outln!("{}", all["items"]);
         return Ok(());
     }
     for bucket in all["items"].as_array().into_iter().flatten() {
         let text = |name: &str| bucket[name].as_str().unwrap_or_default();
-        say!(
+        outln!(
             "{}  {}  {}  {}: {}",
             text("id"),
             text("system"),
@@ -155,8 +155,8 @@ async fn list(args: ListArgs, data: &Path, as_json: bool) -> Result<(), CliError
     Ok(())
 }
 
-/// How a bucket is, in a few words. A scan by schedule that finds nothing leaves no trace, so that its absence says
-/// nothing.
+/// The state of a bucket in a few words. A scheduled scan that finds nothing stores nothing, so a missing `lastScan`
+/// means nothing.
 fn describe_state(bucket: &Value) -> String {
     let text = |it: &Value| it.as_str().map(str::to_owned);
     let mut all = Vec::new();

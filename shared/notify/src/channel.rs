@@ -1,4 +1,4 @@
-//! `notify channel`: channels, and what became of what they were told.
+//! `notify channel`: manages channels, and shows the deliveries to them.
 
 use std::path::Path;
 
@@ -6,34 +6,35 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::client::{Client, Target, poll_delay, time};
+use crate::client::{Client, Target, parse_time, poll_delay};
 use crate::error::CliError;
 use crate::hint;
-use crate::print::{self, say};
+use crate::json::text_member;
+use crate::print::{self, outln};
 
 const CHANNELS: &str = "/api/v1/Notification/ChannelConfiguration";
-/// Looks at a delivery that has not ended: about half a minute.
+/// Polls of a delivery that has not ended, at most: about half a minute.
 const MAX_POLLS: u32 = 100;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// The channels there are
+    /// List the channels
     List(ListArgs),
     /// Send a test message to a channel and show every attempt
     Test(ChannelArgs),
-    /// Recent deliveries to a channel, with their attempts
+    /// Show recent deliveries to a channel, with their attempts
     Deliveries(ChannelArgs),
-    /// Why a notification did or did not reach a channel
+    /// Explain why a notification did or did not reach a channel
     Explain(ExplainArgs),
-    /// Deliver once more what was told since a time, or after a notification or a cursor
+    /// Deliver notifications again: those since a time, or after a notification or a cursor
     Replay(ReplayArgs),
-    /// Remove a channel; what is under way to it is dropped
+    /// Remove a channel; pending deliveries to it are dropped
     Remove(ChannelArgs),
-    /// Give a webhook a new signing secret; the old one signs as well for a while
+    /// Replace a webhook's signing secret; for a while the old one signs as well
     RotateSecret(RotateSecretArgs),
 }
 
-/// Whose channels.
+/// Which application's channels.
 #[derive(Args)]
 pub(crate) struct ListArgs {
     #[command(flatten)]
@@ -55,13 +56,13 @@ pub(crate) struct ChannelArgs {
 pub(crate) struct ExplainArgs {
     /// The channel's id (`notify channel list`)
     channel: String,
-    /// The notification's id, as its receivers have it (`webhook-id`)
+    /// The notification's id, as receivers see it (`webhook-id`)
     notification: String,
     #[command(flatten)]
     target: Target,
 }
 
-/// From where.
+/// Which notifications to deliver again.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  notify channel replay 0f8f… --since 2026-11-21T09:00:00Z\n  notify channel replay 0f8f… --after ntf_YXBw_1_41 --failed"
@@ -69,16 +70,16 @@ pub(crate) struct ExplainArgs {
 pub(crate) struct ReplayArgs {
     /// The channel's id (`notify channel list`)
     channel: String,
-    /// What was told at or after this time, such as 2026-11-21T09:00:00Z
-    #[arg(long, required_unless_present = "after", conflicts_with = "after", value_parser = time)]
+    /// Notifications published at or after this time, such as 2026-11-21T09:00:00Z
+    #[arg(long, required_unless_present = "after", conflicts_with = "after", value_parser = parse_time)]
     since: Option<String>,
     /// A cursor, or the id of the last notification that was received
     #[arg(long)]
     after: Option<String>,
     /// And before this one; by default now
-    #[arg(long, value_parser = time)]
+    #[arg(long, value_parser = parse_time)]
     until: Option<String>,
-    /// Only what the channel did not get
+    /// Only notifications that the channel did not receive
     #[arg(long)]
     failed: bool,
     #[command(flatten)]
@@ -90,10 +91,10 @@ pub(crate) struct ReplayArgs {
 pub(crate) struct RotateSecretArgs {
     /// The channel's id (`notify channel list`)
     channel: String,
-    /// How long the old one signs as well, in seconds; 0 ends it at once, at most 604800, a week
+    /// How long the old secret signs as well, in seconds; 0 ends it at once, at most 604800, a week
     #[arg(long, default_value_t = 86_400, value_parser = clap::value_parser!(u32).range(0..=604_800))]
     overlap: u32,
-    /// Also while an overlap is open
+    /// Replace it even while an earlier secret still signs
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -116,12 +117,12 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
             let request = channel_request(&client, Method::GET, "/api/v1/Notification/Explain", &query);
             let why = client.send("explaining", request).await?;
             if as_json {
-                say!("{why}");
+                outln!("{why}");
                 return Ok(());
             }
             print::heading(text_member(&why, "verdict"));
             for reason in why["reasons"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                say!("  {reason}");
+                outln!("  {reason}");
             }
             Ok(())
         }
@@ -130,7 +131,7 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
             let client = Client::open(args.target, data)?;
             remove(&client, &args.channel).await?;
             if as_json {
-                say!("{}", json!({ "removed": args.channel }));
+                outln!("{}", json!({ "removed": args.channel }));
             } else {
                 print::success(&format!("channel {} is removed", args.channel));
             }
@@ -140,7 +141,7 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
             let client = Client::open(args.target, data)?;
             let rotated = rotate(&client, &args.channel, args.overlap, args.force).await?;
             if as_json {
-                say!("{rotated}");
+                outln!("{rotated}");
                 return Ok(());
             }
             print::heading("The signing secret is replaced. Keep the new one: it is not shown again");
@@ -156,7 +157,7 @@ pub(crate) async fn remove(client: &Client, channel: &str) -> Result<(), CliErro
     client.send("removing the channel", request).await.map(drop)
 }
 
-/// Gives a webhook a new signing secret.
+/// Replaces the signing secret of a webhook. `overlap` is in seconds.
 pub(crate) async fn rotate(client: &Client, channel: &str, overlap: u32, force: bool) -> Result<Value, CliError> {
     let path = format!("{CHANNELS}/WebHook/RotateSecret");
     let body = json!({ "overlapSeconds": overlap, "force": force });
@@ -164,7 +165,7 @@ pub(crate) async fn rotate(client: &Client, channel: &str, overlap: u32, force: 
     client.send("replacing the signing secret", request).await
 }
 
-/// The webhook of our own format that calls an address, if there is one that is good for it.
+/// The id of a usable webhook in the native format that calls this URL.
 pub(crate) async fn find_by_url(client: &Client, url: &str) -> Result<Option<String>, CliError> {
     let all = fetch_channels(client).await?;
     let calls_url = |channel: &&Value| {
@@ -179,7 +180,7 @@ async fn fetch_channels(client: &Client) -> Result<Value, CliError> {
     client.send("listing the channels", request).await
 }
 
-/// What only a channel of its kind has.
+/// The settings that depend on the channel's kind.
 fn kind_settings(channel: &Value) -> Value {
     serde_json::from_str(text_member(channel, "notificationChannelConfigurationJSON")).unwrap_or_default()
 }
@@ -187,7 +188,7 @@ fn kind_settings(channel: &Value) -> Value {
 async fn list(client: &Client, as_json: bool) -> Result<(), CliError> {
     let all = fetch_channels(client).await?;
     if as_json {
-        say!("{all}");
+        outln!("{all}");
         return Ok(());
     }
     for channel in all.as_array().into_iter().flatten() {
@@ -199,7 +200,7 @@ async fn list(client: &Client, as_json: bool) -> Result<(), CliError> {
         let inner = kind_settings(channel);
         let target_url =
             ["WebHookUrl", "HubUrl", "Url"].iter().find_map(|name| inner[*name].as_str()).unwrap_or_default();
-        say!(
+        outln!(
             "{}  {kind:<8}  {:<11}  {:<10}  {target_url}",
             text_member(channel, "id"),
             text_member(channel, "status"),
@@ -209,7 +210,7 @@ async fn list(client: &Client, as_json: bool) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Sends a test message and watches it until it has arrived, or nothing more follows.
+/// Sends a test message, and polls its delivery until it has succeeded or finally failed.
 async fn test(client: &Client, channel: &str, as_json: bool) -> Result<(), CliError> {
     let query = [("configurationId", channel)];
     let sent = client
@@ -235,7 +236,7 @@ async fn test(client: &Client, channel: &str, as_json: bool) -> Result<(), CliEr
         poll_delay().await;
     }
     if as_json {
-        say!("{last}");
+        outln!("{last}");
     }
     match last["state"].as_str() {
         Some("delivered") => Ok(()),
@@ -278,7 +279,7 @@ async fn replay(args: ReplayArgs, data: &Path, as_json: bool) -> Result<(), CliE
         }
     }
     if as_json {
-        say!("{}", json!({ "queued": queued, "seen": seen }));
+        outln!("{}", json!({ "queued": queued, "seen": seen }));
     } else {
         print::success(&format!("{queued} of {seen} notifications are delivered once more"));
     }
@@ -296,7 +297,7 @@ async fn fetch_deliveries(client: &Client, query: &[(&str, &str)]) -> Result<Val
 
 fn print_deliveries(all: &Value, as_json: bool) {
     if as_json {
-        say!("{all}");
+        outln!("{all}");
         return;
     }
     for delivery in all.as_array().into_iter().flatten() {
@@ -307,15 +308,11 @@ fn print_deliveries(all: &Value, as_json: bool) {
 
 fn print_attempt(attempt: &Value) {
     let answer = attempt["answer"].as_str().map_or_else(String::new, |it| format!("  {it:?}"));
-    say!(
+    outln!(
         "  {}  attempt {}, {} ms: {}{answer}",
         text_member(attempt, "at"),
         attempt["attempt"],
         attempt["tookMs"],
         text_member(attempt, "outcome")
     );
-}
-
-fn text_member<'a>(object: &'a Value, name: &str) -> &'a str {
-    object[name].as_str().unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! The API's client: a deployment by its URL and keys, or the local stack by its `stack.json`.
+//! A client of the API. It calls a deployment by its URL and keys, or the local stack by its `stack.json`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,19 +13,19 @@ use time::format_description::well_known::Rfc3339;
 use crate::error::CliError;
 use crate::{hint, print};
 
-/// Which API to talk to. Without these, the local stack and its demo application.
+/// Which API to call. Without these options, the local stack and its demo application.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Target {
     /// The API's address; without it, the local stack and its demo application
     #[arg(long, env = "NOTIFY_URL", help_heading = "Which API")]
     url: Option<String>,
-    /// The application's id, which the key has to be of
+    /// The id of the application that the key belongs to
     #[arg(long, env = "NOTIFY_APPLICATION_ID", help_heading = "Which API")]
     application_id: Option<String>,
     /// A key of the application (`x-api-key`)
     #[arg(long, env = "NOTIFY_API_KEY", hide_env_values = true, help_heading = "Which API")]
     api_key: Option<String>,
-    /// The key's secret (`x-api-secret`); better in the variable, as others see a command's arguments
+    /// The key's secret (`x-api-secret`); prefer the variable: other users of the machine can see a command's arguments
     #[arg(long, env = "NOTIFY_API_SECRET", hide_env_values = true, help_heading = "Which API")]
     api_secret: Option<String>,
 }
@@ -37,14 +37,14 @@ pub(crate) struct Client {
     pub(crate) application_id: String,
     api_key: String,
     api_secret: String,
-    /// What to try if nobody answers.
+    /// What to try if the API does not answer.
     advice: String,
-    /// Where the keys were read, if they were not given.
+    /// The file that the keys were read from, unless they were given.
     saved_keys_path: Option<PathBuf>,
 }
 
-/// An address and what proves who asks, as they were given: all of it, or nothing. An empty one was not given. Half of it
-/// would change an application that was not meant.
+/// Options that belong together (an address and credentials): all of them, or `None`. An empty one counts as missing. A
+/// part of them is an error, because the command could then change another application than its user meant.
 pub(crate) fn all_or_none<const N: usize>(given: [(&str, Option<String>); N]) -> Result<Option<[String; N]>, CliError> {
     let given = given.map(|(name, it)| (name, it.filter(|it| !it.is_empty())));
     let names_where = |wanted: bool| {
@@ -100,8 +100,8 @@ impl Client {
         Ok(Self { http, url, application_id, api_key, api_secret, advice, saved_keys_path })
     }
 
-    /// A path of these segments, each encoded. An empty one, `.` and `..` cannot travel (RFC 3986, section 5.2.4), and
-    /// neither can control characters: URL parsers take some of them away.
+    /// A path of these segments, each percent-encoded. An empty one, `.` and `..` are errors (RFC 3986, section 5.2.4),
+    /// and control characters as well, because URL parsers remove some of them.
     pub(crate) fn path(segments: &[&str]) -> Result<String, CliError> {
         if let Some(segment) = segments.iter().find(|it| matches!(**it, "" | "." | "..")) {
             return Err(CliError::Usage(format!("`{segment}` is no name and no id")));
@@ -122,11 +122,11 @@ impl Client {
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.url));
         let request = request.header("x-api-key", &self.api_key).header("x-api-secret", &self.api_secret);
-        // the key has to be this application's (or a key of another one would change what was not meant)
+        // the API refuses a key of another application, which would change something that was not meant
         request.header("x-application-id", &self.application_id)
     }
 
-    /// Asks, and takes the JSON of a success.
+    /// Sends a request. Returns the JSON of a success.
     pub(crate) async fn send(&self, what: &str, request: RequestBuilder) -> Result<Value, CliError> {
         match (send_request(&self.url, &self.advice, what, request).await, &self.saved_keys_path) {
             (Err(CliError::ErrorResponse { status: 401, .. }), Some(path)) => {
@@ -137,8 +137,8 @@ impl Client {
         }
     }
 
-    /// Takes up keys that this program has replaced, where those of the local stack's demo application are kept, so that
-    /// they stay good; tells whether they are kept there.
+    /// Stores keys that this program has replaced in `stack.json`, if they belong to the demo application. Returns
+    /// whether they do.
     pub(crate) fn update_saved_keys(
         &self,
         data: &Path,
@@ -159,7 +159,8 @@ impl Client {
     }
 }
 
-/// Takes the JSON of a success; the reason otherwise. `advice` is what to try if nobody answers.
+/// Sends a request. Returns the JSON of a success, or the API's reason as an error. `advice` says what to try if it
+/// does not answer.
 pub(crate) async fn send_request(
     url: &str,
     advice: &str,
@@ -178,8 +179,8 @@ pub(crate) async fn send_request(
     Err(CliError::ErrorResponse { what: what.to_owned(), status: status.as_u16(), field, reason: error_reason(&body) })
 }
 
-/// Why something was refused: our problem+json (RFC 9457: title and detail, and our `field`), or the envelope of the
-/// channel API, whose `errors` stand by field, or by the layer that says so (section 6.3).
+/// The reason of an error response: problem+json (RFC 9457) with its `field`, or the envelope of the channel API, whose
+/// `errors` are by field or by layer (section 6.3).
 fn error_reason(body: &Value) -> String {
     let text = |name: &str| body[name].as_str().filter(|it| !it.is_empty());
     let mut all = Vec::new();
@@ -191,7 +192,7 @@ fn error_reason(body: &Value) -> String {
     if !all.is_empty() {
         return all.join("; ");
     }
-    // the title says of what type a problem is, the detail what is wrong this time
+    // the title names the type of the problem, the detail this case of it
     let reason = text("detail").or_else(|| text("title")).or_else(|| text("message")).unwrap_or("no reason given");
     match text("field").filter(|it| !reason.starts_with(it)) {
         Some(field) => format!("{field}: {reason}"),
@@ -199,19 +200,19 @@ fn error_reason(body: &Value) -> String {
     }
 }
 
-/// What to try if the local stack does not answer at its address.
+/// What to try if the local stack does not answer.
 pub(crate) fn unreachable_advice(url: &str) -> String {
     let port = url.rsplit(':').next().and_then(|it| it.parse().ok()).unwrap_or(hint::DEFAULT_PORT);
     format!("; is the stack running? Start it with `{}`", hint::up_command(port))
 }
 
-/// A time such as `2026-11-21T09:00:00Z` (RFC 3339), as an argument.
-pub(crate) fn time(text: &str) -> Result<String, String> {
+/// Checks an argument that is a time such as `2026-11-21T09:00:00Z` (RFC 3339).
+pub(crate) fn parse_time(text: &str) -> Result<String, String> {
     let parsed = OffsetDateTime::parse(text, &Rfc3339);
     parsed.map(|_| text.to_owned()).map_err(|_| "not a time like 2026-11-21T09:00:00Z".to_owned())
 }
 
-/// The running local stack.
+/// The local stack that runs in this data folder, or ran there last.
 pub(crate) fn running_stack(data: &Path) -> Result<Demo, CliError> {
     demo::read_stack_file(data).map_err(|why| match why {
         local::StackError::Unreadable { .. } => {
@@ -227,7 +228,7 @@ pub(crate) fn http_client() -> Result<reqwest::Client, CliError> {
     reqwest::Client::builder().timeout(Duration::from_secs(35)).build().map_err(|it| CliError::Other(it.to_string()))
 }
 
-/// A pause between two looks at something that changes.
+/// Waits between two polls: 0.3 seconds.
 #[expect(clippy::disallowed_methods, reason = "a program that watches looks now and then")]
 pub(crate) async fn poll_delay() {
     tokio::time::sleep(Duration::from_millis(300)).await;

@@ -1,4 +1,4 @@
-//! `notify config`: an application's settings, from the seed's two files or shown.
+//! `notify config`: shows and changes an application's settings, or imports those of the original system.
 
 use std::path::{Path, PathBuf};
 
@@ -9,11 +9,11 @@ use serde_json::{Map, Value, json};
 use crate::client::{Client, Target};
 use crate::env_file::{self, EnvFile, shown_name};
 use crate::error::CliError;
-use crate::print::{self, say};
+use crate::print::{self, outln};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Take a config.json and an environment file as they stand, and store them as the application's settings
+    /// Import the original system's config.json and environment file as the application's settings
     Import(ImportArgs),
     /// Show the application's settings; secrets are masked
     Show(ShowArgs),
@@ -27,7 +27,7 @@ pub(crate) enum Command {
     after_help = "Examples:\n  notify config set items_per_day=500\n  notify config set 'allowed_origins=[\"https://player.example.com\"]' reconcile_minutes=30"
 )]
 pub(crate) struct SetArgs {
-    /// A setting by its name (`notify config show`), and its value: JSON, or a text; `null` takes it away
+    /// A setting by its name (`notify config show`), and its value: JSON, or a text; `null` removes it
     #[arg(required = true, value_name = "NAME=VALUE")]
     settings: Vec<String>,
     #[command(flatten)]
@@ -53,7 +53,7 @@ pub(crate) struct ShowArgs {
     target: Target,
 }
 
-/// The keys of `config.json`, which are settings of the same name.
+/// The keys of `config.json`. The settings have the same names.
 const CONFIG_KEYS: [&str; 14] = [
     "system",
     "system_endpoint",
@@ -71,7 +71,7 @@ const CONFIG_KEYS: [&str; 14] = [
     "image_file_types",
 ];
 
-/// The variables of the environment file, and the settings that they are.
+/// The variables of the environment file, with the settings that they become.
 const VARIABLES: [(&str, &str); 7] = [
     ("AWS_ACCESS_KEY", "aws_access_key"),
     ("AWS_SECRET_KEY", "aws_secret_key"),
@@ -85,7 +85,7 @@ const VARIABLES: [(&str, &str); 7] = [
 /// The second half of Swarm's key, where it is not part of `DATACORE_TOKEN`.
 const DATACORE_SECRET: &str = "DATACORE_SECRET";
 
-/// Variables without a meaning: DynamoDB has neither host nor password. The last one is that of the original's inbox.
+/// Variables of the original system's databases, which are ignored. The last one belongs to its inbox.
 const DATABASE_VARIABLES: [&str; 6] = [
     "DATABASE_HOST",
     "DATABASE_PORT",
@@ -95,11 +95,11 @@ const DATABASE_VARIABLES: [&str; 6] = [
     "SQLALCHEMY_DATABASE_URL",
 ];
 
-/// What two files become.
+/// The settings that the two files contain.
 #[derive(Debug, Default, PartialEq)]
 struct ImportedSettings {
     settings: Map<String, Value>,
-    /// Variables that have no meaning any more.
+    /// Variables that are ignored.
     ignored_variables: Vec<String>,
 }
 
@@ -129,7 +129,7 @@ async fn set(args: SetArgs, data: &Path, as_json: bool) -> Result<(), CliError> 
     Ok(())
 }
 
-/// Stores settings, and leaves the others as they are.
+/// Changes settings, and leaves the others as they are. Returns all settings.
 async fn update_settings(client: &Client, changes: &Map<String, Value>) -> Result<Value, CliError> {
     let mut settings = client.get("/api/v1/Media/Settings").await?;
     for (name, value) in changes {
@@ -161,7 +161,7 @@ async fn import(args: ImportArgs, data: &Path, as_json: bool) -> Result<(), CliE
         other => other,
     })?;
     show(&settings, as_json);
-    let print_note = |text: &str| if as_json { print::note(text) } else { say!("  {text}") };
+    let print_note = |text: &str| if as_json { print::note(text) } else { outln!("  {text}") };
     for name in &imported.ignored_variables {
         print_note(&format!("{name} is not used: everything is kept in DynamoDB, which has no such address"));
     }
@@ -177,11 +177,11 @@ async fn import(args: ImportArgs, data: &Path, as_json: bool) -> Result<(), CliE
     Ok(())
 }
 
-/// The two files that are taken over, and what they are called.
+/// The two files to import, with their names.
 #[derive(Default)]
 struct ImportFiles {
     config_name: String,
-    /// The configuration as it is written.
+    /// The text of the configuration.
     text: String,
     config: Value,
     env_name: String,
@@ -189,7 +189,7 @@ struct ImportFiles {
 }
 
 impl ImportFiles {
-    /// Where a setting was given: its file, and the line.
+    /// The file and the line that give a setting.
     fn location(&self, field: &str) -> Option<String> {
         let setting = field.split(['.', '[']).next().unwrap_or(field);
         let variable = VARIABLES.iter().find(|it| it.1 == setting).and_then(|it| self.env.lines.get_key_value(it.0));
@@ -199,7 +199,7 @@ impl ImportFiles {
         }
     }
 
-    /// The line of the configuration in which a key stands.
+    /// The line of the configuration that has a key.
     fn line_of(&self, key: &str) -> String {
         let name = json!(key).to_string();
         let is_key =
@@ -210,16 +210,16 @@ impl ImportFiles {
         }
     }
 
-    /// Reads both files; unknown names are refused, all at once.
+    /// Reads both files. The error names all unknown keys.
     fn read(&self) -> Result<ImportedSettings, String> {
         let variables = &self.env.values;
         let config = self.config.as_object().ok_or_else(|| format!("{}: no JSON object", self.config_name))?;
         let is_known = |name: &str| {
             VARIABLES.iter().any(|it| it.0 == name) || DATABASE_VARIABLES.contains(&name) || name == DATACORE_SECRET
         };
-        let variables_unknown = variables.keys().filter(|it| !is_known(it)).map(|it| {
-            let line = self.env.lines.get(it).copied().unwrap_or_default();
-            format!("{} ({}, line {line})", shown_name(it, line), self.env_name)
+        let variables_unknown = variables.keys().filter(|it| !is_known(it)).map(|name| {
+            let line = self.env.lines.get(name).copied().unwrap_or_default();
+            format!("{} ({}, line {line})", shown_name(name, line), self.env_name)
         });
         let keys_unknown = config.keys().filter(|it| !CONFIG_KEYS.contains(&it.as_str()));
         let keys_unknown = keys_unknown.map(|it| format!("{it} ({})", self.line_of(it)));
@@ -230,7 +230,7 @@ impl ImportFiles {
         let mut imported = ImportedSettings::default();
         for (name, value) in config {
             let value = match (name.as_str(), value) {
-                // one system may stand there without a list
+                // a single system may be a text instead of a list
                 ("system", Value::String(one)) => json!([one.to_lowercase()]),
                 ("system", Value::Array(all)) => {
                     all.iter().map(|it| lowercase_text(it).replace([' ', '_', '-'], "")).collect()
@@ -263,13 +263,13 @@ fn lowercase_text(value: &Value) -> String {
 
 fn show(settings: &Value, as_json: bool) {
     if as_json {
-        say!("{settings}");
+        outln!("{settings}");
         return;
     }
     print::heading("Settings");
     for (name, value) in settings.as_object().into_iter().flatten().filter(|it| !it.1.is_null()) {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        say!("  {name:<28}{text}");
+        outln!("  {name:<28}{text}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! `notify dead-letters`: what could not be handled, and why.
+//! `notify dead-letters`: shows messages that could not be handled, and why.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -8,13 +8,13 @@ use serde_json::json;
 
 use crate::error::CliError;
 use crate::hint;
-use crate::print::{self, say};
+use crate::print::{self, outln};
 use crate::queues::{DeadLetter, QueueTarget, Queues};
 
-/// How long a look has its letters, in seconds; they are let go at its end. If it dies before, they come back then.
+/// Visibility timeout of the letters that are shown, in seconds. The command releases them when it ends.
 const VISIBILITY_SECONDS: i32 = 30;
 
-/// Which letters.
+/// Which dead letters.
 #[derive(ClapArgs)]
 #[command(
     after_help = "Examples:\n  notify dead-letters\n  notify dead-letters webhook --json\n  notify dead-letters --stack notifications"
@@ -51,7 +51,7 @@ pub(crate) async fn run(args: DeadLettersArgs, data: &Path, json: bool) -> Resul
     queues.release(&letters).await?;
     if json {
         letters.iter().for_each(|letter| {
-            say!("{}", json!({ "kind": letter.kind, "id": letter.id, "sent": letter.sent_at_ms, "reason": letter.reason, "body": letter.body }))
+            outln!("{}", json!({ "kind": letter.kind, "id": letter.id, "sent": letter.sent_at_ms, "reason": letter.reason, "body": letter.body }))
         });
     } else if letters.is_empty() && in_flight_error.is_none() {
         print::success("there are no dead letters");
@@ -60,7 +60,7 @@ pub(crate) async fn run(args: DeadLettersArgs, data: &Path, json: bool) -> Resul
     }
     if !json && !letters.is_empty() {
         let redrive = hint::command(&format!("redrive <kind>{deployment}"));
-        say!("{} of {total} letters; `{redrive}` gives them another chance", letters.len());
+        outln!("{} of {total} letters; `{redrive}` gives them another chance", letters.len());
     }
     in_flight_error.map_or(Ok(()), Err)
 }

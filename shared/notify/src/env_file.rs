@@ -1,21 +1,21 @@
 //! An environment file, read as the original system reads it: python-dotenv's dialect (its README, "File format", and
-//! `parser.py` of version 1). A line that it would warn of and pass over is refused here, by number and name. Values are
-//! secrets: no error shows one.
+//! `parser.py` of version 1). A line that it would skip with a warning is an error here, with number and name. Values
+//! are secrets: no error shows one.
 
 use std::collections::BTreeMap;
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct EnvFile {
-    /// Variables by their name; the last line of a name counts.
+    /// Values by variable. The last line of a name counts.
     pub(crate) values: BTreeMap<String, String>,
     /// The line that gives a variable its value, from 1.
     pub(crate) lines: BTreeMap<String, usize>,
-    /// What its reader should know.
+    /// Notes for the user.
     pub(crate) notes: Vec<String>,
 }
 
-/// A name, or where one stands that may be anything: a line of a key that was broken in two looks like `abc==`.
+/// A name, or its line number if the name may be a secret: the second line of a wrapped key looks like `abc==`.
 pub(crate) fn shown_name(name: &str, line: usize) -> String {
     let is_plain =
         name.len() <= 64 && name.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'.' | b'-'));
@@ -49,8 +49,8 @@ pub(crate) fn parse(text: &str) -> Result<EnvFile, String> {
     }
 }
 
-/// `${NAME}` and `${NAME:-default}` become what the file said before (in quotes, too); a bare `$` stays. The environment
-/// of this program is not that of the original system, and is not asked.
+/// Replaces `${NAME}` and `${NAME:-default}` by the value that the file gave before, in quotes as well. A bare `$`
+/// stays. The environment of this program is not that of the original system, and is ignored.
 fn expand_references(value: &str, known: &BTreeMap<String, String>, mut unknown: impl FnMut(&str)) -> String {
     let (mut out, mut rest) = (String::new(), value);
     while let Some(start) = rest.find("${") {
@@ -83,7 +83,7 @@ fn expand_references(value: &str, known: &BTreeMap<String, String>, mut unknown:
 /// A name and a value, either of which may be absent: a comment has neither, a bare name no value.
 type Binding = (Option<String>, Option<String>);
 
-/// What is wrong, and with which name.
+/// The name that is wrong, if it is known, and the reason.
 type ParseError = (Option<String>, &'static str);
 
 struct Parser<'a> {
@@ -109,7 +109,7 @@ impl<'a> Parser<'a> {
         self.rest().chars().next()
     }
 
-    /// Reads while something holds.
+    /// Reads while a condition holds.
     fn skip(&mut self, holds: impl Fn(char) -> bool) -> &'a str {
         let rest = self.rest();
         let end = rest.find(|it| !holds(it)).unwrap_or(rest.len());
@@ -178,7 +178,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// A value in quotes, over as many lines as it has.
+    /// A value in quotes. It may have several lines.
     fn quoted(&mut self, quote: char) -> Result<String, &'static str> {
         let (mut value, mut rest) = (String::new(), self.rest().chars());
         while let Some(character) = rest.next() {

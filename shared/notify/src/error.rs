@@ -1,11 +1,11 @@
-//! What can go wrong for a user of the program, with what to do next.
+//! The errors of commands. Their texts say what to do next.
 
-/// Every failure of a command.
+/// An error of a command.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
     #[error(transparent)]
     Stack(#[from] local::StackError),
-    #[error("the functions could not be built; the compiler's messages stand above")]
+    #[error("the functions could not be built; see the compiler's messages above")]
     BuildFailed,
     #[error("could not run cargo; is Rust installed?")]
     CargoUnavailable(#[source] std::io::Error),
@@ -17,7 +17,7 @@ pub(crate) enum CliError {
     ErrorResponse {
         what: String,
         status: u16,
-        /// The field that is wrong, if one is; the reason names it as well.
+        /// The field that is wrong, if the API names one. The reason names it as well.
         field: Option<String>,
         reason: String,
     },
@@ -38,11 +38,9 @@ pub(crate) enum CliError {
     Queues(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("there are no dead letters called `{0}`; those there are: {1}")]
     UnknownDeadLetters(String, String),
-    #[error(
-        "{count} dead letters of `{kind}` are there and could not be had: somebody else looks at them. Try again in a minute"
-    )]
+    #[error("{count} dead letters of `{kind}` could not be received: another consumer has them. Try again in a minute")]
     DeadLettersInFlight { kind: String, count: u64 },
-    /// An argument that cannot be, which the parser of arguments could not know.
+    /// A wrong argument that clap could not detect.
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]
@@ -50,7 +48,7 @@ pub(crate) enum CliError {
 }
 
 impl CliError {
-    /// What the program exits with: 2 for wrong arguments, as its parser does, and 1 for everything else.
+    /// The exit code: 2 for wrong arguments, as clap has it, and 1 for everything else.
     pub(crate) fn exit_code(&self) -> u8 {
         if matches!(self, Self::Usage(_) | Self::UnknownDeadLetters(..)) { 2 } else { 1 }
     }

@@ -3,15 +3,15 @@
 use std::ffi::OsString;
 use std::process::{ExitCode, Termination};
 
-/// What runs a function until its stack ends it.
+/// Runs a function until its stack stops it.
 type FunctionMain = fn() -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
-/// The function that the arguments (the program's own name first) ask for, if they ask for one.
+/// The name of the function that the arguments select, if they do. The first argument is the program's own name.
 pub(crate) fn requested_function(mut arguments: impl Iterator<Item = OsString>) -> Option<String> {
     if arguments.nth(1)? == local::FUNCTION_ARGUMENT { arguments.next()?.into_string().ok() } else { None }
 }
 
-/// Runs a function by its name, which is the end of its `CodeUri` in the template.
+/// Runs a function by its name: the last part of its `CodeUri` in the template.
 pub(crate) fn run(name: &str) -> ExitCode {
     let function: FunctionMain = match name {
         "channels-api" => ::channels_api::run,

@@ -1,19 +1,21 @@
-//! Next steps that the program prints: command lines that do what is meant when they are typed as they stand.
+//! Command lines that the program suggests as next steps. They can be typed as printed.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// The port that `notify up` takes unless another is named.
+use crate::project::project_folder;
+
+/// The default port of `notify up`.
 pub(crate) const DEFAULT_PORT: u16 = 8000;
 
-/// The folder that was named by `--data` or `NOTIFY_DATA`, as it was written.
+/// The folder that `--data` or `NOTIFY_DATA` names, as it was written.
 static NAMED_DATA_FOLDER: OnceLock<PathBuf> = OnceLock::new();
 
-/// The stack's data: the named folder, seen from here; by default `.local` in the project.
+/// The stack's data folder: the one that was named, or `.local` in the project.
 pub(crate) fn data_folder(named: Option<PathBuf>) -> PathBuf {
     match named {
         Some(it) => NAMED_DATA_FOLDER.get_or_init(|| it).clone(),
-        None => crate::up::project_folder().map_or_else(|_| PathBuf::from(".local"), |it| it.join(".local")),
+        None => project_folder().map_or_else(|_| PathBuf::from(".local"), |it| it.join(".local")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `notify iconik`: the connection to Iconik.
+//! `notify iconik`: manages the connection to Iconik.
 
 use std::path::Path;
 
@@ -6,20 +6,20 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::client::{Client, Target, poll_delay, time};
+use crate::client::{Client, Target, parse_time, poll_delay};
 use crate::error::CliError;
-use crate::print::{self, say};
+use crate::print::{self, outln};
 
-/// Looks at the state until the webhooks are well: a check takes some seconds.
+/// Polls until the webhooks are enabled, at most: about half a minute.
 const MAX_POLLS: usize = 100;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Make or repair the webhooks that the settings name, and show them
+    /// Create or repair the webhooks that the settings name, and show them
     EnsureWebhook(TargetArgs),
-    /// Show how the connection is
+    /// Show the state of the connection
     Status(TargetArgs),
-    /// Take what is in Iconik already
+    /// Process assets that are in Iconik already
     Backfill(BackfillArgs),
 }
 
@@ -32,11 +32,11 @@ pub(crate) struct TargetArgs {
 #[derive(Args)]
 #[command(after_help = "Example:\n  notify iconik backfill --since 2026-11-01T00:00:00Z")]
 pub(crate) struct BackfillArgs {
-    /// Assets that were made at or after this time, such as 2026-11-01T00:00:00Z
-    #[arg(long, value_parser = time)]
+    /// Assets created at or after this time, such as 2026-11-01T00:00:00Z
+    #[arg(long, value_parser = parse_time)]
     since: String,
     /// And before this one; by default now
-    #[arg(long, value_parser = time)]
+    #[arg(long, value_parser = parse_time)]
     until: Option<String>,
     #[command(flatten)]
     target: Target,
@@ -56,7 +56,7 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
             let request = client.request(Method::POST, "/api/v1/Media/Iconik/backfill").json(&body);
             let started = client.send("the backfill", request).await?;
             if as_json {
-                say!("{started}");
+                outln!("{started}");
             } else {
                 let time = |name: &str| started[name].as_str().unwrap_or_default().to_owned();
                 print::success(&format!(
@@ -70,7 +70,7 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
     }
 }
 
-/// Checks until every webhook is as it should be: the first check may find one missing, and make it.
+/// Checks until every webhook is enabled. The first check may create one that is missing.
 async fn ensure_webhooks(client: &Client, as_json: bool) -> Result<(), CliError> {
     let mut state = Value::Null;
     for poll in 0..MAX_POLLS {
@@ -94,7 +94,7 @@ async fn ensure_webhooks(client: &Client, as_json: bool) -> Result<(), CliError>
 
 fn show(state: &Value, as_json: bool) {
     if as_json {
-        say!("{state}");
+        outln!("{state}");
         return;
     }
     let text = |it: &Value| it.as_str().unwrap_or("-").to_owned();

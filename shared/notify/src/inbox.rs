@@ -9,22 +9,22 @@ use serde_json::{Value, json};
 
 use crate::client::{Client, Target};
 use crate::error::CliError;
-use crate::print::{self, say};
+use crate::print::{self, outln};
 
-/// What to send, and to whom.
+/// The notification, and its user.
 #[derive(Args)]
 #[command(after_help = "Example:\n  notify send --user 123 --title 'New Message Received' --identifier MESSAGE")]
 pub(crate) struct SendArgs {
     /// The user whose inbox it goes to
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     user: String,
-    /// What is shown first
+    /// The title
     #[arg(long)]
     title: String,
-    /// What is shown below the title
+    /// The text below the title
     #[arg(long, default_value = "")]
     description: String,
-    /// A category of the sender's own
+    /// A category that the sender chooses
     #[arg(long, default_value = "")]
     identifier: String,
     /// Its type, dotted words such as message.received
@@ -34,7 +34,7 @@ pub(crate) struct SendArgs {
     target: Target,
 }
 
-/// For whom.
+/// The user of the mock events.
 #[derive(Args)]
 pub(crate) struct MockArgs {
     /// The user whose inbox they go to
@@ -68,7 +68,7 @@ async fn publish(client: &Client, user: &str, body: &Value, as_json: bool) -> Re
     let request = client.request(Method::POST, &path).json(body);
     let sent = client.send("sending", request).await?;
     if as_json {
-        say!("{}", sent[0]);
+        outln!("{}", sent[0]);
     } else {
         let title = body["title"].as_str().unwrap_or_default();
         print::success(&format!("{title}: number {} in the inbox of {user}", sent[0]["sequence"]));

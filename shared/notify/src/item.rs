@@ -1,4 +1,4 @@
-//! `notify reprocess`: an item once more.
+//! `notify reprocess`: processes an item again.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use reqwest::Method;
 
 use crate::client::{Client, Target};
 use crate::error::CliError;
-use crate::print::{self, say};
+use crate::print::{self, outln};
 
 /// Which item.
 #[derive(ClapArgs)]
@@ -25,7 +25,7 @@ pub(crate) async fn reprocess(args: ReprocessArgs, data: &Path, as_json: bool) -
     let path = Client::path(&["api", "v1", "Media", "Items", &args.item, "reprocess"])?;
     let item = client.send("reprocessing", client.request(Method::POST, &path)).await?;
     if as_json {
-        say!("{item}");
+        outln!("{item}");
     } else {
         let text = |name: &str| item[name].as_str().unwrap_or_default();
         print::success(&format!("{} is {}", text("key"), text("status")));

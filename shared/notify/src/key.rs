@@ -1,4 +1,4 @@
-//! `notify key`: an application's keys.
+//! `notify key`: manages an application's keys.
 
 use std::path::Path;
 
@@ -9,37 +9,38 @@ use serde_json::{Value, json};
 
 use crate::client::{Client, Target};
 use crate::error::CliError;
-use crate::print::{self, say};
+use crate::json::text_member;
+use crate::print::{self, outln};
 
-/// What a key can be good for.
+/// The scopes of a key.
 const SCOPES: [&str; 6] = ["media", "channels", "channels:reveal", "inbox", "images", "keys"];
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Make a key and show it, once
+    /// Create a key and show it, once
     Create(CreateArgs),
-    /// The keys there are, without their secret parts
+    /// List the keys, without their secrets
     List(ListArgs),
-    /// Replace a key; the old one stays good for a while
+    /// Replace a key; the old one stays valid for a while
     Rotate(RotateArgs),
-    /// End a key; it may be remembered for up to a minute
+    /// Revoke a key; caches may accept it for up to a minute
     Revoke(RevokeArgs),
 }
 
-/// The key to make.
+/// The key to create.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  notify key create player --scope inbox\n  notify key create backup")]
 pub(crate) struct CreateArgs {
-    /// What it is for
+    /// A name that says what it is for
     name: String,
-    /// What it is good for, once for each; by default all but `channels:reveal`, which shows channels' secrets
+    /// A scope of the key; repeatable. By default all but `channels:reveal`, which shows channels' secrets
     #[arg(long = "scope", value_parser = PossibleValuesParser::new(SCOPES))]
     scopes: Vec<String>,
     #[command(flatten)]
     target: Target,
 }
 
-/// Whose keys.
+/// Which application's keys.
 #[derive(Args)]
 pub(crate) struct ListArgs {
     #[command(flatten)]
@@ -51,14 +52,14 @@ pub(crate) struct ListArgs {
 pub(crate) struct RotateArgs {
     /// Its id (`notify key list`): the ten letters behind `nk_live_`
     id: String,
-    /// How long the old one stays good, in seconds; at most 604800, a week
+    /// How long the old key stays valid, in seconds; at most 604800, a week
     #[arg(long, default_value_t = 86_400, value_parser = clap::value_parser!(u32).range(0..=604_800))]
     overlap: u32,
     #[command(flatten)]
     target: Target,
 }
 
-/// The key to end.
+/// The key to revoke.
 #[derive(Args)]
 pub(crate) struct RevokeArgs {
     /// Its id (`notify key list`): the ten letters behind `nk_live_`
@@ -83,14 +84,14 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
             let client = Client::open(args.target, data)?;
             let all = client.get(&keys_path(&client)).await?;
             if as_json {
-                say!("{all}");
+                outln!("{all}");
                 return Ok(());
             }
             for key in all.as_array().into_iter().flatten() {
                 let scopes: Vec<&str> =
                     key["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
                 let end = key["expiresAt"].as_str().map_or_else(String::new, |it| format!("  until {it}"));
-                say!("{}  {}  {}{end}", text_member(key, "id"), text_member(key, "name"), scopes.join(","));
+                outln!("{}  {}  {}{end}", text_member(key, "id"), text_member(key, "name"), scopes.join(","));
             }
         }
         Command::Rotate(args) => {
@@ -113,7 +114,7 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
             let path = format!("{}{}", keys_path(&client), Client::path(&[&args.id])?);
             client.send("revoking the key", client.request(Method::DELETE, &path)).await?;
             if as_json {
-                say!("{}", json!({ "revoked": args.id }));
+                outln!("{}", json!({ "revoked": args.id }));
             } else {
                 print::success("the key is revoked");
             }
@@ -128,15 +129,11 @@ fn keys_path(client: &Client) -> String {
 
 fn print_key(key: &Value, what: &str, as_json: bool) {
     if as_json {
-        say!("{key}");
+        outln!("{key}");
         return;
     }
     print::heading(&format!("{what}. Keep it: it is not shown again"));
     print::field("id", text_member(key, "id"));
     print::field("x-api-key", text_member(key, "apiKey"));
     print::field("x-api-secret", text_member(key, "apiSecret"));
-}
-
-fn text_member<'a>(object: &'a Value, name: &str) -> &'a str {
-    object[name].as_str().unwrap_or_default()
 }

@@ -1,5 +1,5 @@
-//! `notify listen`: a user's notifications as they come, over any of the three socket protocols; after a drop it goes on
-//! where it stopped.
+//! `notify listen`: prints a user's notifications as they arrive, over any of the three socket protocols. After a
+//! dropped connection it resumes behind the last notification.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -16,14 +16,15 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::client::{Client, Target, poll_delay};
 use crate::error::CliError;
-use crate::print::{self, say};
+use crate::print::{self, outln};
 
-/// What SignalR's records end with.
+/// The record separator of SignalR's hub protocol.
 const RECORD_SEPARATOR: char = '\u{1e}';
-/// A sign of life: our protocol's idle limit is ten minutes, SignalR's clients give up after 30 seconds.
+/// How often a ping is sent. API Gateway closes idle connections after 10 minutes; SignalR's clients give up after 30
+/// seconds.
 const PING_INTERVAL: Duration = Duration::from_secs(240);
 const SIGNALR_PING_INTERVAL: Duration = Duration::from_secs(15);
-/// Attempts to connect again, a third of a second longer apart each, before it is said that nobody is there.
+/// Attempts to reconnect before the command fails. Each waits 0.3 seconds longer than the one before.
 const MAX_RECONNECTS: u32 = 30;
 
 #[derive(Args)]
@@ -35,13 +36,13 @@ pub(crate) struct ListenArgs {
     /// The protocol of the socket
     #[arg(long, value_enum, default_value = "native")]
     protocol: Protocol,
-    /// Begin behind this cursor, not with what comes now
+    /// Begin behind this cursor, not with new notifications
     #[arg(long)]
     after: Option<String>,
-    /// End after so many notifications, 1 or more; without it, go on until Ctrl-C
+    /// Stop after so many notifications, 1 or more; without it, on Ctrl-C
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Where sockets are, if not on the API's own host (the output `SocketUrl`)
+    /// The URL of the WebSocket API, unless it is on the API's own host (the stack's output `SocketUrl`)
     #[arg(long, env = "NOTIFY_SOCKET_URL")]
     socket_url: Option<String>,
     #[command(flatten)]
@@ -50,7 +51,7 @@ pub(crate) struct ListenArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Protocol {
-    /// Ours: JSON messages
+    /// The native protocol: JSON messages
     Native,
     /// The original system's: JSON lists
     Seed,
@@ -60,7 +61,7 @@ enum Protocol {
 
 type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// What is known of a stream: the last number that was shown, and its cursor.
+/// The position in a stream: the last sequence number that was shown, and its cursor.
 #[derive(Default)]
 struct StreamPosition {
     sequence: Option<u64>,
@@ -71,9 +72,9 @@ struct Listener {
     client: Client,
     args: ListenArgs,
     json: bool,
-    /// By stream. Numbers have no gaps, so what is missing is seen.
+    /// Positions by stream. Sequence numbers have no gaps, so a missing notification is noticed.
     positions: BTreeMap<String, StreamPosition>,
-    /// Numbers that were shown, in the seed's protocol.
+    /// Sequence numbers that were shown, in the seed's protocol.
     seen_sequences: BTreeSet<u64>,
     shown: u64,
 }
@@ -101,7 +102,7 @@ pub(crate) async fn run(args: ListenArgs, data: &Path, json: bool) -> Result<(),
             }
             Err(error) => {
                 failures += 1;
-                // the first time something is wrong with what was asked; later the other side may be starting anew
+                // at the start an error is final; later the server may be restarting
                 if failures == 1 && listener.shown == 0 && listener.positions.values().all(|it| it.sequence.is_none())
                     || failures > MAX_RECONNECTS
                 {
@@ -140,7 +141,7 @@ impl Listener {
                 format!("{}{path}?ticket={ticket}", self.client.url.replacen("http", "ws", 1))
             }
         };
-        // the address holds a ticket: errors must not
+        // the URL contains a ticket, so no error may show it
         let request =
             url.into_client_request().map_err(|_| CliError::Other("the socket's address is none".to_owned()))?;
         match connect_async(request).await {
@@ -154,7 +155,7 @@ impl Listener {
     }
 
     async fn listen(&mut self, mut stream: Stream) -> Result<ListenOutcome, CliError> {
-        // its ticket asks for no groups: a cursor of one would be refused
+        // the ticket is for no groups, so their cursors would be refused
         self.positions.retain(|it, _| !it.starts_with("group:"));
         if self.args.protocol == Protocol::Signalr
             && !send_text(&mut stream, &signalr_record(&json!({ "protocol": "json", "version": 1 }))).await
@@ -173,7 +174,7 @@ impl Listener {
                     let ping = match self.args.protocol {
                         Protocol::Native => json!({ "action": "ping" }).to_string(),
                         Protocol::Signalr => signalr_record(&json!({ "type": 6 })),
-                        Protocol::Seed => continue, // the seed's protocol has no word for it
+                        Protocol::Seed => continue, // the seed's protocol has no ping
                     };
                     if !send_text(&mut stream, &ping).await {
                         return Ok(ListenOutcome::ConnectionLost);
@@ -196,7 +197,7 @@ impl Listener {
                         }
                     }
                     MessageOutcome::CountReached => {
-                        drop(stream.close(None).await); // we leave either way
+                        drop(stream.close(None).await); // the connection ends either way
                         return Ok(ListenOutcome::CountReached);
                     }
                     MessageOutcome::Reconnect => return Ok(ListenOutcome::ConnectionLost),
@@ -205,7 +206,7 @@ impl Listener {
         }
     }
 
-    /// Asks for what follows the last cursors.
+    /// The message that resumes behind the last cursors.
     fn resume(&self) -> String {
         let cursors: Vec<&String> = self.positions.values().filter_map(|it| it.cursor.as_ref()).collect();
         match self.args.protocol {
@@ -213,7 +214,7 @@ impl Listener {
             Protocol::Signalr => signalr_record(
                 &json!({ "type": 1, "invocationId": "resume", "target": "Resume", "arguments": [cursors] }),
             ),
-            Protocol::Seed => String::new(), // it tells what is unread by itself
+            Protocol::Seed => String::new(), // its server sends unread notifications without being asked
         }
     }
 
@@ -221,14 +222,14 @@ impl Listener {
         if let Value::Array(items) = message {
             let numbered = items.iter().filter_map(|it| self.seed_sequence(it).map(|number| (it.clone(), number)));
             for (it, number) in numbered.collect::<Vec<_>>() {
-                // in this protocol nothing says in which order they come
+                // this protocol promises no order
                 if self.seen_sequences.insert(number) && self.show("", &it) {
                     return Ok(MessageOutcome::CountReached);
                 }
             }
             return Ok(MessageOutcome::Continue);
         }
-        // SignalR calls what our own protocol names
+        // SignalR's target is the native protocol's type
         let (kind, body) = match (message["type"].as_u64(), message["target"].as_str()) {
             (Some(1), Some(target)) => (target.to_lowercase(), &message["arguments"][0]),
             (Some(3), _) if message["error"].is_string() => return Err(server_error(&message["error"])),
@@ -278,7 +279,7 @@ impl Listener {
             }
             "reconnect" if body["afterMs"].as_u64().is_some_and(|it| it < 30_000) => Ok(MessageOutcome::Reconnect),
             "error" => {
-                // cursors that are refused among others: what follows the others comes
+                // the server refuses single cursors, and resumes behind the others
                 let refused_cursors: Vec<&str> =
                     body["refused"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
                 let sent = self.positions.values().filter(|it| it.cursor.is_some()).count();
@@ -294,8 +295,8 @@ impl Listener {
         }
     }
 
-    /// Shows a notification that comes next; one that came before is dropped, one that comes too early shows that something
-    /// is missing.
+    /// Shows the next notification of its stream. An earlier one is ignored; one that comes too early means that others
+    /// are missing.
     fn handle_notification(&mut self, notification: &Value) -> MessageOutcome {
         let (cursor, Some(number)) =
             (notification["cursor"].as_str().unwrap_or_default(), notification["sequence"].as_u64())
@@ -318,24 +319,24 @@ impl Listener {
         notification["id"].as_str()?.rsplit('_').next()?.parse().ok()
     }
 
-    /// Shows one; `true` if it was the last that is wanted.
+    /// Prints a notification. `true` once the requested number is reached.
     fn show(&mut self, stream: &str, notification: &Value) -> bool {
         if self.json {
-            say!("{notification}");
+            outln!("{notification}");
         } else {
             let text = |name: &str| notification[name].as_str().unwrap_or_default();
             let at =
                 notification["createdAt"].as_str().or_else(|| notification["created_at"].as_str()).unwrap_or_default();
             let number = notification["sequence"].as_u64().map(|it| format!("#{it} ")).unwrap_or_default();
             let what = if notification["deleted"] == true { "(deleted)" } else { text("title") };
-            say!("{at} {stream} {number}{} {what} {}", text("type"), text("description"));
+            outln!("{at} {stream} {number}{} {what} {}", text("type"), text("description"));
         }
         self.shown += 1;
         self.args.count.is_some_and(|max| self.shown >= max)
     }
 }
 
-/// What a message means for the connection.
+/// What has to happen after a message.
 enum MessageOutcome {
     Continue,
     ResumeNeeded,
@@ -351,12 +352,13 @@ fn server_error(why: &Value) -> CliError {
     CliError::Other(format!("the server says: {}", why.as_str().unwrap_or("no")))
 }
 
-/// Says something; `false` if the connection is lost.
+/// Sends a text; `false` if the connection is lost.
 async fn send_text(stream: &mut Stream, text: &str) -> bool {
     text.is_empty() || stream.send(Message::text(text)).await.is_ok()
 }
 
-/// The stream and the number that a cursor names. To anybody else a cursor is opaque; this program comes with the API.
+/// The stream and the sequence number of a cursor. Cursors are opaque to other clients; this program comes with the
+/// API.
 fn decode_cursor(cursor: &str) -> Option<(String, u64)> {
     use base64::Engine;
     let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(cursor).ok()?;

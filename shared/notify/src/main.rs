@@ -1,4 +1,4 @@
-//! `notify`: starts the local stack, and talks to it or to a deployment.
+//! `notify`: starts the local stack, and calls its API or that of a deployment.
 
 mod app;
 mod bench;
@@ -14,9 +14,11 @@ mod hint;
 mod iconik;
 mod inbox;
 mod item;
+mod json;
 mod key;
 mod listen;
 mod print;
+mod project;
 mod queues;
 mod receive;
 mod redrive;
@@ -32,7 +34,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::error::CliError;
 
-/// Notifications API: new media is found, analysed and announced.
+/// Notifications API: finds new media, analyses it, and notifies.
 ///
 /// Without a command it starts the local stack (`notify up`).
 #[derive(Parser)]
@@ -45,7 +47,7 @@ struct Cli {
     /// The local stack's data folder; by default `.local` in the project
     #[arg(long, global = true, env = "NOTIFY_DATA")]
     data: Option<PathBuf>,
-    /// Print JSON, for scripts: one value a line, and what is for people on standard error
+    /// Print JSON for scripts, one value per line; messages for people go to standard error
     #[arg(long, global = true)]
     json: bool,
 }
@@ -54,27 +56,27 @@ const EXAMPLES: &str = "Examples:
   notify                               start the local stack at http://127.0.0.1:8000
   notify up --port 8080 --fresh        on another port, with empty data
   notify scan datacore-demo            scan the demo bucket now and show what it finds
-  notify receive --port 9000           be a webhook receiver: add itself, verify, print
-  notify bucket list                   what is scanned, and how that went
-  notify bucket pause rushes           no more scans by schedule; `resume` goes on
-  notify reprocess itm_0f8f…           an item once more
+  notify receive --port 9000           run a webhook receiver: add a channel, verify, print
+  notify bucket list                   buckets, with the result of their last scan
+  notify bucket pause rushes           stop scheduled scans; `resume` starts them again
+  notify reprocess itm_0f8f…           process an item again
   notify app create newsroom --faces --by 'J. Doe'
-                                       make an application and show its keys, once
+                                       create an application and show its keys, once
   notify key create player --scope inbox
-                                       a key that is good for inboxes alone
-  notify channel test 0f8fad5b-…       send a test message to a channel and show what became of it
+                                       create a key for inboxes alone
+  notify channel test 0f8fad5b-…       send a test message and show its delivery
   notify config import --config config.json --env .env
-                                       take an existing configuration over
+                                       import an existing configuration
   notify config set items_per_day=500  change a setting
-  notify iconik ensure-webhook         make or repair our webhooks at Iconik
-  notify send --user 123 --title Hello a notification for a user's inbox
-  notify listen --user 123             a user's notifications as they come, whatever drops
-  notify dead-letters                  what could not be handled, and why
-  notify queues                        how much waits, and how many dead letters there are
-  notify redrive webhook               give the webhooks' dead letters another chance
+  notify iconik ensure-webhook         create or repair the webhooks at Iconik
+  notify send --user 123 --title Hello send a notification to a user's inbox
+  notify listen --user 123             print a user's notifications as they arrive
+  notify dead-letters                  show messages that could not be handled, and why
+  notify queues                        show how many messages each queue holds
+  notify redrive webhook               send the webhooks' dead letters back to their queue
   notify completions bash              shell completions
 
-With --url, --application-id, --api-key and --api-secret (or NOTIFY_URL and so on) a command talks to a deployment;
+With --url, --application-id, --api-key and --api-secret (or NOTIFY_URL and so on) a command calls a deployment;
 without them, to the local stack's demo application.
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments.";
@@ -85,39 +87,39 @@ enum Command {
     Up(up::UpArgs),
     /// Scan a bucket now and show what it finds
     Scan(scan::ScanArgs),
-    /// Process an item once more
+    /// Process an item again
     Reprocess(item::ReprocessArgs),
-    /// Be a webhook receiver: add itself as a channel, verify each signature, print what comes
+    /// Run a webhook receiver: add it as a channel, verify each signature, print each message
     Receive(receive::ReceiveArgs),
-    /// Buckets that are scanned
+    /// Manage the buckets that are scanned
     #[command(subcommand)]
     Bucket(bucket::Command),
-    /// Applications
+    /// Manage applications
     #[command(subcommand)]
     App(app::Command),
-    /// An application's keys
+    /// Manage an application's keys
     #[command(subcommand)]
     Key(key::Command),
-    /// Channels: where an application is told, and what became of it
+    /// Manage channels, and show deliveries to them
     #[command(subcommand)]
     Channel(channel::Command),
-    /// The application's settings
+    /// Show, change or import the application's settings
     #[command(subcommand)]
     Config(config::Command),
-    /// The connection to Iconik
+    /// Manage the connection to Iconik
     #[command(subcommand)]
     Iconik(iconik::Command),
     /// Send a notification to a user's inbox
     Send(inbox::SendArgs),
-    /// Print a user's notifications as they come; after a drop, go on where it stopped
+    /// Print a user's notifications as they arrive; resume after a dropped connection
     Listen(listen::ListenArgs),
     /// Send the three mock events of the original system
     MockEvents(inbox::MockArgs),
-    /// Show what could not be handled, and why
+    /// Show messages that could not be handled, and why
     DeadLetters(dead_letters::DeadLettersArgs),
-    /// Show how many messages each queue holds, and each queue of dead letters
+    /// Show how many messages each queue and each dead-letter queue holds
     Queues(queues::QueueTarget),
-    /// Bring dead letters back to their queue
+    /// Send dead letters back to their queue
     Redrive(redrive::RedriveArgs),
     /// Measure: init, warm invocations and sizes of the functions; the cost of a scan; latencies of inboxes and sockets
     #[command(subcommand)]
@@ -125,13 +127,13 @@ enum Command {
     /// Print completions for a shell
     #[command(after_help = "Example:\n  notify completions bash > /etc/bash_completion.d/notify")]
     Completions {
-        /// Whose completions
+        /// The shell
         shell: clap_complete::Shell,
     },
 }
 
 fn main() -> ExitCode {
-    // first: a function has its own runtime, arguments and environment, and starts often
+    // checked first: a function has its own runtime and arguments, and starts often
     match functions::requested_function(std::env::args_os()) {
         Some(name) => functions::run(&name),
         None => command_line(),
@@ -140,19 +142,18 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn command_line() -> ExitCode {
-    drop(rustls::crypto::ring::default_provider().install_default()); // nobody was before us
+    drop(rustls::crypto::ring::default_provider().install_default()); // no other provider can be installed yet
     let mut cli = Cli::parse();
     match &mut cli.command {
         Some(Command::Up(args)) => args.merge(&cli.up),
         Some(_) if cli.up != up::UpArgs::default() => {
-            let text =
-                "--port, --fresh and --verbose before a command are those of `up`; give this command's behind it";
+            let text = "--port, --fresh and --verbose before a command are options of `up`; give this command's own options behind it";
             Cli::command().error(ErrorKind::ArgumentConflict, text).exit()
         }
         _ => {}
     }
     let data = hint::data_folder(cli.data.clone());
-    // what runs on until it is ended listens itself: it has something to clean up
+    // commands that run until they are stopped handle that themselves, because they clean up
     let runs_until_stopped = matches!(cli.command, None | Some(Command::Up(_) | Command::Receive(_)));
     let outcome = if runs_until_stopped {
         run(cli, &data).await

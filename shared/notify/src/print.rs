@@ -1,4 +1,5 @@
-//! All that the program says: colour only on a terminal, nothing raw from strangers, and a closed pipe is an end.
+//! The program's output. Colour is for terminals alone, text from others is escaped, and a closed pipe ends the
+//! program.
 
 use std::error::Error;
 use std::io::{ErrorKind, Write};
@@ -16,33 +17,33 @@ const YELLOW: &str = "\x1b[33m";
 const RED: &str = "\x1b[31m";
 const PLAIN: &str = "\x1b[0m";
 
-/// Whoever read the output has gone.
+/// Notified when the output is closed.
 static OUTPUT_CLOSED: Notify = Notify::const_new();
-/// Why the output could not be written, if it was for another reason than that nobody reads.
+/// The error that kept the output from being written, other than a closed pipe.
 static WRITE_ERROR: OnceLock<String> = OnceLock::new();
 
 /// Prints a line as `println!` does, by way of [`line()`].
-macro_rules! say {
+macro_rules! outln {
     ($($it:tt)*) => { $crate::print::line(&format!($($it)*)) };
 }
-pub(crate) use say;
+pub(crate) use outln;
 
 /// One line on standard output: a text, or JSON.
 pub(crate) fn line(text: &str) {
     write_line(anstream::stdout(), &escaped(text));
 }
 
-/// Resolves when nobody reads the output any more (`notify … | head -1`), or it cannot be written.
+/// Resolves when the output is closed (`notify … | head -1`) or cannot be written.
 pub(crate) async fn output_closed() {
     OUTPUT_CLOSED.notified().await;
 }
 
-/// Why the output could not be written: a full disk, mostly. Nobody who reads is no failure.
+/// The error that kept the output from being written, mostly a full disk. A closed pipe is no error.
 pub(crate) fn write_error() -> Option<&'static str> {
     WRITE_ERROR.get().map(String::as_str)
 }
 
-/// Bytes of our own as they are: a script for a shell.
+/// Prints bytes without escaping: the program's own script for a shell.
 pub(crate) fn raw(bytes: &[u8]) {
     check_written(std::io::stdout().write_all(bytes).and_then(|()| std::io::stdout().flush()));
 }
@@ -60,9 +61,9 @@ fn check_written(written: std::io::Result<()>) {
     }
 }
 
-/// A text as a terminal may have it. Keys, titles and answers are written by strangers: control characters (C0, DEL, C1;
-/// ECMA-48), line and paragraph separators, and what turns the direction of writing (UAX #9, section 2) are shown as JSON
-/// escapes them. So JSON stays the same JSON.
+/// A text that is safe for a terminal. Keys, titles and responses come from others: control characters (C0, DEL, C1;
+/// ECMA-48), line and paragraph separators, and directional formatting characters (UAX #9, section 2) are written as
+/// JSON escapes them, so that JSON stays the same JSON.
 pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -76,7 +77,7 @@ pub(crate) fn escaped(text: &str) -> String {
     escaped
 }
 
-/// An error with its causes.
+/// Prints an error with its causes, on standard error.
 pub(crate) fn error(error: &dyn Error) {
     write_to_stderr(&format!("{RED}error:{PLAIN} {}", escaped(&error.to_string())));
     let (mut cause, mut last) = (error.source(), error.to_string());
@@ -98,12 +99,12 @@ pub(crate) fn field(name: &str, value: &str) {
     write_line(anstream::stdout(), &format!("  {GREY}{:<19}{PLAIN}{}", escaped(name), escaped(value)));
 }
 
-/// Something to know, beside what was asked for: on standard error.
+/// Prints a note on standard error.
 pub(crate) fn note(text: &str) {
     write_to_stderr(&escaped(text));
 }
 
-/// A line on standard error. Nobody has to read it.
+/// Writes a line to standard error. A failure is ignored.
 fn write_to_stderr(text: &str) {
     drop(writeln!(anstream::stderr(), "{text}"));
 }
@@ -116,7 +117,7 @@ pub(crate) fn failure(text: &str) {
     write_line(anstream::stdout(), &format!("{RED}✗{PLAIN} {}", escaped(text)));
 }
 
-/// One event of the stack in one line, unless nobody wants to see it.
+/// Prints an event of the stack in one line. Starts and successful invocations need `verbose`.
 pub(crate) fn event(event: &Event, verbose: bool) {
     match event {
         Event::Log { function, line } => function_log(function, line),
@@ -134,7 +135,7 @@ pub(crate) fn event(event: &Event, verbose: bool) {
     }
 }
 
-/// The same as JSON, with its kind as `event`.
+/// Prints an event as JSON, with its kind as `event`.
 pub(crate) fn event_json(event: &Event, verbose: bool) {
     let ms = |it: &std::time::Duration| it.as_secs_f64() * 1_000.0;
     let value = match event {
@@ -153,11 +154,11 @@ pub(crate) fn event_json(event: &Event, verbose: bool) {
     line(&value.to_string());
 }
 
-/// The units of the meter, as its lines name them.
+/// The metrics that the meter's line shows.
 const METERED_UNITS: [&str; 6] =
     ["write_units", "read_units", "sqs_requests", "s3_requests", "kms_requests", "media_requests"];
 
-/// One line a minute: what a deployment would pay for.
+/// Prints the usage of a minute: what a deployment would be billed for.
 pub(crate) fn meter(meter: &Meter, as_json: bool) {
     if meter.invocations() == 0 {
         return;

@@ -13,9 +13,9 @@ use serde_json::json;
 
 use crate::client::{poll_delay, running_stack};
 use crate::error::CliError;
-use crate::print::{self, say};
+use crate::print::{self, outln};
 
-/// Whose queues.
+/// Which stack's queues.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct QueueTarget {
     /// A deployment's CloudFormation stack, reached with your AWS credentials; without it, the local stack
@@ -24,13 +24,13 @@ pub(crate) struct QueueTarget {
 }
 
 impl QueueTarget {
-    /// As it was given, for a hint.
+    /// The option as it was given, for a suggested command.
     pub(crate) fn option(&self) -> String {
         self.stack.as_ref().map_or_else(String::new, |it| format!(" --stack {it}"))
     }
 }
 
-/// Looks at a queue that holds letters and hands none out, a third of a second apart.
+/// Empty receives of a queue that holds letters, 0.3 seconds apart, before the command gives up.
 const MAX_EMPTY_RECEIVES: u32 = 10;
 
 /// How many messages a queue holds.
@@ -50,13 +50,13 @@ impl QueueDepth {
     }
 }
 
-/// What a look at dead letters found.
+/// Dead letters that were received.
 #[derive(Default)]
 pub(crate) struct DeadLetterBatch {
     pub(crate) letters: Vec<DeadLetter>,
-    /// Letters that were wanted, are there, and could not be had.
+    /// Letters that were requested and could not be received: another consumer has them.
     pub(crate) in_flight: u64,
-    /// Letters that there were when the look began.
+    /// Letters in the queue at the beginning.
     pub(crate) total: u64,
 }
 
@@ -91,13 +91,13 @@ pub(crate) async fn run(target: QueueTarget, data: &Path, as_json: bool) -> Resu
         if as_json {
             let (visible, in_flight, delayed) = (depth.visible, depth.in_flight, depth.delayed);
             let dead = name.ends_with("Dead");
-            say!(
+            outln!(
                 "{}",
                 json!({ "queue": name, "waiting": visible, "inFlight": in_flight, "delayed": delayed, "dead": dead })
             );
         } else {
             let line = format!("{name:<20}  {:>7}  {:>9}  {:>7}", depth.visible, depth.in_flight, depth.delayed);
-            if name.ends_with("Dead") && depth.total() > 0 { print::failure(&line) } else { say!("  {line}") }
+            if name.ends_with("Dead") && depth.total() > 0 { print::failure(&line) } else { outln!("  {line}") }
         }
     }
     Ok(())
@@ -143,7 +143,7 @@ impl Queues {
         Ok(Self { sqs, dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()), urls, prefix })
     }
 
-    /// The kinds of dead letters there are, or the one that is wanted.
+    /// All kinds of dead letters, or the requested one. An unknown kind is an error.
     pub(crate) fn kinds(&self, requested: Option<&str>) -> Result<Vec<String>, CliError> {
         let all: Vec<String> =
             self.urls.keys().filter_map(|it| it.strip_suffix("Dead")).map(str::to_lowercase).collect();
@@ -160,11 +160,11 @@ impl Queues {
         self.urls.iter().find(|it| it.0.to_lowercase() == wanted).map(|it| it.1)
     }
 
-    /// Takes dead letters of one kind for `seconds`, at most `most` of them. They come back unless they are deleted or
-    /// released.
+    /// Receives dead letters of one kind, at most `max_letters`. They are invisible for `seconds`, unless they are
+    /// deleted or released.
     ///
-    /// An empty answer proves nothing: SQS asks some of its servers, and what another look has is not handed out. Only the
-    /// counts (`ApproximateNumberOfMessages` and its like) say that nothing is left.
+    /// An empty response does not mean an empty queue: SQS samples its servers, and letters in flight are left out.
+    /// Only the counts (`ApproximateNumberOfMessages` and the like) say that nothing is left.
     pub(crate) async fn receive_dead_letters(
         &self,
         kind: &str,
@@ -183,7 +183,7 @@ impl Queues {
             let messages = ask.send().await.map_err(queue_error)?.messages.unwrap_or_default();
             if !messages.is_empty() {
                 for letter in messages.into_iter().map(|it| dead_letter_from(kind, url, it)) {
-                    letters.retain(|known| known.id != letter.id); // it may come twice, and the newest receipt is good
+                    letters.retain(|known| known.id != letter.id); // a letter may come twice; its newest receipt handle is valid
                     letters.push(letter);
                 }
                 continue;
@@ -199,13 +199,13 @@ impl Queues {
         Ok(DeadLetterBatch { in_flight: if letters.len() < max_letters { in_flight } else { 0 }, letters, total })
     }
 
-    /// Lets letters go: they are there again for whoever looks next.
+    /// Makes letters visible again.
     pub(crate) async fn release(&self, letters: &[DeadLetter]) -> Result<(), CliError> {
         for letter in letters {
             let change = self.sqs.change_message_visibility().queue_url(&letter.queue).receipt_handle(&letter.receipt);
             match change.visibility_timeout(0).send().await.map_err(|it| it.into_service_error()) {
                 Ok(_) => {}
-                // its time was over already: it is there
+                // its visibility timeout has ended: it is visible
                 Err(why) if why.is_message_not_inflight() || why.is_receipt_handle_is_invalid() => {}
                 Err(why) => return Err(queue_error(why)),
             }
@@ -213,7 +213,7 @@ impl Queues {
         Ok(())
     }
 
-    /// How many messages a queue holds, as SQS counts them: up to a minute late.
+    /// The number of messages in a queue. SQS's counts may be up to a minute old.
     pub(crate) async fn depth(&self, url: &str) -> Result<QueueDepth, CliError> {
         use QueueAttributeName::{
             ApproximateNumberOfMessages as Visible, ApproximateNumberOfMessagesDelayed as Delayed,

@@ -1,4 +1,4 @@
-//! `notify receive`: a webhook receiver as a customer would write it.
+//! `notify receive`: runs a webhook receiver, as a customer would write one.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use standardwebhooks::Webhook;
 use crate::channel;
 use crate::client::{Client, Target};
 use crate::error::CliError;
-use crate::print::{self, say};
+use crate::print::{self, outln};
 use crate::signals::shutdown_signal;
 
 /// Where to listen.
@@ -26,8 +26,8 @@ pub(crate) struct ReceiveArgs {
     /// The port on 127.0.0.1
     #[arg(long, default_value_t = 9000)]
     port: u16,
-    /// Keep the channel at the end, so that what comes meanwhile is delivered later; the next `receive` on this port takes
-    /// it over
+    /// Keep the channel at the end, so that later notifications wait for delivery; the next `receive` on this port
+    /// takes it over
     #[arg(long)]
     keep: bool,
     #[command(flatten)]
@@ -43,12 +43,12 @@ pub(crate) async fn run(args: ReceiveArgs, data: &Path, json: bool) -> Result<()
     let client = Client::open(args.target, data)?;
     let listener =
         tokio::net::TcpListener::bind(("127.0.0.1", args.port)).await.map_err(|_| CliError::PortInUse(args.port))?;
-    let shutdown = shutdown_signal()?; // before there is something to remove
+    let shutdown = shutdown_signal()?; // before the channel is created, which has to be removed
     let url = listener.local_addr().map(|it| format!("http://{it}/")).map_err(|it| CliError::Other(it.to_string()))?;
     let (id, secret) = own_channel(&client, &url).await?;
     let served = serve(listener, &id, &url, &secret, json, shutdown).await;
     if !args.keep {
-        // also when it ended badly: whoever added it removes it
+        // also after an error: who added the channel removes it
         channel::remove(&client, &id).await?;
         if json {
             print::note(&format!("the channel {id} is removed"));
@@ -59,7 +59,7 @@ pub(crate) async fn run(args: ReceiveArgs, data: &Path, json: bool) -> Result<()
     served
 }
 
-/// The id and the signing secret of a channel to this address: the one that was kept, with a new secret, or a new one.
+/// The id and the signing secret of a channel to this URL: an existing one with a new secret, or a new one.
 async fn own_channel(client: &Client, url: &str) -> Result<(String, String), CliError> {
     let text = |it: &Value, name: &str| it[name].as_str().unwrap_or_default().to_owned();
     if let Some(id) = channel::find_by_url(client, url).await? {
@@ -73,7 +73,7 @@ async fn own_channel(client: &Client, url: &str) -> Result<(String, String), Cli
     Ok((text(&added, "id"), text(&added, "signingSecret")))
 }
 
-/// Takes messages until somebody ends it.
+/// Receives messages until the program is stopped.
 async fn serve(
     listener: tokio::net::TcpListener,
     id: &str,
@@ -92,7 +92,7 @@ async fn serve(
     served.map_err(|it| CliError::Other(it.to_string()))
 }
 
-/// Verifies before it believes (realtime, 2.8): what is not signed by us is refused.
+/// Receives a message. It verifies the signature first (realtime, section 2.8); a wrong one is answered with 401.
 async fn receive_message(State(context): State<Arc<Context>>, headers: HeaderMap, body: Bytes) -> (StatusCode, String) {
     if let Err(why) = context.webhook.verify(&body, &headers) {
         let text = format!("refused: {why}");
@@ -105,12 +105,12 @@ async fn receive_message(State(context): State<Arc<Context>>, headers: HeaderMap
     }
     let message: Value = serde_json::from_slice(&body).unwrap_or_default();
     if message["type"] == "channel.challenge" {
-        // whoever repeats it wants to be called
+        // a receiver agrees by repeating the challenge
         return (StatusCode::OK, message["data"]["challenge"].as_str().unwrap_or_default().to_owned());
     }
     if context.json {
         let id = headers.get("webhook-id").and_then(|it| it.to_str().ok()).unwrap_or_default();
-        say!("{}", json!({ "webhook-id": id, "body": message }));
+        outln!("{}", json!({ "webhook-id": id, "body": message }));
     } else {
         print::success(&summary(&message));
     }
@@ -120,7 +120,7 @@ async fn receive_message(State(context): State<Arc<Context>>, headers: HeaderMap
 fn summary(message: &Value) -> String {
     let kind = message["type"].as_str().unwrap_or_default();
     let data = &message["data"];
-    // whatever it is about: an item, a bucket, a rendition, a notification of a user's
+    // the subject: an item, a bucket, a rendition, or a user's notification
     let named = ["/item/title", "/item/key", "/bucket/bucket", "/task/renderKind", "/notification/data/title"];
     let what = named.iter().find_map(|it| data.pointer(it)?.as_str()).unwrap_or_default();
     let faces =

@@ -1,4 +1,4 @@
-//! `notify redrive`: dead letters back to where they came from. Sent first, removed afterwards.
+//! `notify redrive`: sends dead letters back to their queue. Each is sent before it is deleted.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -8,10 +8,10 @@ use clap::Args as ClapArgs;
 use serde_json::{Value, json};
 
 use crate::error::CliError;
-use crate::print::{self, say};
+use crate::print::{self, outln};
 use crate::queues::{DeadLetter, QueueTarget, Queues, queue_error};
 
-/// Which letters.
+/// Which dead letters.
 #[derive(ClapArgs)]
 #[command(after_help = "Examples:\n  notify redrive webhook\n  notify redrive scan --most 10 --stack notifications")]
 pub(crate) struct RedriveArgs {
@@ -24,7 +24,7 @@ pub(crate) struct RedriveArgs {
     target: QueueTarget,
 }
 
-/// Letters of one round, and how long the round may take, in seconds.
+/// Letters per batch, and their visibility timeout in seconds.
 const ROUND: (usize, i32) = (10, 60);
 
 pub(crate) async fn run(args: RedriveArgs, data: &Path, as_json: bool) -> Result<(), CliError> {
@@ -36,7 +36,7 @@ pub(crate) async fn run(args: RedriveArgs, data: &Path, as_json: bool) -> Result
     let in_flight = outcome?;
     let kept = kept.len();
     if as_json {
-        say!("{}", json!({ "redriven": sent, "kept": kept, "held": in_flight }));
+        outln!("{}", json!({ "redriven": sent, "kept": kept, "held": in_flight }));
     } else if sent > 0 {
         print::success(&format!("{sent} letters are back in their queue"));
     } else if kept == 0 && in_flight == 0 {
@@ -51,7 +51,7 @@ pub(crate) async fn run(args: RedriveArgs, data: &Path, as_json: bool) -> Result
     Ok(())
 }
 
-/// Brings letters back, a round at a time; answers how many were there and could not be had.
+/// Sends letters back, a batch at a time. Returns the number of letters that are in flight elsewhere.
 async fn redrive_batches(
     queues: &Queues,
     kind: &str,
@@ -67,7 +67,7 @@ async fn redrive_batches(
         let total = *total.get_or_insert(batch.total);
         for letter in batch.letters {
             if kept.iter().any(|it| it.id == letter.id) {
-                continue; // its time was over, and it came again
+                continue; // its visibility timeout ended, and it came again
             }
             let sent_back =
                 if kind == "stream" { touch_row(queues, &letter).await? } else { send_back(queues, &letter).await? };
@@ -81,7 +81,7 @@ async fn redrive_batches(
         }
         let handled = *sent + kept.len();
         if batch_size < ROUND.0 || handled == handled_before {
-            // those that stay are in our hands; and SQS may count what was deleted for up to a minute
+            // this command holds those that stay; and SQS may count deleted messages for up to a minute
             let in_flight = batch.in_flight.saturating_sub(kept.len() as u64);
             return Ok(if *sent == 0 { in_flight } else { in_flight.min(total.saturating_sub(handled as u64)) });
         }
@@ -95,7 +95,7 @@ async fn send_back(queues: &Queues, letter: &DeadLetter) -> Result<bool, CliErro
     Ok(true)
 }
 
-/// A record of the stream cannot be sent again; its row is touched instead, which makes a new record.
+/// Updates the row of a stream record, which makes a new record: a record cannot be sent again.
 async fn touch_row(queues: &Queues, letter: &DeadLetter) -> Result<bool, CliError> {
     let keys: Value = serde_json::from_str(&letter.body).unwrap_or_default();
     let key = |name: &str| {
@@ -111,7 +111,7 @@ async fn touch_row(queues: &Queues, letter: &DeadLetter) -> Result<bool, CliErro
     let update = update.expression_attribute_values(":id", AttributeValue::S(letter.id.clone()));
     match update.send().await.map_err(|it| it.into_service_error()) {
         Ok(_) => Ok(true),
-        Err(it) if it.is_conditional_check_failed_exception() => Ok(true), // the row is gone: nothing is left to do
+        Err(it) if it.is_conditional_check_failed_exception() => Ok(true), // the row was deleted: nothing is left to do
         Err(it) => Err(queue_error(it)),
     }
 }

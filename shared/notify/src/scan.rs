@@ -1,4 +1,4 @@
-//! `notify scan`: a bucket now, and what becomes of what it finds.
+//! `notify scan`: scans a bucket now, and shows the results of the items it finds.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Client, Target, poll_delay};
 use crate::error::CliError;
-use crate::print::{self, say};
+use crate::print::{self, outln};
 
 /// Which bucket.
 #[derive(ClapArgs)]
@@ -17,7 +17,7 @@ use crate::print::{self, say};
 pub(crate) struct ScanArgs {
     /// A bucket's name or id
     bucket: String,
-    /// Only count what would be processed
+    /// Only count the objects that would be processed
     #[arg(long)]
     dry_run: bool,
     /// Return when the listing is done, without waiting for the processing
@@ -55,7 +55,7 @@ pub(crate) async fn run(args: ScanArgs, data: &Path, json: bool) -> Result<(), C
         if args.no_wait || args.dry_run { Vec::new() } else { wait_for_items(&client, &id, &done, &bar).await? };
     bar.finish_and_clear();
     if json {
-        say!("{}", json!({ "scan": done, "items": items }));
+        outln!("{}", json!({ "scan": done, "items": items }));
         return Ok(());
     }
     let what = if args.dry_run { "would be processed" } else { "new" };
@@ -72,7 +72,7 @@ fn progress_bar(hidden: bool) -> ProgressBar {
     bar
 }
 
-/// Waits until the newest items of the scan have come to an end; at most the newest hundred are shown.
+/// Waits until the newest items of the scan are processed. Returns at most the newest hundred.
 async fn wait_for_items(
     client: &Client,
     bucket: &str,
@@ -121,7 +121,7 @@ pub(crate) async fn find_bucket(client: &Client, name: &str) -> Result<String, C
     if all.iter().any(|it| it["id"] == name) {
         return Ok(name.to_owned());
     }
-    // buckets of several endpoints may have one name
+    // buckets at different endpoints may have the same name
     let found: Vec<&Value> = all.iter().filter(|it| it["bucket"] == name).collect();
     match found.len() {
         0 => Err(CliError::BucketNotFound(name.to_owned(), joined_members(&all.iter().collect::<Vec<_>>(), "bucket"))),

@@ -1,4 +1,4 @@
-//! How a program that runs on is ended: Ctrl-C, a signal, or nobody reads it any more.
+//! When a command that runs on has to stop: Ctrl-C, a signal, or a closed output.
 
 use crate::error::CliError;
 use crate::print;
@@ -7,8 +7,8 @@ fn failed(cause: std::io::Error) -> CliError {
     CliError::Other(format!("signals cannot be heard: {cause}"))
 }
 
-/// Resolves when somebody ends the program: SIGINT, SIGTERM (`kill`, systemd, containers), SIGHUP (a terminal that closes),
-/// or a closed output. It hears signals from the call on, not from its first poll on.
+/// Resolves when the program has to stop: SIGINT, SIGTERM (`kill`, systemd, containers), SIGHUP (a terminal that
+/// closes), or a closed output. Signals are caught from the call on, not from the first poll on.
 #[cfg(unix)]
 pub(crate) fn shutdown_signal() -> Result<impl Future<Output = ()>, CliError> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -25,9 +25,9 @@ pub(crate) fn shutdown_signal() -> Result<impl Future<Output = ()>, CliError> {
     })
 }
 
-/// Resolves when somebody ends the program: Ctrl-C, or a closed output.
+/// Resolves when the program has to stop: Ctrl-C, or a closed output.
 #[cfg(windows)]
-pub(crate) fn ended() -> Result<impl Future<Output = ()>, CliError> {
+pub(crate) fn shutdown_signal() -> Result<impl Future<Output = ()>, CliError> {
     let mut interrupt = tokio::signal::windows::ctrl_c().map_err(failed)?;
     Ok(async move {
         tokio::select! {

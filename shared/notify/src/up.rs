@@ -1,7 +1,7 @@
-//! `notify up`: starts the stack, shows what happens.
+//! `notify up`: starts the local stack and prints its events.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
@@ -11,13 +11,14 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::error::CliError;
 use crate::hint;
-use crate::print::{self, say};
+use crate::print::{self, outln};
+use crate::project::{current_program, project_folder};
 use crate::signals::shutdown_signal;
 
 /// How the stack starts.
 #[derive(ClapArgs, Debug, Default, PartialEq, Eq)]
 pub(crate) struct UpArgs {
-    /// The front door's port; by default 8000
+    /// The port of the API; by default 8000
     #[arg(long)]
     port: Option<u16>,
     /// Begin with empty data; files in the buckets' folders stay
@@ -29,7 +30,7 @@ pub(crate) struct UpArgs {
 }
 
 impl UpArgs {
-    /// With what was given before the command; what was given behind it goes first.
+    /// Adds the options that were given before the command. Those behind it win.
     pub(crate) fn merge(&mut self, preceding: &Self) {
         self.port = self.port.or(preceding.port);
         self.fresh |= preceding.fresh;
@@ -48,7 +49,7 @@ pub(crate) async fn run(args: UpArgs, data: &Path, json: bool) -> Result<(), Cli
     let mut events = stack.events();
     let demo = demo::set_up(&stack).await?;
     if json {
-        say!("{}", serde_json::to_string(&demo).unwrap_or_default());
+        outln!("{}", serde_json::to_string(&demo).unwrap_or_default());
     } else {
         print_welcome(&demo, stack.data());
     }
@@ -87,19 +88,8 @@ fn print_welcome(demo: &Demo, data: &Path) {
     print::field("Iconik stand-in", &demo.iconik.folder.display().to_string());
     print::field("all of this", &data.join("stack.json").display().to_string());
     print::heading("What next");
-    say!("  {:<36}  in a second terminal: a webhook receiver", hint::command("receive --port 9000"));
-    say!("  drop a photo or a video with people into one of these folders");
-    say!("  {:<36}  or wait for the next minute", hint::command("scan datacore-demo"));
-    say!("  Ctrl-C stops; nothing is lost");
-}
-
-/// The folder with the template: this one or one above.
-pub(crate) fn project_folder() -> Result<PathBuf, CliError> {
-    let here = std::env::current_dir().map_err(|_| CliError::ProjectNotFound)?;
-    here.ancestors().find(|it| it.join("template.yaml").is_file()).map(Path::to_owned).ok_or(CliError::ProjectNotFound)
-}
-
-/// This program, which holds the functions: its file at the start, so that one that is built anew meanwhile is found there.
-pub(crate) fn current_program() -> Result<PathBuf, CliError> {
-    std::env::current_exe().map_err(|it| CliError::Other(format!("this program does not find itself: {it}")))
+    outln!("  {:<36}  in a second terminal: a webhook receiver", hint::command("receive --port 9000"));
+    outln!("  drop a photo or a video with people into one of these folders");
+    outln!("  {:<36}  or wait for the next minute", hint::command("scan datacore-demo"));
+    outln!("  Ctrl-C stops; nothing is lost");
 }

@@ -6,11 +6,12 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::router::{ApiResult, created, error, ok, page};
-use super::{IconikEmulator, SERVICE_USER, UPLOADING_USER, string, timestamp, webhooks};
-use crate::now_ms;
-
-type QueryPairs = Query<Vec<(String, String)>>;
+use super::emulator::{IconikEmulator, SERVICE_USER, UPLOADING_USER, string, timestamp};
+use super::query::{QueryPairs, page};
+use super::response::{ApiResult, created, error, ok};
+use super::webhooks;
+use crate::clock::now_ms;
+use crate::random::random_id;
 
 pub(super) fn routes() -> Router<IconikEmulator> {
     let a = "/API/assets/v1";
@@ -25,16 +26,15 @@ pub(super) fn routes() -> Router<IconikEmulator> {
 }
 
 async fn read(State(iconik): State<IconikEmulator>, Path(id): Path<String>) -> ApiResult {
+    let mut asset = iconik.find("asset", &id)?;
     let store = iconik.store();
-    let mut asset = store.get("asset", &id).cloned().ok_or_else(|| error(StatusCode::NOT_FOUND, "no such asset"))?;
     let memberships = store.all("member").filter(|it| it["object_id"] == id.as_str());
     asset["in_collections"] = memberships.map(|it| it["collection_id"].clone()).collect();
     ok(asset)
 }
 
 async fn update(State(iconik): State<IconikEmulator>, Path(id): Path<String>, Json(body): Json<Value>) -> ApiResult {
-    let mut asset =
-        iconik.store().get("asset", &id).cloned().ok_or_else(|| error(StatusCode::NOT_FOUND, "no such asset"))?;
+    let mut asset = iconik.find("asset", &id)?;
     for name in ["title", "status", "archive_status", "type"] {
         if let Some(value) = body.get(name) {
             asset[name] = value.clone();
@@ -51,7 +51,7 @@ async fn add_history(
     Path(id): Path<String>,
     Json(mut body): Json<Value>,
 ) -> ApiResult {
-    let entry_id = crate::sqs::random_id();
+    let entry_id = random_id();
     body["id"] = entry_id.clone().into();
     body["asset_id"] = id.into();
     iconik.store().put("history", &entry_id, body.clone());
@@ -78,12 +78,11 @@ async fn list_collections(State(iconik): State<IconikEmulator>, Query(query): Qu
 }
 
 async fn read_collection(State(iconik): State<IconikEmulator>, Path(id): Path<String>) -> ApiResult {
-    let found = iconik.store().get("collection", &id).cloned();
-    ok(found.ok_or_else(|| error(StatusCode::NOT_FOUND, "no such collection"))?)
+    ok(iconik.find("collection", &id)?)
 }
 
 async fn create_collection(State(iconik): State<IconikEmulator>, Json(body): Json<Value>) -> ApiResult {
-    let id = crate::sqs::random_id();
+    let id = random_id();
     let parent = string(&body["parent_id"]);
     let collection = json!({ "id": id, "title": body["title"], "status": "ACTIVE", "parent_id": body["parent_id"], "date_created": timestamp() });
     iconik.store().put("collection", &id, collection.clone());
@@ -105,8 +104,8 @@ async fn list_contents(
     Query(query): QueryPairs,
 ) -> ApiResult {
     let visible = now_ms() - iconik.faults().lag_ms;
+    iconik.find("collection", &id)?;
     let store = iconik.store();
-    store.get("collection", &id).ok_or_else(|| error(StatusCode::NOT_FOUND, "no such collection"))?;
     let members = store.all("member").filter(|it| it["collection_id"] == id.as_str());
     let members = members.filter(|it| it["indexed_at"].as_i64().unwrap_or(0) <= visible);
     let objects =
@@ -127,7 +126,7 @@ async fn add_content(
     created(body)
 }
 
-/// Puts something into a collection, and tells so.
+/// Adds an asset or a collection (`kind` is `assets` or `collections`) to a collection, and publishes that.
 pub(super) fn add_to_collection(iconik: &IconikEmulator, collection: &str, kind: &str, object: &str, user: &str) {
     let title = iconik.store().get(kind.trim_end_matches('s'), object).map(|it| it["title"].clone());
     let member = json!({
@@ -141,7 +140,7 @@ pub(super) fn add_to_collection(iconik: &IconikEmulator, collection: &str, kind:
     webhooks::publish(iconik, "collections", "contents", "create", object, user, data);
 }
 
-/// A collection and those above it.
+/// The ids of a collection and of its ancestors, innermost first.
 pub(super) fn with_ancestors(iconik: &IconikEmulator, id: &str) -> Vec<String> {
     let store = iconik.store();
     let mut path = vec![id.to_owned()];
@@ -154,9 +153,9 @@ pub(super) fn with_ancestors(iconik: &IconikEmulator, id: &str) -> Vec<String> {
     path
 }
 
-/// A new asset with its first version, still without files.
+/// Creates an asset with its first version, still without files. Returns the ids of both.
 pub(super) fn create_asset(iconik: &IconikEmulator, title: &str) -> (String, String) {
-    let (id, at) = (crate::sqs::random_id(), timestamp());
+    let (id, at) = (random_id(), timestamp());
     let version = new_version(1);
     let version_id = string(&version["id"]);
     let asset = json!({
@@ -169,10 +168,10 @@ pub(super) fn create_asset(iconik: &IconikEmulator, title: &str) -> (String, Str
     (id, version_id)
 }
 
-/// A version of an asset.
+/// A new version of an asset, with its number from 1.
 pub(super) fn new_version(number: u64) -> Value {
     json!({
-        "id": crate::sqs::random_id(), "version_number": number, "status": "ACTIVE", "is_online": false,
+        "id": random_id(), "version_number": number, "status": "ACTIVE", "is_online": false,
         "analyze_status": "N/A", "archive_status": "NOT_ARCHIVED", "transcribe_status": "N/A",
         "created_by_user": UPLOADING_USER, "date_created": timestamp(),
     })

@@ -1,36 +1,36 @@
-//! How the stand-in fails, on request: `POST /faults` with these members; `{}` makes it well again.
+//! Faults that tests and users switch on: `POST /faults` with these members. `{}` switches all off.
 
 use std::collections::VecDeque;
 
 use serde::Deserialize;
 
-/// Failures, each off by default.
+/// The faults, each off by default, and what they count.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Faults {
-    /// One in so many requests is answered with 500, after it was carried out or before it.
+    /// One in so many requests is answered with 500, before or after it was carried out.
     pub error_every: u64,
     /// One in so many requests is answered with 429.
     pub busy_every: u64,
-    /// Every answer takes so long, in milliseconds.
+    /// Every response is delayed by so many milliseconds.
     pub slow_ms: u64,
-    /// Every token is refused until this time, in milliseconds since 1970.
+    /// Every token is refused (401) until this time, in milliseconds since 1970.
     pub refused_until: i64,
-    /// One in so many webhooks is sent twice.
+    /// One in so many webhook events is delivered twice.
     pub twice_every: u64,
-    /// One in so many webhooks is sent after the one that follows it.
+    /// One in so many webhook events is delivered after the one that follows it.
     pub swap_every: u64,
-    /// So many webhooks are never sent.
+    /// The next so many webhook events are not delivered.
     pub lose: u64,
-    /// Lists and searches show what was made so long ago, in milliseconds.
+    /// Lists and searches show an object so many milliseconds after its creation.
     pub lag_ms: i64,
-    /// How long an upload takes to be closed, and then a proxy to be made, in milliseconds.
+    /// How long an upload takes until it is closed, and then again until its proxy exists, in milliseconds.
     pub upload_ms: u64,
-    /// A failing webhook is disabled after this time, in milliseconds; Iconik's rule is 5 hours.
+    /// A webhook that has failed for so many milliseconds is disabled. Iconik disables it after 5 hours.
     pub disable_after_ms: i64,
-    /// Requests that are granted in 20 seconds (Iconik grants 1000).
+    /// Requests in 20 seconds, at most. Iconik allows 1000.
     pub per_20_seconds: usize,
-    /// Links to media lead to this origin first, if it is not empty.
+    /// Signed URLs are redirected to this origin first, unless it is empty.
     pub redirect: String,
     #[serde(skip)]
     pub(super) requests: u64,
@@ -62,13 +62,13 @@ impl Default for Faults {
     }
 }
 
-/// Whether the `count`th of something is one of those, one in `every`.
+/// Whether the `count`th of something is affected, if one in `every` is; 0 means none.
 pub(super) fn one_in(every: u64, count: u64) -> bool {
     every > 0 && count.is_multiple_of(every)
 }
 
 impl Faults {
-    /// Counts a request against the limit; answers how many are left, or `None` if there are none.
+    /// Counts a request against the rate limit. Returns the number of requests that remain, or `None` over the limit.
     pub(super) fn acquire(&mut self, now: i64) -> Option<usize> {
         while self.recent_requests.front().is_some_and(|it| *it < now - 20_000) {
             self.recent_requests.pop_front();

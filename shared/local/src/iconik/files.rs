@@ -1,4 +1,4 @@
-//! Files, proxies and formats, and signed links to their bytes.
+//! Files, proxies and formats, and signed URLs of their bytes.
 
 use axum::Router;
 use axum::body::Body;
@@ -9,14 +9,15 @@ use axum::{Json, response::IntoResponse, response::Redirect};
 use ring::hmac;
 use serde_json::{Value, json};
 
-use super::router::{ApiResult, created, error, ok};
-use super::{IconikEmulator, string};
-use crate::now_ms;
+use super::emulator::{IconikEmulator, string};
+use super::query::{QueryPairs, per_page, query_value};
+use super::response::{ApiResult, created, error, ok};
+use crate::clock::now_ms;
+use crate::digest::hex;
+use crate::random::random_id;
 
-/// How long a link is good: Iconik's are for hours.
+/// How long a signed URL is valid: 1 hour. Iconik's are valid for hours.
 const LINK_LIFETIME_MS: i64 = 3_600_000;
-
-type QueryPairs = Query<Vec<(String, String)>>;
 
 pub(super) fn routes() -> Router<IconikEmulator> {
     let a = "/API/files/v1/assets/{id}";
@@ -30,15 +31,13 @@ pub(super) fn routes() -> Router<IconikEmulator> {
         .route(&format!("{a}/subtitles/"), post(add_subtitles))
 }
 
-/// A list that goes on behind `last_id`.
+/// The page of a list that `last_id` and `per_page` ask for: objects behind the one with that id.
 fn list_page(iconik: &IconikEmulator, kind: &str, asset: &str, query: &[(String, String)]) -> Value {
-    let value = |name: &str| query.iter().find(|it| it.0 == name).map(|it| it.1.clone());
-    let per_page = value("per_page").and_then(|it| it.parse().ok()).unwrap_or(10_usize).clamp(1, 1_000);
     let store = iconik.store();
     let all: Vec<Value> = store.all(kind).filter(|it| it["asset_id"] == asset).cloned().collect();
-    let from =
-        value("last_id").and_then(|last| all.iter().position(|it| it["id"] == last.as_str())).map_or(0, |it| it + 1);
-    json!({ "objects": all.into_iter().skip(from).take(per_page).collect::<Vec<Value>>() })
+    let last = query_value(query, "last_id").and_then(|last| all.iter().position(|it| it["id"] == last));
+    let objects = all.into_iter().skip(last.map_or(0, |it| it + 1)).take(per_page(query, 1_000));
+    json!({ "objects": objects.collect::<Vec<Value>>() })
 }
 
 async fn list_files(
@@ -96,16 +95,16 @@ fn download_url(iconik: &IconikEmulator, kind: &str, asset: &str, id: &str) -> A
 fn signature(iconik: &IconikEmulator, file: &str, expires: i64) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, iconik.token().as_bytes());
     let tag = hmac::sign(&key, format!("{file}|{expires}").as_bytes());
-    tag.as_ref().iter().map(|it| format!("{it:02x}")).collect()
+    hex(tag.as_ref())
 }
 
-/// The bytes behind a link.
+/// The bytes of a signed URL; 403 once it has expired.
 pub(super) async fn media_bytes(
     State(iconik): State<IconikEmulator>,
     Path(file): Path<String>,
     Query(query): QueryPairs,
 ) -> Response<Body> {
-    let value = |name: &str| query.iter().find(|it| it.0 == name).map(|it| it.1.clone()).unwrap_or_default();
+    let value = |name: &str| query_value(&query, name).unwrap_or_default();
     let redirect_origin = iconik.faults().redirect.clone();
     if !redirect_origin.is_empty() && value("hop").is_empty() {
         let query: String = query.iter().map(|(name, value)| format!("&{name}={value}")).collect();
@@ -117,7 +116,7 @@ pub(super) async fn media_bytes(
     }
     // a media file is named by an id: no path leads out of the folder
     let is_plain_name = file.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-');
-    match tokio::fs::read(iconik.inner.media.join(&file)).await {
+    match tokio::fs::read(iconik.media_path(&file)).await {
         Ok(bytes) if is_plain_name => bytes.into_response(),
         _ => error(StatusCode::NOT_FOUND, "the media is gone").into_response(),
     }
@@ -131,7 +130,7 @@ async fn add_subtitles(
     if body["language"].is_null() || body["closed_captions"].is_null() || body["format_id"].is_null() {
         return Err(error(StatusCode::BAD_REQUEST, "language, closed_captions and format_id are required"));
     }
-    let id = crate::sqs::random_id();
+    let id = random_id();
     body["id"] = id.clone().into();
     body["asset_id"] = asset.into();
     iconik.store().put("subtitle", &id, body.clone());

@@ -1,4 +1,4 @@
-//! Jobs.
+//! Jobs: progress that the product reports.
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -6,9 +6,12 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::router::{ApiResult, created, error, ok};
-use super::{IconikEmulator, SERVICE_USER, timestamp, webhooks};
+use super::emulator::{IconikEmulator, SERVICE_USER, timestamp};
+use super::response::{ApiResult, created, error, ok};
+use super::webhooks;
+use crate::random::random_id;
 
+/// The statuses of a job.
 const STATUSES: [&str; 10] = [
     "READY",
     "STARTED",
@@ -31,7 +34,7 @@ async fn create(State(iconik): State<IconikEmulator>, Json(body): Json<Value>) -
     if !known || body["title"].as_str().is_none() || body["type"].as_str().is_none() {
         return Err(error(StatusCode::BAD_REQUEST, "title, type and status are required"));
     }
-    let id = crate::sqs::random_id();
+    let id = random_id();
     let mut job = json!({ "steps": [], "related_objects": [], "priority": 5, "created_by": SERVICE_USER, "date_created": timestamp() });
     for (name, value) in body.as_object().into_iter().flatten() {
         job[name] = value.clone();
@@ -43,12 +46,11 @@ async fn create(State(iconik): State<IconikEmulator>, Json(body): Json<Value>) -
 }
 
 async fn read(State(iconik): State<IconikEmulator>, Path(id): Path<String>) -> ApiResult {
-    let job = iconik.store().get("job", &id).cloned();
-    ok(job.ok_or_else(|| error(StatusCode::NOT_FOUND, "no such job"))?)
+    ok(iconik.find("job", &id)?)
 }
 
 async fn update(State(iconik): State<IconikEmulator>, Path(id): Path<String>, Json(body): Json<Value>) -> ApiResult {
-    let mut job = iconik.store().get("job", &id).cloned().ok_or_else(|| error(StatusCode::NOT_FOUND, "no such job"))?;
+    let mut job = iconik.find("job", &id)?;
     if body["status"].as_str().is_some_and(|it| !STATUSES.contains(&it)) {
         return Err(error(StatusCode::BAD_REQUEST, "unknown status"));
     }

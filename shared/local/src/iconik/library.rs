@@ -1,4 +1,4 @@
-//! The library's folder: what is dropped into it becomes an asset, what is changed a version.
+//! The library's folder: a new file becomes an asset, a changed file a new version of it.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
@@ -6,12 +6,15 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::assets::{add_to_collection, create_asset, new_version};
-use super::{IconikEmulator, LIBRARY_COLLECTION_ID, UPLOADING_USER, proxies, string, timestamp, webhooks};
+use super::emulator::{IconikEmulator, LIBRARY_COLLECTION_ID, UPLOADING_USER, string, timestamp};
+use super::{proxies, webhooks};
+use crate::clock::pause;
+use crate::random::random_id;
 
-/// How often the folder is looked at. A file that did not change between two looks is whole.
+/// How often the folder is listed. A file that did not change between two listings is complete.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Watches a folder for ever.
+/// Uploads what is dropped into a folder, for ever.
 pub(super) async fn watch(iconik: IconikEmulator, library: PathBuf) {
     let mut previous: Vec<(String, String)> = Vec::new();
     loop {
@@ -27,11 +30,11 @@ pub(super) async fn watch(iconik: IconikEmulator, library: PathBuf) {
             iconik.store().put("library", name, json!({ "state": state, "asset": asset }));
         }
         previous = files;
-        crate::pause(POLL_INTERVAL).await;
+        pause(POLL_INTERVAL).await;
     }
 }
 
-/// The folder's files, each with its size and the time of its last change.
+/// The files of a folder without hidden ones: each name, with a text of its size and the time of its last change.
 fn list_files(library: &Path) -> Vec<(String, String)> {
     let files = std::fs::read_dir(library).into_iter().flatten().flatten();
     files
@@ -43,7 +46,7 @@ fn list_files(library: &Path) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Uploads a file as a new asset; answers its id once everything of it is closed.
+/// Uploads a file as a new asset. Returns its id, after its files are closed.
 pub(super) async fn upload(iconik: &IconikEmulator, name: &str, bytes: &[u8], proxy: Option<(&str, &[u8])>) -> String {
     ingest(iconik, name, bytes, None, proxy).await
 }
@@ -54,7 +57,8 @@ pub(super) async fn upload_version(iconik: &IconikEmulator, asset: &str, bytes: 
     ingest(iconik, &title, bytes, Some(asset.to_owned()), None).await;
 }
 
-/// Takes a file: an asset or a version, its file open, then closed, then a proxy, made or handed in; each step is announced.
+/// Uploads a file as a new asset, or as a new version of `known`: an open file, then a closed file, then a proxy, which
+/// is `proxy` or made here. Webhooks announce each step. Returns the id of the asset.
 async fn ingest(
     iconik: &IconikEmulator,
     name: &str,
@@ -75,7 +79,7 @@ async fn ingest(
     };
     let step_delay = Duration::from_millis(iconik.faults().upload_ms);
     let media_type = mime_guess::from_path(name).first_raw().unwrap_or("application/octet-stream").to_owned();
-    let (format, file, media) = (crate::sqs::random_id(), crate::sqs::random_id(), crate::sqs::random_id());
+    let (format, file, media) = (random_id(), random_id(), random_id());
     let format_object = json!({
         "id": format, "asset_id": asset, "version_id": version, "name": "ORIGINAL", "status": "ACTIVE",
         "metadata": [{ "internet_media_type": media_type }],
@@ -87,26 +91,26 @@ async fn ingest(
         "date_created": timestamp(), "date_modified": timestamp(),
     });
     put_file(iconik, "file", "files", file_object.clone(), "create");
-    let original = iconik.inner.media.join(&media);
-    drop(tokio::fs::write(&original, bytes).await); // a link to it then answers 404
-    crate::pause(step_delay).await;
+    let original = iconik.media_path(&media);
+    drop(tokio::fs::write(&original, bytes).await); // if it fails, the signed URL answers 404
+    pause(step_delay).await;
     put_file(iconik, "file", "files", closed(file_object), "update");
     let proxy = match proxy {
         Some((name, bytes)) => Some(proxies::supplied(name, bytes)),
         None => proxies::create(name, &original).await,
     };
     if let Some(proxy) = proxy {
-        crate::pause(step_delay).await;
+        pause(step_delay).await;
         let (size, media) = match &proxy.bytes {
             Some(bytes) => {
-                let media = crate::sqs::random_id();
-                drop(tokio::fs::write(iconik.inner.media.join(&media), bytes).await);
+                let media = random_id();
+                drop(tokio::fs::write(iconik.media_path(&media), bytes).await);
                 (bytes.len(), media)
             }
             None => (bytes.len(), media),
         };
         let proxy_object = json!({
-            "id": crate::sqs::random_id(), "asset_id": asset, "version_id": version, "filename": proxy.name, "size": size,
+            "id": random_id(), "asset_id": asset, "version_id": version, "filename": proxy.name, "size": size,
             "status": "CLOSED", "codec": proxy.codec, "media": media,
         });
         put_file(iconik, "proxy", "proxies", proxy_object, "create");

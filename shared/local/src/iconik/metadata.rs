@@ -1,4 +1,4 @@
-//! Metadata values of assets, by version and view.
+//! Metadata values of assets, by version and metadata view.
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -6,8 +6,9 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::router::{ApiResult, error, ok};
-use super::{IconikEmulator, METADATA_VIEW_ID, SERVICE_USER, string, timestamp, webhooks};
+use super::emulator::{IconikEmulator, METADATA_VIEW_ID, SERVICE_USER, string, timestamp};
+use super::response::{ApiResult, error, ok};
+use super::webhooks;
 
 pub(super) fn routes() -> Router<IconikEmulator> {
     let a = "/API/metadata/v1/assets/{id}";
@@ -16,7 +17,7 @@ pub(super) fn routes() -> Router<IconikEmulator> {
         .route(&format!("{a}/versions/{{version}}/views/{{view}}/"), get(read_version).put(write_version))
 }
 
-/// The newest version of an asset.
+/// The id of the newest version of an asset; empty if there is none.
 fn newest_version(iconik: &IconikEmulator, asset: &str) -> String {
     let store = iconik.store();
     let versions = store.get("asset", asset).and_then(|it| it["versions"].as_array());

@@ -1,11 +1,12 @@
-//! Proxies, made as Iconik makes them.
+//! Proxies: previews of originals, made as Iconik makes them.
 //!
-//! Its help says what of ("Proxies": of video formats an MP4 with H.264, of image formats one JPEG) and how large ("ISG
-//! Advanced Options": at most 1280x720 and 2048x2048; its own transcoder is ffmpeg too). A list of extensions it does not
-//! publish: those here are of the formats that its help and its tutorials name, whatever the product reads.
+//! Iconik's help says what it makes ("Proxies": an MP4 with H.264 of video formats, one JPEG of image formats) and how
+//! large ("ISG Advanced Options": at most 1280x720 and 2048x2048; its own transcoder is ffmpeg too). It publishes no
+//! list of extensions. Those here are of the formats that its help and its tutorials name, whatever the product reads.
 //!
-//! What the machine's ffmpeg cannot decode gets no proxy here, though Iconik would make one: HEIC needs ffmpeg 7, camera
-//! RAW, EPS and PDF other programs. Whoever has such a proxy hands it in ([`super::Iconik::upload_with_proxy`]).
+//! An original that the machine's ffmpeg cannot decode gets no proxy here, although Iconik would make one: HEIC needs
+//! ffmpeg 7; camera RAW, EPS and PDF need other programs. `IconikEmulator::upload_with_proxy` takes such a proxy from
+//! its caller.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -25,15 +26,15 @@ enum ProxyKind {
     Image,
 }
 
-/// A proxy that was made or handed in.
+/// A proxy that was made here, or supplied by a caller.
 pub(super) struct Proxy {
     pub(super) name: String,
     pub(super) codec: &'static str,
-    /// Nothing if the original is one already.
+    /// `None` if the original is its own proxy.
     pub(super) bytes: Option<Vec<u8>>,
 }
 
-/// Makes the proxy of an original; `None` if Iconik makes none of it, or this machine cannot.
+/// Makes the proxy of an original; `None` if Iconik makes none of this format, or this machine cannot.
 pub(super) async fn create(name: &str, original: &Path) -> Option<Proxy> {
     let extension = extension(name);
     let kind = kind_of(&extension)?;
@@ -45,7 +46,7 @@ pub(super) async fn create(name: &str, original: &Path) -> Option<Proxy> {
     Some(Proxy { bytes: Some(bytes), ..proxy })
 }
 
-/// A proxy that somebody hands in, by its name.
+/// A proxy that a caller supplies; its name decides of what kind it is.
 pub(super) fn supplied(name: &str, bytes: &[u8]) -> Proxy {
     let kind = kind_of(&extension(name)).unwrap_or(ProxyKind::Video);
     Proxy { name: name.to_owned(), bytes: Some(bytes.to_vec()), ..named_after(kind, name) }
@@ -72,8 +73,8 @@ fn extension(name: &str) -> String {
     Path::new(name).extension().and_then(|it| it.to_str()).unwrap_or_default().to_ascii_lowercase()
 }
 
-/// Runs ffmpeg; `None` if it is not there or fails. It is shown the original under its own extension: raw DV has little
-/// else to be known by.
+/// Runs ffmpeg; `None` if it is missing or fails. Its input has the original's extension, because raw DV is recognised
+/// by little else.
 async fn transcode(kind: ProxyKind, original: &Path, extension: &str) -> Option<Vec<u8>> {
     let (input, output) = (original.with_extension(extension), original.with_extension("proxy"));
     tokio::fs::copy(original, &input).await.ok()?;

@@ -1,4 +1,4 @@
-//! The stand-in's routes, behind its limits, its credentials and its failures.
+//! The emulator's routes, behind its rate limit, its authentication and its faults.
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -7,50 +7,15 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::emulator::{APP_ID, IconikEmulator, SERVICE_USER};
 use super::faults::{Faults, one_in};
-use super::{APP_ID, IconikEmulator, SERVICE_USER, assets, files, jobs, metadata, search, segments, webhooks};
-use crate::now_ms;
+use super::response::error;
+use super::{assets, files, jobs, metadata, search, segments, webhooks};
+use crate::clock::{now_ms, pause};
 
-/// What an endpoint answers.
-pub(super) type ApiResult = Result<(StatusCode, Json<Value>), ApiError>;
-
-/// An error: its status and its body.
-pub(super) struct ApiError(pub(super) StatusCode, pub(super) Value);
-
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response<Body> {
-        (self.0, Json(self.1)).into_response()
-    }
-}
-
-/// An answer with 200.
-pub(super) fn ok(body: Value) -> ApiResult {
-    Ok((StatusCode::OK, Json(body)))
-}
-
-/// An answer with 201.
-pub(super) fn created(body: Value) -> ApiResult {
-    Ok((StatusCode::CREATED, Json(body)))
-}
-
-/// An error, in the first of Iconik's two shapes.
-pub(super) fn error(status: StatusCode, text: &str) -> ApiError {
-    ApiError(status, json!({ "errors": [text] }))
-}
-
-/// A page of a list that is paged by `page` and `per_page`.
-pub(super) fn page(objects: Vec<Value>, query: &[(String, String)], max_per_page: usize) -> Value {
-    let number = |name: &str, default: usize| {
-        query.iter().find(|it| it.0 == name).and_then(|it| it.1.parse::<usize>().ok()).unwrap_or(default)
-    };
-    let (per_page, page) = (number("per_page", 10).clamp(1, max_per_page), number("page", 1).max(1));
-    let total = objects.len();
-    let objects: Vec<Value> = objects.into_iter().skip((page - 1) * per_page).take(per_page).collect();
-    json!({ "objects": objects, "page": page, "pages": total.div_ceil(per_page), "per_page": per_page, "total": total })
-}
-
+/// All routes of the emulator.
 pub(super) fn router(iconik: IconikEmulator) -> Router {
     let api = Router::new()
         .route("/API/auth/v1/auth/token/", get(async || Json(json!({ "status": "valid" }))))
@@ -76,10 +41,10 @@ pub(super) fn router(iconik: IconikEmulator) -> Router {
         .with_state(iconik)
 }
 
-/// `POST /faults`: how to fail from now on.
+/// `POST /faults`: replaces the faults.
 async fn replace_faults(State(iconik): State<IconikEmulator>, Json(faults): Json<Faults>) -> StatusCode {
-    let answered = iconik.faults().requests;
-    *iconik.faults() = Faults { requests: answered, ..faults };
+    let requests = iconik.faults().requests;
+    *iconik.faults() = Faults { requests, ..faults };
     StatusCode::NO_CONTENT
 }
 
@@ -88,17 +53,18 @@ fn is_authenticated(iconik: &IconikEmulator, headers: &HeaderMap) -> bool {
     header("app-id") == Some(APP_ID) && header("auth-token") == Some(iconik.token())
 }
 
+/// Counts a request, and refuses it as its credentials, the rate limit or the faults demand.
 async fn check_request(State(iconik): State<IconikEmulator>, request: Request, next: Next) -> Response<Body> {
-    let known = is_authenticated(&iconik, request.headers());
+    let authenticated = is_authenticated(&iconik, request.headers());
     let (remaining, faults, count) = {
         let mut faults = iconik.faults();
         faults.requests += 1;
         (faults.acquire(now_ms()), faults.clone(), faults.requests)
     };
     if faults.slow_ms > 0 {
-        crate::pause(std::time::Duration::from_millis(faults.slow_ms)).await;
+        pause(std::time::Duration::from_millis(faults.slow_ms)).await;
     }
-    if !known || faults.refused_until > now_ms() {
+    if !authenticated || faults.refused_until > now_ms() {
         return error(StatusCode::UNAUTHORIZED, "Token is invalid").into_response();
     }
     let Some(remaining) = remaining.filter(|_| !one_in(faults.busy_every, count)) else {
@@ -107,7 +73,7 @@ async fn check_request(State(iconik): State<IconikEmulator>, request: Request, n
         return response;
     };
     let failing = one_in(faults.error_every, count);
-    // half of the failures come after the work was done
+    // every second failure comes after the request was carried out
     if failing && count % 2 == 0 {
         return error(StatusCode::INTERNAL_SERVER_ERROR, "something went wrong").into_response();
     }

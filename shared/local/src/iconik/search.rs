@@ -1,4 +1,4 @@
-//! Search for assets by when they were made and where they lie, paged behind `_sort`.
+//! Search for assets by creation date and collection, paged by `search_after` (the `_sort` of the last hit).
 
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -6,11 +6,11 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::router::{ApiResult, error, ok, page};
-use super::{IconikEmulator, assets, string};
-use crate::now_ms;
-
-type QueryPairs = Query<Vec<(String, String)>>;
+use super::assets;
+use super::emulator::{IconikEmulator, string, timestamp_ms};
+use super::query::{QueryPairs, page, per_page};
+use super::response::{ApiResult, error, ok};
+use crate::clock::now_ms;
 
 pub(super) fn routes() -> Router<IconikEmulator> {
     Router::new()
@@ -32,15 +32,14 @@ async fn search(State(iconik): State<IconikEmulator>, Query(query): QueryPairs, 
         let after = (string(&after[0]), string(after.get(1).unwrap_or(&Value::Null)));
         hits.retain(|it| sort_key(it) > after);
     }
-    let per_page =
-        query.iter().find(|it| it.0 == "per_page").and_then(|it| it.1.parse().ok()).unwrap_or(10_usize).clamp(1, 1_000);
+    let per_page = per_page(&query, 1_000);
     let objects: Vec<Value> = hits.iter().take(per_page).map(document).collect();
     ok(
         json!({ "objects": objects, "total": total, "per_page": per_page, "page": 1, "pages": total.div_ceil(per_page) }),
     )
 }
 
-/// A saved search is one for a collection: its id is the collection's.
+/// A saved search finds the contents of the collection that has the same id.
 async fn read_saved_search(
     State(iconik): State<IconikEmulator>,
     Path(id): Path<String>,
@@ -54,17 +53,13 @@ async fn read_saved_search(
 }
 
 fn created_ms(asset: &Value) -> i64 {
-    let at = asset["date_created"].as_str().and_then(|it| chrono::DateTime::parse_from_rfc3339(it).ok());
-    at.map_or(0, |it| it.timestamp_millis())
+    timestamp_ms(&asset["date_created"]).unwrap_or(0)
 }
 
 fn matches_term(iconik: &IconikEmulator, asset: &Value, term: &Value) -> bool {
     match term["name"].as_str() {
         Some("date_created") => {
-            let bound = |name: &str| {
-                let at = term["range"][name].as_str().and_then(|it| chrono::DateTime::parse_from_rfc3339(it).ok());
-                at.map(|it| it.timestamp_millis())
-            };
+            let bound = |name: &str| timestamp_ms(&term["range"][name]);
             let at = created_ms(asset);
             bound("min").is_none_or(|min| at >= min) && bound("max").is_none_or(|max| at <= max)
         }

@@ -1,4 +1,4 @@
-//! Segments of assets. Their list lags; their bulk request may fail after it has written.
+//! Segments of assets: timed metadata. The list shows new segments late; a bulk request may fail after it has written.
 
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -6,15 +6,16 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::router::{ApiError, ApiResult, created, error, ok, page};
-use super::{IconikEmulator, SERVICE_USER, string, webhooks};
-use crate::now_ms;
+use super::emulator::{IconikEmulator, SERVICE_USER, string};
+use super::query::{QueryPairs, page, query_value};
+use super::response::{ApiError, ApiResult, created, error, ok};
+use super::webhooks;
+use crate::clock::now_ms;
+use crate::random::random_id;
 
-/// Segments per request, and per page.
+/// Segments of a bulk request, and of a page, at most.
 const MAX_BULK: usize = 500;
 const MAX_PER_PAGE: usize = 150;
-
-type QueryPairs = Query<Vec<(String, String)>>;
 
 pub(super) fn routes() -> Router<IconikEmulator> {
     let a = "/API/assets/v1/assets/{id}/segments";
@@ -26,9 +27,8 @@ pub(super) fn routes() -> Router<IconikEmulator> {
 
 async fn list(State(iconik): State<IconikEmulator>, Path(asset): Path<String>, Query(query): QueryPairs) -> ApiResult {
     let visible = now_ms() - iconik.faults().lag_ms;
-    let matches_query = |name: &str, value: &Value| {
-        query.iter().find(|it| it.0 == name).is_none_or(|it| value.as_str() == Some(it.1.as_str()))
-    };
+    let matches_query =
+        |name: &str, value: &Value| query_value(&query, name).is_none_or(|it| value.as_str() == Some(it));
     let store = iconik.store();
     let matching = store.all("segment").filter(|segment| {
         segment["asset_id"] == asset.as_str()
@@ -65,7 +65,7 @@ fn store_segment(iconik: &IconikEmulator, asset: &str, mut body: Value) -> Resul
     if body["segment_type"].as_str().is_none() {
         return Err(error(StatusCode::BAD_REQUEST, "segment_type is required"));
     }
-    let id = crate::sqs::random_id();
+    let id = random_id();
     body["id"] = id.clone().into();
     body["asset_id"] = asset.into();
     body["indexed_at"] = now_ms().into();

@@ -1,4 +1,4 @@
-//! What the stand-in has: JSON objects by kind and id, in the order in which they were made, on disk.
+//! The emulator's objects: JSON by kind and id, in the order of their creation, in SQLite.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -6,7 +6,9 @@ use std::path::Path;
 use rusqlite::{Connection, params};
 use serde_json::Value;
 
-/// All objects.
+use crate::random::random_id;
+
+/// All objects, in memory and on disk.
 pub(super) struct Store {
     db: Connection,
     kinds: HashMap<String, ObjectsOfKind>,
@@ -40,7 +42,7 @@ impl Store {
             store.next_position = position + 1;
         }
         if store.get("token", "token").is_none() {
-            let token = format!("{}{}", crate::sqs::random_id(), crate::sqs::random_id()).replace('-', "");
+            let token = format!("{}{}", random_id(), random_id()).replace('-', "");
             store.put("token", "token", Value::String(token));
         }
         store.token = store.get("token", "token").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -56,12 +58,12 @@ impl Store {
         kind.objects.get(kind.positions.get(id)?)
     }
 
-    /// Everything of a kind, oldest first.
+    /// The objects of a kind, oldest first.
     pub(super) fn all(&self, kind: &str) -> impl Iterator<Item = &Value> {
         self.kinds.get(kind).into_iter().flat_map(|it| it.objects.values())
     }
 
-    /// Adds an object, or replaces it in its place.
+    /// Adds an object, or replaces it at its position.
     pub(super) fn put(&mut self, kind: &str, id: &str, body: Value) {
         let objects = self.kinds.entry(kind.to_owned()).or_default();
         let position = *objects.positions.entry(id.to_owned()).or_insert(self.next_position);
@@ -70,7 +72,7 @@ impl Store {
             "INSERT OR REPLACE INTO object (place, kind, id, body) VALUES (?1, ?2, ?3, ?4)",
             params![position, kind, id, body.to_string()],
         );
-        drop(written); // a disk that is full is reported by the stack's own stores
+        drop(written); // the stack's own stores report a full disk
         objects.objects.insert(position, body);
     }
 

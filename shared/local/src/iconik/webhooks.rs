@@ -1,4 +1,4 @@
-//! Webhooks: their definitions, and their delivery with the failing rule.
+//! Webhooks: their configurations, and their deliveries. A webhook that keeps failing is disabled.
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -7,12 +7,13 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use std::time::Duration;
 
+use super::emulator::{IconikEmulator, string, timestamp, timestamp_ms};
 use super::faults::one_in;
-use super::router::{ApiError, ApiResult, created, error, ok};
-use super::{IconikEmulator, string, timestamp};
-use crate::now_ms;
+use super::response::{ApiError, ApiResult, created, ok};
+use crate::clock::{now_ms, pause};
+use crate::random::random_id;
 
-/// A receiver answers within this time.
+/// A receiver has to answer within 10 seconds.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) fn routes() -> Router<IconikEmulator> {
@@ -27,20 +28,19 @@ async fn list(State(iconik): State<IconikEmulator>) -> ApiResult {
 }
 
 async fn read(State(iconik): State<IconikEmulator>, Path(id): Path<String>) -> ApiResult {
-    let found = iconik.store().get("webhook", &id).cloned();
-    created(found.ok_or_else(|| error(StatusCode::NOT_FOUND, "no such webhook"))?) // 201, as the service documents it
+    created(iconik.find("webhook", &id)?) // 201, as the service documents it
 }
 
 async fn create(State(iconik): State<IconikEmulator>, Json(body): Json<Value>) -> ApiResult {
-    let id = crate::sqs::random_id();
+    let id = random_id();
     let webhook = validated(&id, body)?;
     iconik.store().put("webhook", &id, webhook.clone());
     created(webhook)
 }
 
-/// A full replacement: what is left out is gone, headers among it.
+/// Replaces a webhook as a whole: members that the body leaves out are removed, `headers` as well.
 async fn replace(State(iconik): State<IconikEmulator>, Path(id): Path<String>, Json(body): Json<Value>) -> ApiResult {
-    iconik.store().get("webhook", &id).ok_or_else(|| error(StatusCode::NOT_FOUND, "no such webhook"))?;
+    iconik.find("webhook", &id)?;
     let webhook = validated(&id, body)?;
     iconik.store().put("webhook", &id, webhook.clone());
     ok(webhook)
@@ -65,7 +65,7 @@ fn validated(id: &str, body: Value) -> Result<Value, ApiError> {
     Ok(webhook)
 }
 
-/// Tells of something that happened, to every webhook that asks for it.
+/// Delivers an event to every webhook that subscribes to it. The faults may lose, repeat or delay deliveries.
 pub(super) fn publish(
     iconik: &IconikEmulator,
     event_type: &str,
@@ -77,7 +77,7 @@ pub(super) fn publish(
 ) {
     let event = json!({
         "system_domain_id": iconik.domain(), "event_type": event_type, "object_id": object, "user_id": user, "realm": realm,
-        "operation": operation, "data": data, "request_id": crate::sqs::random_id().replace('-', ""),
+        "operation": operation, "data": data, "request_id": random_id().replace('-', ""),
     });
     let is_subscribed = |webhook: &Value| {
         let matches_or_any = |name: &str, value: &str| {
@@ -109,7 +109,7 @@ pub(super) fn publish(
             let (iconik, webhook, event) = (iconik.clone(), webhook.clone(), event.clone());
             tokio::spawn(async move {
                 if is_delayed {
-                    crate::pause(Duration::from_millis(500)).await;
+                    pause(Duration::from_millis(500)).await;
                 }
                 deliver(&iconik, &webhook, &event).await;
             });
@@ -117,11 +117,11 @@ pub(super) fn publish(
     }
 }
 
-/// One POST, without a repeat. A failure makes the webhook FAILING, a success ENABLED again; after its time of failing it
-/// is DISABLED, and nobody is told.
+/// Sends one POST, without a retry. A failure sets the webhook to FAILING, a success to ENABLED. A webhook that has
+/// failed for `disable_after_ms` becomes DISABLED; Iconik reports that to nobody.
 async fn deliver(iconik: &IconikEmulator, id: &str, event: &Value) {
     let Some(webhook) = iconik.store().get("webhook", id).cloned() else { return };
-    let mut request = iconik.inner.http.post(string(&webhook["url"])).timeout(DELIVERY_TIMEOUT).json(event);
+    let mut request = iconik.http().post(string(&webhook["url"])).timeout(DELIVERY_TIMEOUT).json(event);
     for (name, value) in webhook["headers"].as_object().into_iter().flatten() {
         request = request.header(name, string(value));
     }
@@ -139,15 +139,14 @@ async fn deliver(iconik: &IconikEmulator, id: &str, event: &Value) {
             webhook["first_failed_at"] = Value::Null;
         }
         None => return,
-        Some(why) => {
-            let since =
-                webhook["first_failed_at"].as_str().and_then(|it| chrono::DateTime::parse_from_rfc3339(it).ok());
-            let failed_too_long = since.is_some_and(|it| it.timestamp_millis() + disable_after <= now_ms());
+        Some(reason) => {
+            let since = timestamp_ms(&webhook["first_failed_at"]);
+            let failed_too_long = since.is_some_and(|it| it + disable_after <= now_ms());
             webhook["status"] = if failed_too_long { "DISABLED" } else { "FAILING" }.into();
             if since.is_none() {
                 webhook["first_failed_at"] = timestamp().into();
             }
-            webhook["last_error"] = why.into();
+            webhook["last_error"] = reason.into();
             webhook["last_payload"] = event.to_string().into();
         }
     }

@@ -11,10 +11,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::{Value, json};
 
-use super::{MAX_MESSAGE_BYTES, NewMessage, ReceivedMessage, Sqs, md5_hex};
-use crate::template::{queue_arn, queue_url};
+use super::{MAX_MESSAGE_BYTES, NewMessage, ReceivedMessage, Sqs};
+use crate::account::{queue_arn, queue_url};
+use crate::digest::md5_hex;
+use crate::random::random_id;
 
-/// An error as SQS tells it: the code, and a text.
+/// An error of SQS: its code, and a text.
 struct SqsError(&'static str, String);
 
 #[derive(Clone)]
@@ -35,7 +37,7 @@ async fn handle(State(context): State<Context>, headers: HeaderMap, body: Bytes)
         Ok(request) => run_operation(&context, operation, &request).await,
         Err(_) => Err(SqsError("InvalidRequest", "the body is not JSON".into())),
     };
-    let headers = [("content-type", "application/x-amz-json-1.0".to_owned()), ("x-amzn-requestid", super::random_id())];
+    let headers = [("content-type", "application/x-amz-json-1.0".to_owned()), ("x-amzn-requestid", random_id())];
     match answer {
         Ok(answer) => (headers, answer.to_string()).into_response(),
         Err(SqsError(code, message)) => {
@@ -240,7 +242,8 @@ fn message_json(message: &ReceivedMessage) -> Value {
     received
 }
 
-/// The digest of attributes that SDKs check: in the order of their names, each as name, type and value, with lengths.
+/// The digest of message attributes that SDKs check (Amazon SQS, "Calculating the MD5 message digest for message
+/// attributes"): sorted by name, each as name, type and value with their lengths.
 fn attributes_md5(attributes: &Value) -> Option<String> {
     let all = attributes.as_object().filter(|it| !it.is_empty())?;
     let mut names: Vec<&String> = all.keys().collect();
@@ -261,7 +264,7 @@ fn push_with_length(bytes: &mut Vec<u8>, text: &str) {
     bytes.extend(text.as_bytes());
 }
 
-/// The database failed: a full disk, mostly. The caller tries again.
+/// The error for a failed database, mostly a full disk. SDKs retry it.
 fn internal_error(error: rusqlite::Error) -> SqsError {
     SqsError("InternalError", format!("the local queue could not store it: {error}"))
 }

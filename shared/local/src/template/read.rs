@@ -1,27 +1,25 @@
-//! From the tree to the model.
+//! Reads the model from the template's YAML.
 
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::resolve::{Resolver, physical_name};
-use super::{
+use super::model::{
     CorsRule, DEFAULT_ROUTE, Function, Model, Queue, Route, SqsEventSource, StreamEventSource, Table, WebSocketApi,
 };
-use crate::yaml::{Node, Value};
+use super::resolve::{Resolver, physical_name};
+use crate::yaml::{LineError, Node, Value};
 
-type LineError = (usize, String);
-
-/// Processes of one function on one machine, unless the template says less.
+/// Processes of one function, unless the template allows fewer: this machine is smaller than Lambda.
 const MAX_CONCURRENCY: usize = 4;
 
-/// Types that need no counterpart on one machine.
+/// Resource types that need no emulator.
 const IGNORED_TYPES: [&str; 5] = [
     "AWS::CloudWatch::Alarm",
     "AWS::Logs::LogGroup",
     "AWS::SQS::QueuePolicy",
     "AWS::KMS::Key",
-    // puts the path of a socket into its query; the front door does that itself
+    // adds the path of a socket to its query; the WebSocket gateway does that itself
     "AWS::CloudFront::Function",
 ];
 
@@ -64,7 +62,7 @@ pub(super) fn model(root: &Node, resolver: &Resolver) -> Result<Model, LineError
             }
             "AWS::Serverless::HttpApi" => reject_unknown_keys(properties, "HTTP API", &["StageName"])?,
             "AWS::Serverless::WebSocketApi" => model.websocket_api = Some(websocket_api(properties, resolver)?),
-            // its paths hold whatever its condition says: one machine has one host anyway
+            // its paths are used whatever its condition says: this machine has one host
             "AWS::CloudFront::Distribution" => paths = socket_paths(properties, resolver)?,
             ignored if IGNORED_TYPES.contains(&ignored) => {}
             other => return Err((node.line, format!("the local stack does not know resources of type {other}"))),
@@ -212,7 +210,7 @@ fn read_event_source(function: &mut Function, name: &str, node: &Node, resolver:
     match kind.text().unwrap_or_default() {
         "HttpApi" => {
             reject_unknown_keys(properties, "route", &["ApiId", "Method", "Path"])?;
-            // without both it takes what no other route takes (SAM, HttpApi event source)
+            // without both it is the default route (SAM, HttpApi event source)
             let route = match properties.get("Path") {
                 None => Route { method: "ANY".to_owned(), path: DEFAULT_ROUTE.to_owned() },
                 Some(path) => Route {
@@ -236,7 +234,7 @@ fn read_event_source(function: &mut Function, name: &str, node: &Node, resolver:
             if let Some(scaling) = properties.get("ScalingConfig") {
                 reject_unknown_keys(scaling, "scaling", &["MaximumConcurrency"])?;
                 let max_concurrency = number(scaling.get("MaximumConcurrency"), resolver, MAX_CONCURRENCY)?;
-                // of several triggers the smallest bound holds for all: one machine is smaller than Lambda
+                // the smallest bound of several event sources holds for all of them
                 function.concurrency = function.concurrency.min(max_concurrency);
             }
         }

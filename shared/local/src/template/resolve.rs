@@ -1,14 +1,12 @@
-//! `!Ref`, `!GetAtt` and `!Sub`, and the names that the local stack gives to resources.
+//! Resolves `!Ref`, `!GetAtt`, `!Sub` and conditions, and gives resources their local names.
 
 use std::collections::BTreeMap;
 
-use super::{EmulatorUrls, queue_arn, queue_url};
-use crate::yaml::{Node, Value};
-use crate::{ACCOUNT, REGION};
+use super::model::EmulatorUrls;
+use crate::account::{ACCOUNT, REGION, queue_arn, queue_url};
+use crate::yaml::{LineError, Node, Value};
 
-type LineError = (usize, String);
-
-/// What names stand for.
+/// Resolves references and conditions of a template.
 pub(crate) struct Resolver {
     parameters: BTreeMap<String, String>,
     /// Logical name → type.
@@ -17,7 +15,8 @@ pub(crate) struct Resolver {
     emulator_urls: EmulatorUrls,
 }
 
-/// The local name of a resource; at least 11 letters, since boto3 refuses the stream of a table with a shorter name.
+/// The local name of a resource (its physical id). It has at least 11 letters, because boto3 refuses the stream of a
+/// table with a shorter name.
 pub(crate) fn physical_name(logical: &str) -> String {
     format!("notifications-{logical}")
 }
@@ -61,7 +60,7 @@ impl Resolver {
         }
     }
 
-    /// The text of a value, with its references resolved.
+    /// The text of a value with its references resolved. The error has the line.
     pub(crate) fn text(&self, node: &Node) -> Result<String, LineError> {
         if let (Some("If"), [condition, yes, no]) = (node.tag.as_deref(), node.items()) {
             let name = condition.text().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `@connections`: post, look, close.
+//! The `@connections` commands of the WebSocket API: PostToConnection, GetConnection, DeleteConnection.
 
 use std::sync::atomic::Ordering;
 
@@ -7,19 +7,21 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, Response, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::{MAX_MESSAGE_BYTES, Outbound, WebSocketGateway, lock};
+use super::{MAX_MESSAGE_BYTES, Outbound, WebSocketGateway};
 use crate::http_event::percent_decoded;
+use crate::lock::lock;
 
 const RELAXED: Ordering = Ordering::Relaxed;
 
 impl WebSocketGateway {
-    /// The connection that a request to `@connections` names: the last part of the raw path, decoded once.
+    /// The id of the connection that a request to `@connections` names: the last part of the raw path, percent-decoded
+    /// once.
     pub(crate) fn managed_connection(&self, parts: &Parts) -> Option<String> {
         let id = parts.uri.path().strip_prefix(&format!("/{}/@connections/", self.api.stage))?;
         Some(percent_decoded(id))
     }
 
-    /// `@connections`: post, look, close.
+    /// Answers a request to `@connections`: POST, GET or DELETE. 410 if the connection is gone.
     pub(crate) fn manage_connection(&self, method: &Method, id: &str, body: &Bytes) -> Response<Body> {
         let gone = || error(StatusCode::GONE, "GoneException");
         match *method {
@@ -40,7 +42,8 @@ impl WebSocketGateway {
                 Some(connection) => json_response(
                     StatusCode::OK,
                     &json!({
-                        "connectedAt": rfc3339(connection.connected_at), "identity": { "sourceIp": "127.0.0.1", "userAgent": connection.user_agent },
+                        "connectedAt": rfc3339(connection.info.connected_at),
+                        "identity": { "sourceIp": "127.0.0.1", "userAgent": connection.info.user_agent },
                         "lastActiveAt": rfc3339(connection.last_active.load(Ordering::Relaxed)),
                     }),
                 ),
@@ -62,7 +65,7 @@ impl WebSocketGateway {
     }
 }
 
-pub(super) fn json_response(status: StatusCode, body: &Value) -> Response<Body> {
+fn json_response(status: StatusCode, body: &Value) -> Response<Body> {
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -1,4 +1,4 @@
-//! `notify bench functions`: each as the program of its own that Lambda has.
+//! `notify bench functions`: measures each function as a program of its own, as on Lambda.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -9,22 +9,22 @@ use local::Programs;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use super::{start_stack_with, temporary_folder};
+use super::setup::{start_stack_with, temporary_folder};
 use crate::error::CliError;
-use crate::print::{self, say};
-use crate::up;
+use crate::print::{self, outln};
+use crate::project::{current_program, project_folder};
 
 fn median(mut all: Vec<Duration>) -> f64 {
     all.sort();
     all.get(all.len() / 2).map_or(0.0, |it| it.as_secs_f64() * 1_000.0)
 }
 
-/// Starts and calls `docs-api` through the front door, whose work is as little as a function can have, and starts each
-/// function alone for its init time.
+/// Starts each function for its init time, and invokes it with an empty event for its warm time. A process that does
+/// nothing is the baseline.
 pub(super) async fn run(starts: usize, json: bool) -> Result<(), CliError> {
     let data = temporary_folder()?;
     let binaries = binaries()?;
-    build(&up::project_folder()?, &binaries).await?;
+    build(&project_folder()?, &binaries).await?;
     let stack = start_stack_with(Programs::OnePerFunction(binaries.clone()), data.path()).await?;
     let mut baseline = Vec::new();
     for _ in 0..starts {
@@ -37,7 +37,7 @@ pub(super) async fn run(starts: usize, json: bool) -> Result<(), CliError> {
     let mut measured: Vec<&str> = Vec::new();
     for function in &stack.model.functions {
         if measured.contains(&function.binary.as_str()) {
-            continue; // the slow lane is the same program
+            continue; // the slow lane of webhooks is the same program
         }
         measured.push(&function.binary);
         let (mut init, mut warm) = (Vec::new(), Vec::new());
@@ -56,17 +56,17 @@ pub(super) async fn run(starts: usize, json: bool) -> Result<(), CliError> {
         }));
     }
     if json {
-        say!("{}", json!({ "process_that_does_nothing_ms": baseline, "functions": rows }));
+        outln!("{}", json!({ "process_that_does_nothing_ms": baseline, "functions": rows }));
         return Ok(());
     }
-    say!("a process that does nothing: {baseline:.1} ms");
-    say!("");
-    say!("| function | init, ms | × nothing | warm, ms | binary, MB | zip, MB |");
-    say!("|---|---|---|---|---|---|");
+    outln!("a process that does nothing: {baseline:.1} ms");
+    outln!("");
+    outln!("| function | init, ms | × nothing | warm, ms | binary, MB | zip, MB |");
+    outln!("|---|---|---|---|---|---|");
     for row in rows {
         let number = |name: &str| row[name].as_f64().unwrap_or(0.0);
         let ratio = number("init_ms") / baseline.max(0.001);
-        say!(
+        outln!(
             "| `{}` | {:.1} | {ratio:.1} | {} | {:.1} | {:.2} |",
             row["function"].as_str().unwrap_or_default(),
             number("init_ms"),
@@ -78,7 +78,7 @@ pub(super) async fn run(starts: usize, json: bool) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Megabytes of a binary, as it is and deflated as a zip file's only entry.
+/// The size of a binary in megabytes: as it is, and deflated as in a zip file.
 fn sizes(binary: &Path) -> Result<(f64, f64), CliError> {
     let failed = |it: std::io::Error| CliError::Other(format!("{}: {it}", binary.display()));
     let bytes = std::fs::read(binary).map_err(failed)?;
@@ -88,9 +88,9 @@ fn sizes(binary: &Path) -> Result<(f64, f64), CliError> {
     Ok((bytes.len() as f64 / 1e6, packed.len() as f64 / 1e6))
 }
 
-/// Where cargo puts the functions' programs: beside this one.
+/// The folder of the functions' programs: cargo puts them beside this one.
 fn binaries() -> Result<PathBuf, CliError> {
-    let program = up::current_program()?;
+    let program = current_program()?;
     let beside = program.parent().ok_or_else(|| CliError::Other("this program is in no folder".to_owned()))?;
     Ok(beside.to_owned())
 }
@@ -104,7 +104,7 @@ fn environment() -> std::env::Vars {
     std::env::vars()
 }
 
-/// Builds a program for each function, as this one was built.
+/// Builds a program for each function, in this program's profile.
 async fn build(project: &Path, binaries: &Path) -> Result<(), CliError> {
     let mut command = tokio::process::Command::new("cargo");
     // the whole workspace: another choice of packages would have other features, and build their dependencies twice

@@ -1,4 +1,4 @@
-//! Latencies of inboxes: to a socket, and of a list.
+//! `notify bench inbox`: latencies of a notification to a socket, and of a list.
 
 use std::time::{Duration, Instant};
 
@@ -10,13 +10,13 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::{call_api, start_stack, temporary_folder};
+use super::setup::{call_api, start_stack, temporary_folder};
 use crate::error::CliError;
-use crate::print::say;
+use crate::print::outln;
 
 /// Notifications that are timed in each run.
 const TIMED_RUNS: usize = 100;
-/// Sockets that are opened at once.
+/// Sockets that are opened at the same time.
 const CONCURRENT_CONNECTS: usize = 8;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -63,17 +63,17 @@ pub(super) async fn run(sockets: usize, notifications: usize, json: bool) -> Res
         rows.push(latency_row(&format!("list of 20, inbox of {count}"), durations));
     }
     if json {
-        say!("{}", json!(rows));
+        outln!("{}", json!(rows));
         return Ok(());
     }
-    say!("| what | p50, ms | p99, ms | p50, times the first of its kind |");
-    say!("|---|---|---|---|");
+    outln!("| what | p50, ms | p99, ms | p50, times the first of its kind |");
+    outln!("|---|---|---|---|");
     for row in &rows {
         let kind = |it: &Value| it["what"].as_str().unwrap_or_default().chars().next();
         let first = rows.iter().find(|other| kind(other) == kind(row)).map_or(1.0, |it| number(it, "p50_ms"));
         let what = row["what"].as_str().unwrap_or_default();
         let (p50, p99) = (number(row, "p50_ms"), number(row, "p99_ms"));
-        say!("| {what} | {p50:.1} | {p99:.1} | {:.2} |", p50 / first.max(0.001));
+        outln!("| {what} | {p50:.1} | {p99:.1} | {:.2} |", p50 / first.max(0.001));
     }
     Ok(())
 }
@@ -82,7 +82,7 @@ fn number(row: &Value, name: &str) -> f64 {
     row[name].as_f64().unwrap_or(0.0)
 }
 
-/// Each notification begins at another moment between two polls of the stream: right after one it would wait longest.
+/// Varies the time between a poll of the stream and a notification: one right after a poll waits longest.
 #[expect(clippy::disallowed_methods, reason = "what is measured depends on when it begins")]
 async fn vary_poll_phase(number: usize) {
     tokio::time::sleep(Duration::from_millis(number as u64 * 97 % 250)).await;
@@ -105,7 +105,7 @@ fn socket_error(cause: impl std::fmt::Display) -> CliError {
 
 async fn connect(stack: &Stack, keys: &ApplicationKeys, user: usize) -> Result<Socket, CliError> {
     let ticket = loop {
-        // all functions may be busy with the others
+        // all processes of the function may be busy
         match call_api(stack, keys, "POST", &format!("/api/v1/Inbox/u{user}/Tickets"), &json!({})).await {
             Err(CliError::ErrorResponse { status: 503, .. }) => crate::client::poll_delay().await,
             other => break other?,
@@ -119,7 +119,7 @@ async fn connect(stack: &Stack, keys: &ApplicationKeys, user: usize) -> Result<S
     Ok(socket)
 }
 
-/// Waits for a message with a text in it.
+/// Waits for a message that contains a text.
 async fn wait_for_text(socket: &mut Socket, text: &str) -> Result<(), CliError> {
     while let Some(message) = socket.next().await {
         if let Message::Text(frame) = message.map_err(socket_error)?

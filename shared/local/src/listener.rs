@@ -1,0 +1,23 @@
+//! TCP listeners of the emulators, on 127.0.0.1 alone.
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::error::StackError;
+
+/// Listens on a free port.
+pub(crate) async fn listen_for(service: &str) -> Result<TcpListener, StackError> {
+    let failed = |it: std::io::Error| StackError::emulator(&format!("could not open a port for {service}"), it);
+    TcpListener::bind("127.0.0.1:0").await.map_err(failed)
+}
+
+/// The base URL of a listener, without a slash at the end.
+pub(crate) fn base_url(listener: &TcpListener) -> Result<String, StackError> {
+    let address = listener.local_addr().map_err(|it| StackError::emulator("a port has no address", it))?;
+    Ok(format!("http://{address}"))
+}
+
+/// Serves a router until the task is aborted.
+pub(crate) fn serve(listener: TcpListener, router: axum::Router) -> JoinHandle<()> {
+    tokio::spawn(async move { drop(axum::serve(listener, router).await) })
+}
