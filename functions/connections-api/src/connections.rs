@@ -169,7 +169,7 @@ async fn list(context: &Context, app: AppId, stream: &Stream) -> Result<Json<Vec
 
 async fn close_all(context: &Context, app: AppId, stream: &Stream) -> Result<StatusCode, Problem> {
     loop {
-        let subscribers = context.table.receivers(app, &stream.to_string(), None, PAGE_SIZE).await?;
+        let subscribers = context.table.subscribers(app, &stream.to_string(), None, PAGE_SIZE).await?;
         for subscriber in &subscribers {
             match context.sender.connection_of(subscriber).await? {
                 Some(connection) => close_connection(context, &connection).await?,

@@ -43,7 +43,7 @@ pub(crate) async fn open_connections(
     stream: &Stream,
 ) -> Result<Vec<Connection>, TableError> {
     let mut connections = Vec::new();
-    for subscriber in context.table.receivers(app, &stream.to_string(), None, PAGE_SIZE).await? {
+    for subscriber in context.table.subscribers(app, &stream.to_string(), None, PAGE_SIZE).await? {
         // a SignalR connection that has lost its socket has no connection row
         connections.extend(context.table.connection(&subscriber.connection).await?);
     }

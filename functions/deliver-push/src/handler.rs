@@ -10,7 +10,7 @@ use domain::inbox::ReadState;
 use domain::millis;
 use domain::notification::Stream;
 use domain::socket::{Protocol, Subscriber};
-use entry::{Failure, Message, clock};
+use entry::{Message, MessageError, clock};
 use futures_util::{StreamExt, stream};
 use inbox::connection_sender::SendOutcome;
 use inbox::expiry;
@@ -37,19 +37,24 @@ const MAX_ATTEMPTS: u32 = 5;
 const MAX_UNREAD: usize = 1_000;
 
 /// Handles a batch. One outcome per message, in their order.
-pub(crate) async fn handle(context: &Context, now: OffsetDateTime, messages: Vec<Message>) -> Vec<Result<(), Failure>> {
-    let commands: Vec<Result<PushCommand, Failure>> =
-        messages.iter().map(|message| message.order("push order")).collect();
+pub(crate) async fn handle(
+    context: &Context,
+    now: OffsetDateTime,
+    messages: Vec<Message>,
+) -> Vec<Result<(), MessageError>> {
+    let commands: Vec<Result<PushCommand, MessageError>> =
+        messages.iter().map(|message| message.command("push order")).collect();
     let (merged, indexes) = merge(&commands);
     let is_single = merged.len() == 1;
     let pushes = merged.into_iter().map(|command| push(context, now, command, is_single));
-    let outcomes: Vec<Result<(), Failure>> = stream::iter(pushes).buffered(MAX_CONCURRENT_COMMANDS).collect().await;
+    let outcomes: Vec<Result<(), MessageError>> =
+        stream::iter(pushes).buffered(MAX_CONCURRENT_COMMANDS).collect().await;
     let errors: Vec<Option<String>> =
         outcomes.iter().map(|outcome| outcome.as_ref().err().map(|error| format!("{error:?}"))).collect();
-    let outcome_of = |(command, index): (Result<PushCommand, Failure>, Option<usize>)| {
+    let outcome_of = |(command, index): (Result<PushCommand, MessageError>, Option<usize>)| {
         command?;
         match index.and_then(|index| errors.get(index)?.clone()) {
-            Some(reason) => Err(Failure::Retry(reason.into())),
+            Some(reason) => Err(MessageError::Retry(reason.into())),
             None => Ok(()),
         }
     };
@@ -58,7 +63,7 @@ pub(crate) async fn handle(context: &Context, now: OffsetDateTime, messages: Vec
 
 /// Merges the notifications of one topic into one command, in order. Returns the commands, and for each message the index of
 /// its command.
-fn merge(commands: &[Result<PushCommand, Failure>]) -> (Vec<PushCommand>, Vec<Option<usize>>) {
+fn merge(commands: &[Result<PushCommand, MessageError>]) -> (Vec<PushCommand>, Vec<Option<usize>>) {
     let mut merged: Vec<PushCommand> = Vec::new();
     let mut indexes = Vec::with_capacity(commands.len());
     for command in commands {
@@ -97,7 +102,7 @@ async fn push(
     now: OffsetDateTime,
     mut command: PushCommand,
     is_single: bool,
-) -> Result<(), Failure> {
+) -> Result<(), MessageError> {
     if let Push::Expire { user, at } = &command.what {
         return expire(context, &command, user, *at).await;
     }
@@ -107,7 +112,7 @@ async fn push(
     }
     loop {
         let after = command.after.as_deref();
-        let page = context.table.receivers(command.app, &command.channel, after, PAGE_SIZE).await?;
+        let page = context.table.subscribers(command.app, &command.channel, after, PAGE_SIZE).await?;
         let after = page.last().map(|it| it.key().to_owned()).filter(|_| page.len() == PAGE_SIZE as usize);
         let next = after.map(|after| PushCommand { after: Some(after), ..command.clone() });
         let enqueue_next = !is_single || clock::now() - now > MAX_PAGING_TIME;
@@ -123,7 +128,7 @@ async fn push(
 }
 
 /// Deletes what has expired in an inbox. The write itself makes `dispatch` push the new read state.
-async fn expire(context: &Context, command: &PushCommand, user: &str, at: i64) -> Result<(), Failure> {
+async fn expire(context: &Context, command: &PushCommand, user: &str, at: i64) -> Result<(), MessageError> {
     let now = clock::now();
     if at > millis(now) {
         return Ok(context.queue.send(command, delay_until(at, now)).await?); // the clock of the queue may be ahead of ours
@@ -131,7 +136,7 @@ async fn expire(context: &Context, command: &PushCommand, user: &str, at: i64) -
     if expiry::delete_expired(&context.table, command.app, user, now).await? {
         Ok(())
     } else {
-        Err(Failure::Retry("an inbox is changing all the time".into()))
+        Err(MessageError::Retry("an inbox is changing all the time".into()))
     }
 }
 
@@ -140,7 +145,7 @@ async fn push_page(
     now: OffsetDateTime,
     command: &PushCommand,
     subscribers: &[Subscriber],
-) -> Result<(), Failure> {
+) -> Result<(), MessageError> {
     let texts = encode_messages(context, command, subscribers).await?;
     let none = Vec::new();
     let sends = subscribers.iter().map(async |subscriber| {
@@ -154,7 +159,8 @@ async fn push_page(
             other => other,
         }
     });
-    let outcomes: Vec<Result<(), Failure>> = stream::iter(sends).buffer_unordered(MAX_CONCURRENT_SENDS).collect().await;
+    let outcomes: Vec<Result<(), MessageError>> =
+        stream::iter(sends).buffer_unordered(MAX_CONCURRENT_SENDS).collect().await;
     outcomes.into_iter().collect()
 }
 
@@ -173,8 +179,8 @@ async fn encode_messages(
         Push::Notifications { notifications } => {
             let Some(first) = notifications.first() else { return Ok(texts) };
             let (stream, unread) = (&first.id.stream, ReadState::default());
-            if is_used(Protocol::Seed) && matches!(stream, Stream::User(_)) {
-                texts.insert(Protocol::Seed, frame::encode_legacy(notifications, &unread, clock::now()));
+            if is_used(Protocol::Legacy) && matches!(stream, Stream::User(_)) {
+                texts.insert(Protocol::Legacy, frame::encode_legacy(notifications, &unread, clock::now()));
             }
             Frame::notifications(command.app, stream, notifications, &unread, clock::now())
         }
@@ -191,7 +197,7 @@ async fn encode_messages(
                 let read_state = context.table.read_state(command.app, user).await?;
                 let (now, table) = (clock::now(), &context.table);
                 let unread = list_unread(table, command.app, &stream, &read_state, false, MAX_UNREAD, now).await?;
-                texts.insert(Protocol::Seed, frame::encode_legacy(&unread, &read_state, now));
+                texts.insert(Protocol::Legacy, frame::encode_legacy(&unread, &read_state, now));
             }
             return Ok(texts);
         }
@@ -207,7 +213,7 @@ async fn encode_messages(
 
 /// Queues a command again for one subscriber. The delay doubles with each attempt, and a random part of up to the same time
 /// spreads retries of sends that failed together.
-async fn retry(context: &Context, command: &PushCommand, subscriber: &Subscriber) -> Result<(), Failure> {
+async fn retry(context: &Context, command: &PushCommand, subscriber: &Subscriber) -> Result<(), MessageError> {
     let only = Some(subscriber.key().to_owned());
     let next = PushCommand { only, after: None, attempt: command.attempt + 1, ..command.clone() };
     let min_seconds = f64::from(1_u32 << (command.attempt - 1).min(4));
@@ -221,7 +227,7 @@ async fn send(
     command: &PushCommand,
     subscriber: &Subscriber,
     texts: &[String],
-) -> Result<(), Failure> {
+) -> Result<(), MessageError> {
     if texts.is_empty() {
         return Ok(());
     }
@@ -287,7 +293,7 @@ mod tests {
             let app = domain::AppId::random([1; 16]);
             Ok(PushCommand { only: only.map(str::to_owned), ..PushCommand::new(app, channel.to_owned(), what) })
         };
-        let broken = Err(Failure::DeadLetter("no order".into()));
+        let broken = Err(MessageError::DeadLetter("no order".into()));
         let commands = [
             command("user:a", &[3, 4], None),
             command("user:b", &[1], None),

@@ -6,7 +6,7 @@ use domain::asset_manager::{WebhookHealth, on_queue_read, on_unreachable, on_web
 use domain::command::{Ingest, IngestCommand};
 use domain::notification::Stream;
 use domain::settings::is_iconik_host;
-use entry::Failure;
+use entry::MessageError;
 use iconik::IconikError;
 use iconik::webhooks::{DesiredWebhook, ExistingWebhook, WebhookComparison, compare, desired_webhooks};
 use time::format_description::well_known::Rfc3339;
@@ -124,7 +124,7 @@ pub(crate) async fn record_failure(
     app: AppId,
     error: &IconikError,
     now: OffsetDateTime,
-) -> Result<(), Failure> {
+) -> Result<(), MessageError> {
     tracing::warn!(error = %error, "Iconik could not be checked: {error}");
     let mut plan = on_unreachable(now, &session.state, &error.to_string());
     if matches!(error, IconikError::RateLimited(_) | IconikError::Table(_)) {

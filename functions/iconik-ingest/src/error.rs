@@ -1,6 +1,6 @@
 //! How the execution of a command ends.
 
-use entry::Failure;
+use entry::MessageError;
 use entry::queue::QueueError;
 use entry::secrets::SecretError;
 use iconik::IconikError;
@@ -18,7 +18,7 @@ pub(crate) enum IngestError {
     /// Iconik refused or failed.
     Iconik(IconikError),
     /// Our own side failed.
-    Internal(Failure),
+    Internal(MessageError),
 }
 
 impl From<IconikError> for IngestError {

@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domain::AppId;
 use domain::command::{Ingest, IngestCommand, TriggerEvent};
-use entry::{Failure, Message};
+use entry::{Message, MessageError};
 use iconik::payload::{Action, Event, Meaning};
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
@@ -36,18 +36,20 @@ pub(crate) struct Request {
 ///
 /// # Errors
 /// A dead letter if the message is unreadable, or no application belongs to the domain.
-pub(crate) async fn receive(context: &Context, now: OffsetDateTime, message: &Message) -> Result<(), Failure> {
+pub(crate) async fn receive(context: &Context, now: OffsetDateTime, message: &Message) -> Result<(), MessageError> {
     let (domain, requests) = match read(&message.body) {
         ExternalMessage::Commands(domain, requests) => (domain, requests),
         ExternalMessage::Irrelevant => return Ok(()),
         ExternalMessage::Unreadable => {
-            return Err(Failure::DeadLetter("the message is no command, no event and no action of Iconik's".into()));
+            return Err(MessageError::DeadLetter(
+                "the message is no command, no event and no action of Iconik's".into(),
+            ));
         }
     };
     let apps = context.table.applications_of_domain(&domain).await?;
     if apps.is_empty() {
         let shown: String = domain.chars().take(64).collect();
-        return Err(Failure::DeadLetter(format!("no application belongs to the Iconik domain `{shown}`").into()));
+        return Err(MessageError::DeadLetter(format!("no application belongs to the Iconik domain `{shown}`").into()));
     }
     for app in apps {
         context.queue.send_all(&commands(app, &requests, now)).await?;

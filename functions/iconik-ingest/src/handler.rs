@@ -7,7 +7,7 @@ use domain::command::{Ingest, IngestCommand};
 use domain::ingest::MAX_ATTEMPTS;
 use domain::settings::Settings;
 use entry::queue::MAX_DELAY;
-use entry::{Failure, Message};
+use entry::{Message, MessageError};
 use iconik::{IconikError, block};
 use time::{Duration, OffsetDateTime};
 
@@ -16,14 +16,14 @@ use crate::error::{IngestError, IngestOutcome};
 use crate::{asset, check, external_message, walk};
 
 /// Handles one message: a command of ours, or an event that another system has put on the queue.
-pub(crate) async fn handle(context: &Context, now: OffsetDateTime, message: Message) -> Result<(), Failure> {
+pub(crate) async fn handle(context: &Context, now: OffsetDateTime, message: Message) -> Result<(), MessageError> {
     match serde_json::from_str::<IngestCommand>(&message.body) {
         Ok(command) => apply(context, now, command).await,
         Err(_) => external_message::receive(context, now, &message).await,
     }
 }
 
-async fn apply(context: &Context, now: OffsetDateTime, command: IngestCommand) -> Result<(), Failure> {
+async fn apply(context: &Context, now: OffsetDateTime, command: IngestCommand) -> Result<(), MessageError> {
     let settings = match command.what {
         Ingest::Check => context.settings.reload(command.app).await?,
         _ => context.settings.get(command.app).await?,
@@ -75,7 +75,7 @@ async fn apply(context: &Context, now: OffsetDateTime, command: IngestCommand) -
             tracing::warn!(error = %error, "Iconik fails; the command is queued again");
             requeue(context, command).await
         }
-        Err(IngestError::Iconik(error)) => Err(Failure::DeadLetter(Box::new(error))),
+        Err(IngestError::Iconik(error)) => Err(MessageError::DeadLetter(Box::new(error))),
         Err(IngestError::Internal(failure)) => Err(failure),
     }
 }
@@ -86,7 +86,7 @@ async fn disconnect(
     command: IngestCommand,
     settings: Arc<Settings>,
     state: AssetManagerState,
-) -> Result<(), Failure> {
+) -> Result<(), MessageError> {
     if state.ours.is_empty() {
         return Ok(());
     }
@@ -112,7 +112,7 @@ async fn disconnect(
 }
 
 /// Queues a command again, after a delay that doubles with each attempt.
-async fn requeue(context: &Context, command: IngestCommand) -> Result<(), Failure> {
+async fn requeue(context: &Context, command: IngestCommand) -> Result<(), MessageError> {
     let wait = context.first_wait * 2_i32.pow(command.attempt.min(10));
     let next = IngestCommand { attempt: command.attempt + 1, ..command };
     Ok(context.queue.send(&next, wait.min(MAX_DELAY)).await?)

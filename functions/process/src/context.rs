@@ -36,7 +36,7 @@ impl Context {
         &self,
         bucket: &domain::bucket::Bucket,
         now: time::OffsetDateTime,
-    ) -> Result<Result<impl ObjectStore, ObjectStoreError>, entry::Failure> {
+    ) -> Result<Result<impl ObjectStore, ObjectStoreError>, entry::MessageError> {
         let credentials = self.secrets.bucket_credentials(bucket).await?;
         let meter = self.meter.counter("media");
         Ok(media::object_store::open(bucket, credentials, None, now, &self.allowed_networks, meter))

@@ -6,7 +6,7 @@ use domain::command::ProcessCommand;
 use domain::item::{Item, ItemStatus, URGENT_PRIORITY};
 use domain::processing::claim;
 use domain::settings::Settings;
-use entry::{Failure, Message, clock};
+use entry::{Message, MessageError, clock};
 use table::CommitOutcome;
 
 use crate::admission::{self, Admission};
@@ -18,8 +18,8 @@ use crate::{iconik_job, lease, pipeline};
 /// A command whose item is no longer Pending, or is held by another worker, is acknowledged without work: the item's row
 /// holds its state, and `sweep` returns the item when the lease of a dead worker has expired. A command that is not
 /// admitted now goes back to its queue with a delay.
-pub(crate) async fn handle(context: &Context, message: Message) -> Result<(), Failure> {
-    let command: ProcessCommand = message.order("order to process")?;
+pub(crate) async fn handle(context: &Context, message: Message) -> Result<(), MessageError> {
+    let command: ProcessCommand = message.command("order to process")?;
     let Some(item) = context.table.item(command.item).await?.filter(|it| it.status == ItemStatus::Pending) else {
         return Ok(());
     };
@@ -48,7 +48,7 @@ async fn process_item(
     settings: &Arc<Settings>,
     item: Item,
     slot: Option<u32>,
-) -> Result<(), Failure> {
+) -> Result<(), MessageError> {
     let now = clock::now();
     let Some(claimed) = claim(now, &item, context.lease) else { return Ok(()) };
     if context.table.commit(&claimed, now).await? == CommitOutcome::Conflict {

@@ -7,7 +7,7 @@ use domain::asset_manager::AssetManagerState;
 use domain::item::{Item, ItemStatus, Problem, ResultSummary};
 use domain::result::ResultDocument;
 use domain::settings::Settings;
-use entry::{Failure, clock};
+use entry::{MessageError, clock};
 use iconik::download::FetchError;
 use iconik::job::{JobControl, status};
 use iconik::segments::Segment;
@@ -36,7 +36,7 @@ impl IconikJob {
         context: &Context,
         settings: &Arc<Settings>,
         item: &mut Item,
-    ) -> Result<Result<Self, ItemOutcome>, Failure> {
+    ) -> Result<Result<Self, ItemOutcome>, MessageError> {
         let (Ok(asset), Ok(version)) = (item.key.parse(), item.version.parse()) else {
             return Ok(Err(ItemOutcome::Failed(Problem::new("internal", "the item names no asset and version"))));
         };
@@ -76,7 +76,7 @@ impl IconikJob {
         context: &Context,
         item: &Item,
         file: &Path,
-    ) -> Result<Result<String, ItemOutcome>, Failure> {
+    ) -> Result<Result<String, ItemOutcome>, MessageError> {
         let media = match self.iconik.choose_source(self.asset, self.version, &item.media_type).await {
             Ok(SourceChoice::Fetch(media)) => media,
             Ok(SourceChoice::Wait) => {
@@ -110,7 +110,7 @@ impl IconikJob {
         item: &Item,
         document: &ResultDocument,
         results: &ResultSummary,
-    ) -> Result<Result<(), ItemOutcome>, Failure> {
+    ) -> Result<Result<(), ItemOutcome>, MessageError> {
         if let Err(outcome) = self.report_progress(context, item, 80, "analysed").await? {
             return Ok(Err(outcome));
         }
@@ -151,7 +151,7 @@ impl IconikJob {
         item: &Item,
         percent: u8,
         text: &str,
-    ) -> Result<Result<(), ItemOutcome>, Failure> {
+    ) -> Result<Result<(), ItemOutcome>, MessageError> {
         let Some(job) = self.job else { return Ok(Ok(())) };
         match self.iconik.job_progress(job, percent, text).await {
             Ok(JobControl::Continue) => Ok(Ok(())),
@@ -162,7 +162,12 @@ impl IconikJob {
 
     /// What an Iconik error means for the item. Refused credentials block the application's connection until they are
     /// changed.
-    async fn outcome_of(&self, context: &Context, item: &Item, error: IconikError) -> Result<ItemOutcome, Failure> {
+    async fn outcome_of(
+        &self,
+        context: &Context,
+        item: &Item,
+        error: IconikError,
+    ) -> Result<ItemOutcome, MessageError> {
         match error {
             IconikError::Unauthorized(reason) => {
                 block(&context.table, item.app, &self.state, &reason, clock::now()).await?;

@@ -7,7 +7,7 @@ use domain::bucket::ProcessorKind;
 use domain::item::{Item, Problem, ResultSummary};
 use domain::result::{Asset, Producer, ResultDocument, SCHEMA};
 use domain::settings::Settings;
-use entry::Failure;
+use entry::MessageError;
 use media::processor::{self, Analysis};
 use media::workspace;
 
@@ -19,7 +19,11 @@ use crate::source::Source;
 ///
 /// # Errors
 /// A failure of our own infrastructure: the message is received again, and the item is released when its lease expires.
-pub(crate) async fn run(context: &Context, settings: &Arc<Settings>, item: &mut Item) -> Result<ItemOutcome, Failure> {
+pub(crate) async fn run(
+    context: &Context,
+    settings: &Arc<Settings>,
+    item: &mut Item,
+) -> Result<ItemOutcome, MessageError> {
     if item.processor == ProcessorKind::FacialRecognition
         && context.secrets.application(item.app).await?.facial_recognition.is_none()
     {
@@ -61,7 +65,7 @@ async fn store_result(
     item: &Item,
     analysis: Analysis,
     sha256: String,
-) -> Result<(ResultDocument, ResultSummary), Failure> {
+) -> Result<(ResultDocument, ResultSummary), MessageError> {
     let faces = analysis.tracks.len() as u64;
     let document = ResultDocument {
         schema: SCHEMA.to_owned(),
@@ -87,7 +91,7 @@ async fn store_result(
     Ok((document, results))
 }
 
-async fn put_object(context: &Context, key: &str, bytes: Vec<u8>, media_type: &str) -> Result<(), Failure> {
+async fn put_object(context: &Context, key: &str, bytes: Vec<u8>, media_type: &str) -> Result<(), MessageError> {
     let put = context.s3.put_object().bucket(&context.results_bucket).key(key).content_type(media_type);
     put.body(ByteStream::from(bytes)).send().await?;
     Ok(())

@@ -7,7 +7,7 @@ use domain::bucket::{Bucket, MediaSystem, ProcessorSettings};
 use domain::item::{Item, Problem, ResultSummary};
 use domain::result::ResultDocument;
 use domain::settings::Settings;
-use entry::{Failure, clock};
+use entry::{MessageError, clock};
 use media::object_store::ObjectStore;
 
 use crate::context::Context;
@@ -26,7 +26,7 @@ impl Source {
         context: &Context,
         settings: &Arc<Settings>,
         item: &mut Item,
-    ) -> Result<Result<Self, ItemOutcome>, Failure> {
+    ) -> Result<Result<Self, ItemOutcome>, MessageError> {
         if item.system == MediaSystem::Iconik {
             return Ok(IconikJob::start(context, settings, item).await?.map(|it| Self::Iconik(Box::new(it))));
         }
@@ -52,7 +52,7 @@ impl Source {
         context: &Context,
         item: &Item,
         file: &Path,
-    ) -> Result<Result<String, ItemOutcome>, Failure> {
+    ) -> Result<Result<String, ItemOutcome>, MessageError> {
         match self {
             Self::Iconik(job) => job.fetch(context, item, file).await,
             Self::Bucket(bucket) => {
@@ -72,7 +72,7 @@ impl Source {
         context: &Context,
         item: &Item,
         sha256: &str,
-    ) -> Result<Option<ItemOutcome>, Failure> {
+    ) -> Result<Option<ItemOutcome>, MessageError> {
         let Self::Bucket(_) = self else { return Ok(None) };
         let same = context.table.same_content(item, sha256).await?;
         Ok(same.map(|other| {
@@ -90,7 +90,7 @@ impl Source {
         item: &Item,
         document: &ResultDocument,
         results: &ResultSummary,
-    ) -> Result<Result<(), ItemOutcome>, Failure> {
+    ) -> Result<Result<(), ItemOutcome>, MessageError> {
         match self {
             Self::Iconik(job) => job.write_back(context, item, document, results).await,
             Self::Bucket(bucket) if bucket.write_back => {

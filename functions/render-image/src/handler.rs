@@ -4,7 +4,7 @@
 use aws_sdk_s3::primitives::ByteStream;
 use domain::command::RenderCommand;
 use domain::image::{RenderProcess, RenderTask, TASK_ENDED, result_key};
-use entry::{Chain, Failure, Message};
+use entry::{Chain, Message, MessageError};
 use render::RenderOptions;
 use table::CommitOutcome;
 use time::OffsetDateTime;
@@ -19,8 +19,8 @@ const MAX_RECEIVES: u32 = 4;
 const MAX_COMMIT_ATTEMPTS: usize = 30;
 
 /// Handles a `RenderCommand`. A command whose task has ended already is acknowledged without work.
-pub(crate) async fn handle(context: &Context, now: OffsetDateTime, message: Message) -> Result<(), Failure> {
-    let command: RenderCommand = message.order("order to render")?;
+pub(crate) async fn handle(context: &Context, now: OffsetDateTime, message: Message) -> Result<(), MessageError> {
+    let command: RenderCommand = message.command("order to render")?;
     let Some(process) = context.table.process(command.app, &command.process).await? else { return Ok(()) };
     let open = |task: &&RenderTask| task.id == command.task && task.state != TASK_ENDED;
     let Some(task) = process.tasks.iter().find(open) else { return Ok(()) };
@@ -33,7 +33,7 @@ pub(crate) async fn handle(context: &Context, now: OffsetDateTime, message: Mess
             tracing::error!(process.id = %process.id, "given up after {} tries: {reason}", message.receive_count);
             Err(format!("the picture could not be fetched or made in {} tries", message.receive_count))
         }
-        Err(RenderTaskError::Transient(reason)) => return Err(Failure::Retry(reason.into())),
+        Err(RenderTaskError::Transient(reason)) => return Err(MessageError::Retry(reason.into())),
     };
     let (name, ..) = task.rendition();
     match &outcome {
@@ -74,7 +74,7 @@ async fn end_task(
     task: &str,
     outcome: Result<u64, String>,
     now: OffsetDateTime,
-) -> Result<(), Failure> {
+) -> Result<(), MessageError> {
     for _ in 0..MAX_COMMIT_ATTEMPTS {
         let Some((next, notifications)) = process.finish_task(task, outcome.clone()) else { return Ok(()) };
         if context.table.commit_process(&next, &notifications, now).await? == CommitOutcome::Committed {
@@ -85,7 +85,7 @@ async fn end_task(
             None => return Ok(()),
         }
     }
-    Err(Failure::Retry("the process changes all the time".into()))
+    Err(MessageError::Retry("the process changes all the time".into()))
 }
 
 #[cfg(test)]

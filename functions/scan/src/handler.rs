@@ -4,7 +4,7 @@ use domain::bucket::{Bucket, DiscoveryMode, LastScan, ScanState, SearchProgress}
 use domain::command::{ScanCommand, UnreadableObjects};
 use domain::notification::{NewNotification, Stream};
 use domain::scanning::backoff;
-use entry::{Failure, Message};
+use entry::{Message, MessageError};
 use media::object_store::{Listing, ObjectStore, ObjectStoreError, open};
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
@@ -26,8 +26,8 @@ const SEARCH_OVERLAP: Duration = Duration::minutes(15);
 
 /// Handles a `ScanCommand`: lists one page, stores its new items, and sends the command for the next page or completes
 /// the scan. A command whose bucket is gone or may not be scanned now is acknowledged without work.
-pub(crate) async fn handle(context: &Context, now: OffsetDateTime, message: Message) -> Result<(), Failure> {
-    let command: ScanCommand = message.order("scan order")?;
+pub(crate) async fn handle(context: &Context, now: OffsetDateTime, message: Message) -> Result<(), MessageError> {
+    let command: ScanCommand = message.command("scan order")?;
     let Some(mut bucket) = context.table.bucket(command.app, command.bucket).await? else { return Ok(()) };
     if bucket.mime_types.is_empty() {
         // the bucket's own list, else the application's, else all types that the processor takes
@@ -109,7 +109,7 @@ async fn continue_or_complete(
     listing: Listing,
     found: u64,
     now: OffsetDateTime,
-) -> Result<(), Failure> {
+) -> Result<(), MessageError> {
     let new = found;
     let (found, listed) = (command.found + found, command.listed + listing.objects.len() as u64);
     let unreadable = UnreadableObjects::plus_page(command.unreadable.clone(), &listing.errors);
@@ -179,7 +179,7 @@ async fn record_failure(
     state: &mut ScanState,
     error: &ObjectStoreError,
     now: OffsetDateTime,
-) -> Result<(), Failure> {
+) -> Result<(), MessageError> {
     let reason = error.to_string();
     tracing::warn!(bucket = %bucket.bucket, error = %reason, "could not scan {}: {reason}", bucket.bucket);
     let failures = state.failures + 1;

@@ -61,7 +61,7 @@ pub(crate) async fn connect(
     let Some(route) = route(query) else { return Ok(NOT_FOUND) };
     let (protocol, named) = match route {
         SocketRoute::Native => (Protocol::Native, None),
-        SocketRoute::Legacy(user) => (Protocol::Seed, Some(user)),
+        SocketRoute::Legacy(user) => (Protocol::Legacy, Some(user)),
         SocketRoute::SignalR => (Protocol::SignalR, None),
     };
     let now_ms = millis(now);
@@ -85,7 +85,7 @@ pub(crate) async fn connect(
     }
     let connection = Connection { id, member, protocol, since: now_ms, hub };
     context.table.put_connection(&connection).await?;
-    if protocol == Protocol::Seed {
+    if protocol == Protocol::Legacy {
         // legacy clients send nothing: they are subscribed at once, and get their unread notifications
         context.table.subscribe(&connection, now).await?;
         let topic = connection.topics().into_iter().next().unwrap_or_default();

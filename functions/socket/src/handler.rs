@@ -29,7 +29,7 @@ pub(crate) async fn handle(
             match connection.protocol {
                 Protocol::Native => native::receive(context, now, &connection, &text).await?,
                 Protocol::SignalR => signalr::receive(context, now, &connection, &text).await?,
-                Protocol::Seed => {} // legacy clients only receive
+                Protocol::Legacy => {} // legacy clients only receive
             }
         }
         WebSocketEvent::Disconnect => {

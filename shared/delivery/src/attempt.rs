@@ -8,7 +8,7 @@ use domain::circuit_breaker::{FAST_LANE_TIMEOUT_MS, SLOW_MS};
 use domain::command::Delivery;
 use domain::delivery::DeliveryOutcome;
 use domain::{AppId, adcreative, image};
-use entry::{Failure, clock};
+use entry::{MessageError, clock};
 use serde_json::Value;
 use table::{DeliveryAttempt, TableError};
 use time::OffsetDateTime;
@@ -29,7 +29,7 @@ pub(crate) async fn make<S: Sender>(
     receivers: &Receivers<S::Receiver>,
     now: OffsetDateTime,
     delivery: Delivery,
-) -> Result<Option<(AppId, DeliveryAttempt)>, Failure> {
+) -> Result<Option<(AppId, DeliveryAttempt)>, MessageError> {
     let Some(Ok(Some(target))) = receivers.get(&(delivery.app, delivery.channel)) else { return Ok(None) };
     let first = delivery.attempt == 1 && delivery.round.is_none();
     if !first && let Some(outcome) = settle::recorded_outcome(context, &delivery).await? {
@@ -88,7 +88,7 @@ pub(crate) async fn make<S: Sender>(
         return Ok(Some((delivery.app, attempt)));
     }
     let settled = settle::settle(context, &target.channel, delivery, attempt, now).await;
-    if matches!(settled, Err(Failure::DeadLetterAs { .. })) {
+    if matches!(settled, Err(MessageError::DeadLetterAs { .. })) {
         target.observe(|stats| stats.exhausted += 1);
     }
     settled.map(|()| None)
@@ -99,7 +99,7 @@ async fn build_message<R>(
     context: &Context,
     target: &ReceiverState<R>,
     delivery: &Delivery,
-) -> Result<Message, Failure> {
+) -> Result<Message, MessageError> {
     let (channel, notification) = (&target.channel, &delivery.notification);
     let text = |pointer: &str| notification.data.pointer(pointer).and_then(Value::as_str);
     let has_image = notification.kind == adcreative::TASK_COMPLETED && text("/image/mediaType").is_some();

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use domain::circuit_breaker::{Admission, RAMP_STEP_MS};
 use domain::command::Delivery;
 use domain::{AppId, ChannelId};
-use entry::{Chain, Failure, Message};
+use entry::{Chain, Message, MessageError};
 use futures_util::{StreamExt, stream};
 use table::{AcquireOutcome, DeliveryAttempt, DueEntry, DueWork, TableError};
 use time::{Duration, OffsetDateTime};
@@ -37,15 +37,16 @@ pub(crate) async fn handle<S: Sender>(
     sender: &S,
     now: OffsetDateTime,
     messages: Vec<Message>,
-) -> Vec<Result<(), Failure>> {
-    let mut deliveries: Vec<Result<Delivery, Failure>> = messages.iter().map(|it| it.order("delivery")).collect();
-    let retry = |error: &dyn std::error::Error| Failure::Retry(error.to_string().into());
+) -> Vec<Result<(), MessageError>> {
+    let mut deliveries: Vec<Result<Delivery, MessageError>> =
+        messages.iter().map(|it| it.command("delivery")).collect();
+    let retry = |error: &dyn std::error::Error| MessageError::Retry(error.to_string().into());
     let receivers = receivers::read(context, sender, deliveries.iter().flatten(), now).await;
     let mut permits = match reserve_permits(context, &receivers, &deliveries, now).await {
         Ok(permits) => permits,
         Err(error) => return deliveries.into_iter().map(|it| it.and_then(|_| Err(retry(&error)))).collect(),
     };
-    let mut choose = |delivery: &mut Result<Delivery, Failure>| match delivery {
+    let mut choose = |delivery: &mut Result<Delivery, MessageError>| match delivery {
         Ok(delivery) => disposition(&receivers, &mut permits, delivery, now),
         Err(_) => Disposition::Drop,
     };
@@ -58,11 +59,11 @@ pub(crate) async fn handle<S: Sender>(
     let attempts =
         deliveries.into_iter().zip(dispositions).map(async |(delivery, disposition)| match (delivery?, disposition) {
             (delivery, Disposition::Attempt) => attempt::make(context, sender, receivers, now, delivery).await,
-            (_, Disposition::Failed(reason)) => Err(Failure::Retry(reason.into())),
+            (_, Disposition::Failed(reason)) => Err(MessageError::Retry(reason.into())),
             (delivery, Disposition::Drop) => in_order::enqueue_follower(context, &delivery).await.map(|()| None),
             _ => Ok(None),
         });
-    let outcomes: Vec<Result<Option<(AppId, DeliveryAttempt)>, Failure>> =
+    let outcomes: Vec<Result<Option<(AppId, DeliveryAttempt)>, MessageError>> =
         stream::iter(attempts).buffered(MAX_CONCURRENT_ATTEMPTS).collect().await;
     record_successes(context, &messages, &outcomes).await;
     health::update(context, receivers, now).await;
@@ -137,7 +138,7 @@ impl Permits {
 async fn reserve_permits<R>(
     context: &Context,
     receivers: &Receivers<R>,
-    deliveries: &[Result<Delivery, Failure>],
+    deliveries: &[Result<Delivery, MessageError>],
     now: OffsetDateTime,
 ) -> Result<HashMap<(AppId, ChannelId), Permits>, TableError> {
     let (mut all, at) = (HashMap::new(), domain::millis(now));
@@ -179,7 +180,7 @@ fn rate_limit<R>(target: &ReceiverState<R>, at: i64) -> Option<u32> {
 /// index.
 async fn defer(
     context: &Context,
-    deliveries: &[Result<Delivery, Failure>],
+    deliveries: &[Result<Delivery, MessageError>],
     dispositions: &[Disposition],
     now: OffsetDateTime,
 ) -> Result<(), Box<dyn std::error::Error>> {
@@ -222,7 +223,7 @@ async fn enqueue_delayed(
 async fn record_successes(
     context: &Context,
     messages: &[Message],
-    outcomes: &[Result<Option<(AppId, DeliveryAttempt)>, Failure>],
+    outcomes: &[Result<Option<(AppId, DeliveryAttempt)>, MessageError>],
 ) {
     let mut successes: BTreeMap<AppId, Vec<DeliveryAttempt>> = BTreeMap::new();
     for (app, attempt) in outcomes.iter().filter_map(|it| it.as_ref().ok()?.clone()) {

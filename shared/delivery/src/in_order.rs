@@ -4,7 +4,7 @@
 use domain::command::Delivery;
 use domain::notification::Notification;
 use domain::{adcreative, millis};
-use entry::Failure;
+use entry::MessageError;
 use entry::queue::MAX_DELAY;
 use serde_json::Value;
 use table::TableError;
@@ -18,7 +18,7 @@ const MAX_OVERDUE_MS: i64 = 300_000;
 const MAX_RETRIES_READ: usize = 20;
 
 /// Queues the delivery that follows one that is final.
-pub(crate) async fn enqueue_follower(context: &Context, delivery: &Delivery) -> Result<(), Failure> {
+pub(crate) async fn enqueue_follower(context: &Context, delivery: &Delivery) -> Result<(), MessageError> {
     match delivery.next_delivery() {
         Some(next) => Ok(context.queue.send_deliveries(&[(&next, Duration::ZERO)]).await?),
         None => Ok(()),

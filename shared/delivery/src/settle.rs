@@ -6,7 +6,7 @@ use domain::command::Delivery;
 use domain::delivery::{DeliveryOutcome, RetryDecision, decide_retry};
 use domain::notification::{NewNotification, Stream};
 use entry::queue::MAX_DELAY;
-use entry::{Failure, clock};
+use entry::{MessageError, clock};
 use serde_json::json;
 use table::{DeliveryAttempt, DueEntry, DueWork, TableError};
 use time::OffsetDateTime;
@@ -19,7 +19,7 @@ use crate::in_order;
 pub(crate) async fn recorded_outcome(
     context: &Context,
     delivery: &Delivery,
-) -> Result<Option<Result<(), Failure>>, Failure> {
+) -> Result<Option<Result<(), MessageError>>, MessageError> {
     let record = context.table.failed_delivery(delivery.app, delivery.channel, &delivery.notification.id).await?;
     let Some(record) = record else { return Ok(None) };
     if delivery.round.is_none() && record.state == "delivered" {
@@ -42,36 +42,43 @@ pub(crate) async fn settle(
     delivery: Delivery,
     attempt: DeliveryAttempt,
     now: OffsetDateTime,
-) -> Result<(), Failure> {
+) -> Result<(), MessageError> {
     let mut next_at = None;
-    let state = match decide_retry(channel.target.schedule(), delivery.attempt, &attempt.outcome, clock::random_fraction()) {
-        RetryDecision::Done if attempt.outcome.is_success() => "delivered",
-        RetryDecision::Done => "dropped",
-        RetryDecision::DisableChannel => {
-            // the record comes first: deliveries of a disabled channel are not read again
-            context.table.put_attempt(delivery.app, &delivery.attempt_key(), &attempt, Some("disabled"), None).await?;
-            return Ok(disable_channel(context, channel, &attempt.outcome.to_string(), now).await?);
-        }
-        // an attempt that a user asked for: the scheduled attempts are independent of it
-        RetryDecision::Retry { .. } | RetryDecision::GiveUp if delivery.single_attempt => {
-            return Ok(context.table.put_attempt(delivery.app, &delivery.attempt_key(), &attempt, None, None).await?);
-        }
-        RetryDecision::Retry { after } => {
-            let delivery = Delivery { attempt: delivery.attempt + 1, ..delivery.clone() };
-            next_at = Some(domain::millis(now + after));
-            if after <= MAX_DELAY {
-                context.queue.send_deliveries(&[(&delivery, after)]).await?;
-            } else {
-                let work = DueWork::Delivery(Box::new(delivery));
-                context.table.put_due(&DueEntry { at: domain::millis(now + after), work }).await?;
+    let state =
+        match decide_retry(channel.target.schedule(), delivery.attempt, &attempt.outcome, clock::random_fraction()) {
+            RetryDecision::Done if attempt.outcome.is_success() => "delivered",
+            RetryDecision::Done => "dropped",
+            RetryDecision::DisableChannel => {
+                // the record comes first: deliveries of a disabled channel are not read again
+                context
+                    .table
+                    .put_attempt(delivery.app, &delivery.attempt_key(), &attempt, Some("disabled"), None)
+                    .await?;
+                return Ok(disable_channel(context, channel, &attempt.outcome.to_string(), now).await?);
             }
-            "retrying"
-        }
-        RetryDecision::GiveUp => {
-            publish_exhausted(context, channel, &delivery, &attempt, now).await?;
-            "dead"
-        }
-    };
+            // an attempt that a user asked for: the scheduled attempts are independent of it
+            RetryDecision::Retry { .. } | RetryDecision::GiveUp if delivery.single_attempt => {
+                return Ok(context
+                    .table
+                    .put_attempt(delivery.app, &delivery.attempt_key(), &attempt, None, None)
+                    .await?);
+            }
+            RetryDecision::Retry { after } => {
+                let delivery = Delivery { attempt: delivery.attempt + 1, ..delivery.clone() };
+                next_at = Some(domain::millis(now + after));
+                if after <= MAX_DELAY {
+                    context.queue.send_deliveries(&[(&delivery, after)]).await?;
+                } else {
+                    let work = DueWork::Delivery(Box::new(delivery));
+                    context.table.put_due(&DueEntry { at: domain::millis(now + after), work }).await?;
+                }
+                "retrying"
+            }
+            RetryDecision::GiveUp => {
+                publish_exhausted(context, channel, &delivery, &attempt, now).await?;
+                "dead"
+            }
+        };
     if state != "retrying" {
         in_order::enqueue_follower(context, &delivery).await?;
     }
@@ -86,11 +93,11 @@ fn has_dead_letter(delivery: &Delivery) -> bool {
 }
 
 /// The dead letter of a delivery. A redrive makes one more attempt, with the next number.
-fn dead_letter(delivery: &Delivery, last: &DeliveryOutcome) -> Result<Failure, Failure> {
+fn dead_letter(delivery: &Delivery, last: &DeliveryOutcome) -> Result<MessageError, MessageError> {
     let reason =
         format!("{} attempts to reach channel {} failed; the last: {last}", delivery.attempt, delivery.channel);
     let body = serde_json::to_string(&Delivery { attempt: delivery.attempt + 1, follow_up: None, ..delivery.clone() })?;
-    Ok(Failure::DeadLetterAs { body, reason: reason.into() })
+    Ok(MessageError::DeadLetterAs { body, reason: reason.into() })
 }
 
 /// Publishes that a channel did not get a notification. Notifications about deliveries are exempt, or they would cause

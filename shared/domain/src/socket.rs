@@ -31,8 +31,9 @@ pub const MAX_GROUPS: usize = 20;
 pub enum Protocol {
     /// Our own: JSON frames with an `action` or a `type`.
     Native,
-    /// The seed's: JSON arrays of notifications, server to client only.
-    Seed,
+    /// The original system's (in JSON `seed`): JSON arrays of notifications, server to client only.
+    #[serde(rename = "seed")]
+    Legacy,
     /// SignalR's JSON hub protocol (realtime, section 8).
     SignalR,
 }

@@ -26,6 +26,6 @@ pub use meter::Meter;
 pub use queue::{DeliveryQueues, Queue};
 pub use seal::Seal;
 pub use secrets::Secrets;
-pub use sqs::{Failure, Message, MessageError};
+pub use sqs::{Message, MessageError};
 pub use start::{Error, Start, start};
 pub use ttl_cache::TtlCache;

@@ -40,9 +40,6 @@ impl<E: StdError + Send + Sync + 'static> From<E> for MessageError {
     }
 }
 
-/// The name of [`MessageError`] until all functions use it.
-pub type Failure = MessageError;
-
 /// A message's body is not the expected command.
 #[derive(Debug, thiserror::Error)]
 #[error("the message is no {what}")]
@@ -56,7 +53,7 @@ impl Message {
     ///
     /// # Errors
     /// `DeadLetter` if the body is not such a command.
-    pub fn order<T: DeserializeOwned>(&self, what: &'static str) -> Result<T, MessageError> {
+    pub fn command<T: DeserializeOwned>(&self, what: &'static str) -> Result<T, MessageError> {
         serde_json::from_str(&self.body)
             .map_err(|source| MessageError::DeadLetter(Box::new(InvalidCommand { what, source })))
     }

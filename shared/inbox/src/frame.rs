@@ -96,7 +96,7 @@ impl Frame {
     /// [`encode_legacy`].
     pub fn encode(&self, protocol: Protocol) -> Vec<String> {
         match self {
-            _ if protocol == Protocol::Seed => Vec::new(),
+            _ if protocol == Protocol::Legacy => Vec::new(),
             Self::Notifications { stream, items } => {
                 let stream: Stream = stream.parse().unwrap_or(Stream::App);
                 let value_of = |item: &NotificationOut| {
@@ -210,7 +210,7 @@ mod tests {
             frame.encode(Protocol::SignalR),
             ["{\"arguments\":[{\"afterMs\":5}],\"target\":\"Reconnect\",\"type\":1}\u{1e}"]
         );
-        assert!(frame.encode(Protocol::Seed).is_empty());
+        assert!(frame.encode(Protocol::Legacy).is_empty());
     }
 
     #[test]

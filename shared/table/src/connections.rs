@@ -77,7 +77,7 @@ impl Table {
 
     /// Subscribers of a topic with keys above `after`, at most `limit`. Eventually consistent: a client that misses
     /// something sees it by the sequence numbers.
-    pub async fn receivers(
+    pub async fn subscribers(
         &self,
         app: AppId,
         topic: &str,
