@@ -1,5 +1,7 @@
 //! What clippy cannot hold: sizes, first lines, names, and the boundaries of crates.
 
+mod circles;
+
 use std::path::{Path, PathBuf};
 
 use system_tests::project;
@@ -90,4 +92,90 @@ fn crates_keep_to_their_boundaries() {
         }
         assert!(manifest.contains("[lints]\nworkspace = true"), "{folder} takes the workspace's lints");
     }
+}
+
+#[test]
+fn no_crate_has_a_circle_of_files() {
+    let crates = ["shared", "functions"].map(|folder| std::fs::read_dir(project().join(folder)).unwrap().flatten());
+    let mut found = Vec::new();
+    for source in crates.into_iter().flatten().map(|entry| entry.path().join("src")).filter(|path| path.is_dir()) {
+        let name = source.strip_prefix(project()).unwrap().display().to_string();
+        found.extend(circles::circles(&source).into_iter().map(|circle| format!("{name}: {circle}")));
+    }
+    assert!(found.is_empty(), "{} circles:\n{}", found.len(), found.join("\n"));
+}
+
+/// Words of a private language that the code once spoke, where the field has a word: not defined again.
+const PRIVATE_WORDS: &[&str] = &[
+    "Parts",
+    "Trouble",
+    "Failure",
+    "Refusal",
+    "Happened",
+    "End",
+    "Somebody",
+    "Way",
+    "Gate",
+    "Turns",
+    "Pace",
+    "Once",
+    "Lines",
+    "Posts",
+    "Marks",
+    "NotMarked",
+    "News",
+    "Told",
+    "Fit",
+    "Word",
+    "tell",
+    "told",
+    "list_told",
+    "write_and_tell",
+    "way",
+    "gate",
+    "turns",
+    "take_pace",
+    "once",
+    "begin_once",
+    "end_once",
+    "passes",
+    "talk",
+    "marks",
+    "foreign",
+    "managers",
+    "unwell",
+    "obey",
+    "look",
+    "fit",
+    "calm_as_is",
+];
+
+#[test]
+fn names_are_those_of_the_field() {
+    let (root, mut files) = (project(), Vec::new());
+    sources(&root, &mut files);
+    let mut found = Vec::new();
+    for path in files {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let shown = path.strip_prefix(&root).unwrap().display();
+        for (index, line) in text.lines().enumerate() {
+            let line = line.trim_start();
+            let words: Vec<&str> = line.split(|it: char| !it.is_alphanumeric() && it != '_').collect();
+            let defined = words.windows(2).find(|pair| {
+                ["struct", "enum", "trait", "type", "fn", "mod"].contains(&pair[0]) && PRIVATE_WORDS.contains(&pair[1])
+            });
+            if let Some(pair) = defined.filter(|_| !line.starts_with("//")) {
+                found.push(format!("{shown}:{}: {} {}", index + 1, pair[0], pair[1]));
+            }
+            // `it` is for what is over at the end of the line
+            let opens = ["|it| {", "(it) => {", "(mut it) => {", "for it in "].iter().any(|end| match *end {
+                "for it in " => line.starts_with(end),
+                _ => line.ends_with(end),
+            });
+            if opens {
+                found.push(format!("{shown}:{}: name what `it` is", index + 1));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{} names:\n{}", found.len(), found.join("\n"));
 }

@@ -39,7 +39,7 @@ pub(crate) async fn generate(world: &World<'_>, fields: &[(&str, &str)], file: O
 }
 
 /// The messages of a process, once its progress has come.
-async fn told(world: &World<'_>, hook: &system_tests::receiver::Receiver, process: &str) -> Vec<Message> {
+async fn render_messages(world: &World<'_>, hook: &system_tests::receiver::Receiver, process: &str) -> Vec<Message> {
     world
         .until("the process is told", async || {
             let mut all = hook.messages();
@@ -80,7 +80,7 @@ fn renditions_of_an_upload_arrive_in_the_published_messages() {
             "{process}"
         );
         let id = text(&process["imageRenderProcessId"]);
-        let all = told(world, &hook, &id).await;
+        let all = render_messages(world, &hook, &id).await;
         assert_eq!(all.len(), 3, "two tasks and one progress: {all:?}");
         for message in all.iter().filter(|it| it.body["MessageType"] == "ImageGenerationTaskCompleted") {
             let task = process["tasks"]
@@ -101,7 +101,7 @@ fn renditions_of_an_upload_arrive_in_the_published_messages() {
             (&json!(100), &json!(2), &json!(0))
         );
         // without image data the member stays, empty
-        let bare = told(world, &plain, &id).await;
+        let bare = render_messages(world, &plain, &id).await;
         assert!(bare.iter().all(|it| it.body.get("ImageContentBytes").is_none_or(Value::is_null)));
         assert!(bare.iter().any(|it| it.body.as_object().unwrap().contains_key("ImageContentBytes")));
         world.until("the native one has both", async || (native.of("task.completed").len() == 2).then_some(())).await;
@@ -143,7 +143,7 @@ fn renditions_of_an_upload_arrive_in_the_published_messages() {
         let mut png = std::io::Cursor::new(Vec::new());
         hidden.write_to(&mut png, image::ImageFormat::Png).unwrap();
         let (_, process) = generate(world, &kinds, Some(File("uploadedImage", png.into_inner()))).await;
-        let all = told(world, &hook, &text(&process["imageRenderProcessId"])).await;
+        let all = render_messages(world, &hook, &text(&process["imageRenderProcessId"])).await;
         for content in all.iter().filter_map(|it| it.body["ImageContentBytes"].as_str()) {
             let made = picture(&STANDARD.decode(content).unwrap()).into_rgb8();
             let red = made.pixels().filter(|it| it.0[0] > it.0[1].saturating_add(24)).count();
@@ -163,7 +163,7 @@ fn a_video_item_gives_a_still_and_what_cannot_be_made_is_told_as_failed() {
         let item = text(&world.ended(&bucket.id, 1).await[0]["id"]);
         let (status, process) = generate(world, &[("renderKind", "4"), ("itemId", &item), ("format", "1")], None).await;
         assert_eq!(status, 200, "{process}");
-        let all = told(world, &hook, &text(&process["imageRenderProcessId"])).await;
+        let all = render_messages(world, &hook, &text(&process["imageRenderProcessId"])).await;
         let done = all.iter().find(|it| it.body["MessageType"] == "ImageGenerationTaskCompleted").unwrap();
         let made = picture(&STANDARD.decode(done.body["ImageContentBytes"].as_str().unwrap()).unwrap());
         assert_eq!((made.width(), made.height()), (1200, 628));
@@ -172,7 +172,7 @@ fn a_video_item_gives_a_still_and_what_cannot_be_made_is_told_as_failed() {
         let page = format!("{}/docs/openapi.json", world.stack.url);
         let (status, process) = generate(world, &[("renderKind", "1"), ("productImageUrl", &page)], None).await;
         assert_eq!(status, 200, "{process}");
-        let all = told(world, &hook, &text(&process["imageRenderProcessId"])).await;
+        let all = render_messages(world, &hook, &text(&process["imageRenderProcessId"])).await;
         let failed = all.iter().find(|it| it.body["MessageType"] == "ImageGenerationTaskCompleted").unwrap();
         assert_eq!((&failed.body["IsSuccessful"], &failed.body["ImageContentBytes"]), (&json!(false), &Value::Null));
         assert!(!text(&failed.body["ErrorMessage"]).is_empty());
@@ -200,7 +200,7 @@ fn a_video_item_gives_a_still_and_what_cannot_be_made_is_told_as_failed() {
         for format in ["0", "1"] {
             let fields = [("renderKind", "MediumBanner"), ("format", format)];
             let (_, process) = generate(world, &fields, Some(File("uploadedImage", clear.get_ref().clone()))).await;
-            let all = told(world, &hook, &text(&process["imageRenderProcessId"])).await;
+            let all = render_messages(world, &hook, &text(&process["imageRenderProcessId"])).await;
             let done = all.iter().find(|it| it.body["MessageType"] == "ImageGenerationTaskCompleted").unwrap();
             let made = picture(&STANDARD.decode(done.body["ImageContentBytes"].as_str().unwrap()).unwrap()).to_rgb8();
             assert_eq!(made.get_pixel(150, 125).0, [255, 255, 255], "format {format}");

@@ -260,7 +260,7 @@ fn credentials_are_checked_and_a_token_beside_them_too() {
 }
 
 /// Makes one notification: an object that nobody wants is told as skipped.
-async fn tell(world: &World<'_>) {
+async fn publish_one(world: &World<'_>) {
     let bucket = world.bucket().await;
     std::fs::write(bucket.folder.join("a.txt"), "a").unwrap();
     world.scan(&bucket.id).await;
@@ -277,7 +277,7 @@ fn a_refused_delivery_is_tried_again_under_the_same_id() {
             Answer::Flood,
             Answer::Status(429, vec![("retry-after".into(), "1".into())]),
         ]);
-        tell(world).await;
+        publish_one(world).await;
         let channel = hook.channel.lock().unwrap().clone();
         let query = [("applicationId", world.keys.application_id.as_str()), ("configurationId", channel.as_str())];
         world
@@ -301,7 +301,7 @@ fn a_receiver_that_never_ends_its_answer_costs_one_attempt() {
         let slow = world.webhook(&[("retryCount", "1"), ("exponentialBackoffFactor", "1.0")]).await;
         let quick = world.webhook(&[]).await;
         slow.answers([Answer::Drip, Answer::Silence]);
-        tell(world).await;
+        publish_one(world).await;
         world.until("the quick one has both", async || (quick.messages().len() == 2).then_some(())).await;
         // 200 was said before the body that does not end: that one is delivered
         world.until("the one without an answer comes again", async || slow.well_since().pop()).await;
@@ -320,7 +320,7 @@ fn a_receiver_that_wants_no_more_is_switched_off_and_that_is_told() {
     World::run(async |world| {
         let (gone, other) = (world.webhook(&[]).await, world.webhook(&[]).await);
         gone.answers([Answer::Status(410, vec![]), Answer::Status(410, vec![])]);
-        tell(world).await;
+        publish_one(world).await;
         let told = world.until("channel.disabled", async || other.first("channel.disabled")).await;
         let channel = gone.channel.lock().unwrap().clone();
         assert_eq!(told.body["data"]["channel"]["id"], json!(channel));
@@ -328,7 +328,7 @@ fn a_receiver_that_wants_no_more_is_switched_off_and_that_is_told() {
         let (_, read) = ask(world, Method::GET, PATH, &query, None).await;
         assert_eq!(read["isActive"], false);
         let seen = gone.messages().len();
-        tell(world).await;
+        publish_one(world).await;
         world
             .until("the other hears of the second scan", async || (other.of("scan.completed").len() == 2).then_some(()))
             .await;
@@ -342,7 +342,7 @@ fn what_cannot_be_delivered_is_a_dead_letter_that_can_be_brought_back() {
         let _letters = world.letters().await;
         let hook = world.webhook(&[("retryCount", "1"), ("exponentialBackoffFactor", "1.0")]).await;
         hook.answers((0..4).map(|_| Answer::Status(500, vec![])));
-        tell(world).await;
+        publish_one(world).await;
         let app = &world.keys.application_id;
         let letters = world
             .until("both are dead letters", async || {

@@ -10,7 +10,7 @@ use system_tests::swarm::Swarm;
 use system_tests::{World, text};
 
 /// Objects that nobody wants: one notification each, and one at the end.
-async fn told(world: &World<'_>, swarm: &Swarm, name: &str, count: usize) {
+async fn publish_items(world: &World<'_>, swarm: &Swarm, name: &str, count: usize) {
     for index in 0..count {
         swarm.put(&format!("{name}-{index:05}.txt"), "e", b"x".to_vec());
     }
@@ -25,7 +25,7 @@ fn a_channel_gets_what_its_types_and_its_filter_let_through() {
         let scans = world.webhook(&[("types", "scan.*")]).await;
         let filter = r#"{"type":[{"prefix":"item."}],"data":{"item":{"key":[{"suffix":"2.txt"}]}}}"#;
         let one = world.webhook(&[("filter", filter)]).await;
-        told(world, &Swarm::start().await, "mixed", 3).await;
+        publish_items(world, &Swarm::start().await, "mixed", 3).await;
         world.until("everything came", async || (all.messages().len() == 4).then_some(())).await;
         world.until("the scan came", async || (scans.messages().len() == 1).then_some(())).await;
         world.until("the one came", async || (one.messages().len() == 1).then_some(())).await;
@@ -52,7 +52,7 @@ fn a_delivery_is_made_once_more_and_a_channel_catches_up_by_a_replay() {
     World::run(async |world| {
         let hook = world.webhook(&[("exponentialBackoffFactor", "1.0")]).await;
         let id = hook.channel.lock().unwrap().clone();
-        let first = world.tell(&id).await;
+        let first = world.send_test(&id).await;
         world.delivery(&id, &first, "delivered").await;
         // once more, of what went well
         let retry = async |notification: &str| {
@@ -77,7 +77,7 @@ fn a_delivery_is_made_once_more_and_a_channel_catches_up_by_a_replay() {
         assert_eq!(retry("ntf_YXBw_1_99999").await.0, 404);
 
         // a channel that was made later gets what was told before: from a notification, a cursor or a time on
-        told(world, &Swarm::start().await, "before", 4).await;
+        publish_items(world, &Swarm::start().await, "before", 4).await;
         world.until("the first one has all", async || (hook.of("item.skipped").len() == 4).then_some(())).await;
         let late = world.webhook(&[]).await;
         let late_id = late.channel.lock().unwrap().clone();
@@ -119,7 +119,7 @@ fn a_channel_with_a_limit_gets_no_more_than_that() {
     World::run(async |world| {
         let hook = world.webhook(&[("maxPerSecond", "2.0"), ("types", "item.*")]).await;
         let began = Instant::now();
-        told(world, &Swarm::start().await, "limited", 12).await;
+        publish_items(world, &Swarm::start().await, "limited", 12).await;
         world.until("all came", async || (hook.messages().len() == 12).then_some(())).await;
         assert!(began.elapsed().as_secs() >= 4, "twelve at two a second: {:?}", began.elapsed());
         let ids: std::collections::HashSet<String> = hook.messages().into_iter().map(|it| it.id).collect();
@@ -134,7 +134,7 @@ fn the_breaker_opens_waits_probes_and_lets_everything_through_in_the_end() {
         let (hook, watcher) = (world.webhook(&every).await, world.webhook(&[("types", "channel.*")]).await);
         let id = hook.channel.lock().unwrap().clone();
         hook.answers((0..500).map(|_| Answer::Status(503, vec![])));
-        told(world, &Swarm::start().await, "failing", 30).await;
+        publish_items(world, &Swarm::start().await, "failing", 30).await;
         let failing = world.until("the others hear that it fails", async || watcher.first("channel.failing")).await;
         assert_eq!(failing.body["data"]["channel"]["id"], json!(id));
         let shown = world.configuration(&id).await;

@@ -83,7 +83,7 @@ async fn published(world: &World<'_>, url: &str) -> String {
 /// Tells a channel and waits for its delivery to be in a state; answers it. Then the channel is removed.
 async fn first(world: &World<'_>, url: &str, state: &str) -> Value {
     let id = published(world, url).await;
-    let told = world.tell(&id).await;
+    let told = world.send_test(&id).await;
     let delivery = world.delivery(&id, &told, state).await;
     assert_eq!(world.channels(Method::DELETE, CHANNELS, &[("configurationId", &id)], None).await.0, 200);
     delivery
@@ -137,7 +137,7 @@ fn what_a_receiver_answers_is_on_record_as_far_as_it_is_kept() {
         let hook = world.webhook(&[("exponentialBackoffFactor", "1.0")]).await;
         let id = hook.channel.lock().unwrap().clone();
         hook.answers([Answer::Flood]);
-        let told = world.tell(&id).await;
+        let told = world.send_test(&id).await;
         let delivery = world.delivery(&id, &told, "delivered").await;
         let answer = text(&delivery["attempts"][0]["answer"]);
         assert_eq!(
@@ -147,11 +147,11 @@ fn what_a_receiver_answers_is_on_record_as_far_as_it_is_kept() {
         );
         // the headers that take a message, or the channel, away
         hook.answers([Answer::Status(500, vec![("webhook-delivery".into(), "abort-message".into())])]);
-        let told = world.tell(&id).await;
+        let told = world.send_test(&id).await;
         let delivery = world.delivery(&id, &told, "dropped").await;
         assert_eq!(outcomes(&delivery), ["the receiver does not want this message"]);
         hook.answers([Answer::Status(200, vec![("webhook-delivery".into(), "disable".into())])]);
-        let told = world.tell(&id).await;
+        let told = world.send_test(&id).await;
         world.delivery(&id, &told, "disabled").await;
         // the delivery ends before its channel is switched off
         let why = world
@@ -174,7 +174,7 @@ fn what_a_receiver_answers_is_on_record_as_far_as_it_is_kept() {
             (&again["isActive"], &again["disabledReason"], &again["status"]),
             (&json!(true), &Value::Null, &json!("active"))
         );
-        let told = world.tell(&id).await;
+        let told = world.send_test(&id).await;
         world.delivery(&id, &told, "delivered").await;
     });
 }
@@ -212,16 +212,16 @@ fn a_receiver_is_asked_first_and_its_secret_can_be_replaced() {
         let path = format!("{CHANNELS}/WebHook/RotateSecret");
         let (status, rotated) = world.channels(Method::POST, &path, &one, Some(&[("overlapSeconds", "60")])).await;
         assert_eq!(status, 200, "{rotated}");
-        let told = world.tell(&id).await;
+        let told = world.send_test(&id).await;
         world.delivery(&id, &told, "delivered").await;
         assert_eq!(world.channels(Method::POST, &path, &one, Some(&[("overlapSeconds", "60")])).await.0, 409);
         other.knows(&text(&rotated["signingSecret"]));
-        let told = world.tell(&id).await;
+        let told = world.send_test(&id).await;
         world.delivery(&id, &told, "delivered").await;
         // an emergency: the old one ends at once
         let (_, last) = world.channels(Method::POST, &path, &one, Some(&[("overlapSeconds", "0")])).await;
         other.knows(&text(&last["signingSecret"]));
-        let told = world.tell(&id).await;
+        let told = world.send_test(&id).await;
         world.delivery(&id, &told, "delivered").await;
         assert!(other.forged().is_empty());
 

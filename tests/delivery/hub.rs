@@ -19,7 +19,7 @@ fn a_hub_is_called_over_one_connection_and_again_when_it_fails() {
     World::run(async |world| {
         let hub = Hub::start("secret").await;
         let id = channel(world, &hub.url, "secret", &[("hubMethod", "Take"), ("format", "native")]).await;
-        let first = world.tell(&id).await;
+        let first = world.send_test(&id).await;
         let delivery = world.delivery(&id, &first, "delivered").await;
         assert_eq!(
             (outcomes(&delivery)[0].as_str(), &delivery["attempts"][0]["answer"]),
@@ -32,7 +32,7 @@ fn a_hub_is_called_over_one_connection_and_again_when_it_fails() {
         );
 
         hub.fail("The room is full.");
-        let second = world.tell(&id).await;
+        let second = world.send_test(&id).await;
         let delivery = world.delivery(&id, &second, "delivered").await;
         let said = outcomes(&delivery);
         assert_eq!(
@@ -42,7 +42,7 @@ fn a_hub_is_called_over_one_connection_and_again_when_it_fails() {
 
         // the connection dies while the call is under way: once more, on a new one
         hub.cut();
-        let third = world.tell(&id).await;
+        let third = world.send_test(&id).await;
         world.delivery(&id, &third, "delivered").await;
         let mut ids: Vec<Value> = hub.calls().into_iter().map(|it| it.1["id"].clone()).collect();
         ids.dedup(); // a copy, if one had to be made, bears the same id
@@ -53,7 +53,7 @@ fn a_hub_is_called_over_one_connection_and_again_when_it_fails() {
         let id = channel(world, &closing.url, "secret", &[]).await;
         closing.busy();
         closing.close("Connection closed with an error.", true);
-        let told = world.tell(&id).await;
+        let told = world.send_test(&id).await;
         let delivery = world.delivery(&id, &told, "delivered").await;
         let said = outcomes(&delivery);
         let closed = "the hub closed the connection: Connection closed with an error. (allowReconnect: true)";
@@ -66,13 +66,13 @@ fn a_hub_is_called_over_one_connection_and_again_when_it_fails() {
         let wordy = Hub::start("secret").await;
         let id = channel(world, &wordy.url, "secret", &[("format", "native")]).await;
         wordy.result(3 << 20);
-        let long = world.tell(&id).await;
+        let long = world.send_test(&id).await;
         let delivery = world.delivery(&id, &long, "delivered").await;
         let kept = text(&delivery["attempts"][0]["answer"]);
         assert_eq!((outcomes(&delivery), wordy.calls().len()), (vec!["delivered (confirmed)".to_owned()], 1));
         assert!(kept.starts_with("\"aaaa") && kept.len() == 1_024, "its beginning: {} bytes", kept.len());
         wordy.result(9 << 20);
-        let longer = world.tell(&id).await;
+        let longer = world.send_test(&id).await;
         let delivery = world.delivery(&id, &longer, "delivered").await;
         let said = outcomes(&delivery);
         assert!(said[0].starts_with("the hub sent a message of more than 8388608 bytes"), "{said:?}");
@@ -84,7 +84,7 @@ fn a_hub_is_called_over_one_connection_and_again_when_it_fails() {
         let front = Hub::start("secret").await;
         front.point_to(&other.url, "other");
         let published = channel(world, &front.url, "secret", &[]).await;
-        let fourth = world.tell(&published).await;
+        let fourth = world.send_test(&published).await;
         world.delivery(&published, &fourth, "delivered").await;
         let (method, message) = other.calls().remove(0);
         assert_eq!(
@@ -99,7 +99,7 @@ fn a_hub_that_refuses_us_or_leads_inside_is_on_record() {
     World::run(async |world| {
         let hub = Hub::start("secret").await;
         let wrong = channel(world, &hub.url, "guessed", &[]).await;
-        let told = world.tell(&wrong).await;
+        let told = world.send_test(&wrong).await;
         let delivery = world.delivery(&wrong, &told, "retrying").await;
         assert_eq!(
             (outcomes(&delivery)[0].as_str(), &delivery["attempts"][0]["status"]),
@@ -108,7 +108,7 @@ fn a_hub_that_refuses_us_or_leads_inside_is_on_record() {
         assert!(!delivery.to_string().contains("guessed"), "no token in a record: {delivery}");
         hub.point_to("http://10.0.0.1/hub", "x");
         let inside = channel(world, &hub.url, "secret", &[]).await;
-        let told = world.tell(&inside).await;
+        let told = world.send_test(&inside).await;
         let delivery = world.delivery(&inside, &told, "retrying").await;
         assert_eq!(outcomes(&delivery)[0], "`10.0.0.1` is not a public address");
         for id in [wrong, inside] {
@@ -125,7 +125,7 @@ fn our_own_hub_takes_the_handshake() {
         let url = format!("{}/hubs/notifications", world.stack.url);
         let id = channel(world, &url, &text(&pass["token"]), &[("hubMethod", "Nothing"), ("retryCount", "0")]).await;
         let _letters = world.letters().await;
-        let told = world.tell(&id).await;
+        let told = world.send_test(&id).await;
         let delivery = world.delivery(&id, &told, "dead").await;
         assert!(outcomes(&delivery)[0].starts_with("the hub answered: "), "it has no such method: {delivery}");
         assert_eq!(world.channels(Method::DELETE, CHANNELS, &[("configurationId", &id)], None).await.0, 200);

@@ -83,7 +83,7 @@ fn messages_are_confirmed_persistent_and_tried_again_when_they_cannot_be_routed(
         let every = [("format", "native"), ("exponentialBackoffFactor", "1.0")];
         let id = channel(world, &rabbit, "news", &every).await;
         // the queue is not there: it is made
-        let first = world.tell(&id).await;
+        let first = world.send_test(&id).await;
         let delivery = world.delivery(&id, &first, "delivered").await;
         assert_eq!(delivery["attempts"][0]["outcome"], "delivered (confirmed)");
         let taken = take(&rabbit, "news", &[&first]).await.remove(0);
@@ -94,7 +94,7 @@ fn messages_are_confirmed_persistent_and_tried_again_when_they_cannot_be_routed(
         let connection = connect(&rabbit).await;
         let own = connection.create_channel().await.unwrap();
         own.queue_delete("news".into(), QueueDeleteOptions::default()).await.unwrap();
-        let second = world.tell(&id).await;
+        let second = world.send_test(&id).await;
         let delivery = world.delivery(&id, &second, "delivered").await;
         failed_at_most_for(&delivery, "404 NOT_FOUND");
         take(&rabbit, "news", &[&second]).await;
@@ -105,20 +105,20 @@ fn messages_are_confirmed_persistent_and_tried_again_when_they_cannot_be_routed(
         own.queue_unbind("news".into(), "image-render.notifications".into(), key.into(), FieldTable::default())
             .await
             .unwrap();
-        let unbound = world.tell(&id).await;
+        let unbound = world.send_test(&id).await;
         let delivery = world.delivery(&id, &unbound, "delivered").await;
         failed_at_most_for(&delivery, "returned: 312 NO_ROUTE");
         take(&rabbit, "news", &[&unbound]).await;
 
         // our connection is cut: a new one is made
         rabbit.control(&["close_all_connections", "--vhost", "/", "test"]).await;
-        let third = world.tell(&id).await;
+        let third = world.send_test(&id).await;
         world.delivery(&id, &third, "delivered").await;
         take(&rabbit, "news", &[&third]).await;
 
         // a published channel gets the published message
         let published = channel(world, &rabbit, "published", &[]).await;
-        let fourth = world.tell(&published).await;
+        let fourth = world.send_test(&published).await;
         world.delivery(&published, &fourth, "delivered").await;
         let taken = take(&rabbit, "published", &[&fourth]).await.remove(0);
         assert_eq!((&taken.body["MessageType"], taken.id), (&json!("ImageGenerationProgress"), fourth));
@@ -182,11 +182,11 @@ fn a_confirm_that_is_lost_costs_a_second_copy_and_never_the_message() {
         ];
         let (_, made) = world.channels(Method::POST, &format!("{CHANNELS}/RabbitMQ"), &[], Some(&form)).await;
         let id = text(&made["id"]);
-        let first = world.tell(&id).await;
+        let first = world.send_test(&id).await;
         world.delivery(&id, &first, "delivered").await;
         // the kept connection, and the new one that is made at once
         between.cut.store(2, Ordering::Relaxed);
-        let second = world.tell(&id).await;
+        let second = world.send_test(&id).await;
         world.delivery(&id, &second, "delivered").await;
         assert_eq!(between.cut.load(Ordering::Relaxed), 0, "two confirms were lost");
         let ids: Vec<String> = take(&rabbit, "news", &[&first, &second]).await.into_iter().map(|it| it.id).collect();
@@ -226,7 +226,7 @@ fn a_user_that_may_only_publish_does_and_no_name_is_a_pattern() {
         };
         let kept = publisher("kept").await;
         // there is no such queue, and it may not be made: `mandatory` tells
-        let first = world.tell(&kept).await;
+        let first = world.send_test(&kept).await;
         let waiting = world.delivery(&kept, &first, "retrying").await;
         assert_eq!(outcomes(&waiting)[0], "returned: 312 NO_ROUTE");
         // somebody who may makes and binds it
@@ -236,7 +236,7 @@ fn a_user_that_may_only_publish_does_and_no_name_is_a_pattern() {
         own.queue_bind("kept".into(), name.into(), key.into(), bind, FieldTable::default()).await.unwrap();
         world.delivery(&kept, &first, "delivered").await;
         // once more, over the connection that knows what it may not do
-        let second = world.tell(&kept).await;
+        let second = world.send_test(&kept).await;
         let delivery = world.delivery(&kept, &second, "delivered").await;
         assert_eq!(outcomes(&delivery).last().unwrap(), "delivered (confirmed)");
         let script = project().join("tests/clients/pika_consumer.py").to_string_lossy().into_owned();
@@ -247,7 +247,7 @@ fn a_user_that_may_only_publish_does_and_no_name_is_a_pattern() {
         // nor does it do what it may not
         rabbit.control(&["set_permissions", "-p", "/", "lowly", "^$", "^$", "^$"]).await;
         rabbit.control(&["close_all_connections", "--vhost", "/", "test"]).await;
-        let third = world.tell(&kept).await;
+        let third = world.send_test(&kept).await;
         let waiting = world.delivery(&kept, &third, "retrying").await;
         assert!(outcomes(&waiting)[0].starts_with("403 ACCESS_REFUSED"), "{waiting}");
         rabbit.control(&["set_permissions", "-p", "/", "lowly", "^$", exchange, "^$"]).await;
@@ -259,7 +259,7 @@ fn a_user_that_may_only_publish_does_and_no_name_is_a_pattern() {
         let other = channel(world, &rabbit, "other", &every).await;
         let mut told = Vec::new();
         for id in [&hash, &star, &other, &hash, &star] {
-            let it = world.tell(id).await;
+            let it = world.send_test(id).await;
             world.delivery(id, &it, "delivered").await;
             told.push(it);
         }
@@ -279,7 +279,7 @@ fn a_broker_that_refuses_or_is_gone_is_on_record_and_what_waits_arrives_when_it_
         let stranger = {
             let _letters = world.letters().await;
             let id = channel(world, &rabbit, "news", &wrong).await;
-            let told = world.tell(&id).await;
+            let told = world.send_test(&id).await;
             let dead = world.delivery(&id, &told, "dead").await;
             let why = dead["attempts"][0]["outcome"].as_str().unwrap();
             assert!(why.starts_with("403 ACCESS_REFUSED") && !why.contains("wrong"), "{why}");
@@ -299,7 +299,7 @@ fn a_broker_that_refuses_or_is_gone_is_on_record_and_what_waits_arrives_when_it_
             take(&rabbit, "news", &[&told]).await;
             id
         };
-        let ready = world.tell(&stranger).await;
+        let ready = world.send_test(&stranger).await;
         world.delivery(&stranger, &ready, "delivered").await;
         // the broker is stopped mid-run; what is told meanwhile waits
         rabbit.stop().await;
@@ -307,7 +307,7 @@ fn a_broker_that_refuses_or_is_gone_is_on_record_and_what_waits_arrives_when_it_
         let id = channel(world, &rabbit, "news", &every).await;
         let mut told = Vec::new();
         for _ in 0..5 {
-            told.push(world.tell(&id).await);
+            told.push(world.send_test(&id).await);
         }
         let waiting = world.delivery(&id, &told[4], "retrying").await;
         let why = waiting["attempts"][0]["outcome"].as_str().unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use local::websocket_gateway::ConnectionLimits;
 use serde_json::{Value, json};
-use system_tests::socket::{End, Socket};
+use system_tests::socket::{Disconnect, Socket};
 use system_tests::{World, own_stack, text};
 
 /// Asks `@connections` as a function does.
@@ -34,7 +34,7 @@ fn connections_are_managed_as_at_api_gateway() {
         let large = manage(world, "POST", &id, vec![b'x'; 131_073]).await;
         assert_eq!((large.0, large.1.as_str()), (413, "PayloadTooLargeException"));
         assert_eq!(manage(world, "DELETE", &id, Vec::new()).await.0, 204);
-        assert_eq!(socket.next().await, Err(End::Closed(1000)));
+        assert_eq!(socket.next().await, Err(Disconnect::Closed(1000)));
         world
             .until("the socket is gone", async || {
                 let gone = manage(world, "POST", &id, b"x".to_vec()).await;
@@ -64,7 +64,7 @@ fn idle_old_and_lost_sockets_end_and_nothing_is_lost_with_them() {
                     break end;
                 }
             };
-            assert_eq!(end, End::Closed(1001), "{what}");
+            assert_eq!(end, Disconnect::Closed(1001), "{what}");
             stack.sockets.set_limits(ConnectionLimits::default());
             let sent = world.send("jane", what).await;
             let mut socket = world.listen("jane", Some(&cursor)).await;
@@ -118,7 +118,7 @@ fn what_is_over_the_limit_is_told_again_and_who_never_takes_it_is_closed_and_res
                 break end;
             }
         };
-        assert_eq!(end, End::Closed(1000), "too slow to follow");
+        assert_eq!(end, Disconnect::Closed(1000), "too slow to follow");
         stack.sockets.throttle_posts(0);
         let mut socket = world.listen("jane", Some(&cursor)).await;
         assert_eq!(socket.caught_up().await.0, [missed - 1, missed]);

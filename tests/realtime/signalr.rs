@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use local::websocket_gateway::ConnectionLimits;
 use serde_json::{Value, json};
-use system_tests::socket::{End, Socket};
+use system_tests::socket::{Disconnect, Socket};
 use system_tests::tools::{Talker, node, python};
 use system_tests::{World, own_stack, project, text};
 
@@ -120,7 +120,7 @@ fn a_handshake_of_another_kind_is_refused_with_its_reason() {
             socket.records(&[handshake]).await;
             let answer = socket.next().await.unwrap();
             assert_eq!((&answer["error"], &answer["type"]), (&json!(want), &Value::Null));
-            assert!(matches!(socket.next().await, Err(End::Closed(_))));
+            assert!(matches!(socket.next().await, Err(Disconnect::Closed(_))));
         }
     });
 }
@@ -135,7 +135,7 @@ fn records_that_break_the_protocol_close_the_socket_and_unknown_ones_do_not() {
             socket.text(bad.to_owned()).await;
             let last = socket.wait_record(7).await;
             assert!(last["error"].is_string(), "{bad}: {last}");
-            assert!(matches!(socket.next().await, Err(End::Closed(_))), "{bad}");
+            assert!(matches!(socket.next().await, Err(Disconnect::Closed(_))), "{bad}");
         }
         // several records in one message, one of a type that nobody knows
         let mut socket = hub(world).await;

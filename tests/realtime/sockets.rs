@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use system_tests::socket::{End, Socket};
+use system_tests::socket::{Disconnect, Socket};
 use system_tests::tools::{Talker, chromium, node, python};
 use system_tests::{World, project, text};
 
@@ -292,7 +292,7 @@ fn garbage_is_answered_and_the_socket_stays() {
             match socket.next().await {
                 Ok(_) => {}
                 Err(end) => {
-                    assert_eq!(end, End::Closed(1009));
+                    assert_eq!(end, Disconnect::Closed(1009));
                     break;
                 }
             }

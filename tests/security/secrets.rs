@@ -44,7 +44,7 @@ fn a_webhook_that_moves_to_another_origin_gets_another_secret() {
         let moved = webhook(world, Method::PUT, &id, &format!("{}/elsewhere", first.url)).await;
         assert_eq!(moved["signingSecret"], Value::Null, "at the same origin it stays");
         first.knows(&old);
-        let told = world.tell(&id).await;
+        let told = world.send_test(&id).await;
         world.delivery(&id, &told, "delivered").await;
         assert_eq!(first.messages().len(), 1, "signed by the old secret");
 
@@ -52,7 +52,7 @@ fn a_webhook_that_moves_to_another_origin_gets_another_secret() {
         let new = text(&moved["signingSecret"]);
         assert!(new.starts_with("whsec_") && new != old, "{moved}");
         second.knows(&new);
-        let told = world.tell(&id).await;
+        let told = world.send_test(&id).await;
         world.delivery(&id, &told, "delivered").await;
         assert_eq!(second.messages().len(), 1, "signed by the new one");
         let signatures = text(&second.last()["headers"]["webhook-signature"]);
@@ -78,7 +78,7 @@ fn what_the_query_of_an_address_holds_is_sealed_and_sent_and_shown_to_nobody() {
         let one = [("configurationId", id.as_str())];
         let (status, refused) = world.channels(Method::PUT, &format!("{CHANNELS}/WebHook"), &one, Some(&wrong)).await;
         assert_eq!(status, 400, "{refused}");
-        let told = world.tell(&id).await;
+        let told = world.send_test(&id).await;
         let delivery = world.delivery(&id, &told, "delivered").await;
         assert!(!delivery.to_string().contains(&marker), "{delivery}");
         assert_eq!(receiver.messages().len(), 1);
@@ -86,7 +86,7 @@ fn what_the_query_of_an_address_holds_is_sealed_and_sent_and_shown_to_nobody() {
         let form = [("hubUrl", &*format!("{}?access_token={marker}", hub.url)), ("accessToken", &*marker)];
         let (status, made) = world.channels(Method::POST, &format!("{CHANNELS}/SignalR"), &[], Some(&form)).await;
         assert_eq!(status, 200, "{made}");
-        let told = world.tell(&text(&made["id"])).await;
+        let told = world.send_test(&text(&made["id"])).await;
         world.delivery(&text(&made["id"]), &told, "delivered").await;
         // a link that its signature opens, as of a picture
         let form =
@@ -118,7 +118,7 @@ fn a_hub_that_points_elsewhere_does_not_take_our_token_along() {
         hub.point_to(&elsewhere.url, "");
         let form = [("hubUrl", hub.url.as_str()), ("accessToken", "the stored one")];
         let (_, made) = world.channels(Method::POST, &format!("{CHANNELS}/SignalR"), &[], Some(&form)).await;
-        let told = world.tell(&text(&made["id"])).await;
+        let told = world.send_test(&text(&made["id"])).await;
         world.delivery(&text(&made["id"]), &told, "delivered").await;
         assert_eq!(
             (hub.bearers(), elsewhere.bearers()),

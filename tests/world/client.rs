@@ -50,7 +50,7 @@ impl World<'_> {
     }
 
     /// Sends a test message to a channel; answers the notification's id.
-    pub async fn tell(&self, channel: &str) -> String {
+    pub async fn send_test(&self, channel: &str) -> String {
         let path = format!("{CHANNELS}/Test");
         let (status, told) = self.channels(Method::POST, &path, &[("configurationId", channel)], None).await;
         assert_eq!(status, 202, "{told}");

@@ -133,10 +133,10 @@ async fn connect(
         return StatusCode::UNAUTHORIZED.into_response();
     }
     *it.opened.lock().expect("not poisoned") += 1;
-    up.on_upgrade(async move |socket| talk(it, socket).await)
+    up.on_upgrade(async move |socket| serve_connection(it, socket).await)
 }
 
-async fn talk(it: Arc<Inner>, mut socket: WebSocket) {
+async fn serve_connection(it: Arc<Inner>, mut socket: WebSocket) {
     let mut greeted = false;
     while let Some(Ok(message)) = socket.recv().await {
         let Message::Text(text) = message else { continue };

@@ -13,13 +13,13 @@ use crate::server::serve;
 
 type Asked = BTreeMap<String, String>;
 /// Status, headers and body.
-type Refusal = (u16, Vec<(&'static str, String)>, String);
+type ErrorResponse = (u16, Vec<(&'static str, String)>, String);
 type Lists = Box<dyn Fn(&Asked) -> String + Send>;
 
 #[derive(Default)]
 struct Inner {
     lists: Mutex<Option<Lists>>,
-    refuses: Mutex<Option<Refusal>>,
+    refuses: Mutex<Option<ErrorResponse>>,
     objects: Mutex<BTreeMap<String, (String, Vec<u8>)>>,
     asked: Mutex<Vec<Asked>>,
     signed: Mutex<Vec<String>>,
@@ -50,7 +50,7 @@ impl Shelf {
     }
 
     /// Answers everything so, but for the probe of a wrong secret.
-    pub fn refuses(&self, refusal: Option<Refusal>) {
+    pub fn refuses(&self, refusal: Option<ErrorResponse>) {
         *self.inner.refuses.lock().expect("not poisoned") = refusal;
     }
 

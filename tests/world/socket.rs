@@ -26,7 +26,7 @@ pub struct Socket {
 
 /// How a socket ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum Disconnect {
     Closed(u16),
     Lost,
 }
@@ -79,17 +79,17 @@ impl Socket {
     }
 
     /// The next message, if one comes within two seconds.
-    pub async fn soon(&mut self) -> Option<Result<Value, End>> {
+    pub async fn soon(&mut self) -> Option<Result<Value, Disconnect>> {
         self.within(Duration::from_secs(2)).await
     }
 
     /// The next message, if one comes within a time.
-    pub async fn within(&mut self, patience: Duration) -> Option<Result<Value, End>> {
+    pub async fn within(&mut self, patience: Duration) -> Option<Result<Value, Disconnect>> {
         tokio::time::timeout(patience, self.next()).await.ok()
     }
 
     /// The next message, or the next record of one.
-    pub async fn next(&mut self) -> Result<Value, End> {
+    pub async fn next(&mut self) -> Result<Value, Disconnect> {
         loop {
             if let Some(it) = self.waiting.pop_front() {
                 return Ok(it);
@@ -101,9 +101,11 @@ impl Socket {
                     let parse = |it: &str| serde_json::from_str(it).expect("messages are JSON");
                     self.waiting.extend(text.split('\u{1e}').filter(|it| !it.is_empty()).map(parse));
                 }
-                Some(Ok(Message::Close(frame))) => return Err(End::Closed(frame.map_or(1005, |it| it.code.into()))),
+                Some(Ok(Message::Close(frame))) => {
+                    return Err(Disconnect::Closed(frame.map_or(1005, |it| it.code.into())));
+                }
                 Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Err(End::Lost),
+                Some(Err(_)) | None => return Err(Disconnect::Lost),
             }
         }
     }

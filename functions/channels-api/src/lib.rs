@@ -21,9 +21,6 @@ use std::sync::Arc;
 use domain::application::Scope;
 use entry::Secrets;
 use entry::http::{Authenticator, CorsPolicy};
-use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::context::Context;
 
@@ -52,76 +49,26 @@ fn router(context: Context) -> axum::Router {
     router.with_state(context)
 }
 
-/// The description of the routes. It names no handler, so that a crate that only describes them does not link them.
-#[derive(OpenApi)]
-#[openapi(paths(
-    application::create,
-    application::list,
-    application::rotate,
-    keys::list,
-    keys::create,
-    keys::rotate,
-    keys::revoke,
-    token::generate,
-    token::refresh,
-    write::create_webhook,
-    write::update_webhook,
-    write::create_rabbit,
-    write::update_rabbit,
-    write::create_signal_r,
-    write::update_signal_r,
-    signing::rotate,
-    signing::jwks,
-    configuration::get,
-    configuration::remove,
-    configuration::all,
-    configuration::active,
-    explain::test,
-    explain::explain,
-    deliveries::list,
-    deliveries::retry,
-    replay::replay
-))]
-struct Description;
-
-/// The OpenAPI description of the routes.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    Description::openapi()
-}
-
-fn routes() -> OpenApiRouter<Context> {
-    OpenApiRouter::new()
-        .routes(routes!(application::create, application::list))
-        .routes(routes!(application::rotate))
-        .routes(routes!(keys::list, keys::create))
-        .routes(routes!(keys::rotate))
-        .routes(routes!(keys::revoke))
-        .routes(routes!(token::generate))
-        .routes(routes!(token::refresh))
-        .routes(routes!(write::create_webhook, write::update_webhook))
-        .routes(routes!(write::create_rabbit, write::update_rabbit))
-        .routes(routes!(write::create_signal_r, write::update_signal_r))
-        .routes(routes!(signing::rotate))
-        .routes(routes!(signing::jwks))
-        .routes(routes!(configuration::get, configuration::remove))
-        .routes(routes!(configuration::all))
-        .routes(routes!(configuration::active))
-        .routes(routes!(explain::test))
-        .routes(routes!(explain::explain))
-        .routes(routes!(deliveries::list))
-        .routes(routes!(deliveries::retry))
-        .routes(routes!(replay::replay))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_route_is_described() {
-        let served = routes().into_openapi().paths;
-        let described = openapi().paths;
-        let names = |it: &utoipa::openapi::Paths| it.paths.keys().cloned().collect::<Vec<String>>();
-        assert_eq!(names(&described), names(&served));
-    }
+entry::api_routes! {
+    Context:
+    [application::create, application::list],
+    [application::rotate],
+    [keys::list, keys::create],
+    [keys::rotate],
+    [keys::revoke],
+    [token::generate],
+    [token::refresh],
+    [write::create_webhook, write::update_webhook],
+    [write::create_rabbit, write::update_rabbit],
+    [write::create_signal_r, write::update_signal_r],
+    [signing::rotate],
+    [signing::jwks],
+    [configuration::get, configuration::remove],
+    [configuration::all],
+    [configuration::active],
+    [explain::test],
+    [explain::explain],
+    [deliveries::list],
+    [deliveries::retry],
+    [replay::replay],
 }

@@ -13,9 +13,6 @@ use axum::extract::DefaultBodyLimit;
 use domain::application::Scope;
 use entry::Secrets;
 use entry::http::{Authenticator, CorsPolicy};
-use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::context::Context;
 
@@ -47,38 +44,10 @@ fn router(context: Context) -> axum::Router {
     router.layer(DefaultBodyLimit::max(MAX_BODY_BYTES)).with_state(context)
 }
 
-/// Describes the routes without their handlers, so that `docs-api` does not link those.
-#[derive(OpenApi)]
-#[openapi(paths(
-    generate::generate,
-    processes::check_user_progress,
-    processes::check_application_progress,
-    processes::download
-))]
-struct Description;
-
-/// The OpenAPI description of the routes.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    Description::openapi()
-}
-
-fn routes() -> OpenApiRouter<Context> {
-    OpenApiRouter::new()
-        .routes(routes!(generate::generate))
-        .routes(routes!(processes::check_user_progress))
-        .routes(routes!(processes::check_application_progress))
-        .routes(routes!(processes::download))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_route_is_described() {
-        let served = routes().into_openapi().paths;
-        let described = openapi().paths;
-        let names = |it: &utoipa::openapi::Paths| it.paths.keys().cloned().collect::<Vec<String>>();
-        assert_eq!(names(&described), names(&served));
-    }
+entry::api_routes! {
+    Context:
+    [generate::generate],
+    [processes::check_user_progress],
+    [processes::check_application_progress],
+    [processes::download],
 }

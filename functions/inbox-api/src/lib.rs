@@ -25,9 +25,6 @@ use std::sync::Arc;
 
 use domain::application::Scope;
 use entry::http::{Authenticator, CorsPolicy};
-use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use context::Context;
 use type_schemas::{STACK_BYTES, TypeSchemas};
@@ -55,73 +52,23 @@ fn router(context: Context) -> axum::Router {
     router.with_state(context)
 }
 
-/// The routes, to describe: without the handlers, so that `docs-api` does not link them.
-#[derive(OpenApi)]
-#[openapi(paths(
-    send::to_user,
-    send::to_many,
-    send::to_group,
-    send::to_everyone,
-    list::list,
-    list::list_of_group,
-    list::list_of_everyone,
-    list::get_of_group,
-    list::get_of_everyone,
-    revise::update,
-    revise::retract,
-    preferences::get,
-    preferences::put,
-    types::list,
-    types::put,
-    types::delete,
-    tokens::create_ticket,
-    tokens::create_token,
-    negotiate::negotiate,
-    list::get,
-    list::counts,
-    read_state::change_read_state,
-    legacy::create,
-    legacy::list_all,
-    legacy::list_of_user,
-    legacy::mark_read
-))]
-struct Description;
-
-/// The OpenAPI description of the routes.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    Description::openapi()
-}
-
-fn routes() -> OpenApiRouter<Context> {
-    OpenApiRouter::new()
-        .routes(routes!(send::to_user, list::list))
-        .routes(routes!(send::to_many))
-        .routes(routes!(send::to_group, list::list_of_group))
-        .routes(routes!(send::to_everyone, list::list_of_everyone))
-        .routes(routes!(list::get_of_group))
-        .routes(routes!(list::get_of_everyone))
-        .routes(routes!(tokens::create_ticket))
-        .routes(routes!(tokens::create_token))
-        .routes(routes!(negotiate::negotiate))
-        .routes(routes!(list::get, revise::update, revise::retract))
-        .routes(routes!(preferences::get, preferences::put))
-        .routes(routes!(types::list))
-        .routes(routes!(types::put, types::delete))
-        .routes(routes!(list::counts))
-        .routes(routes!(read_state::change_read_state))
-        .routes(routes!(legacy::create, legacy::list_all))
-        .routes(routes!(legacy::list_of_user, legacy::mark_read))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_route_is_described() {
-        let served = routes().into_openapi().paths;
-        let described = openapi().paths;
-        let names = |all: &utoipa::openapi::Paths| all.paths.keys().cloned().collect::<Vec<String>>();
-        assert_eq!(names(&described), names(&served));
-    }
+entry::api_routes! {
+    Context:
+    [send::to_user, list::list],
+    [send::to_many],
+    [send::to_group, list::list_of_group],
+    [send::to_everyone, list::list_of_everyone],
+    [list::get_of_group],
+    [list::get_of_everyone],
+    [tokens::create_ticket],
+    [tokens::create_token],
+    [negotiate::negotiate],
+    [list::get, revise::update, revise::retract],
+    [preferences::get, preferences::put],
+    [types::list],
+    [types::put, types::delete],
+    [list::counts],
+    [read_state::change_read_state],
+    [legacy::create, legacy::list_all],
+    [legacy::list_of_user, legacy::mark_read],
 }

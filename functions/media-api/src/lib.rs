@@ -14,9 +14,6 @@ use std::sync::Arc;
 use domain::application::Scope;
 use entry::Secrets;
 use entry::http::{Authenticator, CorsPolicy};
-use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::context::Context;
 
@@ -45,58 +42,18 @@ fn router(context: Context) -> axum::Router {
     router.with_state(context)
 }
 
-/// The description of the routes. It names no handler, so that a crate that only describes them does not link them.
-#[derive(OpenApi)]
-#[openapi(paths(
-    bucket::list,
-    bucket::create,
-    bucket::get,
-    bucket::replace,
-    bucket::remove,
-    bucket::scan,
-    item::list,
-    item::get,
-    item::reprocess,
-    item::preview,
-    item::summary,
-    settings::get,
-    settings::put,
-    iconik::get,
-    iconik::check,
-    iconik::backfill
-))]
-struct Description;
-
-/// The OpenAPI description of the routes.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    Description::openapi()
-}
-
-fn routes() -> OpenApiRouter<Context> {
-    OpenApiRouter::new()
-        .routes(routes!(bucket::list, bucket::create))
-        .routes(routes!(bucket::get, bucket::replace, bucket::remove))
-        .routes(routes!(bucket::scan))
-        .routes(routes!(item::list))
-        .routes(routes!(item::get))
-        .routes(routes!(item::reprocess))
-        .routes(routes!(item::preview))
-        .routes(routes!(item::summary))
-        .routes(routes!(settings::get, settings::put))
-        .routes(routes!(iconik::get))
-        .routes(routes!(iconik::check))
-        .routes(routes!(iconik::backfill))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_route_is_described() {
-        let served = routes().into_openapi().paths;
-        let described = openapi().paths;
-        let names = |it: &utoipa::openapi::Paths| it.paths.keys().cloned().collect::<Vec<String>>();
-        assert_eq!(names(&described), names(&served));
-    }
+entry::api_routes! {
+    Context:
+    [bucket::list, bucket::create],
+    [bucket::get, bucket::replace, bucket::remove],
+    [bucket::scan],
+    [item::list],
+    [item::get],
+    [item::reprocess],
+    [item::preview],
+    [item::summary],
+    [settings::get, settings::put],
+    [iconik::get],
+    [iconik::check],
+    [iconik::backfill],
 }

@@ -1,5 +1,5 @@
 //! Invokes a method of a customer's SignalR hub: negotiation, WebSocket, handshake, invocation, completion (channel
-//! API, section 8.2). The connection is reused for the next invocations until it has been idle for [`MAX_IDLE`].
+//! API, section 8.2). The connection is reused for the next invocations until it has been idle for `MAX_IDLE`.
 
 mod messages;
 

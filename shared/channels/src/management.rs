@@ -15,7 +15,7 @@ const PERMIT_INTERVAL: Duration = Duration::from_millis(2);
 /// Permits that can be saved up in a pause.
 const BURST: u32 = 50;
 
-/// Posts messages to connections, limited to one per [`PERMIT_INTERVAL`].
+/// Posts messages to connections, limited to one per `PERMIT_INTERVAL`.
 #[derive(Clone)]
 pub struct ManagementClient {
     client: Client,

@@ -27,7 +27,7 @@ pub struct Message {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptOutcome {
     pub outcome: DeliveryOutcome,
-    /// The first [`MAX_RESPONSE_BYTES`] of the response, without control characters. Empty if there was none.
+    /// The first `MAX_RESPONSE_BYTES` of the response, without control characters. Empty if there was none.
     pub response: String,
 }
 
@@ -38,7 +38,7 @@ impl From<DeliveryOutcome> for AttemptOutcome {
 }
 
 impl AttemptOutcome {
-    /// An outcome with the response body, cut to [`MAX_RESPONSE_BYTES`].
+    /// An outcome with the response body, cut to `MAX_RESPONSE_BYTES`.
     pub fn with_response(outcome: DeliveryOutcome, bytes: &[u8]) -> Self {
         let mut response = String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_RESPONSE_BYTES)]).into_owned();
         response.retain(|it| !it.is_control() || it == '\n' || it == '\t');

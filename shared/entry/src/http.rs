@@ -13,6 +13,7 @@ mod oidc;
 pub mod problem;
 mod query_params;
 mod request_application;
+mod routes;
 mod serde_problem;
 pub mod token;
 

@@ -29,3 +29,5 @@ pub use secrets::Secrets;
 pub use sqs::{Message, MessageError};
 pub use start::{Error, Start, start};
 pub use ttl_cache::TtlCache;
+#[doc(hidden)]
+pub use utoipa_axum; // for `api_routes!`

@@ -53,7 +53,7 @@ pub(crate) fn draw(canvas: &mut RgbImage, text: &str, colour: [u8; 3]) {
     let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MAX_CHARACTERS).collect();
     let (width, height) = (canvas.width() as f32, canvas.height() as f32);
     let (left, room) = (width * 0.06, (width * 0.88, height * 0.34));
-    let mut buffer = fit(fonts, &text, room);
+    let mut buffer = shrink_to_fit(fonts, &text, room);
     let lines = buffer.layout_runs().count() as f32;
     let line_height = buffer.metrics().line_height;
     let top = height - height * 0.05 - (lines * line_height).min(room.1);
@@ -80,7 +80,7 @@ pub(crate) fn draw(canvas: &mut RgbImage, text: &str, colour: [u8; 3]) {
 }
 
 /// Lays the text out at the largest font size that fits.
-fn fit(fonts: &mut FontSystem, text: &str, (width, height): (f32, f32)) -> Buffer {
+fn shrink_to_fit(fonts: &mut FontSystem, text: &str, (width, height): (f32, f32)) -> Buffer {
     let (mut low, mut high) = (8_u32, (height / LINE_HEIGHT).max(8.0) as u32);
     let mut best = None;
     while low <= high {

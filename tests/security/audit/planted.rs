@@ -51,7 +51,7 @@ impl Planted {
         let (channel, receiver) = channel(world, &word).await;
         let (bucket, item) = item(world, &word).await;
         let (process, task) = picture(world, &item, &word).await;
-        let told = world.tell(&text(&channel["id"])).await;
+        let told = world.send_test(&text(&channel["id"])).await;
         let delivery = world.delivery(&text(&channel["id"]), &told, "delivered").await;
         let hook = format!("{word}-of-iconik-{app}");
         let more = json!({ "title": word });
