@@ -160,7 +160,8 @@ fn names_are_those_of_the_field() {
         let shown = path.strip_prefix(&root).unwrap().display();
         for (index, line) in text.lines().enumerate() {
             let line = line.trim_start();
-            let words: Vec<&str> = line.split(|it: char| !it.is_alphanumeric() && it != '_').collect();
+            let code: String = line.split('"').step_by(2).collect();
+            let words: Vec<&str> = code.split(|it: char| !it.is_alphanumeric() && it != '_').collect();
             let defined = words.windows(2).find(|pair| {
                 ["struct", "enum", "trait", "type", "fn", "mod"].contains(&pair[0]) && PRIVATE_WORDS.contains(&pair[1])
             });

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use system_tests::{World, media};
 
-/// Bodies that are no orders, marked so that a test finds its own.
+/// Bodies that are no commands, marked so that a test finds its own.
 fn garbage(mark: &str) -> Vec<String> {
     let deep = format!("{}\"{mark}\"{}", "[".repeat(5_000), "]".repeat(5_000));
     vec![

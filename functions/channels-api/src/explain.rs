@@ -83,8 +83,11 @@ pub(crate) async fn explain(State(context): State<Context>, caller: Caller) -> R
         Some(delivery) => delivery.state.clone(),
         None if unwanted => "unwanted".to_owned(),
         None => {
-            reasons
-                .push("it is queued or being delivered; or it was published before the channel was created".to_owned());
+            // what a channel does not accept when it is published leaves no record
+            reasons.push(
+                "it is queued or being delivered; or the channel did not accept it then, and has been changed since"
+                    .to_owned(),
+            );
             "waiting".to_owned()
         }
     };

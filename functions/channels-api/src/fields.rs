@@ -3,9 +3,9 @@
 //! A PUT keeps what it leaves out of our additions to the published fields, and every secret that it leaves out or
 //! masks.
 
-mod common;
 mod rabbit_mq;
 mod reader;
+mod shared_fields;
 mod signal_r;
 mod webhook;
 
@@ -16,9 +16,9 @@ use entry::clock;
 use time::{Duration, OffsetDateTime};
 
 use crate::context::Context;
-use crate::fields::common::CommonFields;
 use crate::fields::rabbit_mq::RabbitMqFields;
 use crate::fields::reader::FieldReader;
+use crate::fields::shared_fields::SharedFields;
 use crate::fields::signal_r::SignalRFields;
 use crate::fields::webhook::WebhookFields;
 
@@ -48,7 +48,7 @@ pub(crate) async fn read(
     let id = before.as_ref().map_or_else(|| ChannelId::random(clock::random_bytes()), |it| it.id);
     let before = before.as_ref();
     let reader = FieldReader { context, form, app, id, before };
-    let format = common::format(&reader)?;
+    let format = shared_fields::format(&reader)?;
     let (target, signing_secret, same_url) = match kind {
         ChannelKind::Webhook => {
             let fields = WebhookFields::read(&reader).await?;
@@ -57,21 +57,21 @@ pub(crate) async fn read(
         ChannelKind::RabbitMq => (Target::RabbitMq(RabbitMqFields::read(&reader).await?.queue), None, true),
         ChannelKind::SignalR => (Target::SignalR(SignalRFields::read(&reader).await?.hub), None, true),
     };
-    let common = CommonFields::read(&reader)?;
+    let shared = SharedFields::read(&reader)?;
     // a receiver of the published format was never sent a challenge
     let confirmed = same_url && before.is_some_and(|it| it.format == MessageFormat::Native && !it.unconfirmed);
     let channel = Channel {
         id,
         app,
-        active: common.active,
-        include_image_data: common.include_image_data,
+        active: shared.active,
+        include_image_data: shared.include_image_data,
         format,
-        types: common.types,
-        filter: common.filter,
-        per_second: common.per_second,
-        every_progress: common.every_progress,
+        types: shared.types,
+        filter: shared.filter,
+        per_second: shared.per_second,
+        every_progress: shared.every_progress,
         unconfirmed: kind == ChannelKind::Webhook && format == MessageFormat::Native && !confirmed,
-        disabled_reason: before.and_then(|it| it.disabled_reason.clone()).filter(|_| !common.active),
+        disabled_reason: before.and_then(|it| it.disabled_reason.clone()).filter(|_| !shared.active),
         created_at: before.map_or(now, |it| it.created_at),
         updated_at: now,
         target,

@@ -43,7 +43,7 @@ pub(crate) async fn handle(
     messages: Vec<Message>,
 ) -> Vec<Result<(), MessageError>> {
     let commands: Vec<Result<PushCommand, MessageError>> =
-        messages.iter().map(|message| message.command("push order")).collect();
+        messages.iter().map(|message| message.command("push command")).collect();
     let (merged, indexes) = merge(&commands);
     let is_single = merged.len() == 1;
     let pushes = merged.into_iter().map(|command| push(context, now, command, is_single));

@@ -19,7 +19,7 @@ use crate::{iconik_job, lease, pipeline};
 /// holds its state, and `sweep` returns the item when the lease of a dead worker has expired. A command that is not
 /// admitted now goes back to its queue with a delay.
 pub(crate) async fn handle(context: &Context, message: Message) -> Result<(), MessageError> {
-    let command: ProcessCommand = message.command("order to process")?;
+    let command: ProcessCommand = message.command("process command")?;
     let Some(item) = context.table.item(command.item).await?.filter(|it| it.status == ItemStatus::Pending) else {
         return Ok(());
     };

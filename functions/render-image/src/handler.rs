@@ -20,7 +20,7 @@ const MAX_COMMIT_ATTEMPTS: usize = 30;
 
 /// Handles a `RenderCommand`. A command whose task has ended already is acknowledged without work.
 pub(crate) async fn handle(context: &Context, now: OffsetDateTime, message: Message) -> Result<(), MessageError> {
-    let command: RenderCommand = message.command("order to render")?;
+    let command: RenderCommand = message.command("render command")?;
     let Some(process) = context.table.process(command.app, &command.process).await? else { return Ok(()) };
     let open = |task: &&RenderTask| task.id == command.task && task.state != TASK_ENDED;
     let Some(task) = process.tasks.iter().find(open) else { return Ok(()) };

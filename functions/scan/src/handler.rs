@@ -27,7 +27,7 @@ const SEARCH_OVERLAP: Duration = Duration::minutes(15);
 /// Handles a `ScanCommand`: lists one page, stores its new items, and sends the command for the next page or completes
 /// the scan. A command whose bucket is gone or may not be scanned now is acknowledged without work.
 pub(crate) async fn handle(context: &Context, now: OffsetDateTime, message: Message) -> Result<(), MessageError> {
-    let command: ScanCommand = message.command("scan order")?;
+    let command: ScanCommand = message.command("scan command")?;
     let Some(mut bucket) = context.table.bucket(command.app, command.bucket).await? else { return Ok(()) };
     if bucket.mime_types.is_empty() {
         // the bucket's own list, else the application's, else all types that the processor takes

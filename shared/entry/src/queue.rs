@@ -37,15 +37,21 @@ impl DeliveryQueues {
 
     /// Queues deliveries with their delays, each for the function of its kind of channel.
     pub async fn send(&self, messages: &[(&Delivery, Duration)]) -> Result<(), QueueError> {
-        for (kind, queue) in [
-            (ChannelKind::Webhook, &self.webhook),
-            (ChannelKind::RabbitMq, &self.amqp),
-            (ChannelKind::SignalR, &self.signalr),
-        ] {
-            let own: Vec<(&Delivery, Duration)> = messages.iter().filter(|it| it.0.kind == kind).copied().collect();
-            queue.send_deliveries(&own).await?;
+        let mut rest = messages.to_vec();
+        while let Some(kind) = rest.first().map(|it| it.0.kind) {
+            let (own, others) = rest.into_iter().partition::<Vec<_>, _>(|it| it.0.kind == kind);
+            self.queue_of(kind).send_deliveries(&own).await?;
+            rest = others;
         }
         Ok(())
+    }
+
+    fn queue_of(&self, kind: ChannelKind) -> &Queue {
+        match kind {
+            ChannelKind::Webhook => &self.webhook,
+            ChannelKind::RabbitMq => &self.amqp,
+            ChannelKind::SignalR => &self.signalr,
+        }
     }
 }
 

@@ -64,7 +64,7 @@ impl RateLimiter {
 }
 
 /// Waits for a permit or between two attempts of a request.
-#[expect(clippy::disallowed_methods, reason = "a permit is valid from a time that the bucket names")]
+#[expect(clippy::disallowed_methods, reason = "a permit is valid from a time in the future")]
 pub(crate) async fn sleep(time: Duration) {
     tokio::time::sleep(time).await;
 }

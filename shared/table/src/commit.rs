@@ -1,4 +1,4 @@
-//! Writes that publish a notification, in one transaction: an item's next state and what is told of it.
+//! Writes that publish a notification, in one transaction: an item's next state and its notification.
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{CancellationReason, Put, TransactWriteItem};

@@ -15,7 +15,7 @@
 //! | the deliveries that succeeded at once, newest first | segment of up to 100 | `SEGMENT#{app}#deliveries` | `{ms:013}#{batch}` |
 //! | the attempts of the other deliveries | failed | `DELIVERY#{app}#{channel}` | `{notification}` |
 //! | the health of a channel's receiver | health | `HEALTH#{app}#{channel}` | `HEALTH` |
-//! | retries beyond 15 minutes | due | `DUE#{slot}#{shard}` | `{ms:013}#{id}` |
+//! | work that is due later than SQS can delay it (15 minutes): deferred deliveries, expiries, escalations | due | `DUE#{slot}#{shard}` | `{ms:013}#{id}` |
 //! | an application's settings; the state of its asset manager; its usage on a day | settings, manager, usage | `APP#{app}` | `SETTINGS`, `MANAGER`, `USAGE#{day}` |
 //! | the application of an Iconik webhook's secret | hook | `HOOK#{sha256 of the secret}` | `HOOK` |
 //! | the applications of an Iconik domain | domain | `DOMAIN#{domain}` | `{app}` |

@@ -1,4 +1,4 @@
-//! Changes of a notification after it was published: its row, the event that tells of the change, and the read state, in
+//! Changes of a notification after it was published: its row, the change notification, and the read state, in
 //! one transaction.
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;

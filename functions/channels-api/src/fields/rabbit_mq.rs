@@ -5,8 +5,8 @@ use domain::amqp_uri::parse_amqp_uri;
 use domain::channel::{RabbitMq, Target};
 use domain::ssrf::check_no_control_characters;
 
-use crate::fields::common::schedule;
 use crate::fields::reader::{FieldReader, too_long};
+use crate::fields::shared_fields::schedule;
 
 /// A RabbitMQ queue.
 pub(super) struct RabbitMqFields {

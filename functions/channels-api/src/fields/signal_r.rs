@@ -3,8 +3,8 @@
 use adcreative_api::ApiError;
 use domain::channel::{SignalR, Target};
 
-use crate::fields::common::schedule;
 use crate::fields::reader::{Address, FieldReader, shortened};
+use crate::fields::shared_fields::schedule;
 
 /// A SignalR hub, and the method that is invoked on it.
 pub(super) struct SignalRFields {

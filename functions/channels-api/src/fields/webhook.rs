@@ -6,8 +6,8 @@ use domain::channel::{SigningKey, Target, Webhook};
 use domain::masking::MASK;
 use entry::clock;
 
-use crate::fields::common::schedule;
 use crate::fields::reader::{Address, FieldReader};
+use crate::fields::shared_fields::schedule;
 
 /// A webhook.
 pub(super) struct WebhookFields {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::fields::reader::{FieldReader, shortened};
 
 /// What all kinds of channels have. Of our additions, a PUT keeps those that it leaves out.
-pub(super) struct CommonFields {
+pub(super) struct SharedFields {
     pub(super) active: bool,
     pub(super) include_image_data: bool,
     pub(super) types: Vec<String>,
@@ -18,7 +18,7 @@ pub(super) struct CommonFields {
     pub(super) every_progress: bool,
 }
 
-impl CommonFields {
+impl SharedFields {
     pub(super) fn read(reader: &FieldReader<'_>) -> Result<Self, ApiError> {
         let (form, before) = (reader.form, reader.before);
         Ok(Self {
