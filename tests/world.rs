@@ -17,6 +17,8 @@ pub mod issuer;
 pub mod manager;
 #[path = "world/pictures.rs"]
 mod pictures;
+#[path = "world/polling.rs"]
+mod polling;
 #[path = "world/receiver.rs"]
 pub mod receiver;
 #[path = "world/server.rs"]
@@ -35,7 +37,7 @@ pub mod vault;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use client::http;
 pub use clock::{in_seconds, since};
@@ -43,13 +45,14 @@ pub use dice::Dice;
 use local::demo::{ApplicationKeys, create_application};
 use local::{Options, Programs, Stack};
 pub use pictures::{jpeg, media, noise, side_by_side};
+pub use polling::{look_again, until, until_rarely};
 use receiver::Receiver;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
 /// How long a test waits for a condition.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 static STACK: OnceCell<Stack> = OnceCell::const_new();
@@ -159,7 +162,7 @@ impl World<'_> {
 
     /// The items of a bucket, once `count` of them have come to an end.
     pub async fn ended(&self, bucket: &str, count: usize) -> Vec<Value> {
-        self.until(&format!("{count} items end"), async || {
+        until_rarely(&format!("{count} items end"), async || {
             let items = self.items(&format!("bucket={bucket}")).await;
             let open = |it: &Value| matches!(it["status"].as_str(), Some("Pending" | "Processing"));
             (items.len() == count && !items.iter().any(open)).then_some(items)
@@ -261,23 +264,6 @@ impl World<'_> {
         }
         left
     }
-}
-
-/// Waits until a condition gives something, and names what it waited for.
-pub async fn until<T>(what: &str, condition: impl AsyncFn() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(it) = condition().await {
-            return it;
-        }
-        assert!(began.elapsed() < PATIENCE, "waited for four minutes until {what}");
-        look_again().await;
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the pause between two looks at a condition")]
-pub async fn look_again() {
-    tokio::time::sleep(Duration::from_millis(50)).await;
 }
 
 /// A stack on data of a test's own.

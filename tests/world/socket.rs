@@ -95,7 +95,7 @@ impl Socket {
                 return Ok(it);
             }
             let next =
-                tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("something comes in four minutes");
+                tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("something comes in ten minutes");
             match next {
                 Some(Ok(Message::Text(text))) => {
                     let parse = |it: &str| serde_json::from_str(it).expect("messages are JSON");

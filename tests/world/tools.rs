@@ -246,7 +246,7 @@ impl Talker {
     /// The next line; `None` at the end.
     pub async fn line(&mut self) -> Option<String> {
         let next = tokio::time::timeout(PATIENCE, self.lines.next_line()).await;
-        next.expect("a line comes in four minutes").expect("its output is read")
+        next.expect("a line comes in ten minutes").expect("its output is read")
     }
 
     /// The next line, if one comes within two seconds.
