@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use domain::channel::{Channel, TEST};
 use domain::circuit_breaker::Admission;
 use domain::notification::{NewNotification, Notification, NotificationId, Stream};
-use domain::{AppId, from_millis, millis, rfc3339};
+use domain::{from_millis, millis, rfc3339};
 use entry::clock;
 use serde::Serialize;
 use serde_json::json;
@@ -76,7 +76,7 @@ pub(crate) async fn explain(State(context): State<Context>, caller: Caller) -> R
     if let Some(rate) = channel.per_second {
         reasons.push(format!("the channel accepts {rate} deliveries a second"));
     }
-    if is_superseded(&context, caller.app, &notification).await? {
+    if context.table.is_superseded(caller.app, &notification).await.map_err(ApiError::internal)? {
         reasons.push("a newer notification has the same collapse key: a retry would be dropped".to_owned());
     }
     let verdict = match &delivery {
@@ -108,12 +108,6 @@ fn unwanted_reasons(channel: &Channel, notification: &Notification) -> Vec<Strin
         reasons.push("it was published before the channel was created".to_owned());
     }
     reasons
-}
-
-async fn is_superseded(context: &Context, app: AppId, notification: &Notification) -> Result<bool, ApiError> {
-    let Some(key) = notification.data.get("collapseKey").and_then(|it| it.as_str()) else { return Ok(false) };
-    let newest = context.table.newest_of_collapse_key(app, "", key).await.map_err(ApiError::internal)?;
-    Ok(newest.is_some_and(|newest| newest > notification.id.position()))
 }
 
 /// A test message that was published.

@@ -39,7 +39,7 @@ pub(crate) async fn make<S: Sender>(
         context.queue.send_deliveries(&[(&delivery, wait)]).await?;
         return Ok(None);
     }
-    let (result, took_ms) = if !first && is_superseded(context, &delivery).await? {
+    let (result, took_ms) = if !first && context.table.is_superseded(delivery.app, &delivery.notification).await? {
         (DeliveryOutcome::Superseded.into(), 0)
     } else {
         let _permit = target.permits.acquire().await?;
@@ -118,14 +118,6 @@ async fn build_message<R>(
         _ => None,
     };
     Ok(Message::new(channel, notification, image.as_deref()))
-}
-
-/// Whether a newer notification with the same collapse key has been published (realtime, D-17).
-async fn is_superseded(context: &Context, delivery: &Delivery) -> Result<bool, TableError> {
-    let Some(key) = delivery.notification.data.get("collapseKey").and_then(Value::as_str) else { return Ok(false) };
-    let newest = context.table.newest_of_collapse_key(delivery.app, "", key).await?;
-    let id = &delivery.notification.id;
-    Ok(newest.is_some_and(|it| it > id.position()))
 }
 
 /// Confirms the channel of a receiver that repeats the challenge in its response (realtime, H-9); any other response is

@@ -2,8 +2,9 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::AppId;
-use domain::notification::Position;
+use domain::notification::{Notification, Position};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::codec;
@@ -29,6 +30,13 @@ impl Table {
     ) -> Result<Option<Position>, TableError> {
         let row: Option<CollapseRow> = self.get(&collapse_row(app, user, key)).await?;
         Ok(row.map(|it| it.position))
+    }
+
+    /// Whether a newer notification of the application's own stream has the same collapse key (realtime, D-17).
+    pub async fn is_superseded(&self, app: AppId, notification: &Notification) -> Result<bool, TableError> {
+        let Some(key) = notification.data.get("collapseKey").and_then(Value::as_str) else { return Ok(false) };
+        let newest = self.newest_of_collapse_key(app, "", key).await?;
+        Ok(newest.is_some_and(|newest| newest > notification.id.position()))
     }
 
     /// Records the newest notification of a collapse key; `false` if a newer one is recorded already.
