@@ -4,7 +4,7 @@ use entry::http::{Problem, ProblemType};
 
 /// The inbox has changed at each attempt of a write.
 pub(crate) fn inbox_busy() -> Problem {
-    Problem::new(ProblemType::Busy, "the inbox is changing; try again")
+    Problem::new(ProblemType::Busy, inbox::read_state::BUSY)
 }
 
 /// There is no such notification, or it is another user's.

@@ -48,10 +48,7 @@ pub(crate) async fn change_read_state(
     };
     let ranges = read_state::select(app, &stream, &change.ids, change.up_to.as_deref()).map_err(invalid)?;
     match read_state::apply(&context.table, app, &user, change.change, &ranges, clock::now()).await {
-        Err(TableError::Full { .. }) => {
-            let detail = "too many separate marks; mark everything up to a cursor";
-            Err(Problem::new(ProblemType::Full, detail))
-        }
+        Err(TableError::Full { .. }) => Err(Problem::new(ProblemType::Full, read_state::FULL)),
         counts => Ok(Json(counts?.ok_or_else(inbox_busy)?.into())),
     }
 }

@@ -207,10 +207,10 @@ pub(crate) async fn change_read_state(
     };
     let outcome = read_state::apply(&context.table, member.app, &member.user, action, &ranges, clock::now()).await;
     let counts = match outcome {
-        Err(TableError::Full { .. }) => return Ok(Err("too many separate marks; mark up to a cursor".to_owned())),
+        Err(TableError::Full { .. }) => return Ok(Err(read_state::FULL.to_owned())),
         counts => counts?,
     };
-    Ok(counts.map(CountsOut::from).ok_or_else(|| "the inbox is changing; try again".to_owned()))
+    Ok(counts.map(CountsOut::from).ok_or_else(|| read_state::BUSY.to_owned()))
 }
 
 /// The newest cursor of each stream of a connection: a client that is behind has missed something (realtime, R-5).

@@ -67,6 +67,11 @@ pub fn select(
     }
 }
 
+/// What a client is told, on every transport, whose read state is full ([`TableError::Full`]).
+pub const FULL: &str = "too many separate marks; mark everything up to a cursor";
+/// What a client is told, on every transport, if other writers were faster at each attempt.
+pub const BUSY: &str = "the inbox is changing; try again";
+
 /// Applies an action to ranges of a user's inbox in one write. Returns the counts after it, or `None` if other writers were
 /// faster at each attempt. Ranges of an epoch that has ended are ignored.
 ///
