@@ -26,6 +26,7 @@ mod delivery {
     mod fairness;
     mod hostile;
     mod hub;
+    mod publish;
     mod rabbit;
 }
 /// Functions, stacks and connections that are killed.

@@ -211,7 +211,10 @@ impl World<'_> {
     /// A webhook; of every type, if `more` does not say otherwise.
     pub async fn channel(&self, url: &str, more: &[(&str, &str)]) -> Value {
         let mut form = more.to_vec();
-        form.extend([("webHookUrl", url), ("format", "native")]);
+        form.push(("webHookUrl", url));
+        if !more.iter().any(|(name, _)| *name == "format") {
+            form.push(("format", "native"));
+        }
         let path = format!("{}/api/v1/Notification/ChannelConfiguration/WebHook", self.stack.url);
         let request =
             self.http.post(path).query(&[("applicationId", &self.keys.application_id)]).header("x-extended", "true");

@@ -1,6 +1,6 @@
 //! Channel configurations in the published shape, including the order of members (channel API, section 6).
 
-use domain::channel::{Channel, MessageFormat, Target};
+use domain::channel::{Channel, MessageFormat, Ordering, Target};
 use domain::circuit_breaker::{Breaker, ChannelHealth};
 use domain::delivery::RetrySchedule;
 use domain::masking::{MASK, mask_url};
@@ -45,7 +45,7 @@ pub(crate) struct Extended {
     /// The signing secret, shown only when a webhook is created or its secret is replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     signing_secret: Option<String>,
-    /// `adcreative` or `native`
+    /// `adcreative`, `native` or `cloudevents`
     format: &'static str,
     types: Vec<String>,
     #[schema(value_type = Object)]
@@ -54,6 +54,8 @@ pub(crate) struct Extended {
     every_progress: bool,
     /// `exponential` or `standard`
     schedule: &'static str,
+    /// `none` or `key`
+    ordering: &'static str,
 }
 
 /// The part that GET repeats.
@@ -142,6 +144,10 @@ impl Configuration {
             max_per_second: channel.per_second,
             every_progress: channel.every_progress,
             schedule,
+            ordering: match channel.ordering {
+                Ordering::None => "none",
+                Ordering::Key => "key",
+            },
             ..Extended::default()
         });
         self
@@ -176,6 +182,7 @@ pub(crate) fn format_name(format: MessageFormat) -> &'static str {
     match format {
         MessageFormat::AdCreative => "adcreative",
         MessageFormat::Native => "native",
+        MessageFormat::CloudEvents => "cloudevents",
     }
 }
 

@@ -59,18 +59,19 @@ pub(crate) async fn read(
     };
     let shared = SharedFields::read(&reader)?;
     // a receiver of the published format was never sent a challenge
-    let confirmed = same_url && before.is_some_and(|it| it.format == MessageFormat::Native && !it.unconfirmed);
+    let confirmed = same_url && before.is_some_and(|it| it.format != MessageFormat::AdCreative && !it.unconfirmed);
     let channel = Channel {
         id,
         app,
         active: shared.active,
         include_image_data: shared.include_image_data,
         format,
+        ordering: shared.ordering,
         types: shared.types,
         filter: shared.filter,
         per_second: shared.per_second,
         every_progress: shared.every_progress,
-        unconfirmed: kind == ChannelKind::Webhook && format == MessageFormat::Native && !confirmed,
+        unconfirmed: kind == ChannelKind::Webhook && format != MessageFormat::AdCreative && !confirmed,
         disabled_reason: before.and_then(|it| it.disabled_reason.clone()).filter(|_| !shared.active),
         created_at: before.map_or(now, |it| it.created_at),
         updated_at: now,

@@ -12,7 +12,7 @@ pub(crate) struct ChannelForm {
     is_active: Option<bool>,
     #[schema(default = false)]
     include_image_data: Option<bool>,
-    /// `adcreative`, or `native` for notifications of every type
+    /// `adcreative`, or for notifications of every type `native` or `cloudevents` (CloudEvents 1.0, structured)
     #[schema(example = "adcreative")]
     format: Option<String>,
     /// Types and patterns of types, at most 50, with commas between them
@@ -26,6 +26,9 @@ pub(crate) struct ChannelForm {
     max_per_second: Option<u32>,
     /// Also deliver progress before all tasks are done
     every_progress: Option<bool>,
+    /// `key`: the events of one `orderingKey` are delivered one after the other; or `none`
+    #[schema(example = "none")]
+    ordering: Option<String>,
     /// `standard` for ten attempts over three days, or `exponential`
     #[schema(example = "exponential")]
     schedule: Option<String>,

@@ -3,20 +3,14 @@
 //! A push may fail without loss: the notification is stored in its stream. A client that missed it sees so by the next
 //! sequence number, or by the next pong, and resumes.
 
-use std::collections::BTreeMap;
-
 use domain::command::{Push, PushCommand, delay_until};
-use domain::inbox::ReadState;
 use domain::millis;
 use domain::notification::Stream;
-use domain::socket::{Protocol, Subscriber};
+use domain::socket::Subscriber;
 use entry::{Message, MessageError, clock};
 use futures_util::{StreamExt, stream};
-use inbox::connection_sender::SendOutcome;
 use inbox::expiry;
-use inbox::frame::{self, Frame};
-use inbox::stream_reader::{list_unread, read_state_with_counts};
-use table::TableError;
+use inbox::push::{MAX_ATTEMPTS, push_to, retry_command};
 use time::{Duration, OffsetDateTime};
 
 use crate::context::Context;
@@ -25,16 +19,10 @@ use crate::context::Context;
 const PAGE_SIZE: i32 = 500;
 /// How long an invocation with a single command starts further pages. The rest is queued as another command.
 const MAX_PAGING_TIME: Duration = Duration::seconds(10);
-/// Concurrent sends of one command; with [`MAX_CONCURRENT_COMMANDS`] there are 64 (AWS, 2.6).
-const MAX_CONCURRENT_SENDS: usize = 16;
-/// Commands of a batch that run concurrently.
+/// Commands of a batch that run concurrently, each with 16 sends: together 64 (AWS, 2.6).
 const MAX_CONCURRENT_COMMANDS: usize = 4;
 /// The size of notifications that are sent together, in bytes of JSON: what is queued again must fit into a message of 1 MiB.
 const MAX_MERGED: usize = 600_000;
-/// Attempts for a slow connection: after 1, 2, 4 and 8 seconds, and up to twice that.
-const MAX_ATTEMPTS: u32 = 5;
-/// Unread notifications that a legacy socket gets when it opens.
-const MAX_UNREAD: usize = 1_000;
 
 /// Handles a batch. One outcome per message, in their order.
 pub(crate) async fn handle(
@@ -71,8 +59,10 @@ fn merge(commands: &[Result<PushCommand, MessageError>]) -> (Vec<PushCommand>, V
             indexes.push(None);
             continue;
         };
-        let is_mergeable =
-            |it: &PushCommand| it.only.is_none() && it.after.is_none() && matches!(it.what, Push::Notifications { .. });
+        let is_mergeable = |it: &PushCommand| {
+            let whole = it.only.is_none() && it.after.is_none() && it.unless_pushed.is_none();
+            whole && matches!(it.what, Push::Notifications { .. })
+        };
         let size = |it: &PushCommand| serde_json::to_string(&it.what).map_or(MAX_MERGED, |json| json.len());
         let joins = |other: &PushCommand| {
             let same_topic = (other.app, &other.channel) == (command.app, &command.channel);
@@ -106,6 +96,30 @@ async fn push(
     if let Push::Expire { user, at } = &command.what {
         return expire(context, &command, user, *at).await;
     }
+    if let Some(write) = command.unless_pushed.take() {
+        let writes = [(command.app, write.clone())];
+        if !context.table.pushed_writes(&writes).await?.is_empty() {
+            return Ok(());
+        }
+        push_all(context, now, command.clone(), is_single).await?;
+        if let Push::Notifications { notifications } = &command.what
+            && notifications.first().is_some_and(|it| matches!(it.id.stream, Stream::User(_)))
+        {
+            // the list of recent ones; of what is for everyone this is one topic of several
+            context.table.record_pushed(command.app, &write, notifications).await?;
+        }
+        return Ok(());
+    }
+    push_all(context, now, command, is_single).await
+}
+
+/// Sends to the subscribers that a command names, or to all.
+async fn push_all(
+    context: &Context,
+    now: OffsetDateTime,
+    mut command: PushCommand,
+    is_single: bool,
+) -> Result<(), MessageError> {
     if let Some(key) = &command.only {
         let subscriber = context.table.subscriber(command.app, &command.channel, key).await?;
         return push_page(context, now, &command, &Vec::from_iter(subscriber)).await;
@@ -140,125 +154,37 @@ async fn expire(context: &Context, command: &PushCommand, user: &str, at: i64) -
     }
 }
 
+/// Sends to a page of subscribers. A failed send is queued again alone, so that other subscribers and pages are not sent
+/// again.
 async fn push_page(
     context: &Context,
     now: OffsetDateTime,
     command: &PushCommand,
     subscribers: &[Subscriber],
 ) -> Result<(), MessageError> {
-    let texts = encode_messages(context, command, subscribers).await?;
-    let none = Vec::new();
-    let sends = subscribers.iter().map(async |subscriber| {
-        let outcome = send(context, now, command, subscriber, texts.get(&subscriber.protocol).unwrap_or(&none)).await;
-        match outcome {
-            // the failed send is retried alone, so that other subscribers and pages are not sent again
-            Err(failure) if command.only.is_none() => {
-                tracing::warn!("a send to a socket is retried: {failure:?}");
-                retry(context, command, subscriber).await
-            }
-            other => other,
-        }
-    });
-    let outcomes: Vec<Result<(), MessageError>> =
-        stream::iter(sends).buffer_unordered(MAX_CONCURRENT_SENDS).collect().await;
-    outcomes.into_iter().collect()
-}
-
-/// The messages of a command, in each protocol that a subscriber uses.
-async fn encode_messages(
-    context: &Context,
-    command: &PushCommand,
-    subscribers: &[Subscriber],
-) -> Result<BTreeMap<Protocol, Vec<String>>, TableError> {
-    let is_used = |protocol: Protocol| subscribers.iter().any(|it| it.protocol == protocol);
-    let mut texts = BTreeMap::new();
-    if subscribers.is_empty() {
-        return Ok(texts);
-    }
-    let frame = match &command.what {
-        Push::Notifications { notifications } => {
-            let Some(first) = notifications.first() else { return Ok(texts) };
-            let (stream, unread) = (&first.id.stream, ReadState::default());
-            if is_used(Protocol::Legacy) && matches!(stream, Stream::User(_)) {
-                texts.insert(Protocol::Legacy, frame::encode_legacy(notifications, &unread, clock::now()));
-            }
-            Frame::notifications(command.app, stream, notifications, &unread, clock::now())
-        }
-        Push::ReadState { user, revision } => {
-            let (read_state, counts) = read_state_with_counts(&context.table, command.app, user, clock::now()).await?;
-            if read_state.revision > *revision {
-                return Ok(texts); // the command of the newer revision sends it
-            }
-            Frame::read_state(user, &read_state, counts)
-        }
-        Push::Greet => {
-            let stream: Stream = command.channel.parse().unwrap_or(Stream::App);
-            if let Stream::User(user) = &stream {
-                let read_state = context.table.read_state(command.app, user).await?;
-                let (now, table) = (clock::now(), &context.table);
-                let unread = list_unread(table, command.app, &stream, &read_state, false, MAX_UNREAD, now).await?;
-                texts.insert(Protocol::Legacy, frame::encode_legacy(&unread, &read_state, now));
-            }
-            return Ok(texts);
-        }
-        Push::Expire { .. } => return Ok(texts), // it changes the inbox, and sends nothing
-    };
-    for protocol in [Protocol::Native, Protocol::SignalR] {
-        if is_used(protocol) {
-            texts.insert(protocol, frame.encode(protocol));
-        }
-    }
-    Ok(texts)
-}
-
-/// Queues a command again for one subscriber. The delay doubles with each attempt, and a random part of up to the same time
-/// spreads retries of sends that failed together.
-async fn retry(context: &Context, command: &PushCommand, subscriber: &Subscriber) -> Result<(), MessageError> {
-    let only = Some(subscriber.key().to_owned());
-    let next = PushCommand { only, after: None, attempt: command.attempt + 1, ..command.clone() };
-    let min_seconds = f64::from(1_u32 << (command.attempt - 1).min(4));
-    let delay = Duration::seconds_f64((min_seconds * (1.0 + clock::random_fraction())).round());
-    Ok(context.queue.send(&next, delay).await?)
-}
-
-async fn send(
-    context: &Context,
-    now: OffsetDateTime,
-    command: &PushCommand,
-    subscriber: &Subscriber,
-    texts: &[String],
-) -> Result<(), MessageError> {
-    if texts.is_empty() {
+    let failed = push_to(&context.sender, command, subscribers, now).await?;
+    if failed.is_empty() {
         return Ok(());
     }
-    match context.sender.send(subscriber, texts, &clock::random_alphanumeric(20), now).await? {
-        SendOutcome::Accepted => Ok(()),
-        // `$connect` may not have been answered yet
-        SendOutcome::Gone if subscriber.may_be_opening(millis(now)) && command.attempt < MAX_ATTEMPTS => {
-            retry(context, command, subscriber).await
-        }
-        SendOutcome::Gone => {
-            match context.sender.connection_of(subscriber).await? {
-                Some(connection) => context.sender.unregister(&connection).await?,
-                None => context.table.delete_subscriber(command.app, &command.channel, subscriber.key()).await?,
-            }
-            Ok(())
-        }
-        SendOutcome::Busy(reason) if command.attempt < MAX_ATTEMPTS => {
-            tracing::info!("a socket is slow, the send is retried: {reason}");
-            retry(context, command, subscriber).await
-        }
-        SendOutcome::Busy(reason) => {
-            // the client is too slow to follow: it connects again and resumes
-            tracing::warn!("a socket is too slow and is closed: {reason}");
-            context.sender.management.close(&subscriber.connection).await;
-            Ok(())
-        }
+    if command.only.is_some() && command.attempt >= MAX_ATTEMPTS {
+        return Err(MessageError::Retry("a send to a socket failed".into())); // the table cannot be read or written
     }
+    let retries: Vec<(PushCommand, Duration)> =
+        failed.into_iter().map(|it| (retry_command(command, it), retry_delay(command.attempt))).collect();
+    Ok(context.queue.send_all(&retries).await?)
+}
+
+/// The delay doubles with each attempt, and a random part of up to the same time spreads retries of sends that failed
+/// together.
+fn retry_delay(attempt: u32) -> Duration {
+    let min_seconds = f64::from(1_u32 << (attempt - 1).min(4));
+    Duration::seconds_f64((min_seconds * (1.0 + clock::random_fraction())).round())
 }
 
 #[cfg(test)]
 mod tests {
+    use domain::notification::{NewNotification, NotificationId};
+
     use super::*;
 
     #[test]
@@ -279,15 +205,9 @@ mod tests {
     #[test]
     fn news_of_one_stream_goes_out_together_and_in_order() {
         let command = |channel: &str, numbers: &[u64], only: Option<&str>| {
-            let notification = |sequence: &u64| domain::notification::Notification {
-                id: domain::notification::NotificationId {
-                    stream: channel.parse().unwrap(),
-                    epoch: 1,
-                    sequence: *sequence,
-                },
-                kind: "tick".into(),
-                timestamp: OffsetDateTime::UNIX_EPOCH,
-                data: serde_json::json!({}),
+            let notification = |sequence: &u64| {
+                let id = NotificationId { stream: channel.parse().unwrap(), epoch: 1, sequence: *sequence };
+                NewNotification::new("tick", serde_json::json!({})).published(id, OffsetDateTime::UNIX_EPOCH)
             };
             let what = Push::Notifications { notifications: numbers.iter().map(notification).collect() };
             let app = domain::AppId::random([1; 16]);

@@ -3,7 +3,7 @@
 use entry::{DeliveryQueues, Queue};
 use table::Table;
 
-use crate::presence::Presence;
+use inbox::presence::Presence;
 
 /// The table, the queues and the cache of one execution environment.
 pub(crate) struct Context {

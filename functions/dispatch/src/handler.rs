@@ -51,8 +51,8 @@ async fn handle_batch(
     }
     context.renders.send_all(&renders).await?;
     items::enqueue_pending(context, &changes).await?;
-    pushes::enqueue(context, now, &published, read_states).await?;
-    notifications::record_recent(context, &published, at, sequence).await?;
+    let unpushed = pushes::enqueue(context, now, &published, read_states).await?;
+    notifications::record_recent(context, &unpushed, at, sequence).await?;
     inboxes::process(context, now, &published).await?;
     notifications::deliver(context, published, now).await?;
     Ok(items::count(context, &changes, at, sequence).await?)

@@ -62,7 +62,7 @@ async fn process_inbox(
     let mut newest: BTreeMap<&str, Position> = BTreeMap::new();
     let mut replaced: Vec<PositionRange> = Vec::new();
     for notification in notifications.iter().filter(|it| !is_change_type(&it.kind)) {
-        let Some(key) = notification.data.get("collapseKey").and_then(Value::as_str) else { continue };
+        let Some(key) = notification.collapse_key() else { continue };
         let position = notification.id.position();
         let before = match newest.get(key) {
             Some(before) => Some(*before),

@@ -6,7 +6,6 @@ mod handler;
 mod inboxes;
 mod items;
 mod notifications;
-mod presence;
 mod pushes;
 
 /// Runs the function until Lambda ends it.
@@ -20,7 +19,7 @@ pub async fn run() -> Result<(), entry::Error> {
         delivery_queues: start.delivery_queues(),
         pushes: start.queue("PUSH_QUEUE"),
         renders: start.queue("RENDER_QUEUE"),
-        presence: presence::Presence::default(),
+        presence: inbox::presence::Presence::default(),
         dead_letters: start.queue("DEAD_LETTERS"),
     };
     start.stream(async |now, records| handler::handle(&context, now, records).await).await

@@ -1,13 +1,13 @@
 //! Pushes of notifications and read states to WebSocket connections. An application without connections costs one read.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::error::Error;
 
-use domain::command::{Push, PushCommand};
-use domain::notification::{Notification, Stream};
-use domain::socket::{BROADCAST_SHARDS, broadcast_topic};
+use domain::command::{Push, PushCommand, delay_until};
+use domain::notification::{Notification, Stream, WriteKey};
 use domain::{AppId, millis};
+use inbox::socket_pusher::topics;
 use table::{NotificationBatch, ReadStateChange};
 use time::{Duration, OffsetDateTime};
 
@@ -15,16 +15,18 @@ use crate::context::Context;
 
 /// The most bytes of JSON of the notifications in one command. SQS takes messages of 1 MiB.
 const MAX_PUSH_BYTES: usize = 200_000;
-/// Queues pushes of published notifications and of changed read states, for applications that have connections.
-pub(crate) async fn enqueue(
+
+/// Queues pushes of published notifications and of changed read states, for applications that have connections. Returns
+/// the batches that their writers do not push, and so do not add to the list of recent ones.
+pub(crate) async fn enqueue<'a>(
     context: &Context,
     now: OffsetDateTime,
-    published: &[NotificationBatch],
+    published: &'a [NotificationBatch],
     read_states: Vec<ReadStateChange>,
-) -> Result<(), Box<dyn Error>> {
-    let mut commands: Vec<(PushCommand, Duration)> = Vec::new();
+) -> Result<Vec<&'a NotificationBatch>, Box<dyn Error>> {
+    let (unpushed, mut commands) = unpushed(context, now, published).await?;
     let mut connected: HashMap<AppId, bool> = HashMap::new();
-    let apps = published.iter().filter(|it| it.stream() != Some(&Stream::App)).map(|it| it.app);
+    let apps = unpushed.iter().filter(|it| it.stream() != Some(&Stream::App)).map(|it| it.app);
     for app in apps.chain(read_states.iter().map(|it| it.app)) {
         if let Entry::Vacant(unknown) = connected.entry(app) {
             unknown.insert(context.presence.has_connections(&context.table, app, millis(now)).await?);
@@ -32,17 +34,13 @@ pub(crate) async fn enqueue(
     }
     // the notifications of one stream go together: fewer messages, and in order
     let mut streams: BTreeMap<(AppId, &Stream), Vec<Notification>> = BTreeMap::new();
-    for batch in published.iter().filter(|it| connected.get(&it.app) == Some(&true)) {
+    for batch in unpushed.iter().filter(|it| connected.get(&it.app) == Some(&true)) {
         let Some(stream) = batch.stream() else { continue };
         streams.entry((batch.app, stream)).or_default().extend(batch.notifications.iter().cloned());
     }
     for ((app, stream), mut notifications) in streams {
         notifications.sort_by_key(|it| it.id.sequence);
-        let topics = match stream {
-            Stream::Everyone => (0..BROADCAST_SHARDS).map(broadcast_topic).collect(),
-            Stream::User(_) | Stream::Group(_) => vec![stream.to_string()],
-            Stream::App => continue,
-        };
+        let topics = topics(stream);
         for notifications in split(&notifications) {
             for topic in &topics {
                 let push = Push::Notifications { notifications: notifications.to_vec() };
@@ -60,7 +58,36 @@ pub(crate) async fn enqueue(
         let topic = Stream::User(user.clone()).to_string();
         commands.push((PushCommand::new(app, topic, Push::ReadState { user, revision }), Duration::ZERO));
     }
-    Ok(context.pushes.send_all(&commands).await?)
+    context.pushes.send_all(&commands).await?;
+    Ok(unpushed)
+}
+
+/// The batches that nobody has pushed, and the commands for those whose writers may still be at it: these are looked at
+/// again when the writers' time is over.
+async fn unpushed<'a>(
+    context: &Context,
+    now: OffsetDateTime,
+    published: &'a [NotificationBatch],
+) -> Result<(Vec<&'a NotificationBatch>, Vec<(PushCommand, Duration)>), Box<dyn Error>> {
+    let by_writer = published.iter().filter(|it| it.handled.push_until.is_some());
+    let writes: Vec<(AppId, WriteKey)> = by_writer.map(|it| (it.app, it.write.clone())).collect();
+    let pushed = if writes.is_empty() { HashSet::new() } else { context.table.pushed_writes(&writes).await? };
+    let (mut unpushed, mut later) = (Vec::new(), Vec::new());
+    for batch in published {
+        match (batch.handled.push_until, batch.stream()) {
+            (Some(_), _) if pushed.contains(&(batch.app, batch.write.id.clone())) => {}
+            (Some(until), Some(stream)) if until > millis(now) => {
+                for topic in topics(stream) {
+                    let push = Push::Notifications { notifications: batch.notifications.clone() };
+                    let command = PushCommand::new(batch.app, topic, push);
+                    let command = PushCommand { unless_pushed: Some(batch.write.clone()), ..command };
+                    later.push((command, delay_until(until, now)));
+                }
+            }
+            _ => unpushed.push(batch),
+        }
+    }
+    Ok((unpushed, later))
 }
 
 /// Notifications in parts that fit into a command each.
@@ -70,17 +97,15 @@ fn split(all: &[Notification]) -> Vec<&[Notification]> {
 
 #[cfg(test)]
 mod tests {
-    use domain::notification::NotificationId;
+    use domain::notification::{NewNotification, NotificationId};
 
     use super::*;
 
     #[test]
     fn every_notification_is_in_one_part_and_no_part_is_too_large() {
-        let notification = |sequence: u64| Notification {
-            id: NotificationId { stream: Stream::Everyone, epoch: 1, sequence },
-            kind: "tick".into(),
-            timestamp: OffsetDateTime::UNIX_EPOCH,
-            data: serde_json::json!({ "data": "x".repeat(sequence as usize * 700) }),
+        let notification = |sequence: u64| {
+            NewNotification::new("tick", serde_json::json!({ "data": "x".repeat(sequence as usize * 700) }))
+                .published(NotificationId { stream: Stream::Everyone, epoch: 1, sequence }, OffsetDateTime::UNIX_EPOCH)
         };
         let all: Vec<Notification> = (0..60).map(notification).collect();
         let parts = split(&all);

@@ -46,6 +46,7 @@ pub(crate) fn document() -> Result<Value, serde_json::Error> {
     api.merge(iconik_webhook::openapi());
     api.merge(inbox_api::openapi());
     api.merge(connections_api::openapi());
+    api.merge(messages_api::openapi());
     api.merge(images_api::openapi());
     let mut document = serde_json::to_value(api)?;
     document["components"]["securitySchemes"] = operations::schemes();

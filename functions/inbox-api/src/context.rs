@@ -2,9 +2,11 @@
 
 use axum::extract::FromRef;
 use entry::http::Authenticator;
+use inbox::socket_pusher::SocketPusher;
+use publisher::Publisher;
 use table::Table;
 
-use crate::type_schemas::TypeSchemas;
+use type_schemas::TypeSchemas;
 
 /// Clients and caches that the handlers share.
 #[derive(Clone)]
@@ -14,6 +16,8 @@ pub(crate) struct Context {
     /// Whether the legacy routes need no credentials (`INBOX_AUTH=open`).
     pub(crate) open_inbox: bool,
     pub(crate) type_schemas: TypeSchemas,
+    pub(crate) pusher: SocketPusher,
+    pub(crate) publisher: Publisher,
 }
 
 impl FromRef<Context> for Authenticator {

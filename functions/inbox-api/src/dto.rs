@@ -1,7 +1,7 @@
 //! Wire shapes of sending, and their validation.
 
 use domain::inbox::is_change_type;
-use domain::notification::{NewNotification, NotificationId, Position, Stream};
+use domain::notification::{NewNotification, NotificationId, Position, Stream, TYPE_RULE, is_type_name};
 use domain::{AppId, rfc3339};
 use entry::http::Problem;
 use inbox::Cursor;
@@ -53,6 +53,9 @@ pub(crate) struct NotificationIn {
     #[serde(default)]
     #[schema(example = "render 17", min_length = 1, max_length = 100)]
     collapse_key: Option<String>,
+    /// Whether the application's channels get it, too, as `notification.created`, if they accept that type
+    #[serde(default)]
+    also_notify: bool,
 }
 
 /// A link of a notification.
@@ -70,8 +73,8 @@ pub(crate) struct Link {
 impl NotificationIn {
     /// A notification of the legacy service: title, description and identifier.
     pub(crate) fn from_legacy(title: String, description: String, identifier: String) -> Self {
-        let (kind, data, links, priority, expires_at, collapse_key) = Default::default();
-        Self { kind, title, description, identifier, data, links, priority, expires_at, collapse_key }
+        let (kind, data, links, priority, expires_at, collapse_key, also_notify) = Default::default();
+        Self { kind, title, description, identifier, data, links, priority, expires_at, collapse_key, also_notify }
     }
 
     /// Whether the sender named a type.
@@ -82,6 +85,11 @@ impl NotificationIn {
     /// Whether it has fields that only users' inboxes support: expiry and collapse keys change lists and counts.
     pub(crate) fn is_inbox_only(&self) -> bool {
         self.expires_at.is_some() || self.collapse_key.is_some()
+    }
+
+    /// Whether channels get it, too.
+    pub(crate) fn is_for_channels(&self) -> bool {
+        self.also_notify
     }
 
     /// Its type, or the default one.
@@ -101,7 +109,7 @@ impl NotificationIn {
     pub(crate) fn to_new_notification(&self, now: OffsetDateTime) -> Result<NewNotification, Problem> {
         let kind = self.kind();
         if !is_type_name(kind) {
-            return Err(Problem::invalid("type", "dotted words of letters, digits, underlines and hyphens"));
+            return Err(Problem::invalid("type", TYPE_RULE));
         }
         if is_change_type(kind) {
             return Err(Problem::invalid("type", "this type tells of changes, which have routes of their own"));
@@ -155,13 +163,6 @@ impl NotificationIn {
         }
         Ok(NewNotification::new(kind, data))
     }
-}
-
-/// Whether a text is a type's name: words of letters, digits, `_` and `-`, separated by dots, at most 100 bytes.
-pub(crate) fn is_type_name(kind: &str) -> bool {
-    let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    let is_word = |word: &str| !word.is_empty() && word.bytes().all(is_name_byte);
-    kind.len() <= 100 && kind.split('.').all(is_word)
 }
 
 /// The position of a cursor in a field.

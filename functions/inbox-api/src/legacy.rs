@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use domain::AppId;
 use domain::inbox::{InboxAction, ReadState, UPDATED, is_change_type};
-use domain::notification::{Notification, NotificationId, Stream};
+use domain::notification::{NotificationId, Stream};
 use entry::clock;
 use entry::http::as_integer;
 use entry::http::auth::Caller;
@@ -21,6 +21,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::append::append;
 use crate::context::Context;
 use crate::dto::NotificationIn;
 use crate::problems::inbox_busy;
@@ -80,10 +81,10 @@ pub(crate) async fn create(
     let stream = user_stream(&user).map_err(|problem| Problem::invalid("user_id", problem.reason()))?;
     let now = clock::now();
     let new = NotificationIn::from_legacy(sent.title, sent.description, sent.identifier).to_new_notification(now)?;
-    let (kind, data) = (new.kind.clone(), new.data.clone());
-    let position = context.table.append(app, &stream, &[new], &clock::random_alphanumeric(20), now).await?;
+    let write_id = clock::random_alphanumeric(20);
+    let position = append(&context, app, &stream, std::slice::from_ref(&new), &write_id).await?;
     let id = NotificationId { stream, epoch: position.epoch, sequence: position.sequence };
-    let stored = Notification { id, kind, timestamp: now, data };
+    let stored = new.published(id, now);
     Ok(Json(LegacyNotification::new(&stored, &ReadState::default(), LEGACY_TIME)))
 }
 

@@ -1,8 +1,8 @@
 //! `inbox-api`: users' inboxes over HTTP, and the legacy routes.
 
+mod append;
 mod context;
 mod dto;
-mod idempotency;
 mod inbox_caller;
 mod legacy;
 mod list;
@@ -11,23 +11,22 @@ mod preferences;
 mod problems;
 mod read_state;
 mod revise;
-mod schema;
-mod schema_cost;
-mod schema_limits;
-mod schema_patterns;
-mod schema_quota;
 mod send;
 mod tokens;
-mod type_schemas;
 mod types;
 
 use std::sync::Arc;
 
+use channels::management::ManagementClient;
 use domain::application::Scope;
 use entry::http::{Authenticator, CorsPolicy};
+use inbox::connection_sender::ConnectionSender;
+use inbox::socket_pusher::SocketPusher;
+use publisher::Publisher;
 
-use context::Context;
 use type_schemas::{STACK_BYTES, TypeSchemas};
+
+use crate::context::Context;
 
 /// Runs the function until Lambda ends it.
 pub fn run() -> Result<(), entry::Error> {
@@ -42,7 +41,11 @@ async fn serve() -> Result<(), entry::Error> {
     let authenticator = Authenticator::new(table.clone(), seal, &start.allowed_networks(), Scope::Inbox);
     let open_inbox = start.text("INBOX_AUTH") == "open";
     let cors = CorsPolicy::AllowedOrigins(start.allowed_origins(&table));
-    let context = Context { table, authenticator, open_inbox, type_schemas: TypeSchemas::default() };
+    let management = ManagementClient::new(start.management_client());
+    let pusher = SocketPusher::new(ConnectionSender { table: table.clone(), management }, start.queue("PUSH_QUEUE"));
+    let publisher = Publisher { table: table.clone(), delivery_queues: start.delivery_queues() };
+    let type_schemas = TypeSchemas::default();
+    let context = Context { table, authenticator, open_inbox, type_schemas, pusher, publisher };
     start.http(router(context), cors).await
 }
 

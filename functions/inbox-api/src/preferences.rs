@@ -3,13 +3,13 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use domain::inbox::{PreferenceRule, Preferences};
+use domain::notification::is_type_name;
 use entry::http::{JsonBody, Problem};
 use inbox::path::user_stream;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::context::Context;
-use crate::dto::is_type_name;
 use crate::inbox_caller::InboxCaller;
 
 /// Rules of one user.

@@ -4,24 +4,25 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use domain::expiry::Expiry;
 use domain::inbox::Preferences;
-use domain::notification::{NewNotification, Notification, NotificationId, Position, Stream};
+use domain::notification::{NewNotification, Notification, Position, Stream};
 use domain::{AppId, MAX_BATCH, rfc3339};
 use entry::clock;
 use entry::http::auth::Caller;
+use entry::http::idempotency;
 use entry::http::{JsonBody, Problem};
-use inbox::expiry;
 use inbox::path::{group_stream, user_stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
+use crate::append::{append_idempotent, numbered, publish_created};
 use crate::context::Context;
 use crate::dto::{NotificationIn, SendResult};
-use crate::idempotency::{self, IdempotentRequest};
-use crate::problems::inbox_busy;
+
+/// The status of what was sent.
+const STATUS: StatusCode = StatusCode::CREATED;
 
 /// Sends to a user: one notification, or a list of up to 100, which are stored together with consecutive sequence numbers.
 /// Each entry has its own result. A request with an `Idempotency-Key` is safe to repeat for 24 hours.
@@ -89,12 +90,12 @@ async fn send_batch(
         Stream::User(user) => context.table.preferences(app, user).await?,
         _ => Preferences::default(),
     };
-    let mut outcomes: Vec<Result<Option<NewNotification>, Problem>> = Vec::with_capacity(entries.len());
+    let mut outcomes: Vec<Result<Option<Sent>, Problem>> = Vec::with_capacity(entries.len());
     for entry in entries {
         match validate(context, app, entry, now, matches!(stream, Stream::User(_))).await {
             // the application's quota: nothing is stored, and the client can repeat the whole request later
             Err(problem) if problem.status == StatusCode::TOO_MANY_REQUESTS.as_u16() => return Err(problem),
-            outcome => outcomes.push(outcome.map(|new| apply_preferences(new, &preferences, now))),
+            outcome => outcomes.push(outcome.map(|sent| sent.filtered_by(&preferences, now))),
         }
     }
     if outcomes.iter().all(Result::is_err) {
@@ -106,17 +107,28 @@ async fn send_batch(
             _ => Ok((StatusCode::UNPROCESSABLE_ENTITY, Json(rejected)).into_response()),
         };
     }
+    let text = body.to_string();
     let request =
-        match idempotency::begin(&context.table, app, headers, &format!("send {stream}"), &body.to_string()).await? {
+        match idempotency::begin(&context.table, app, headers, &format!("send {stream}"), text.as_bytes(), STATUS)
+            .await?
+        {
             Ok(request) => request,
             Err(stored) => return Ok(stored),
         };
-    let new: Vec<NewNotification> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()?.clone()).collect();
-    let first =
-        if new.is_empty() { None } else { Some(append_idempotent(context, app, &stream, &new, &request).await?) };
+    let sent: Vec<Sent> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()?.clone()).collect();
+    let new: Vec<NewNotification> = sent.iter().map(|it| it.new.clone()).collect();
+    let mut first = None;
+    if !new.is_empty() {
+        let position = append_idempotent(context, app, &stream, &new, &request).await?;
+        let stored = numbered(&stream, position, &new, now).into_iter().zip(&sent);
+        let for_channels: Vec<Notification> =
+            stored.filter(|(_, sent)| sent.for_channels).map(|(stored, _)| stored).collect();
+        publish_created(context, app, &for_channels, &request).await?;
+        first = Some(position);
+    }
     let mut positions =
         first.into_iter().flat_map(|it| (it.sequence..).map(move |sequence| Position { sequence, ..it }));
-    let result_of = |outcome: &Result<Option<NewNotification>, Problem>| match outcome {
+    let result_of = |outcome: &Result<Option<Sent>, Problem>| match outcome {
         Ok(Some(_)) => match positions.next() {
             Some(position) => SendResult::stored(app, &stream, position),
             None => SendResult::suppressed(name),
@@ -125,7 +137,27 @@ async fn send_batch(
         Err(problem) => SendResult::rejected(name, problem),
     };
     let results: Vec<SendResult> = outcomes.iter().map(result_of).collect();
-    idempotency::complete(&context.table, app, request, serde_json::to_string(&results)?).await
+    idempotency::complete(&context.table, app, request, STATUS, serde_json::to_string(&results)?).await
+}
+
+/// A notification that is sent.
+#[derive(Clone)]
+struct Sent {
+    new: NewNotification,
+    /// Whether the application's channels get it, too.
+    for_channels: bool,
+}
+
+impl Sent {
+    /// Applies a user's preferences: adds the time of an escalation, or returns `None` if the type is not for the inbox.
+    fn filtered_by(mut self, preferences: &Preferences, now: OffsetDateTime) -> Option<Self> {
+        let Some(rule) = preferences.rule_for(&self.new.kind) else { return Some(self) };
+        if let Some(minutes) = rule.escalate_after_minutes {
+            let at = now + Duration::minutes(minutes.into());
+            self.new.data["escalation"] = json!({ "at": rfc3339(at) });
+        }
+        rule.in_app.then_some(self)
+    }
 }
 
 /// Parses a notification, and validates its data by the schema of its type, if there is one.
@@ -135,28 +167,14 @@ async fn validate(
     body: Value,
     now: OffsetDateTime,
     for_a_user: bool,
-) -> Result<NewNotification, Problem> {
+) -> Result<Sent, Problem> {
     let sent: NotificationIn = entry::http::json::read(&body)?;
     if sent.is_inbox_only() && !for_a_user {
         return Err(Problem::invalid("expiresAt, collapseKey", "these are for the inbox of a user"));
     }
     let new = sent.to_new_notification(now)?;
     context.type_schemas.check(&context.table, app, sent.kind(), &sent.data()).await?;
-    Ok(new)
-}
-
-/// Applies a user's preferences: adds the time of an escalation, or returns `None` if the type is not for the inbox.
-fn apply_preferences(
-    mut new: NewNotification,
-    preferences: &Preferences,
-    now: OffsetDateTime,
-) -> Option<NewNotification> {
-    let Some(rule) = preferences.rule_for(&new.kind) else { return Some(new) };
-    if let Some(minutes) = rule.escalate_after_minutes {
-        let at = now + Duration::minutes(minutes.into());
-        new.data["escalation"] = json!({ "at": rfc3339(at) });
-    }
-    rule.in_app.then_some(new)
+    Ok(Sent { new, for_channels: sent.is_for_channels() })
 }
 
 /// One notification for many users.
@@ -187,65 +205,29 @@ pub(crate) async fn to_many(
         return Err(Problem::invalid("users", format!("1 to {MAX_BATCH} users")));
     }
     let now = clock::now();
-    let new = validate(&context, app, many.notification, now, true).await?;
-    let request = match idempotency::begin(&context.table, app, &headers, "send many", &body.to_string()).await? {
+    let sent = validate(&context, app, many.notification, now, true).await?;
+    let text = body.to_string();
+    let request = match idempotency::begin(&context.table, app, &headers, "send many", text.as_bytes(), STATUS).await? {
         Ok(request) => request,
         Err(stored) => return Ok(stored),
     };
-    let mut results = Vec::with_capacity(many.users.len());
+    let (mut results, mut for_channels) = (Vec::with_capacity(many.users.len()), Vec::new());
     for user in &many.users {
         results.push(match user_stream(user) {
             Err(problem) => SendResult::rejected(user, &problem),
-            Ok(stream) => match apply_preferences(new.clone(), &context.table.preferences(app, user).await?, now) {
-                Some(new) => {
-                    let position = append_idempotent(&context, app, &stream, &[new], &request).await?;
+            Ok(stream) => match sent.clone().filtered_by(&context.table.preferences(app, user).await?, now) {
+                Some(Sent { new, for_channels: is_for_channels }) => {
+                    let new = [new];
+                    let position = append_idempotent(&context, app, &stream, &new, &request).await?;
+                    if is_for_channels {
+                        for_channels.extend(numbered(&stream, position, &new, now));
+                    }
                     SendResult::stored(app, &stream, position)
                 }
                 None => SendResult::suppressed(user),
             },
         });
     }
-    idempotency::complete(&context.table, app, request, serde_json::to_string(&results)?).await
-}
-
-/// Appends to a stream, and returns the position of the first notification. A retry finds what an earlier attempt wrote.
-async fn append_idempotent(
-    context: &Context,
-    app: AppId,
-    stream: &Stream,
-    new: &[NewNotification],
-    request: &IdempotentRequest,
-) -> Result<Position, Problem> {
-    let published = match request.is_retry {
-        true => context.table.published_since(app, stream, request.started_at).await?.get(&request.write_id).copied(),
-        false => None,
-    };
-    let position = match published {
-        Some(position) => position,
-        None => context.table.append(app, stream, new, &request.write_id, clock::now()).await?,
-    };
-    if let Stream::User(user) = stream {
-        // before the response, so that counts are right as soon as the client has it
-        let expiring: Vec<Expiry> =
-            stored_notifications(stream, position, new).filter_map(|it| expiry::from_notification(&it)).collect();
-        if !expiring.is_empty() && !expiry::record(&context.table, app, user, &expiring).await? {
-            return Err(inbox_busy());
-        }
-    }
-    Ok(position)
-}
-
-/// Notifications as they are stored from a position on, for their expiry: without their time.
-fn stored_notifications(
-    stream: &Stream,
-    first: Position,
-    new: &[NewNotification],
-) -> impl Iterator<Item = Notification> {
-    let id = move |sequence: u64| NotificationId { stream: stream.clone(), epoch: first.epoch, sequence };
-    (first.sequence..).zip(new).map(move |(sequence, new)| Notification {
-        id: id(sequence),
-        kind: new.kind.clone(),
-        timestamp: OffsetDateTime::UNIX_EPOCH,
-        data: new.data.clone(),
-    })
+    publish_created(&context, app, &for_channels, &request).await?;
+    idempotency::complete(&context.table, app, request, STATUS, serde_json::to_string(&results)?).await
 }

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use domain::notification::{TYPE_RULE, is_type_name};
 use entry::http::auth::Caller;
 use entry::http::{JsonBody, Problem, ProblemType};
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,6 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::context::Context;
-use crate::dto::is_type_name;
 
 /// The largest schema, in bytes of JSON.
 const MAX_SCHEMA_BYTES: usize = 32 * 1024;
@@ -54,7 +54,7 @@ pub(crate) async fn put(
     JsonBody(body): JsonBody<TypeBody>,
 ) -> Result<Json<TypeBody>, Problem> {
     if !is_type_name(&kind) {
-        return Err(Problem::invalid("type", "dotted words of letters, digits, underlines and hyphens"));
+        return Err(Problem::invalid("type", TYPE_RULE));
     }
     let text = body.schema.to_string();
     if text.len() > MAX_SCHEMA_BYTES {

@@ -1,6 +1,7 @@
 //! Clients of the protocols by which customers are reached. Every connection to a customer is opened through `guard`.
 
 pub mod amqp;
+mod cloud_event;
 pub mod hub;
 pub mod management;
 pub mod message;

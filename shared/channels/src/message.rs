@@ -8,6 +8,10 @@ use domain::notification::Notification;
 use domain::{AppId, adcreative};
 use serde_json::{Value, json};
 
+use crate::cloud_event;
+
+/// The media type of both formats of our own.
+const JSON: &str = "application/json";
 /// How much of a receiver's response is stored.
 const MAX_RESPONSE_BYTES: usize = 1_024;
 
@@ -19,6 +23,8 @@ pub struct Message {
     /// The notification's type.
     pub kind: String,
     pub app: AppId,
+    /// The media type of the body.
+    pub content_type: &'static str,
     /// JSON.
     pub body: Vec<u8>,
 }
@@ -49,11 +55,15 @@ impl AttemptOutcome {
 impl Message {
     /// A notification in a channel's format; `image` is the rendered image that it is about.
     pub fn new(channel: &Channel, notification: &Notification, image: Option<&[u8]>) -> Self {
-        let body = match channel.format {
-            MessageFormat::AdCreative => adcreative::message(channel.app, notification, image),
-            MessageFormat::Native => native_body(notification, image),
+        let (content_type, body) = match channel.format {
+            MessageFormat::AdCreative => (JSON, adcreative::message(channel.app, notification, image)),
+            MessageFormat::Native => (JSON, native_body(notification, image)),
+            MessageFormat::CloudEvents => {
+                (cloud_event::MEDIA_TYPE, cloud_event::body(channel.app, notification, image))
+            }
         };
-        Self { id: notification.id.to_string(), kind: notification.kind.clone(), app: channel.app, body }
+        let (id, kind) = (notification.id.to_string(), notification.kind.clone());
+        Self { id, kind, app: channel.app, content_type, body }
     }
 }
 
@@ -64,9 +74,15 @@ impl Message {
 fn native_body(notification: &Notification, image: Option<&[u8]>) -> Vec<u8> {
     let id = &notification.id;
     let mut body = json!({
-        "type": notification.kind, "timestamp": domain::rfc3339(notification.timestamp), "data": notification.data,
+        "type": notification.kind, "timestamp": domain::rfc3339(notification.happened_at()), "data": notification.data,
         "id": id, "stream": id.stream.to_string(), "epoch": id.epoch, "sequence": id.sequence,
     });
+    if let Some(attributes) = &notification.attributes {
+        let texts = [("correlationId", &attributes.correlation_id), ("orderingKey", &attributes.ordering_key)];
+        for (name, text) in texts.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?))) {
+            body[name] = json!(text);
+        }
+    }
     if let Some(image) = image {
         body["data"]["image"]["content"] = Value::String(STANDARD.encode(image));
     }

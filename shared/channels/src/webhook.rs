@@ -78,7 +78,7 @@ fn headers(
     let signature = sign(&to.keys, Some(&to.pair), &message.id, timestamp, &message.body);
     let mut all = HeaderMap::new();
     all.insert(ACCEPT, HeaderValue::from_static("*/*"));
-    all.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    all.insert(CONTENT_TYPE, HeaderValue::from_static(message.content_type));
     all.insert(HeaderName::from_static("webhook-id"), HeaderValue::from_str(&message.id)?);
     all.insert(HeaderName::from_static("webhook-timestamp"), HeaderValue::from(timestamp));
     all.insert(HeaderName::from_static("webhook-signature"), HeaderValue::from_str(&signature)?);

@@ -35,11 +35,17 @@ pub(crate) async fn make<S: Sender>(
     if !first && let Some(outcome) = settle::recorded_outcome(context, &delivery).await? {
         return outcome.map(|()| None); // SQS has delivered this message before
     }
+    if in_order::is_finished(context, &delivery).await? {
+        in_order::enqueue_follower(context, &delivery).await?; // its follower may not be queued yet
+        return Ok(None);
+    }
     if first && let Some(wait) = in_order::delay_for_retries(context, &delivery, now).await? {
         context.queue.send_deliveries(&[(&delivery, wait)]).await?;
         return Ok(None);
     }
-    let (result, took_ms) = if !first && context.table.is_superseded(delivery.app, &delivery.notification).await? {
+    let (result, took_ms) = if delivery.notification.has_expired(now) {
+        (DeliveryOutcome::Expired.into(), 0)
+    } else if !first && context.table.is_superseded(delivery.app, &delivery.notification).await? {
         (DeliveryOutcome::Superseded.into(), 0)
     } else {
         let _permit = target.permits.acquire().await?;

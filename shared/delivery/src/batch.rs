@@ -12,9 +12,10 @@ use table::{AcquireOutcome, DeliveryAttempt, DueEntry, DueWork, TableError};
 use time::{Duration, OffsetDateTime};
 
 use crate::context::Context;
+use crate::pending::PendingState;
 use crate::receivers::{ReceiverState, Receivers};
 use crate::sender::Sender;
-use crate::{attempt, health, in_order, receivers};
+use crate::{attempt, health, in_order, pending, receivers};
 
 /// Attempts of a batch that run at the same time.
 const MAX_CONCURRENT_ATTEMPTS: usize = 50;
@@ -24,6 +25,8 @@ enum Disposition {
     Attempt,
     /// The channel is deleted or inactive, or does not accept the notification any more.
     Drop,
+    /// It is queued again, or its notification was never stored.
+    Settled,
     SlowQueue,
     /// Not before this time, in milliseconds since 1970.
     DelayUntil(i64),
@@ -40,17 +43,21 @@ pub(crate) async fn handle<S: Sender>(
 ) -> Vec<Result<(), MessageError>> {
     let mut deliveries: Vec<Result<Delivery, MessageError>> =
         messages.iter().map(|it| it.command("delivery")).collect();
+    let pending = pending::resolve(context, &mut deliveries, now).await;
     let retry = |error: &dyn std::error::Error| MessageError::Retry(error.to_string().into());
     let receivers = receivers::read(context, sender, deliveries.iter().flatten(), now).await;
     let mut permits = match reserve_permits(context, &receivers, &deliveries, now).await {
         Ok(permits) => permits,
         Err(error) => return deliveries.into_iter().map(|it| it.and_then(|_| Err(retry(&error)))).collect(),
     };
-    let mut choose = |delivery: &mut Result<Delivery, MessageError>| match delivery {
-        Ok(delivery) => disposition(&receivers, &mut permits, delivery, now),
-        Err(_) => Disposition::Drop,
-    };
-    let dispositions: Vec<Disposition> = deliveries.iter_mut().map(&mut choose).collect();
+    let mut choose =
+        |(delivery, pending): (&mut Result<Delivery, MessageError>, PendingState)| match (delivery, pending) {
+            (Ok(delivery), PendingState::Stored) => disposition(&receivers, &mut permits, delivery, now),
+            (_, PendingState::Failed(reason)) => Disposition::Failed(reason),
+            (_, PendingState::Settled) => Disposition::Settled,
+            (Err(_), _) => Disposition::Drop,
+        };
+    let dispositions: Vec<Disposition> = deliveries.iter_mut().zip(pending).map(&mut choose).collect();
     if let Err(error) = defer(context, &deliveries, &dispositions, now).await {
         // nothing was attempted yet: SQS delivers the whole batch again
         return deliveries.into_iter().map(|it| it.and_then(|_| Err(retry(error.as_ref())))).collect();

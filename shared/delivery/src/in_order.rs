@@ -1,13 +1,13 @@
 //! Deliveries that depend on others: the final progress of a process comes after the messages of its tasks, also after
-//! those that need a retry.
+//! those that need a retry; and the events of an ordering key come one after the other.
 
 use domain::command::Delivery;
 use domain::notification::Notification;
 use domain::{adcreative, millis};
-use entry::MessageError;
 use entry::queue::MAX_DELAY;
+use entry::{MessageError, clock};
 use serde_json::Value;
-use table::TableError;
+use table::{OrderedQueue, TableError};
 use time::{Duration, OffsetDateTime};
 
 use crate::context::Context;
@@ -17,12 +17,41 @@ const MAX_OVERDUE_MS: i64 = 300_000;
 /// How many pending retries of a channel are examined.
 const MAX_RETRIES_READ: usize = 20;
 
-/// Queues the delivery that follows one that is final.
+/// Queues the deliveries that follow one that is final.
 pub(crate) async fn enqueue_follower(context: &Context, delivery: &Delivery) -> Result<(), MessageError> {
-    match delivery.next_delivery() {
-        Some(next) => Ok(context.queue.send_deliveries(&[(&next, Duration::ZERO)]).await?),
-        None => Ok(()),
+    if let Some(next) = delivery.next_delivery() {
+        context.queue.send_deliveries(&[(&next, Duration::ZERO)]).await?;
     }
+    let Some(queue) = ordered_queue(delivery) else { return Ok(()) };
+    let (position, now) = (delivery.notification.id.position(), clock::now());
+    let mut next = context.table.finish_ordered(&queue, position, now).await?;
+    while let Some(id) = next {
+        match context.table.notification(delivery.app, &id).await? {
+            Some(notification) => {
+                let next =
+                    Delivery { attempt: 1, permit_taken: false, follow_up: None, notification, ..delivery.clone() };
+                return Ok(context.queue.send_deliveries(&[(&next, Duration::ZERO)]).await?);
+            }
+            // it has waited until its notification expired
+            None => next = context.table.finish_ordered(&queue, id.position(), now).await?,
+        }
+    }
+    Ok(())
+}
+
+/// Whether an ordered delivery is final already: SQS has delivered its message before.
+pub(crate) async fn is_finished(context: &Context, delivery: &Delivery) -> Result<bool, TableError> {
+    match ordered_queue(delivery) {
+        Some(queue) => context.table.is_finished(&queue, delivery.notification.id.position()).await,
+        None => Ok(false),
+    }
+}
+
+/// The ordered queue whose first delivery this is. A replay and a retry by hand are in no order.
+fn ordered_queue(delivery: &Delivery) -> Option<OrderedQueue> {
+    let key = delivery.notification.ordering_key()?;
+    let is_first = delivery.ordered && delivery.round.is_none();
+    is_first.then(|| OrderedQueue::new(delivery.app, delivery.channel, key))
 }
 
 /// How long the final progress of a process has to wait for a message of a task that is being retried; `None` if there

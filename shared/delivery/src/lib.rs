@@ -6,6 +6,7 @@ mod batch;
 mod context;
 mod health;
 mod in_order;
+mod pending;
 mod receivers;
 mod sender;
 mod settle;

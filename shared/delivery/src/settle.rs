@@ -96,7 +96,12 @@ fn has_dead_letter(delivery: &Delivery) -> bool {
 fn dead_letter(delivery: &Delivery, last: &DeliveryOutcome) -> Result<MessageError, MessageError> {
     let reason =
         format!("{} attempts to reach channel {} failed; the last: {last}", delivery.attempt, delivery.channel);
-    let body = serde_json::to_string(&Delivery { attempt: delivery.attempt + 1, follow_up: None, ..delivery.clone() })?;
+    let body = serde_json::to_string(&Delivery {
+        attempt: delivery.attempt + 1,
+        follow_up: None,
+        ordered: false, // the next of its key has followed
+        ..delivery.clone()
+    })?;
     Ok(MessageError::DeadLetterAs { body, reason: reason.into() })
 }
 

@@ -88,11 +88,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::notification::{NotificationId, Stream};
+    use crate::notification::{NewNotification, NotificationId, Stream};
 
     fn serialized(kind: &str, data: Value, image: Option<&[u8]>) -> String {
         let id = NotificationId { stream: Stream::App, epoch: 1, sequence: 1 };
-        let notification = Notification { id, kind: kind.into(), timestamp: time::OffsetDateTime::UNIX_EPOCH, data };
+        let notification = NewNotification::new(kind, data).published(id, time::OffsetDateTime::UNIX_EPOCH);
         String::from_utf8(message("d5eabbb8-c0f6-4640-94fd-3566edad499f".parse().unwrap(), &notification, image))
             .unwrap()
     }

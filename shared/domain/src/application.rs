@@ -47,6 +47,9 @@ pub enum Scope {
     /// Inboxes and sockets of all users.
     #[serde(rename = "inbox")]
     Inbox,
+    /// Publish events, and read them.
+    #[serde(rename = "messages")]
+    Messages,
     /// Image tasks.
     #[serde(rename = "images")]
     Images,
@@ -57,8 +60,8 @@ pub enum Scope {
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 6] =
-        [Self::Media, Self::Channels, Self::ChannelsReveal, Self::Inbox, Self::Images, Self::Keys];
+    pub const ALL: [Self; 7] =
+        [Self::Media, Self::Channels, Self::ChannelsReveal, Self::Inbox, Self::Messages, Self::Images, Self::Keys];
 
     /// The scopes of a new key if none are given: all except [`Scope::ChannelsReveal`].
     pub fn default_scopes() -> Vec<Self> {
@@ -72,6 +75,7 @@ impl Scope {
             Self::Channels => "channels",
             Self::ChannelsReveal => "channels:reveal",
             Self::Inbox => "inbox",
+            Self::Messages => "messages",
             Self::Images => "images",
             Self::Keys => "keys",
         }
@@ -80,7 +84,7 @@ impl Scope {
 
 /// The scopes of an application's own JWT without a key pair. Channels are excluded, because the published API requires
 /// the key pair as well as the token (channel API, section 2.3); so are keys.
-pub const TOKEN_SCOPES: [Scope; 3] = [Scope::Media, Scope::Inbox, Scope::Images];
+pub const TOKEN_SCOPES: [Scope; 4] = [Scope::Media, Scope::Inbox, Scope::Messages, Scope::Images];
 
 impl std::str::FromStr for Scope {
     type Err = ();

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use crate::bucket::SealedSecret;
 use crate::delivery::RetrySchedule;
 use crate::filter::Filter;
-use crate::notification::{Notification, type_matches};
+use crate::notification::{Notification, is_type_word, type_matches};
 use crate::{AppId, ChannelId, adcreative};
 
 /// A channel configuration.
@@ -19,6 +19,8 @@ pub struct Channel {
     pub include_image_data: bool,
     #[serde(default)]
     pub format: MessageFormat,
+    #[serde(default)]
+    pub ordering: Ordering,
     /// Subscribed types, such as `item.completed` or `item.*`; empty means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub types: Vec<String>,
@@ -53,6 +55,19 @@ pub enum MessageFormat {
     AdCreative,
     /// All types, as `type`, `timestamp` and `data` (realtime, section 2.5).
     Native,
+    /// All types, as CloudEvents 1.0 in the structured content mode of their protocol.
+    CloudEvents,
+}
+
+/// In which order a channel gets the events of one ordering key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ordering {
+    /// In no order: a failed delivery does not hold up the next one.
+    #[default]
+    None,
+    /// One after the other: the next is attempted once the one before was delivered or given up.
+    Key,
 }
 
 /// A channel's kind with its configuration.
@@ -137,6 +152,8 @@ pub enum SkipReason {
     Unconfirmed,
     #[error("the notification is for another channel, or reports on this one")]
     OtherChannel,
+    #[error("the publisher sends it to other channels only")]
+    NotAddressed,
     #[error("the channel receives only the final progress")]
     IntermediateProgress,
     #[error("the channel receives the published AdCreative messages only")]
@@ -208,6 +225,9 @@ impl Channel {
             kind if names_this_channel && is_about_delivery(kind) => return Err(SkipReason::OtherChannel),
             _ => {}
         }
+        if !notification.is_addressed_to(self.id) {
+            return Err(SkipReason::NotAddressed);
+        }
         let is_intermediate =
             notification.kind == adcreative::TASKS_PROGRESS && notification.data.get("progress") != Some(&100.into());
         if is_intermediate && !self.every_progress {
@@ -231,12 +251,10 @@ pub fn is_about_delivery(kind: &str) -> bool {
     kind.starts_with("channel.") || kind.starts_with("delivery.")
 }
 
-/// Whether a text is a valid type pattern: segments of letters, digits and `_`, joined by dots; the last segment may be
-/// `*`.
+/// Whether a text is a valid type pattern: a type's name, or one whose last word is `*`.
 pub fn is_type_pattern(text: &str) -> bool {
-    let is_segment = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_');
     let prefix = text.strip_suffix(".*").unwrap_or(text);
-    text.len() <= 128 && (text == "*" || prefix.split('.').all(is_segment))
+    text.len() <= 128 && (text == "*" || prefix.split('.').all(is_type_word))
 }
 
 #[cfg(test)]
@@ -244,7 +262,8 @@ pub(crate) mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::notification::{NotificationId, Stream};
+    use crate::event::EventAttributes;
+    use crate::notification::{NewNotification, NotificationId, Stream};
 
     pub(crate) fn channel() -> Channel {
         Channel {
@@ -259,6 +278,7 @@ pub(crate) mod tests {
             active: true,
             include_image_data: false,
             format: MessageFormat::Native,
+            ordering: Ordering::None,
             types: Vec::new(),
             filter: None,
             per_second: None,
@@ -272,7 +292,7 @@ pub(crate) mod tests {
 
     fn notification(kind: &str, data: Value) -> Notification {
         let id = NotificationId { stream: Stream::App, epoch: 1, sequence: 1 };
-        Notification { id, kind: kind.into(), timestamp: OffsetDateTime::UNIX_EPOCH, data }
+        NewNotification::new(kind, data).published(id, OffsetDateTime::UNIX_EPOCH)
     }
 
     #[track_caller]
@@ -288,6 +308,10 @@ pub(crate) mod tests {
         check(|_| {}, &item, Ok(()));
         check(|it| it.active = false, &item, Err(SkipReason::Inactive));
         check(|it| it.unconfirmed = true, &item, Err(SkipReason::Unconfirmed));
+        let to = |id: ChannelId| Some(Box::new(EventAttributes { channels: vec![id], ..EventAttributes::default() }));
+        check(|_| {}, &Notification { attributes: to(channel().id), ..item.clone() }, Ok(()));
+        let other = ChannelId::random([7; 16]);
+        check(|_| {}, &Notification { attributes: to(other), ..item.clone() }, Err(SkipReason::NotAddressed));
         check(|it| it.format = MessageFormat::AdCreative, &item, Err(SkipReason::Format));
         check(|it| it.format = MessageFormat::AdCreative, &notification("task.completed", json!({})), Ok(()));
         let half = notification("tasks.progress", json!({ "progress": 50 }));
@@ -316,7 +340,7 @@ pub(crate) mod tests {
 
     #[test]
     fn patterns_are_types_with_a_star_at_their_end() {
-        for good in ["*", "item.*", "item.completed", "task_1"] {
+        for good in ["*", "item.*", "item.completed", "task_1", "order-line.paid"] {
             assert!(is_type_pattern(good), "{good}");
         }
         for bad in ["", ".", "item.", "*.completed", "item*", "a b", "item.*.x"] {

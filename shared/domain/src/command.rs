@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::channel::{Channel, ChannelKind};
-use crate::notification::Notification;
+use crate::notification::{Notification, WriteKey};
 use crate::{AppId, BucketId, ChannelId, ItemId};
 
 /// Scan one page of a bucket: the first, or the page at `token`.
@@ -112,6 +112,25 @@ pub struct Delivery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "then")]
     pub follow_up: Option<Box<Notification>>,
+    /// It is the first of its ordering key: the next one follows when it is final.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub ordered: bool,
+    /// It was queued before its notification was stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<PendingWrite>,
+}
+
+/// The write that stores the notification of a delivery. The delivery is queued first, so that no crash can come between
+/// the two; it counts once the write is found. Until then the notification has the id that its publisher expected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PendingWrite {
+    /// The id of the write, which its row has.
+    pub write_id: String,
+    /// The expected number of the row's first notification.
+    pub first: u64,
+    /// When it was queued, in milliseconds since 1970.
+    pub at: i64,
 }
 
 impl Delivery {
@@ -129,6 +148,8 @@ impl Delivery {
             permit_taken: false,
             notification,
             follow_up: None,
+            ordered: false,
+            pending: None,
         }
     }
 
@@ -188,6 +209,9 @@ pub struct PushCommand {
     /// Only this subscriber, which could not be reached before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<String>,
+    /// Nothing is sent if this write is recorded as pushed by then: its writer was still at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unless_pushed: Option<WriteKey>,
     /// Starts at 1.
     pub attempt: u32,
 }
@@ -217,7 +241,7 @@ pub fn delay_until(at: i64, now: time::OffsetDateTime) -> time::Duration {
 impl PushCommand {
     /// The first command for all subscribers of a topic.
     pub fn new(app: AppId, channel: String, what: Push) -> Self {
-        Self { v: 1, app, channel, what, after: None, only: None, attempt: 1 }
+        Self { v: 1, app, channel, what, after: None, only: None, unless_pushed: None, attempt: 1 }
     }
 }
 
@@ -285,15 +309,13 @@ mod tests {
 
     use super::*;
     use crate::channel::tests::channel;
-    use crate::notification::{NotificationId, Stream};
+    use crate::notification::{NewNotification, NotificationId, Stream};
 
     #[test]
     fn a_progress_follows_the_task_that_it_tells_of() {
-        let published = |sequence: u64, kind: &str, process: &str| Notification {
-            id: NotificationId { stream: Stream::App, epoch: 1, sequence },
-            kind: kind.to_owned(),
-            timestamp: time::OffsetDateTime::UNIX_EPOCH,
-            data: json!({ "process": { "id": process } }),
+        let published = |sequence: u64, kind: &str, process: &str| {
+            NewNotification::new(kind, json!({ "process": { "id": process } }))
+                .published(NotificationId { stream: Stream::App, epoch: 1, sequence }, time::OffsetDateTime::UNIX_EPOCH)
         };
         let all = vec![
             published(1, "task.completed", "p"),

@@ -42,6 +42,8 @@ pub enum DeliveryOutcome {
     Aborted,
     /// A newer notification with the same collapse key was published: this one is not retried.
     Superseded,
+    /// Its publisher does not want it to be delivered any more (`expiresAt`).
+    Expired,
 }
 
 impl DeliveryOutcome {
@@ -52,7 +54,7 @@ impl DeliveryOutcome {
 
     /// Whether the circuit breaker counts it as a failure.
     pub fn counts_as_failure(&self) -> bool {
-        !self.is_success() && !matches!(self, Self::Aborted | Self::Superseded)
+        !self.is_success() && !matches!(self, Self::Aborted | Self::Superseded | Self::Expired)
     }
 }
 
@@ -66,6 +68,7 @@ impl std::fmt::Display for DeliveryOutcome {
             Self::Gone => f.write_str("the receiver wants no more of this channel"),
             Self::Aborted => f.write_str("the receiver does not want this message"),
             Self::Superseded => f.write_str("a newer notification has taken its place"),
+            Self::Expired => f.write_str("it has expired"),
         }
     }
 }
@@ -123,7 +126,8 @@ pub fn decide_retry(schedule: RetrySchedule, attempt: u32, outcome: &DeliveryOut
         DeliveryOutcome::Delivered { .. }
         | DeliveryOutcome::Confirmed
         | DeliveryOutcome::Aborted
-        | DeliveryOutcome::Superseded => return RetryDecision::Done,
+        | DeliveryOutcome::Superseded
+        | DeliveryOutcome::Expired => return RetryDecision::Done,
         DeliveryOutcome::Gone => return RetryDecision::DisableChannel,
         // These statuses mean throttling (realtime, section 2.5). Svix waits at least 60 s after them; here it is the
         // schedule's delay, at least 5 s.
@@ -164,6 +168,7 @@ mod tests {
         check(USUAL, 1, DeliveryOutcome::Delivered { status: 204 }, RetryDecision::Done);
         check(USUAL, 1, DeliveryOutcome::Confirmed, RetryDecision::Done);
         check(USUAL, 1, DeliveryOutcome::Aborted, RetryDecision::Done);
+        check(USUAL, 1, DeliveryOutcome::Expired, RetryDecision::Done);
         check(USUAL, 3, DeliveryOutcome::Gone, RetryDecision::DisableChannel);
         check(USUAL, 1, refused(500, None), retry(2));
         check(USUAL, 5, refused(500, None), retry(32));

@@ -18,8 +18,11 @@ pub struct Expiry {
 }
 
 impl Notification {
-    /// Expiry time in milliseconds, for a notification in a user's inbox that has one.
+    /// Expiry time in milliseconds since 1970, for an event or a notification in a user's inbox that has one.
     pub fn expires_at(&self) -> Option<i64> {
+        if let Some(attributes) = &self.attributes {
+            return attributes.expires_at;
+        }
         let at = self.data.get("expiresAt").filter(|_| matches!(self.id.stream, Stream::User(_)))?;
         OffsetDateTime::parse(at.as_str()?, &Rfc3339).ok().map(crate::millis)
     }

@@ -53,12 +53,32 @@ impl Filter {
     /// Whether a notification matches. All fields of the pattern must match.
     pub fn matches(&self, notification: &Notification) -> bool {
         let (id, kind) = (Value::String(notification.id.to_string()), Value::String(notification.kind.clone()));
+        let attributes = self.attributes_of(notification);
         object_matches(&self.0, &|name| match name {
             "id" => Some(&id),
             "type" => Some(&kind),
             "data" => Some(&notification.data), // not copied: it may be large, and has a filter per channel
-            _ => None,
+            name => attributes.get(name),
         })
+    }
+}
+
+/// The texts that a publisher has given an event and that a pattern may name.
+const ATTRIBUTES: [&str; 4] = ["correlationId", "orderingKey", "source", "subject"];
+
+impl Filter {
+    /// Those of the [`ATTRIBUTES`] that the pattern names and the notification has.
+    fn attributes_of(&self, notification: &Notification) -> Map<String, Value> {
+        let Some(attributes) = &notification.attributes else { return Map::new() };
+        let cloud_event = attributes.cloud_event.as_ref();
+        let value_of = |name: &str| match name {
+            "correlationId" => attributes.correlation_id.clone(),
+            "orderingKey" => attributes.ordering_key.clone(),
+            "source" => cloud_event.map(|it| it.source.clone()),
+            _ => cloud_event.and_then(|it| it.subject.clone()),
+        };
+        let named = ATTRIBUTES.into_iter().filter(|name| self.0.contains_key(*name));
+        named.filter_map(|name| Some((name.to_owned(), Value::String(value_of(name)?)))).collect()
     }
 }
 
@@ -185,15 +205,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::notification::{NotificationId, Stream};
+    use crate::event::EventAttributes;
+    use crate::notification::{NewNotification, NotificationId, Stream};
 
     fn notification() -> Notification {
-        Notification {
-            id: NotificationId { stream: Stream::App, epoch: 1, sequence: 1 },
-            kind: "item.completed".into(),
-            timestamp: time::OffsetDateTime::UNIX_EPOCH,
-            data: json!({ "item": { "key": "news/a.jpg", "size": 1200, "tags": ["a", "b"] }, "error": null }),
-        }
+        let data = json!({ "item": { "key": "news/a.jpg", "size": 1200, "tags": ["a", "b"] }, "error": null });
+        let id = NotificationId { stream: Stream::App, epoch: 1, sequence: 1 };
+        NewNotification::new("item.completed", data).published(id, time::OffsetDateTime::UNIX_EPOCH)
     }
 
     #[track_caller]
@@ -219,6 +237,17 @@ mod tests {
         check(json!({ "data": { "other": [{ "exists": false }] } }), true);
         check(json!({ "data": { "other": { "deep": [1] } } }), false);
         check(json!({ "type": ["item.completed"], "data": { "item": { "size": [1] } } }), false);
+    }
+
+    #[test]
+    fn a_pattern_may_name_what_a_publisher_said_beside_the_data() {
+        let attributes = EventAttributes { ordering_key: Some("order-7".into()), ..EventAttributes::default() };
+        let event = Notification { attributes: Some(Box::new(attributes)), ..notification() };
+        let matches = |pattern: Value| Filter::try_from(pattern).unwrap().matches(&event);
+        assert!(matches(json!({ "orderingKey": [{ "prefix": "order-" }] })));
+        assert!(!matches(json!({ "orderingKey": ["order-8"] })));
+        assert!(matches(json!({ "correlationId": [{ "exists": false }] })));
+        check(json!({ "orderingKey": ["order-7"] }), false);
     }
 
     #[test]

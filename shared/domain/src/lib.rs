@@ -14,6 +14,7 @@ pub mod command;
 pub mod content_sniffing;
 pub mod cursor;
 pub mod delivery;
+pub mod event;
 pub mod expiry;
 pub mod filter;
 pub mod id;

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use crate::event::EventAttributes;
+
 /// A recipient's ordered sequence of notifications.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stream {
@@ -96,11 +98,26 @@ pub struct NewNotification {
     #[serde(rename = "type")]
     pub kind: String,
     pub data: Value,
+    /// What the publisher of an event says beside; `None` for the system's own and those of inboxes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<Box<EventAttributes>>,
 }
 
 impl NewNotification {
     pub fn new(kind: &str, data: Value) -> Self {
-        Self { kind: kind.to_owned(), data }
+        Self { kind: kind.to_owned(), data, attributes: None }
+    }
+
+    /// The notification at its position. `at` is the time of its acceptance.
+    pub fn published(self, id: NotificationId, at: OffsetDateTime) -> Notification {
+        Notification { id, kind: self.kind, timestamp: at, data: self.data, attributes: self.attributes }
+    }
+}
+
+impl From<Notification> for NewNotification {
+    /// What was published, without its position and time.
+    fn from(published: Notification) -> Self {
+        Self { kind: published.kind, data: published.data, attributes: published.attributes }
     }
 }
 
@@ -110,14 +127,45 @@ pub struct Notification {
     pub id: NotificationId,
     #[serde(rename = "type")]
     pub kind: String,
-    /// When the event happened, not when the notification is sent.
+    /// When it was published, not when it is sent.
     #[serde(with = "time::serde::rfc3339")]
     pub timestamp: OffsetDateTime,
     pub data: Value,
+    /// As in [`NewNotification`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<Box<EventAttributes>>,
+}
+
+/// The rule for types, as error messages state it.
+pub const TYPE_RULE: &str = "dotted words of letters, digits, underlines and hyphens";
+
+/// Whether a text is a type's name: words of letters, digits, `_` and `-`, separated by dots, at most 100 bytes.
+pub fn is_type_name(kind: &str) -> bool {
+    kind.len() <= 100 && kind.split('.').all(is_type_word)
+}
+
+/// Whether a text is one word of a type.
+pub(crate) fn is_type_word(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+}
+
+/// A write of notifications: its time in milliseconds since 1970, and its id with its stream (one request may write to
+/// several).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WriteKey {
+    pub at: i64,
+    pub id: String,
+}
+
+impl WriteKey {
+    pub fn new(at: i64, write_id: &str, stream: &Stream) -> Self {
+        Self { at, id: format!("{write_id}|{stream}") }
+    }
 }
 
 /// Whether a pattern matches a type: the exact type, `*`, or `item.*` for all types that begin with `item.`.
-pub(crate) fn type_matches(pattern: &str, kind: &str) -> bool {
+pub fn type_matches(pattern: &str, kind: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(prefix) => kind.starts_with(prefix),
         None => pattern == kind,

@@ -6,6 +6,7 @@ mod auth_throttle;
 mod content_coding;
 mod cors;
 mod gateway_event;
+pub mod idempotency;
 mod integer;
 pub mod json;
 mod middleware;

@@ -154,14 +154,14 @@ fn entry_length(it: &Value) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use domain::notification::NotificationId;
+    use domain::notification::{NewNotification, NotificationId};
 
     use super::*;
 
     fn notification(sequence: u64, length: usize) -> Notification {
         let id = NotificationId { stream: Stream::User("a b".into()), epoch: 1, sequence };
         let data = json!({ "title": "t", "description": "é".repeat(length) });
-        Notification { id, kind: "tick".into(), timestamp: time::OffsetDateTime::UNIX_EPOCH, data }
+        NewNotification::new("tick", data).published(id, time::OffsetDateTime::UNIX_EPOCH)
     }
 
     #[test]

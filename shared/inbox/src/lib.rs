@@ -10,7 +10,10 @@ pub mod expiry;
 pub mod frame;
 pub mod hub_protocol;
 pub mod path;
+pub mod presence;
+pub mod push;
 pub mod read_state;
+pub mod socket_pusher;
 pub mod stream_reader;
 
 pub use cursor::{Cursor, CursorError};

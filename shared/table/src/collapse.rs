@@ -4,7 +4,6 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::AppId;
 use domain::notification::{Notification, Position};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::codec;
@@ -34,7 +33,7 @@ impl Table {
 
     /// Whether a newer notification of the application's own stream has the same collapse key (realtime, D-17).
     pub async fn is_superseded(&self, app: AppId, notification: &Notification) -> Result<bool, TableError> {
-        let Some(key) = notification.data.get("collapseKey").and_then(Value::as_str) else { return Ok(false) };
+        let Some(key) = notification.collapse_key() else { return Ok(false) };
         let newest = self.newest_of_collapse_key(app, "", key).await?;
         Ok(newest.is_some_and(|newest| newest > notification.id.position()))
     }

@@ -35,6 +35,7 @@
 //! | a user's preferences | preferences | `PREFERENCES#{app}#{user}` | `PREFERENCES` |
 //! | the outcome of an escalation | escalation | `ESCALATION#{app}#{notification}` | `ESCALATION` |
 //! | the newest notification of a collapse key | collapse | `COLLAPSE#{app}#{user}#{sha256 of the key}` | `COLLAPSE` |
+//! | how far a channel has come within an ordering key; what of the key waits | ordered, waiting | `ORDERED#{app}#{channel}#{sha256 of the key}` | `FINISHED`, `WAITING#{epoch:020}#{number:020}` |
 //! | a type of notification; all types of an application | type | `APP#{app}` | `TYPE#{type}` |
 //! | an application's image processes | process | `PROCESS#{app}` | `{process}` |
 //! | the checkpoint of the sweep | mark | `SWEEP` | `MARK` |
@@ -51,6 +52,9 @@ pub(crate) const DUE_SHARDS: u8 = 4;
 
 /// The partition of the list of all applications.
 pub(crate) const APPLICATIONS: &str = "APPLICATIONS";
+
+/// The beginning of the sort keys of what waits in an ordered queue.
+pub(crate) const FIRST_WAITING: &str = "WAITING#";
 
 /// The identity of a row. A new kind of row does not compile until it has a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +102,8 @@ pub enum Row {
     Preferences(AppId, String),
     Escalation(AppId, NotificationId),
     CollapseKey(AppId, String, String),
+    OrderedFinished(AppId, ChannelId, String),
+    OrderedWaiting(AppId, ChannelId, String, i64, u64),
     NotificationType(AppId, String),
     Process(AppId, String),
 }
@@ -152,6 +158,8 @@ impl Row {
             Self::Preferences(..) => "preferences",
             Self::Escalation(..) => "escalation",
             Self::CollapseKey(..) => "collapse",
+            Self::OrderedFinished(..) => "ordered",
+            Self::OrderedWaiting(..) => "waiting",
             Self::NotificationType(..) => "type",
             Self::Process(..) => "process",
         }
@@ -205,6 +213,10 @@ impl Row {
                 (format!("COLLAPSE#{app}#{}#{}", escaped(user), escaped(hash)), "COLLAPSE".to_owned())
             }
             Self::Process(app, id) => (processes(*app), escaped(id)),
+            Self::OrderedFinished(app, channel, hash) => (ordered(*app, *channel, hash), "FINISHED".to_owned()),
+            Self::OrderedWaiting(app, channel, hash, epoch, sequence) => {
+                (ordered(*app, *channel, hash), format!("{FIRST_WAITING}{epoch:020}#{}", sequence_key(*sequence)))
+            }
             Self::NotificationType(app, kind) => (application(*app), format!("TYPE#{}", escaped(kind))),
             Self::DevicePosition(app, user, device) => (format!("ACKED#{app}#{}", escaped(user)), escaped(device)),
         }
@@ -253,6 +265,11 @@ pub(crate) fn recent_notifications(app: AppId) -> String {
 
 pub(crate) fn processes(app: AppId) -> String {
     format!("PROCESS#{app}")
+}
+
+/// The partition of an ordering key on its way to a channel.
+pub(crate) fn ordered(app: AppId, channel: ChannelId, hash: &str) -> String {
+    format!("ORDERED#{app}#{channel}#{}", escaped(hash))
 }
 
 pub(crate) fn subscribers(app: AppId, channel: &str) -> String {

@@ -69,8 +69,8 @@ impl Table {
                 state.set_expiry(Expiry { number: id.sequence, at, set_by: position.sequence });
             }
             state.revision += 1;
-            let contents: Vec<NewNotification> =
-                notifications.into_iter().map(|it| NewNotification { kind: it.kind, data: it.data }).collect();
+            let contents = notifications.into_iter().map(NewNotification::from);
+            let contents: Vec<NewNotification> = contents.collect();
             let puts = [
                 self.rewrite_row(row, id, app, &contents)?,
                 self.transaction_put(&event_row, &body, extra, IF_ABSENT)?,

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::AppId;
-use domain::notification::{Head, NewNotification, Notification, NotificationId, Position, Stream, next_position};
+use domain::notification::{
+    Head, NewNotification, Notification, NotificationId, Position, Stream, WriteKey, next_position,
+};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -16,6 +18,9 @@ use crate::table::{PutOutcome, RangeQuery, Table};
 
 /// How long a notification is kept (realtime, R-8: at least 30 days).
 pub(crate) const RETENTION: time::Duration = time::Duration::days(30);
+
+/// Rows that one request reads when a write is looked for. Few writers come between the reading of the head and the put.
+const MAX_SEARCHED_ROWS: i32 = 20;
 
 /// How often a write is tried while other writers take the stream's next number.
 pub(crate) const MAX_ATTEMPTS: usize = 30;
@@ -36,7 +41,31 @@ pub(crate) struct StreamRow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ttl: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) write_id: Option<String>,
+    #[serde(flatten)]
+    pub(crate) handled: WriterWork,
+}
+
+/// The write of a row.
+#[derive(Deserialize)]
+struct WriteRow {
+    app: AppId,
+    epoch: i64,
+    first: u64,
+    #[serde(default)]
     write_id: Option<String>,
+}
+
+/// What the writer of notifications does itself, so that `dispatch` need not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WriterWork {
+    /// Their deliveries were queued before the notifications were stored.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub queued: bool,
+    /// Until when the writer pushes them to open sockets, in milliseconds since 1970. What was pushed is recorded
+    /// ([`Table::record_pushed`]); without the record after this time, the writer has failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push_until: Option<i64>,
 }
 
 /// The notifications of one row.
@@ -44,6 +73,9 @@ pub(crate) struct StreamRow {
 pub struct NotificationBatch {
     pub app: AppId,
     pub notifications: Vec<Notification>,
+    pub handled: WriterWork,
+    /// The write that stored them: its time in milliseconds since 1970, and its id.
+    pub write: WriteKey,
 }
 
 impl NotificationBatch {
@@ -67,24 +99,128 @@ impl Table {
         write_id: &str,
         now: OffsetDateTime,
     ) -> Result<Position, TableError> {
+        let first = self.next_position(app, stream, now).await?;
+        self.append_at(app, stream, first, notifications, write_id, WriterWork::default(), now).await
+    }
+
+    /// Where the next notification of a stream is expected: after the last one that this environment stored, or else read
+    /// eventually consistent, at half the price. If the number is taken meanwhile, the put fails and the next is tried.
+    ///
+    /// # Errors
+    /// If the table cannot be read.
+    pub async fn next_position(
+        &self,
+        app: AppId,
+        stream: &Stream,
+        now: OffsetDateTime,
+    ) -> Result<Position, TableError> {
+        let remembered = self.heads.get(app, stream, now);
+        let head = match remembered {
+            Some(head) => Some(head),
+            None => self.read_head(app, stream, false).await?,
+        };
+        match head {
+            Some(head) => Ok(next_position(now, Some(head))),
+            None => self.next_position_consistent(app, stream, now).await,
+        }
+    }
+
+    async fn next_position_consistent(
+        &self,
+        app: AppId,
+        stream: &Stream,
+        now: OffsetDateTime,
+    ) -> Result<Position, TableError> {
+        let head = self.head(app, stream).await?;
+        if let (None, Stream::User(user)) = (head, stream) {
+            // all has expired, or there never was a notification: numbers begin anew, and old ranges must not apply
+            self.reset_read_state(app, user, now).await?;
+        }
+        Ok(next_position(now, head))
+    }
+
+    /// Publishes notifications as [`Table::append`] does, at `first` or at the next number that is free. `handled` is stored
+    /// with them.
+    ///
+    /// # Errors
+    /// `Conflict` if other writers were faster in every try.
+    #[expect(clippy::too_many_arguments, reason = "a row has these parts")]
+    pub async fn append_at(
+        &self,
+        app: AppId,
+        stream: &Stream,
+        first: Position,
+        notifications: &[NewNotification],
+        write_id: &str,
+        handled: WriterWork,
+        now: OffsetDateTime,
+    ) -> Result<Position, TableError> {
+        let mut position = first;
         for attempt in 0..MAX_ATTEMPTS {
-            // the first read is eventually consistent, at half the price: the put fails if the number is taken
-            let mut head = self.read_head(app, stream, attempt > 0).await?;
-            if head.is_none() {
-                head = self.head(app, stream).await?;
-                if let (None, Stream::User(user)) = (head, stream) {
-                    // all has expired, or there never was a notification: numbers begin anew, and old ranges must not apply
-                    self.reset_read_state(app, user, now).await?;
-                }
-            }
-            let position = next_position(now, head);
-            let (row, body, extra) = encode_stream_row(app, stream, position, notifications, now)?;
+            let (row, mut body, extra) = encode_stream_row(app, stream, position, notifications, now)?;
+            body.handled = handled;
             if self.put_new(&row, &body, write_id, extra).await? == PutOutcome::Stored {
+                let last = Position { sequence: position.sequence + notifications.len() as u64 - 1, ..position };
+                self.heads.remember(app, stream, Head { last, expires: now + RETENTION }, attempt == 0, now);
                 return Ok(position);
             }
+            self.heads.forget(app, stream, now);
             back_off(attempt).await;
+            position = self.next_position_consistent(app, stream, now).await?;
         }
         Err(TableError::conflict(&Row::Notification(app, stream.clone(), 0)))
+    }
+
+    /// The position of the first notification of a write, if it is stored: looked for from `from` on, where the writer
+    /// expected it.
+    ///
+    /// # Errors
+    /// If the table cannot be read.
+    pub async fn find_write(
+        &self,
+        app: AppId,
+        stream: &Stream,
+        from: u64,
+        write_id: &str,
+    ) -> Result<Option<Position>, TableError> {
+        let (partition, mut from) = (keys::stream_partition(app, stream), from);
+        loop {
+            let start = keys::sequence_key(from);
+            let range = RangeQuery {
+                partition: &partition,
+                from: &start,
+                to: "~",
+                forward: true,
+                consistent: true,
+                limit: MAX_SEARCHED_ROWS,
+            };
+            let rows = self.query_range(range).await?;
+            let Some(last) = rows.last() else { return Ok(None) };
+            from = codec::decode::<StreamRow>("notification", last.clone())?.first + 1;
+            for row in rows {
+                let row: StreamRow = codec::decode("notification", row)?;
+                if row.write_id.as_deref() == Some(write_id) {
+                    return Ok(Some(Position { epoch: row.epoch, sequence: row.first }));
+                }
+            }
+        }
+    }
+
+    /// Of writes to the applications' own streams, those that are stored at the number that their writers expected, by
+    /// application and id, with their epochs; eventually consistent.
+    ///
+    /// # Errors
+    /// If the table cannot be read.
+    pub async fn stored_writes(
+        &self,
+        expected: &[(AppId, u64)],
+    ) -> Result<HashMap<(AppId, String), Position>, TableError> {
+        let rows: Vec<Row> = expected.iter().map(|(app, first)| Row::Notification(*app, Stream::App, *first)).collect();
+        let found: Vec<WriteRow> = self.get_many(&rows, Some("app,epoch,first,write_id")).await?;
+        let keyed = found
+            .into_iter()
+            .filter_map(|row| Some(((row.app, row.write_id?), Position { epoch: row.epoch, sequence: row.first })));
+        Ok(keyed.collect())
     }
 
     /// The newest number of a stream; `None` if it is empty.
@@ -151,6 +287,7 @@ pub(crate) fn encode_stream_row(
         notification: None,
         ttl: None,
         write_id: None,
+        handled: WriterWork::default(),
     };
     let mut extra = codec::ttl((now + RETENTION).unix_timestamp());
     match notifications {
@@ -177,13 +314,13 @@ pub(crate) fn decode_batch(mut row: Attributes) -> Result<NotificationBatch, Tab
         (None, _) => return Err(corrupt("the row has no notifications".into())),
     };
     let stream: Stream = row.stream.parse().map_err(|()| corrupt("the row's stream is unknown".into()))?;
-    let numbered = |(index, content): (usize, NewNotification)| Notification {
-        id: NotificationId { stream: stream.clone(), epoch: row.epoch, sequence: row.first + index as u64 },
-        kind: content.kind,
-        timestamp: domain::from_millis(row.at),
-        data: content.data,
+    let numbered = |(index, content): (usize, NewNotification)| {
+        let id = NotificationId { stream: stream.clone(), epoch: row.epoch, sequence: row.first + index as u64 };
+        content.published(id, domain::from_millis(row.at))
     };
-    Ok(NotificationBatch { app: row.app, notifications: contents.into_iter().enumerate().map(numbered).collect() })
+    let notifications = contents.into_iter().enumerate().map(numbered).collect();
+    let write = WriteKey::new(row.at, row.write_id.as_deref().unwrap_or_default(), &stream);
+    Ok(NotificationBatch { app: row.app, notifications, handled: row.handled, write })
 }
 
 /// Waits for 3 to 52 ms before the next try, so that writers that collide drift apart.

@@ -1,6 +1,7 @@
 //! The table's client, and the requests that every kind of row uses.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
@@ -20,6 +21,7 @@ use serde::de::DeserializeOwned;
 
 use crate::codec::{self, Attributes};
 use crate::error::TableError;
+use crate::heads::Heads;
 use crate::keys::{self, Row};
 
 /// Every request reports its capacity units, which the meter counts.
@@ -36,6 +38,7 @@ pub(crate) const IF_REVISION: &str = "attribute_not_exists(PK) OR revision = :be
 pub struct Table {
     client: Client,
     name: String,
+    pub(crate) heads: Arc<Heads>,
 }
 
 /// The outcome of a put of a new row.
@@ -60,7 +63,7 @@ pub(crate) struct RangeQuery<'a> {
 impl Table {
     /// The table of this name.
     pub fn new(client: Client, name: impl Into<String>) -> Self {
-        Self { client, name: name.into() }
+        Self { client, name: name.into(), heads: Arc::default() }
     }
 
     /// Reads a row, strongly consistent.

@@ -47,6 +47,7 @@ const RULES: &[(&str, &str, Rule)] = &[
     ("POST", "/api/v1/Authorization/GenerateJwtToken", Rule::Body),
     ("POST", "/api/v1/Authorization/RefreshJwtToken", Rule::Body),
     ("GET", "/api/v1/Notification/Jwks", Rule::Public),
+    ("*", "/api/v1/Notification/Messages*", Rule::Scope("messages")),
     ("*", "/api/v1/Notification/*", Rule::Scope("channels")),
     ("*", "/api/v1/Image/*", Rule::Scope("images")),
     ("*", "/api/v1/Media/*", Rule::Scope("media")),
@@ -71,7 +72,7 @@ const RULES: &[(&str, &str, Rule)] = &[
 #[rustfmt::skip]
 const LEFT: &[&str] = &[
     "after", "archived", "before", "cursor", "dryRun", "format", "identifier", "limit", "lowResolution",
-    "negotiateVersion", "read", "references", "results", "since", "status", "system", "type", "useStatefulReconnect",
+    "negotiateVersion", "read", "references", "results", "since", "status", "system", "type", "useStatefulReconnect", "wait",
     "Idempotency-Key", "X-Extended", "X-Reveal-Secrets", "x-operator-key", "x-webhook-secret",
 ];
 
@@ -114,7 +115,7 @@ impl Rule {
         {
             return None; // that key has what this needs
         }
-        let alone = matches!(self.scope(), Some("media" | "inbox" | "images"));
+        let alone = matches!(self.scope(), Some("media" | "inbox" | "images" | "messages"));
         let class = match caller.class {
             Class::Token if alone && self != Self::Seed => return None,
             Class::ForeignToken if alone => Class::Foreign,
@@ -173,6 +174,7 @@ pub(crate) fn fill(method: &str, path: &str, place: &str, name: &str, it: &Plant
             "/api/v1/Media/Buckets/" => theirs(&it.bucket),
             "/api/v1/Media/Items/" => theirs(&it.item),
             "/api/v1/Notification/Deliveries/" => theirs(&it.delivery),
+            "/api/v1/Notification/Messages/" => theirs(&it.told),
             "/api/v1/Inbox/{user}/Notifications/" => theirs(&it.notification),
             "/api/v1/Inbox/{user}/Connections/" | "/api/v1/Groups/{group}/Connections/" => theirs(&it.connection),
             "/api/v1/Groups/{group}/Notifications/" => theirs(&it.of_group),

@@ -1,7 +1,7 @@
 //! The fields that all kinds of channels have.
 
 use adcreative_api::{ApiError, Form};
-use domain::channel::{MessageFormat, is_type_pattern};
+use domain::channel::{MessageFormat, Ordering, is_type_pattern};
 use domain::delivery::RetrySchedule;
 use domain::filter::Filter;
 use serde_json::Value;
@@ -16,6 +16,7 @@ pub(super) struct SharedFields {
     pub(super) filter: Option<Filter>,
     pub(super) per_second: Option<u32>,
     pub(super) every_progress: bool,
+    pub(super) ordering: Ordering,
 }
 
 impl SharedFields {
@@ -38,6 +39,15 @@ impl SharedFields {
                 Some(_) => Some(form.number("MaxPerSecond", 0, 0, 1_000)?).filter(|it| *it > 0),
             },
             every_progress: form.boolean("EveryProgress", before.is_some_and(|it| it.every_progress))?,
+            ordering: match form.text("ordering").map(str::to_ascii_lowercase).as_deref() {
+                None => before.map(|it| it.ordering).unwrap_or_default(),
+                Some("none") => Ordering::None,
+                Some("key") => Ordering::Key,
+                Some(other) => {
+                    let reason = format!("The value '{}' is neither none nor key.", shortened(other));
+                    return Err(ApiError::InvalidField("Ordering", reason));
+                }
+            },
         })
     }
 }
@@ -47,9 +57,10 @@ pub(super) fn format(reader: &FieldReader<'_>) -> Result<MessageFormat, ApiError
         None => Ok(reader.before.map(|it| it.format).unwrap_or_default()),
         Some("adcreative") => Ok(MessageFormat::AdCreative),
         Some("native") => Ok(MessageFormat::Native),
+        Some("cloudevents") => Ok(MessageFormat::CloudEvents),
         Some(other) => Err(ApiError::InvalidField(
             "Format",
-            format!("The value '{}' is neither adcreative nor native.", shortened(other)),
+            format!("The value '{}' is none of adcreative, native and cloudevents.", shortened(other)),
         )),
     }
 }

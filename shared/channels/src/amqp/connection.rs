@@ -213,7 +213,7 @@ impl BrokerConnection {
         }
         let properties = BasicProperties::default()
             .with_delivery_mode(2)
-            .with_content_type("application/json".into())
+            .with_content_type(message.content_type.into())
             .with_message_id(short_string(&message.id)?)
             .with_type(short_string(&message.kind)?)
             .with_app_id(short_string(&message.app.to_string())?)

@@ -11,7 +11,7 @@ const PRESENCE_TTL: Duration = Duration::from_secs(300);
 const MAX_CACHED: usize = 1_000;
 
 /// The applications that have connections.
-pub(crate) struct Presence(TtlCache<AppId, ()>);
+pub struct Presence(TtlCache<AppId, ()>);
 
 impl Default for Presence {
     fn default() -> Self {
@@ -21,7 +21,7 @@ impl Default for Presence {
 
 impl Presence {
     /// Whether an application has connections at `now`, in milliseconds since 1970.
-    pub(crate) async fn has_connections(&self, table: &Table, app: AppId, now: i64) -> Result<bool, TableError> {
+    pub async fn has_connections(&self, table: &Table, app: AppId, now: i64) -> Result<bool, TableError> {
         if self.0.get(&app).is_some() {
             return Ok(true);
         }

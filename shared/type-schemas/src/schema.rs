@@ -22,7 +22,7 @@ const MAX_LIGHT_WEIGHT: u64 = 2_000;
 const MAX_ERROR_LENGTH: usize = 300;
 
 /// A compiled schema.
-pub(crate) struct Schema {
+pub struct Schema {
     validator: Validator,
     cost: CostModel,
 }
@@ -32,7 +32,7 @@ impl Schema {
     ///
     /// # Errors
     /// The reason, if it is no JSON Schema or exceeds a limit.
-    pub(crate) fn new(schema: &Value) -> Result<Self, String> {
+    pub fn new(schema: &Value) -> Result<Self, String> {
         let cost = analyze(schema, &LIMITS).map_err(|error| truncated(&error.to_string()))?;
         let mut anonymous = schema.clone();
         if let Some(members) = anonymous.as_object_mut() {
@@ -58,7 +58,7 @@ impl Schema {
     ///
     /// # Errors
     /// 422: `schema` if validating could exceed the budget, `data/…` if a value is not valid.
-    pub(crate) fn validate(&self, data: &Value) -> Result<(), Problem> {
+    pub fn validate(&self, data: &Value) -> Result<(), Problem> {
         let steps = self.cost.steps(data, MAX_STEPS).map_err(|error| {
             let detail = match error {
                 CostError::TooManySteps => format!(

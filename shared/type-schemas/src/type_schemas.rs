@@ -26,7 +26,7 @@ const DEADLINE: Duration = Duration::from_secs(2);
 /// The stack of the threads that compile and apply schemas. The limits bound their recursion: 2,048 nested subschemas over
 /// data (`schema_cost.rs`), or 1,000 while compiling, some kilobytes each without optimisation. The memory is committed only
 /// as it is used.
-pub(crate) const STACK_BYTES: usize = 32 * 1024 * 1024;
+pub const STACK_BYTES: usize = 32 * 1024 * 1024;
 
 /// The cached state of a type's schema.
 #[derive(Clone)]
@@ -38,7 +38,7 @@ enum CachedSchema {
 
 /// The schemas of all applications' types, cached for [`CACHE_TTL`].
 #[derive(Clone)]
-pub(crate) struct TypeSchemas {
+pub struct TypeSchemas {
     /// Types without a schema.
     without_schema: Arc<TtlCache<(AppId, String), ()>>,
     light: Arc<TtlCache<(AppId, String), CachedSchema>>,
@@ -59,7 +59,7 @@ impl TypeSchemas {
     ///
     /// # Errors
     /// 422 if the data is not valid, or the schema or the data is too expensive; 429 if the application has used up its quota.
-    pub(crate) async fn check(&self, table: &Table, app: AppId, kind: &str, data: &Value) -> Result<(), Problem> {
+    pub async fn check(&self, table: &Table, app: AppId, kind: &str, data: &Value) -> Result<(), Problem> {
         match self.schema_of(table, app, kind).await? {
             None => Ok(()),
             Some(CachedSchema::Rejected(reason)) => {
@@ -97,7 +97,7 @@ impl TypeSchemas {
     }
 
     /// Compiles a schema. An inner error is the reason why it is rejected.
-    pub(crate) async fn compile(&self, app: AppId, schema: Value) -> Result<Result<Schema, String>, Problem> {
+    pub async fn compile(&self, app: AppId, schema: Value) -> Result<Result<Schema, String>, Problem> {
         self.run_with_deadline(app, "time: the schema could not be compiled", move || Schema::new(&schema)).await
     }
 

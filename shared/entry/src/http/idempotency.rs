@@ -1,37 +1,38 @@
 //! `Idempotency-Key`: a repeated request writes once and gets the same response (realtime, D-13).
 
+use crate::clock;
+use crate::http::{Problem, ProblemType};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::AppId;
 use domain::id::sha256_hex;
-use entry::clock;
-use entry::http::{Problem, ProblemType};
 use table::{IdempotencyRecord, Table};
 
 /// A request without a response counts as failed after this time, in milliseconds: a retry may go on with its key.
 const IN_FLIGHT_TIMEOUT_MS: i64 = 60_000;
 
 /// A request with or without a key.
-pub(crate) struct IdempotentRequest {
+pub struct IdempotentRequest {
     /// The id of its writes: the same for a retry.
-    pub(crate) write_id: String,
+    pub write_id: String,
     /// When its first attempt began, in milliseconds.
-    pub(crate) started_at: i64,
+    pub started_at: i64,
     /// Whether an earlier attempt may have written already.
-    pub(crate) is_retry: bool,
+    pub is_retry: bool,
     key: Option<(String, IdempotencyRecord)>,
 }
 
-/// Begins a request. An inner `Err` is the stored response of an earlier attempt.
+/// Begins a request. `status` is that of its success. An inner `Err` is the stored response of an earlier attempt.
 ///
 /// # Errors
 /// 409 while an attempt is in flight, 422 if the key is malformed or was used with another body.
-pub(crate) async fn begin(
+pub async fn begin(
     table: &Table,
     app: AppId,
     headers: &HeaderMap,
     route: &str,
-    body: &str,
+    body: &[u8],
+    status: StatusCode,
 ) -> Result<Result<IdempotentRequest, Response>, Problem> {
     let (now, nonce) = (clock::now(), clock::random_alphanumeric(20));
     let now_ms = domain::millis(now);
@@ -40,7 +41,7 @@ pub(crate) async fn begin(
     };
     let key = key.to_str().ok().filter(|it| (1..=200).contains(&it.len()));
     let key = key.ok_or_else(|| Problem::invalid("Idempotency-Key", "1 to 200 printable characters"))?;
-    let (key, body) = (sha256_hex(format!("{route}|{key}").as_bytes()), sha256_hex(body.as_bytes()));
+    let (key, body) = (sha256_hex(format!("{route}|{key}").as_bytes()), sha256_hex(body));
     let write_id = key[..32].to_owned();
     let Some(stored) = table.begin_idempotent(app, &key, &body, &nonce, now).await? else {
         let record = IdempotencyRecord { body, answer: None, at: now_ms };
@@ -51,7 +52,7 @@ pub(crate) async fn begin(
         return Err(Problem::new(ProblemType::IdempotencyKey, detail));
     }
     match &stored.answer {
-        Some(answer) => Ok(Err(json_response(answer.clone(), true))),
+        Some(answer) => Ok(Err(json_response(status, answer.clone(), true))),
         None if stored.at + IN_FLIGHT_TIMEOUT_MS > now_ms => {
             Err(Problem::new(ProblemType::InFlight, "a request with this key is under way"))
         }
@@ -60,20 +61,24 @@ pub(crate) async fn begin(
 }
 
 /// Stores the JSON response of a request and returns it.
-pub(crate) async fn complete(
+///
+/// # Errors
+/// If the table cannot be written.
+pub async fn complete(
     table: &Table,
     app: AppId,
     request: IdempotentRequest,
+    status: StatusCode,
     answer: String,
 ) -> Result<Response, Problem> {
     if let Some((key, record)) = request.key {
         table.finish_idempotent(app, &key, &IdempotencyRecord { answer: Some(answer.clone()), ..record }).await?;
     }
-    Ok(json_response(answer, false))
+    Ok(json_response(status, answer, false))
 }
 
-fn json_response(answer: String, is_replay: bool) -> Response {
-    let mut response = (StatusCode::CREATED, [(header::CONTENT_TYPE, "application/json")], answer).into_response();
+fn json_response(status: StatusCode, answer: String, is_replay: bool) -> Response {
+    let mut response = (status, [(header::CONTENT_TYPE, "application/json")], answer).into_response();
     if is_replay {
         response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
     }

@@ -1,0 +1,5 @@
+//! `messages-api` as a program of its own, as Lambda starts it.
+
+fn main() -> Result<(), entry::Error> {
+    messages_api::run()
+}

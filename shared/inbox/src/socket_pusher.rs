@@ -1,0 +1,121 @@
+//! Sends to open sockets what this function has stored itself, so that it does not wait for the table's stream.
+//!
+//! The row says until when its writer pushes; the writer records that it did. Without the record `dispatch` has it pushed
+//! as ever. So a kill at any step costs at most a repeated push, and never the push.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::command::{Push, PushCommand};
+use domain::notification::{Notification, Stream, WriteKey};
+use domain::socket::{BROADCAST_SHARDS, broadcast_topic};
+use domain::{AppId, millis};
+use entry::{Chain, Queue};
+use futures_util::future::try_join_all;
+use table::TableError;
+use time::OffsetDateTime;
+
+use crate::connection_sender::ConnectionSender;
+use crate::presence::Presence;
+use crate::push::{push_to, retry_command};
+
+/// Until when a writer pushes, in milliseconds after its write. It ends well before.
+const LEASE_MS: i64 = 5_000;
+const MAX_PUSH_TIME: Duration = Duration::from_secs(3);
+/// Subscribers of a topic to which a writer sends itself. The rest is queued.
+const PAGE_SIZE: i32 = 500;
+/// The delay of the first retry of a send.
+const RETRY_DELAY: time::Duration = time::Duration::SECOND;
+
+/// Pushes for the functions that store notifications.
+#[derive(Clone)]
+pub struct SocketPusher {
+    sender: ConnectionSender,
+    /// The queue of `deliver-push`.
+    queue: Queue,
+    presence: Arc<Presence>,
+}
+
+/// The topics to which the notifications of a stream are pushed.
+pub fn topics(stream: &Stream) -> Vec<String> {
+    match stream {
+        Stream::Everyone => (0..BROADCAST_SHARDS).map(broadcast_topic).collect(),
+        Stream::User(_) | Stream::Group(_) => vec![stream.to_string()],
+        Stream::App => Vec::new(),
+    }
+}
+
+impl SocketPusher {
+    pub fn new(sender: ConnectionSender, queue: Queue) -> Self {
+        Self { sender, queue, presence: Arc::default() }
+    }
+
+    /// Until when the writer of a notification pushes it, in milliseconds since 1970; `None` if nobody listens. Who comes
+    /// to listen after this is found by [`SocketPusher::push`], or by `dispatch`.
+    ///
+    /// # Errors
+    /// If the table cannot be read.
+    pub async fn plan(&self, app: AppId, stream: &Stream, now: OffsetDateTime) -> Result<Option<i64>, TableError> {
+        let table = &self.sender.table;
+        let topics = topics(stream);
+        if topics.is_empty() || !self.presence.has_connections(table, app, millis(now)).await? {
+            return Ok(None);
+        }
+        let has_subscribers = match topics.as_slice() {
+            [topic] => !table.subscribers(app, topic, None, 1).await?.is_empty(),
+            _ => true, // whoever is connected listens to what is for everyone
+        };
+        Ok(has_subscribers.then(|| millis(now) + LEASE_MS))
+    }
+
+    /// Pushes notifications of one stream that are stored, and records it. What fails is left to `dispatch`.
+    pub async fn push(&self, app: AppId, write: &WriteKey, notifications: &[Notification], now: OffsetDateTime) {
+        match tokio::time::timeout(MAX_PUSH_TIME, self.try_push(app, write, notifications, now)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!("a push is left to `dispatch`: {}", Chain(error.as_ref())),
+            Err(_) => tracing::warn!("a push is left to `dispatch`: it takes too long"),
+        }
+    }
+
+    async fn try_push(
+        &self,
+        app: AppId,
+        write: &WriteKey,
+        notifications: &[Notification],
+        now: OffsetDateTime,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let Some(first) = notifications.first() else { return Ok(()) };
+        let topics = topics(&first.id.stream);
+        let command = |topic: &String| {
+            let push = Push::Notifications { notifications: notifications.to_vec() };
+            PushCommand::new(app, topic.clone(), push)
+        };
+        let commands: Vec<PushCommand> = topics.iter().map(command).collect();
+        let mut pushes = Vec::with_capacity(commands.len());
+        for command in &commands {
+            pushes.push(self.push_topic(command, now));
+        }
+        let later = try_join_all(pushes).await?.concat();
+        if !later.is_empty() {
+            self.queue.send_all(&later).await?;
+        }
+        Ok(self.sender.table.record_pushed(app, write, notifications).await?)
+    }
+
+    /// Sends to the subscribers of a topic. Returns what has to be queued, with its delay.
+    async fn push_topic(
+        &self,
+        command: &PushCommand,
+        now: OffsetDateTime,
+    ) -> Result<Vec<(PushCommand, time::Duration)>, TableError> {
+        let page = self.sender.table.subscribers(command.app, &command.channel, None, PAGE_SIZE).await?;
+        let failed = push_to(&self.sender, command, &page, now).await?;
+        let mut later: Vec<(PushCommand, time::Duration)> =
+            failed.into_iter().map(|it| (retry_command(command, it), RETRY_DELAY)).collect();
+        if let Some(last) = page.last().filter(|_| page.len() == PAGE_SIZE as usize) {
+            let next = PushCommand { after: Some(last.key().to_owned()), ..command.clone() };
+            later.push((next, time::Duration::ZERO));
+        }
+        Ok(later)
+    }
+}
