@@ -1,10 +1,11 @@
 //! The stack itself: what it keeps, and how it says what is wrong.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use local::{Event, Options, Programs, Stack};
 use serde_json::Value;
-use system_tests::{World, media, own_stack, program, project};
+use system_tests::{World, media, own_stack, program, project, until};
 
 #[test]
 fn everything_is_still_there_after_a_restart_and_what_was_under_way_goes_on() {
@@ -105,20 +106,32 @@ fn the_program_explains_itself() {
     });
 }
 
-/// The arguments and the names of the environment of the processes that run this program (proc(5)).
+/// A process that runs the program: its id, its arguments, and the names of its environment (proc(5)).
 #[cfg(target_os = "linux")]
-fn processes(program: &std::path::Path) -> Vec<(Vec<String>, BTreeSet<String>)> {
+struct Running {
+    pid: String,
+    arguments: Vec<String>,
+    environment: BTreeSet<String>,
+}
+
+/// The processes that run this program.
+#[cfg(target_os = "linux")]
+fn processes(program: &std::path::Path) -> Vec<Running> {
     let parts = |path: std::path::PathBuf| -> Vec<String> {
         let bytes = std::fs::read(path).unwrap_or_default(); // it may have ended
         let parts = bytes.split(|byte| *byte == 0).filter(|part| !part.is_empty());
         parts.map(|part| String::from_utf8_lossy(part).into_owned()).collect()
     };
+    let name = |it: String| it.split('=').next().unwrap_or_default().to_owned();
     let all = std::fs::read_dir("/proc").unwrap().flatten().map(|it| it.path());
-    let all = all.map(|it| (parts(it.join("cmdline")), it.join("environ")));
-    let ours = all.filter(|it| it.0.first().is_some_and(|first| std::path::Path::new(first) == program));
-    ours.map(|(arguments, environment)| {
-        let name = |it: String| it.split('=').next().unwrap_or_default().to_owned();
-        (arguments[1..].to_vec(), parts(environment).into_iter().map(name).collect())
+    all.filter_map(|folder| {
+        let arguments = parts(folder.join("cmdline"));
+        let (first, arguments) = arguments.split_first()?;
+        (std::path::Path::new(first) == program).then(|| Running {
+            pid: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            arguments: arguments.to_vec(),
+            environment: parts(folder.join("environ")).into_iter().map(name).collect(),
+        })
     })
     .collect()
 }
@@ -145,32 +158,53 @@ fn one_program_is_each_function_of_the_template_and_is_noticed_when_it_is_built_
         }
         assert!(stack.measure_init("nothing").await.is_err());
 
-        let mut events = stack.events();
+        let events = stack.events();
         assert!(stack.measure_warm_invocation("docs-api").await.is_some());
         #[cfg(target_os = "linux")]
         {
             let running = processes(&copy);
-            let docs = running.iter().find(|it| it.0 == ["function", "docs-api"]).expect("a process of its own");
+            let is_docs = |it: &Running| it.arguments == ["function", "docs-api"];
+            let docs = running.iter().find(|it| is_docs(it)).expect("a process of its own");
             let given = &stack.function("docs-api").unwrap().definition.environment;
             let lambda =
                 |name: &str| name.starts_with("AWS_") || ["PATH", "HOME", "RUST_BACKTRACE", "_HANDLER"].contains(&name);
-            let strange: Vec<_> = docs.1.iter().filter(|it| !lambda(it) && !given.contains_key(*it)).collect();
-            assert!(strange.is_empty() && given.keys().all(|it| docs.1.contains(it)), "{strange:?} {:?}", docs.1);
+            let strange: Vec<_> =
+                docs.environment.iter().filter(|it| !lambda(it) && !given.contains_key(*it)).collect();
+            assert!(
+                strange.is_empty() && given.keys().all(|it| docs.environment.contains(it)),
+                "{strange:?} {:?}",
+                docs.environment
+            );
+
+            // one that died while it was idle is not invoked
+            let killed = std::process::Command::new("kill").args(["-9", &docs.pid]).status().unwrap();
+            assert!(killed.success());
+            until("it is gone", async || (!processes(&copy).iter().any(is_docs)).then_some(())).await;
+            assert!(stack.measure_warm_invocation("docs-api").await.is_some());
         }
 
-        // as cargo does: the file is another one, and newer
+        // as cargo does: the file is another one, and newer. The file system is asked once a second
         std::fs::remove_file(&copy).unwrap();
         std::fs::copy(program(), &copy).unwrap();
-        assert!(stack.measure_warm_invocation("docs-api").await.is_some());
-        let mut seen = Vec::new();
-        while let Ok(event) = events.try_recv() {
-            match event {
-                Event::Note(text) => seen.push(text),
-                Event::ProcessStarted { function, .. } if function == "docs-api" => seen.push("started".to_owned()),
-                _ => {}
+        let (events, seen) = (RefCell::new(events), RefCell::new(Vec::new()));
+        until("the new build runs", async || {
+            assert!(stack.measure_warm_invocation("docs-api").await.is_some());
+            while let Ok(event) = events.borrow_mut().try_recv() {
+                match event {
+                    Event::Note(text) if text.contains("docs-api") => seen.borrow_mut().push(text),
+                    Event::ProcessStarted { function, .. } if function == "docs-api" => {
+                        seen.borrow_mut().push("started".to_owned());
+                    }
+                    _ => {}
+                }
             }
-        }
-        seen.retain(|it| it.contains("docs-api") || it == "started");
+            let seen = seen.borrow();
+            let noticed = seen.iter().any(|it| it.contains("built anew"));
+            (noticed && seen.last().is_some_and(|it| it == "started")).then_some(())
+        })
+        .await;
+        let mut seen = seen.into_inner();
+        seen.dedup(); // the first one and the one that replaced it
         assert_eq!(seen, ["started", "docs-api was built anew and starts again", "started"]);
     });
 }

@@ -6,12 +6,21 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
+use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemOutput;
+use aws_sdk_dynamodb::operation::delete_item::{DeleteItemError, DeleteItemOutput};
+use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
+use aws_sdk_dynamodb::operation::put_item::{PutItemError, PutItemOutput};
+use aws_sdk_dynamodb::operation::query::QueryOutput;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsOutput;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
+use aws_sdk_dynamodb::types::ConsumedCapacity;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::{
-    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef, Error, Output,
 };
-use aws_smithy_runtime_api::client::orchestrator::Metadata;
+use aws_smithy_runtime_api::client::orchestrator::{Metadata, OrchestratorError};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use serde_json::{Value, json};
@@ -99,40 +108,110 @@ impl Intercept for RequestCounter {
         &self,
         context: &AfterDeserializationInterceptorContextRef<'_>,
         _: &RuntimeComponents,
-        config: &mut ConfigBag,
+        _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if self.service == "dynamodb" {
-            let reads =
-                config.load::<Metadata>().is_some_and(|it| matches!(it.name(), "GetItem" | "BatchGetItem" | "Query"));
-            let body = context.response().body().bytes().unwrap_or_default();
-            let units = consumed_units(&serde_json::from_slice(body).unwrap_or_default());
-            self.meter.add(if reads { "read_units" } else { "write_units" }, units);
+            let consumed = match context.output_or_error() {
+                Ok(output) => consumed_units(output),
+                Err(error) => units_of_failure(error),
+            };
+            if let Some((name, units)) = consumed {
+                self.meter.add(name, units);
+            }
         }
         Ok(())
     }
 }
 
-/// The capacity units of a response: `ConsumedCapacity` is an object, or a list of them.
-fn consumed_units(answer: &Value) -> f64 {
-    let units = |it: &Value| it["CapacityUnits"].as_f64().unwrap_or_default();
-    match &answer["ConsumedCapacity"] {
-        Value::Array(all) => all.iter().map(units).sum(),
-        one => units(one),
+/// The counter of an operation of DynamoDB, and the capacity units that its response reports. They are taken from the
+/// response as the client has read it: to read its text again for one number would cost as much as the first time.
+/// `None` for an operation that the product does not use.
+fn consumed_units(output: &Output) -> Option<(&'static str, f64)> {
+    fn total<'a>(reports: impl IntoIterator<Item = &'a ConsumedCapacity>) -> f64 {
+        reports.into_iter().filter_map(ConsumedCapacity::capacity_units).sum::<f64>() + 0.0 // an empty sum is -0
     }
+    fn units<T: std::fmt::Debug + Send + Sync + 'static>(output: &Output, read: fn(&T) -> f64) -> Option<f64> {
+        output.downcast_ref::<T>().map(read)
+    }
+    let reads = units(output, |it: &GetItemOutput| total(it.consumed_capacity()))
+        .or_else(|| units(output, |it: &QueryOutput| total(it.consumed_capacity())))
+        .or_else(|| units(output, |it: &BatchGetItemOutput| total(it.consumed_capacity())));
+    let writes = || {
+        units(output, |it: &PutItemOutput| total(it.consumed_capacity()))
+            .or_else(|| units(output, |it: &UpdateItemOutput| total(it.consumed_capacity())))
+            .or_else(|| units(output, |it: &DeleteItemOutput| total(it.consumed_capacity())))
+            .or_else(|| units(output, |it: &TransactWriteItemsOutput| total(it.consumed_capacity())))
+            .or_else(|| units(output, |it: &BatchWriteItemOutput| total(it.consumed_capacity())))
+    };
+    reads.map(|it| ("read_units", it)).or_else(|| writes().map(|it| ("write_units", it)))
+}
+
+/// The units of a request that failed. A write whose condition does not hold consumes capacity too, by the size
+/// of the item, and its response does not say how much (Amazon DynamoDB, "Working with items"): it is counted as one
+/// unit, the least that a write takes.
+fn units_of_failure(error: &OrchestratorError<Error>) -> Option<(&'static str, f64)> {
+    let failed_condition = error.as_operation_error().is_some_and(|failure| {
+        failure.downcast_ref().is_some_and(PutItemError::is_conditional_check_failed_exception)
+            || failure.downcast_ref().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
+            || failure.downcast_ref().is_some_and(DeleteItemError::is_conditional_check_failed_exception)
+    });
+    failed_condition.then_some(("write_units", 1.0))
 }
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::types::error::{ConditionalCheckFailedException, ResourceNotFoundException};
+
     use super::*;
 
+    fn capacity(units: f64) -> ConsumedCapacity {
+        ConsumedCapacity::builder().table_name("t").capacity_units(units).build()
+    }
+
     #[test]
-    fn reads_the_units_of_both_shapes() {
-        assert_eq!(consumed_units(&json!({ "ConsumedCapacity": { "CapacityUnits": 0.5 } })), 0.5);
-        assert_eq!(
-            consumed_units(&json!({ "ConsumedCapacity": [{ "CapacityUnits": 2.0 }, { "CapacityUnits": 4.0 }] })),
-            6.0
-        );
-        assert_eq!(consumed_units(&json!({ "message": "no" })), 0.0);
+    fn the_units_of_each_operation_are_counted_by_their_kind() {
+        let (half, one, two) = (capacity(0.5), capacity(1.0), capacity(2.0));
+        let lists = Some(vec![two.clone(), one.clone()]);
+        let outputs = [
+            (Output::erase(GetItemOutput::builder().consumed_capacity(half.clone()).build()), "read_units", 0.5),
+            (Output::erase(QueryOutput::builder().consumed_capacity(half).build()), "read_units", 0.5),
+            (
+                Output::erase(BatchGetItemOutput::builder().set_consumed_capacity(lists.clone()).build()),
+                "read_units",
+                3.0,
+            ),
+            (Output::erase(PutItemOutput::builder().consumed_capacity(one.clone()).build()), "write_units", 1.0),
+            (Output::erase(UpdateItemOutput::builder().consumed_capacity(two).build()), "write_units", 2.0),
+            (Output::erase(DeleteItemOutput::builder().consumed_capacity(one).build()), "write_units", 1.0),
+            (
+                Output::erase(TransactWriteItemsOutput::builder().set_consumed_capacity(lists.clone()).build()),
+                "write_units",
+                3.0,
+            ),
+            (Output::erase(BatchWriteItemOutput::builder().set_consumed_capacity(lists).build()), "write_units", 3.0),
+            (Output::erase(PutItemOutput::builder().build()), "write_units", 0.0),
+        ];
+        for (output, name, units) in outputs {
+            assert_eq!(consumed_units(&output), Some((name, units)), "{output:?}");
+        }
+        assert_eq!(consumed_units(&Output::erase(())), None);
+    }
+
+    #[test]
+    fn a_condition_that_does_not_hold_costs_a_unit_and_other_failures_none() {
+        let condition = || ConditionalCheckFailedException::builder().build();
+        let missing = || ResourceNotFoundException::builder().build();
+        let failures = [
+            (Error::erase(PutItemError::ConditionalCheckFailedException(condition())), Some(("write_units", 1.0))),
+            (Error::erase(UpdateItemError::ConditionalCheckFailedException(condition())), Some(("write_units", 1.0))),
+            (Error::erase(DeleteItemError::ConditionalCheckFailedException(condition())), Some(("write_units", 1.0))),
+            (Error::erase(PutItemError::ResourceNotFoundException(missing())), None),
+            (Error::erase(std::io::Error::other("no answer")), None),
+        ];
+        for (failure, units) in failures {
+            assert_eq!(units_of_failure(&OrchestratorError::operation(failure)), units);
+        }
+        assert_eq!(units_of_failure(&OrchestratorError::timeout("no answer".into())), None);
     }
 
     #[test]

@@ -1,16 +1,20 @@
-//! A function: its processes, one invocation each at a time, up to its concurrency.
+//! A function: its processes, one invocation each at a time. Their number follows the demand, up to the function's
+//! concurrency.
 
+use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use serde_json::Value;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::pause;
 use crate::event::{Event, EventBus};
 use crate::lock::lock;
 use crate::process::{InvocationOutcome, Process};
-use crate::program::Program;
+use crate::program::{BuildTime, Program};
 use crate::random::random_id;
 use crate::template;
 
@@ -24,14 +28,27 @@ const THROTTLE_AFTER: Duration = Duration::from_secs(3);
 pub struct Function {
     pub definition: template::Function,
     program: Program,
+    build_time: BuildTime,
     endpoints: Vec<(String, String)>,
     bus: EventBus,
     idle: Mutex<Vec<Process>>,
+    /// Wakes a caller that waits for a process when one becomes idle.
+    became_idle: Notify,
     /// The ids of the processes that run an invocation now.
     busy: Mutex<Vec<u32>>,
     permits: Arc<Semaphore>,
+    /// Held while a process starts: one at a time, so that the callers of a burst do not each start one.
+    start_turn: tokio::sync::Mutex<()>,
+    starts: Mutex<Starts>,
+}
+
+/// What is known of the last starts.
+#[derive(Debug, Default)]
+struct Starts {
+    /// How long the last one took.
+    last_took: Duration,
     /// Failed starts in a row. Each delays the next start.
-    failed_starts: Mutex<u32>,
+    failed: u32,
 }
 
 impl Function {
@@ -42,17 +59,29 @@ impl Function {
         bus: EventBus,
     ) -> Arc<Self> {
         let permits = Arc::new(Semaphore::new(definition.concurrency));
-        let (idle, busy, failed_starts) = Default::default();
-        Arc::new(Self { definition, program, endpoints, bus, idle, busy, permits, failed_starts })
+        let (build_time, idle, became_idle, busy, start_turn, starts) = Default::default();
+        Arc::new(Self {
+            definition,
+            program,
+            build_time,
+            endpoints,
+            bus,
+            idle,
+            became_idle,
+            busy,
+            permits,
+            start_turn,
+            starts,
+        })
     }
 
-    /// Waits for a permit: a free process, or one that may be started. `None` if the function has ended.
+    /// Waits for a permit: an idle process, or one that may be started. `None` if the function has ended.
     pub(crate) async fn acquire_permit(&self) -> Option<OwnedSemaphorePermit> {
         self.permits.clone().acquire_owned().await.ok()
     }
 
-    /// Invokes the function for a synchronous caller. Lambda would start another execution environment; here the caller
-    /// waits for one of few processes, and is throttled if none becomes free in time.
+    /// Invokes the function for a synchronous caller. It is throttled if all processes that the function may have stay
+    /// busy.
     pub(crate) async fn invoke_or_throttle(&self, payload: Bytes) -> InvocationOutcome {
         match tokio::time::timeout(THROTTLE_AFTER, self.acquire_permit()).await {
             Ok(Some(permit)) => self.invoke(permit, payload).await,
@@ -97,26 +126,73 @@ impl Function {
         });
         if matches!(outcome, InvocationOutcome::Succeeded(_) | InvocationOutcome::Failed(_)) {
             lock(&self.idle).push(process);
+            self.became_idle.notify_one();
         }
         outcome
     }
 
+    /// An idle process, or another one if none becomes idle within the time that a start takes (`start_delay`).
     async fn take_or_start_process(&self) -> Result<Process, String> {
-        let newest = std::fs::metadata(&self.program.path).and_then(|it| it.modified()).ok();
-        loop {
-            let Some(process) = lock(&self.idle).pop() else { break };
-            if process.program_modified == newest {
+        let mut turn = pin!(async {
+            pause(self.start_delay()).await;
+            self.start_turn.lock().await
+        });
+        let _turn = loop {
+            let mut became_idle = pin!(self.became_idle.notified());
+            became_idle.as_mut().enable(); // before the look, so that none is missed after it
+            if let Some(process) = self.take_idle() {
                 return Ok(process);
+            }
+            tokio::select! {
+                () = became_idle => {}
+                turn = &mut turn => break turn,
+            }
+        };
+        if let Some(process) = self.take_idle() {
+            return Ok(process);
+        }
+        let started_at = Instant::now();
+        let started = Process::start(&self.definition, &self.program, &self.endpoints, &self.bus).await;
+        let mut starts = lock(&self.starts);
+        match started {
+            Ok(process) => {
+                *starts = Starts { last_took: started_at.elapsed(), failed: 0 };
+                Ok(process)
+            }
+            Err(error) => {
+                starts.failed += 1;
+                Err(error.to_string())
+            }
+        }
+    }
+
+    /// An idle process that runs the program as it is now.
+    fn take_idle(&self) -> Option<Process> {
+        loop {
+            let mut process = lock(&self.idle).pop()?;
+            if process.has_ended() {
+                continue;
+            }
+            if !self.build_time.is_outdated(&self.program, process.program_modified) {
+                return Some(process);
             }
             self.bus.note(format!("{} was built anew and starts again", self.definition.binary));
         }
-        let failures = *lock(&self.failed_starts);
-        if failures > 0 {
-            pause(Duration::from_secs(1 << failures.min(6)).min(Duration::from_secs(30)) / 2).await;
+    }
+
+    /// How long a caller waits for a process to become idle before another one is started. The first starts at once. A
+    /// further one starts after the time that a start takes: where processes become idle sooner, it would come too late
+    /// and only take memory. Failed starts lengthen the wait.
+    fn start_delay(&self) -> Duration {
+        let has_processes = !lock(&self.idle).is_empty() || !lock(&self.busy).is_empty();
+        let starts = lock(&self.starts);
+        if starts.failed > 0 {
+            Duration::from_secs(1 << starts.failed.min(6)).min(Duration::from_secs(30)) / 2
+        } else if has_processes {
+            starts.last_took
+        } else {
+            Duration::ZERO
         }
-        let started = Process::start(&self.definition, &self.program, &self.endpoints, &self.bus).await;
-        *lock(&self.failed_starts) = if started.is_ok() { 0 } else { failures + 1 };
-        started.map_err(|it| it.to_string())
     }
 
     pub(crate) async fn measure_init(&self) -> Result<Duration, crate::error::StackError> {
@@ -145,6 +221,11 @@ impl Function {
     }
 }
 
+/// The event of an event source mapping: `{"Records": […]}`.
+pub(crate) fn records_event(records: &[Value]) -> Bytes {
+    serde_json::to_vec(&BTreeMap::from([("Records", records)])).unwrap_or_default().into() // text keys: it does not fail
+}
+
 /// Marks a process as busy until it is dropped, also when its caller stops waiting.
 struct BusyGuard<'a> {
     function: &'a Function,
@@ -161,5 +242,56 @@ impl<'a> BusyGuard<'a> {
 impl Drop for BusyGuard<'_> {
     fn drop(&mut self) {
         lock(&self.function.busy).retain(|it| Some(*it) != self.pid);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn function() -> Arc<Function> {
+        let definition = template::Function {
+            name: "F".into(),
+            binary: "f".into(),
+            timeout: Duration::from_secs(1),
+            memory_mb: 128,
+            environment: BTreeMap::new(),
+            concurrency: 16,
+            routes: Vec::new(),
+            sqs_sources: Vec::new(),
+            stream_source: None,
+            schedule: None,
+        };
+        let program = Program { path: "/nonexistent".into(), arguments: Vec::new() };
+        Function::new(definition, program, Vec::new(), EventBus::default())
+    }
+
+    #[test]
+    fn a_further_process_starts_after_the_time_that_a_start_takes() {
+        let function = function();
+        assert_eq!(function.start_delay(), Duration::ZERO, "the first starts at once");
+        lock(&function.starts).last_took = Duration::from_millis(40);
+        assert_eq!(function.start_delay(), Duration::ZERO, "and so does the first after all have ended");
+        let busy = BusyGuard::new(&function, Some(1));
+        assert_eq!(function.start_delay(), Duration::from_millis(40));
+        drop(busy);
+        assert_eq!(function.start_delay(), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn a_failed_start_is_told_and_delays_the_next_ones_more_and_more() {
+        let function = function();
+        let permit = function.acquire_permit().await.unwrap();
+        let outcome = function.invoke(permit, Bytes::new()).await;
+        assert!(matches!(&outcome, InvocationOutcome::Crashed(why) if why.contains("/nonexistent")), "{outcome:?}");
+        for (failed, seconds) in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 15), (100, 15)] {
+            lock(&function.starts).failed = failed;
+            assert_eq!(function.start_delay(), Duration::from_secs(seconds), "{failed}");
+        }
+    }
+
+    #[test]
+    fn records_are_written_as_the_event_of_a_mapping() {
+        assert_eq!(records_event(&[serde_json::json!({ "a": 1 })]), r#"{"Records":[{"a":1}]}"#);
     }
 }

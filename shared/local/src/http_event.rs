@@ -1,12 +1,14 @@
 //! HTTP requests and responses in API Gateway's payload format 2.0.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode, request::Parts};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::account::ACCOUNT;
 use crate::clock::now_ms;
@@ -63,64 +65,87 @@ fn match_path(pattern: &str, path: &str) -> Option<(usize, BTreeMap<String, Stri
     rest.next().is_none().then_some((wildcards, variables))
 }
 
+/// The event of a request. It borrows what the request has, and is written as JSON at once.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RequestEvent<'a> {
+    version: &'static str,
+    route_key: Cow<'a, str>,
+    raw_path: String,
+    raw_query_string: &'a str,
+    headers: BTreeMap<&'a str, Cow<'a, str>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    query_string_parameters: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    path_parameters: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cookies: Vec<String>,
+    request_context: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<Cow<'a, str>>,
+    is_base64_encoded: bool,
+}
+
+impl RequestEvent<'_> {
+    /// The event as JSON.
+    pub(crate) fn to_json(&self) -> Bytes {
+        serde_json::to_vec(self).unwrap_or_default().into() // maps with text as keys: it does not fail
+    }
+}
+
 /// The event of a request.
-pub(crate) fn request_event(
-    parts: &Parts,
-    body: &Bytes,
-    route: &Route,
-    variables: BTreeMap<String, String>,
+pub(crate) fn request_event<'a>(
+    parts: &'a Parts,
+    body: &'a [u8],
+    route: &'a Route,
+    path_parameters: BTreeMap<String, String>,
     host: &str,
-) -> Value {
-    let mut headers: BTreeMap<String, String> = BTreeMap::new();
+) -> RequestEvent<'a> {
+    let mut headers: BTreeMap<&str, Cow<'_, str>> = BTreeMap::new();
     let mut cookies = Vec::new();
     for (name, value) in &parts.headers {
-        let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let text = String::from_utf8_lossy(value.as_bytes());
         if name == "cookie" {
             cookies.extend(text.split("; ").map(str::to_owned));
         } else {
-            headers.entry(name.as_str().to_owned()).and_modify(|it| *it = format!("{it},{text}")).or_insert(text);
+            headers.entry(name.as_str()).and_modify(|it| *it = format!("{it},{text}").into()).or_insert(text);
         }
     }
-    headers.entry("x-forwarded-for".to_owned()).or_insert_with(|| "127.0.0.1".to_owned());
+    headers.entry("x-forwarded-for").or_insert(Cow::Borrowed("127.0.0.1"));
     let path = percent_decoded(parts.uri.path());
     let query = parts.uri.query().unwrap_or_default();
     let route_key = match route.path.as_str() {
-        DEFAULT_ROUTE => DEFAULT_ROUTE.to_owned(),
-        path => format!("{} {path}", route.method),
+        DEFAULT_ROUTE => Cow::Borrowed(DEFAULT_ROUTE),
+        path => Cow::Owned(format!("{} {path}", route.method)),
     };
     let now = now_ms();
-    let mut event = json!({
-        "version": "2.0", "routeKey": route_key, "rawPath": path, "rawQueryString": query, "headers": headers,
-        "requestContext": {
-            "accountId": ACCOUNT, "apiId": "local", "domainName": host, "domainPrefix": host.split('.').next(),
-            "http": {
-                "method": parts.method.as_str(), "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1",
-                "userAgent": headers.get("user-agent").cloned().unwrap_or_default(),
-            },
-            "requestId": random_id(), "routeKey": route_key, "stage": "$default", "time": request_time(now), "timeEpoch": now,
+    let request_context = json!({
+        "accountId": ACCOUNT, "apiId": "local", "domainName": host, "domainPrefix": host.split('.').next(),
+        "http": {
+            "method": parts.method.as_str(), "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1",
+            "userAgent": headers.get("user-agent").map_or("", |it| it.as_ref()),
         },
-        "isBase64Encoded": false,
+        "requestId": random_id(), "routeKey": route_key, "stage": "$default", "time": request_time(now), "timeEpoch": now,
     });
-    let parameters = query_parameters(query);
-    if !parameters.is_empty() {
-        event["queryStringParameters"] = Value::Object(parameters);
+    let text = std::str::from_utf8(body).ok().filter(|_| is_text(&headers));
+    let encoded = match text {
+        _ if body.is_empty() => None,
+        Some(text) => Some(Cow::Borrowed(text)),
+        None => Some(Cow::Owned(STANDARD.encode(body))),
+    };
+    RequestEvent {
+        version: "2.0",
+        route_key,
+        raw_path: path,
+        raw_query_string: query,
+        query_string_parameters: query_parameters(query),
+        path_parameters,
+        cookies,
+        request_context,
+        is_base64_encoded: encoded.is_some() && text.is_none(),
+        body: encoded,
+        headers,
     }
-    if !variables.is_empty() {
-        event["pathParameters"] = json!(variables);
-    }
-    if !cookies.is_empty() {
-        event["cookies"] = json!(cookies);
-    }
-    if !body.is_empty() {
-        match std::str::from_utf8(body).ok().filter(|_| is_text(&headers)) {
-            Some(text) => event["body"] = json!(text),
-            None => {
-                event["body"] = json!(STANDARD.encode(body));
-                event["isBase64Encoded"] = json!(true);
-            }
-        }
-    }
-    event
 }
 
 /// A time as API Gateway writes it into events, such as `21/Nov/2026:09:00:00 +0000`.
@@ -129,15 +154,10 @@ pub(crate) fn request_time(ms: i64) -> Option<String> {
 }
 
 /// The event of a request to a path that no function serves: the least that an invocation can cost.
-pub(crate) fn empty_request_event() -> Value {
+pub(crate) fn empty_request_event() -> Bytes {
     let (parts, ()) = axum::http::Request::new(()).into_parts();
-    request_event(
-        &parts,
-        &Bytes::new(),
-        &Route { method: "GET".into(), path: "/".into() },
-        BTreeMap::new(),
-        "127.0.0.1",
-    )
+    let route = Route { method: "GET".into(), path: "/".into() };
+    request_event(&parts, &[], &route, BTreeMap::new(), "127.0.0.1").to_json()
 }
 
 /// The parameters of a query, decoded, in order.
@@ -148,16 +168,16 @@ pub(crate) fn query_pairs(query: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-fn query_parameters(query: &str) -> Map<String, Value> {
-    let mut parameters: Map<String, Value> = Map::new();
+/// The parameters of a query by name; the values of one that comes several times are joined by a comma.
+fn query_parameters(query: &str) -> BTreeMap<String, String> {
+    let mut parameters: BTreeMap<String, String> = BTreeMap::new();
     for (name, value) in query_pairs(query) {
-        let joined = parameters.get(&name).and_then(Value::as_str).map(|it| format!("{it},{value}"));
-        parameters.insert(name, json!(joined.unwrap_or(value)));
+        parameters.entry(name).and_modify(|it| *it = format!("{it},{value}")).or_insert(value);
     }
     parameters
 }
 
-fn is_text(headers: &BTreeMap<String, String>) -> bool {
+fn is_text(headers: &BTreeMap<&str, Cow<'_, str>>) -> bool {
     if headers.contains_key("content-encoding") {
         return false;
     }
@@ -192,7 +212,7 @@ pub(crate) fn percent_decoded(text: &str) -> String {
 /// The response to a client, from the function's reply. JSON without `statusCode` becomes the body of a 200. The
 /// content length is computed; only a response to HEAD keeps the function's, because it has no body.
 pub(crate) fn response_from_reply(body: &[u8], method: &Method) -> Option<Response<Body>> {
-    let reply: Value = serde_json::from_slice(body).ok()?;
+    let mut reply: Value = serde_json::from_slice(body).ok()?;
     let Some(status) = reply.get("statusCode") else {
         return Response::builder().header("content-type", "application/json").body(Body::from(reply.to_string())).ok();
     };
@@ -214,8 +234,11 @@ pub(crate) fn response_from_reply(body: &[u8], method: &Method) -> Option<Respon
         }
     }
     reply["cookies"].as_array().into_iter().flatten().for_each(|value| append_header("set-cookie", value));
-    let text = reply["body"].as_str().unwrap_or_default();
-    let body = if reply["isBase64Encoded"] == true { STANDARD.decode(text).ok()? } else { text.as_bytes().to_vec() };
+    let text = match reply["body"].take() {
+        Value::String(text) => text,
+        _ => String::new(),
+    };
+    let body = if reply["isBase64Encoded"] == true { STANDARD.decode(text).ok()? } else { text.into_bytes() };
     if method != Method::HEAD {
         response.headers_mut().remove("content-length");
     }
@@ -255,7 +278,8 @@ mod tests {
         }
         assert!(match_route(&routes()[..4], &Method::GET, "/items").is_none());
         let (parts, ()) = axum::http::Request::new(()).into_parts();
-        let event = request_event(&parts, &Bytes::new(), &routes()[4].0, BTreeMap::new(), "127.0.0.1");
+        let event = json!(request_event(&parts, &[], &routes()[4].0, BTreeMap::new(), "127.0.0.1"));
+        assert_eq!(event.get("body"), None);
         assert_eq!(
             (&event["routeKey"], &event["requestContext"]["routeKey"]),
             (&json!("$default"), &json!("$default"))
@@ -269,7 +293,7 @@ mod tests {
         let (parts, ()) = request.header("content-type", "application/octet-stream").body(()).unwrap().into_parts();
         let routes = routes();
         let (route, _, variables) = match_route(&routes, &parts.method, parts.uri.path()).unwrap();
-        let event = request_event(&parts, &Bytes::from_static(&[0xff, 0]), route, variables, "127.0.0.1:8000");
+        let event = json!(request_event(&parts, &[0xff, 0], route, variables, "127.0.0.1:8000"));
         assert_eq!(event["rawPath"], "/items/a b");
         assert_eq!(event["rawQueryString"], "q=1&q=2&x=%C3%A9");
         assert_eq!(event["queryStringParameters"], json!({ "q": "1,2", "x": "é" }));
@@ -277,6 +301,10 @@ mod tests {
         assert_eq!((&event["headers"]["x-a"], &event["headers"]["cookie"]), (&json!("1,2"), &Value::Null));
         assert_eq!((&event["body"], &event["isBase64Encoded"]), (&json!("/wA="), &json!(true)));
         assert_eq!((&event["pathParameters"]["id"], &event["routeKey"]), (&json!("a b"), &json!("ANY /items/{id}")));
+        let (parts, ()) = axum::http::Request::new(()).into_parts();
+        let text = json!(request_event(&parts, "é".as_bytes(), route, BTreeMap::new(), "127.0.0.1"));
+        assert_eq!((&text["body"], &text["isBase64Encoded"]), (&json!("é"), &json!(false)));
+        assert!(["cookies", "pathParameters", "queryStringParameters"].iter().all(|it| text.get(it).is_none()));
     }
 
     #[test]

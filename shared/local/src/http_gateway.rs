@@ -7,8 +7,6 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Response, StatusCode};
-use bytes::BytesMut;
-use http_body_util::BodyExt;
 
 use crate::function::Function;
 use crate::gateway_error::error_response;
@@ -56,9 +54,9 @@ async fn route_request(gateway: &HttpGateway, request: Request) -> Response<Body
     let Some((route, function, variables)) = match_route(&gateway.routes, &parts.method, parts.uri.path()) else {
         return error_response(StatusCode::NOT_FOUND, "Not Found");
     };
-    let payload = request_event(&parts, &body, route, variables, &gateway.host).to_string();
+    let payload = request_event(&parts, &body, route, variables, &gateway.host).to_json();
     let failed = || error_response(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
-    match tokio::time::timeout(REQUEST_TIMEOUT, function.invoke_or_throttle(Bytes::from(payload))).await {
+    match tokio::time::timeout(REQUEST_TIMEOUT, function.invoke_or_throttle(payload)).await {
         Err(_) | Ok(InvocationOutcome::Throttled) => {
             error_response(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
         }
@@ -69,15 +67,7 @@ async fn route_request(gateway: &HttpGateway, request: Request) -> Response<Body
     }
 }
 
-/// Reads a body up to the limit; `None` beyond it, or if the client disconnects.
-async fn read_body(mut body: Body) -> Option<Bytes> {
-    let mut bytes = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let data = frame.ok()?.into_data().unwrap_or_default();
-        if bytes.len() + data.len() > MAX_REQUEST_BYTES {
-            return None;
-        }
-        bytes.extend_from_slice(&data);
-    }
-    Some(bytes.freeze())
+/// Reads a body up to the limit; `None` beyond it, or if the client disconnects. A body of one part is not copied.
+async fn read_body(body: Body) -> Option<Bytes> {
+    axum::body::to_bytes(body, MAX_REQUEST_BYTES).await.ok()
 }

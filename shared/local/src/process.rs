@@ -19,6 +19,9 @@ use crate::template::Function;
 /// The init phase ends with the first `next`, after 10 seconds at most (AWS Lambda, execution environment lifecycle).
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a look at a process's memory is good. It is a peak, which changes slowly.
+const MEMORY_VALID: Duration = Duration::from_secs(1);
+
 /// The result of an invocation.
 #[derive(Debug)]
 pub enum InvocationOutcome {
@@ -41,6 +44,8 @@ pub(crate) struct Process {
     pub(crate) program_modified: Option<SystemTime>,
     /// When it was last used.
     pub(crate) idle_since: Instant,
+    /// The last look at its memory.
+    memory: Option<(Instant, Option<u64>)>,
 }
 
 impl Process {
@@ -78,7 +83,7 @@ impl Process {
         command.envs(endpoints.iter().map(|(name, value)| (name, value))).envs(&function.environment);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let missing_program = |_| StackError::MissingProgram(program.path.clone());
-        let program_modified = std::fs::metadata(&program.path).and_then(|it| it.modified()).ok();
+        let program_modified = program.build_time();
         let mut child = command.spawn().map_err(missing_program)?;
         if let Some(stdout) = child.stdout.take() {
             tokio::spawn(forward_lines(stdout, function.binary.clone(), bus.clone()));
@@ -86,7 +91,7 @@ impl Process {
         if let Some(stderr) = child.stderr.take() {
             tokio::spawn(forward_lines(stderr, function.binary.clone(), bus.clone()));
         }
-        let mut process = Self { child, runtime_api, program_modified, idle_since: Instant::now() };
+        let mut process = Self { child, runtime_api, program_modified, idle_since: Instant::now(), memory: None };
         process
             .wait_for_first_next()
             .await
@@ -129,11 +134,28 @@ impl Process {
         outcome
     }
 
-    /// Its peak memory in MB; `None` where the operating system does not provide it.
-    pub(crate) fn memory_mb(&self) -> Option<u64> {
+    /// Its peak memory in MB, at most a second old; `None` where the operating system does not provide it.
+    pub(crate) fn memory_mb(&mut self) -> Option<u64> {
+        match self.memory {
+            Some((read_at, memory_mb)) if read_at.elapsed() < MEMORY_VALID => memory_mb,
+            _ => {
+                let memory_mb = self.read_memory_mb();
+                self.memory = Some((Instant::now(), memory_mb));
+                memory_mb
+            }
+        }
+    }
+
+    /// `VmHWM` of proc_pid_status(5).
+    fn read_memory_mb(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
         let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:"))?;
         line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|it| it / 1_024)
+    }
+
+    /// Whether it has ended while no invocation ran: by itself, or because it was killed.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
     }
 
     /// The process id, while it runs.

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::clock::now_ms;
+use crate::clock::{now_ms, pause};
 use crate::lock::lock;
 use crate::random::random_id;
 use crate::template::Queue;
@@ -24,9 +24,13 @@ pub const MAX_MESSAGE_BYTES: usize = 1_048_576;
 /// The queues and their messages.
 pub struct Sqs {
     db: Mutex<Connection>,
-    queues: BTreeMap<String, Queue>,
-    /// Wakes waiting receivers after a send, or after a change of visibility.
-    arrived: Notify,
+    queues: BTreeMap<String, QueueState>,
+}
+
+struct QueueState {
+    queue: Queue,
+    /// Wakes the receivers that wait for this queue after a send, or after a change of visibility.
+    changed: Notify,
 }
 
 /// A message to send.
@@ -86,8 +90,9 @@ impl Sqs {
             "UPDATE message SET visible = MIN(visible, ?1), receipt = NULL WHERE receipt IS NOT NULL",
             [now_ms()],
         )?;
-        let queues = queues.iter().map(|it| (it.name.clone(), it.clone())).collect();
-        Ok(Self { db: Mutex::new(db), queues, arrived: Notify::new() })
+        let state = |queue: &Queue| QueueState { queue: queue.clone(), changed: Notify::new() };
+        let queues = queues.iter().map(|it| (it.name.clone(), state(it))).collect();
+        Ok(Self { db: Mutex::new(db), queues })
     }
 
     /// The names of all queues.
@@ -96,7 +101,13 @@ impl Sqs {
     }
 
     pub fn queue(&self, name: &str) -> Option<&Queue> {
-        self.queues.get(name)
+        self.queues.get(name).map(|it| &it.queue)
+    }
+
+    fn wake_receivers(&self, queue: &str) {
+        if let Some(state) = self.queues.get(queue) {
+            state.changed.notify_waiters();
+        }
     }
 
     fn db(&self) -> MutexGuard<'_, Connection> {
@@ -121,12 +132,12 @@ impl Sqs {
         }
         transaction.commit()?;
         drop(db);
-        self.arrived.notify_waiters();
+        self.wake_receivers(queue);
         Ok(ids)
     }
 
-    /// Takes up to `most` messages for `visibility`. A message that was received too often moves to the
-    /// dead-letter queue instead.
+    /// Takes up to `max_messages` for `visibility`. A message that was received too often moves to the dead-letter queue
+    /// instead.
     pub fn receive(
         &self,
         queue: &str,
@@ -134,33 +145,49 @@ impl Sqs {
         visibility: Duration,
     ) -> rusqlite::Result<Vec<ReceivedMessage>> {
         let now = now_ms();
-        let redrive = self.queues.get(queue).and_then(|it| it.redrive.clone());
+        let redrive = self.queue(queue).and_then(|it| it.redrive.as_ref());
+        let visible_at = now + i64::try_from(visibility.as_millis()).unwrap_or(0);
+        let (mut received, mut moved_to) = (Vec::new(), None);
         let mut db = self.db();
         let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut received = Vec::new();
-        while received.len() < max_messages {
-            let Some((number, mut it)) = next_visible(&transaction, queue, now)? else { break };
-            if let Some((dead, limit)) = &redrive
-                && it.receive_count >= *limit
-            {
-                transaction.execute(
-                    "UPDATE message SET queue = ?2, source = ?3, receives = 0, first = 0, receipt = NULL, visible = ?4 WHERE number = ?1",
-                    params![number, dead, queue, now],
-                )?;
-                continue;
+        loop {
+            let messages = visible_messages(&transaction, queue, now, max_messages - received.len())?;
+            let mut moved = 0;
+            for (number, mut message) in messages {
+                if let Some((dead, limit)) = redrive
+                    && message.receive_count >= *limit
+                {
+                    move_to_dead_letters(&transaction, number, queue, dead, now)?;
+                    (moved, moved_to) = (moved + 1, Some(dead));
+                    continue;
+                }
+                message.receive_count += 1;
+                message.receipt_handle = random_id();
+                message.first_received_at_ms =
+                    if message.first_received_at_ms == 0 { now } else { message.first_received_at_ms };
+                transaction
+                    .prepare_cached(
+                        "UPDATE message SET receives = ?2, receipt = ?3, first = ?4, visible = ?5 WHERE number = ?1",
+                    )?
+                    .execute(params![
+                        number,
+                        message.receive_count,
+                        message.receipt_handle,
+                        message.first_received_at_ms,
+                        visible_at
+                    ])?;
+                received.push(message);
             }
-            it.receive_count += 1;
-            it.receipt_handle = random_id();
-            it.first_received_at_ms = if it.first_received_at_ms == 0 { now } else { it.first_received_at_ms };
-            let visible_at = now + i64::try_from(visibility.as_millis()).unwrap_or(0);
-            transaction
-                .prepare_cached(
-                    "UPDATE message SET receives = ?2, receipt = ?3, first = ?4, visible = ?5 WHERE number = ?1",
-                )?
-                .execute(params![number, it.receive_count, it.receipt_handle, it.first_received_at_ms, visible_at])?;
-            received.push(it);
+            // others may follow those that moved
+            if moved == 0 {
+                break;
+            }
         }
         transaction.commit()?;
+        drop(db);
+        if let Some(dead) = moved_to {
+            self.wake_receivers(dead);
+        }
         Ok(received)
     }
 
@@ -174,15 +201,46 @@ impl Sqs {
     ) -> rusqlite::Result<Vec<ReceivedMessage>> {
         let until = tokio::time::Instant::now() + wait;
         loop {
-            let arrived = self.arrived.notified();
+            let remaining = until.saturating_duration_since(tokio::time::Instant::now());
+            if !self.wait_for_message(queue, remaining).await? {
+                return Ok(Vec::new());
+            }
             let received = self.receive(queue, max_messages, visibility)?;
-            if !received.is_empty() || tokio::time::Instant::now() >= until {
+            if !received.is_empty() {
                 return Ok(received);
             }
-            // nothing signals the end of a delay or a visibility timeout: check every quarter of a second
-            let next_check = (tokio::time::Instant::now() + Duration::from_millis(250)).min(until);
-            drop(tokio::time::timeout_at(next_check, arrived).await);
         }
+    }
+
+    /// Waits up to `wait` until a message is visible. `false` if none is then. It returns as soon as one is sent, or as
+    /// soon as a delay or a visibility timeout ends, and asks the database once for each of these.
+    pub async fn wait_for_message(&self, queue: &str, wait: Duration) -> rusqlite::Result<bool> {
+        let until = tokio::time::Instant::now() + wait;
+        let Some(state) = self.queues.get(queue) else {
+            pause(wait).await;
+            return Ok(false);
+        };
+        loop {
+            let changed = state.changed.notified(); // before the look, so that no message is missed after it
+            let next = self.next_visible_at(queue)?;
+            let in_ms = next.map(|it| u64::try_from(it - now_ms()).unwrap_or(0));
+            if in_ms == Some(0) {
+                return Ok(true);
+            }
+            let now = tokio::time::Instant::now();
+            if now >= until {
+                return Ok(false);
+            }
+            let next_look = in_ms.map_or(until, |it| until.min(now + Duration::from_millis(it)));
+            drop(tokio::time::timeout_at(next_look, changed).await);
+        }
+    }
+
+    /// When the next message of a queue is visible, or became so, in milliseconds since 1970. `None` if it is empty.
+    fn next_visible_at(&self, queue: &str) -> rusqlite::Result<Option<i64>> {
+        let db = self.db();
+        let mut query = db.prepare_cached("SELECT MIN(visible) FROM message WHERE queue = ?1")?;
+        query.query_row([queue], |row| row.get(0))
     }
 
     /// The bodies of all messages of a queue, visible or not. Tests look for leftovers with it.
@@ -194,25 +252,41 @@ impl Sqs {
 
     /// Deletes a message. `false` if the receipt handle is no longer valid.
     pub fn delete(&self, receipt_handle: &str) -> rusqlite::Result<bool> {
-        Ok(self.db().prepare_cached("DELETE FROM message WHERE receipt = ?1")?.execute([receipt_handle])? > 0)
+        Ok(self.delete_all(&[receipt_handle])? > 0)
+    }
+
+    /// Deletes messages in one transaction. Returns how many there were: a receipt handle may be no longer valid.
+    pub fn delete_all(&self, receipt_handles: &[&str]) -> rusqlite::Result<usize> {
+        let mut db = self.db();
+        let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut deleted = 0;
+        for receipt_handle in receipt_handles {
+            deleted +=
+                transaction.prepare_cached("DELETE FROM message WHERE receipt = ?1")?.execute([receipt_handle])?;
+        }
+        transaction.commit()?;
+        Ok(deleted)
     }
 
     /// Changes the visibility timeout of a received message. `false` if the receipt handle is no longer valid.
     pub fn change_visibility(&self, receipt_handle: &str, visibility: Duration) -> rusqlite::Result<bool> {
         let visible_at = now_ms() + i64::try_from(visibility.as_millis()).unwrap_or(0);
-        let changed = self
+        let queue: Option<String> = self
             .db()
-            .execute("UPDATE message SET visible = ?2 WHERE receipt = ?1", params![receipt_handle, visible_at])?
-            > 0;
-        self.arrived.notify_waiters();
-        Ok(changed)
+            .prepare_cached("UPDATE message SET visible = ?2 WHERE receipt = ?1 RETURNING queue")?
+            .query_row(params![receipt_handle, visible_at], |row| row.get(0))
+            .optional()?;
+        if let Some(queue) = &queue {
+            self.wake_receivers(queue);
+        }
+        Ok(queue.is_some())
     }
 
     pub fn depth(&self, queue: &str) -> rusqlite::Result<QueueDepth> {
         let now = now_ms();
         let count = |condition: &str| {
             let sql = format!("SELECT COUNT(*) FROM message WHERE queue = ?1 AND {condition}");
-            self.db().query_row(&sql, params![queue, now], |row| row.get(0))
+            self.db().prepare_cached(&sql)?.query_row(params![queue, now], |row| row.get(0))
         };
         Ok(QueueDepth {
             visible: count("visible <= ?2")?,
@@ -223,7 +297,7 @@ impl Sqs {
 
     /// Deletes messages that are older than their queue's retention period.
     pub fn expire(&self) -> rusqlite::Result<()> {
-        for queue in self.queues.values() {
+        for QueueState { queue, .. } in self.queues.values() {
             let before = now_ms() - i64::try_from(queue.retention.as_millis()).unwrap_or(i64::MAX);
             self.db().execute("DELETE FROM message WHERE queue = ?1 AND sent < ?2", params![queue.name, before])?;
         }
@@ -231,13 +305,15 @@ impl Sqs {
     }
 }
 
-fn next_visible(
+/// The messages that are visible, with their numbers, the first ones that became so.
+fn visible_messages(
     transaction: &Transaction<'_>,
     queue: &str,
     now: i64,
-) -> rusqlite::Result<Option<(i64, ReceivedMessage)>> {
+    limit: usize,
+) -> rusqlite::Result<Vec<(i64, ReceivedMessage)>> {
     let sql = "SELECT number, id, body, attributes, sent, first, receives, source FROM message
-               WHERE queue = ?1 AND visible <= ?2 ORDER BY visible LIMIT 1";
+               WHERE queue = ?1 AND visible <= ?2 ORDER BY visible LIMIT ?3";
     let read = |row: &rusqlite::Row<'_>| {
         let attributes: String = row.get(3)?;
         let message = ReceivedMessage {
@@ -252,7 +328,20 @@ fn next_visible(
         };
         Ok((row.get(0)?, message))
     };
-    transaction.prepare_cached(sql)?.query_row(params![queue, now], read).optional()
+    let mut query = transaction.prepare_cached(sql)?;
+    query.query_map(params![queue, now, i64::try_from(limit).unwrap_or(i64::MAX)], read)?.collect()
+}
+
+fn move_to_dead_letters(
+    transaction: &Transaction<'_>,
+    number: i64,
+    queue: &str,
+    dead_letters: &str,
+    now: i64,
+) -> rusqlite::Result<usize> {
+    let sql = "UPDATE message SET queue = ?2, source = ?3, receives = 0, first = 0, receipt = NULL, visible = ?4
+               WHERE number = ?1";
+    transaction.prepare_cached(sql)?.execute(params![number, dead_letters, queue, now])
 }
 
 #[cfg(test)]

@@ -4,14 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::account::{REGION, queue_arn};
 use crate::clock::pause;
 use crate::digest::md5_hex;
 use crate::event::EventBus;
-use crate::function::Function;
+use crate::function::{Function, records_event};
 use crate::process::InvocationOutcome;
 use crate::sqs::{ReceivedMessage, Sqs};
 use crate::template::SqsEventSource;
@@ -19,43 +18,56 @@ use crate::template::SqsEventSource;
 /// An event may have 6 MB (AWS Lambda, quotas).
 const MAX_PAYLOAD_BYTES: usize = 6_000_000;
 
-/// Polls a queue and invokes its function, for ever.
+/// How long a poll waits for a message (Amazon SQS, long polling).
+const POLL_WAIT: Duration = Duration::from_secs(20);
+
+/// Polls a queue and invokes its function, for ever. It waits for a message first and for a process then, so that a
+/// queue without messages keeps none from another event source of the function.
 pub(crate) async fn run(source: SqsEventSource, function: Arc<Function>, sqs: Arc<Sqs>, bus: EventBus) {
     let visibility = sqs.queue(&source.queue).map_or(Duration::from_secs(30), |it| it.visibility_timeout);
+    let report = async |error: rusqlite::Error| {
+        bus.note(format!("could not read {}: {error}", source.queue));
+        pause(Duration::from_secs(1)).await;
+    };
     loop {
+        match sqs.wait_for_message(&source.queue, POLL_WAIT).await {
+            Ok(true) => {}
+            Ok(false) => continue,
+            Err(error) => {
+                report(error).await;
+                continue;
+            }
+        }
         let Some(permit) = function.acquire_permit().await else { return };
-        let batch = match poll_batch(&source, &sqs, visibility).await {
+        let batch = match collect_batch(&source, &sqs, visibility).await {
             Ok(batch) if batch.is_empty() => continue,
             Ok(batch) => batch,
             Err(error) => {
-                bus.note(format!("could not read {}: {error}", source.queue));
-                pause(Duration::from_secs(1)).await;
+                report(error).await;
                 continue;
             }
         };
         let (source, function, sqs, bus) = (source.clone(), function.clone(), sqs.clone(), bus.clone());
         tokio::spawn(async move {
-            let payload =
-                json!({ "Records": batch.iter().map(|it| sqs_record(it, &source.queue)).collect::<Vec<_>>() });
-            let outcome = function.invoke(permit, Bytes::from(payload.to_string())).await;
+            let records: Vec<Value> = batch.iter().map(|it| sqs_record(it, &source.queue)).collect();
+            let outcome = function.invoke(permit, records_event(&records)).await;
             let handled = handled_messages(&source, &batch, outcome);
             bus.count_sqs_requests(&function.definition.binary, batch.len().div_ceil(10) + handled.len().div_ceil(10));
-            for message in handled {
-                if let Err(error) = sqs.delete(&message.receipt_handle) {
-                    bus.note(format!("could not acknowledge a message of {}: {error}", source.queue));
-                }
+            let receipt_handles: Vec<&str> = handled.iter().map(|it| it.receipt_handle.as_str()).collect();
+            if let Err(error) = sqs.delete_all(&receipt_handles) {
+                bus.note(format!("could not acknowledge messages of {}: {error}", source.queue));
             }
         });
     }
 }
 
-async fn poll_batch(
+/// The messages that are visible now, and those that come within the batching window.
+async fn collect_batch(
     source: &SqsEventSource,
     sqs: &Sqs,
     visibility: Duration,
 ) -> rusqlite::Result<Vec<ReceivedMessage>> {
-    let mut batch =
-        sqs.long_poll(&source.queue, source.batch_size.min(10), visibility, Duration::from_secs(20)).await?;
+    let mut batch = sqs.receive(&source.queue, source.batch_size.min(10), visibility)?;
     let until = tokio::time::Instant::now() + source.batching_window;
     while !batch.is_empty() && batch.len() < source.batch_size {
         let bytes: usize = batch.iter().map(|it| it.body.len()).sum();
@@ -115,6 +127,8 @@ fn sqs_record(message: &ReceivedMessage, queue: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     fn batch() -> Vec<ReceivedMessage> {

@@ -201,12 +201,12 @@ impl Stack {
         let function = self.function(binary)?;
         let route = function.definition.routes.first();
         let event = match route {
-            Some(_) => http_event::empty_request_event().to_string(),
-            None => r#"{"Records":[]}"#.to_owned(),
+            Some(_) => http_event::empty_request_event(),
+            None => Bytes::from_static(br#"{"Records":[]}"#),
         };
         let permit = function.acquire_permit().await?;
         let started_at = std::time::Instant::now();
-        let outcome = function.invoke(permit, Bytes::from(event)).await;
+        let outcome = function.invoke(permit, event).await;
         matches!(outcome, InvocationOutcome::Succeeded(_)).then(|| started_at.elapsed())
     }
 

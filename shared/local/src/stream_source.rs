@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::time::MissedTickBehavior;
 
@@ -14,7 +13,7 @@ use crate::account::{ACCOUNT, REGION};
 use crate::clock::{now_ms, pause};
 use crate::error::StackError;
 use crate::event::EventBus;
-use crate::function::Function;
+use crate::function::{Function, records_event};
 use crate::private_file::write_private;
 use crate::process::InvocationOutcome;
 use crate::sqs::{NewMessage, Sqs};
@@ -72,11 +71,14 @@ impl StreamMapping {
             Some(it) => it,
             None => self.shard_iterator().await?,
         };
-        let answer = self
+        let mut answer = self
             .call("GetRecords", &json!({ "ShardIterator": shard_iterator, "Limit": self.source.batch_size.min(1_000) }))
             .await?;
         *iterator = answer["NextShardIterator"].as_str().map(str::to_owned);
-        let records = answer["Records"].as_array().cloned().unwrap_or_default();
+        let records = match answer["Records"].take() {
+            Value::Array(records) => records,
+            _ => Vec::new(),
+        };
         let Some(last) = records.last().map(sequence) else { return Ok(false) };
         let full = records.len() >= self.source.batch_size;
         let matching: Vec<Value> =
@@ -119,8 +121,7 @@ impl StreamMapping {
         let mut batches = VecDeque::from([Batch { records, attempts: 0 }]);
         while let Some(mut batch) = batches.pop_front() {
             let Some(permit) = self.function.acquire_permit().await else { return Ok(()) };
-            let payload = Bytes::from(json!({ "Records": batch.records }).to_string());
-            let failed_at = match self.function.invoke(permit, payload).await {
+            let failed_at = match self.function.invoke(permit, records_event(&batch.records)).await {
                 InvocationOutcome::Succeeded(body) => self.first_failure(&body, &batch.records),
                 _ => Some(0),
             };

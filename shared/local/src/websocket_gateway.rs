@@ -70,7 +70,7 @@ pub struct WebSocketGateway {
     functions: BTreeMap<String, Arc<Function>>,
     host: String,
     connections: Mutex<HashMap<String, Connection>>,
-    limits: Mutex<ConnectionLimits>,
+    limits: watch::Sender<ConnectionLimits>,
     suppresses_disconnect: AtomicBool,
     posts_to_throttle: AtomicUsize,
 }
@@ -111,7 +111,7 @@ impl WebSocketGateway {
 
     /// Replaces the limits, also for open connections: a test need not wait for hours.
     pub fn set_limits(&self, limits: ConnectionLimits) {
-        *lock(&self.limits) = limits;
+        self.limits.send_replace(limits);
     }
 
     /// Whether `$disconnect` is left out from now on: API Gateway promises it as best effort only.
@@ -230,15 +230,14 @@ impl WebSocketGateway {
     async fn relay(self: &Arc<Self>, socket: WebSocket, task: &mut ConnectionTask) -> u16 {
         let (mut sink, mut stream) = socket.split();
         let permits = Arc::new(Semaphore::new(MAX_CONCURRENT_MESSAGES));
+        let mut limit_changes = self.limits.subscribe();
         loop {
-            let limits = *lock(&self.limits);
+            let limits = *limit_changes.borrow_and_update();
             let remaining = |from: i64, limit: Duration| {
                 limit.saturating_sub(Duration::from_millis(u64::try_from(now_ms() - from).unwrap_or(0)))
             };
             let wait = remaining(task.last_active.load(Ordering::Relaxed), limits.idle)
                 .min(remaining(task.info.connected_at, limits.age));
-            // the limits may be replaced while it waits
-            let check_after = wait.min(Duration::from_millis(500));
             tokio::select! {
                 out = task.outbound.recv() => match out {
                     Some(Outbound::Text(text)) => {
@@ -275,11 +274,10 @@ impl WebSocketGateway {
                     }
                     Some(Err(_)) | None => return close_code::ABNORMAL,
                 },
-                () = pause(check_after) => {
-                    if wait <= check_after {
-                        drop(sink.send(close(close_code::GOING_AWAY, "Going away")).await);
-                        return close_code::GOING_AWAY;
-                    }
+                _ = limit_changes.changed() => {}
+                () = pause(wait) => {
+                    drop(sink.send(close(close_code::GOING_AWAY, "Going away")).await);
+                    return close_code::GOING_AWAY;
                 }
             }
         }

@@ -1,5 +1,8 @@
 //! What standard queues promise.
 
+use std::pin::{Pin, pin};
+use std::task::{Context, Waker};
+
 use super::*;
 
 fn open(dir: &tempfile::TempDir) -> Sqs {
@@ -70,4 +73,49 @@ async fn a_delayed_message_wakes_a_receiver_when_its_time_has_come() {
     assert_eq!(sqs.depth("q").unwrap().delayed, 1);
     assert!(sqs.receive("q", 1, LONG).unwrap().is_empty());
     assert_eq!(sqs.long_poll("q", 1, LONG, Duration::from_secs(20)).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_wakes_the_receivers_of_its_queue_and_no_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let sqs = open(&dir);
+    let hour = Duration::from_secs(3_600);
+    let mut own = pin!(sqs.wait_for_message("q", hour));
+    let mut other = pin!(sqs.wait_for_message("dead", hour));
+    assert!(waits(own.as_mut()) && waits(other.as_mut()));
+    sqs.send("q", &[message("a")]).unwrap();
+    assert!(own.await.unwrap() && waits(other.as_mut()));
+    let receipt = sqs.receive("q", 1, LONG).unwrap().remove(0).receipt_handle;
+    // what comes back to its queue wakes as well, and so does what moves to the dead letters
+    let mut own = pin!(sqs.wait_for_message("q", hour));
+    assert!(waits(own.as_mut()));
+    assert!(sqs.change_visibility(&receipt, Duration::ZERO).unwrap());
+    assert!(own.await.unwrap());
+    assert_eq!(sqs.receive("q", 1, Duration::ZERO).unwrap().len(), 1);
+    assert!(waits(other.as_mut()));
+    assert!(sqs.receive("q", 1, LONG).unwrap().is_empty());
+    assert!(other.await.unwrap());
+    assert!(!sqs.wait_for_message("q", Duration::ZERO).await.unwrap());
+}
+
+/// Whether a future is not ready yet.
+fn waits(future: Pin<&mut impl Future>) -> bool {
+    future.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+}
+
+#[test]
+fn a_batch_is_taken_past_those_that_go_to_the_dead_letters_and_deleted_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let sqs = open(&dir);
+    sqs.send("q", &[message("poison"), message("poison")]).unwrap();
+    for _ in 0..2 {
+        assert_eq!(sqs.receive("q", 10, Duration::ZERO).unwrap().len(), 2);
+    }
+    sqs.send("q", &[message("a"), message("b")]).unwrap();
+    let batch = sqs.receive("q", 2, LONG).unwrap();
+    assert_eq!(batch.iter().map(|it| it.body.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(sqs.depth("dead").unwrap().visible, 2);
+    let receipts: Vec<&str> = batch.iter().map(|it| it.receipt_handle.as_str()).collect();
+    assert_eq!(sqs.delete_all(&[receipts[0], "unknown", receipts[1]]).unwrap(), 2);
+    assert_eq!(sqs.depth("q").unwrap().total(), 0);
 }

@@ -10,8 +10,10 @@ use super::model::{
 use super::resolve::{Resolver, physical_name};
 use crate::yaml::{LineError, Node, Value};
 
-/// Processes of one function, unless the template allows fewer: this machine is smaller than Lambda.
-const MAX_CONCURRENCY: usize = 4;
+/// Processes of one function, unless the template allows fewer: this machine is smaller than Lambda. They are started
+/// on demand. A caller of an API waits for its response, while messages can wait in their queue.
+const MAX_CONCURRENCY: usize = 16;
+const MAX_SQS_CONCURRENCY: usize = 4;
 
 /// Resource types that need no emulator.
 const IGNORED_TYPES: [&str; 5] = [
@@ -231,12 +233,13 @@ fn read_event_source(function: &mut Function, name: &str, node: &Node, resolver:
                 batching_window: seconds(properties.get("MaximumBatchingWindowInSeconds"), resolver, 0)?,
                 reports_item_failures: reports_item_failures(properties, resolver)?,
             });
+            let mut max_concurrency = MAX_SQS_CONCURRENCY;
             if let Some(scaling) = properties.get("ScalingConfig") {
                 reject_unknown_keys(scaling, "scaling", &["MaximumConcurrency"])?;
-                let max_concurrency = number(scaling.get("MaximumConcurrency"), resolver, MAX_CONCURRENCY)?;
-                // the smallest bound of several event sources holds for all of them
-                function.concurrency = function.concurrency.min(max_concurrency);
+                max_concurrency = max_concurrency.min(number(scaling.get("MaximumConcurrency"), resolver, usize::MAX)?);
             }
+            // the smallest bound of several event sources holds for all of them
+            function.concurrency = function.concurrency.min(max_concurrency);
         }
         "DynamoDB" => function.stream_source = Some(read_stream_source(properties, resolver)?),
         "Schedule" => {

@@ -45,6 +45,11 @@ fn the_real_template_is_understood_whole() {
     assert_eq!(process.sqs_sources[0].queue, "notifications-FacesQueue");
     assert_eq!(process.environment["DEAD_LETTERS"], "http://127.0.0.1:1/000000000000/notifications-FacesDead");
     assert_eq!(process.environment["AWS_LAMBDA_LOG_LEVEL"], "INFO");
+    let concurrency = |binary: &str| model.functions.iter().find(|it| it.binary == binary).map(|it| it.concurrency);
+    let bounds = [("inbox-api", 16), ("sweep", 1), ("process", 2), ("deliver-webhook", 4), ("socket", 16)];
+    for (binary, processes) in bounds {
+        assert_eq!(concurrency(binary), Some(processes), "{binary}");
+    }
     let stream = model.functions[10].stream_source.as_ref().unwrap();
     assert!(stream.bisect_on_error && stream.reports_item_failures && stream.filters.len() == 5);
     assert_eq!(stream.on_failure.as_deref(), Some("notifications-StreamDead"));
