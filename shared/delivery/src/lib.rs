@@ -9,6 +9,7 @@ mod in_order;
 mod receivers;
 mod sender;
 mod settle;
+mod stragglers;
 
 use entry::{Error, Start};
 

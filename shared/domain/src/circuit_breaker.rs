@@ -1,6 +1,7 @@
 //! The circuit breaker of a channel, with slowness, recovery and automatic disabling.
 //!
-//! The state is stored, so that it survives restarts (realtime, D-6). A healthy channel has no row and costs no write.
+//! The state is stored, so that it survives restarts (realtime, D-6). A healthy channel costs one write ever: the proof
+//! that its receiver is quick.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,10 +20,12 @@ const MAX_PROBE_MINUTES: i64 = 60;
 /// exhausted.
 const DISABLE_AFTER_FAILING_MS: i64 = 5 * 86_400_000;
 const DISABLE_AFTER_EXHAUSTED: u32 = 100;
-/// A response that takes longer than this makes a channel slow for `SLOW_PERIOD_MS`.
+/// An attempt that ends within this time proves that its receiver is quick. In the quick lane one that takes longer is
+/// waited for only as long as other attempts of its batch are under way.
+pub const QUICK_MS: u64 = 300;
+/// A response that takes longer than this makes a channel slow for `SLOW_PERIOD_MS`. A receiver that is not known to be
+/// slow is not waited for any longer: the slow lane repeats the attempt.
 pub const SLOW_MS: u64 = 1_000;
-/// Timeout of an attempt in the fast lane. The slow lane repeats the attempt after it.
-pub const FAST_LANE_TIMEOUT_MS: u64 = 3_000;
 const SLOW_PERIOD_MS: i64 = 600_000;
 /// After an outage the rate ramps up: 1, 2, 4 … deliveries per second, doubled with each step, for `RAMP_STEPS`
 /// steps.
@@ -46,6 +49,15 @@ pub struct ChannelHealth {
     #[serde(rename = "window_bad")]
     pub window_failures: u32,
     pub slow_until: Option<i64>,
+    /// Proved: an attempt has ended within [`QUICK_MS`] since the receiver was slow, or got its address.
+    #[serde(default)]
+    pub quick: bool,
+    /// The latest attempts were not answered in time. Until one is, the slow lane makes one attempt at a time.
+    #[serde(default)]
+    pub unanswered: bool,
+    /// Until when that one attempt may take.
+    #[serde(default)]
+    pub probe_until: Option<i64>,
     pub recovered_at: Option<i64>,
     /// Version for optimistic locking.
     pub revision: u64,
@@ -70,8 +82,13 @@ pub struct BatchStats {
     pub failures: u32,
     /// Failures that were the last attempt of their delivery.
     pub exhausted: u32,
-    /// Whether a response took longer than [`SLOW_MS`].
+    /// Whether a response took longer than [`SLOW_MS`], or was not waited for any longer.
     pub slow: bool,
+    /// Whether an attempt has proved that the receiver is quick, where that is recorded: in the slow lane.
+    pub quick: bool,
+    /// Whether an attempt was answered, and whether one was not answered in time.
+    pub answered: bool,
+    pub unanswered: bool,
 }
 
 /// A change of health that is published as a notification.
@@ -96,25 +113,41 @@ impl ChannelHealth {
     /// Whether an attempt is admitted at `now` (milliseconds).
     pub fn admission(&self, now: i64) -> Admission {
         match self.breaker {
+            Breaker::Closed if self.unanswered && self.is_slow(now) => match self.probe_until {
+                Some(until) if until > now => Admission::Wait(until),
+                _ => Admission::Probe,
+            },
             Breaker::Closed => Admission::Allow,
             Breaker::Open { until, .. } | Breaker::HalfOpen { until, .. } if until > now => Admission::Wait(until),
             Breaker::Open { .. } | Breaker::HalfOpen { .. } => Admission::Probe,
         }
     }
 
-    /// The half-open state, to be stored before a probe.
+    /// The state during a probe, to be stored before it.
     pub fn start_probe(&self, now: i64) -> Self {
-        let probes = match self.breaker {
-            Breaker::Open { probes, .. } | Breaker::HalfOpen { probes, .. } => probes,
-            Breaker::Closed => 0,
-        };
-        let breaker = Breaker::HalfOpen { until: now + PROBE_TIMEOUT_MS, probes };
-        Self { breaker, revision: self.revision + 1, ..self.clone() }
+        let (until, revision) = (now + PROBE_TIMEOUT_MS, self.revision + 1);
+        match self.breaker {
+            Breaker::Open { probes, .. } | Breaker::HalfOpen { probes, .. } => {
+                Self { breaker: Breaker::HalfOpen { until, probes }, revision, ..self.clone() }
+            }
+            Breaker::Closed => Self { probe_until: Some(until), revision, ..self.clone() },
+        }
     }
 
-    /// Whether deliveries use the slow lane at `now` (milliseconds).
+    /// Whether the receiver is known to be slow at `now` (milliseconds).
     pub fn is_slow(&self, now: i64) -> bool {
         self.slow_until.is_some_and(|it| it > now)
+    }
+
+    /// Whether a delivery is attempted in the quick lane at `now` (milliseconds): the receiver is proved quick, and does
+    /// not fail. A delivery that comes `alone`, in a batch of its own, needs no proof: no other one waits for it there.
+    pub fn takes_quick_lane(&self, alone: bool, now: i64) -> bool {
+        (self.quick || alone) && self.failures == 0 && !self.is_slow(now)
+    }
+
+    /// Whether nothing is known at `now` (milliseconds) about how long the receiver takes.
+    pub fn is_unproved(&self, now: i64) -> bool {
+        !self.quick && !self.is_slow(now)
     }
 
     /// Deliveries per second while the receiver recovers; `None` if there is no such limit.
@@ -152,11 +185,19 @@ impl ChannelHealth {
             transition = next.trip(now).or(transition);
         }
         if batch.slow {
-            next.slow_until = Some(now + SLOW_PERIOD_MS);
+            (next.slow_until, next.quick) = (Some(now + SLOW_PERIOD_MS), false);
+        } else if batch.quick && !self.is_slow(now) {
+            next.quick = true;
+        }
+        // one that answers some attempts is slow, or loses some; one that answers none hangs
+        if batch.answered || batch.unanswered {
+            next.unanswered = !batch.answered;
+            next.probe_until = None;
         }
         let was_slow = self.slow_until.is_some_and(|it| it > now + SLOW_PERIOD_MS / 2);
         let worth_a_write = batch.failures > 0
             || batch.slow && !was_slow
+            || (next.quick, next.unanswered) != (self.quick, self.unanswered)
             || batch.successes > 0 && *self != self.reset_keeping_window();
         worth_a_write.then_some((next, transition))
     }
@@ -189,10 +230,13 @@ impl ChannelHealth {
         }
     }
 
-    /// The state without failures. Slowness and recovery are kept.
+    /// The state without failures. What is known of the receiver's speed, and its recovery, are kept.
     fn reset(&self) -> Self {
         Self {
             slow_until: self.slow_until,
+            quick: self.quick,
+            unanswered: self.unanswered,
+            probe_until: self.probe_until,
             recovered_at: self.recovered_at,
             revision: self.revision + 1,
             ..Self::default()
@@ -224,7 +268,17 @@ mod tests {
         BatchStats { failures: count, ..BatchStats::default() }
     }
 
-    const SUCCESS: BatchStats = BatchStats { successes: 1, failures: 0, exhausted: 0, slow: false };
+    const SUCCESS: BatchStats = BatchStats {
+        successes: 1,
+        failures: 0,
+        exhausted: 0,
+        slow: false,
+        quick: false,
+        answered: true,
+        unanswered: false,
+    };
+    const QUICK: BatchStats = BatchStats { quick: true, ..SUCCESS };
+    const SILENCE: BatchStats = BatchStats { successes: 0, slow: true, answered: false, unanswered: true, ..SUCCESS };
 
     #[track_caller]
     fn after(health: &ChannelHealth, batch: BatchStats, now: i64) -> (ChannelHealth, Option<HealthTransition>) {
@@ -306,6 +360,39 @@ mod tests {
         assert_eq!(slow.after(batch, NOW + 1_000), None);
         assert!(slow.after(batch, NOW + 400_000).is_some(), "it is prolonged before it ends");
         assert_eq!(slow.after(SUCCESS, NOW + 1_000), None);
+    }
+
+    #[test]
+    fn the_quick_lane_is_for_those_that_are_proved_and_do_not_fail() {
+        let new = ChannelHealth::default();
+        assert!(!new.takes_quick_lane(false, NOW) && new.takes_quick_lane(true, NOW) && new.is_unproved(NOW));
+        let (proved, _) = after(&new, QUICK, NOW);
+        assert!(proved.takes_quick_lane(false, NOW) && !proved.is_unproved(NOW));
+        assert_eq!(proved.after(QUICK, NOW), None, "it is proved once");
+        let (failing, _) = after(&proved, BatchStats { answered: true, ..failed(1) }, NOW);
+        assert!(!failing.takes_quick_lane(true, NOW), "a failure is work that others would wait for");
+        assert!(after(&failing, QUICK, NOW).0.takes_quick_lane(false, NOW), "the proof holds");
+        let (silent, _) = after(&proved, SILENCE, NOW);
+        assert!(!silent.takes_quick_lane(true, NOW) && !silent.is_unproved(NOW));
+        let (answers, _) = after(&silent, QUICK, NOW + 1_000);
+        assert!(!answers.takes_quick_lane(true, NOW + 1_000), "a slow one stays slow for its ten minutes");
+        assert!(after(&answers, QUICK, NOW + 600_000).0.takes_quick_lane(false, NOW + 600_000));
+    }
+
+    #[test]
+    fn one_that_answers_nothing_gets_one_attempt_at_a_time() {
+        let (silent, _) = after(&ChannelHealth::default(), SILENCE, NOW);
+        assert_eq!((silent.admission(NOW), silent.breaker), (Admission::Probe, Breaker::Closed));
+        let probing = silent.start_probe(NOW);
+        assert_eq!(probing.admission(NOW + 1), Admission::Wait(NOW + PROBE_TIMEOUT_MS));
+        assert_eq!(probing.admission(NOW + PROBE_TIMEOUT_MS), Admission::Probe, "the one that made it may have died");
+        let (again, _) = after(&probing, BatchStats { failures: 1, ..SILENCE }, NOW + 15_000);
+        assert_eq!((again.admission(NOW + 15_000), again.failures), (Admission::Probe, 1));
+        let (answers, _) = after(&probing, BatchStats { slow: true, ..SUCCESS }, NOW + 2_000);
+        assert_eq!(answers.admission(NOW + 2_000), Admission::Allow, "slow, but it answers");
+        // some answers among the silence: it does not hang
+        let (some, _) = after(&ChannelHealth::default(), BatchStats { answered: true, ..SILENCE }, NOW);
+        assert_eq!(some.admission(NOW), Admission::Allow);
     }
 
     proptest! {
