@@ -1,7 +1,6 @@
-//! The receivers of a batch: each channel is read once per batch, with the health of its receiver.
+//! The receivers of a batch: each channel is read once per batch, with the health of its receiver, all at the same time.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -10,6 +9,7 @@ use domain::circuit_breaker::{Admission, BatchStats, ChannelHealth, PROBE_TIMEOU
 use domain::command::Delivery;
 use domain::{AppId, ChannelId};
 use entry::Chain;
+use futures_util::future::{join_all, try_join};
 use time::OffsetDateTime;
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 
@@ -82,16 +82,13 @@ pub(crate) async fn read<S: Sender>(
     deliveries: &[&Delivery],
     now: OffsetDateTime,
 ) -> Receivers<S::Receiver> {
-    let mut receivers = Receivers::new();
     let alone = deliveries.len() == 1;
-    for delivery in deliveries {
-        let key = (delivery.app, delivery.channel);
-        if let Entry::Vacant(entry) = receivers.entry(key) {
-            let state = read_receiver(context, sender, key, alone, now).await;
-            entry.insert(state.map_err(|error| format!("the channel could not be read: {}", Chain(error.as_ref()))));
-        }
-    }
-    receivers
+    let keys: HashSet<(AppId, ChannelId)> = deliveries.iter().map(|it| (it.app, it.channel)).collect();
+    let states = keys.into_iter().map(async |key| {
+        let state = read_receiver(context, sender, key, alone, now).await;
+        (key, state.map_err(|error| format!("the channel could not be read: {}", Chain(error.as_ref()))))
+    });
+    join_all(states).await.into_iter().collect()
 }
 
 async fn read_receiver<S: Sender>(
@@ -101,9 +98,10 @@ async fn read_receiver<S: Sender>(
     alone: bool,
     now: OffsetDateTime,
 ) -> Result<Option<ReceiverState<S::Receiver>>, Box<dyn std::error::Error>> {
-    let Some(channel) = context.table.channel(app, id).await?.filter(|it| it.active) else { return Ok(None) };
+    let reads = try_join(context.table.channel(app, id), context.table.health(app, id));
+    let ((channel, mut health), at) = (reads.await?, domain::millis(now));
+    let Some(channel) = channel.filter(|it| it.active) else { return Ok(None) };
     let Some(receiver) = sender.receiver(&context.secrets, &channel, now).await? else { return Ok(None) };
-    let (mut health, at) = (context.table.health(app, id).await?, domain::millis(now));
     let has_other_lane = context.slow_queue.is_some();
     let slow = has_other_lane && !health.takes_quick_lane(alone, at);
     let mut admission = match health.admission(at) {

@@ -67,7 +67,7 @@ pub enum PostError {
 /// A connection, and the bytes received since its last request.
 struct PooledConnection {
     sender: SendRequest<Full<Bytes>>,
-    exchanged: Exchanged,
+    traffic: SharedTraffic,
     /// Held by the stream.
     socket: Weak<ShutdownGuard>,
 }
@@ -82,10 +82,10 @@ impl PooledConnection {
 
 /// What went over a connection since its last request.
 #[derive(Clone, Default)]
-struct Exchanged(Arc<Mutex<Bytewise>>);
+struct SharedTraffic(Arc<Mutex<Traffic>>);
 
 #[derive(Default)]
-struct Bytewise {
+struct Traffic {
     /// The beginning of what was received.
     received: Vec<u8>,
     /// Whether any byte was sent.
@@ -127,15 +127,15 @@ impl PostClient {
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         let port = url.port_or_known_default().unwrap_or(443);
         let (stream, shutdown) = connect(host, port, url.scheme() == "https", &self.allowed).await?;
-        let (exchanged, shutdown) = (Exchanged::default(), Arc::new(shutdown));
+        let (traffic, shutdown) = (SharedTraffic::default(), Arc::new(shutdown));
         let socket = Arc::downgrade(&shutdown);
-        let recording = RecordingStream { stream, exchanged: exchanged.clone(), _shutdown: shutdown };
+        let recording = RecordingStream { stream, traffic: traffic.clone(), _shutdown: shutdown };
         let mut builder = Builder::new();
         builder.max_headers(MAX_HEADERS).ignore_invalid_headers_in_responses(true);
         builder.allow_obsolete_multiline_headers_in_responses(true).allow_spaces_after_header_name_in_responses(true);
         let (sender, connection) = builder.handshake(TokioIo::new(recording)).await.map_err(transport_error)?;
         tokio::spawn(connection); // ends when its sender and the body are dropped
-        Ok(PooledConnection { sender, exchanged, socket })
+        Ok(PooledConnection { sender, traffic, socket })
     }
 
     /// Sends a request over a connection. An error says whether any byte of it was sent.
@@ -147,7 +147,7 @@ impl PostClient {
         deadline: Instant,
         timeouts: PostTimeouts,
     ) -> Result<PostResponse, (PostError, bool)> {
-        *connection.exchanged.lock() = Bytewise::default();
+        *connection.traffic.lock() = Traffic::default();
         let call = async {
             connection.sender.ready().await?;
             connection.sender.send_request(request).await
@@ -164,10 +164,10 @@ impl PostClient {
             Ok(Err(error)) => transport_error(error),
             Err(_) => PostError::Timeout,
         };
-        let exchanged = connection.exchanged.lock();
-        match parse_head(&exchanged.received) {
+        let traffic = connection.traffic.lock();
+        match parse_head(&traffic.received) {
             Some((status, headers)) => Ok(PostResponse { status, headers, body: Vec::new(), complete: false }),
-            None => Err((error, exchanged.sent)),
+            None => Err((error, traffic.sent)),
         }
     }
 }
@@ -251,8 +251,8 @@ fn transport_error(error: hyper::Error) -> PostError {
     PostError::Transport(cause.to_string().chars().take(200).collect())
 }
 
-impl Exchanged {
-    fn lock(&self) -> MutexGuard<'_, Bytewise> {
+impl SharedTraffic {
+    fn lock(&self) -> MutexGuard<'_, Traffic> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -260,7 +260,7 @@ impl Exchanged {
 /// A stream that records whether anything was sent, and the beginning of what it receives.
 struct RecordingStream {
     stream: MaybeTlsStream,
-    exchanged: Exchanged,
+    traffic: SharedTraffic,
     _shutdown: Arc<ShutdownGuard>,
 }
 
@@ -269,9 +269,9 @@ impl AsyncRead for RecordingStream {
         let before = to.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, to);
         let new = &to.filled()[before..];
-        let mut exchanged = self.exchanged.lock();
-        let room = MAX_RECORDED.saturating_sub(exchanged.received.len());
-        exchanged.received.extend_from_slice(&new[..new.len().min(room)]);
+        let mut traffic = self.traffic.lock();
+        let room = MAX_RECORDED.saturating_sub(traffic.received.len());
+        traffic.received.extend_from_slice(&new[..new.len().min(room)]);
         polled
     }
 }
@@ -279,7 +279,7 @@ impl AsyncRead for RecordingStream {
 impl AsyncWrite for RecordingStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(context, from);
-        self.exchanged.lock().sent |= matches!(polled, Poll::Ready(Ok(1..)));
+        self.traffic.lock().sent |= matches!(polled, Poll::Ready(Ok(1..)));
         polled
     }
 

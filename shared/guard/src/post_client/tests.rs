@@ -33,7 +33,7 @@ fn a_head_is_read_as_far_as_its_lines_came_whole() {
 const TIMEOUTS: PostTimeouts = PostTimeouts { response: Duration::from_secs(60), body: Duration::from_secs(60) };
 
 /// A server that counts its connections and hands each to `serve`.
-async fn server<F: Future<Output = ()> + Send>(
+async fn server<F: Future<Output = ()> + Send + 'static>(
     serve: impl Fn(TcpStream) -> F + Send + Copy + 'static,
 ) -> (Url, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
