@@ -118,7 +118,7 @@ async fn send<S: Sender>(
     let timeout = Some(Duration::from_millis(SLOW_MS));
     let attempt = sender.send(&target.receiver, message, clock::now(), timeout);
     let takes_long = sleep_until(tokio::time::Instant::now() + Duration::from_millis(QUICK_MS));
-    match select(pin!(attempt), pin!(under_way.is_last(takes_long))).await {
+    match select(pin!(attempt), pin!(under_way.overtaken(takes_long))).await {
         Either::Left((outcome, _)) => outcome,
         Either::Right(_) => None,
     }

@@ -34,7 +34,7 @@ impl Stragglers {
 
 impl UnderWay<'_> {
     /// Waits until the attempt takes long, and all others of the batch have ended or take long too.
-    pub(crate) async fn is_last(self, takes_long: impl Future<Output = ()>) {
+    pub(crate) async fn overtaken(self, takes_long: impl Future<Output = ()>) {
         takes_long.await;
         let batch = self.0;
         drop(self);
@@ -65,7 +65,7 @@ mod tests {
     fn an_attempt_is_waited_for_until_it_takes_long_and_the_others_have_ended() {
         let (batch, long) = (Stragglers::new(&["hangs", "healthy"]), Notify::new());
         let healthy = batch.attempt();
-        let mut hangs = Box::pin(batch.attempt().is_last(long.notified()));
+        let mut hangs = Box::pin(batch.attempt().overtaken(long.notified()));
         assert!(hangs.as_mut().now_or_never().is_none());
         long.notify_one();
         assert!(hangs.as_mut().now_or_never().is_none(), "another one is under way");
@@ -77,7 +77,7 @@ mod tests {
     fn the_last_one_may_take_as_long_as_one_that_is_quick() {
         let (batch, long) = (Stragglers::new(&["a", "b"]), Notify::new());
         drop(batch.attempt());
-        let mut other = Box::pin(batch.attempt().is_last(long.notified()));
+        let mut other = Box::pin(batch.attempt().overtaken(long.notified()));
         assert!(other.as_mut().now_or_never().is_none());
         long.notify_one();
         assert!(other.as_mut().now_or_never().is_some());
@@ -86,8 +86,8 @@ mod tests {
     #[test]
     fn an_answer_that_comes_ends_the_attempt_like_any_other() {
         let (batch, long) = (Stragglers::new(&["a", "b"]), Notify::new());
-        let answered = Box::pin(batch.attempt().is_last(pending()));
-        let mut other = Box::pin(batch.attempt().is_last(long.notified()));
+        let answered = Box::pin(batch.attempt().overtaken(pending()));
+        let mut other = Box::pin(batch.attempt().overtaken(long.notified()));
         long.notify_one();
         assert!(other.as_mut().now_or_never().is_none());
         drop(answered);
@@ -98,15 +98,15 @@ mod tests {
     fn nobody_waits_for_the_only_receiver() {
         let batch = Stragglers::new(&["a", "a"]);
         drop(batch.attempt());
-        assert!(batch.attempt().is_last(ready(())).now_or_never().is_none());
+        assert!(batch.attempt().overtaken(ready(())).now_or_never().is_none());
     }
 
     #[test]
     fn two_that_hang_do_not_wait_for_each_other() {
         let batch = Stragglers::new(&["a", "b"]);
-        let mut a = Box::pin(batch.attempt().is_last(ready(())));
+        let mut a = Box::pin(batch.attempt().overtaken(ready(())));
         assert!(a.as_mut().now_or_never().is_none(), "the other one may still be quick");
-        assert!(batch.attempt().is_last(ready(())).now_or_never().is_some());
+        assert!(batch.attempt().overtaken(ready(())).now_or_never().is_some());
         assert!(a.as_mut().now_or_never().is_some());
     }
 }
