@@ -81,6 +81,31 @@ fn what_fails_has_a_place() {
     assert!(stream.get("DestinationConfig").is_some(), "the stream has dead letters");
 }
 
+/// A delivery that comes alone waits for no others. A batch of more than ten would have to: it needs a window of at least a
+/// second (AWS Lambda, using Lambda with Amazon SQS).
+#[test]
+fn deliveries_wait_for_no_batching_window() {
+    let template = template();
+    let mut immediate = Vec::new();
+    for (name, function) in resources(&template, "AWS::Serverless::Function") {
+        let Some(events) = function.get("Properties").unwrap().get("Events") else { continue };
+        for (_, event) in events.entries() {
+            if event.get("Type").and_then(Node::text) != Some("SQS") {
+                continue;
+            }
+            let properties = event.get("Properties").unwrap();
+            let number = |key: &str| properties.get(key).and_then(Node::text).map(|it| it.parse::<u32>().unwrap());
+            let (size, window) = (number("BatchSize").unwrap_or(10), number("MaximumBatchingWindowInSeconds"));
+            assert!(size <= 10 || window > Some(0), "{name}: a batch of {size} needs a window");
+            if window == Some(0) {
+                immediate.push(name.clone());
+            }
+        }
+    }
+    immediate.sort_unstable();
+    assert_eq!(immediate, ["DeliverAmqp", "DeliverPush", "DeliverSignalr", "DeliverWebhook", "DeliverWebhookSlow"]);
+}
+
 #[test]
 fn every_event_that_a_function_takes_has_a_fixture() {
     let template = template();

@@ -14,6 +14,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde_json::Value;
 use standardwebhooks::Webhook;
+use tokio::sync::watch;
 
 use crate::server::serve;
 
@@ -40,6 +41,8 @@ pub enum Answer {
     Silence,
     /// 204, after a while.
     Late(std::time::Duration),
+    /// 204, once the test releases it.
+    Held,
 }
 
 #[derive(Default)]
@@ -53,6 +56,10 @@ struct Inner {
     always: Mutex<Option<Answer>>,
     /// Whether it repeats challenges.
     willing: AtomicBool,
+    /// Whether what is held is answered.
+    released: watch::Sender<bool>,
+    /// The ids of what was held, and was answered in the end.
+    held: Mutex<Vec<String>>,
     /// What the last message was signed over, and its signatures.
     signed: Mutex<Option<(Vec<u8>, String)>>,
     /// Its headers and body.
@@ -110,6 +117,17 @@ impl Receiver {
     /// Back to 204.
     pub fn sometimes(&self) {
         *self.inner.always.lock().expect("not poisoned") = None;
+    }
+
+    /// Answers what is held, and everything from now on.
+    pub fn release(&self) {
+        self.sometimes();
+        self.inner.released.send_replace(true);
+    }
+
+    /// The ids of what was held and then answered.
+    pub fn answered_late(&self) -> Vec<String> {
+        self.inner.held.lock().expect("not poisoned").clone()
     }
 
     /// The ids of what was answered with 204.
@@ -176,10 +194,16 @@ async fn take(State(it): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) -> 
     let answer = it.answers.lock().expect("not poisoned").pop_front();
     let answer = answer.or_else(|| it.always.lock().expect("not poisoned").clone());
     let took = crate::since(body["timestamp"].as_str().unwrap_or_default());
-    it.messages.lock().expect("not poisoned").push(Message { id, body, took, well: answer.is_none() });
+    let message = Message { id: id.clone(), body, took, well: answer.is_none() };
+    it.messages.lock().expect("not poisoned").push(message);
     match answer {
         Some(Answer::Late(pause)) => {
             drip(pause).await;
+            status(204, &[])
+        }
+        Some(Answer::Held) => {
+            it.released.subscribe().wait_for(|released| *released).await.expect("the receiver runs");
+            it.held.lock().expect("not poisoned").push(id);
             status(204, &[])
         }
         None => status(204, &[]),

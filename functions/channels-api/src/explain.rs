@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use domain::channel::{Channel, TEST};
-use domain::circuit_breaker::Admission;
+use domain::circuit_breaker::{Admission, Breaker};
 use domain::notification::{NewNotification, Notification, NotificationId, Stream};
 use domain::{from_millis, millis, rfc3339};
 use entry::clock;
@@ -56,6 +56,11 @@ pub(crate) async fn explain(State(context): State<Context>, caller: Caller) -> R
         next_attempt_at = delivery.next_attempt_at.clone();
     }
     match health.admission(now) {
+        // a slow receiver whose breaker is closed: it has not answered
+        admission if health.breaker == Breaker::Closed && admission != Admission::Allow => {
+            reasons
+                .push("the receiver has not answered lately: one attempt at a time is made until it does".to_owned());
+        }
         Admission::Wait(until) => {
             let until = rfc3339(from_millis(until));
             reasons.push(format!(

@@ -14,6 +14,8 @@ use time::OffsetDateTime;
 pub(crate) struct RabbitMqSender(pub(crate) amqp::BrokerClient);
 
 impl Sender for RabbitMqSender {
+    const HAS_SLOW_LANE: bool = false;
+
     type Receiver = Receiver;
 
     async fn receiver(

@@ -22,6 +22,8 @@ impl SignalRSender {
 }
 
 impl Sender for SignalRSender {
+    const HAS_SLOW_LANE: bool = false;
+
     type Receiver = Receiver;
 
     async fn receiver(

@@ -1,12 +1,15 @@
 //! What is sent, whatever the protocol. The body is built once; signatures are made over exactly these bytes.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domain::channel::{Channel, MessageFormat};
 use domain::delivery::DeliveryOutcome;
 use domain::notification::Notification;
 use domain::{AppId, adcreative};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::cloud_event;
 
@@ -73,18 +76,43 @@ impl Message {
 /// would cost a write per delivery; the list of deliveries shows what is missing, and a replay sends it again.
 fn native_body(notification: &Notification, image: Option<&[u8]>) -> Vec<u8> {
     let id = &notification.id;
-    let mut body = json!({
-        "type": notification.kind, "timestamp": domain::rfc3339(notification.happened_at()), "data": notification.data,
-        "id": id, "stream": id.stream.to_string(), "epoch": id.epoch, "sequence": id.sequence,
-    });
-    if let Some(attributes) = &notification.attributes {
-        let texts = [("correlationId", &attributes.correlation_id), ("orderingKey", &attributes.ordering_key)];
-        for (name, text) in texts.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?))) {
-            body[name] = json!(text);
+    let data = match image {
+        Some(image) => {
+            let mut data = notification.data.clone();
+            data["image"]["content"] = Value::String(STANDARD.encode(image));
+            Cow::Owned(data)
         }
-    }
-    if let Some(image) = image {
-        body["data"]["image"]["content"] = Value::String(STANDARD.encode(image));
-    }
-    body.to_string().into_bytes()
+        None => Cow::Borrowed(&notification.data),
+    };
+    let attributes = notification.attributes.as_deref();
+    let body = NativeBody {
+        correlation_id: attributes.and_then(|it| it.correlation_id.as_deref()),
+        data: &data,
+        epoch: id.epoch,
+        id: id.to_string(),
+        ordering_key: attributes.and_then(|it| it.ordering_key.as_deref()),
+        sequence: id.sequence,
+        stream: id.stream.to_string(),
+        timestamp: domain::rfc3339(notification.happened_at()),
+        kind: &notification.kind,
+    };
+    // text keys and JSON values: there is nothing that could not be written
+    serde_json::to_vec(&body).unwrap_or_default()
+}
+
+/// The members of the native format, written without a copy of the data.
+#[derive(Serialize)]
+struct NativeBody<'a> {
+    #[serde(rename = "correlationId", skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<&'a str>,
+    data: &'a Value,
+    epoch: i64,
+    id: String,
+    #[serde(rename = "orderingKey", skip_serializing_if = "Option::is_none")]
+    ordering_key: Option<&'a str>,
+    sequence: u64,
+    stream: String,
+    timestamp: String,
+    #[serde(rename = "type")]
+    kind: &'a str,
 }

@@ -1,6 +1,7 @@
 //! One attempt to deliver a webhook to a receiver that may be hostile (realtime, section 4).
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::channel::CHALLENGE;
@@ -13,8 +14,9 @@ use time::OffsetDateTime;
 use crate::message::{AttemptOutcome, Message};
 use crate::sign::{SigningKeyPair, sign};
 
-/// How long a response body is waited for. It is only stored, and so does not make a receiver slow.
-pub(crate) const RESPONSE_BODY_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long a response body is waited for after its headers. It is only stored, so it does not make a quick receiver slow:
+/// less than `circuit_breaker::QUICK_MS`.
+pub(crate) const RESPONSE_BODY_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Posts to webhooks.
 pub struct WebhookClient {
@@ -28,7 +30,7 @@ pub struct Receiver {
     /// The bytes of all signing secrets that are valid now.
     pub keys: Vec<Vec<u8>>,
     /// The application's `v1a` key pair.
-    pub pair: SigningKeyPair,
+    pub pair: Arc<SigningKeyPair>,
 }
 
 impl WebhookClient {

@@ -1,22 +1,26 @@
 //! One attempt to deliver.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use channels::{AttemptOutcome, Message};
 use domain::channel::CHALLENGE;
-use domain::circuit_breaker::{FAST_LANE_TIMEOUT_MS, SLOW_MS};
+use domain::circuit_breaker::{QUICK_MS, SLOW_MS};
 use domain::command::Delivery;
 use domain::delivery::DeliveryOutcome;
 use domain::{AppId, adcreative, image};
 use entry::{MessageError, clock};
+use futures_util::future::{Either, select};
 use serde_json::Value;
 use table::{DeliveryAttempt, TableError};
 use time::OffsetDateTime;
+use tokio::time::sleep_until;
 
 use crate::context::Context;
 use crate::receivers::{ReceiverState, Receivers};
 use crate::sender::Sender;
-use crate::{in_order, settle};
+use crate::stragglers::UnderWay;
+use crate::{health, in_order, settle};
 
 /// Makes an attempt. A delivery that succeeds at its first attempt is returned, to be recorded with the others of the
 /// batch; any other outcome is stored here.
@@ -27,6 +31,7 @@ pub(crate) async fn make<S: Sender>(
     context: &Context,
     sender: &S,
     receivers: &Receivers<S::Receiver>,
+    under_way: UnderWay<'_>,
     now: OffsetDateTime,
     delivery: Delivery,
 ) -> Result<Option<(AppId, DeliveryAttempt)>, MessageError> {
@@ -49,35 +54,40 @@ pub(crate) async fn make<S: Sender>(
         (DeliveryOutcome::Superseded.into(), 0)
     } else {
         let _permit = target.permits.acquire().await?;
-        // while this attempt waited for its permit, another one may have found that the receiver is slow
-        if let Some(slow) = context.slow_queue.as_ref().filter(|_| target.is_slow()) {
-            slow.send_deliveries(&[(&delivery, time::Duration::ZERO)]).await?;
-            return Ok(None);
+        // while this attempt waited for its permit, another one may have found that the receiver hangs
+        if target.is_given_up() {
+            return hand_over(context, &delivery).await;
         }
         let message = build_message(context, target, &delivery).await?;
         let started = Instant::now();
-        // the slow queue's function waits longer
-        let timeout = context.slow_queue.as_ref().map(|_| Duration::from_millis(FAST_LANE_TIMEOUT_MS));
-        let Some(result) = sender.send(&target.receiver, &message, clock::now(), timeout).await else {
-            target.observe(|stats| stats.slow = true);
-            if let Some(slow) = &context.slow_queue {
-                slow.send_deliveries(&[(&delivery, time::Duration::ZERO)]).await?;
-            }
-            return Ok(None);
+        let Some(result) = send(sender, target, &message, under_way).await else {
+            target.give_up();
+            target.observe(|stats| (stats.slow, stats.unanswered) = (true, true));
+            health::update_receiver(context, target, now).await; // at once: other batches read it
+            target.end_trial();
+            return hand_over(context, &delivery).await;
         };
-        (result, u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX))
+        let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        observe_speed(context, target, &result.outcome, took_ms, S::HAS_SLOW_LANE && context.slow_queue.is_none(), now)
+            .await;
+        target.end_trial();
+        (result, took_ms)
     };
     let result = match delivery.notification.kind.as_str() {
         CHALLENGE => check_challenge(context, target, &delivery, result).await?,
         _ => result,
     };
     let (id, kind, at) = (&delivery.notification.id, &delivery.notification.kind, domain::millis(now));
-    tracing::info!(notification.id = %id, channel.id = %delivery.channel, attempt = delivery.attempt, took_ms, "{kind} {id}: {}", result.outcome);
     let (success, failure) = (result.outcome.is_success(), result.outcome.counts_as_failure());
+    if success {
+        // the usual case, which the table records: a line for each would cost more than the rest of the bookkeeping
+        tracing::debug!(notification.id = %id, channel.id = %delivery.channel, attempt = delivery.attempt, took_ms, "{kind} {id}: {}", result.outcome);
+    } else {
+        tracing::info!(notification.id = %id, channel.id = %delivery.channel, attempt = delivery.attempt, took_ms, "{kind} {id}: {}", result.outcome);
+    }
     target.observe(|stats| {
         stats.successes += u32::from(success);
         stats.failures += u32::from(failure);
-        stats.slow |= took_ms > SLOW_MS;
     });
     let attempt = DeliveryAttempt {
         channel: delivery.channel,
@@ -98,6 +108,58 @@ pub(crate) async fn make<S: Sender>(
         target.observe(|stats| stats.exhausted += 1);
     }
     settled.map(|()| None)
+}
+
+/// Sends a message. `None` if the answer is not waited for any longer.
+async fn send<S: Sender>(
+    sender: &S,
+    target: &ReceiverState<S::Receiver>,
+    message: &Message,
+    under_way: UnderWay<'_>,
+) -> Option<AttemptOutcome> {
+    if target.patient {
+        drop(under_way);
+        return sender.send(&target.receiver, message, clock::now(), None).await;
+    }
+    let timeout = Some(Duration::from_millis(SLOW_MS));
+    let attempt = sender.send(&target.receiver, message, clock::now(), timeout);
+    let takes_long = sleep_until(tokio::time::Instant::now() + Duration::from_millis(QUICK_MS));
+    match select(pin!(attempt), pin!(under_way.overtaken(takes_long))).await {
+        Either::Left((outcome, _)) => outcome,
+        Either::Right(_) => None,
+    }
+}
+
+/// Leaves a delivery to the slow lane, where it is attempted once more under the same id; the receiver may have got it
+/// already. The slow lane's own function leaves it to its next batch, which knows that the receiver is slow.
+async fn hand_over(context: &Context, delivery: &Delivery) -> Result<Option<(AppId, DeliveryAttempt)>, MessageError> {
+    let queue = context.slow_queue.as_ref().unwrap_or(&context.queue);
+    queue.send_deliveries(&[(delivery, time::Duration::ZERO)]).await?;
+    Ok(None)
+}
+
+/// Observes how long an attempt took. What other batches have to know is stored at once: that the receiver is slow or
+/// hangs, and the proof that it is quick, which the slow lane records (`proves`).
+async fn observe_speed<R>(
+    context: &Context,
+    target: &ReceiverState<R>,
+    outcome: &DeliveryOutcome,
+    took_ms: u64,
+    proves: bool,
+    now: OffsetDateTime,
+) {
+    let slow = took_ms > SLOW_MS;
+    let unanswered = slow && matches!(outcome, DeliveryOutcome::Unreachable { .. });
+    let quick = proves && took_ms <= QUICK_MS;
+    target.observe(|stats| {
+        stats.slow |= slow;
+        stats.quick |= quick;
+        stats.answered |= !unanswered;
+        stats.unanswered |= unanswered;
+    });
+    if slow || quick && !target.health.quick {
+        health::update_receiver(context, target, now).await;
+    }
 }
 
 /// The message of a notification, with the rendered image if the channel includes image data.

@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::pending::PendingState;
 use crate::receivers::{ReceiverState, Receivers};
 use crate::sender::Sender;
+use crate::stragglers::Stragglers;
 use crate::{attempt, health, in_order, pending, receivers};
 
 /// Attempts of a batch that run at the same time.
@@ -45,7 +46,7 @@ pub(crate) async fn handle<S: Sender>(
         messages.iter().map(|it| it.command("delivery")).collect();
     let pending = pending::resolve(context, &mut deliveries, now).await;
     let retry = |error: &dyn std::error::Error| MessageError::Retry(error.to_string().into());
-    let receivers = receivers::read(context, sender, deliveries.iter().flatten(), now).await;
+    let receivers = receivers::read(context, sender, &deliveries.iter().flatten().collect::<Vec<_>>(), now).await;
     let mut permits = match reserve_permits(context, &receivers, &deliveries, now).await {
         Ok(permits) => permits,
         Err(error) => return deliveries.into_iter().map(|it| it.and_then(|_| Err(retry(&error)))).collect(),
@@ -62,10 +63,14 @@ pub(crate) async fn handle<S: Sender>(
         // nothing was attempted yet: SQS delivers the whole batch again
         return deliveries.into_iter().map(|it| it.and_then(|_| Err(retry(error.as_ref())))).collect();
     }
-    let receivers = &receivers;
+    let attempted = deliveries.iter().zip(&dispositions).filter(|it| matches!(it.1, Disposition::Attempt));
+    let attempted: Vec<_> = attempted.filter_map(|it| it.0.as_ref().ok()).map(|it| (it.app, it.channel)).collect();
+    let (receivers, stragglers) = (&receivers, &Stragglers::new(&attempted));
     let attempts =
         deliveries.into_iter().zip(dispositions).map(async |(delivery, disposition)| match (delivery?, disposition) {
-            (delivery, Disposition::Attempt) => attempt::make(context, sender, receivers, now, delivery).await,
+            (delivery, Disposition::Attempt) => {
+                attempt::make(context, sender, receivers, stragglers.attempt(), now, delivery).await
+            }
             (_, Disposition::Failed(reason)) => Err(MessageError::Retry(reason.into())),
             (delivery, Disposition::Drop) => in_order::enqueue_follower(context, &delivery).await.map(|()| None),
             _ => Ok(None),
@@ -91,17 +96,17 @@ fn disposition<R>(
     if target.channel.accepts(&delivery.notification).is_err() {
         return Disposition::Drop;
     }
-    if target.slow {
-        return Disposition::SlowQueue;
-    }
     let at = domain::millis(now);
     match target.admission {
         // an attempt that a user has asked for is made whatever the breaker says
         _ if delivery.single_attempt => {}
+        Admission::Wait(until) => return Disposition::DelayUntil(until),
         Admission::Allow => {}
         Admission::Probe if !target.probed.swap(true, Ordering::Relaxed) => {}
         Admission::Probe => return Disposition::DelayUntil(at + domain::circuit_breaker::PROBE_TIMEOUT_MS),
-        Admission::Wait(until) => return Disposition::DelayUntil(until),
+    }
+    if target.slow {
+        return Disposition::SlowQueue;
     }
     if !delivery.permit_taken
         && !delivery.single_attempt

@@ -1,4 +1,5 @@
-//! After a batch: stores the health of its receivers, for the circuit breaker.
+//! Stores the health of receivers, for the circuit breaker and the choice of the lane: after a batch, and within it when
+//! other batches have to know.
 
 use domain::circuit_breaker::HealthTransition;
 use entry::Chain;
@@ -17,26 +18,32 @@ const MAX_PUT_ATTEMPTS: usize = 5;
 /// logged only: the next batch observes the receiver again.
 pub(crate) async fn update<R>(context: &Context, receivers: &Receivers<R>, now: OffsetDateTime) {
     for target in receivers.values().flatten().flatten() {
-        if let Err(error) = update_receiver(context, target, now).await {
-            tracing::warn!(error = %Chain(&error), channel.id = %target.channel.id, "the receiver's health was not stored");
-        }
+        update_receiver(context, target, now).await;
     }
 }
 
-async fn update_receiver<R>(
+/// Stores what was observed of a receiver since the last update; a failure is logged.
+pub(crate) async fn update_receiver<R>(context: &Context, target: &ReceiverState<R>, now: OffsetDateTime) {
+    if let Err(error) = store_observations(context, target, now).await {
+        tracing::warn!(error = %Chain(&error), channel.id = %target.channel.id, "the receiver's health was not stored");
+    }
+}
+
+async fn store_observations<R>(
     context: &Context,
     target: &ReceiverState<R>,
     now: OffsetDateTime,
 ) -> Result<(), TableError> {
     let (app, id) = (target.channel.app, target.channel.id);
-    let stats = target.observations();
-    let mut health = target.health.clone();
+    let mut stored = target.stored.lock().await;
+    let stats = target.take_observations();
     for _ in 0..MAX_PUT_ATTEMPTS {
-        let Some((next, transition)) = health.after(stats, domain::millis(now)) else { return Ok(()) };
+        let Some((next, transition)) = stored.after(stats, domain::millis(now)) else { return Ok(()) };
         if context.table.put_health(app, id, &next).await? {
+            *stored = next;
             return publish_transition(context, target, transition, now).await;
         }
-        health = context.table.health(app, id).await?; // another batch has changed it
+        *stored = context.table.health(app, id).await?; // another batch has changed it
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ mod pending;
 mod receivers;
 mod sender;
 mod settle;
+mod stragglers;
 
 use entry::{Error, Start};
 

@@ -10,6 +10,9 @@ use time::OffsetDateTime;
 
 /// Sends messages over one protocol.
 pub trait Sender {
+    /// Whether a second function, with a queue of its own, serves the receivers that are slow or not proved quick.
+    const HAS_SLOW_LANE: bool;
+
     /// What the protocol needs to know of a channel, with its secrets opened.
     type Receiver;
 

@@ -1,6 +1,7 @@
 //! The circuit breaker of a channel, with slowness, recovery and automatic disabling.
 //!
-//! The state is stored, so that it survives restarts (realtime, D-6). A healthy channel has no row and costs no write.
+//! The state is stored, so that it survives restarts (realtime, D-6). A healthy channel costs one write ever: the proof
+//! that its receiver is quick.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,10 +20,12 @@ const MAX_PROBE_MINUTES: i64 = 60;
 /// exhausted.
 const DISABLE_AFTER_FAILING_MS: i64 = 5 * 86_400_000;
 const DISABLE_AFTER_EXHAUSTED: u32 = 100;
-/// A response that takes longer than this makes a channel slow for `SLOW_PERIOD_MS`.
+/// An attempt that ends within this time proves that its receiver is quick. In the quick lane one that takes longer is
+/// waited for only as long as other attempts of its batch are under way.
+pub const QUICK_MS: u64 = 300;
+/// A response that takes longer than this makes a channel slow for `SLOW_PERIOD_MS`. A receiver that is not known to be
+/// slow is not waited for any longer: the slow lane repeats the attempt.
 pub const SLOW_MS: u64 = 1_000;
-/// Timeout of an attempt in the fast lane. The slow lane repeats the attempt after it.
-pub const FAST_LANE_TIMEOUT_MS: u64 = 3_000;
 const SLOW_PERIOD_MS: i64 = 600_000;
 /// After an outage the rate ramps up: 1, 2, 4 … deliveries per second, doubled with each step, for `RAMP_STEPS`
 /// steps.
@@ -46,6 +49,15 @@ pub struct ChannelHealth {
     #[serde(rename = "window_bad")]
     pub window_failures: u32,
     pub slow_until: Option<i64>,
+    /// Proved: an attempt has ended within [`QUICK_MS`] since the receiver was slow, or got its address.
+    #[serde(default)]
+    pub quick: bool,
+    /// The latest attempts were not answered in time. Until one is, the slow lane makes one attempt at a time.
+    #[serde(default)]
+    pub unanswered: bool,
+    /// Until when that one attempt may take.
+    #[serde(default)]
+    pub probe_until: Option<i64>,
     pub recovered_at: Option<i64>,
     /// Version for optimistic locking.
     pub revision: u64,
@@ -70,8 +82,13 @@ pub struct BatchStats {
     pub failures: u32,
     /// Failures that were the last attempt of their delivery.
     pub exhausted: u32,
-    /// Whether a response took longer than [`SLOW_MS`].
+    /// Whether a response took longer than [`SLOW_MS`], or was not waited for any longer.
     pub slow: bool,
+    /// Whether an attempt has proved that the receiver is quick, where that is recorded: in the slow lane.
+    pub quick: bool,
+    /// Whether an attempt was answered, and whether one was not answered in time.
+    pub answered: bool,
+    pub unanswered: bool,
 }
 
 /// A change of health that is published as a notification.
@@ -96,25 +113,41 @@ impl ChannelHealth {
     /// Whether an attempt is admitted at `now` (milliseconds).
     pub fn admission(&self, now: i64) -> Admission {
         match self.breaker {
+            Breaker::Closed if self.unanswered && self.is_slow(now) => match self.probe_until {
+                Some(until) if until > now => Admission::Wait(until),
+                _ => Admission::Probe,
+            },
             Breaker::Closed => Admission::Allow,
             Breaker::Open { until, .. } | Breaker::HalfOpen { until, .. } if until > now => Admission::Wait(until),
             Breaker::Open { .. } | Breaker::HalfOpen { .. } => Admission::Probe,
         }
     }
 
-    /// The half-open state, to be stored before a probe.
+    /// The state during a probe, to be stored before it.
     pub fn start_probe(&self, now: i64) -> Self {
-        let probes = match self.breaker {
-            Breaker::Open { probes, .. } | Breaker::HalfOpen { probes, .. } => probes,
-            Breaker::Closed => 0,
-        };
-        let breaker = Breaker::HalfOpen { until: now + PROBE_TIMEOUT_MS, probes };
-        Self { breaker, revision: self.revision + 1, ..self.clone() }
+        let (until, revision) = (now + PROBE_TIMEOUT_MS, self.revision + 1);
+        match self.breaker {
+            Breaker::Open { probes, .. } | Breaker::HalfOpen { probes, .. } => {
+                Self { breaker: Breaker::HalfOpen { until, probes }, revision, ..self.clone() }
+            }
+            Breaker::Closed => Self { probe_until: Some(until), revision, ..self.clone() },
+        }
     }
 
-    /// Whether deliveries use the slow lane at `now` (milliseconds).
+    /// Whether the receiver is known to be slow at `now` (milliseconds).
     pub fn is_slow(&self, now: i64) -> bool {
         self.slow_until.is_some_and(|it| it > now)
+    }
+
+    /// Whether a delivery is attempted in the quick lane at `now` (milliseconds): the receiver is proved quick, and does
+    /// not fail. A delivery that comes `alone`, in a batch of its own, needs no proof: no other one waits for it there.
+    pub fn takes_quick_lane(&self, alone: bool, now: i64) -> bool {
+        (self.quick || alone) && self.failures == 0 && !self.is_slow(now)
+    }
+
+    /// Whether nothing is known at `now` (milliseconds) about how long the receiver takes.
+    pub fn is_unproved(&self, now: i64) -> bool {
+        !self.quick && !self.is_slow(now)
     }
 
     /// Deliveries per second while the receiver recovers; `None` if there is no such limit.
@@ -152,11 +185,19 @@ impl ChannelHealth {
             transition = next.trip(now).or(transition);
         }
         if batch.slow {
-            next.slow_until = Some(now + SLOW_PERIOD_MS);
+            (next.slow_until, next.quick) = (Some(now + SLOW_PERIOD_MS), false);
+        } else if batch.quick && !self.is_slow(now) {
+            next.quick = true;
+        }
+        // one that answers some attempts is slow, or loses some; one that answers none hangs
+        if batch.answered || batch.unanswered {
+            next.unanswered = !batch.answered;
+            next.probe_until = None;
         }
         let was_slow = self.slow_until.is_some_and(|it| it > now + SLOW_PERIOD_MS / 2);
         let worth_a_write = batch.failures > 0
             || batch.slow && !was_slow
+            || (next.quick, next.unanswered) != (self.quick, self.unanswered)
             || batch.successes > 0 && *self != self.reset_keeping_window();
         worth_a_write.then_some((next, transition))
     }
@@ -189,10 +230,13 @@ impl ChannelHealth {
         }
     }
 
-    /// The state without failures. Slowness and recovery are kept.
+    /// The state without failures. What is known of the receiver's speed, and its recovery, are kept.
     fn reset(&self) -> Self {
         Self {
             slow_until: self.slow_until,
+            quick: self.quick,
+            unanswered: self.unanswered,
+            probe_until: self.probe_until,
             recovered_at: self.recovered_at,
             revision: self.revision + 1,
             ..Self::default()
@@ -212,119 +256,4 @@ impl ChannelHealth {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const NOW: i64 = 1_800_000_000_000;
-    const DAY: i64 = 86_400_000;
-
-    fn failed(count: u32) -> BatchStats {
-        BatchStats { failures: count, ..BatchStats::default() }
-    }
-
-    const SUCCESS: BatchStats = BatchStats { successes: 1, failures: 0, exhausted: 0, slow: false };
-
-    #[track_caller]
-    fn after(health: &ChannelHealth, batch: BatchStats, now: i64) -> (ChannelHealth, Option<HealthTransition>) {
-        health.after(batch, now).expect("a change")
-    }
-
-    #[test]
-    fn it_opens_after_ten_failures_over_a_minute_and_closes_with_the_first_good_probe() {
-        let healthy = ChannelHealth::default();
-        assert_eq!(healthy.after(SUCCESS, NOW), None, "a good receiver costs no write");
-        let (nine, transition) = after(&healthy, failed(9), NOW);
-        assert_eq!((nine.admission(NOW), transition), (Admission::Allow, None));
-        let (early, _) = after(&nine, failed(5), NOW + 59_000);
-        assert_eq!(early.admission(NOW + 59_000), Admission::Allow, "a burst is not an outage");
-        let (open, transition) = after(&early, failed(1), NOW + 60_000);
-        assert_eq!(
-            (open.admission(NOW + 60_000), transition),
-            (Admission::Wait(NOW + 120_000), Some(HealthTransition::Failing))
-        );
-        assert_eq!(open.admission(NOW + 120_000), Admission::Probe);
-        let probing = open.start_probe(NOW + 120_000);
-        assert_eq!(probing.admission(NOW + 121_000), Admission::Wait(NOW + 150_000), "one probes, the others wait");
-        let (again, transition) = after(&probing, failed(1), NOW + 121_000);
-        assert_eq!(
-            (again.admission(NOW + 122_000), transition),
-            (Admission::Wait(NOW + 241_000), None),
-            "two minutes now"
-        );
-        let (closed, transition) = after(&again.start_probe(NOW + 241_000), SUCCESS, NOW + 242_000);
-        assert_eq!(
-            (closed.admission(NOW + 242_000), transition, closed.failures),
-            (Admission::Allow, Some(HealthTransition::Recovered), 0)
-        );
-        let ramp = [0, 9, 10, 30, 59, 60].map(|it| closed.ramp_rate(NOW + 242_000 + it * 1_000));
-        assert_eq!(ramp, [Some(1), Some(1), Some(2), Some(8), Some(32), None]);
-    }
-
-    #[test]
-    fn half_of_fifty_opens_it_too() {
-        let batch = BatchStats { successes: 25, failures: 25, ..BatchStats::default() };
-        let (open, transition) = after(&ChannelHealth::default(), batch, NOW);
-        assert_eq!((open.admission(NOW), transition), (Admission::Wait(NOW + 60_000), Some(HealthTransition::Failing)));
-        let batch = BatchStats { successes: 26, failures: 24, ..BatchStats::default() };
-        assert_eq!(after(&ChannelHealth::default(), batch, NOW).0.admission(NOW), Admission::Allow);
-    }
-
-    #[test]
-    fn probes_wait_twice_as_long_each_time_up_to_an_hour() {
-        let mut health = after(&after(&ChannelHealth::default(), failed(10), NOW).0, failed(1), NOW + 60_000).0;
-        let (mut now, mut waits) = (NOW + 60_000, Vec::new());
-        for _ in 0..8 {
-            let Admission::Wait(until) = health.admission(now) else { panic!("it is open") };
-            waits.push((until - now) / 60_000);
-            now = until;
-            health = after(&health.start_probe(now), failed(1), now).0;
-        }
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
-    }
-
-    #[test]
-    fn it_is_switched_off_by_time_and_by_count() {
-        let (failing, _) = after(&ChannelHealth::default(), failed(1), NOW);
-        assert_eq!(after(&failing, failed(1), NOW + 5 * DAY - 1).1, None);
-        let (_, transition) = after(&failing, failed(1), NOW + 5 * DAY);
-        assert_eq!(transition, Some(HealthTransition::Disable("every attempt has failed for five days")));
-        let given_up = BatchStats { failures: 50, exhausted: 50, ..BatchStats::default() };
-        let (half, _) = after(&ChannelHealth::default(), given_up, NOW);
-        assert!(matches!(after(&half, given_up, NOW).1, Some(HealthTransition::Disable(_))));
-        let (reset, _) = after(&half, SUCCESS, NOW);
-        let next = after(&reset, given_up, NOW + 1).1;
-        assert!(!matches!(next, Some(HealthTransition::Disable(_))), "a success begins anew: {next:?}");
-    }
-
-    #[test]
-    fn a_slow_one_is_slow_for_ten_minutes_and_noted_once() {
-        let batch = BatchStats { successes: 1, slow: true, ..BatchStats::default() };
-        let (slow, _) = after(&ChannelHealth::default(), batch, NOW);
-        assert!(slow.is_slow(NOW + 599_000) && !slow.is_slow(NOW + 600_000));
-        assert_eq!(slow.after(batch, NOW + 1_000), None);
-        assert!(slow.after(batch, NOW + 400_000).is_some(), "it is prolonged before it ends");
-        assert_eq!(slow.after(SUCCESS, NOW + 1_000), None);
-    }
-
-    proptest! {
-        /// Whatever happens, attempts are made again eventually, and no revision is used twice.
-        #[test]
-        fn it_never_waits_for_more_than_an_hour(steps in proptest::collection::vec((0..3_u32, 0..60_u32, 0..4_000_000_i64), 1..60)) {
-            let (mut health, mut now) = (ChannelHealth::default(), NOW);
-            for (successes, failures, pause) in steps {
-                now += pause;
-                match health.admission(now) {
-                    Admission::Wait(until) => prop_assert!(until - now <= 3_600_000),
-                    Admission::Probe => health = health.start_probe(now),
-                    Admission::Allow => {}
-                }
-                if let Some((next, _)) = health.after(BatchStats { successes, failures, ..BatchStats::default() }, now) {
-                    prop_assert!(next.revision > health.revision);
-                    health = next;
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -73,10 +73,12 @@ impl Queue {
         self.send_all(&[(message, delay)]).await
     }
 
-    /// Queues deliveries with their delays, each in the message group of its application: SQS serves groups fairly, so that
-    /// an application with many deliveries does not delay the others (SQS, fair queues).
+    /// Queues deliveries with their delays, each in the message group of its channel. SQS delays a group that has many
+    /// messages in flight, or takes much processing time, in favour of the others (SQS Developer Guide, Amazon SQS fair
+    /// queues). It is the channel that hangs or has a backlog: in a group of the whole application it would delay the
+    /// application's healthy channels too.
     pub async fn send_deliveries(&self, messages: &[(&Delivery, Duration)]) -> Result<(), QueueError> {
-        self.send_grouped(messages, |it| Some(it.app.to_string())).await
+        self.send_grouped(messages, |it| Some(it.channel.to_string())).await
     }
 
     /// Queues orders, ten per request. After an error some of them may be queued; orders can be repeated.

@@ -89,6 +89,13 @@ static TLS_CONFIG: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| {
     Arc::new(config.with_root_certificates(roots).with_no_client_auth())
 });
 
+impl ShutdownGuard {
+    /// Whether the connection is open and nothing waits to be read.
+    pub(crate) fn is_quiet(&self) -> bool {
+        matches!(self.0.peek(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
 impl Drop for ShutdownGuard {
     fn drop(&mut self) {
         drop(self.0.shutdown(Shutdown::Both)); // it may be shut already

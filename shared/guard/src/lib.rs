@@ -3,6 +3,7 @@
 
 pub mod aws;
 mod connect;
+mod idle;
 mod limits;
 mod post_client;
 mod resolver;
@@ -34,7 +35,7 @@ pub fn client(allowed: &AllowedNetworks, total: Option<Duration>) -> reqwest::Re
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .connect_timeout(CONNECT_TIMEOUT)
-        .pool_max_idle_per_host(8)
+        .pool_max_idle_per_host(idle::MAX_PER_ORIGIN)
         // a malformed header does not make the whole response an error
         .http1_max_headers(limits::MAX_HEADERS)
         .http1_ignore_invalid_headers_in_responses(true)

@@ -1,10 +1,9 @@
 //! POST requests to customers' addresses over HTTP/1.1 (RFC 9112). The status line decides: if the headers or the body
 //! after it are cut off, what was received still counts.
 
-use std::collections::HashMap;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -21,23 +20,18 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use crate::connect::{ConnectError, MaybeTlsStream, ShutdownGuard, connect};
+use crate::idle::IdleConnections;
 use crate::limits::{MAX_HEADERS, USER_AGENT_VALUE};
 
 /// Bytes of a response's body that are read (realtime, H-2).
 const MAX_BODY: usize = 16 << 10;
 /// Bytes of a response that are recorded as they come, for the case that its head is never complete.
 const MAX_RECORDED: usize = 16 << 10;
-/// Idle connections per origin.
-const MAX_IDLE_PER_ORIGIN: usize = 8;
-/// A connection that was idle for longer is not used again: a proxy or NAT on the way may have dropped it.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Origins with idle connections; one more clears the pool.
-const MAX_ORIGINS: usize = 50;
 
 /// Sends POST requests over a pool of connections.
 pub struct PostClient {
     allowed: AllowedNetworks,
-    idle: Mutex<HashMap<String, Vec<PooledConnection>>>,
+    idle: IdleConnections<PooledConnection>,
 }
 
 /// Timeouts of a request. `response` runs from the beginning, and ends the body as well; `body` runs from the response's
@@ -73,20 +67,39 @@ pub enum PostError {
 /// A connection, and the bytes received since its last request.
 struct PooledConnection {
     sender: SendRequest<Full<Bytes>>,
-    received: ReceivedBytes,
-    idle_since: Instant,
+    traffic: SharedTraffic,
+    /// Held by the stream.
+    socket: Weak<ShutdownGuard>,
 }
 
+impl PooledConnection {
+    /// Whether a request can be sent: neither side has closed it, and nothing came that no request asked for. The socket is
+    /// asked, because after a pause of the whole process (Lambda freezes it) the runtime does not know yet what came.
+    fn is_usable(&self) -> bool {
+        !self.sender.is_closed() && self.socket.upgrade().is_some_and(|it| it.is_quiet())
+    }
+}
+
+/// What went over a connection since its last request.
 #[derive(Clone, Default)]
-struct ReceivedBytes(Arc<Mutex<Vec<u8>>>);
+struct SharedTraffic(Arc<Mutex<Traffic>>);
+
+#[derive(Default)]
+struct Traffic {
+    /// The beginning of what was received.
+    received: Vec<u8>,
+    /// Whether any byte was sent.
+    sent: bool,
+}
 
 impl PostClient {
     /// A client without open connections.
     pub fn new(allowed: AllowedNetworks) -> Self {
-        Self { allowed, idle: Mutex::default() }
+        Self { allowed, idle: IdleConnections::default() }
     }
 
-    /// Sends one request. If an idle connection turns out to be closed, another one is used.
+    /// Sends one request. If an idle connection turns out to be closed before anything was sent, another one is used. After
+    /// that the request is not repeated here, because the server may have handled it (RFC 9110, section 9.2.2).
     ///
     /// # Errors
     /// If no status line is received in time.
@@ -99,9 +112,9 @@ impl PostClient {
     ) -> Result<PostResponse, PostError> {
         let request = request(url, headers, body)?;
         let (origin, deadline) = (url.origin().ascii_serialization(), Instant::now() + timeouts.response);
-        while let Some(connection) = self.take_idle(&origin) {
+        while let Some(connection) = self.idle.take(&origin, PooledConnection::is_usable) {
             match self.send(connection, &origin, request.clone(), deadline, timeouts).await {
-                Err((PostError::Transport(_), false)) => {} // the server had closed it
+                Err((PostError::Transport(_), false)) => {} // it was closed
                 Err((error, _)) => return Err(error),
                 Ok(response) => return Ok(response),
             }
@@ -114,17 +127,18 @@ impl PostClient {
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         let port = url.port_or_known_default().unwrap_or(443);
         let (stream, shutdown) = connect(host, port, url.scheme() == "https", &self.allowed).await?;
-        let received = ReceivedBytes::default();
-        let recording = RecordingStream { stream, received: received.clone(), _shutdown: shutdown };
+        let (traffic, shutdown) = (SharedTraffic::default(), Arc::new(shutdown));
+        let socket = Arc::downgrade(&shutdown);
+        let recording = RecordingStream { stream, traffic: traffic.clone(), _shutdown: shutdown };
         let mut builder = Builder::new();
         builder.max_headers(MAX_HEADERS).ignore_invalid_headers_in_responses(true);
         builder.allow_obsolete_multiline_headers_in_responses(true).allow_spaces_after_header_name_in_responses(true);
         let (sender, connection) = builder.handshake(TokioIo::new(recording)).await.map_err(transport_error)?;
         tokio::spawn(connection); // ends when its sender and the body are dropped
-        Ok(PooledConnection { sender, received, idle_since: Instant::now() })
+        Ok(PooledConnection { sender, traffic, socket })
     }
 
-    /// Sends a request over a connection. An error says whether any byte of a response was received.
+    /// Sends a request over a connection. An error says whether any byte of it was sent.
     async fn send(
         &self,
         mut connection: PooledConnection,
@@ -133,7 +147,7 @@ impl PostClient {
         deadline: Instant,
         timeouts: PostTimeouts,
     ) -> Result<PostResponse, (PostError, bool)> {
-        connection.received.lock().clear();
+        *connection.traffic.lock() = Traffic::default();
         let call = async {
             connection.sender.ready().await?;
             connection.sender.send_request(request).await
@@ -143,36 +157,17 @@ impl PostClient {
                 let (head, body) = response.into_parts();
                 let (body, ended, complete) = read_body(body, deadline.min(Instant::now() + timeouts.body)).await;
                 if ended {
-                    self.put_idle(origin, connection);
+                    self.idle.put(origin, connection);
                 }
                 return Ok(PostResponse { status: head.status, headers: head.headers, body, complete });
             }
             Ok(Err(error)) => transport_error(error),
             Err(_) => PostError::Timeout,
         };
-        let received = connection.received.lock();
-        match parse_head(&received) {
+        let traffic = connection.traffic.lock();
+        match parse_head(&traffic.received) {
             Some((status, headers)) => Ok(PostResponse { status, headers, body: Vec::new(), complete: false }),
-            None => Err((error, !received.is_empty())),
-        }
-    }
-
-    /// An idle connection to an origin, if there is one that is open.
-    fn take_idle(&self, origin: &str) -> Option<PooledConnection> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let connections = idle.get_mut(origin)?;
-        connections.retain(|it| !it.sender.is_closed() && it.idle_since.elapsed() < IDLE_TIMEOUT);
-        connections.pop()
-    }
-
-    fn put_idle(&self, origin: &str, connection: PooledConnection) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() >= MAX_ORIGINS && !idle.contains_key(origin) {
-            idle.clear();
-        }
-        let connections = idle.entry(origin.to_owned()).or_default();
-        if connections.len() < MAX_IDLE_PER_ORIGIN {
-            connections.push(PooledConnection { idle_since: Instant::now(), ..connection });
+            None => Err((error, traffic.sent)),
         }
     }
 }
@@ -256,17 +251,17 @@ fn transport_error(error: hyper::Error) -> PostError {
     PostError::Transport(cause.to_string().chars().take(200).collect())
 }
 
-impl ReceivedBytes {
-    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+impl SharedTraffic {
+    fn lock(&self) -> MutexGuard<'_, Traffic> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A stream that records the beginning of what it receives.
+/// A stream that records whether anything was sent, and the beginning of what it receives.
 struct RecordingStream {
     stream: MaybeTlsStream,
-    received: ReceivedBytes,
-    _shutdown: ShutdownGuard,
+    traffic: SharedTraffic,
+    _shutdown: Arc<ShutdownGuard>,
 }
 
 impl AsyncRead for RecordingStream {
@@ -274,16 +269,18 @@ impl AsyncRead for RecordingStream {
         let before = to.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, to);
         let new = &to.filled()[before..];
-        let mut received = self.received.lock();
-        let room = MAX_RECORDED.saturating_sub(received.len());
-        received.extend_from_slice(&new[..new.len().min(room)]);
+        let mut traffic = self.traffic.lock();
+        let room = MAX_RECORDED.saturating_sub(traffic.received.len());
+        traffic.received.extend_from_slice(&new[..new.len().min(room)]);
         polled
     }
 }
 
 impl AsyncWrite for RecordingStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, from)
+        let polled = Pin::new(&mut self.stream).poll_write(context, from);
+        self.traffic.lock().sent |= matches!(polled, Poll::Ready(Ok(1..)));
+        polled
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -296,30 +293,4 @@ impl AsyncWrite for RecordingStream {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_head_is_read_as_far_as_its_lines_came_whole() {
-        let status = |text: &str| parse_head(text.as_bytes()).map(|it| it.0.as_u16());
-        for (text, want) in [
-            ("", None),
-            ("HTTP/1.1 20", None),
-            ("HTTP/1.1 200 OK", None),
-            ("HTTP/1.1 200 OK\r\n", Some(200)),
-            ("HTTP/1.0 204\n", Some(204)),
-            ("HTTP/1.1 2000 OK\r\n", None),
-            ("SSH-2.0-OpenSSH\r\n", None),
-            ("HTTP/1.1 100 Continue\r\n", None),
-            ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 410 Gone\r\n", Some(410)),
-        ] {
-            assert_eq!(status(text), want, "{text:?}");
-        }
-        let (_, headers) =
-            parse_head(b"HTTP/1.1 503 x\r\nRetry-After: 7\r\nno header\r\nwebhook-delivery : disable\r\nx: cu")
-                .unwrap();
-        assert_eq!(headers["retry-after"], "7");
-        assert_eq!(headers["webhook-delivery"], "disable");
-        assert_eq!(headers.len(), 2, "the line that was cut off says nothing");
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! `notify bench`: the figures of the guide (`shared/docs/figures.md`), for anyone to repeat.
 
+mod fairness;
 mod functions;
 mod inbox;
 mod scan;
@@ -13,6 +14,15 @@ use crate::error::CliError;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Measure how long notifications take to a healthy webhook alone, and beside one that hangs or fails
+    Fairness {
+        /// Number of notifications in a burst
+        #[arg(long, default_value = "200")]
+        notifications: NonZeroUsize,
+        /// Number of bursts beside each neighbour
+        #[arg(long, default_value = "5")]
+        rounds: NonZeroUsize,
+    },
     /// Measure init, warm invocation and size of the functions, compared with a process that does nothing
     Functions {
         /// Number of starts of each function
@@ -39,6 +49,7 @@ pub(crate) enum Command {
 
 pub(crate) async fn run(command: Command, json: bool) -> Result<(), CliError> {
     match command {
+        Command::Fairness { notifications, rounds } => fairness::run(notifications.get(), rounds.get(), json).await,
         Command::Functions { starts } => functions::run(starts.get(), json).await,
         Command::Scan { objects } => scan::run(objects.get(), json).await,
         Command::Inbox { sockets, notifications } => inbox::run(sockets.get(), notifications.get(), json).await,

@@ -70,8 +70,8 @@ fn a_construct_that_is_not_known_is_an_error_with_its_line() {
     let line_of = |needle: &str, text: &str| text.lines().position(|it| it.contains(needle)).unwrap() + 1;
     for (from, to, needle, what) in [
         ("Type: AWS::S3::Bucket", "Type: AWS::SNS::Topic", "Results:", "resources of type AWS::SNS::Topic"),
-        ("BatchSize: 50", "BatchSizes: 50", "BatchSizes", "`BatchSizes` in a queue trigger"),
-        ("BatchSize: 50", "BatchSize: many", "BatchSize: many", "`many` is not a number"),
+        ("BatchSize: 4", "BatchSizes: 4", "BatchSizes", "`BatchSizes` in a queue trigger"),
+        ("BatchSize: 4", "BatchSize: many", "BatchSize: many", "`many` is not a number"),
         ("Schedule: rate(1 minute)", "Schedule: rate(1 minutes)", "rate(1 minutes)", "is no schedule"),
         ("TABLE: !Ref Table", "TABLE: !Ref Tabel", "!Ref Tabel", "nothing called `Tabel`"),
         ("TABLE: !Ref Table", "TABLE: !ImportValue x", "!ImportValue", "`!ImportValue` is not known"),

@@ -30,7 +30,8 @@ pub(super) fn temporary_folder() -> Result<tempfile::TempDir, CliError> {
     tempfile::tempdir().map_err(|it| CliError::Other(it.to_string()))
 }
 
-/// Calls the API of a stack with the keys of an application; a body of `null` sends none.
+/// Calls the API of a stack with the keys of an application; a body of `null` sends none. Channels are answered with what
+/// the published shape does not have.
 pub(super) async fn call_api(
     stack: &Stack,
     keys: &ApplicationKeys,
@@ -51,7 +52,10 @@ pub(super) async fn call_api(
         &stack.url,
         "",
         path,
-        request.header("x-api-key", &keys.api_key).header("x-api-secret", &keys.api_secret),
+        request
+            .header("x-api-key", &keys.api_key)
+            .header("x-api-secret", &keys.api_secret)
+            .header("x-extended", "true"),
     )
     .await
 }
