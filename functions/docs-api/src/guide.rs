@@ -12,6 +12,7 @@ use crate::markdown;
 const PAGES: &[(&str, &str)] = &[
     ("configuration", include_str!("../../../shared/docs/configuration.md")),
     ("channels", include_str!("../../../shared/docs/channels.md")),
+    ("publish", include_str!("../../../shared/docs/publish.md")),
     ("inbox", include_str!("../../../shared/docs/inbox.md")),
     ("iconik", include_str!("../../../shared/docs/iconik.md")),
     ("images", include_str!("../../../shared/docs/images.md")),

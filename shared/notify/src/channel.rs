@@ -113,9 +113,7 @@ pub(crate) async fn run(command: Command, data: &Path, as_json: bool) -> Result<
         }
         Command::Explain(args) => {
             let client = Client::open(args.target, data)?;
-            let query = [("configurationId", args.channel.as_str()), ("notification", &args.notification)];
-            let request = channel_request(&client, Method::GET, "/api/v1/Notification/Explain", &query);
-            let why = client.send("explaining", request).await?;
+            let why = fetch_explanation(&client, &args.channel, &args.notification).await?;
             if as_json {
                 outln!("{why}");
                 return Ok(());
@@ -175,9 +173,17 @@ pub(crate) async fn find_by_url(client: &Client, url: &str) -> Result<Option<Str
     Ok(all.as_array().into_iter().flatten().find(calls_url).map(|it| text_member(it, "id").to_owned()))
 }
 
-async fn fetch_channels(client: &Client) -> Result<Value, CliError> {
+/// The application's channels, with what the published shape does not have.
+pub(crate) async fn fetch_channels(client: &Client) -> Result<Value, CliError> {
     let request = channel_request(client, Method::GET, &format!("{CHANNELS}/All"), &[]).header("x-extended", "true");
     client.send("listing the channels", request).await
+}
+
+/// What became of a notification at a channel, and why.
+pub(crate) async fn fetch_explanation(client: &Client, channel: &str, notification: &str) -> Result<Value, CliError> {
+    let query = [("configurationId", channel), ("notification", notification)];
+    let request = channel_request(client, Method::GET, "/api/v1/Notification/Explain", &query);
+    client.send("explaining", request).await
 }
 
 /// The settings that depend on the channel's kind.

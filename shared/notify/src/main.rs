@@ -19,6 +19,7 @@ mod key;
 mod listen;
 mod print;
 mod project;
+mod publish;
 mod queues;
 mod receive;
 mod redrive;
@@ -69,6 +70,8 @@ const EXAMPLES: &str = "Examples:
                                        import an existing configuration
   notify config set items_per_day=500  change a setting
   notify iconik ensure-webhook         create or repair the webhooks at Iconik
+  notify publish --type order.paid --data @order.json --watch
+                                       publish an event of your own, and follow its deliveries
   notify send --user 123 --title Hello send a notification to a user's inbox
   notify listen --user 123             print a user's notifications as they arrive
   notify dead-letters                  show messages that could not be handled, and why
@@ -109,6 +112,8 @@ enum Command {
     /// Manage the connection to Iconik
     #[command(subcommand)]
     Iconik(iconik::Command),
+    /// Publish an event of the application's own to its channels
+    Publish(publish::PublishArgs),
     /// Send a notification to a user's inbox
     Send(inbox::SendArgs),
     /// Print a user's notifications as they arrive; resume after a dropped connection
@@ -191,6 +196,7 @@ async fn run(cli: Cli, data: &Path) -> Result<(), CliError> {
         Some(Command::Channel(command)) => channel::run(command, data, json).await,
         Some(Command::Config(command)) => config::run(command, data, json).await,
         Some(Command::Iconik(command)) => iconik::run(command, data, json).await,
+        Some(Command::Publish(args)) => publish::run(args, data, json).await,
         Some(Command::Send(args)) => inbox::send(args, data, json).await,
         Some(Command::Listen(args)) => listen::run(args, data, json).await,
         Some(Command::MockEvents(args)) => inbox::mock(args, data, json).await,
@@ -252,6 +258,7 @@ mod tests {
             &["dead-letters", "--most", "0"],
             &["key", "create", "a", "--scope", "everything"],
             &["key", "rotate", "a", "--overlap", "604801"],
+            &["publish", "--type", "a", "--data", "order"],
             &["bucket", "add", "a", "--system", "nas"],
             &["iconik", "backfill", "--since", "yesterday"],
             &["channel", "replay", "a", "--since", "2026-11-21"],
