@@ -32,6 +32,7 @@ mod delivery {
 /// Functions, stacks and connections that are killed.
 mod faults {
     mod everything;
+    mod fast_path;
     mod kills;
     mod stress;
 }

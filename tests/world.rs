@@ -48,6 +48,7 @@ pub use pictures::{jpeg, media, noise, side_by_side};
 pub use polling::{look_again, until, until_rarely};
 use receiver::Receiver;
 use serde_json::{Value, json};
+pub use server::serve;
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
@@ -308,7 +309,7 @@ async fn shared() -> Stack {
 }
 
 /// Builds the program and finds, or installs, what the tests need beyond Rust: once.
-async fn built() {
+pub async fn built() {
     static BUILT: OnceCell<()> = OnceCell::const_new();
     BUILT
         .get_or_init(async || {
