@@ -130,9 +130,23 @@ fn inboxes_and_sockets_cost_what_the_budgets_allow() {
             socket.caught_up().await;
             sockets.push(socket);
         }
+        // one that comes alone is pushed by the function that stores it
+        let alone = used(Work::One("user0")).await;
+        let [writes, _, requests, invocations] =
+            row("socket, one that comes alone", &alone, &["inbox-api", "dispatch", "deliver-push"], 1.0);
+        assert!(writes <= 2.0 && requests == 0.0 && invocations <= 2.0, "{writes} {requests} {invocations}");
+        let batch = used(Work::Batches("user1")).await;
+        let [writes, _, requests, invocations] =
+            row("socket, batch of 100", &batch, &["inbox-api", "dispatch", "deliver-push"], 1_000.0);
+        assert!(writes <= 1.1 && requests == 0.0 && invocations <= 0.06, "{writes} {requests} {invocations}");
+        let began = std::time::Instant::now();
         let live = used(Work::Singles).await;
-        let costs = row("socket, to one user", &live, &["inbox-api", "dispatch", "deliver-push"], 200.0);
+        let mut costs = row("socket, to one user", &live, &["inbox-api", "dispatch", "deliver-push"], 200.0);
         row("of it `deliver-push`", &live, &["deliver-push"], 200.0);
+        // the records of those that were pushed at once: bounded for each of at most 16 environments, however long it goes on
+        let at_once = (live.of_function("inbox-api", "write_units") - 1.02 * 200.0).max(0.0);
+        assert!(at_once <= 16.0 * (20.0 + 10.0 * began.elapsed().as_secs_f64()), "{at_once} at once");
+        costs[0] -= at_once / 200.0;
         SOCKET.holds(costs, calls(&live, "dispatch") / 200.0);
         // an order per user and batch, which reads the user's sockets once and writes nothing
         assert_eq!(live.of_function("deliver-push", "write_units"), 0.0);

@@ -48,7 +48,8 @@ pub(crate) async fn append(
 ) -> Result<Position, Problem> {
     let now = clock::now();
     let (first, push_until) =
-        try_join(context.table.next_position(app, stream, now), context.pusher.plan(app, stream, now)).await?;
+        try_join(context.table.next_position(app, stream, now), context.pusher.plan(app, stream, new.len(), now))
+            .await?;
     let handled = WriterWork { push_until, queued: false };
     let position = context.table.append_at(app, stream, first, new, write_id, handled, now).await?;
     let stored = numbered(stream, position, new, from_millis(millis(now))); // as precise as it is read again

@@ -2,9 +2,12 @@
 //!
 //! The row says until when its writer pushes; the writer records that it did. Without the record `dispatch` has it pushed
 //! as ever. So a kill at any step costs at most a repeated push, and never the push.
+//!
+//! The record costs a write unit, which a batch shares. So single notifications are pushed at once at a bounded rate; in a
+//! burst `dispatch` pushes them in batches, which is cheaper, and hardly later than the burst itself.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use domain::command::{Push, PushCommand};
 use domain::notification::{Notification, Stream, WriteKey};
@@ -24,6 +27,12 @@ const LEASE_MS: i64 = 5_000;
 const MAX_PUSH_TIME: Duration = Duration::from_secs(3);
 /// Subscribers of a topic to which a writer sends itself. The rest is queued.
 const PAGE_SIZE: i32 = 500;
+/// Writes of fewer notifications than this count against the [`Allowance`]: the record costs each of them more than a
+/// tenth of a write unit.
+const MIN_BATCH: usize = 10;
+/// Single writes that are pushed at once: so many a second, and so many in a row after a rest.
+const SINGLE_WRITES_PER_SECOND: f64 = 10.0;
+const MAX_SINGLE_WRITES_AT_ONCE: f64 = 20.0;
 /// The delay of the first retry of a send.
 const RETRY_DELAY: time::Duration = time::Duration::SECOND;
 
@@ -34,6 +43,28 @@ pub struct SocketPusher {
     /// The queue of `deliver-push`.
     queue: Queue,
     presence: Arc<Presence>,
+    allowance: Arc<Mutex<Allowance>>,
+}
+
+/// How many single writes may still be pushed at once, in this environment.
+struct Allowance {
+    left: f64,
+    at: Instant,
+}
+
+impl Allowance {
+    fn new(now: Instant) -> Self {
+        Self { left: MAX_SINGLE_WRITES_AT_ONCE, at: now }
+    }
+
+    /// Takes one, if there is one.
+    fn take(&mut self, now: Instant) -> bool {
+        let earned = now.saturating_duration_since(self.at).as_secs_f64() * SINGLE_WRITES_PER_SECOND;
+        (self.left, self.at) = ((self.left + earned).min(MAX_SINGLE_WRITES_AT_ONCE), now);
+        let granted = self.left >= 1.0;
+        self.left -= f64::from(u8::from(granted));
+        granted
+    }
 }
 
 /// The topics to which the notifications of a stream are pushed.
@@ -47,15 +78,23 @@ pub fn topics(stream: &Stream) -> Vec<String> {
 
 impl SocketPusher {
     pub fn new(sender: ConnectionSender, queue: Queue) -> Self {
-        Self { sender, queue, presence: Arc::default() }
+        let allowance = Arc::new(Mutex::new(Allowance::new(Instant::now())));
+        Self { sender, queue, presence: Arc::default(), allowance }
     }
 
-    /// Until when the writer of a notification pushes it, in milliseconds since 1970; `None` if nobody listens. Who comes
-    /// to listen after this is found by [`SocketPusher::push`], or by `dispatch`.
+    /// Until when the writer of `count` notifications pushes them, in milliseconds since 1970; `None` if nobody listens, or
+    /// if this is one of too many single writes. Who comes to listen after this is found by [`SocketPusher::push`], or by
+    /// `dispatch`.
     ///
     /// # Errors
     /// If the table cannot be read.
-    pub async fn plan(&self, app: AppId, stream: &Stream, now: OffsetDateTime) -> Result<Option<i64>, TableError> {
+    pub async fn plan(
+        &self,
+        app: AppId,
+        stream: &Stream,
+        count: usize,
+        now: OffsetDateTime,
+    ) -> Result<Option<i64>, TableError> {
         let table = &self.sender.table;
         let topics = topics(stream);
         if topics.is_empty() || !self.presence.has_connections(table, app, millis(now)).await? {
@@ -65,7 +104,9 @@ impl SocketPusher {
             [topic] => !table.subscribers(app, topic, None, 1).await?.is_empty(),
             _ => true, // whoever is connected listens to what is for everyone
         };
-        Ok(has_subscribers.then(|| millis(now) + LEASE_MS))
+        let is_allowed =
+            || count >= MIN_BATCH || self.allowance.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now());
+        Ok((has_subscribers && is_allowed()).then(|| millis(now) + LEASE_MS))
     }
 
     /// Pushes notifications of one stream that are stored, and records it. What fails is left to `dispatch`.
@@ -117,5 +158,20 @@ impl SocketPusher {
             later.push((next, time::Duration::ZERO));
         }
         Ok(later)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn single_writes_are_pushed_at_once_after_a_rest_and_at_a_bounded_rate() {
+        let start = Instant::now();
+        let mut allowance = Allowance::new(start);
+        let granted = |allowance: &mut Allowance, at: Instant| (0..100).filter(|_| allowance.take(at)).count();
+        assert_eq!(granted(&mut allowance, start), 20);
+        assert_eq!(granted(&mut allowance, start + Duration::from_secs(1)), 10);
+        assert_eq!(granted(&mut allowance, start + Duration::from_secs(60)), 20);
     }
 }
