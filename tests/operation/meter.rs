@@ -37,6 +37,8 @@ fn a_webhook_notification_and_an_item_cost_what_the_budgets_allow() {
         world.until("all are delivered", async || (hook.of("item.skipped").len() == 1_000).then_some(())).await;
         let used = stack.meter().since(&before);
         println!("| path | write units | read units | SQS requests | invocations |\n|---|---|---|---|---|");
+        let costs = publish_one(&world, &hook).await;
+        assert!(costs[0] <= 2.0 && costs[2] <= 3.0 && costs[3] <= 3.0, "{costs:?}");
         row("a new object that is skipped: `scan`", &used, &["scan"], 1_000.0);
         let costs = row(
             "a webhook notification: `dispatch` and `deliver-webhook`",
@@ -72,6 +74,18 @@ fn a_webhook_notification_and_an_item_cost_what_the_budgets_allow() {
         let costs = row("an item, found, processed and announced twice", &used, &all, 20.0);
         assert!(costs[0] < 20.0 && costs[1] < 20.0 && costs[2] < 8.0 && costs[3] < 5.0, "{costs:?}");
     });
+}
+
+/// What an event costs that comes alone, to one webhook.
+async fn publish_one(world: &World<'_>, hook: &system_tests::receiver::Receiver) -> [f64; 4] {
+    settled(world).await;
+    let before = world.stack.meter();
+    let (status, _) = world.ask("POST", "/api/v1/Notification/Messages", Some(json!({ "type": "alone" }))).await;
+    assert_eq!(status, 202);
+    world.until("it is delivered", async || (hook.of("alone").len() == 1).then_some(())).await;
+    settled(world).await;
+    let used = world.stack.meter().since(&before);
+    row("an event that comes alone", &used, &["messages-api", "dispatch", "deliver-webhook"], 1.0)
 }
 
 #[test]
@@ -176,7 +190,7 @@ fn inboxes_and_sockets_cost_what_the_budgets_allow() {
             socket.wait("notifications").await;
         }
         assert_eq!(
-            used_by_user.of_function("deliver-push", "sockets.PostToConnection"),
+            used_by_user.total("sockets.PostToConnection"),
             MANY as f64,
             "one post per connection"
         );
@@ -196,7 +210,7 @@ fn inboxes_and_sockets_cost_what_the_budgets_allow() {
             stack.meter().since(&before)
         };
         let all = MANY as f64 + 4.0;
-        assert_eq!(used.of_function("deliver-push", "sockets.PostToConnection"), all, "one post per connection");
+        assert_eq!(used.total("sockets.PostToConnection"), all, "one post per connection");
         // what a broadcast costs whoever is there, one row and an order per shard; and what each connection adds
         let path = ["inbox-api", "dispatch", "deliver-push"];
         let costs = row("everyone, 524 connections, in all", &used, &path, 1.0);
