@@ -1,5 +1,4 @@
-//! `connections-api`: lists, messages and closes open connections, and manages their groups. The only HTTP function that
-//! may call API Gateway's `@connections` (`execute-api:ManageConnections`).
+//! `connections-api`: lists, messages and closes open connections, and manages their groups.
 
 mod connections;
 mod context;

@@ -8,7 +8,7 @@ use domain::command::{Push, PushCommand, delay_until};
 use domain::notification::{Notification, Stream, WriteKey};
 use domain::{AppId, millis};
 use inbox::socket_pusher::topics;
-use table::{NotificationBatch, ReadStateChange};
+use table::{NotificationBatch, ReadStateChange, TableError};
 use time::{Duration, OffsetDateTime};
 
 use crate::context::Context;
@@ -26,7 +26,7 @@ pub(crate) async fn enqueue<'a>(
 ) -> Result<Vec<&'a NotificationBatch>, Box<dyn Error>> {
     let (unpushed, mut commands) = unpushed(context, now, published).await?;
     let mut connected: HashMap<AppId, bool> = HashMap::new();
-    let apps = unpushed.iter().filter(|it| it.stream() != Some(&Stream::App)).map(|it| it.app);
+    let apps = unpushed.iter().map(|it| it.app);
     for app in apps.chain(read_states.iter().map(|it| it.app)) {
         if let Entry::Vacant(unknown) = connected.entry(app) {
             unknown.insert(context.presence.has_connections(&context.table, app, millis(now)).await?);
@@ -39,6 +39,9 @@ pub(crate) async fn enqueue<'a>(
         streams.entry((batch.app, stream)).or_default().extend(batch.notifications.iter().cloned());
     }
     for ((app, stream), mut notifications) in streams {
+        if !is_listened_to(context, app, stream).await? {
+            continue; // a read is a tenth of what a command costs
+        }
         notifications.sort_by_key(|it| it.id.sequence);
         let topics = topics(stream);
         for notifications in split(&notifications) {
@@ -60,6 +63,15 @@ pub(crate) async fn enqueue<'a>(
     }
     context.pushes.send_all(&commands).await?;
     Ok(unpushed)
+}
+
+/// Whether a stream has subscribers; of what is for everyone that is taken as given. Eventually consistent: who comes
+/// later reads what was stored before.
+async fn is_listened_to(context: &Context, app: AppId, stream: &Stream) -> Result<bool, TableError> {
+    match topics(stream).as_slice() {
+        [topic] => Ok(!context.table.subscribers(app, topic, None, 1).await?.is_empty()),
+        _ => Ok(true),
+    }
 }
 
 /// The batches that nobody has pushed, and the commands for those whose writers may still be at it: these are looked at

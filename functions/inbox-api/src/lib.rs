@@ -43,7 +43,8 @@ async fn serve() -> Result<(), entry::Error> {
     let cors = CorsPolicy::AllowedOrigins(start.allowed_origins(&table));
     let management = ManagementClient::new(start.management_client());
     let pusher = SocketPusher::new(ConnectionSender { table: table.clone(), management }, start.queue("PUSH_QUEUE"));
-    let publisher = Publisher { table: table.clone(), delivery_queues: start.delivery_queues() };
+    let publisher =
+        Publisher { table: table.clone(), delivery_queues: start.delivery_queues(), pusher: pusher.clone() };
     let type_schemas = TypeSchemas::default();
     let context = Context { table, authenticator, open_inbox, type_schemas, pusher, publisher };
     start.http(router(context), cors).await

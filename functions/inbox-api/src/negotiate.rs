@@ -69,7 +69,7 @@ pub(crate) async fn negotiate(
         NegotiateCaller::Application(app) => {
             let user =
                 parameters.user.filter(|it| is_valid_name(it)).ok_or_else(|| Problem::invalid("user", NAME_RULE))?;
-            ConnectionUser { app, user, groups: Vec::new() }
+            ConnectionUser::new(app, user, Vec::new())
         }
     };
     let stateful = parameters.use_stateful_reconnect && parameters.negotiate_version > 0;

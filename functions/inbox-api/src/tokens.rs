@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use domain::application::Scope;
 use domain::id::sha256_hex;
 use domain::notification::{NAME_RULE, is_valid_name};
 use domain::rfc3339;
@@ -45,6 +46,10 @@ pub(crate) struct TicketIn {
     #[serde(default)]
     #[schema(max_items = 20)]
     groups: Vec<String>,
+    /// Whether the socket also receives the application's own stream: what was published, and the system's notifications.
+    /// The caller needs the scope `messages`, too
+    #[serde(default)]
+    messages: bool,
 }
 
 /// A ticket or a token. It authenticates the user: keep it secret.
@@ -65,19 +70,24 @@ fn member(app: domain::AppId, user: &str, groups: Vec<String>) -> Result<Connect
     if groups.len() > MAX_GROUPS || !groups.iter().all(|it| is_valid_name(it)) {
         return Err(Problem::invalid("groups", format!("at most {MAX_GROUPS}, each of {NAME_RULE}")));
     }
-    Ok(ConnectionUser { app, user: user.to_owned(), groups })
+    Ok(ConnectionUser::new(app, user.to_owned(), groups))
 }
 
 /// Issues a ticket. It opens one socket within a minute, as `?ticket=…`, so that no token is in a URL.
 #[utoipa::path(post, path = "/api/v1/Inbox/{user}/Tickets", tag = "Sockets", security(("keys" = [])), params(("user" = String, Path)),
-    request_body = TicketIn, responses((status = 201, body = CredentialOut), (status = 401, body = Problem), (status = 422, body = Problem)))]
+    request_body = TicketIn, responses((status = 201, body = CredentialOut), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 422, body = Problem)))]
 pub(crate) async fn create_ticket(
     State(context): State<Context>,
     Caller(app): Caller,
     Path(user): Path<String>,
+    headers: HeaderMap,
     JsonBody(body): JsonBody<TicketIn>,
 ) -> Result<(StatusCode, Json<CredentialOut>), Problem> {
-    let (member, now) = (member(app, &user, body.groups)?, clock::now());
+    if body.messages {
+        context.authenticator.authorize(&headers, Scope::Messages).await.map_err(auth_problem)?;
+    }
+    let (member, now) = (ConnectionUser { messages: body.messages, ..member(app, &user, body.groups)? }, clock::now());
     let ticket = format!("{TICKET_PREFIX}{}", clock::random_alphanumeric(43)); // 256 bits
     context.table.put_ticket(&sha256_hex(ticket.as_bytes()), &member, now).await?;
     let expires_at = rfc3339(now + table::TICKET_LIFETIME);

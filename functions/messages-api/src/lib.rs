@@ -8,8 +8,11 @@ mod read;
 
 use std::sync::Arc;
 
+use channels::management::ManagementClient;
 use domain::application::Scope;
 use entry::http::{Authenticator, CorsPolicy};
+use inbox::connection_sender::ConnectionSender;
+use inbox::socket_pusher::SocketPusher;
 use publisher::Publisher;
 use type_schemas::{STACK_BYTES, TypeSchemas};
 
@@ -27,7 +30,9 @@ async fn serve() -> Result<(), entry::Error> {
     let (table, seal) = (start.table(), Arc::new(start.seal()));
     let authenticator = Authenticator::new(table.clone(), seal, &start.allowed_networks(), Scope::Messages);
     let cors = CorsPolicy::AllowedOrigins(start.allowed_origins(&table));
-    let publisher = Publisher { table, delivery_queues: start.delivery_queues() };
+    let management = ManagementClient::new(start.management_client());
+    let pusher = SocketPusher::new(ConnectionSender { table: table.clone(), management }, start.queue("PUSH_QUEUE"));
+    let publisher = Publisher { table, delivery_queues: start.delivery_queues(), pusher };
     let context = Context { publisher, authenticator, type_schemas: TypeSchemas::default() };
     start.http(router(context), cors).await
 }

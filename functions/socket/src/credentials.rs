@@ -39,11 +39,11 @@ pub(crate) async fn authenticate(
     } else if is_application || has_key {
         let user = named.or_else(|| query.get("user").map(String::as_str)).filter(|it| is_valid_name(it));
         let principal = none_if_rejected(context.authenticator.authenticate(headers).await)?;
-        let user_of = |(app, user): (AppId, &str)| ConnectionUser { app, user: user.to_owned(), groups: Vec::new() };
+        let user_of = |(app, user): (AppId, &str)| ConnectionUser::new(app, user.to_owned(), Vec::new());
         principal.map(|it| it.app).zip(user).map(user_of)
     } else if let Some(user) = named.filter(|it| context.open_inbox && is_valid_name(it)) {
         let app = context.table.open_inbox().await?;
-        app.map(|app| ConnectionUser { app, user: user.to_owned(), groups: Vec::new() })
+        app.map(|app| ConnectionUser::new(app, user.to_owned(), Vec::new()))
     } else {
         None
     };

@@ -45,6 +45,16 @@ pub struct ConnectionUser {
     pub user: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
+    /// Whether the connection receives the application's own stream as well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub messages: bool,
+}
+
+impl ConnectionUser {
+    /// A user of an application, who receives the own inbox, these groups and what is for everyone.
+    pub fn new(app: AppId, user: String, groups: Vec<String>) -> Self {
+        Self { app, user, groups, messages: false }
+    }
 }
 
 /// A WebSocket connection.
@@ -88,7 +98,13 @@ impl Connection {
     /// The streams that the connection receives.
     pub fn streams(&self) -> Vec<Stream> {
         let groups = self.member.groups.iter().map(|it| Stream::Group(it.clone()));
-        [Stream::User(self.member.user.clone())].into_iter().chain(groups).chain([Stream::Everyone]).collect()
+        let own = self.member.messages.then_some(Stream::App);
+        [Stream::User(self.member.user.clone())]
+            .into_iter()
+            .chain(groups)
+            .chain([Stream::Everyone])
+            .chain(own)
+            .collect()
     }
 
     /// The topics that the connection subscribes to: its streams, of which the broadcast stream is sharded.
@@ -283,13 +299,13 @@ mod tests {
     use super::*;
 
     fn hub() -> HubConnection {
-        let member = ConnectionUser { app: AppId::random([1; 16]), user: "jane".into(), groups: Vec::new() };
+        let member = ConnectionUser::new(AppId::random([1; 16]), "jane".into(), Vec::new());
         HubConnection::new(member, true, 0)
     }
 
     #[test]
     fn a_connection_hears_its_user_its_groups_and_everyone() {
-        let member = ConnectionUser { app: AppId::random([1; 16]), user: "7".into(), groups: vec!["news".into()] };
+        let member = ConnectionUser::new(AppId::random([1; 16]), "7".into(), vec!["news".into()]);
         let connection = Connection { id: "abc=".into(), member, protocol: Protocol::Native, since: 0, hub: None };
         let channels = connection.topics();
         assert_eq!(channels[..2], ["user:7", "group:news"]);
@@ -299,7 +315,7 @@ mod tests {
     #[test]
     fn reconnects_are_spread_and_come_before_the_cut() {
         for id in ["a=", "b=", "TjZ1neeXAAMCJZw="] {
-            let member = ConnectionUser { app: AppId::random([1; 16]), user: "7".into(), groups: Vec::new() };
+            let member = ConnectionUser::new(AppId::random([1; 16]), "7".into(), Vec::new());
             let connection = Connection { id: id.into(), member, protocol: Protocol::Native, since: 0, hub: None };
             assert_eq!(connection.reconnect_after(RECONNECT_FROM_MS - 300_001), None);
             for age in (RECONNECT_FROM_MS + RECONNECT_SPREAD_MS - 300_000..MAX_CONNECTION_MS).step_by(60_000) {

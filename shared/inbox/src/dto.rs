@@ -48,7 +48,11 @@ impl NotificationOut {
             cursor: Cursor::encode(app, &notification.id.stream, notification.id.position()),
             kind: notification.kind.clone(),
             created_at: rfc3339(notification.timestamp),
-            data: notification.data.clone(),
+            data: match notification.id.stream {
+                // of an event the data may be any JSON, and stands in a member of its own
+                Stream::App => json!({ "timestamp": rfc3339(notification.happened_at()), "data": notification.data }),
+                _ => notification.data.clone(),
+            },
             seen: read_state.seen.contains(sequence),
             read: read_state.read.contains(sequence),
             archived: read_state.archived.contains(sequence),
@@ -89,7 +93,7 @@ pub fn resource_path(stream: &Stream, id: Option<&str>) -> String {
         Stream::User(user) => format!("/api/v1/Inbox/{}/Notifications", percent_encoded(user)),
         Stream::Group(name) => format!("/api/v1/Groups/{}/Notifications", percent_encoded(name)),
         Stream::Everyone => "/api/v1/Everyone/Notifications".to_owned(),
-        Stream::App => "/api/v1/Notifications".to_owned(),
+        Stream::App => "/api/v1/Notification/Messages".to_owned(),
     };
     id.map_or(base.clone(), |id| format!("{base}/{id}"))
 }

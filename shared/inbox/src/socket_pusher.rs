@@ -71,8 +71,7 @@ impl Allowance {
 pub fn topics(stream: &Stream) -> Vec<String> {
     match stream {
         Stream::Everyone => (0..BROADCAST_SHARDS).map(broadcast_topic).collect(),
-        Stream::User(_) | Stream::Group(_) => vec![stream.to_string()],
-        Stream::App => Vec::new(),
+        Stream::User(_) | Stream::Group(_) | Stream::App => vec![stream.to_string()],
     }
 }
 
@@ -97,7 +96,7 @@ impl SocketPusher {
     ) -> Result<Option<i64>, TableError> {
         let table = &self.sender.table;
         let topics = topics(stream);
-        if topics.is_empty() || !self.presence.has_connections(table, app, millis(now)).await? {
+        if !self.presence.has_connections(table, app, millis(now)).await? {
             return Ok(None);
         }
         let has_subscribers = match topics.as_slice() {

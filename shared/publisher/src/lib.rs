@@ -8,10 +8,11 @@ use std::collections::HashMap;
 
 use domain::channel::{Channel, Ordering};
 use domain::command::{Delivery, PendingWrite};
-use domain::notification::{NewNotification, Notification, NotificationId, Position, Stream};
+use domain::notification::{NewNotification, Notification, NotificationId, Position, Stream, WriteKey};
 use domain::{AppId, MAX_BATCH, split_by_size};
 use entry::{Chain, DeliveryQueues};
-use futures_util::future::try_join;
+use futures_util::future::try_join3;
+use inbox::socket_pusher::SocketPusher;
 use table::{Table, TableError, WriterWork};
 use time::{Duration, OffsetDateTime};
 
@@ -26,6 +27,8 @@ const MAX_ROW_BYTES: usize = 300_000;
 pub struct Publisher {
     pub table: Table,
     pub delivery_queues: DeliveryQueues,
+    /// For the sockets that receive the application's stream.
+    pub pusher: SocketPusher,
 }
 
 impl Publisher {
@@ -69,9 +72,16 @@ impl Publisher {
     ) -> Result<Position, TableError> {
         let stream = Stream::App;
         let position = self.table.next_position(app, &stream, now);
-        let (channels, first) = try_join(self.table.channels(app), position).await?;
-        let handled = WriterWork { queued: self.queue(&channels, new, first, write_id, now).await, push_until: None };
-        self.table.append_at(app, &stream, first, new, write_id, handled, now).await
+        let push_until = self.pusher.plan(app, &stream, new.len(), now);
+        let (channels, first, push_until) = try_join3(self.table.channels(app), position, push_until).await?;
+        let queued = self.queue(&channels, new, first, write_id, now).await;
+        let handled = WriterWork { queued, push_until };
+        let position = self.table.append_at(app, &stream, first, new, write_id, handled, now).await?;
+        if push_until.is_some() {
+            let write = WriteKey::new(domain::millis(now), write_id, &stream);
+            self.pusher.push(app, &write, &numbered(new, position, now), now).await;
+        }
+        Ok(position)
     }
 
     /// Queues the deliveries of notifications that are about to be stored. `false` leaves them to `dispatch`.
@@ -104,12 +114,7 @@ fn pending_deliveries(
     write_id: &str,
     now: OffsetDateTime,
 ) -> Option<Vec<Delivery>> {
-    let at = domain::from_millis(domain::millis(now)); // as precise as it is read again
-    let numbered = |(sequence, content): (u64, &NewNotification)| {
-        let id = NotificationId { stream: Stream::App, epoch: first.epoch, sequence };
-        content.clone().published(id, at)
-    };
-    let notifications: Vec<Notification> = (first.sequence..).zip(new).map(numbered).collect();
+    let notifications = numbered(new, first, now);
     let pending = PendingWrite { write_id: write_id.to_owned(), first: first.sequence, at: domain::millis(now) };
     let mut deliveries = Vec::new();
     for channel in channels {
@@ -123,4 +128,14 @@ fn pending_deliveries(
         deliveries.extend(accepted.into_iter().map(delivery));
     }
     Some(deliveries)
+}
+
+/// Notifications as they are stored from a position on.
+fn numbered(new: &[NewNotification], first: Position, now: OffsetDateTime) -> Vec<Notification> {
+    let at = domain::from_millis(domain::millis(now)); // as precise as it is read again
+    let published = |(sequence, content): (u64, &NewNotification)| {
+        let id = NotificationId { stream: Stream::App, epoch: first.epoch, sequence };
+        content.clone().published(id, at)
+    };
+    (first.sequence..).zip(new).map(published).collect()
 }

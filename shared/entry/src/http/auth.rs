@@ -200,7 +200,7 @@ impl Authenticator {
         let app = token::unverified_application(credential, clock::now()).ok_or(AuthError::InvalidCredentials)?;
         let claims = self.verify_token(app, credential).await?;
         let user = claims.sub.ok_or(AuthError::InvalidCredentials)?;
-        Ok(ConnectionUser { app, user, groups: claims.groups })
+        Ok(ConnectionUser::new(app, user, claims.groups))
     }
 
     /// Issues a token for one user.

@@ -273,7 +273,7 @@ fn identity(app: AppId, issuer: &OidcIssuer, claims: Claims) -> Option<Identity>
     groups.truncate(MAX_GROUPS);
     let same_application = claims.application.is_none_or(|it| it == app);
     (same_application && is_valid_name(&claims.sub))
-        .then_some(Identity { member: ConnectionUser { app, user: claims.sub, groups }, scopes })
+        .then_some(Identity { member: ConnectionUser::new(app, claims.sub, groups), scopes })
 }
 
 /// The words of a string, or the strings of an array.

@@ -124,7 +124,7 @@ mod tests {
         for bad in ["", "a.b.c", &none, &token[1..], &token.replace('.', "")] {
             assert_eq!(verify(bad, &key, now), None, "{bad}");
         }
-        let member = ConnectionUser { app, user: "jane".into(), groups: vec!["editors".into()] };
+        let member = ConnectionUser::new(app, "jane".into(), vec!["editors".into()]);
         let claims = verify(&issue_for_user(member, Duration::HOUR, &key, now), &key, now).unwrap();
         assert_eq!((claims.sub.as_deref(), claims.groups), (Some("jane"), vec!["editors".to_owned()]));
     }
