@@ -114,7 +114,7 @@ async fn gated_stack(data: &std::path::Path, resource: &str, name: &str) -> (Sta
     let sockets = format!("{}/live", stack.url);
     let targets = [("DYNAMODB", stack.dynamodb_url.clone()), ("SQS", stack.sqs_url.clone()), ("SOCKETS", sockets)];
     gate.targets.set(targets.into()).unwrap();
-    assert!(gate.function.set(stack.function(name).unwrap()).is_ok());
+    assert!(gate.function.set(stack.function(name).unwrap().clone()).is_ok());
     (stack, gate)
 }
 
