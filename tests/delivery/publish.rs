@@ -4,7 +4,9 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 use system_tests::receiver::{Answer, Receiver};
-use system_tests::{World, text};
+use system_tests::socket::Socket;
+use system_tests::tools::{piped, python};
+use system_tests::{World, project, text};
 
 const MESSAGES: &str = "/api/v1/Notification/Messages";
 
@@ -184,6 +186,132 @@ fn cloud_events_are_taken_in_every_mode_and_leave_as_they_came() {
         assert_eq!((of("A-3").get("data"), of("A-3").get("datacontenttype")), (None, None));
         let bad = post(world, &[("content-type", "application/cloudevents+json")], "[]").await;
         assert_eq!((bad.0, &bad.1["status"]), (422, &json!(422)));
+    });
+}
+
+/// The official library publishes in both modes, and reads what a channel gets.
+#[test]
+fn the_official_library_of_cloud_events_understands_and_is_understood() {
+    World::run(async |world| {
+        let events = world.webhook(&[("format", "cloudevents"), ("types", "com.*")]).await;
+        let python = python().await.to_string_lossy().into_owned();
+        let script = project().join("tests/clients/cloud_events.py").to_string_lossy().into_owned();
+        let url = format!("{}{MESSAGES}", world.stack.url);
+        let arguments = [script.as_str(), "publish", &url, &world.keys.api_key, &world.keys.api_secret];
+        let (ended, printed) = piped(&python, &arguments, &[], "").await;
+        assert!(ended && printed.matches("\"status\": 202").count() == 2, "{printed}");
+        let got = wait_for(world, &events, "com.example.python", 2).await;
+        let request = |it: &Value| {
+            let headers = json!({ "content-type": "application/cloudevents+json" });
+            json!({ "headers": headers, "body": it.to_string() }).to_string()
+        };
+        let input = got.iter().map(request).collect::<Vec<_>>().join("\n");
+        let (ended, printed) = piped(&python, &[&script, "read"], &[], &input).await;
+        assert!(ended, "{printed}");
+        let mut read: Vec<Value> = printed.lines().map(|it| serde_json::from_str(it).unwrap()).collect();
+        read.sort_by_key(|it| text(&it["attributes"]["id"]));
+        for (number, event) in read.iter().enumerate() {
+            let attributes = &event["attributes"];
+            assert_eq!(attributes["id"], format!("py-{number}"));
+            assert_eq!((&attributes["subject"], &attributes["tenant"]), (&json!("caf\u{e9} 7%"), &json!("x")));
+            assert_eq!(attributes["time"], "2026-11-20T09:00:00.000004+00:00");
+            assert_eq!(event["data"], json!({ "order": 7 }));
+        }
+    });
+}
+
+#[test]
+fn an_inbox_notification_reaches_the_channels_that_want_it_if_it_asks_for_them() {
+    World::run(async |world| {
+        let all = world.webhook(&[("types", "notification.created")]).await;
+        let path = "/api/v1/Inbox/jane/Notifications";
+        let quiet = json!({ "title": "quiet" });
+        let loud =
+            json!({ "title": "loud", "type": "message.received", "data": { "from": "joe" }, "alsoNotify": true });
+        let (status, sent) = world.ask("POST", path, Some(json!([quiet, loud]))).await;
+        assert_eq!(status, 201, "{sent}");
+        let [created] = wait_for(world, &all, "notification.created", 1).await.try_into().unwrap();
+        let (data, id) = (&created["data"], &sent[1]["id"]);
+        assert_eq!((&data["user"], &data["stream"]), (&json!("jane"), &json!("user:jane")));
+        let notification = &data["notification"];
+        assert_eq!((&notification["id"], &notification["title"]), (id, &json!("loud")));
+        assert_eq!(
+            (&notification["type"], &notification["data"]),
+            (&json!("message.received"), &json!({ "from": "joe" }))
+        );
+        let many = json!({ "users": ["a", "b"], "notification": { "title": "to many", "alsoNotify": true } });
+        assert_eq!(world.ask("POST", "/api/v1/Inbox/Notifications", Some(many)).await.0, 201);
+        let came = wait_for(world, &all, "notification.created", 3).await;
+        let mut users: Vec<String> = came[1..].iter().map(|it| text(&it["data"]["user"])).collect();
+        users.sort();
+        assert_eq!(users, ["a", "b"]);
+        let everyone = json!({ "title": "all", "alsoNotify": true });
+        assert_eq!(world.ask("POST", "/api/v1/Everyone/Notifications", Some(everyone)).await.0, 201);
+        let came = wait_for(world, &all, "notification.created", 4).await;
+        assert_eq!((&came[3]["data"]["stream"], came[3]["data"].get("user")), (&json!("everyone"), None));
+    });
+}
+
+#[test]
+fn a_socket_gets_the_application_s_stream_if_its_ticket_says_so() {
+    World::run(async |world| {
+        let ticket = async |body: Value| {
+            let (status, made) = world.ask("POST", "/api/v1/Inbox/jane/Tickets", Some(body)).await;
+            assert_eq!(status, 201, "{made}");
+            text(&made["ticket"])
+        };
+        let open = async |ticket: &str| {
+            let url = format!("{}/api/v1/Inbox/Socket?ticket={ticket}", world.stack.url);
+            let mut socket = Socket::open(&url, &[]).await.unwrap();
+            socket.say(&json!({ "action": "resume" })).await;
+            socket.wait("resumed").await;
+            socket
+        };
+        let mut socket = open(&ticket(json!({ "messages": true })).await).await;
+        let mut other = open(&ticket(json!({})).await).await;
+        publish(world, json!({ "type": "order.paid", "data": [7] })).await;
+        let frame = socket.wait("notifications").await;
+        assert_eq!((&frame["stream"], &frame["items"][0]["data"]), (&json!("app"), &json!([7])));
+        // caught up by a cursor after a lost connection
+        let cursor = text(&frame["items"][0]["cursor"]);
+        socket.cut();
+        publish(world, json!({ "type": "order.sent" })).await;
+        let url =
+            format!("{}/api/v1/Inbox/Socket?ticket={}", world.stack.url, ticket(json!({ "messages": true })).await);
+        let mut socket = Socket::open(&url, &[]).await.unwrap();
+        socket.say(&json!({ "action": "resume", "cursors": [cursor] })).await;
+        assert_eq!(socket.item("order.sent").await["data"], json!({}));
+        // the other one has got its own, and nothing of these
+        world.send("jane", "own").await;
+        assert_eq!(other.wait("notifications").await["stream"], "user:jane");
+        // a key without the scope makes no such ticket
+        let path = format!("/api/v1/Applications/{}/Keys", world.keys.application_id);
+        let (status, key) = world.ask("POST", &path, Some(json!({ "name": "inboxes", "scopes": ["inbox"] }))).await;
+        assert_eq!(status, 201, "{key}");
+        let request = world.http.post(format!("{}/api/v1/Inbox/jane/Tickets", world.stack.url));
+        let request = request.header("x-api-key", text(&key["apiKey"])).header("x-api-secret", text(&key["apiSecret"]));
+        let refused = request.json(&json!({ "messages": true })).send().await.unwrap();
+        assert_eq!(refused.status(), 403);
+    });
+}
+
+#[test]
+fn the_program_publishes_and_follows_the_deliveries() {
+    World::run(async |world| {
+        let hook = world.webhook(&[("types", "order.*")]).await;
+        let id = hook.channel.lock().unwrap().clone();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), r#"{"order": 7}"#).unwrap();
+        let data = format!("@{}", file.path().display());
+        let arguments =
+            ["publish", "--type", "order.paid", "--data", &data, "--ordering-key", "7", "--channel", &id, "--watch"];
+        let (ended, printed) = world.notify_as(&arguments).await;
+        assert!(ended && printed.contains("order.paid: ntf_"), "{printed}");
+        assert!(printed.contains(&id) && printed.contains("delivered (204)"), "{printed}");
+        let message = wait_for(world, &hook, "order.paid", 1).await.remove(0);
+        assert_eq!((&message["data"], &message["orderingKey"]), (&json!({ "order": 7 }), &json!("7")));
+        let (ended, printed) = world.notify_as(&["publish", "--type", "item.mine"]).await;
+        assert!(!ended && printed.contains("the system's own"), "{printed}");
     });
 }
 

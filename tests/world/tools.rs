@@ -46,6 +46,7 @@ pub async fn python() -> &'static PathBuf {
         "pysignalr==1.3.3",
         "svix==2.9.1",
         "pika==1.4.4",
+        "cloudevents==2.2.0",
     ];
     PYTHON.get_or_init(async || pip("python", &packages).await.join("bin/python")).await
 }
