@@ -3,6 +3,7 @@
 mod fairness;
 mod functions;
 mod inbox;
+mod publish;
 mod scan;
 mod setup;
 
@@ -29,6 +30,15 @@ pub(crate) enum Command {
         #[arg(long, default_value = "20")]
         starts: NonZeroUsize,
     },
+    /// Measure how long an event takes to a webhook, how many are taken a second, and their cost in CPU
+    Publish {
+        /// Number of clients that publish at the same time
+        #[arg(long, default_value = "16")]
+        clients: NonZeroUsize,
+        /// Number of events that they publish
+        #[arg(long, default_value = "5000")]
+        messages: NonZeroUsize,
+    },
     /// Measure units and requests of a scan of many small objects, and of a second scan of the same bucket
     Scan {
         /// Number of objects in the bucket
@@ -51,6 +61,7 @@ pub(crate) async fn run(command: Command, json: bool) -> Result<(), CliError> {
     match command {
         Command::Fairness { notifications, rounds } => fairness::run(notifications.get(), rounds.get(), json).await,
         Command::Functions { starts } => functions::run(starts.get(), json).await,
+        Command::Publish { clients, messages } => publish::run(clients.get(), messages.get(), json).await,
         Command::Scan { objects } => scan::run(objects.get(), json).await,
         Command::Inbox { sockets, notifications } => inbox::run(sockets.get(), notifications.get(), json).await,
     }
