@@ -188,7 +188,7 @@ fn one_program_is_each_function_of_the_template_and_is_noticed_when_it_is_built_
         std::fs::copy(program(), &copy).unwrap();
         let (events, seen) = (RefCell::new(events), RefCell::new(Vec::new()));
         until("the new build runs", async || {
-            assert!(stack.measure_warm_invocation("docs-api").await.is_some());
+            let answered = stack.measure_warm_invocation("docs-api").await.is_some();
             while let Ok(event) = events.borrow_mut().try_recv() {
                 match event {
                     Event::Note(text) if text.contains("docs-api") => seen.borrow_mut().push(text),
@@ -199,6 +199,7 @@ fn one_program_is_each_function_of_the_template_and_is_noticed_when_it_is_built_
                 }
             }
             let seen = seen.borrow();
+            assert!(answered, "{seen:?}");
             let noticed = seen.iter().any(|it| it.contains("built anew"));
             (noticed && seen.last().is_some_and(|it| it == "started")).then_some(())
         })

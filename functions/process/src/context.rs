@@ -6,7 +6,7 @@ use domain::ssrf::AllowedNetworks;
 use entry::{AppSettings, Meter, Queue, Secrets};
 use iconik::Connections;
 use media::ffmpeg::Ffmpeg;
-use media::object_store::{ObjectStore, ObjectStoreError};
+use object_store::{ObjectStore, ObjectStoreError};
 use table::Table;
 use time::Duration;
 
@@ -39,6 +39,6 @@ impl Context {
     ) -> Result<Result<impl ObjectStore, ObjectStoreError>, entry::MessageError> {
         let credentials = self.secrets.bucket_credentials(bucket).await?;
         let meter = self.meter.counter("media");
-        Ok(media::object_store::open(bucket, credentials, None, now, &self.allowed_networks, meter))
+        Ok(object_store::open(bucket, credentials, None, now, &self.allowed_networks, meter))
     }
 }

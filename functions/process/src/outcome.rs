@@ -3,7 +3,7 @@
 use domain::item::{Item, Problem, ResultSummary};
 use domain::processing::{ItemTransition, POSTPONED, complete, fail, postpone, skip};
 use media::MediaError;
-use media::object_store::ObjectStoreError;
+use object_store::ObjectStoreError;
 use time::OffsetDateTime;
 
 /// How the work on an item ended.

@@ -8,7 +8,7 @@ use domain::item::{Item, Problem, ResultSummary};
 use domain::result::ResultDocument;
 use domain::settings::Settings;
 use entry::{MessageError, clock};
-use media::object_store::ObjectStore;
+use object_store::ObjectStore;
 
 use crate::context::Context;
 use crate::iconik_job::IconikJob;

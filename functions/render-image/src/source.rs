@@ -10,8 +10,8 @@ use entry::secrets::process_url_field;
 use entry::{Chain, clock};
 use iconik::source::SourceChoice;
 use image::DynamicImage;
-use media::object_store::{ObjectStore, ObjectStoreError};
 use media::picture::PictureWithFaces;
+use object_store::{ObjectStore, ObjectStoreError};
 
 use crate::context::Context;
 use crate::error::{RenderTaskError, transient};
@@ -111,7 +111,7 @@ async fn fetch_item(context: &Context, item: &Item, to: &Path) -> Result<(), Ren
     let bucket = bucket.ok_or_else(|| RenderTaskError::Permanent("the bucket of this item was removed".to_owned()))?;
     let credentials = context.secrets.bucket_credentials(&bucket).await.map_err(transient)?;
     let meter = context.meter.counter("media");
-    let store = media::object_store::open(&bucket, credentials, None, clock::now(), &context.allowed_networks, meter);
+    let store = object_store::open(&bucket, credentials, None, clock::now(), &context.allowed_networks, meter);
     let fetched = match store {
         Ok(store) => store.fetch(&item.key, &item.version, item.size, to).await,
         Err(error) => Err(error),

@@ -5,7 +5,7 @@ use domain::command::{ScanCommand, UnreadableObjects};
 use domain::notification::{NewNotification, Stream};
 use domain::scanning::backoff;
 use entry::{Message, MessageError};
-use media::object_store::{Listing, ObjectStore, ObjectStoreError, open};
+use object_store::{Listing, ObjectStore, ObjectStoreError, open};
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 

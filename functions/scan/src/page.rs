@@ -10,7 +10,7 @@ use domain::notification::{NewNotification, Stream};
 use domain::scanning::{ListedObject, ScanDecision, decide, decide_by_content};
 use domain::{ItemId, MAX_BATCH};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use media::object_store::{ObjectStore, ObjectStoreError, excerpt};
+use object_store::{ObjectStore, ObjectStoreError, excerpt};
 use serde_json::json;
 use table::{PutOutcome, Table, TableError};
 use time::OffsetDateTime;

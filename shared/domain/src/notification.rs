@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use crate::ChannelId;
 use crate::event::EventAttributes;
 
 /// A recipient's ordered sequence of notifications.
@@ -134,6 +135,31 @@ pub struct Notification {
     /// As in [`NewNotification`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attributes: Option<Box<EventAttributes>>,
+}
+
+impl Notification {
+    /// When the event happened: as its publisher says, or else when it was accepted.
+    pub fn happened_at(&self) -> OffsetDateTime {
+        self.attributes.as_ref().and_then(|it| it.timestamp).unwrap_or(self.timestamp)
+    }
+
+    /// Its collapse key: the publisher's, or the one that the system's own notifications have in their data.
+    pub fn collapse_key(&self) -> Option<&str> {
+        match &self.attributes {
+            Some(attributes) => attributes.collapse_key.as_deref(),
+            None => self.data.get("collapseKey").and_then(Value::as_str),
+        }
+    }
+
+    /// The key within which it is ordered.
+    pub fn ordering_key(&self) -> Option<&str> {
+        self.attributes.as_ref()?.ordering_key.as_deref()
+    }
+
+    /// Whether its publisher sends it to a channel.
+    pub fn is_addressed_to(&self, channel: ChannelId) -> bool {
+        self.attributes.as_ref().is_none_or(|it| it.channels.is_empty() || it.channels.contains(&channel))
+    }
 }
 
 /// The rule for types, as error messages state it.

@@ -1,8 +1,7 @@
-//! Media: object stores, probing, decoding, face detection. This crate decides nothing about items.
+//! Media: probing, decoding, face detection. This crate decides nothing about items.
 
 mod error;
 pub mod ffmpeg;
-pub mod object_store;
 pub mod picture;
 mod probe;
 pub mod processor;

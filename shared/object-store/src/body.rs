@@ -6,7 +6,7 @@ use domain::id::hex;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 
-use super::error::ObjectStoreError;
+use crate::error::ObjectStoreError;
 
 /// The first bytes, at most `max_bytes`. A server may ignore `Range` and send the whole object (RFC 9110, section 14.2):
 /// no more of it is read.

@@ -24,11 +24,11 @@ use domain::ssrf::{AllowedNetworks, check_url};
 use http::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use time::OffsetDateTime;
 
-use super::body::{read_first, write_to_file};
-use super::error::ObjectStoreError;
-use super::interceptor::{ListingInterceptor, NOT_S3};
-use super::listing::ListingPage;
-use super::store::{Listing, ObjectStore, single_prefix};
+use crate::body::{read_first, write_to_file};
+use crate::error::ObjectStoreError;
+use crate::interceptor::{ListingInterceptor, NOT_S3};
+use crate::listing::ListingPage;
+use crate::store::{Listing, ObjectStore, single_prefix};
 
 /// A token of ListObjects: this prefix, then the last key.
 const MARKER_PREFIX: &str = "marker:";
@@ -251,7 +251,7 @@ impl ObjectStore for S3Store {
     async fn fetch(&self, key: &str, version: &str, size: u64, to: &Path) -> Result<String, ObjectStoreError> {
         let precondition = match Precondition::of(version, size) {
             // ETags are not compared across APIs (section 4.5)
-            Precondition::Etag(etag) if etag.starts_with(super::scsp::ETAG_PREFIX) => Precondition::None,
+            Precondition::Etag(etag) if etag.starts_with(crate::scsp::ETAG_PREFIX) => Precondition::None,
             precondition => precondition,
         };
         let get = self.client.get_object().bucket(&self.bucket).key(key);

@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::client::ser_de::{DeserializeResponse, SharedResponseDeserializer};
 use aws_smithy_types::config_bag::ConfigBag;
 
-use super::listing::ListingPage;
+use crate::listing::ListingPage;
 
 /// A response that is not S3's XML.
 pub(super) const NOT_S3: &str = "something that is not S3";

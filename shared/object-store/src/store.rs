@@ -5,7 +5,7 @@ use std::path::Path;
 use domain::bucket::Bucket;
 use domain::scanning::ListedObject;
 
-use super::error::ObjectStoreError;
+use crate::error::ObjectStoreError;
 
 /// One page of a listing.
 #[derive(Debug)]

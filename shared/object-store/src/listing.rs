@@ -11,7 +11,7 @@ use quick_xml::events::Event;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::error::excerpt;
+use crate::error::excerpt;
 
 /// Bytes of a key, at most (Amazon S3, "Naming Amazon S3 objects").
 const MAX_KEY_BYTES: usize = 1_024;

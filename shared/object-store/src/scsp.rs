@@ -14,9 +14,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::{Rfc2822, Rfc3339};
 use url::Url;
 
-use super::body::{read_first, write_to_file};
-use super::error::{ObjectStoreError, excerpt};
-use super::store::{Listing, ObjectStore, single_prefix};
+use crate::body::{read_first, write_to_file};
+use crate::error::{ObjectStoreError, excerpt};
+use crate::store::{Listing, ObjectStore, single_prefix};
 
 /// The prefix of ETags from this API.
 pub(super) const ETAG_PREFIX: &str = "scsp-";
