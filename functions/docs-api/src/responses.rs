@@ -7,6 +7,9 @@ const PROBLEM: &str = "#/components/schemas/Problem";
 /// The published shape of the channel API's errors (section 5).
 const ENVELOPE: &str = "#/components/schemas/Envelope";
 
+/// Beside the published API, and in no shape of its.
+const MESSAGES: &str = "/api/v1/Notification/Messages";
+
 /// What a status says.
 const TEXTS: &[(&str, &str)] = &[
     ("200", "Done"),
@@ -31,7 +34,8 @@ const TEXTS: &[(&str, &str)] = &[
 /// Adds the answers that come of credentials, bodies and our own failures, and gives each answer its text and media type.
 pub(crate) fn complete(path: &str, operation: &mut Value) {
     let published = ["/api/v1/Notification/", "/api/v1/Image/", "/api/v1/Authorization/"];
-    let shape = if published.iter().any(|it| path.starts_with(it)) { ENVELOPE } else { PROBLEM };
+    let is_published = published.iter().any(|it| path.starts_with(it)) && !path.starts_with(MESSAGES);
+    let shape = if is_published { ENVELOPE } else { PROBLEM };
     if operation["requestBody"].is_object() {
         body(shape == ENVELOPE, &mut operation["requestBody"]);
     }

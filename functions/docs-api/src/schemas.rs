@@ -57,6 +57,9 @@ pub(crate) fn complete(document: &mut Value) {
         if let Some(shape) = shape {
             several(post, shape);
         }
+        if path == "/api/v1/Notification/Messages" {
+            published_events(post);
+        }
         let bare = post.pointer("/requestBody/content").and_then(Value::as_object).and_then(|it| it.values().next());
         if bare.is_some_and(|it| may_be_absent(&schemas, &it["schema"])) {
             post["requestBody"]["required"] = json!(false);
@@ -104,6 +107,36 @@ fn several(post: &mut Value, shape: &str) {
     let sent = json!({ "schema": { "type": "array", "items": { "$ref": "#/components/schemas/Sent" } } });
     let problem = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
     post["responses"]["422"]["content"] = json!({ "application/problem+json": problem, "application/json": sent });
+}
+
+/// An event, or up to a hundred, in our shape or as CloudEvents; a list is answered by a list.
+fn published_events(post: &mut Value) {
+    let content = |schema: Value| json!({ "schema": schema });
+    let list = |one: &Value| json!({ "type": "array", "minItems": 1, "maxItems": 100, "items": one });
+    let one = json!({ "$ref": "#/components/schemas/MessageIn" });
+    let text = json!({ "type": "string", "minLength": 1 });
+    let cloud_event = json!({
+        "type": "object",
+        "description": "CloudEvents 1.0, JSON event format",
+        "required": ["specversion", "id", "source", "type"],
+        "properties": {
+            "specversion": { "const": "1.0" }, "id": text, "source": text, "subject": text, "data": {},
+            "type": { "type": "string", "pattern": "^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$", "maxLength": 100 },
+            "time": { "type": "string", "format": "date-time" }, "datacontenttype": text,
+        },
+        "example": { "specversion": "1.0", "id": "A-1", "source": "/orders", "type": "com.example.order.paid", "data": { "order": 7 } },
+    });
+    post["requestBody"]["content"] = json!({
+        "application/json": content(json!({ "oneOf": [list(&one), one] })),
+        "application/cloudevents+json": content(cloud_event.clone()),
+        "application/cloudevents-batch+json": content(list(&cloud_event)),
+    });
+    let result = json!({ "$ref": "#/components/schemas/PublishResult" });
+    let results = json!({ "type": "array", "items": result });
+    post["responses"]["202"]["content"] = json!({ "application/json": content(json!({ "oneOf": [results, result] })) });
+    let problem = content(json!({ "$ref": "#/components/schemas/Problem" }));
+    post["responses"]["422"]["content"] =
+        json!({ "application/problem+json": problem, "application/json": content(results) });
 }
 
 /// Whether a schema asks for nothing: a POST without a body is one without members.
