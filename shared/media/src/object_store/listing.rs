@@ -18,21 +18,21 @@ const MAX_KEY_BYTES: usize = 1_024;
 
 /// The fields and the objects of a page.
 #[derive(Debug, Default)]
-pub(super) struct ListingPage {
+pub struct ListingPage {
     /// `IsTruncated`; `None` if the response does not contain it.
-    pub(super) is_truncated: Option<bool>,
+    pub is_truncated: Option<bool>,
     /// `NextContinuationToken` of ListObjectsV2, unchanged; never empty.
-    pub(super) next_continuation_token: Option<String>,
+    pub next_continuation_token: Option<String>,
     /// `NextMarker` of ListObjects; never empty.
-    pub(super) next_marker: Option<String>,
+    pub next_marker: Option<String>,
     /// Whether the response has a `KeyCount`, which only ListObjectsV2 has.
-    pub(super) has_key_count: bool,
+    pub has_key_count: bool,
     /// Each key once: the last entry of a key counts.
-    pub(super) objects: Vec<ListedObject>,
+    pub objects: Vec<ListedObject>,
     /// Why entries were left out, one sentence each.
-    pub(super) errors: Vec<String>,
+    pub errors: Vec<String>,
     /// The last key that could be read, if the keys are in the order of their bytes.
-    pub(super) last_key: Option<String>,
+    pub last_key: Option<String>,
 }
 
 /// The text of an element; an error if it is not valid text.
@@ -51,7 +51,7 @@ impl Elements {
 
 impl ListingPage {
     /// Parses a response body. `None` if it is no listing, or a truncated one.
-    pub(super) fn parse(body: &[u8]) -> Option<Self> {
+    pub fn parse(body: &[u8]) -> Option<Self> {
         let (fields, contents) = parse_elements(body)?;
         let encoded = fields.non_empty("EncodingType").is_some_and(|it| it.eq_ignore_ascii_case("url"));
         let mut page = Self {
