@@ -14,6 +14,9 @@ use crate::error::SocketError;
 /// The device of a client that names none.
 pub(crate) const DEFAULT_DEVICE: &str = "default";
 
+/// Characters of an error's message.
+const MAX_ERROR_CHARS: usize = 500;
+
 /// Handles a message of a client, and sends the answers.
 pub(crate) async fn receive(
     context: &Context,
@@ -75,6 +78,7 @@ async fn handle_action(
 }
 
 fn error_frame(action: Option<&str>, message: String) -> Frame {
+    let message = message.chars().take(MAX_ERROR_CHARS).collect(); // it may quote what the client sent
     Frame::Error { action: action.map(str::to_owned), message, refused: Vec::new() }
 }
 

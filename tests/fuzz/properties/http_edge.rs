@@ -23,6 +23,9 @@ use super::block_on;
 /// The most bytes of an inflated body, as the functions promise.
 const MAX_INFLATED_BYTES: usize = 6 << 20;
 
+/// The most bytes of a problem: 2,400 characters, each of them escaped, and the rest.
+const MAX_PROBLEM_BYTES: usize = 15_000;
+
 /// The query of `/query`.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -109,7 +112,7 @@ fn answer(event: Value) -> (u64, Value) {
     };
     if status >= 400 && !body.is_null() {
         assert_eq!((kind.as_str(), &body["status"]), ("application/problem+json", &json!(status)), "{body}");
-        assert!(body.to_string().len() <= 2_000, "a refusal of {} bytes", body.to_string().len());
+        assert!(body.to_string().len() <= MAX_PROBLEM_BYTES, "a refusal of {} bytes", body.to_string().len());
     }
     (status, body)
 }

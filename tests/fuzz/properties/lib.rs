@@ -9,6 +9,7 @@ pub mod http_edge;
 pub mod iconik;
 pub mod listing;
 pub mod native_action;
+pub mod retry_after;
 pub mod signalr;
 pub mod timecode;
 pub mod token;
@@ -21,7 +22,7 @@ use tokio::runtime::{Builder, Runtime};
 pub type Property = (&'static str, fn(&[u8]));
 
 /// All properties.
-pub const ALL: [Property; 11] = [
+pub const ALL: [Property; 12] = [
     ("address", address::check),
     ("cursor", cursor::check),
     ("filter", filter::check),
@@ -30,6 +31,7 @@ pub const ALL: [Property; 11] = [
     ("iconik", iconik::check),
     ("listing", listing::check),
     ("native_action", native_action::check),
+    ("retry_after", retry_after::check),
     ("signalr", signalr::check),
     ("timecode", timecode::check),
     ("token", token::check),
