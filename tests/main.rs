@@ -68,9 +68,14 @@ mod realtime {
 mod security {
     mod audit;
     mod credentials;
+    mod fuzz_seeds;
     mod garbage;
     mod guesses;
     mod odd_input;
     mod secrets;
 }
+/// What must hold whatever a stranger sends: the fuzzers' properties, which are in a workspace of their own.
+#[path = "fuzz/properties/lib.rs"]
+#[expect(unreachable_pub, reason = "a library of its own for the fuzzers")]
+mod fuzz;
 mod tidy;

@@ -8,9 +8,9 @@ use entry::clock;
 use inbox::connection_sender::SendOutcome;
 use inbox::dto::resource_path;
 use inbox::frame::Frame;
+use inbox::native_protocol::Cursors;
 use inbox::stream_reader::{Replay, read_state_with_counts, replay};
 use inbox::{CountsOut, Cursor, CursorError, read_state};
-use serde::Deserialize;
 use table::TableError;
 use time::OffsetDateTime;
 
@@ -25,26 +25,6 @@ const MAX_REFUSED_CURSORS: usize = 50;
 const MAX_CURSOR_CHARS: usize = 512;
 /// Characters of a device's name.
 const MAX_DEVICE_NAME: usize = 64;
-
-/// One cursor, or one per stream.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
-pub(crate) enum Cursors {
-    #[default]
-    None,
-    One(String),
-    Many(Vec<String>),
-}
-
-impl Cursors {
-    fn list(&self) -> &[String] {
-        match self {
-            Self::None => &[],
-            Self::One(cursor) => std::slice::from_ref(cursor),
-            Self::Many(cursors) => cursors,
-        }
-    }
-}
 
 /// What a client did wrong, as it is sent to the client.
 pub(crate) type ClientError = String;

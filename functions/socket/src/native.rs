@@ -1,49 +1,21 @@
 //! The native protocol: JSON messages with an `action` from the client, with a `type` to it (see `/docs/asyncapi.json`).
 
-use domain::inbox::InboxAction;
 use domain::millis;
 use domain::socket::{Connection, Protocol};
 use inbox::CursorError;
 use inbox::frame::Frame;
-use serde::Deserialize;
+use inbox::native_protocol::{Action, parse};
 use time::OffsetDateTime;
 
-use crate::actions::{self, Cursors};
+use crate::actions;
 use crate::context::Context;
 use crate::error::SocketError;
 
-/// An action of a client.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "action", rename_all = "camelCase", rename_all_fields = "camelCase")]
-enum Action {
-    /// Send what follows the cursors, then new notifications; without cursors what follows the device's last `ack`, without
-    /// one only new notifications.
-    Resume {
-        #[serde(default)]
-        after: Cursors,
-        #[serde(default)]
-        device: Option<String>,
-    },
-    /// Acknowledge what was received: clients send it at most every 50 notifications or 5 seconds.
-    Ack {
-        cursor: String,
-        #[serde(default)]
-        device: Option<String>,
-    },
-    /// Change the read state.
-    Mark {
-        change: InboxAction,
-        #[serde(default)]
-        ids: Vec<String>,
-        #[serde(default)]
-        up_to: Option<String>,
-    },
-    /// Ask for the heads of all streams.
-    Ping,
-}
-
 /// The device of a client that names none.
 pub(crate) const DEFAULT_DEVICE: &str = "default";
+
+/// Characters of an error's message.
+const MAX_ERROR_CHARS: usize = 500;
 
 /// Handles a message of a client, and sends the answers.
 pub(crate) async fn receive(
@@ -64,7 +36,7 @@ async fn handle_action(
     connection: &Connection,
     text: &str,
 ) -> Result<Vec<Frame>, SocketError> {
-    let action: Action = match serde_json::from_str(text) {
+    let action = match parse(text) {
         Ok(action) => action,
         Err(error) => return Ok(vec![error_frame(None, error.to_string())]),
     };
@@ -106,6 +78,7 @@ async fn handle_action(
 }
 
 fn error_frame(action: Option<&str>, message: String) -> Frame {
+    let message = message.chars().take(MAX_ERROR_CHARS).collect(); // it may quote what the client sent
     Frame::Error { action: action.map(str::to_owned), message, refused: Vec::new() }
 }
 

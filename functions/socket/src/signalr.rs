@@ -10,10 +10,11 @@ use inbox::backoff::pause;
 use inbox::connection_sender::SendOutcome;
 use inbox::frame::Frame;
 use inbox::hub_protocol::{self, HubMessage};
+use inbox::native_protocol::Cursors;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::actions::{self, Cursors};
+use crate::actions;
 use crate::context::Context;
 use crate::error::SocketError;
 use crate::native::DEFAULT_DEVICE;

@@ -1,4 +1,4 @@
-//! Opaque pagination cursors.
+//! Opaque pagination cursors. A position has one text: what decodes encodes to the same text.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,10 +15,15 @@ pub fn encode<T: Serialize>(position: &T) -> String {
     URL_SAFE_NO_PAD.encode(serde_json::to_vec(position).unwrap_or_default())
 }
 
-/// Decodes a cursor.
-pub fn decode<T: DeserializeOwned>(token: &str) -> Result<T, InvalidCursor> {
+/// Decodes a cursor. Only the text that [`encode`] makes is one: JSON with white space, members in another order or members
+/// of its own says the same in other words.
+///
+/// # Errors
+/// If the text is none that `encode` makes of a position.
+pub fn decode<T: Serialize + DeserializeOwned>(token: &str) -> Result<T, InvalidCursor> {
     let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| InvalidCursor)?;
-    serde_json::from_slice(&bytes).map_err(|_| InvalidCursor)
+    let position = serde_json::from_slice(&bytes).map_err(|_| InvalidCursor)?;
+    if encode(&position) == token { Ok(position) } else { Err(InvalidCursor) }
 }
 
 #[cfg(test)]
@@ -26,6 +31,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_position_has_one_text() {
+        let decoded = |json: &str| decode::<(String, usize)>(&URL_SAFE_NO_PAD.encode(json));
+        assert_eq!(decoded("[\"a\",1]"), Ok(("a".to_owned(), 1)));
+        for other in ["[\"a\", 1]", "[\"\\u0061\",1]", " [\"a\",1]", "[\"a\",1]\n"] {
+            assert_eq!(decoded(other), Err(InvalidCursor), "{other}");
+        }
+    }
 
     proptest! {
         #[test]

@@ -240,11 +240,12 @@ impl HubConnection {
     }
 
     /// The client's Sequence message on a new socket: its messages before `next` are acknowledged, the others are
-    /// repeated, and those of them that were handled are skipped. Returns the number of the first of our messages that
-    /// it gets, possibly again.
+    /// repeated, and those of them that were handled are skipped. A number beyond those that were handled counts as the
+    /// last of these, since nothing more was acknowledged. Returns the number of the first of our messages that it gets,
+    /// possibly again.
     pub fn resume(&mut self, next: u64) -> u64 {
         self.resuming = false;
-        let acked = next.saturating_sub(1);
+        let acked = next.saturating_sub(1).min(self.handled);
         // only complete prefixes are acknowledged: what was handled since then is not acknowledged
         let handled_count = usize::try_from(self.handled.saturating_sub(acked)).unwrap_or(usize::MAX);
         self.replayable_digests =
@@ -377,6 +378,15 @@ mod tests {
                 }
                 prop_assert!((1..=acked).all(|it| handled[it as usize] == 1), "{} {:?}", acked, handled);
             }
+        }
+
+        /// A client may claim any number: it resumes where we are at most, and the next message is counted from there.
+        #[test]
+        fn a_number_that_was_never_acknowledged_is_none(handled in 0_u64..20, beyond in 0_u64..=u64::MAX - 20) {
+            let mut hub = HubConnection { handled, received: handled, ..hub() };
+            hub.resume(handled + 1 + beyond);
+            hub.receive(&[7]);
+            prop_assert_eq!(hub.complete(&[7]), Some(handled + 1));
         }
 
         /// Our messages are sent again from the first that the client has not acknowledged.

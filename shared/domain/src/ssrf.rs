@@ -144,10 +144,15 @@ pub(crate) fn check_host(url: &Url, allowed: &AllowedNetworks) -> Result<bool, A
     }
 }
 
+/// A name has at least two labels of letters, digits, hyphens and underscores. URL parsers accept more in a host (WHATWG URL,
+/// section 3.1, "forbidden host code point"), but then no HTTP client sends a request to it.
 fn check_public_name(name: &str) -> Result<(), AddressError> {
     let name = name.to_lowercase();
     let reserved = [".local", ".internal", ".localhost", ".home.arpa"].iter().any(|it| name.ends_with(it));
-    if reserved || !name.contains('.') || name.ends_with('.') { Err(AddressError::Host(name)) } else { Ok(()) }
+    let is_label =
+        |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_'));
+    let is_public = !reserved && name.contains('.') && name.split('.').all(is_label);
+    if is_public { Ok(()) } else { Err(AddressError::Host(name)) }
 }
 
 /// Whether an address is on the public internet, that is, in none of the ranges of realtime, section 4.2, and aws,
@@ -247,6 +252,9 @@ mod tests {
         }
         let with_query = check_endpoint("https://example.com/?token=abc", &AllowedNetworks::default());
         assert_eq!(with_query, Err(AddressError::Query));
+        for good in ["https://b\u{fc}cher.example/", "https://a_b.example/", "https://xn--bcher-kva.example/"] {
+            assert!(check_url(good, &AllowedNetworks::default()).is_ok(), "{good}");
+        }
         let stored = check_new_url("https://Example.com/a b", &AllowedNetworks::default()).unwrap();
         assert_eq!(stored.as_str(), "https://example.com/a%20b");
         for name in [
@@ -255,6 +263,10 @@ mod tests {
             "https://vault.internal/",
             "https://localhost/",
             "https://example.com./",
+            "https://example..com/",
+            "https://exam`ple.com/",
+            "https://exam{p}le.com/",
+            "https://b\u{fc}ch\"er.example/",
         ] {
             assert!(matches!(refused(name), AddressError::Host(_)), "{name}");
         }

@@ -46,14 +46,16 @@ impl Timecode {
         Some(Self { frames: count.checked_sub(dropped_numbers)?, base, drop_frame, rate })
     }
 
-    /// The timecode of the frame that is shown `t_ms` milliseconds after the first. It wraps after 24 hours.
+    /// The timecode of the frame that is shown `t_ms` milliseconds after the first. It wraps after 24 hours; no time is too
+    /// large, since it may be what a file says of itself.
     pub fn at(&self, t_ms: u64) -> String {
         // the frame that begins at or before this time; times are rounded to milliseconds
         let elapsed = ((t_ms as f64 + 0.5) * self.rate / 1_000.0).floor() as u64;
-        let mut frames = self.frames + elapsed;
+        let drop = if self.drop_frame { dropped_per_minute(self.base) } else { 0 };
+        let per_ten_minutes = self.base * 600 - drop * 9;
+        let mut frames = self.frames.saturating_add(elapsed) % (per_ten_minutes * 144); // of a day
         if self.drop_frame {
-            let (drop, per_minute) = (dropped_per_minute(self.base), self.base * 60 - dropped_per_minute(self.base));
-            let per_ten_minutes = self.base * 600 - drop * 9;
+            let per_minute = self.base * 60 - drop;
             let (tens, rest) = (frames / per_ten_minutes, frames % per_ten_minutes);
             let minutes = if rest < self.base * 60 { 0 } else { 1 + (rest - self.base * 60) / per_minute };
             frames += drop * (9 * tens + minutes);
@@ -96,6 +98,19 @@ mod tests {
         check("01:00:00;00", ntsc, 3_600_000, "02:00:00;00");
         check("01:00:00:00", ntsc, 3_600_000, "01:59:56:12");
         check("00:00:59;59", 60_000.0 / 1_001.0, 17, "00:01:00;04");
+    }
+
+    #[test]
+    fn no_time_is_too_large_for_the_clock() {
+        for (start, rate) in [("10:00:00:00", 25.0), ("23:59:59;59", 60_000.0 / 1_001.0), ("00:00:00:00", 1_000.0)] {
+            let timecode = Timecode::parse(start, rate).unwrap();
+            for t_ms in [u64::MAX, u64::MAX / 2, i64::MAX as u64 / 1_000] {
+                let shown = timecode.at(t_ms);
+                assert!(Timecode::parse(&shown, rate).is_some(), "{start} {t_ms}: {shown}");
+            }
+        }
+        let timecode = Timecode::parse("10:00:00:00", 25.0).unwrap();
+        assert_eq!(timecode.at(3 * 86_400_000 + 1_000), "10:00:01:00", "days wrap");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod integer;
 pub mod json;
 mod middleware;
 mod oidc;
+pub mod oidc_token;
 pub mod problem;
 mod query_params;
 mod request_application;
@@ -25,6 +26,7 @@ use axum::Router;
 use axum::response::IntoResponse;
 use lambda_http::{Adapter, Request, Service, service_fn};
 use lambda_runtime::LambdaEvent;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::start::{Error, Start};
@@ -48,25 +50,36 @@ impl Start {
         let no_method = async || Problem::new(ProblemType::Method, "the route does not know this method");
         let (meter, cors) = (&self.meter, Arc::new(cors));
         let router = &router.fallback(no_route).method_not_allowed_fallback(no_method);
-        let handle = async |event: LambdaEvent<Value>| {
-            let LambdaEvent { payload, context } = event;
-            let (received, mut refused) = match gateway_event::decode(payload) {
-                Ok(received) => (received, None),
-                Err(problem) => (gateway_event::placeholder(), Some(problem)),
-            };
-            let (mut headers, router, cors) = (Some(received.headers), router.clone(), cors.clone());
-            let serve = service_fn(move |mut request: Request| {
-                request.headers_mut().extend(headers.take().unwrap_or_default());
-                let (refused, router, cors) = (refused.take(), router.clone(), cors.clone());
-                async move {
-                    Ok::<_, Infallible>(match refused {
-                        Some(problem) => problem.into_response(),
-                        None => middleware::serve(cors, router, request).await,
-                    })
-                }
-            });
-            meter.measure_invocation(Adapter::from(serve).call(LambdaEvent::new(received.event, context))).await
-        };
+        let handle = async |event: LambdaEvent<Value>| meter.measure_invocation(respond(router, &cors, event)).await;
         lambda_runtime::run(lambda_runtime::service_fn(handle)).await
     }
+}
+
+/// The response of a router to an event of API Gateway's (payload format 2.0), as Lambda returns it. An event that is no
+/// request is answered with a problem.
+///
+/// # Errors
+/// Never: every error is a response.
+pub async fn respond(
+    router: &Router,
+    cors: &Arc<CorsPolicy>,
+    event: LambdaEvent<Value>,
+) -> Result<impl Serialize + use<>, Infallible> {
+    let LambdaEvent { payload, context } = event;
+    let (received, mut refused) = match gateway_event::decode(payload) {
+        Ok(received) => (received, None),
+        Err(problem) => (gateway_event::placeholder(), Some(problem)),
+    };
+    let (mut headers, router, cors) = (Some(received.headers), router.clone(), cors.clone());
+    let serve = service_fn(move |mut request: Request| {
+        request.headers_mut().extend(headers.take().unwrap_or_default());
+        let (refused, router, cors) = (refused.take(), router.clone(), cors.clone());
+        async move {
+            Ok::<_, Infallible>(match refused {
+                Some(problem) => problem.into_response(),
+                None => middleware::serve(cors, router, request).await,
+            })
+        }
+    });
+    Adapter::from(serve).call(LambdaEvent::new(received.event, context)).await
 }

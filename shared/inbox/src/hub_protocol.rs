@@ -69,6 +69,9 @@ impl HubMessage {
     }
 
     fn parse(text: &str) -> Result<Self, HubProtocolError> {
+        if !is_object(text) {
+            return Err(HubProtocolError::InvalidJson);
+        }
         let raw: RawMessage = serde_json::from_str(text).map_err(|_| HubProtocolError::InvalidJson)?;
         let id = match raw.invocation_id {
             None | Some(Value::Null) => None,
@@ -98,6 +101,12 @@ impl HubMessage {
             _ => Self::Unknown,
         })
     }
+}
+
+/// Whether a JSON text is that of an object, if it is one of anything. Serde also reads a struct from an array of its members
+/// in the order of their declaration, which no protocol says.
+pub(crate) fn is_object(text: &str) -> bool {
+    text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{')
 }
 
 /// The messages of a text.
@@ -197,6 +206,7 @@ mod tests {
             ("{\"type\":6}", HubProtocolError::MissingSeparator),
             ("hello\u{1e}", HubProtocolError::InvalidJson),
             ("\u{1e}", HubProtocolError::InvalidJson),
+            ("[6,null,null,null,null,null,null]\u{1e}", HubProtocolError::InvalidJson),
             ("{}\u{1e}", HubProtocolError::MissingType),
             ("{\"type\":1,\"arguments\":[]}\u{1e}", HubProtocolError::MissingField(1)),
             (

@@ -9,6 +9,7 @@ pub mod escalation;
 pub mod expiry;
 pub mod frame;
 pub mod hub_protocol;
+pub mod native_protocol;
 pub mod path;
 pub mod presence;
 pub mod push;

@@ -16,6 +16,7 @@ use domain::ssrf::AllowedNetworks;
 use time::OffsetDateTime;
 
 pub use error::{ObjectStoreError, excerpt};
+pub use listing::ListingPage;
 pub use store::{Listing, ObjectStore};
 
 /// The adapter for a bucket, to be used for a few minutes from `now` on. `since`, in milliseconds since 1970, limits a

@@ -18,21 +18,21 @@ const MAX_KEY_BYTES: usize = 1_024;
 
 /// The fields and the objects of a page.
 #[derive(Debug, Default)]
-pub(super) struct ListingPage {
+pub struct ListingPage {
     /// `IsTruncated`; `None` if the response does not contain it.
-    pub(super) is_truncated: Option<bool>,
+    pub is_truncated: Option<bool>,
     /// `NextContinuationToken` of ListObjectsV2, unchanged; never empty.
-    pub(super) next_continuation_token: Option<String>,
+    pub next_continuation_token: Option<String>,
     /// `NextMarker` of ListObjects; never empty.
-    pub(super) next_marker: Option<String>,
+    pub next_marker: Option<String>,
     /// Whether the response has a `KeyCount`, which only ListObjectsV2 has.
-    pub(super) has_key_count: bool,
+    pub has_key_count: bool,
     /// Each key once: the last entry of a key counts.
-    pub(super) objects: Vec<ListedObject>,
+    pub objects: Vec<ListedObject>,
     /// Why entries were left out, one sentence each.
-    pub(super) errors: Vec<String>,
+    pub errors: Vec<String>,
     /// The last key that could be read, if the keys are in the order of their bytes.
-    pub(super) last_key: Option<String>,
+    pub last_key: Option<String>,
 }
 
 /// The text of an element; an error if it is not valid text.
@@ -51,7 +51,7 @@ impl Elements {
 
 impl ListingPage {
     /// Parses a response body. `None` if it is no listing, or a truncated one.
-    pub(super) fn parse(body: &[u8]) -> Option<Self> {
+    pub fn parse(body: &[u8]) -> Option<Self> {
         let (fields, contents) = parse_elements(body)?;
         let encoded = fields.non_empty("EncodingType").is_some_and(|it| it.eq_ignore_ascii_case("url"));
         let mut page = Self {
@@ -127,8 +127,10 @@ fn parse_elements(body: &[u8]) -> Option<(Elements, Vec<Elements>)> {
     }
 }
 
+/// Adds to a text. XML has no character 0, neither as it is nor as a reference (XML 1.0, section 2.2); other control characters
+/// are read, since keys may hold them.
 fn append(text: &mut ElementText, more: Option<&str>) {
-    match (text.as_mut(), more) {
+    match (text.as_mut(), more.filter(|it| !it.contains('\0'))) {
         (Ok(text), Some(more)) => text.push_str(more),
         _ => *text = Err(()),
     }
@@ -154,8 +156,9 @@ fn parse_object(elements: &Elements, encoded: bool) -> Result<ListedObject, Stri
             Err(_) => return Err(invalid(&format!("its date is `{}`", excerpt(text)))),
         },
     };
-    // opaque: not always an MD5
-    let etag = elements.non_empty("ETag").map(|it| it.trim_matches('"').to_owned()).filter(|it| !it.is_empty());
+    // opaque: not always an MD5, but always what a header can hold (RFC 9110, section 8.8.3)
+    let etag = elements.non_empty("ETag").map(|it| it.trim_matches('"').to_owned());
+    let etag = etag.filter(|it| !it.is_empty() && !it.contains(char::is_control));
     let etag = etag.or_else(|| modified.map(modified_etag));
     let etag = etag.ok_or_else(|| invalid("it has neither an ETag nor a date, so a change of it would not be seen"))?;
     Ok(ListedObject { key, etag, size, media_type: None })
@@ -199,6 +202,7 @@ mod tests {
             contents_element("b", &GOOD.replace('7', "many")),
             contents_element("c", &dated),
             contents_element("d&#0;", GOOD),
+            contents_element("d\0", GOOD),
             contents_element("", GOOD),
             contents_element("f&#1;&amp;", GOOD),
             format!("<Contents>{GOOD}</Contents>"),
@@ -207,7 +211,7 @@ mod tests {
         ];
         let page = page(&all.concat()).unwrap();
         assert_eq!(keys(&page), ["a", "f\u{1}&", "h"]);
-        assert_eq!(page.errors.len(), 6, "{:?}", page.errors);
+        assert_eq!(page.errors.len(), 7, "{:?}", page.errors);
         assert_eq!(page.errors[0], "`b`: its size is `many`");
         assert!(page.errors[1].starts_with("`c`: its date is `yesterday"), "{}", page.errors[1]);
     }
@@ -242,6 +246,10 @@ mod tests {
     fn an_object_without_an_etag_has_the_time_of_its_change_for_its_version() {
         let page =
             page(&contents_element("a", "<LastModified>2026-01-01T00:00:00.5Z</LastModified><Size>7</Size>")).unwrap();
+        assert_eq!(page.objects[0].etag, "modified 2026-01-01T00:00:00.5Z");
+        // one that no header can hold would fail every request for the object
+        let broken = "<LastModified>2026-01-01T00:00:00.5Z</LastModified><ETag>\"a&#10;b\"</ETag><Size>7</Size>";
+        let page = self::page(&contents_element("a", broken)).unwrap();
         assert_eq!(page.objects[0].etag, "modified 2026-01-01T00:00:00.5Z");
     }
 

@@ -47,7 +47,7 @@ pub(super) fn inflate(headers: &mut HeaderMap, body: Bytes) -> Result<Bytes, Con
     let all: Vec<&HeaderValue> = headers.get_all(header::CONTENT_ENCODING).iter().collect();
     let coding = match all[..] {
         [] => return Ok(body),
-        [one] => one.to_str().unwrap_or_default().trim().to_ascii_lowercase(),
+        [one] => one.to_str().map_err(|_| ContentCodingError::Unsupported)?.trim().to_ascii_lowercase(),
         _ => return Err(ContentCodingError::Unsupported),
     };
     let body = match coding.as_str() {
@@ -139,6 +139,9 @@ mod tests {
         ] {
             assert_eq!(inflate(&mut coded(coding), body), Err(want), "{coding}");
         }
+        let mut no_text =
+            [(header::CONTENT_ENCODING, HeaderValue::from_bytes(b"gzip\xa0").unwrap())].into_iter().collect();
+        assert_eq!(inflate(&mut no_text, gzip(b"{}")), Err(ContentCodingError::Unsupported));
         assert_eq!(inflate(&mut coded("identity"), Bytes::from_static(b"{}")), Ok(Bytes::from_static(b"{}")));
         let refused = ContentCodingError::Unsupported.into_response();
         assert_eq!(

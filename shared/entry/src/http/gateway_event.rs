@@ -8,6 +8,8 @@ use std::mem::take;
 
 use axum::http::Method;
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use lambda_http::request::LambdaRequest;
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
 use serde_json::{Value, json};
@@ -32,6 +34,9 @@ const QUERY: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
+/// The most bytes of a path and its query: `http::Uri` has at most 65,534, and `lambda_http` panics over more.
+const MAX_URI_BYTES: usize = 65_000;
+
 /// A request for `lambda_http`, and its headers, which are added only after the URL is built.
 pub(crate) struct GatewayRequest {
     pub(crate) event: LambdaRequest,
@@ -41,7 +46,8 @@ pub(crate) struct GatewayRequest {
 /// Decodes an event.
 ///
 /// # Errors
-/// The event is not an HTTP request, or a URL parser would change its path (`.` and `..`).
+/// The event is not an HTTP request, a URL parser would change its path (`.` and `..`), or `lambda_http` would panic over it:
+/// its URL is too long, or its body is not the base64 that it is said to be.
 pub(crate) fn decode(mut event: Value) -> Result<GatewayRequest, Problem> {
     let invalid = || Problem::new(ProblemType::Request, "the request is none of API Gateway's");
     if !event["requestContext"].is_object() {
@@ -53,7 +59,16 @@ pub(crate) fn decode(mut event: Value) -> Result<GatewayRequest, Problem> {
         _ => "/".to_owned(),
     };
     let query = event["rawQueryString"].as_str().unwrap_or_default();
-    event["rawQueryString"] = json!(utf8_percent_encode(query, QUERY).to_string());
+    let query = utf8_percent_encode(query, QUERY).to_string();
+    if path.len() + query.len() > MAX_URI_BYTES {
+        let title = format!("a path and its query have at most {MAX_URI_BYTES} bytes");
+        return Err(Problem::new(ProblemType::Path, title));
+    }
+    let body = event["body"].as_str().unwrap_or_default();
+    if event["isBase64Encoded"] == true && STANDARD.decode(body).is_err() {
+        return Err(invalid());
+    }
+    event["rawQueryString"] = json!(query);
     event["rawPath"] = json!(path);
     event["headers"] = json!({});
     event["requestContext"]["domainName"] = Value::Null;
@@ -173,6 +188,27 @@ mod tests {
         }
         assert!(decode(json!({ "rawPath": "/" })).is_err());
         assert!(decode(json!("nonsense")).is_err());
+    }
+
+    #[test]
+    fn what_the_library_would_panic_over_is_refused() {
+        let body = |body: &str| {
+            let mut event = event("/x", "", json!({}));
+            (event["body"], event["isBase64Encoded"]) = (json!(body), json!(true));
+            decode(event).map(|it| it.event.into()).map(|it: lambda_http::Request| it.into_body().to_vec())
+        };
+        assert_eq!(body("aGk=").ok(), Some(b"hi".to_vec()));
+        for wrong in ["aGk", "a", "aGk=\n", "a-_="] {
+            assert_eq!(body(wrong).err().map(|it| it.status), Some(400), "{wrong}");
+        }
+        let long = "é".repeat(MAX_URI_BYTES / 6 - 2); // six bytes each when encoded
+        for (path, query) in [(format!("/{long}"), ""), ("/".to_owned(), long.as_str())] {
+            assert!(decode(event(&path, query, json!({}))).is_ok());
+            assert_eq!(
+                decode(event(&(path + "/a"), &format!("{query}{long}"), json!({}))).err().map(|it| it.status),
+                Some(400)
+            );
+        }
     }
 
     proptest! {

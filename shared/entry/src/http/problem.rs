@@ -15,6 +15,11 @@ use crate::chain::Chain;
 /// The challenge of a 401: a bearer token is accepted beside a key pair (RFC 6750, section 3).
 pub const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"notifications\"");
 
+/// The most characters of a field's path, and of what is said about it: both may quote what the caller sent, which may be as
+/// large as a request.
+const MAX_FIELD_CHARS: usize = 200;
+const MAX_REASON_CHARS: usize = 2_000;
+
 /// A problem, as it is sent.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
@@ -53,7 +58,7 @@ impl Problem {
             kind: format!("about:blank#{code}"),
             title,
             status: status.as_u16(),
-            detail: reason,
+            detail: truncated(&reason, MAX_REASON_CHARS),
             field: None,
             retry_after: None,
         }
@@ -69,7 +74,8 @@ impl Problem {
         if field.is_empty() {
             return self;
         }
-        Self { detail: format!("{field}: {}", self.reason()), field: Some(field.to_owned()), ..self }
+        let field = truncated(field, MAX_FIELD_CHARS);
+        Self { detail: format!("{field}: {}", self.reason()), field: Some(field), ..self }
     }
 
     /// The detail without the field.
@@ -87,6 +93,14 @@ impl Problem {
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error = %Chain(error), "request failed: {}", Chain(error));
         Self::new(ProblemType::Internal, "something went wrong on our side")
+    }
+}
+
+/// The beginning of a text; an ellipsis stands for the rest.
+fn truncated(text: &str, max_chars: usize) -> String {
+    match text.char_indices().nth(max_chars) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
@@ -129,6 +143,9 @@ mod tests {
             })
         );
         assert_eq!((&sent(&one)["title"], one.reason()), (&sent(&other)["title"], "1 to 100"));
+        let long = Problem::invalid(&"é".repeat(100_000), "x".repeat(100_000));
+        assert_eq!(long.field.as_ref().map(|it| it.chars().count()), Some(MAX_FIELD_CHARS + 1));
+        assert_eq!((long.reason().len(), long.reason().ends_with("x…")), (MAX_REASON_CHARS + "…".len(), true));
         let bare = Problem::of_status(StatusCode::NOT_FOUND, " ");
         assert_eq!(
             (bare.kind.as_str(), bare.title, bare.detail.as_str()),
