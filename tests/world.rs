@@ -239,9 +239,13 @@ impl World<'_> {
 
     /// Runs the `notify` program against the stack of this world.
     pub async fn notify(&self, arguments: &[&str]) -> (bool, String) {
-        let output =
-            tokio::process::Command::new(program()).args(arguments).arg("--data").arg(self.stack.data()).output().await;
-        let output = output.expect("notify runs");
+        let mut command = tokio::process::Command::new(program());
+        command.args(arguments);
+        match arguments.first() {
+            Some(&"publish") => command.env("NOTIFY_DATA", self.stack.data()), // its `--data` is the event's
+            _ => command.arg("--data").arg(self.stack.data()),
+        };
+        let output = command.output().await.expect("notify runs");
         let text = [output.stdout, output.stderr].concat();
         (output.status.success(), String::from_utf8_lossy(&text).into_owned())
     }

