@@ -279,7 +279,7 @@ fn a_socket_gets_the_application_s_stream_if_its_ticket_says_so() {
         let url =
             format!("{}/api/v1/Inbox/Socket?ticket={}", world.stack.url, ticket(json!({ "messages": true })).await);
         let mut socket = Socket::open(&url, &[]).await.unwrap();
-        socket.say(&json!({ "action": "resume", "cursors": [cursor] })).await;
+        socket.say(&json!({ "action": "resume", "after": cursor })).await;
         assert_eq!(socket.item("order.sent").await["data"], json!({}));
         // the other one has got its own, and nothing of these
         world.send("jane", "own").await;
@@ -334,6 +334,7 @@ fn a_channel_in_order_gets_the_events_of_one_key_one_after_the_other() {
         receiver.answers([Answer::Status(500, vec![])]);
         let step = |number: u32| json!({ "type": "step.a", "data": number, "orderingKey": "a" });
         let first = publish(world, step(0)).await;
+        wait_for(world, &receiver, "step.a", 1).await;
         let mut batch: Vec<Value> = (1..8).map(step).collect();
         batch.extend((0..3).map(|it| json!({ "type": "step.b", "data": it, "orderingKey": "b" })));
         batch.push(json!({ "type": "free" }));

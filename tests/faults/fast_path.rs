@@ -16,7 +16,7 @@ use system_tests::{World, http, program, project, text, until};
 
 /// Stands between functions and the emulators, and kills the function at a step.
 #[derive(Default)]
-struct Gate {
+struct KillingProxy {
     /// The address behind a service's name.
     targets: OnceLock<HashMap<&'static str, String>>,
     function: OnceLock<Arc<Function>>,
@@ -30,7 +30,7 @@ struct Plan {
     kill: Option<(usize, bool)>,
 }
 
-impl Gate {
+impl KillingProxy {
     /// Begins a run that kills at a step, or at none. A step is even before a request, and odd after it.
     fn arm(&self, step: Option<usize>) {
         *self.plan.lock().unwrap() = Plan { requests: 0, kill: step.map(|it| (it / 2, it % 2 == 1)) };
@@ -47,20 +47,20 @@ impl Gate {
 }
 
 /// Passes a request on, unless its function is killed before or after it.
-async fn pass(State((service, gate)): State<(&'static str, Arc<Gate>)>, request: Request) -> Response<Body> {
+async fn pass(State((service, proxy)): State<(&'static str, Arc<KillingProxy>)>, request: Request) -> Response<Body> {
     let (number, kill) = {
-        let mut plan = gate.plan.lock().unwrap();
+        let mut plan = proxy.plan.lock().unwrap();
         plan.requests += 1;
         (plan.requests - 1, plan.kill)
     };
     let gone = || Response::builder().status(500).body(Body::empty()).unwrap();
     if kill == Some((number, false)) {
-        gate.kill();
+        proxy.kill();
         return gone();
     }
     let (parts, body) = request.into_parts();
     let body: Bytes = axum::body::to_bytes(body, 10_000_000).await.unwrap();
-    let url = format!("{}{}", gate.targets.get().unwrap()[service], parts.uri.path_and_query().unwrap());
+    let url = format!("{}{}", proxy.targets.get().unwrap()[service], parts.uri.path_and_query().unwrap());
     let mut headers = parts.headers;
     headers.remove(header::HOST);
     let answer = http().request(parts.method, url).headers(headers).body(body).send().await.unwrap();
@@ -70,21 +70,21 @@ async fn pass(State((service, gate)): State<(&'static str, Arc<Gate>)>, request:
     }
     let body = answer.bytes().await.unwrap();
     if kill == Some((number, true)) {
-        gate.kill();
+        proxy.kill();
         return gone();
     }
     response.body(Body::from(body)).unwrap()
 }
 
-/// A stack in which one function's requests pass a gate.
-async fn gated_stack(data: &std::path::Path, resource: &str, name: &str) -> (Stack, Arc<Gate>) {
-    let gate = Arc::new(Gate::default());
+/// A stack in which one function's requests pass a proxy.
+async fn proxied_stack(data: &std::path::Path, resource: &str, name: &str) -> (Stack, Arc<KillingProxy>) {
+    let proxy = Arc::new(KillingProxy::default());
     let mut urls = HashMap::new();
     for service in ["DYNAMODB", "SQS", "SOCKETS"] {
-        let router = Router::new().fallback(pass).with_state((service, gate.clone()));
+        let router = Router::new().fallback(pass).with_state((service, proxy.clone()));
         urls.insert(service, system_tests::serve(router).await);
     }
-    // the project with a template in which the function's endpoints are the gate's
+    // the project with a template in which the function's endpoints are the proxy's
     let template = std::fs::read_to_string(project().join("template.yaml")).unwrap();
     let (mut changed, mut is_own) = (String::new(), false);
     for line in template.lines() {
@@ -113,28 +113,28 @@ async fn gated_stack(data: &std::path::Path, resource: &str, name: &str) -> (Sta
     let stack = Stack::start(options).await.expect("the stack starts");
     let sockets = format!("{}/live", stack.url);
     let targets = [("DYNAMODB", stack.dynamodb_url.clone()), ("SQS", stack.sqs_url.clone()), ("SOCKETS", sockets)];
-    gate.targets.set(targets.into()).unwrap();
-    assert!(gate.function.set(stack.function(name).unwrap().clone()).is_ok());
-    (stack, gate)
+    proxy.targets.set(targets.into()).unwrap();
+    assert!(proxy.function.set(stack.function(name).unwrap().clone()).is_ok());
+    (stack, proxy)
 }
 
 /// Makes a request at every step of which the function is killed; answers what was sent, and whether it was answered.
-async fn kill_at_each_step(gate: &Gate, send: impl AsyncFn(&str) -> u16) -> Vec<(String, bool)> {
+async fn kill_at_each_step(proxy: &KillingProxy, send: impl AsyncFn(&str) -> u16) -> Vec<(String, bool)> {
     // once to start a process and to fill its caches, once to count the steps
     for warm_up in ["warm-1", "warm-2"] {
-        gate.arm(None);
+        proxy.arm(None);
         assert!(send(warm_up).await < 300);
     }
     let mut sent = Vec::new();
     for step in 0.. {
-        gate.arm(None);
+        proxy.arm(None);
         assert!(send(&format!("between-{step}")).await < 300); // a process that was killed is replaced
         let name = format!("step-{step}");
-        gate.arm(Some(step));
+        proxy.arm(Some(step));
         let status = send(&name).await;
         sent.push((name, status < 300));
-        if gate.requests() * 2 <= step {
-            gate.arm(None);
+        if proxy.requests() * 2 <= step {
+            proxy.arm(None);
             return sent; // it has ended before that step
         }
     }
@@ -145,7 +145,7 @@ async fn kill_at_each_step(gate: &Gate, send: impl AsyncFn(&str) -> u16) -> Vec<
 fn a_notification_whose_function_is_killed_at_any_step_reaches_the_socket() {
     World::alone(async || {
         let data = tempfile::tempdir_in(project().join("target/tmp")).unwrap();
-        let (stack, gate) = gated_stack(data.path(), "InboxApi", "inbox-api").await;
+        let (stack, proxy) = proxied_stack(data.path(), "InboxApi", "inbox-api").await;
         let world = World::open(&stack).await;
         let ticket = world.ticket("jane", &[]).await;
         let url = format!("{}/api/v1/Inbox/Socket?ticket={ticket}", stack.url);
@@ -154,7 +154,7 @@ fn a_notification_whose_function_is_killed_at_any_step_reaches_the_socket() {
         socket.wait("resumed").await;
         let path = "/api/v1/Inbox/jane/Notifications";
         let send = async |title: &str| world.ask("POST", path, Some(json!({ "title": title }))).await.0;
-        let sent = kill_at_each_step(&gate, send).await;
+        let sent = kill_at_each_step(&proxy, send).await;
         println!("killed at {} steps: {sent:?}", sent.len() - 1);
         assert!(sent.len() > 8 && sent.iter().any(|it| !it.1) && sent.last().unwrap().1, "{sent:?}");
         // what is stored, acknowledged or not, has a number; each number comes
@@ -178,12 +178,12 @@ fn a_notification_whose_function_is_killed_at_any_step_reaches_the_socket() {
 fn an_event_whose_function_is_killed_at_any_step_is_delivered_if_it_is_stored() {
     World::alone(async || {
         let data = tempfile::tempdir_in(project().join("target/tmp")).unwrap();
-        let (stack, gate) = gated_stack(data.path(), "MessagesApi", "messages-api").await;
+        let (stack, proxy) = proxied_stack(data.path(), "MessagesApi", "messages-api").await;
         let world = World::open(&stack).await;
         let hook = world.webhook(&[("types", "killed")]).await;
         let path = "/api/v1/Notification/Messages";
         let send = async |name: &str| world.ask("POST", path, Some(json!({ "type": "killed", "data": name }))).await.0;
-        let sent = kill_at_each_step(&gate, send).await;
+        let sent = kill_at_each_step(&proxy, send).await;
         println!("killed at {} steps: {sent:?}", sent.len() - 1);
         assert!(sent.len() > 5 && sent.iter().any(|it| !it.1), "{sent:?}");
         let page = world.get(&format!("{path}?limit=100&type=killed")).await;

@@ -19,8 +19,7 @@ pub const RESUMABLE_MS: i64 = 60_000;
 const MAX_HUB_AGE_MS: i64 = 86_400_000;
 /// Number of partitions of the broadcast topic.
 pub const BROADCAST_SHARDS: u8 = 16;
-/// Number of handled messages of a SignalR client that are remembered. A client waits for acknowledgements, which are
-/// sent at once.
+/// Handled messages of a SignalR client that are remembered. A client waits for acknowledgements, which are sent at once.
 const MAX_HANDLED_DIGESTS: usize = 32;
 /// Maximum number of groups per connection.
 pub const MAX_GROUPS: usize = 20;
@@ -29,7 +28,7 @@ pub const MAX_GROUPS: usize = 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
-    /// Our own: JSON frames with an `action` or a `type`.
+    /// JSON frames with an `action` or a `type`.
     Native,
     /// The original system's (in JSON `seed`): JSON arrays of notifications, server to client only.
     #[serde(rename = "seed")]
@@ -38,11 +37,12 @@ pub enum Protocol {
     SignalR,
 }
 
-/// The user of a connection, with the groups that the application assigned.
+/// The user of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectionUser {
     pub app: AppId,
     pub user: String,
+    /// The groups that the application assigned.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
     /// Whether the connection receives the application's own stream as well.
@@ -51,7 +51,6 @@ pub struct ConnectionUser {
 }
 
 impl ConnectionUser {
-    /// A user of an application, who receives the own inbox, these groups and what is for everyone.
     pub fn new(app: AppId, user: String, groups: Vec<String>) -> Self {
         Self { app, user, groups, messages: false }
     }

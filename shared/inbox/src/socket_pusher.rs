@@ -13,7 +13,7 @@ use domain::command::{Push, PushCommand};
 use domain::notification::{Notification, Stream, WriteKey};
 use domain::socket::{BROADCAST_SHARDS, broadcast_topic};
 use domain::{AppId, millis};
-use entry::{Chain, Queue};
+use entry::{Chain, Queue, TtlCache};
 use futures_util::future::try_join_all;
 use table::TableError;
 use time::OffsetDateTime;
@@ -33,6 +33,10 @@ const MIN_BATCH: usize = 10;
 /// Single writes that are pushed at once: so many a second, and so many in a row after a rest.
 const SINGLE_WRITES_PER_SECOND: f64 = 10.0;
 const MAX_SINGLE_WRITES_AT_ONCE: f64 = 20.0;
+/// How long it is cached that an application has no connections: a second costs hardly a read, and who connects waits for
+/// `dispatch` no longer.
+const WITHOUT_CONNECTIONS_TTL: Duration = Duration::from_secs(1);
+const MAX_CACHED: usize = 1_000;
 /// The delay of the first retry of a send.
 const RETRY_DELAY: time::Duration = time::Duration::SECOND;
 
@@ -43,6 +47,8 @@ pub struct SocketPusher {
     /// The queue of `deliver-push`.
     queue: Queue,
     presence: Arc<Presence>,
+    /// Applications that had no connections a moment ago: what is stored for these meanwhile is `dispatch`'s, which looks.
+    without_connections: Arc<TtlCache<AppId, ()>>,
     allowance: Arc<Mutex<Allowance>>,
 }
 
@@ -78,7 +84,8 @@ pub fn topics(stream: &Stream) -> Vec<String> {
 impl SocketPusher {
     pub fn new(sender: ConnectionSender, queue: Queue) -> Self {
         let allowance = Arc::new(Mutex::new(Allowance::new(Instant::now())));
-        Self { sender, queue, presence: Arc::default(), allowance }
+        let without_connections = Arc::new(TtlCache::new(MAX_CACHED));
+        Self { sender, queue, presence: Arc::default(), without_connections, allowance }
     }
 
     /// Until when the writer of `count` notifications pushes them, in milliseconds since 1970; `None` if nobody listens, or
@@ -96,7 +103,11 @@ impl SocketPusher {
     ) -> Result<Option<i64>, TableError> {
         let table = &self.sender.table;
         let topics = topics(stream);
+        if self.without_connections.get(&app).is_some() {
+            return Ok(None);
+        }
         if !self.presence.has_connections(table, app, millis(now)).await? {
+            self.without_connections.put(app, (), WITHOUT_CONNECTIONS_TTL);
             return Ok(None);
         }
         let has_subscribers = match topics.as_slice() {

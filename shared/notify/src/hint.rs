@@ -20,7 +20,6 @@ pub(crate) fn data_folder(named: Option<PathBuf>) -> PathBuf {
 }
 
 /// The folder that the variable `NOTIFY_DATA` names.
-#[expect(clippy::disallowed_methods, reason = "the program's own setting")]
 pub(crate) fn folder_of_environment() -> Option<PathBuf> {
     std::env::var_os("NOTIFY_DATA").filter(|it| !it.is_empty()).map(PathBuf::from)
 }

@@ -5,19 +5,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use domain::AppId;
 use domain::notification::{Head, Stream};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 /// Streams that are remembered; beyond it all are forgotten.
 const MAX_STREAMS: usize = 10_000;
-/// How long a stream's end is read before each write after another writer was faster: a put at a number that is taken costs
-/// a write unit, a read half a read unit.
-const CONTENDED: Duration = Duration::seconds(10);
+/// So many reads in a row have to confirm that nobody else writes to a stream before its end is not read any more: a put at
+/// a number that is taken costs a write unit, ten times as much as the read that would have shown it.
+const CONFIRMATIONS: u32 = 10;
 
 /// What is known of a stream.
-enum Remembered {
-    Head(Head),
-    /// Other writers take its numbers, too, until this time.
-    ContendedUntil(OffsetDateTime),
+struct Remembered {
+    head: Head,
+    /// Reads in a row that showed what was remembered.
+    confirmed: u32,
 }
 
 /// The ends of streams, by application.
@@ -25,31 +25,34 @@ enum Remembered {
 pub(crate) struct Heads(Mutex<HashMap<(AppId, Stream), Remembered>>);
 
 impl Heads {
-    /// The end of a stream, if this environment was its only writer of late.
+    /// The end of a stream, if this environment has been its only writer for a while.
     pub(crate) fn get(&self, app: AppId, stream: &Stream, now: OffsetDateTime) -> Option<Head> {
-        match self.lock().get(&(app, stream.clone()))? {
-            Remembered::Head(head) if head.expires > now => Some(*head),
-            _ => None,
+        let all = self.lock();
+        let remembered = all.get(&(app, stream.clone()))?;
+        (remembered.confirmed >= CONFIRMATIONS && remembered.head.expires > now).then_some(remembered.head)
+    }
+
+    /// Compares the end that was read with the one that is remembered.
+    pub(crate) fn confirm(&self, app: AppId, stream: &Stream, read: Option<Head>) {
+        if let Some(remembered) = self.lock().get_mut(&(app, stream.clone())) {
+            let same = read.is_some_and(|read| read.last == remembered.head.last);
+            remembered.confirmed = if same { remembered.confirmed + 1 } else { 0 };
         }
     }
 
-    /// Remembers the end of a stream after a write of our own; `undisturbed` if it was stored at the first try.
-    pub(crate) fn remember(&self, app: AppId, stream: &Stream, head: Head, undisturbed: bool, now: OffsetDateTime) {
+    /// Remembers the end of a stream after a write of our own.
+    pub(crate) fn remember(&self, app: AppId, stream: &Stream, head: Head) {
         let mut all = self.lock();
-        let key = (app, stream.clone());
-        let contended = matches!(all.get(&key), Some(Remembered::ContendedUntil(until)) if *until > now);
-        if !undisturbed || contended {
-            return;
-        }
         if all.len() >= MAX_STREAMS {
             all.clear();
         }
-        all.insert(key, Remembered::Head(head));
+        let remembered = all.entry((app, stream.clone())).or_insert(Remembered { head, confirmed: 0 });
+        remembered.head = head;
     }
 
     /// Another writer was faster.
-    pub(crate) fn forget(&self, app: AppId, stream: &Stream, now: OffsetDateTime) {
-        self.lock().insert((app, stream.clone()), Remembered::ContendedUntil(now + CONTENDED));
+    pub(crate) fn forget(&self, app: AppId, stream: &Stream) {
+        self.lock().remove(&(app, stream.clone()));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<(AppId, Stream), Remembered>> {
@@ -60,24 +63,27 @@ impl Heads {
 #[cfg(test)]
 mod tests {
     use domain::notification::Position;
+    use time::Duration;
 
     use super::*;
 
     #[test]
-    fn an_end_is_remembered_until_another_writer_comes_or_it_expires() {
+    fn an_end_is_read_until_nobody_else_has_written_for_a_while() {
         let (heads, app, stream) = (Heads::default(), AppId::random([1; 16]), Stream::App);
         let at = |seconds: i64| OffsetDateTime::UNIX_EPOCH + Duration::seconds(seconds);
         let head = |sequence: u64| Head { last: Position { epoch: 1, sequence }, expires: at(100) };
-        heads.remember(app, &stream, head(7), true, at(0));
-        assert_eq!(heads.get(app, &stream, at(99)), Some(head(7)));
-        assert_eq!(heads.get(app, &stream, at(100)), None);
-        assert_eq!(heads.get(app, &Stream::Everyone, at(0)), None);
-        heads.forget(app, &stream, at(1));
-        heads.remember(app, &stream, head(9), true, at(2));
-        assert_eq!(heads.get(app, &stream, at(2)), None, "two writers");
-        heads.remember(app, &stream, head(20), true, at(12));
-        assert_eq!(heads.get(app, &stream, at(12)), Some(head(20)));
-        heads.remember(app, &stream, head(21), false, at(13));
-        assert_eq!(heads.get(app, &stream, at(13)), Some(head(20)), "the put that failed has made it forget already");
+        heads.remember(app, &stream, head(1));
+        for sequence in 1..=10 {
+            assert_eq!(heads.get(app, &stream, at(0)), None, "{sequence}");
+            heads.confirm(app, &stream, Some(head(sequence)));
+            heads.remember(app, &stream, head(sequence + 1));
+        }
+        assert_eq!(heads.get(app, &stream, at(99)), Some(head(11)));
+        assert_eq!((heads.get(app, &stream, at(100)), heads.get(app, &Stream::Everyone, at(0))), (None, None));
+        heads.forget(app, &stream);
+        heads.remember(app, &stream, head(13));
+        assert_eq!(heads.get(app, &stream, at(0)), None, "another writer came");
+        heads.confirm(app, &stream, Some(head(14)));
+        assert_eq!(heads.get(app, &stream, at(0)), None);
     }
 }

@@ -103,7 +103,7 @@ impl Table {
         self.append_at(app, stream, first, notifications, write_id, WriterWork::default(), now).await
     }
 
-    /// Where the next notification of a stream is expected: after the last one that this environment stored, or else read
+    /// Where the next notification of a stream is expected: after the last one if this environment alone writes, or else read
     /// eventually consistent, at half the price. If the number is taken meanwhile, the put fails and the next is tried.
     ///
     /// # Errors
@@ -117,7 +117,11 @@ impl Table {
         let remembered = self.heads.get(app, stream, now);
         let head = match remembered {
             Some(head) => Some(head),
-            None => self.read_head(app, stream, false).await?,
+            None => {
+                let read = self.read_head(app, stream, false).await?;
+                self.heads.confirm(app, stream, read);
+                read
+            }
         };
         match head {
             Some(head) => Ok(next_position(now, Some(head))),
@@ -161,10 +165,10 @@ impl Table {
             body.handled = handled;
             if self.put_new(&row, &body, write_id, extra).await? == PutOutcome::Stored {
                 let last = Position { sequence: position.sequence + notifications.len() as u64 - 1, ..position };
-                self.heads.remember(app, stream, Head { last, expires: now + RETENTION }, attempt == 0, now);
+                self.heads.remember(app, stream, Head { last, expires: now + RETENTION });
                 return Ok(position);
             }
-            self.heads.forget(app, stream, now);
+            self.heads.forget(app, stream);
             back_off(attempt).await;
             position = self.next_position_consistent(app, stream, now).await?;
         }
