@@ -152,7 +152,7 @@ fn inboxes_and_sockets_cost_what_the_budgets_allow() {
         let batch = used(Work::Batches("user1")).await;
         let [writes, _, requests, invocations] =
             row("socket, batch of 100", &batch, &["inbox-api", "dispatch", "deliver-push"], 1_000.0);
-        assert!(writes <= 1.1 && requests == 0.0 && invocations <= 0.06, "{writes} {requests} {invocations}");
+        assert!(writes <= 1.1 && requests <= 0.01 && invocations <= 0.06, "{writes} {requests} {invocations}");
         let began = std::time::Instant::now();
         let live = used(Work::Singles).await;
         let mut costs = row("socket, to one user", &live, &["inbox-api", "dispatch", "deliver-push"], 200.0);

@@ -7,6 +7,7 @@ use std::error::Error;
 use domain::command::{Push, PushCommand, delay_until};
 use domain::notification::{Notification, Stream, WriteKey};
 use domain::{AppId, millis};
+use inbox::backoff::pause;
 use inbox::socket_pusher::topics;
 use table::{NotificationBatch, ReadStateChange, TableError};
 use time::{Duration, OffsetDateTime};
@@ -15,6 +16,9 @@ use crate::context::Context;
 
 /// The most bytes of JSON of the notifications in one command. SQS takes messages of 1 MiB.
 const MAX_PUSH_BYTES: usize = 200_000;
+
+/// How long writers that are still pushing are waited for.
+const WRITERS_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// Queues pushes of published notifications and of changed read states, for applications that have connections. Returns
 /// the batches that their writers do not push, and so do not add to the list of recent ones.
@@ -83,7 +87,14 @@ async fn unpushed<'a>(
 ) -> Result<(Vec<&'a NotificationBatch>, Vec<(PushCommand, Duration)>), Box<dyn Error>> {
     let by_writer = published.iter().filter(|it| it.handled.push_until.is_some());
     let writes: Vec<(AppId, WriteKey)> = by_writer.map(|it| (it.app, it.write.clone())).collect();
-    let pushed = if writes.is_empty() { HashSet::new() } else { context.table.pushed_writes(&writes).await? };
+    let mut pushed = HashSet::new();
+    if !writes.is_empty() {
+        pushed = context.table.pushed_writes(&writes).await?;
+        if pushed.len() < writes.len() {
+            pause(WRITERS_PAUSE).await; // the writers are likely about to be done: a read costs less than a command
+            pushed = context.table.pushed_writes(&writes).await?;
+        }
+    }
     let (mut unpushed, mut later) = (Vec::new(), Vec::new());
     for batch in published {
         match (batch.handled.push_until, batch.stream()) {

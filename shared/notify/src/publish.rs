@@ -26,7 +26,7 @@ pub(crate) struct PublishArgs {
     #[arg(long = "type")]
     kind: String,
     /// Any JSON; or @ and the name of a file that holds it; by default {}. (The stack's folder is named by NOTIFY_DATA here)
-    #[arg(long, id = "data")]
+    #[arg(long = "data", id = "data")]
     event: Option<PathBuf>,
     /// When it happened, such as 2026-11-21T09:00:00Z; by default now
     #[arg(long, value_parser = parse_time)]
