@@ -179,7 +179,10 @@ fn one_program_is_each_function_of_the_template_and_is_noticed_when_it_is_built_
             // one that died while it was idle is not invoked
             let killed = std::process::Command::new("kill").args(["-9", &docs.pid]).status().unwrap();
             assert!(killed.success());
-            until("it is gone", async || (!processes(&copy).iter().any(is_docs)).then_some(())).await;
+            let stat = format!("/proc/{}/stat", docs.pid);
+            // its memory goes first: it has ended once it is a zombie, or reaped (proc(5))
+            let has_ended = || std::fs::read_to_string(&stat).map_or(true, |it| it.contains(") Z "));
+            until("it has ended", async || has_ended().then_some(())).await;
             assert!(stack.measure_warm_invocation("docs-api").await.is_some());
         }
 

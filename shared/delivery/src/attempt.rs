@@ -22,6 +22,9 @@ use crate::sender::Sender;
 use crate::stragglers::UnderWay;
 use crate::{health, in_order, settle};
 
+/// How long an answer is waited for in the quick lane. What is cancelled is repeated in the slow lane, and may come twice.
+const QUICK_LANE_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// Makes an attempt. A delivery that succeeds at its first attempt is returned, to be recorded with the others of the
 /// batch; any other outcome is stored here.
 ///
@@ -121,9 +124,9 @@ async fn send<S: Sender>(
         drop(under_way);
         return sender.send(&target.receiver, message, clock::now(), None).await;
     }
-    let timeout = Some(Duration::from_millis(SLOW_MS));
+    let timeout = Some(QUICK_LANE_TIMEOUT);
     let attempt = sender.send(&target.receiver, message, clock::now(), timeout);
-    let takes_long = sleep_until(tokio::time::Instant::now() + Duration::from_millis(QUICK_MS));
+    let takes_long = sleep_until(tokio::time::Instant::now() + Duration::from_millis(SLOW_MS));
     match select(pin!(attempt), pin!(under_way.overtaken(takes_long))).await {
         Either::Left((outcome, _)) => outcome,
         Either::Right(_) => None,

@@ -1,7 +1,7 @@
 //! The end of a batch: who takes long is waited for only while others of the batch are under way.
 //!
 //! An invocation lasts as long as its longest attempt, and the next messages of the queue wait for it. So a receiver that
-//! has begun to hang costs the others `QUICK_MS`, and not the whole timeout.
+//! has begun to hang costs the others `SLOW_MS`, and not the whole timeout.
 
 use std::collections::HashSet;
 use std::future::pending;
