@@ -122,6 +122,10 @@ fn inboxes_and_sockets_cost_what_the_budgets_allow() {
             settled(world).await;
             stack.meter().since(&before)
         };
+        // `socket` answers clients by posts as well
+        let posts = |used: &Meter| -> f64 {
+            ["inbox-api", "deliver-push"].iter().map(|it| used.of_function(it, "sockets.PostToConnection")).sum()
+        };
         let calls = |used: &Meter, function: &str| used.invocations.get(function).copied().unwrap_or_default() as f64;
         println!("| path | write units | read units | SQS requests | invocations |\n|---|---|---|---|---|");
         let path = ["inbox-api", "dispatch"];
@@ -191,7 +195,7 @@ fn inboxes_and_sockets_cost_what_the_budgets_allow() {
         for socket in &mut others {
             socket.wait("notifications").await;
         }
-        assert_eq!(used_by_user.total("sockets.PostToConnection"), MANY as f64, "one post per connection");
+        assert_eq!(posts(&used_by_user), MANY as f64, "one post per connection");
         assert!(
             calls(&used_by_user, "deliver-push") <= 2.0,
             "a page follows the other, in one invocation while there is time"
@@ -208,12 +212,13 @@ fn inboxes_and_sockets_cost_what_the_budgets_allow() {
             stack.meter().since(&before)
         };
         let all = MANY as f64 + 4.0;
-        assert_eq!(used.total("sockets.PostToConnection"), all, "one post per connection");
+        assert_eq!(posts(&used), all, "one post per connection");
         // what a broadcast costs whoever is there, one row and an order per shard; and what each connection adds
         let path = ["inbox-api", "dispatch", "deliver-push"];
         let costs = row("everyone, 524 connections, in all", &used, &path, 1.0);
         row("of it per connection", &used, &path, all);
-        assert!(costs[0] <= 3.0 && costs[1] <= 8.0 + 0.02 * all, "{costs:?}");
+        // and, where `dispatch` comes before the writer is done, a look at its record per shard
+        assert!(costs[0] <= 3.0 && costs[1] <= 24.0 + 0.02 * all, "{costs:?}");
         assert!(costs[2] <= 20.0 && costs[3] <= 19.0, "{costs:?}");
     });
 }
