@@ -36,7 +36,7 @@ enum CachedSchema {
     Rejected(Arc<str>),
 }
 
-/// The schemas of all applications' types, cached for [`CACHE_TTL`].
+/// The schemas of all applications' types, cached for ten seconds.
 #[derive(Clone)]
 pub struct TypeSchemas {
     /// Types without a schema.
