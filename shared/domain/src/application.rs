@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn the_scope_that_is_lacking_is_named() {
-        use Scope::{Images, Inbox, Keys, Media};
+        use Scope::{Images, Inbox, Keys, Media, Messages};
         for (own, gift, want) in [
             (&[Keys][..], Grant::ApiKey(&[Media]), Err(Media)),
             (&[Keys, Media], Grant::ApiKey(&[Media]), Ok(())),
@@ -259,8 +259,9 @@ mod tests {
             (&[Keys, Inbox], Grant::Issuer(&[Images]), Err(Images)),
             (&[Keys, Inbox], Grant::Issuer(&[]), Ok(())),
             (&[Keys], Grant::JwtKey, Err(Media)),
-            (&[Keys, Media, Inbox], Grant::JwtKey, Err(Images)),
-            (&[Keys, Media, Inbox, Images], Grant::JwtKey, Ok(())),
+            (&[Keys, Media, Inbox], Grant::JwtKey, Err(Messages)),
+            (&[Keys, Media, Inbox, Messages], Grant::JwtKey, Err(Images)),
+            (&[Keys, Media, Inbox, Messages, Images], Grant::JwtKey, Ok(())),
         ] {
             assert_eq!(check_grant(own, gift), want, "{own:?} {gift:?}");
         }

@@ -103,7 +103,7 @@ mod tests {
     /// Opens the table's file, and reads a row.
     fn title(file: &Path) -> serde_json::Value {
         let db = dynoxide::Database::new(&file.to_string_lossy()).unwrap();
-        let get = json!({ "TableName": "t", "Key": { "PK": { "S": "a" } } });
+        let get = json!({ "TableName": "table", "Key": { "PK": { "S": "a" } } });
         let answer = db.get_item(serde_json::from_value(get).unwrap()).unwrap();
         serde_json::to_value(answer).unwrap()["Item"]["title"]["S"].clone()
     }
@@ -114,13 +114,13 @@ mod tests {
         let file = dir.path().join("dynamodb.db");
         let http = aws_json::http_client().unwrap();
         let definition = json!({
-            "TableName": "t", "BillingMode": "PAY_PER_REQUEST",
+            "TableName": "table", "BillingMode": "PAY_PER_REQUEST",
             "AttributeDefinitions": [{ "AttributeName": "PK", "AttributeType": "S" }],
             "KeySchema": [{ "AttributeName": "PK", "KeyType": "HASH" }],
         });
-        let table = Table { name: "t".to_owned(), definition, ttl_attribute: None };
+        let table = Table { name: "table".to_owned(), definition, ttl_attribute: None };
         let running = DynamoDb::start(&file, Some(&table), &http).await.unwrap();
-        let put = json!({ "TableName": "t", "Item": { "PK": { "S": "a" }, "title": { "S": "kept" } } });
+        let put = json!({ "TableName": "table", "Item": { "PK": { "S": "a" }, "title": { "S": "kept" } } });
         aws_json::call(&http, &running.url, "DynamoDB_20120810.PutItem", &put).await.unwrap();
         // a killed process leaves the files as they are: nothing is closed, and the log is not written back
         let killed = dir.path().join("killed.db");
