@@ -145,6 +145,6 @@ pub(crate) async fn test(
     let position =
         context.table.append(caller.app, &Stream::App, &notification, &clock::random_alphanumeric(20), now).await;
     let position = position.map_err(ApiError::internal)?;
-    let id = NotificationId { stream: Stream::App, epoch: position.epoch, sequence: position.sequence };
+    let id = NotificationId::new(Stream::App, position);
     Ok((StatusCode::ACCEPTED, Json(TestOut { notification: id.to_string() })))
 }

@@ -7,7 +7,6 @@ mod lookup;
 
 use std::sync::Arc;
 
-use channels::management::ManagementClient;
 use domain::application::Scope;
 use entry::http::{Authenticator, CorsPolicy};
 use inbox::connection_sender::ConnectionSender;
@@ -19,10 +18,9 @@ use context::Context;
 pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let (table, seal) = (start.table(), Arc::new(start.seal()));
-    let management = ManagementClient::new(start.management_client());
     let authenticator = Authenticator::new(table.clone(), seal, &start.allowed_networks(), Scope::Inbox);
     let cors = CorsPolicy::AllowedOrigins(start.allowed_origins(&table));
-    let sender = ConnectionSender { table: table.clone(), management };
+    let sender = ConnectionSender::new(&mut start, table.clone());
     start.http(router(Context { table, authenticator, sender }), cors).await
 }
 

@@ -3,7 +3,6 @@
 mod context;
 mod handler;
 
-use channels::management::ManagementClient;
 use inbox::connection_sender::ConnectionSender;
 
 use context::Context;
@@ -12,8 +11,8 @@ use context::Context;
 #[tokio::main(flavor = "current_thread")]
 pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
-    let (table, management) = (start.table(), ManagementClient::new(start.management_client()));
-    let sender = ConnectionSender { table: table.clone(), management };
+    let table = start.table();
+    let sender = ConnectionSender::new(&mut start, table.clone());
     let context = Context { table, sender, queue: start.queue("PUSH_QUEUE") };
     start.batches(async |now, messages| handler::handle(&context, now, messages).await).await
 }

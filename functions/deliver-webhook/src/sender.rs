@@ -10,9 +10,8 @@ use delivery::Sender;
 use domain::AppId;
 use domain::channel::{Channel, Target};
 use domain::ssrf::AllowedNetworks;
-use entry::Secrets;
 use entry::secrets::{SecretError, channel_field};
-use entry::ttl_cache::TtlCache;
+use entry::{Secrets, TtlCache};
 use time::OffsetDateTime;
 
 /// How long an application's key pair is kept: as long as the data key that it is derived from.

@@ -1,9 +1,8 @@
 //! What every step of `dispatch` works with.
 
 use entry::{DeliveryQueues, Queue};
-use table::Table;
-
 use inbox::presence::Presence;
+use table::Table;
 
 /// The table, the queues and the cache of one execution environment.
 pub(crate) struct Context {

@@ -7,7 +7,7 @@ use std::error::Error;
 use domain::command::{Push, PushCommand, delay_until};
 use domain::notification::{Notification, Stream, WriteKey};
 use domain::{AppId, millis};
-use inbox::backoff::pause;
+use entry::clock;
 use inbox::socket_pusher::topics;
 use table::{NotificationBatch, ReadStateChange, TableError};
 use time::{Duration, OffsetDateTime};
@@ -91,7 +91,8 @@ async fn unpushed<'a>(
     if !writes.is_empty() {
         pushed = context.table.pushed_writes(&writes).await?;
         if pushed.len() < writes.len() {
-            pause(WRITERS_PAUSE).await; // the writers are likely about to be done: a read costs less than a command
+            // The writers are likely about to be done: a read costs less than a command.
+            clock::pause(WRITERS_PAUSE).await;
             pushed = context.table.pushed_writes(&writes).await?;
         }
     }

@@ -1,7 +1,7 @@
 //! Storing notifications in a stream, and pushing them to the sockets that are open.
 
 use domain::expiry::Expiry;
-use domain::notification::{NewNotification, Notification, NotificationId, Position, Stream, WriteKey};
+use domain::notification::{NewNotification, Notification, Position, Stream, WriteKey, published_from};
 use domain::{AppId, from_millis, millis};
 use entry::clock;
 use entry::http::Problem;
@@ -31,7 +31,8 @@ pub(crate) async fn append_idempotent(
     };
     match published {
         Some(position) => {
-            record_expiries(context, app, stream, &numbered(stream, position, new, clock::now())).await?;
+            record_expiries(context, app, stream, &published_from(stream, position, new.to_vec(), clock::now()))
+                .await?;
             Ok(position)
         }
         None => append(context, app, stream, new, &request.write_id).await,
@@ -52,7 +53,7 @@ pub(crate) async fn append(
             .await?;
     let handled = WriterWork { push_until, queued: false };
     let position = context.table.append_at(app, stream, first, new, write_id, handled, now).await?;
-    let stored = numbered(stream, position, new, from_millis(millis(now))); // as precise as it is read again
+    let stored = published_from(stream, position, new.to_vec(), from_millis(millis(now))); // as precise as it is read again
     record_expiries(context, app, stream, &stored).await?;
     if push_until.is_some() {
         context.pusher.push(app, &WriteKey::new(millis(now), write_id, stream), &stored, now).await;
@@ -99,15 +100,4 @@ pub(crate) async fn publish_created(
     let retry_since = request.is_retry.then_some(request.started_at);
     context.publisher.publish(app, &new, &request.write_id, retry_since, clock::now()).await?;
     Ok(())
-}
-
-/// Notifications as they are stored from a position on.
-pub(crate) fn numbered(
-    stream: &Stream,
-    first: Position,
-    new: &[NewNotification],
-    at: time::OffsetDateTime,
-) -> Vec<Notification> {
-    let id = |sequence: u64| NotificationId { stream: stream.clone(), epoch: first.epoch, sequence };
-    (first.sequence..).zip(new).map(|(sequence, new)| new.clone().published(id(sequence), at)).collect()
 }

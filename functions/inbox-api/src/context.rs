@@ -5,7 +5,6 @@ use entry::http::Authenticator;
 use inbox::socket_pusher::SocketPusher;
 use publisher::Publisher;
 use table::Table;
-
 use type_schemas::TypeSchemas;
 
 /// Clients and caches that the handlers share.

@@ -194,7 +194,7 @@ pub(crate) struct SendResult {
 impl SendResult {
     /// The notification was stored at a position.
     pub(crate) fn stored(app: AppId, stream: &Stream, position: Position) -> Self {
-        let id = NotificationId { stream: stream.clone(), epoch: position.epoch, sequence: position.sequence };
+        let id = NotificationId::new(stream.clone(), position);
         let user = if let Stream::User(user) = stream { Some(user.clone()) } else { None };
         Self {
             status: 201,

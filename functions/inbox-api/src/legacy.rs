@@ -83,7 +83,7 @@ pub(crate) async fn create(
     let new = NotificationIn::from_legacy(sent.title, sent.description, sent.identifier).to_new_notification(now)?;
     let write_id = clock::random_alphanumeric(20);
     let position = append(&context, app, &stream, std::slice::from_ref(&new), &write_id).await?;
-    let id = NotificationId { stream, epoch: position.epoch, sequence: position.sequence };
+    let id = NotificationId::new(stream, position);
     let stored = new.published(id, now);
     Ok(Json(LegacyNotification::new(&stored, &ReadState::default(), LEGACY_TIME)))
 }

@@ -17,22 +17,17 @@ mod types;
 
 use std::sync::Arc;
 
-use channels::management::ManagementClient;
 use domain::application::Scope;
 use entry::http::{Authenticator, CorsPolicy};
-use inbox::connection_sender::ConnectionSender;
 use inbox::socket_pusher::SocketPusher;
 use publisher::Publisher;
-
-use type_schemas::{STACK_BYTES, TypeSchemas};
+use type_schemas::TypeSchemas;
 
 use crate::context::Context;
 
 /// Runs the function until Lambda ends it.
 pub fn run() -> Result<(), entry::Error> {
-    // as `#[tokio::main(flavor = "current_thread")]`, which cannot set the stack size of blocking threads
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().thread_stack_size(STACK_BYTES).build()?;
-    runtime.block_on(serve())
+    type_schemas::runtime()?.block_on(serve())
 }
 
 async fn serve() -> Result<(), entry::Error> {
@@ -41,10 +36,8 @@ async fn serve() -> Result<(), entry::Error> {
     let authenticator = Authenticator::new(table.clone(), seal, &start.allowed_networks(), Scope::Inbox);
     let open_inbox = start.text("INBOX_AUTH") == "open";
     let cors = CorsPolicy::AllowedOrigins(start.allowed_origins(&table));
-    let management = ManagementClient::new(start.management_client());
-    let pusher = SocketPusher::new(ConnectionSender { table: table.clone(), management }, start.queue("PUSH_QUEUE"));
-    let publisher =
-        Publisher { table: table.clone(), delivery_queues: start.delivery_queues(), pusher: pusher.clone() };
+    let pusher = SocketPusher::new(&mut start, table.clone());
+    let publisher = Publisher::new(&mut start, pusher.clone());
     let type_schemas = TypeSchemas::default();
     let context = Context { table, authenticator, open_inbox, type_schemas, pusher, publisher };
     start.http(router(context), cors).await

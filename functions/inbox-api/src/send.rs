@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::inbox::Preferences;
-use domain::notification::{NewNotification, Notification, Position, Stream};
+use domain::notification::{NewNotification, Notification, Position, Stream, published_from};
 use domain::{AppId, MAX_BATCH, rfc3339};
 use entry::clock;
 use entry::http::auth::Caller;
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
-use crate::append::{append_idempotent, numbered, publish_created};
+use crate::append::{append_idempotent, publish_created};
 use crate::context::Context;
 use crate::dto::{NotificationIn, SendResult};
 
@@ -120,7 +120,7 @@ async fn send_batch(
     let mut first = None;
     if !new.is_empty() {
         let position = append_idempotent(context, app, &stream, &new, &request).await?;
-        let stored = numbered(&stream, position, &new, now).into_iter().zip(&sent);
+        let stored = published_from(&stream, position, new, now).into_iter().zip(&sent);
         let for_channels: Vec<Notification> =
             stored.filter(|(_, sent)| sent.for_channels).map(|(stored, _)| stored).collect();
         publish_created(context, app, &for_channels, &request).await?;
@@ -137,7 +137,7 @@ async fn send_batch(
         Err(problem) => SendResult::rejected(name, problem),
     };
     let results: Vec<SendResult> = outcomes.iter().map(result_of).collect();
-    idempotency::complete(&context.table, app, request, STATUS, serde_json::to_string(&results)?).await
+    idempotency::complete(&context.table, app, request, serde_json::to_string(&results)?).await
 }
 
 /// A notification that is sent.
@@ -220,7 +220,7 @@ pub(crate) async fn to_many(
                     let new = [new];
                     let position = append_idempotent(&context, app, &stream, &new, &request).await?;
                     if is_for_channels {
-                        for_channels.extend(numbered(&stream, position, &new, now));
+                        for_channels.extend(published_from(&stream, position, new, now));
                     }
                     SendResult::stored(app, &stream, position)
                 }
@@ -229,5 +229,5 @@ pub(crate) async fn to_many(
         });
     }
     publish_created(&context, app, &for_channels, &request).await?;
-    idempotency::complete(&context.table, app, request, STATUS, serde_json::to_string(&results)?).await
+    idempotency::complete(&context.table, app, request, serde_json::to_string(&results)?).await
 }

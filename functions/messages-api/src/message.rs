@@ -158,7 +158,7 @@ pub(crate) struct PublishResult {
 impl PublishResult {
     /// The event was stored at a position.
     pub(crate) fn accepted(app: AppId, position: Position) -> Self {
-        let id = NotificationId { stream: Stream::App, epoch: position.epoch, sequence: position.sequence };
+        let id = NotificationId::new(Stream::App, position);
         Self {
             status: 202,
             id: Some(id.to_string()),

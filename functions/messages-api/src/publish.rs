@@ -83,7 +83,7 @@ pub(crate) async fn publish(
     };
     let results: Vec<PublishResult> = entries.iter().filter_map(result_of).collect();
     let answer = if is_list { json!(results) } else { json!(results.first()) };
-    idempotency::complete(context.table(), app, request, STATUS, answer.to_string()).await
+    idempotency::complete(context.table(), app, request, answer.to_string()).await
 }
 
 /// The events of a request, each valid or refused.

@@ -172,7 +172,7 @@ async fn page_after(
         let page = context.table().notifications_after(app, &Stream::App, position.sequence, PAGE_SIZE).await?;
         if page.is_empty() {
             if items.is_empty() && Instant::now() + POLL_INTERVAL < until {
-                pause(POLL_INTERVAL).await;
+                clock::pause(POLL_INTERVAL).await;
                 continue;
             }
             break false;
@@ -248,9 +248,4 @@ pub(crate) async fn get(
     }
     let found = context.table().notification(app, &id).await?.filter(|it| !it.has_expired(clock::now()));
     Ok(Json(MessageOut::new(app, found.ok_or_else(missing)?)))
-}
-
-#[expect(clippy::disallowed_methods, reason = "a long poll waits between its reads")]
-async fn pause(time: Duration) {
-    tokio::time::sleep(time).await;
 }

@@ -11,7 +11,6 @@ mod signalr;
 
 use std::sync::Arc;
 
-use channels::management::ManagementClient;
 use domain::application::Scope;
 use inbox::connection_sender::ConnectionSender;
 
@@ -22,11 +21,10 @@ use context::Context;
 pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let (table, seal) = (start.table(), Arc::new(start.seal()));
-    let management = ManagementClient::new(start.management_client());
     let context = Context {
         authenticator: entry::http::Authenticator::new(table.clone(), seal, &start.allowed_networks(), Scope::Inbox),
         allowed_origins: start.allowed_origins(&table),
-        sender: ConnectionSender { table: table.clone(), management },
+        sender: ConnectionSender::new(&mut start, table.clone()),
         heads_sent: entry::TtlCache::new(10_000),
         push_queue: start.queue("PUSH_QUEUE"),
         open_inbox: start.text("INBOX_AUTH") == "open",

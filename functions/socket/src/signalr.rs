@@ -6,7 +6,6 @@ use domain::inbox::InboxAction;
 use domain::millis;
 use domain::socket::{Connection, HubConnection, Protocol};
 use entry::clock;
-use inbox::backoff::pause;
 use inbox::connection_sender::SendOutcome;
 use inbox::frame::Frame;
 use inbox::hub_protocol::{self, HubMessage};
@@ -101,7 +100,7 @@ async fn wait_for_sequence(context: &Context, hash: &str, connection: &Connectio
         if !hub.is_some_and(|it| it.resuming && it.connection.as_ref() == Some(&connection.id)) {
             break;
         }
-        pause(Duration::from_millis(50)).await;
+        clock::pause(Duration::from_millis(50)).await;
     }
     Ok(())
 }

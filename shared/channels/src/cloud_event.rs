@@ -1,12 +1,12 @@
 //! Notifications as CloudEvents 1.0.2 in the structured content mode. What was published as a CloudEvent keeps its
 //! attributes.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use domain::AppId;
 use domain::event::{CloudEventContext, Payload};
 use domain::notification::Notification;
 use serde_json::{Map, Value, json};
+
+use crate::image_data::with_image;
 
 /// The media type of an event in the structured content mode (HTTP protocol binding, section 3.2).
 pub(crate) const MEDIA_TYPE: &str = "application/cloudevents+json";
@@ -44,10 +44,7 @@ pub(crate) fn body(app: AppId, notification: &Notification, image: Option<&[u8]>
     if let Some(at) = attributes.and_then(|it| it.expires_at) {
         event.insert("expirytime".to_owned(), json!(domain::rfc3339(domain::from_millis(at))));
     }
-    let mut data = notification.data.clone();
-    if let Some(image) = image {
-        data["image"]["content"] = Value::String(STANDARD.encode(image));
-    }
+    let data = with_image(&notification.data, image).into_owned();
     match context.payload {
         Payload::Json => event.insert("data".to_owned(), data),
         Payload::Base64 => event.insert("data_base64".to_owned(), data),

@@ -3,6 +3,7 @@
 pub mod amqp;
 mod cloud_event;
 pub mod hub;
+mod image_data;
 pub mod management;
 pub mod message;
 mod pool;

@@ -1,9 +1,5 @@
 //! What is sent, whatever the protocol. The body is built once; signatures are made over exactly these bytes.
 
-use std::borrow::Cow;
-
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use domain::channel::{Channel, MessageFormat};
 use domain::delivery::DeliveryOutcome;
 use domain::notification::Notification;
@@ -12,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cloud_event;
+use crate::image_data::with_image;
 
 /// The media type of both formats of our own.
 const JSON: &str = "application/json";
@@ -76,14 +73,7 @@ impl Message {
 /// would cost a write per delivery; the list of deliveries shows what is missing, and a replay sends it again.
 fn native_body(notification: &Notification, image: Option<&[u8]>) -> Vec<u8> {
     let id = &notification.id;
-    let data = match image {
-        Some(image) => {
-            let mut data = notification.data.clone();
-            data["image"]["content"] = Value::String(STANDARD.encode(image));
-            Cow::Owned(data)
-        }
-        None => Cow::Borrowed(&notification.data),
-    };
+    let data = with_image(&notification.data, image);
     let attributes = notification.attributes.as_deref();
     let body = NativeBody {
         correlation_id: attributes.and_then(|it| it.correlation_id.as_deref()),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use channels::{AttemptOutcome, Message};
 use domain::channel::CHALLENGE;
-use domain::circuit_breaker::{QUICK_MS, SLOW_MS};
+use domain::circuit_breaker::{QUICK_LANE_TIMEOUT_MS, QUICK_MS, SLOW_MS};
 use domain::command::Delivery;
 use domain::delivery::DeliveryOutcome;
 use domain::{AppId, adcreative, image};
@@ -21,9 +21,6 @@ use crate::receivers::{ReceiverState, Receivers};
 use crate::sender::Sender;
 use crate::stragglers::UnderWay;
 use crate::{health, in_order, settle};
-
-/// How long an answer is waited for in the quick lane. What is cancelled is repeated in the slow lane, and may come twice.
-const QUICK_LANE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Makes an attempt. A delivery that succeeds at its first attempt is returned, to be recorded with the others of the
 /// batch; any other outcome is stored here.
@@ -124,7 +121,7 @@ async fn send<S: Sender>(
         drop(under_way);
         return sender.send(&target.receiver, message, clock::now(), None).await;
     }
-    let timeout = Some(QUICK_LANE_TIMEOUT);
+    let timeout = Some(Duration::from_millis(QUICK_LANE_TIMEOUT_MS));
     let attempt = sender.send(&target.receiver, message, clock::now(), timeout);
     let takes_long = sleep_until(tokio::time::Instant::now() + Duration::from_millis(SLOW_MS));
     match select(pin!(attempt), pin!(under_way.overtaken(takes_long))).await {

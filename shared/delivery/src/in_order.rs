@@ -28,8 +28,7 @@ pub(crate) async fn enqueue_follower(context: &Context, delivery: &Delivery) -> 
     while let Some(id) = next {
         match context.table.notification(delivery.app, &id).await? {
             Some(notification) => {
-                let next =
-                    Delivery { attempt: 1, permit_taken: false, follow_up: None, notification, ..delivery.clone() };
+                let next = delivery.followed_by(notification);
                 return Ok(context.queue.send_deliveries(&[(&next, Duration::ZERO)]).await?);
             }
             // it has waited until its notification expired

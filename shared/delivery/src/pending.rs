@@ -1,13 +1,13 @@
-//! Deliveries that were queued before their notifications were stored ([`PendingWrite`]): each waits for its write, takes
+//! Deliveries that were queued before their notifications were stored ([`domain::command::PendingWrite`]): each waits for its write, takes
 //! the id that the notification has got, and is dropped if the write never came.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use domain::command::{Delivery, PendingWrite};
+use domain::command::Delivery;
 use domain::notification::{NotificationId, Position, Stream};
 use domain::{AppId, millis};
-use entry::MessageError;
+use entry::{MessageError, clock};
 use table::TableError;
 use time::OffsetDateTime;
 
@@ -38,8 +38,10 @@ pub(crate) async fn resolve(
     deliveries: &mut [Result<Delivery, MessageError>],
     now: OffsetDateTime,
 ) -> Vec<PendingState> {
-    let pending: Vec<(AppId, PendingWrite)> =
-        deliveries.iter().flatten().filter_map(|it| Some((it.app, it.pending.clone()?))).collect();
+    let writes = deliveries.iter().flatten().filter_map(|it| Some((it.app, it.pending.as_ref()?)));
+    // the deliveries of one write differ in nothing that matters here
+    let pending: HashMap<(AppId, String), u64> =
+        writes.map(|(app, write)| ((app, write.write_id.clone()), write.first)).collect();
     if pending.is_empty() {
         return deliveries.iter().map(|_| PendingState::Stored).collect();
     }
@@ -56,27 +58,23 @@ pub(crate) async fn resolve(
     states
 }
 
-/// The positions of the writes that are stored, by application and id.
+/// The positions of the writes that are stored, by application and id. `pending` has the number at which each is expected.
 async fn find(
     context: &Context,
-    pending: &[(AppId, PendingWrite)],
+    pending: &HashMap<(AppId, String), u64>,
 ) -> Result<HashMap<(AppId, String), Position>, TableError> {
-    let expected: Vec<(AppId, u64)> = pending.iter().map(|(app, write)| (*app, write.first)).collect();
+    let expected: Vec<(AppId, u64)> = pending.iter().map(|((app, _), first)| (*app, *first)).collect();
     let mut found = context.table.stored_writes(&expected).await?;
     for pause_ms in PAUSES_MS.map(Some).into_iter().chain([None]) {
         let mut missing = false;
-        for (app, write) in pending {
-            let key = (*app, write.write_id.clone());
-            if found.contains_key(&key) {
-                continue;
-            }
-            match context.table.find_write(*app, &Stream::App, write.first, &write.write_id).await? {
-                Some(position) => drop(found.insert(key, position)),
+        for (key, first) in pending.iter().filter(|(key, _)| !found.contains_key(*key)).collect::<Vec<_>>() {
+            match context.table.find_write(key.0, &Stream::App, *first, &key.1).await? {
+                Some(position) => drop(found.insert(key.clone(), position)),
                 None => missing = true,
             }
         }
         match pause_ms {
-            Some(pause_ms) if missing => pause(Duration::from_millis(pause_ms)).await,
+            Some(pause_ms) if missing => clock::pause(Duration::from_millis(pause_ms)).await,
             _ => break,
         }
     }
@@ -93,7 +91,7 @@ async fn settle(
     if let Some(position) = found.get(&(delivery.app, write.write_id.clone())) {
         let id = &delivery.notification.id;
         let sequence = position.sequence + id.sequence.saturating_sub(write.first);
-        delivery.notification.id = NotificationId { stream: Stream::App, epoch: position.epoch, sequence };
+        delivery.notification.id = NotificationId::new(Stream::App, Position { sequence, ..*position });
         delivery.pending = None;
         return PendingState::Stored;
     }
@@ -105,9 +103,4 @@ async fn settle(
         Ok(()) => PendingState::Settled,
         Err(error) => PendingState::Failed(error.to_string()),
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the table tells nobody that a row has come")]
-async fn pause(time: Duration) {
-    tokio::time::sleep(time).await;
 }

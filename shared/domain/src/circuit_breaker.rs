@@ -20,12 +20,13 @@ const MAX_PROBE_MINUTES: i64 = 60;
 /// exhausted.
 const DISABLE_AFTER_FAILING_MS: i64 = 5 * 86_400_000;
 const DISABLE_AFTER_EXHAUSTED: u32 = 100;
-/// An attempt that ends within this time proves that its receiver is quick. In the quick lane one that takes longer is
-/// waited for only as long as other attempts of its batch are under way.
+/// An attempt that ends within this time proves that its receiver is quick.
 pub const QUICK_MS: u64 = 300;
-/// A response that takes longer than this makes a channel slow for `SLOW_PERIOD_MS`. A receiver that is not known to be
-/// slow is not waited for any longer: the slow lane repeats the attempt.
+/// A response that takes longer than this makes a channel slow for `SLOW_PERIOD_MS`. In the quick lane one that takes longer
+/// is waited for only as long as other attempts of its batch are under way.
 pub const SLOW_MS: u64 = 1_000;
+/// Timeout of an attempt in the quick lane. The slow lane repeats the attempt after it.
+pub const QUICK_LANE_TIMEOUT_MS: u64 = 3_000;
 const SLOW_PERIOD_MS: i64 = 600_000;
 /// After an outage the rate ramps up: 1, 2, 4 … deliveries per second, doubled with each step, for `RAMP_STEPS`
 /// steps.

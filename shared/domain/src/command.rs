@@ -178,8 +178,12 @@ impl Delivery {
 
     /// The delivery that follows this one.
     pub fn next_delivery(&self) -> Option<Self> {
-        let notification = *self.follow_up.clone()?;
-        Some(Self { attempt: 1, permit_taken: false, notification, follow_up: None, ..self.clone() })
+        Some(self.followed_by(*self.follow_up.clone()?))
+    }
+
+    /// The first attempt of another notification to the same channel, in the same round.
+    pub fn followed_by(&self, notification: Notification) -> Self {
+        Self { attempt: 1, permit_taken: false, notification, follow_up: None, ..self.clone() }
     }
 
     /// Identifies the attempt among all attempts of the delivery.

@@ -11,6 +11,9 @@ use crate::notification::Notification;
 const MAX_BYTES: usize = 4_096;
 const MAX_DEPTH: usize = 8;
 
+/// The texts that a publisher has given an event and that a pattern may name.
+const ATTRIBUTES: [&str; 4] = ["correlationId", "orderingKey", "source", "subject"];
+
 /// A validated event pattern.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Value", into = "Value")]
@@ -61,12 +64,7 @@ impl Filter {
             name => attributes.get(name),
         })
     }
-}
 
-/// The texts that a publisher has given an event and that a pattern may name.
-const ATTRIBUTES: [&str; 4] = ["correlationId", "orderingKey", "source", "subject"];
-
-impl Filter {
     /// Those of the [`ATTRIBUTES`] that the pattern names and the notification has.
     fn attributes_of(&self, notification: &Notification) -> Map<String, Value> {
         let Some(attributes) = &notification.attributes else { return Map::new() };

@@ -115,6 +115,20 @@ impl NewNotification {
     }
 }
 
+/// Notifications that were published together, at their positions: the first at `first`, the others behind it. `at` is the
+/// time of their acceptance.
+pub fn published_from(
+    stream: &Stream,
+    first: Position,
+    new: impl IntoIterator<Item = NewNotification>,
+    at: OffsetDateTime,
+) -> Vec<Notification> {
+    let published = |(sequence, content): (u64, NewNotification)| {
+        content.published(NotificationId::new(stream.clone(), Position { sequence, ..first }), at)
+    };
+    (first.sequence..).zip(new).map(published).collect()
+}
+
 impl From<Notification> for NewNotification {
     /// What was published, without its position and time.
     fn from(published: Notification) -> Self {
@@ -208,6 +222,11 @@ pub struct NotificationId {
 }
 
 impl NotificationId {
+    /// The id of the notification at a position of a stream.
+    pub fn new(stream: Stream, position: Position) -> Self {
+        Self { stream, epoch: position.epoch, sequence: position.sequence }
+    }
+
     /// The position in the stream.
     pub fn position(&self) -> Position {
         Position { epoch: self.epoch, sequence: self.sequence }

@@ -1,5 +1,7 @@
 //! The clock and randomness. All other crates take both as arguments.
 
+use std::time::Duration;
+
 use ring::rand::{SecureRandom, SystemRandom};
 use time::OffsetDateTime;
 
@@ -7,6 +9,12 @@ use time::OffsetDateTime;
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 pub fn now() -> OffsetDateTime {
     OffsetDateTime::now_utc()
+}
+
+/// Waits for a time, where no condition tells when another invocation, or the network, has done its part.
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+pub async fn pause(time: Duration) {
+    tokio::time::sleep(time).await;
 }
 
 /// Random bytes from the operating system.

@@ -23,6 +23,8 @@ pub struct Start {
     pub(crate) settings: Settings,
     pub(crate) aws: SdkConfig,
     pub(crate) meter: Meter,
+    /// The client of all queues, made for the first one.
+    sqs: Option<aws_sdk_sqs::Client>,
 }
 
 /// Reads the environment and prepares the AWS clients. No request is sent yet.
@@ -30,7 +32,7 @@ pub async fn start() -> Start {
     let settings = Settings::from_environment();
     telemetry::init(settings.get("AWS_LAMBDA_LOG_LEVEL"));
     let aws = aws_config::defaults(BehaviorVersion::latest()).http_client(https_client()).load().await;
-    Start { settings, aws, meter: Meter::default() }
+    Start { settings, aws, meter: Meter::default(), sqs: None }
 }
 
 fn https_client() -> SharedHttpClient {
@@ -110,9 +112,12 @@ impl Start {
         Arc::new(Secrets::new(table.clone(), Arc::new(self.seal())))
     }
 
-    fn sqs_client(&self) -> aws_sdk_sqs::Client {
-        let config = aws_sdk_sqs::config::Builder::from(&self.aws).interceptor(self.meter.counter("sqs")).build();
-        aws_sdk_sqs::Client::from_conf(config)
+    fn sqs_client(&mut self) -> aws_sdk_sqs::Client {
+        let new_client = || {
+            let config = aws_sdk_sqs::config::Builder::from(&self.aws).interceptor(self.meter.counter("sqs")).build();
+            aws_sdk_sqs::Client::from_conf(config)
+        };
+        self.sqs.get_or_insert_with(new_client).clone()
     }
 
     /// Whether all settings that were asked for exist and are valid.

@@ -6,11 +6,9 @@ use std::time::Duration;
 use channels::management::{ManagementClient, PostOutcome};
 use domain::millis;
 use domain::socket::{Connection, HubConnection, Protocol, RESUMABLE_MS, Subscriber};
-use entry::clock;
+use entry::{Start, clock};
 use table::{Table, TableError};
 use time::OffsetDateTime;
-
-use crate::backoff::pause;
 
 /// How long one sender holds the lease of a SignalR connection, in milliseconds.
 const SEND_LEASE_MS: i64 = 15_000;
@@ -41,6 +39,11 @@ pub struct ConnectionSender {
 }
 
 impl ConnectionSender {
+    /// The sender of a function that has the setting `SOCKET_ENDPOINT`.
+    pub fn new(start: &mut Start, table: Table) -> Self {
+        Self { table, management: ManagementClient::new(start.management_client()) }
+    }
+
     /// Sends messages to a subscriber, in order. `write_id` makes a repeated send store its messages once.
     ///
     /// # Errors
@@ -182,7 +185,7 @@ impl ConnectionSender {
             if self.put_hub(hash, &mut hub).await? {
                 return Ok(Some(hub));
             }
-            pause(Duration::from_millis(attempt * 5 + 2)).await;
+            clock::pause(Duration::from_millis(attempt * 5 + 2)).await;
         }
         Ok(None)
     }

@@ -1,7 +1,6 @@
 //! Inboxes on every transport: cursors, reading and replaying streams, read state, wire shapes, frames, and sending to
 //! open connections.
 
-pub mod backoff;
 pub mod connection_sender;
 pub mod cursor;
 pub mod dto;

@@ -5,10 +5,10 @@ use std::time::Duration;
 use domain::AppId;
 use domain::inbox::{InboxAction, InboxCounts, ReadState};
 use domain::notification::{NotificationId, Position, Stream};
+use entry::clock;
 use table::{Table, TableError};
 use time::OffsetDateTime;
 
-use crate::backoff::pause;
 use crate::cursor::{Cursor, CursorError};
 use crate::stream_reader::{read_state_with_counts, stream_bounds};
 
@@ -119,7 +119,7 @@ where
         if table.put_read_state(app, user, &next).await? {
             return Ok(true);
         }
-        pause(Duration::from_millis(attempt * 7 % 50 + 3)).await;
+        clock::pause(Duration::from_millis(attempt * 7 % 50 + 3)).await;
     }
     Ok(false)
 }

@@ -13,9 +13,9 @@ use domain::command::{Push, PushCommand};
 use domain::notification::{Notification, Stream, WriteKey};
 use domain::socket::{BROADCAST_SHARDS, broadcast_topic};
 use domain::{AppId, millis};
-use entry::{Chain, Queue, TtlCache};
+use entry::{Chain, Queue, Start, TtlCache};
 use futures_util::future::try_join_all;
-use table::TableError;
+use table::{Table, TableError};
 use time::OffsetDateTime;
 
 use crate::connection_sender::ConnectionSender;
@@ -82,10 +82,17 @@ pub fn topics(stream: &Stream) -> Vec<String> {
 }
 
 impl SocketPusher {
-    pub fn new(sender: ConnectionSender, queue: Queue) -> Self {
+    /// The pusher of a function that has the settings `SOCKET_ENDPOINT` and `PUSH_QUEUE`.
+    pub fn new(start: &mut Start, table: Table) -> Self {
+        let (sender, queue) = (ConnectionSender::new(start, table), start.queue("PUSH_QUEUE"));
         let allowance = Arc::new(Mutex::new(Allowance::new(Instant::now())));
         let without_connections = Arc::new(TtlCache::new(MAX_CACHED));
         Self { sender, queue, presence: Arc::default(), without_connections, allowance }
+    }
+
+    /// The table, in which the notifications are.
+    pub fn table(&self) -> &Table {
+        &self.sender.table
     }
 
     /// Until when the writer of `count` notifications pushes them, in milliseconds since 1970; `None` if nobody listens, or

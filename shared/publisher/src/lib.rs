@@ -8,9 +8,9 @@ use std::collections::HashMap;
 
 use domain::channel::{Channel, Ordering};
 use domain::command::{Delivery, PendingWrite};
-use domain::notification::{NewNotification, Notification, NotificationId, Position, Stream, WriteKey};
+use domain::notification::{NewNotification, Notification, Position, Stream, WriteKey, published_from};
 use domain::{AppId, MAX_BATCH, split_by_size};
-use entry::{Chain, DeliveryQueues};
+use entry::{Chain, DeliveryQueues, Start};
 use futures_util::future::try_join3;
 use inbox::socket_pusher::SocketPusher;
 use table::{Table, TableError, WriterWork};
@@ -26,12 +26,17 @@ const MAX_ROW_BYTES: usize = 300_000;
 #[derive(Clone)]
 pub struct Publisher {
     pub table: Table,
-    pub delivery_queues: DeliveryQueues,
+    delivery_queues: DeliveryQueues,
     /// For the sockets that receive the application's stream.
-    pub pusher: SocketPusher,
+    pusher: SocketPusher,
 }
 
 impl Publisher {
+    /// The publisher of a function that has the settings of the delivery queues and of its `pusher`.
+    pub fn new(start: &mut Start, pusher: SocketPusher) -> Self {
+        Self { table: pusher.table().clone(), delivery_queues: start.delivery_queues(), pusher }
+    }
+
     /// Publishes notifications in an application's own stream, in as many rows as their size needs, and returns the position
     /// of each. `retry_since` is when an earlier attempt with the same `write_id` began, in milliseconds since 1970: what it
     /// has written is found, and not published again.
@@ -79,7 +84,7 @@ impl Publisher {
         let position = self.table.append_at(app, &stream, first, new, write_id, handled, now).await?;
         if push_until.is_some() {
             let write = WriteKey::new(domain::millis(now), write_id, &stream);
-            self.pusher.push(app, &write, &numbered(new, position, now), now).await;
+            self.pusher.push(app, &write, &stored_at(new, position, now), now).await;
         }
         Ok(position)
     }
@@ -114,7 +119,7 @@ fn pending_deliveries(
     write_id: &str,
     now: OffsetDateTime,
 ) -> Option<Vec<Delivery>> {
-    let notifications = numbered(new, first, now);
+    let notifications = stored_at(new, first, now);
     let pending = PendingWrite { write_id: write_id.to_owned(), first: first.sequence, at: domain::millis(now) };
     let mut deliveries = Vec::new();
     for channel in channels {
@@ -130,12 +135,7 @@ fn pending_deliveries(
     Some(deliveries)
 }
 
-/// Notifications as they are stored from a position on.
-fn numbered(new: &[NewNotification], first: Position, now: OffsetDateTime) -> Vec<Notification> {
-    let at = domain::from_millis(domain::millis(now)); // as precise as it is read again
-    let published = |(sequence, content): (u64, &NewNotification)| {
-        let id = NotificationId { stream: Stream::App, epoch: first.epoch, sequence };
-        content.clone().published(id, at)
-    };
-    (first.sequence..).zip(new).map(published).collect()
+/// Notifications as they are read again: their time is stored in milliseconds.
+fn stored_at(new: &[NewNotification], first: Position, now: OffsetDateTime) -> Vec<Notification> {
+    published_from(&Stream::App, first, new.to_vec(), domain::from_millis(domain::millis(now)))
 }

@@ -90,7 +90,7 @@ impl Table {
         condition_held(&row, put.send().await)?;
         self.delete(&queue.waiting(position)).await?;
         let next = self.first_waiting(queue).await?;
-        Ok(next.map(|it| NotificationId { stream: Stream::App, epoch: it.epoch, sequence: it.sequence }))
+        Ok(next.map(|position| NotificationId::new(Stream::App, position)))
     }
 
     /// Whether an event of a key is final for a channel already.

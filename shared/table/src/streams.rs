@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::AppId;
 use domain::notification::{
-    Head, NewNotification, Notification, NotificationId, Position, Stream, WriteKey, next_position,
+    Head, NewNotification, Notification, Position, Stream, WriteKey, next_position, published_from,
 };
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -318,11 +318,8 @@ pub(crate) fn decode_batch(mut row: Attributes) -> Result<NotificationBatch, Tab
         (None, _) => return Err(corrupt("the row has no notifications".into())),
     };
     let stream: Stream = row.stream.parse().map_err(|()| corrupt("the row's stream is unknown".into()))?;
-    let numbered = |(index, content): (usize, NewNotification)| {
-        let id = NotificationId { stream: stream.clone(), epoch: row.epoch, sequence: row.first + index as u64 };
-        content.published(id, domain::from_millis(row.at))
-    };
-    let notifications = contents.into_iter().enumerate().map(numbered).collect();
+    let first = Position { epoch: row.epoch, sequence: row.first };
+    let notifications = published_from(&stream, first, contents, domain::from_millis(row.at));
     let write = WriteKey::new(row.at, row.write_id.as_deref().unwrap_or_default(), &stream);
     Ok(NotificationBatch { app: row.app, notifications, handled: row.handled, write })
 }

@@ -9,4 +9,4 @@ mod schema_quota;
 mod type_schemas;
 
 pub use schema::Schema;
-pub use type_schemas::{STACK_BYTES, TypeSchemas};
+pub use type_schemas::{TypeSchemas, runtime};

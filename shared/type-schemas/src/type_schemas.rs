@@ -26,7 +26,16 @@ const DEADLINE: Duration = Duration::from_secs(2);
 /// The stack of the threads that compile and apply schemas. The limits bound their recursion: 2,048 nested subschemas over
 /// data (`schema_cost.rs`), or 1,000 while compiling, some kilobytes each without optimisation. The memory is committed only
 /// as it is used.
-pub const STACK_BYTES: usize = 32 * 1024 * 1024;
+const STACK_BYTES: usize = 32 * 1024 * 1024;
+
+/// The runtime of a function that compiles and applies schemas: as `#[tokio::main(flavor = "current_thread")]`, which
+/// cannot set the stack size of blocking threads.
+///
+/// # Errors
+/// If the operating system gives no resources for it.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().thread_stack_size(STACK_BYTES).build()
+}
 
 /// The cached state of a type's schema.
 #[derive(Clone)]

@@ -20,6 +20,8 @@ pub struct IdempotentRequest {
     /// Whether an earlier attempt may have written already.
     pub is_retry: bool,
     key: Option<(String, IdempotencyRecord)>,
+    /// The status of its success.
+    status: StatusCode,
 }
 
 /// Begins a request. `status` is that of its success. An inner `Err` is the stored response of an earlier attempt.
@@ -37,7 +39,7 @@ pub async fn begin(
     let (now, nonce) = (clock::now(), clock::random_alphanumeric(20));
     let now_ms = domain::millis(now);
     let Some(key) = headers.get("idempotency-key") else {
-        return Ok(Ok(IdempotentRequest { write_id: nonce, started_at: now_ms, is_retry: false, key: None }));
+        return Ok(Ok(IdempotentRequest { write_id: nonce, started_at: now_ms, is_retry: false, key: None, status }));
     };
     let key = key.to_str().ok().filter(|it| (1..=200).contains(&it.len()));
     let key = key.ok_or_else(|| Problem::invalid("Idempotency-Key", "1 to 200 printable characters"))?;
@@ -45,7 +47,13 @@ pub async fn begin(
     let write_id = key[..32].to_owned();
     let Some(stored) = table.begin_idempotent(app, &key, &body, &nonce, now).await? else {
         let record = IdempotencyRecord { body, answer: None, at: now_ms };
-        return Ok(Ok(IdempotentRequest { write_id, started_at: now_ms, is_retry: false, key: Some((key, record)) }));
+        return Ok(Ok(IdempotentRequest {
+            write_id,
+            started_at: now_ms,
+            is_retry: false,
+            key: Some((key, record)),
+            status,
+        }));
     };
     if stored.body != body {
         let detail = "the key was used with another body";
@@ -56,7 +64,13 @@ pub async fn begin(
         None if stored.at + IN_FLIGHT_TIMEOUT_MS > now_ms => {
             Err(Problem::new(ProblemType::InFlight, "a request with this key is under way"))
         }
-        None => Ok(Ok(IdempotentRequest { write_id, started_at: stored.at, is_retry: true, key: Some((key, stored)) })),
+        None => Ok(Ok(IdempotentRequest {
+            write_id,
+            started_at: stored.at,
+            is_retry: true,
+            key: Some((key, stored)),
+            status,
+        })),
     }
 }
 
@@ -68,13 +82,12 @@ pub async fn complete(
     table: &Table,
     app: AppId,
     request: IdempotentRequest,
-    status: StatusCode,
     answer: String,
 ) -> Result<Response, Problem> {
     if let Some((key, record)) = request.key {
         table.finish_idempotent(app, &key, &IdempotencyRecord { answer: Some(answer.clone()), ..record }).await?;
     }
-    Ok(json_response(status, answer, false))
+    Ok(json_response(request.status, answer, false))
 }
 
 fn json_response(status: StatusCode, answer: String, is_replay: bool) -> Response {
