@@ -34,6 +34,7 @@ mod faults {
     mod everything;
     mod fast_path;
     mod kills;
+    mod proof;
     mod stress;
 }
 /// Where media comes from: buckets and asset managers.

@@ -58,8 +58,8 @@ const PATIENCE: Duration = Duration::from_secs(600);
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 static STACK: OnceCell<Stack> = OnceCell::const_new();
 
-/// Tests with stacks of their own: one at a time.
-static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+/// Tests with stacks of their own: three at a time. Each waits for conditions more than it computes.
+static OWN_STACKS: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(3);
 /// Who reads dead letters hides them from others for a moment: one test at a time.
 static LETTERS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
@@ -90,11 +90,10 @@ impl World<'_> {
         });
     }
 
-    /// Runs a test with a runtime alone, for those that kill stacks of their own.
-    /// One at a time: each of them is work for the whole machine.
+    /// Runs a test with a runtime alone, for those that have stacks of their own, and kill them.
     pub fn alone(test: impl AsyncFnOnce()) {
         runtime().block_on(async {
-            let _turn = ALONE.lock().await;
+            let _turn = OWN_STACKS.acquire().await.expect("it is never closed");
             test().await;
         });
     }

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
+use local::rabbitmq::RabbitMq;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::OnceCell;
@@ -108,99 +108,52 @@ pub async fn chromium() {
 
 static RABBIT: OnceCell<()> = OnceCell::const_new();
 
-/// A RabbitMQ of a test's own, which it may stop and start again; Debian's package.
-pub struct Rabbit {
-    folder: tempfile::TempDir,
-    port: u16,
-    child: Option<Child>,
+/// Debian's package of RabbitMQ.
+pub async fn install_rabbit() {
+    RABBIT
+        .get_or_init(async || {
+            if !RabbitMq::is_installed() {
+                let install = ["install", "-y", "--no-install-recommends", "rabbitmq-server"];
+                let done = runs("apt-get", &["update"]).await && runs("apt-get", &install).await;
+                assert!(done, "the tests need RabbitMQ: apt-get install rabbitmq-server");
+            }
+        })
+        .await;
 }
 
-const RABBIT_HOME: &str = "/usr/lib/rabbitmq/bin";
+/// A RabbitMQ of a test's own, which it may stop and start again; Debian's package.
+pub struct Rabbit {
+    broker: RabbitMq,
+    _folder: tempfile::TempDir,
+}
 
 impl Rabbit {
     pub async fn start() -> Self {
-        RABBIT
-            .get_or_init(async || {
-                if !Path::new(RABBIT_HOME).is_dir() {
-                    // without a policy Debian would start a broker of its own
-                    let install = ["install", "-y", "--no-install-recommends", "rabbitmq-server"];
-                    let done = runs("apt-get", &["update"]).await && runs("apt-get", &install).await;
-                    assert!(done, "the tests need RabbitMQ: apt-get install rabbitmq-server");
-                }
-            })
-            .await;
+        install_rabbit().await;
         let folder = tempfile::tempdir().expect("a folder");
-        let port = free_port();
-        let mut rabbit = Self { folder, port, child: None };
-        rabbit.run().await;
-        rabbit
+        let broker = RabbitMq::start(folder.path(), None).await.expect("RabbitMQ starts");
+        Self { broker, _folder: folder }
     }
 
     /// The URL of the broker, without credentials (`guest`, `guest`).
     pub fn url(&self) -> String {
-        format!("amqp://127.0.0.1:{}", self.port)
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let folder = self.folder.path();
-        let mut command = Command::new(format!("{RABBIT_HOME}/{program}"));
-        // what it leaves behind when it is stopped in the middle, it leaves there
-        command
-            .current_dir(folder)
-            .env("HOME", folder)
-            .env("RABBITMQ_NODENAME", format!("test{}@localhost", self.port));
-        command.env("RABBITMQ_NODE_PORT", self.port.to_string()).env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1");
-        command.env("RABBITMQ_DIST_PORT", (self.port + 1).to_string());
-        command.env("RABBITMQ_MNESIA_BASE", folder.join("data")).env("RABBITMQ_LOG_BASE", folder.join("log"));
-        command.env("RABBITMQ_ENABLED_PLUGINS_FILE", folder.join("plugins")).env("RABBITMQ_LOGS", "-");
-        command.env("RABBITMQ_SERVER_START_ARGS", "-kernel inet_dist_use_interface {127,0,0,1}");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-        command
+        self.broker.url()
     }
 
     /// Starts the broker again, with what it kept.
     pub async fn run(&mut self) {
-        self.child = Some(self.command("rabbitmq-server").spawn().expect("RabbitMQ starts"));
-        let port = self.port;
-        crate::until("RabbitMQ listens", async || {
-            tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok().then_some(())
-        })
-        .await;
-        self.control(&["await_startup"]).await;
+        self.broker.run().await.expect("RabbitMQ starts again");
     }
 
     /// Stops the broker, as an operator does.
     pub async fn stop(&mut self) {
-        self.control(&["stop"]).await;
-        if let Some(mut child) = self.child.take() {
-            child.wait().await.expect("it ends");
-        }
+        self.broker.stop().await.expect("RabbitMQ stops");
     }
 
     /// Runs `rabbitmqctl`.
     pub async fn control(&self, arguments: &[&str]) {
-        let mut command = self.command("rabbitmqctl");
-        command.args(arguments);
-        assert!(command.status().await.expect("rabbitmqctl runs").success(), "rabbitmqctl {arguments:?}");
+        self.broker.control(arguments).await.expect("rabbitmqctl runs");
     }
-}
-
-impl Drop for Rabbit {
-    fn drop(&mut self) {
-        // its server is a child of the script that was started
-        let mut stop = std::process::Command::new("pkill");
-        drop(stop.args(["-f", &format!("test{}@localhost", self.port)]).status());
-    }
-}
-
-/// Two ports in a row that are free, below those that the system gives away itself (32768 and up, Linux): a broker that is
-/// stopped finds its port free when it comes back, whoever connects to whom meanwhile.
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 20_000 + u16::try_from(std::process::id() % 5_000).unwrap_or_default() * 2;
-    let free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
-    let mut ports = (0..1_000).map(|_| first + NEXT.fetch_add(2, Ordering::Relaxed));
-    ports.find(|it| free(*it) && free(*it + 1)).expect("two free ports")
 }
 
 /// Runs a program to its end with this input; answers what it printed, or what it complained of.

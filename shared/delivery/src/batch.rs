@@ -16,7 +16,7 @@ use crate::pending::PendingState;
 use crate::receivers::{ReceiverState, Receivers};
 use crate::sender::Sender;
 use crate::stragglers::Stragglers;
-use crate::{attempt, health, in_order, pending, receivers};
+use crate::{attempt, health, pending, receivers, settle};
 
 /// Attempts of a batch that run at the same time.
 const MAX_CONCURRENT_ATTEMPTS: usize = 50;
@@ -72,7 +72,7 @@ pub(crate) async fn handle<S: Sender>(
                 attempt::make(context, sender, receivers, stragglers.attempt(), now, delivery).await
             }
             (_, Disposition::Failed(reason)) => Err(MessageError::Retry(reason.into())),
-            (delivery, Disposition::Drop) => in_order::enqueue_follower(context, &delivery).await.map(|()| None),
+            (delivery, Disposition::Drop) => settle::end_unwanted(context, &delivery).await.map(|()| None),
             _ => Ok(None),
         });
     let outcomes: Vec<Result<Option<(AppId, DeliveryAttempt)>, MessageError>> =

@@ -86,6 +86,15 @@ pub(crate) async fn settle(
     if state == "dead" && has_dead_letter(&delivery) { Err(dead_letter(&delivery, &attempt.outcome)?) } else { Ok(()) }
 }
 
+/// Ends a delivery whose channel is deleted or inactive, or does not accept the notification any more. If it was waiting
+/// for a retry, its record says so.
+pub(crate) async fn end_unwanted(context: &Context, delivery: &Delivery) -> Result<(), MessageError> {
+    if delivery.attempt > 1 {
+        context.table.end_retries(delivery.app, delivery.channel, &delivery.notification.id).await?;
+    }
+    in_order::enqueue_follower(context, delivery).await
+}
+
 /// Whether a failed delivery becomes a dead letter, which can be redriven. A challenge does not, because saving the
 /// channel sends a new one; nor does an attempt that a user asked for.
 fn has_dead_letter(delivery: &Delivery) -> bool {

@@ -249,6 +249,16 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_read_back_as_it_was_stored() {
+        for number in [1.222_222_222_222_222_1e33, 0.1, 5e-324, f64::MAX, 9_007_199_254_740_993.0] {
+            let filter =
+                Filter::try_from(json!({ "data": { "size": [number, { "numeric": ["=", number] }] } })).unwrap();
+            let stored = serde_json::to_string(&filter).unwrap();
+            assert_eq!(serde_json::from_str::<Filter>(&stored).unwrap(), filter, "{stored}");
+        }
+    }
+
+    #[test]
     fn what_is_no_filter_says_why() {
         let deep = (0..9).fold(json!(["x"]), |it, _| json!({ "a": it }));
         for (bad, error) in [

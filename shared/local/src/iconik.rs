@@ -22,13 +22,14 @@ mod webhooks;
 
 use std::path::Path;
 
+use hyper_util::service::TowerToHyperService;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::aws_json::http_client;
 use crate::error::StackError;
-use crate::listener::base_url;
+use crate::listener::{base_url, serve_connections};
 use crate::random::random_id;
 pub use emulator::{APP_ID, DOMAIN_ID, IconikEmulator, LIBRARY_COLLECTION_ID, METADATA_VIEW_ID};
 use emulator::{SERVICE_USER, UPLOADING_USER, timestamp};
@@ -48,7 +49,7 @@ impl IconikEmulator {
         let (router, watch) = (router::router(emulator.clone()), library::watch(emulator.clone(), library.to_owned()));
         let task = tokio::spawn(async move {
             tokio::select! {
-                served = axum::serve(listener, router).into_future() => drop(served),
+                () = serve_connections(listener, TowerToHyperService::new(router)) => {}
                 () = watch => {}
             }
         });

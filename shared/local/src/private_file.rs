@@ -11,7 +11,7 @@ pub(crate) fn restrict_to_owner(folder: &Path) -> std::io::Result<()> {
 }
 
 /// Writes a file that only its owner may read (mode 0600). A reader sees the old content or the new, never a part.
-pub(crate) fn write_private(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub fn write_private(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let temporary = file.with_extension("new");
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);

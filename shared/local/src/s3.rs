@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use crate::cors::{self, CorsRequest};
 use crate::digest::hex;
 use crate::error::StackError;
-use crate::listener::base_url;
+use crate::listener::{base_url, serve_connections};
 use crate::object_index::{ObjectEntry, ObjectIndex, modified_nanos};
 use crate::random::random_id;
 use crate::template::Model;
@@ -59,14 +59,7 @@ pub(crate) fn start(
         }
     });
     let url = base_url(&listener)?;
-    let server = tokio::spawn(async move {
-        let http = hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
-        while let Ok((stream, _)) = listener.accept().await {
-            let connection = http.serve_connection(hyper_util::rt::TokioIo::new(stream), service.clone()).into_owned();
-            tokio::spawn(async move { drop(connection.await) }); // a client may disconnect
-        }
-    });
-    Ok((url, server))
+    Ok((url, tokio::spawn(serve_connections(listener, service))))
 }
 
 impl S3Service {

@@ -46,7 +46,7 @@ pub struct Options {
     pub parameters: BTreeMap<String, String>,
 }
 
-/// A running stack. Dropping it kills every process at once.
+/// A running stack. Dropping it kills every process and cuts every connection at once.
 pub struct Stack {
     pub url: String,
     pub sqs_url: String,
@@ -71,6 +71,7 @@ impl Drop for Stack {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
         self.functions.iter().for_each(|it| it.kill_all());
+        self.sockets.abort_all();
     }
 }
 

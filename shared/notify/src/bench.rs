@@ -1,8 +1,11 @@
 //! `notify bench`: the figures of the guide (`shared/docs/figures.md`), for anyone to repeat.
 
+mod api;
+mod cpu;
 mod fairness;
 mod functions;
 mod inbox;
+mod proof;
 mod publish;
 mod scan;
 mod setup;
@@ -30,6 +33,9 @@ pub(crate) enum Command {
         #[arg(long, default_value = "20")]
         starts: NonZeroUsize,
     },
+    /// Publish to receivers that behave well and badly, while functions, the stack and a broker are killed, and account
+    /// for every event at every receiver
+    Proof(proof::ProofArgs),
     /// Measure how long an event takes to a webhook, how many are taken a second, and their cost in CPU
     Publish {
         /// Number of clients that publish at the same time
@@ -61,6 +67,7 @@ pub(crate) async fn run(command: Command, json: bool) -> Result<(), CliError> {
     match command {
         Command::Fairness { notifications, rounds } => fairness::run(notifications.get(), rounds.get(), json).await,
         Command::Functions { starts } => functions::run(starts.get(), json).await,
+        Command::Proof(args) => proof::run(args, json).await,
         Command::Publish { clients, messages } => publish::run(clients.get(), messages.get(), json).await,
         Command::Scan { objects } => scan::run(objects.get(), json).await,
         Command::Inbox { sockets, notifications } => inbox::run(sockets.get(), notifications.get(), json).await,

@@ -25,6 +25,7 @@ mod receive;
 mod redrive;
 mod scan;
 mod signals;
+mod socket_client;
 mod up;
 
 use std::path::{Path, PathBuf};

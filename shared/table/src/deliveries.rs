@@ -41,7 +41,8 @@ pub struct DeliveryAttempt {
 pub struct FailedDelivery {
     pub channel: ChannelId,
     pub notification: NotificationId,
-    /// `retrying`, `delivered`, `dead`, `disabled` or `dropped`.
+    /// `retrying`, `delivered`, `dead`, `disabled` (the channel does not want it any more) or `dropped` (nor does its
+    /// publisher).
     pub state: String,
     /// When the next attempt is due (milliseconds since 1970), while the delivery is retrying.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,6 +91,16 @@ impl Table {
         }
         record.attempts.insert(number.to_owned(), attempt.clone());
         self.put(&row, &record, codec::ttl(attempt.at / 1_000 + RETENTION_SECONDS)).await
+    }
+
+    /// Ends a delivery that waits for a retry, because its channel does not want it any more.
+    pub async fn end_retries(&self, app: AppId, channel: ChannelId, id: &NotificationId) -> Result<(), TableError> {
+        let row = Row::FailedDelivery(app, channel, id.clone());
+        let record: Option<FailedDelivery> = self.get(&row).await?;
+        let Some(record) = record.filter(|it| it.state == "retrying") else { return Ok(()) };
+        let last = record.attempts.values().map(|it| it.at).max().unwrap_or_default();
+        let record = FailedDelivery { state: "disabled".to_owned(), next_at: None, ..record };
+        self.put(&row, &record, codec::ttl(last / 1_000 + RETENTION_SECONDS)).await
     }
 
     /// The record of a delivery whose first attempt failed.

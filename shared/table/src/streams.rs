@@ -22,6 +22,11 @@ pub(crate) const RETENTION: time::Duration = time::Duration::days(30);
 /// Rows that one request reads when a write is looked for. Few writers come between the reading of the head and the put.
 const MAX_SEARCHED_ROWS: i32 = 20;
 
+/// How much earlier than its place in the stream the time of a row may be, in milliseconds: writers take it when they begin,
+/// wait for each other, and their clocks differ. A function that writes runs for less than 30 seconds (API Gateway's
+/// integration timeout).
+const MAX_WRITE_DELAY_MS: i64 = 60_000;
+
 /// How often a write is tried while other writers take the stream's next number.
 pub(crate) const MAX_ATTEMPTS: usize = 30;
 
@@ -243,7 +248,8 @@ impl Table {
         Ok(Some(Head { last, expires }))
     }
 
-    /// The writes at or after a time (milliseconds since 1970), by their `write_id`, each with its first position.
+    /// The writes that a request has made which began at a time (milliseconds since 1970), among others, by their `write_id`,
+    /// each with its first position.
     pub async fn published_since(
         &self,
         app: AppId,
@@ -261,7 +267,7 @@ impl Table {
             }
             for row in rows {
                 let row: StreamRow = codec::decode("notification", row)?;
-                if row.at < at || row.first == 0 {
+                if row.at < at - MAX_WRITE_DELAY_MS || row.first == 0 {
                     return Ok(writes);
                 }
                 to = keys::sequence_key(row.first - 1);

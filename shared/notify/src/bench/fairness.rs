@@ -11,17 +11,15 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use futures_util::future::pending;
 use local::Stack;
-use local::demo::{ApplicationKeys, create_application};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::setup::{call_api, start_stack, temporary_folder};
+use super::api::{Api, CHANNELS};
+use super::setup::{create_application, start_stack, temporary_folder};
 use crate::client::poll_delay;
 use crate::error::CliError;
 use crate::print::{self, outln};
-
-const CHANNELS: &str = "/api/v1/Notification/ChannelConfiguration";
 
 /// What a receiver does with notifications; it answers its challenge in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,8 +66,8 @@ struct ReceiverState {
 pub(super) async fn run(notifications: usize, rounds: usize, json: bool) -> Result<(), CliError> {
     let data = temporary_folder()?;
     let stack = start_stack(data.path()).await?;
-    let keys = create_application(&stack, "bench", false).await?;
-    let bench = Bench { stack: &stack, keys: &keys, notifications };
+    let api = create_application(&stack).await?;
+    let bench = Bench { stack: &stack, api: &api, notifications };
     let healthy = bench.receiver(Behaviour::Healthy).await?;
     bench.burst("warm-up", &healthy).await?;
     let mut latencies = vec![Vec::new(); NEIGHBOURS.len()];
@@ -98,17 +96,17 @@ pub(super) async fn run(notifications: usize, rounds: usize, json: bool) -> Resu
 /// The stack and the application of a run.
 struct Bench<'a> {
     stack: &'a Stack,
-    keys: &'a ApplicationKeys,
+    api: &'a Api,
     notifications: usize,
 }
 
 impl Bench<'_> {
     async fn call(&self, method: &str, path: &str, body: &Value) -> Result<Value, CliError> {
-        call_api(self.stack, self.keys, method, path, body).await
+        self.api.call(method, path, body).await
     }
 
     fn channel_path(&self, channel: &str) -> String {
-        format!("{CHANNELS}?applicationId={}&configurationId={channel}", self.keys.application_id)
+        format!("{CHANNELS}?applicationId={}&configurationId={channel}", self.api.keys.application_id)
     }
 
     /// Starts a receiver, and waits until its channel is confirmed.
@@ -120,7 +118,7 @@ impl Bench<'_> {
         let router = Router::new().fallback(post(receive)).with_state(state.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         let body = json!({ "webHookUrl": url, "format": "native", "types": "item.*" });
-        let path = format!("{CHANNELS}/WebHook?applicationId={}", self.keys.application_id);
+        let path = format!("{CHANNELS}/WebHook?applicationId={}", self.api.keys.application_id);
         let added = self.call("POST", &path, &body).await?;
         let channel = added["id"].as_str().unwrap_or_default().to_owned();
         while self.call("GET", &self.channel_path(&channel), &Value::Null).await?["status"] != "active" {

@@ -5,11 +5,11 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use local::Programs;
+use local::{Programs, Stack};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use super::setup::{start_stack_with, temporary_folder};
+use super::setup::{stack_options, temporary_folder};
 use crate::error::CliError;
 use crate::print::{self, outln};
 use crate::project::{current_program, project_folder};
@@ -25,7 +25,7 @@ pub(super) async fn run(starts: usize, json: bool) -> Result<(), CliError> {
     let data = temporary_folder()?;
     let binaries = binaries()?;
     build(&project_folder()?, &binaries).await?;
-    let stack = start_stack_with(Programs::OnePerFunction(binaries.clone()), data.path()).await?;
+    let stack = Stack::start(stack_options(Programs::OnePerFunction(binaries.clone()), data.path())?).await?;
     let mut baseline = Vec::new();
     for _ in 0..starts {
         let started_at = Instant::now();

@@ -3,14 +3,13 @@
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt, stream};
-use local::Stack;
-use local::demo::{ApplicationKeys, create_application};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::setup::{call_api, start_stack, temporary_folder};
+use super::api::Api;
+use super::setup::{create_application, start_stack, temporary_folder};
 use crate::error::CliError;
 use crate::print::outln;
 
@@ -24,12 +23,12 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 pub(super) async fn run(sockets: usize, notifications: usize, json: bool) -> Result<(), CliError> {
     let data = temporary_folder()?;
     let stack = start_stack(data.path()).await?;
-    let keys = create_application(&stack, "bench", false).await?;
+    let api = create_application(&stack).await?;
     let mut rows = Vec::new();
     let mut open: Vec<Socket> = Vec::new();
     for wanted in [1, 100, sockets] {
         let opened: Vec<Result<Socket, CliError>> = stream::iter(open.len()..wanted.max(open.len()))
-            .map(|user| connect(&stack, &keys, user))
+            .map(|user| connect(&api, user))
             .buffered(CONCURRENT_CONNECTS)
             .collect()
             .await;
@@ -41,7 +40,7 @@ pub(super) async fn run(sockets: usize, notifications: usize, json: bool) -> Res
             let user = number * 7_919 % open.len();
             vary_poll_phase(number).await;
             let started_at = Instant::now();
-            send(&stack, &keys, &format!("u{user}"), &json!({ "title": format!("timed {number}") })).await?;
+            send(&api, &format!("u{user}"), &json!({ "title": format!("timed {number}") })).await?;
             wait_for_text(&mut open[user], &format!("timed {number}")).await?;
             durations.push(started_at.elapsed());
         }
@@ -51,13 +50,12 @@ pub(super) async fn run(sockets: usize, notifications: usize, json: bool) -> Res
     for (user, count) in [("few", 100), ("many", notifications)] {
         for _ in 0..count / 100 {
             let batch: Vec<Value> = (0..100).map(|it| json!({ "title": format!("n{it}") })).collect();
-            send(&stack, &keys, user, &json!(batch)).await?;
+            send(&api, user, &json!(batch)).await?;
         }
         let mut durations = Vec::new();
         for _ in 0..TIMED_RUNS {
             let started_at = Instant::now();
-            call_api(&stack, &keys, "GET", &format!("/api/v1/Inbox/{user}/Notifications?limit=20"), &Value::Null)
-                .await?;
+            api.call("GET", &format!("/api/v1/Inbox/{user}/Notifications?limit=20"), &Value::Null).await?;
             durations.push(started_at.elapsed());
         }
         rows.push(latency_row(&format!("list of 20, inbox of {count}"), durations));
@@ -95,24 +93,24 @@ fn latency_row(what: &str, mut durations: Vec<Duration>) -> Value {
     json!({ "what": what, "p50_ms": ms(percentile(50)), "p99_ms": ms(percentile(99)) })
 }
 
-async fn send(stack: &Stack, keys: &ApplicationKeys, user: &str, body: &Value) -> Result<(), CliError> {
-    call_api(stack, keys, "POST", &format!("/api/v1/Inbox/{user}/Notifications"), body).await.map(drop)
+async fn send(api: &Api, user: &str, body: &Value) -> Result<(), CliError> {
+    api.call("POST", &format!("/api/v1/Inbox/{user}/Notifications"), body).await.map(drop)
 }
 
 fn socket_error(cause: impl std::fmt::Display) -> CliError {
     CliError::Other(format!("a socket failed: {cause}"))
 }
 
-async fn connect(stack: &Stack, keys: &ApplicationKeys, user: usize) -> Result<Socket, CliError> {
+async fn connect(api: &Api, user: usize) -> Result<Socket, CliError> {
     let ticket = loop {
         // all processes of the function may be busy
-        match call_api(stack, keys, "POST", &format!("/api/v1/Inbox/u{user}/Tickets"), &json!({})).await {
+        match api.call("POST", &format!("/api/v1/Inbox/u{user}/Tickets"), &json!({})).await {
             Err(CliError::ErrorResponse { status: 503, .. }) => crate::client::poll_delay().await,
             other => break other?,
         }
     };
     let ticket = ticket["ticket"].as_str().unwrap_or_default();
-    let url = format!("{}/api/v1/Inbox/Socket?ticket={ticket}", stack.url.replacen("http", "ws", 1));
+    let url = format!("{}/api/v1/Inbox/Socket?ticket={ticket}", api.url.replacen("http", "ws", 1));
     let (mut socket, _) = connect_async(url).await.map_err(socket_error)?;
     socket.send(Message::text(r#"{"action":"resume"}"#)).await.map_err(socket_error)?;
     wait_for_text(&mut socket, "resumed").await?;

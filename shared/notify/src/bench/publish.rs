@@ -10,21 +10,17 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use local::Stack;
-use local::demo::{ApplicationKeys, create_application};
 use serde_json::{Value, json};
 
-use super::setup::{call_api, start_stack, temporary_folder};
+use super::api::{Api, CHANNELS, MESSAGES};
+use super::cpu::{FunctionsCpu, own_seconds};
+use super::setup::{create_application, start_stack, temporary_folder};
 use crate::client::poll_delay;
 use crate::error::CliError;
 use crate::print::outln;
 
-const CHANNELS: &str = "/api/v1/Notification/ChannelConfiguration";
-const MESSAGES: &str = "/api/v1/Notification/Messages";
 /// Events that are timed one after the other.
 const TIMED_RUNS: usize = 100;
-/// Clock ticks a second in `/proc` (proc(5), `USER_HZ`).
-const TICKS_PER_SECOND: f64 = 100.0;
 
 /// When each event came, by its id.
 type Arrivals = Arc<Mutex<HashMap<String, Instant>>>;
@@ -32,28 +28,29 @@ type Arrivals = Arc<Mutex<HashMap<String, Instant>>>;
 pub(super) async fn run(clients: usize, messages: usize, json: bool) -> Result<(), CliError> {
     let data = temporary_folder()?;
     let stack = start_stack(data.path()).await?;
-    let keys = create_application(&stack, "bench", false).await?;
-    let arrivals = receiver(&stack, &keys).await?;
+    let api = create_application(&stack).await?;
+    let arrivals = receiver(&api).await?;
     let mut alone = Vec::with_capacity(TIMED_RUNS);
     for number in 0..TIMED_RUNS {
         vary_poll_phase(number).await;
         let began = Instant::now();
-        let id = publish(&stack, &keys, number).await?;
+        let id = publish(&api, number).await?;
         alone.push(arrival(&arrivals, &id).await.saturating_duration_since(began));
     }
     alone.sort();
-    let (before, began) = (cpu_by_function(), Instant::now());
-    let sent: Vec<String> = stream::iter(0..messages)
-        .map(|number| publish(&stack, &keys, number))
-        .buffer_unordered(clients)
-        .try_collect()
-        .await?;
+    let mut cpu = FunctionsCpu::default();
+    cpu.sample();
+    let (before, own_before, began) = (cpu.by_function(), own_seconds(), Instant::now());
+    let sent: Vec<String> =
+        stream::iter(0..messages).map(|number| publish(&api, number)).buffer_unordered(clients).try_collect().await?;
     let accepted = began.elapsed();
     for id in &sent {
         arrival(&arrivals, id).await;
     }
     let delivered = began.elapsed();
-    let cpu = cpu_by_function();
+    let own = (own_seconds() - own_before) * 1_000.0 / messages as f64;
+    cpu.sample();
+    let cpu = cpu.by_function();
     let used = |name: &str| cpu.get(name).unwrap_or(&0.0) - before.get(name).unwrap_or(&0.0);
     let functions: BTreeMap<&str, f64> =
         cpu.keys().map(|name| (name.as_str(), used(name) * 1_000.0 / messages as f64)).collect();
@@ -62,7 +59,7 @@ pub(super) async fn run(clients: usize, messages: usize, json: bool) -> Result<(
         "alone_p50_ms": percentile(50), "alone_p99_ms": percentile(99), "clients": clients, "messages": messages,
         "accepted_per_second": messages as f64 / accepted.as_secs_f64(),
         "delivered_per_second": messages as f64 / delivered.as_secs_f64(),
-        "functions_cpu_ms": functions.values().sum::<f64>(), "cpu_ms_by_function": functions,
+        "functions_cpu_ms": functions.values().sum::<f64>(), "cpu_ms_by_function": functions, "process_cpu_ms": own,
     });
     if json {
         outln!("{result}");
@@ -75,31 +72,32 @@ pub(super) async fn run(clients: usize, messages: usize, json: bool) -> Result<(
     outln!("| accepted, {clients} clients | {:.0} a second |", number("accepted_per_second"));
     outln!("| delivered | {:.0} a second |", number("delivered_per_second"));
     outln!("| CPU of the functions, per event | {:.2} ms |", number("functions_cpu_ms"));
+    outln!("| CPU of the emulators, the clients and the receiver, per event | {own:.2} ms |");
     for (name, ms) in functions.iter().filter(|it| *it.1 >= 0.005) {
         outln!("| of it `{name}` | {ms:.2} ms |");
     }
     Ok(())
 }
 
-async fn publish(stack: &Stack, keys: &ApplicationKeys, number: usize) -> Result<String, CliError> {
+async fn publish(api: &Api, number: usize) -> Result<String, CliError> {
     let body = json!({ "type": "bench.event", "data": { "number": number } });
-    let published = call_api(stack, keys, "POST", MESSAGES, &body).await?;
+    let published = api.call("POST", MESSAGES, &body).await?;
     Ok(published["id"].as_str().unwrap_or_default().to_owned())
 }
 
 /// Starts a webhook receiver, and waits until its channel is confirmed.
-async fn receiver(stack: &Stack, keys: &ApplicationKeys) -> Result<Arrivals, CliError> {
+async fn receiver(api: &Api) -> Result<Arrivals, CliError> {
     let failed = |it: std::io::Error| CliError::Other(it.to_string());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
     let url = format!("http://{}/", listener.local_addr().map_err(failed)?);
     let arrivals = Arrivals::default();
     let router = Router::new().fallback(post(receive)).with_state(arrivals.clone());
     tokio::spawn(async move { axum::serve(listener, router).await });
-    let query = format!("applicationId={}", keys.application_id);
+    let query = format!("applicationId={}", api.keys.application_id);
     let body = json!({ "webHookUrl": url, "format": "native", "types": "bench.*" });
-    let added = call_api(stack, keys, "POST", &format!("{CHANNELS}/WebHook?{query}"), &body).await?;
+    let added = api.call("POST", &format!("{CHANNELS}/WebHook?{query}"), &body).await?;
     let path = format!("{CHANNELS}?{query}&configurationId={}", added["id"].as_str().unwrap_or_default());
-    while call_api(stack, keys, "GET", &path, &Value::Null).await?["status"] != "active" {
+    while api.call("GET", &path, &Value::Null).await?["status"] != "active" {
         poll_delay().await;
     }
     Ok(arrivals)
@@ -129,24 +127,4 @@ async fn arrival(arrivals: &Arrivals, id: &str) -> Instant {
 #[expect(clippy::disallowed_methods, reason = "what is measured depends on when it begins")]
 async fn vary_poll_phase(number: usize) {
     tokio::time::sleep(Duration::from_millis(number as u64 * 97 % 250)).await;
-}
-
-/// The CPU time that the functions' processes have used, in seconds, by function: their fields `utime` and `stime`
-/// (proc(5), `/proc/pid/stat`).
-fn cpu_by_function() -> BTreeMap<String, f64> {
-    let mut used = BTreeMap::new();
-    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let read = |name: &str| std::fs::read(entry.path().join(name)).ok();
-        let Some(stat) = read("stat").map(|it| String::from_utf8_lossy(&it).into_owned()) else { continue };
-        // the program's name stands in parentheses, and may hold anything
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        if fields.get(1) != Some(&std::process::id().to_string().as_str()) {
-            continue;
-        }
-        let command = read("cmdline").unwrap_or_default();
-        let name = command.split(|it| *it == 0).nth(2).map(|it| String::from_utf8_lossy(it).into_owned());
-        let ticks: f64 = [11, 12].iter().filter_map(|it| fields.get(*it)?.parse::<f64>().ok()).sum();
-        *used.entry(name.unwrap_or_default()).or_default() += ticks / TICKS_PER_SECOND;
-    }
-    used
 }

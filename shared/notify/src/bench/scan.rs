@@ -3,10 +3,9 @@
 use std::time::Instant;
 
 use local::Event;
-use local::demo::create_application;
 use serde_json::{Value, json};
 
-use super::setup::{call_api, start_stack, temporary_folder};
+use super::setup::{create_application, start_stack, temporary_folder};
 use crate::client::poll_delay;
 use crate::error::CliError;
 use crate::print::{self, outln};
@@ -15,7 +14,7 @@ use crate::print::{self, outln};
 pub(super) async fn run(objects: usize, json: bool) -> Result<(), CliError> {
     let data = temporary_folder()?;
     let stack = start_stack(data.path()).await?;
-    let keys = create_application(&stack, "bench", false).await?;
+    let api = create_application(&stack).await?;
     let bucket = stack.bucket_folder("many");
     for index in 0..objects {
         let path = bucket.join(format!("{:03}", index / 1_000));
@@ -29,7 +28,7 @@ pub(super) async fn run(objects: usize, json: bool) -> Result<(), CliError> {
         "system": "datacore", "endpoint": stack.s3_url, "bucket": "many", "schedule": "rate(30 days)",
         "credentials": { "accessKey": "test", "secretKey": "test" },
     });
-    let bucket_created = call_api(&stack, &keys, "POST", "/api/v1/Media/Buckets", &body).await?;
+    let bucket_created = api.call("POST", "/api/v1/Media/Buckets", &body).await?;
     let path = format!("/api/v1/Media/Buckets/{}", bucket_created["id"].as_str().unwrap_or_default());
     let mut rows = Vec::new();
     for name in ["first scan", "second scan, by schedule", "third scan, on request"] {
@@ -39,11 +38,11 @@ pub(super) async fn run(objects: usize, json: bool) -> Result<(), CliError> {
         if scheduled {
             let mut every_minute = body.clone();
             every_minute["schedule"] = json!("rate(1 minute)");
-            call_api(&stack, &keys, "PUT", &path, &every_minute).await?;
+            api.call("PUT", &path, &every_minute).await?;
         } else {
             body["schedule"] = json!("rate(30 days)");
-            call_api(&stack, &keys, "PUT", &path, &body).await?;
-            started = call_api(&stack, &keys, "POST", &format!("{path}/scan"), &Value::Null).await?;
+            api.call("PUT", &path, &body).await?;
+            started = api.call("POST", &format!("{path}/scan"), &Value::Null).await?;
         }
         let mut memory = 0;
         let pages = objects.div_ceil(1_000).max(1) as f64;
@@ -61,7 +60,7 @@ pub(super) async fn run(objects: usize, json: bool) -> Result<(), CliError> {
                 // probe
                 used.of_function("scan", "media.ListObjectsV2") > pages
             } else {
-                let last = &call_api(&stack, &keys, "GET", &path, &Value::Null).await?["lastScan"];
+                let last = &api.call("GET", &path, &Value::Null).await?["lastScan"];
                 last["scan"] == started["scan"] && last["running"] != true
             };
             if ended {

@@ -1,61 +1,31 @@
-//! What the benchmarks share: a stack of their own, and calls of its API.
+//! What the benchmarks share: a stack of their own.
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::OnceLock;
 
-use local::demo::ApplicationKeys;
 use local::{Options, Programs, Stack};
-use serde_json::Value;
 
-use crate::client::{http_client, send_request};
+use super::api::Api;
 use crate::error::CliError;
 use crate::project::{current_program, project_folder};
 
 /// A stack whose functions run in this program, in an empty folder.
 pub(super) async fn start_stack(data: &Path) -> Result<Stack, CliError> {
-    start_stack_with(Programs::AllInOne(current_program()?), data).await
+    Ok(Stack::start(stack_options(Programs::AllInOne(current_program()?), data)?).await?)
 }
 
-/// A stack with these programs, in an empty folder, on any free port.
-pub(super) async fn start_stack_with(programs: Programs, data: &Path) -> Result<Stack, CliError> {
+/// What starts a stack with these programs, in an empty folder, on any free port.
+pub(super) fn stack_options(programs: Programs, data: &Path) -> Result<Options, CliError> {
     let project = project_folder()?;
-    let options =
-        Options { project, programs, data: data.to_owned(), fresh: true, port: 0, parameters: BTreeMap::new() };
-    Ok(Stack::start(options).await?)
+    Ok(Options { project, programs, data: data.to_owned(), fresh: true, port: 0, parameters: BTreeMap::new() })
+}
+
+/// A new application of a stack.
+pub(super) async fn create_application(stack: &Stack) -> Result<Api, CliError> {
+    Api::new(stack.url.clone(), local::demo::create_application(stack, "bench", false).await?)
 }
 
 /// A folder that is removed when it is dropped.
 pub(super) fn temporary_folder() -> Result<tempfile::TempDir, CliError> {
     tempfile::tempdir().map_err(|it| CliError::Other(it.to_string()))
-}
-
-/// Calls the API of a stack with the keys of an application; a body of `null` sends none. Channels are answered with what
-/// the published shape does not have.
-pub(super) async fn call_api(
-    stack: &Stack,
-    keys: &ApplicationKeys,
-    method: &str,
-    path: &str,
-    body: &Value,
-) -> Result<Value, CliError> {
-    let method = method.parse().unwrap_or(reqwest::Method::GET);
-    // one client for all calls: only the response is measured
-    static CLIENT: OnceLock<Option<reqwest::Client>> = OnceLock::new();
-    let client = CLIENT.get_or_init(|| http_client().ok());
-    let client = client.as_ref().ok_or_else(|| CliError::Other("the HTTP client cannot be created".to_owned()))?;
-    let mut request = client.request(method, format!("{}{path}", stack.url));
-    if !body.is_null() {
-        request = request.json(body);
-    }
-    send_request(
-        &stack.url,
-        "",
-        path,
-        request
-            .header("x-api-key", &keys.api_key)
-            .header("x-api-secret", &keys.api_secret)
-            .header("x-extended", "true"),
-    )
-    .await
 }

@@ -1,0 +1,187 @@
+//! The end of a run: waits until every accepted event is accounted for at every receiver that wanted it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde_json::{Value, json};
+
+use super::plan::Receiver;
+use super::run::Run;
+use crate::client::poll_delay;
+use crate::error::CliError;
+
+/// Without any change for so long, what is not accounted for counts as lost. The breaker waits an hour at most between its
+/// probes, which a long run reaches.
+const PATIENCE: Duration = Duration::from_secs(75 * 60);
+/// Delays between two looks: each asks for what has not come.
+const PACE: u32 = 5;
+/// Explanations that are asked for at the same time.
+const CONCURRENT: usize = 8;
+
+/// Why a receiver did not get an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reason {
+    /// Its retries were used up: it is a dead letter.
+    GivenUp,
+    /// The channel was switched off, by its failures or by its owner.
+    SwitchedOff,
+    /// A newer event has the same collapse key.
+    Superseded,
+    /// The API says that it was delivered, and it never came.
+    Untrue,
+    /// Nobody knows.
+    Lost,
+}
+
+/// What was found in the end.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// Events that did not come, by receiver and number.
+    pub(super) missing: BTreeMap<&'static str, BTreeMap<u32, Reason>>,
+    /// Messages that are left in queues.
+    pub(super) leftovers: usize,
+    /// Dead letters that are no event that was given up, and events that were given up and are no dead letter.
+    pub(super) unmatched_dead_letters: usize,
+}
+
+impl Run {
+    pub(super) async fn settle(&self) -> Result<Outcome, CliError> {
+        self.switch_off_failing().await?;
+        let (mut outcome, mut seen, mut changed) = (Outcome::default(), None, Instant::now());
+        loop {
+            // the clock of the table's due deliveries: each minute, and here more often
+            if let Some(stack) = self.stack.read().await.as_ref() {
+                stack.fire_schedule("sweep").await;
+            }
+            let open = self.account(&mut outcome).await?;
+            let state = (open, outcome.leftovers);
+            if state == (0, 0) {
+                outcome.unmatched_dead_letters = self.unmatched_dead_letters(&outcome).await?;
+                return Ok(outcome);
+            }
+            if seen != Some(state) {
+                (seen, changed) = (Some(state), Instant::now());
+            } else if changed.elapsed() > PATIENCE {
+                self.give_up(&mut outcome);
+                return Ok(outcome);
+            }
+            for _ in 0..PACE {
+                poll_delay().await;
+            }
+        }
+    }
+
+    /// Its owner switches the channel off that always fails: what waits for it is accounted for by that.
+    async fn switch_off_failing(&self) -> Result<(), CliError> {
+        let Some(id) = self.state.change(|it| it.channels.get(Receiver::Failing.name()).map(|it| it.id.clone())) else {
+            return Ok(());
+        };
+        let (_, mut form) = self.channel_form(Receiver::Failing);
+        form["isActive"] = json!("false");
+        let path = self.channel_path(&id).replacen('?', "/WebHook?", 1);
+        self.api.call_until_answered("PUT", &path, &form, None).await.map(drop)
+    }
+
+    fn missing(&self, receiver: Receiver) -> Vec<u32> {
+        self.plan.numbers_for(receiver).filter(|it| !self.ledger.has_arrived(receiver, *it)).collect()
+    }
+
+    /// Looks at what has not come; answers how many events are not accounted for.
+    async fn account(&self, outcome: &mut Outcome) -> Result<usize, CliError> {
+        let mut open = 0;
+        for receiver in self.receivers() {
+            let missing = self.missing(receiver);
+            let known = outcome.missing.entry(receiver.name()).or_default();
+            known.retain(|number, _| !self.ledger.has_arrived(receiver, *number));
+            let asked: Vec<u32> = missing.into_iter().filter(|it| !known.contains_key(it)).collect();
+            let channel = self.state.change(|it| it.channels.get(receiver.name()).map(|it| it.id.clone()));
+            let Some(channel) = channel.filter(|_| !asked.is_empty()) else {
+                open += asked.len();
+                continue;
+            };
+            let ids = self.ledger.ids(&asked).map_err(|it| CliError::Other(format!("the ledger: {it}")))?;
+            let verdicts: Vec<(u32, Option<Reason>)> = stream::iter(ids)
+                .map(|(number, id)| self.explain(&channel, number, id))
+                .buffer_unordered(CONCURRENT)
+                .try_collect()
+                .await?;
+            for (number, reason) in verdicts {
+                match reason {
+                    Some(reason) if !self.ledger.has_arrived(receiver, number) => drop(known.insert(number, reason)),
+                    Some(_) => {}
+                    None => open += 1,
+                }
+            }
+        }
+        outcome.leftovers = self.leftovers().await?;
+        Ok(open)
+    }
+
+    /// Why an event has not come to a channel; `None` while it is under way.
+    async fn explain(&self, channel: &str, number: u32, id: String) -> Result<(u32, Option<Reason>), CliError> {
+        let path = format!(
+            "/api/v1/Notification/Explain?applicationId={}&configurationId={channel}&notification={id}",
+            self.api.keys.application_id
+        );
+        let why = self.api.call_until_answered("GET", &path, &Value::Null, None).await?;
+        let reasons = why["reasons"].to_string();
+        let reason = match why["verdict"].as_str().unwrap_or_default() {
+            "dead" => Some(Reason::GivenUp),
+            "disabled" => Some(Reason::SwitchedOff),
+            "unwanted" if reasons.contains("inactive") || reasons.contains("given up") => Some(Reason::SwitchedOff),
+            "dropped" if reasons.contains("newer notification") => Some(Reason::Superseded),
+            "delivered" => Some(Reason::Untrue),
+            _ => None,
+        };
+        Ok((number, reason))
+    }
+
+    /// The dead letters are what was given up, and nothing else is left.
+    fn give_up(&self, outcome: &mut Outcome) {
+        for receiver in self.receivers() {
+            let missing = self.missing(receiver);
+            let known = outcome.missing.entry(receiver.name()).or_default();
+            for number in missing {
+                known.entry(number).or_insert(Reason::Lost);
+            }
+        }
+    }
+
+    /// Messages in queues that are not for dead letters.
+    async fn leftovers(&self) -> Result<usize, CliError> {
+        let stack = self.stack.read().await;
+        let Some(stack) = stack.as_ref() else { return Ok(1) };
+        let mut left = 0;
+        for queue in stack.sqs.queue_names().filter(|it| !is_for_dead_letters(it)) {
+            left += stack.sqs.bodies(queue).map_err(|it| CliError::Queues(it.into()))?.len();
+        }
+        Ok(left)
+    }
+
+    async fn unmatched_dead_letters(&self, outcome: &Outcome) -> Result<usize, CliError> {
+        let mut letters = BTreeSet::new();
+        if let Some(stack) = self.stack.read().await.as_ref() {
+            for queue in stack.sqs.queue_names().filter(|it| is_for_dead_letters(it)) {
+                for body in stack.sqs.bodies(queue).map_err(|it| CliError::Queues(it.into()))? {
+                    let body: Value = serde_json::from_str(&body).unwrap_or_default();
+                    let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
+                    letters.insert((text(&body["channel"]), text(&body["notification"]["id"])));
+                }
+            }
+        }
+        let mut given_up = BTreeSet::new();
+        for receiver in self.receivers() {
+            let missing = outcome.missing.get(receiver.name()).into_iter().flatten();
+            let numbers: Vec<u32> = missing.filter(|it| *it.1 == Reason::GivenUp).map(|it| *it.0).collect();
+            let channel = self.state.change(|it| it.channels.get(receiver.name()).map(|it| it.id.clone()));
+            let ids = self.ledger.ids(&numbers).map_err(|it| CliError::Other(format!("the ledger: {it}")))?;
+            given_up.extend(ids.into_values().map(|id| (channel.clone().unwrap_or_default(), id)));
+        }
+        Ok(letters.symmetric_difference(&given_up).count())
+    }
+}
+
+fn is_for_dead_letters(queue: &str) -> bool {
+    queue.ends_with("Dead")
+}

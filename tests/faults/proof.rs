@@ -1,0 +1,47 @@
+//! `notify bench proof`, small: what it accounts for by the seed that anybody can repeat.
+
+use serde_json::Value;
+use system_tests::tools::{install_rabbit, piped};
+use system_tests::{World, program};
+
+/// Runs the proof; answers its report.
+async fn proof(arguments: &[&str]) -> Value {
+    install_rabbit().await;
+    let program = program();
+    let all = [&["bench", "proof", "--json"], arguments].concat();
+    let (good, said) = piped(program.to_str().unwrap(), &all, &[], "").await;
+    let report = said.lines().find(|it| it.starts_with('{')).unwrap_or_else(|| panic!("no report: {said}"));
+    let report: Value = serde_json::from_str(report).unwrap();
+    assert!(good, "{report}\n{said}");
+    report
+}
+
+fn receiver<'a>(report: &'a Value, name: &str) -> &'a Value {
+    report["receivers"].as_array().unwrap().iter().find(|it| it["receiver"] == name).unwrap()
+}
+
+#[test]
+fn every_accepted_event_is_accounted_for_at_every_receiver_whatever_is_killed() {
+    World::alone(async || {
+        let report = proof(&["--messages", "1000", "--seed", "5"]).await;
+        assert_eq!((&report["accepted"], &report["faults"]), (&1_000.into(), &Value::Array(Vec::new())), "{report}");
+        for kind in ["functions_killed", "stack_restarts", "broker_kills"] {
+            assert!(report[kind].as_u64().unwrap() > 0, "{kind}: {report}");
+        }
+        for name in ["healthy", "ordered", "slow", "rabbitmq", "long-poll", "native", "signalr", "seed"] {
+            let it = receiver(&report, name);
+            assert!(it["wanted"].as_u64().unwrap() > 0 && it["came"] == it["wanted"], "{it}");
+        }
+        let failing = receiver(&report, "failing");
+        assert!(failing["came"] == 0 && failing["lost"] == 0, "{failing}");
+    });
+}
+
+#[test]
+fn without_kills_no_event_comes_twice() {
+    World::alone(async || {
+        let report = proof(&["--messages", "300", "--no-kills"]).await;
+        assert_eq!(report["faults"], Value::Array(Vec::new()), "{report}");
+        assert_eq!((&report["functions_killed"], &report["reordered"]), (&0.into(), &0.into()));
+    });
+}
