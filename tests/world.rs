@@ -45,7 +45,7 @@ pub use dice::Dice;
 use local::demo::{ApplicationKeys, create_application};
 use local::{Options, Programs, Stack};
 pub use pictures::{jpeg, media, noise, side_by_side};
-pub use polling::{look_again, until, until_rarely};
+pub use polling::{look_again, until};
 use receiver::Receiver;
 use serde_json::{Value, json};
 pub use server::serve;
@@ -162,7 +162,7 @@ impl World<'_> {
 
     /// The items of a bucket, once `count` of them have come to an end.
     pub async fn ended(&self, bucket: &str, count: usize) -> Vec<Value> {
-        until_rarely(&format!("{count} items end"), async || {
+        until(&format!("{count} items end"), async || {
             let items = self.items(&format!("bucket={bucket}")).await;
             let open = |it: &Value| matches!(it["status"].as_str(), Some("Pending" | "Processing"));
             (items.len() == count && !items.iter().any(open)).then_some(items)

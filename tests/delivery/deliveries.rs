@@ -115,6 +115,23 @@ fn a_delivery_is_made_once_more_and_a_channel_catches_up_by_a_replay() {
 }
 
 #[test]
+fn a_retry_ends_when_its_channel_is_switched_off() {
+    World::run(async |world| {
+        let hook = world.webhook(&[("exponentialBackoffFactor", "1.0"), ("retryCount", "20")]).await;
+        let id = hook.channel.lock().unwrap().clone();
+        hook.always(Answer::Status(500, vec![]));
+        let told = world.send_test(&id).await;
+        assert!(world.delivery(&id, &told, "retrying").await["nextAttemptAt"].is_string());
+        let (one, form) =
+            ([("configurationId", id.as_str())], [("webHookUrl", hook.url.as_str()), ("isActive", "false")]);
+        let (status, off) = world.channels(Method::PUT, &format!("{CHANNELS}/WebHook"), &one, Some(&form)).await;
+        assert_eq!((status, &off["isActive"]), (200, &json!(false)));
+        let ended = world.delivery(&id, &told, "disabled").await;
+        assert!(ended["nextAttemptAt"].is_null(), "{ended}");
+    });
+}
+
+#[test]
 fn a_channel_with_a_limit_gets_no_more_than_that() {
     World::run(async |world| {
         let hook = world.webhook(&[("maxPerSecond", "2.0"), ("types", "item.*")]).await;

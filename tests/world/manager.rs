@@ -55,7 +55,7 @@ impl World<'_> {
 
     /// The items of assets, once `count` of them have come to an end.
     pub async fn assets_ended(&self, count: usize) -> Vec<Value> {
-        crate::until_rarely(&format!("{count} assets end"), async || {
+        crate::until(&format!("{count} assets end"), async || {
             let items = self.items("system=iconik").await;
             let open = |it: &Value| matches!(it["status"].as_str(), Some("Pending" | "Processing"));
             (items.len() == count && !items.iter().any(open)).then_some(items)

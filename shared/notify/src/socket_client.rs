@@ -352,3 +352,6 @@ fn decode_cursor(cursor: &str) -> Option<(String, u64)> {
     let position: Value = serde_json::from_slice(&bytes).ok()?;
     Some((position["stream"].as_str()?.to_owned(), position["sequence"].as_u64()?))
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::codec;
 use crate::error::TableError;
 use crate::keys::{self, Row};
-use crate::table::{RangeQuery, Table};
+use crate::streams::{MAX_ATTEMPTS, back_off};
+use crate::table::{IF_REVISION, RangeQuery, Table, condition_held, revision_before};
 
 /// How long outcomes are kept: 30 days.
 const RETENTION_SECONDS: i64 = 30 * 86_400;
@@ -49,6 +50,33 @@ pub struct FailedDelivery {
     pub next_at: Option<i64>,
     /// The attempts by [`Delivery::attempt_key`](domain::command::Delivery::attempt_key).
     pub attempts: HashMap<String, DeliveryAttempt>,
+    /// Version for optimistic locking.
+    #[serde(default)]
+    pub revision: u64,
+}
+
+impl FailedDelivery {
+    /// The record of a delivery that has none yet.
+    fn new(attempt: &DeliveryAttempt, next_at: Option<i64>) -> Self {
+        let (channel, notification) = (attempt.channel, attempt.notification.clone());
+        Self { channel, notification, state: "dead".to_owned(), next_at, attempts: HashMap::new(), revision: 0 }
+    }
+
+    /// The record with one more attempt.
+    fn with_attempt(
+        mut self,
+        number: &str,
+        attempt: &DeliveryAttempt,
+        state: Option<&str>,
+        next_at: Option<i64>,
+    ) -> Self {
+        let is_later = |it: &DeliveryAttempt| it.round == attempt.round && it.attempt > attempt.attempt;
+        if let Some(state) = state.filter(|_| !self.attempts.values().any(is_later)) {
+            (self.state, self.next_at) = (state.to_owned(), next_at);
+        }
+        self.attempts.insert(number.to_owned(), attempt.clone());
+        self
+    }
 }
 
 /// What a segment holds beside its packed entries.
@@ -70,7 +98,11 @@ impl Table {
     }
 
     /// Adds an attempt to a failed delivery; a repeat with the same `number` replaces it. Without a `state` the delivery
-    /// keeps its own: the attempt was an additional one.
+    /// keeps its own: the attempt was an additional one. It keeps its own as well if a later attempt of the same round is
+    /// recorded, which happens when SQS delivers a message twice.
+    ///
+    /// # Errors
+    /// `Conflict` if others changed the record in every try.
     pub async fn put_attempt(
         &self,
         app: AppId,
@@ -80,27 +112,44 @@ impl Table {
         next_at: Option<i64>,
     ) -> Result<(), TableError> {
         let row = Row::FailedDelivery(app, attempt.channel, attempt.notification.clone());
-        let before: Option<FailedDelivery> = self.get(&row).await?;
-        let (channel, notification) = (attempt.channel, attempt.notification.clone());
-        let empty =
-            || FailedDelivery { channel, notification, state: "dead".to_owned(), next_at, attempts: HashMap::new() };
-        let mut record = before.unwrap_or_else(empty);
-        if let Some(state) = state {
-            state.clone_into(&mut record.state);
-            record.next_at = next_at;
+        for tries in 0..MAX_ATTEMPTS {
+            let record = self.get(&row).await?.unwrap_or_else(|| FailedDelivery::new(attempt, next_at));
+            if self.put_failed_delivery(&row, record.with_attempt(number, attempt, state, next_at)).await? {
+                return Ok(());
+            }
+            back_off(tries).await;
         }
-        record.attempts.insert(number.to_owned(), attempt.clone());
-        self.put(&row, &record, codec::ttl(attempt.at / 1_000 + RETENTION_SECONDS)).await
+        Err(TableError::conflict(&row))
     }
 
     /// Ends a delivery that waits for a retry, because its channel does not want it any more.
+    ///
+    /// # Errors
+    /// `Conflict` if others changed the record in every try.
     pub async fn end_retries(&self, app: AppId, channel: ChannelId, id: &NotificationId) -> Result<(), TableError> {
         let row = Row::FailedDelivery(app, channel, id.clone());
-        let record: Option<FailedDelivery> = self.get(&row).await?;
-        let Some(record) = record.filter(|it| it.state == "retrying") else { return Ok(()) };
+        for tries in 0..MAX_ATTEMPTS {
+            let record: Option<FailedDelivery> = self.get(&row).await?;
+            let Some(record) = record.filter(|it| it.state == "retrying") else { return Ok(()) };
+            let ended = FailedDelivery { state: "disabled".to_owned(), next_at: None, ..record };
+            if self.put_failed_delivery(&row, ended).await? {
+                return Ok(());
+            }
+            back_off(tries).await;
+        }
+        Err(TableError::conflict(&row))
+    }
+
+    /// Stores a record as the next revision of the one that was read; `false` if another one was stored meanwhile.
+    async fn put_failed_delivery(&self, row: &Row, record: FailedDelivery) -> Result<bool, TableError> {
         let last = record.attempts.values().map(|it| it.at).max().unwrap_or_default();
-        let record = FailedDelivery { state: "disabled".to_owned(), next_at: None, ..record };
-        self.put(&row, &record, codec::ttl(last / 1_000 + RETENTION_SECONDS)).await
+        let record = FailedDelivery { revision: record.revision + 1, ..record };
+        let put = self
+            .put_item()
+            .set_item(Some(codec::encode(row, &record, codec::ttl(last / 1_000 + RETENTION_SECONDS))?))
+            .condition_expression(IF_REVISION)
+            .expression_attribute_values(":before", revision_before(record.revision));
+        condition_held(row, put.send().await)
     }
 
     /// The record of a delivery whose first attempt failed.
@@ -140,5 +189,39 @@ impl Table {
     pub async fn failed_deliveries(&self, app: AppId, channel: ChannelId) -> Result<Vec<FailedDelivery>, TableError> {
         let rows = self.query_newest(keys::failed_deliveries(app, channel), 100).await?;
         rows.into_iter().map(|it| codec::decode("failed", it)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(attempt: u32, round: Option<i64>) -> DeliveryAttempt {
+        DeliveryAttempt {
+            channel: "00000000-0000-4000-8000-000000000001".parse().unwrap(),
+            notification: "ntf_YXBw_1_1".parse().unwrap(),
+            attempt,
+            round,
+            at: i64::from(attempt),
+            took_ms: 1,
+            outcome: DeliveryOutcome::Refused { status: 500, retry_after: None },
+            answer: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_state_is_that_of_the_latest_attempt_of_a_round() {
+        let first = attempt(1, None);
+        let record = FailedDelivery::new(&first, Some(5)).with_attempt("1", &first, Some("retrying"), Some(5));
+        assert_eq!((record.state.as_str(), record.next_at), ("retrying", Some(5)));
+        let record = record.with_attempt("2", &attempt(2, None), Some("dead"), None);
+        assert_eq!((record.state.as_str(), record.next_at), ("dead", None));
+        // the first attempt was made twice, and its repeat took longer than the second
+        let record = record.with_attempt("1", &first, Some("retrying"), Some(5));
+        assert_eq!((record.state.as_str(), record.next_at, record.attempts.len()), ("dead", None, 2));
+        // a replay is another round, and an additional attempt changes nothing
+        let record = record.with_attempt("9.1", &attempt(1, Some(9)), Some("delivered"), None);
+        let record = record.with_attempt("10.1", &attempt(1, Some(10)), None, None);
+        assert_eq!((record.state.as_str(), record.attempts.len()), ("delivered", 4));
     }
 }

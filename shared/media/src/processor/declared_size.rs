@@ -5,6 +5,10 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
+/// Boxes on the top level of an ISO base media file, at most. A fragmented one has two for each second or so.
+const MAX_BOXES: usize = 200_000;
+/// The types of boxes that such a file begins with (ISO/IEC 14496-12, section 6.2.3, and QuickTime).
+const FIRST_BOXES: [&[u8; 4]; 8] = [b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"];
 /// RIFF chunks of an AVI file, at most. OpenDML has one for each gigabyte.
 const MAX_CHUNKS: usize = 10_000;
 /// The GUIDs of ASF's header and of its File Properties Object (ASF specification 1.2, sections 3.1 and 3.2).
@@ -12,7 +16,7 @@ const ASF_HEADER: [u8; 16] = [0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, 0x
 const ASF_FILE_PROPERTIES: [u8; 16] =
     [0xa1, 0xdc, 0xab, 0x8c, 0x47, 0xa9, 0xcf, 0x11, 0x8e, 0xe4, 0, 0xc0, 0x0c, 0x20, 0x53, 0x65];
 
-/// The size that an AVI (RIFF) or ASF file declares, if the file is smaller.
+/// The size that an AVI (RIFF), ASF or ISO base media file (MP4, MOV) declares, if the file is smaller.
 pub(super) fn declared_size(file: &Path) -> Option<u64> {
     let mut file = File::open(file).ok()?;
     let length = file.metadata().ok()?.len();
@@ -22,10 +26,45 @@ pub(super) fn declared_size(file: &Path) -> Option<u64> {
         riff_size(&mut file, length)?
     } else if start == ASF_HEADER {
         asf_size(&mut file)?
+    } else if FIRST_BOXES.iter().any(|it| start[4..8] == **it) {
+        boxes_size(&mut file, length)?
     } else {
         return None;
     };
     (declared > length).then_some(declared)
+}
+
+/// The end of the last box on the top level (ISO/IEC 14496-12, section 4.2). A fragmented file whose last fragment is cut
+/// has the duration of the whole ones. `None` if the last box extends to the end of the file, whatever that is, or something
+/// else follows the boxes.
+fn boxes_size(file: &mut File, length: u64) -> Option<u64> {
+    let mut at = 0;
+    for _ in 0..MAX_BOXES {
+        if at >= length {
+            return Some(at);
+        }
+        let mut header = Vec::with_capacity(16);
+        file.seek(SeekFrom::Start(at)).ok()?;
+        let read = file.take(16).read_to_end(&mut header).ok()?;
+        let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+        if read < 8 {
+            return Some(at + 8);
+        }
+        if !header[4..8].iter().all(|it| it.is_ascii_graphic() || *it == b' ') {
+            return None;
+        }
+        let size = match number(&header[..4]) {
+            0 => return None,
+            1 if read < 16 => 16,
+            1 => number(&header[8..]),
+            size => size,
+        };
+        if size < 8 {
+            return None;
+        }
+        at = at.checked_add(size)?;
+    }
+    None
 }
 
 /// The end of the last RIFF chunk that begins within the file. `None` if a size was never written (0).
@@ -91,5 +130,21 @@ mod tests {
         asf[30 + 88] = 1;
         check(&asf, None);
         check(b"short", None);
+        let part =
+            |kind: &[u8; 4], size: u32, inside: usize| [&size.to_be_bytes(), &kind[..], &vec![7; inside]].concat();
+        let (ftyp, moof, mdat) = (part(b"ftyp", 28, 20), part(b"moof", 40, 32), part(b"mdat", 100, 92));
+        let whole = [&ftyp[..], &moof, &mdat].concat();
+        check(&whole, None);
+        check(&whole[..whole.len() - 1], Some(168));
+        check(&whole[..70], Some(76));
+        check(&whole[..60], Some(68));
+        check(&[&whole[..], &moof[..6]].concat(), Some(176));
+        check(&[&ftyp[..], &part(b"mdat", 0, 50)].concat(), None);
+        let long = [&1_u32.to_be_bytes()[..], b"mdat", &5_000_000_000_u64.to_be_bytes(), &[7; 30]].concat();
+        check(&[&ftyp[..], &long].concat(), Some(5_000_000_028));
+        check(&[&ftyp[..], &long[..12]].concat(), Some(44));
+        check(&[&whole[..], &[0; 40]].concat(), None);
+        check(&[&whole[..], &[200; 40]].concat(), None);
+        check(&[&ftyp[..], &part(b"mdat", 3, 50)].concat(), None);
     }
 }

@@ -46,10 +46,16 @@ impl Column {
     fn add(&self, number: u32, id: &str) {
         let (index, hash) = (number as usize, hash(id));
         let (Some(known), Some(copies)) = (self.ids.get(index), self.copies.get(index)) else { return };
-        let _ = copies.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |it| Some(it.saturating_add(1)));
+        if copies.load(Ordering::Relaxed) < u8::MAX {
+            copies.fetch_add(1, Ordering::Relaxed);
+        }
         match known.compare_exchange(0, hash, Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) => drop(self.count.fetch_add(1, Ordering::Relaxed)),
-            Err(first) if first != hash => drop(self.other_id.fetch_add(1, Ordering::Relaxed)),
+            Ok(_) => {
+                self.count.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(first) if first != hash => {
+                self.other_id.fetch_add(1, Ordering::Relaxed);
+            }
             Err(_) => {}
         }
     }

@@ -7,10 +7,11 @@ use crate::socket_client::Protocol;
 /// Publishers that work at the same time. Each has every 16th batch, and ordering keys of its own, so that the numbers of
 /// a key rise in the order in which they are published.
 pub(super) const PUBLISHERS: u32 = 16;
-/// The most events of a request (publish, one batch).
-const MAX_BATCH: u64 = 100;
+/// The most events of a request (publish, one batch), and of one in a small run, which has many requests nevertheless.
+const MAX_BATCH: u32 = 100;
+const MAX_BATCH_OF_SMALL_RUN: u32 = 4;
 /// One batch of so many is for a user's inbox.
-const NOTE_EVERY: u64 = 25;
+const NOTE_EVERY: u64 = 10;
 /// One event of so many has an ordering key.
 const KEYED_EVERY: u64 = 10;
 /// At most so many events are for the receivers that hang and fail: what they do not take is asked for one by one.
@@ -149,13 +150,14 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn new(seed: u64, messages: u32) -> Self {
         let mut plan = Self { seed, messages, batches: Vec::new() };
+        let max_batch = (messages / 100).clamp(MAX_BATCH_OF_SMALL_RUN, MAX_BATCH);
         let mut first = 0;
         while first < messages {
             let number = plan.batches.len() as u32;
             // half of the requests have one event
             let size = match plan.roll(number, 0, 2) {
                 0 => 1,
-                _ => 1 + plan.roll(number, 1, MAX_BATCH) as u32,
+                _ => 1 + plan.roll(number, 1, u64::from(max_batch)) as u32,
             };
             let note_to = (plan.roll(number, 2, NOTE_EVERY) == 0).then(|| match plan.roll(number, 3, 3) {
                 0 => Protocol::Native,
@@ -197,6 +199,10 @@ impl Plan {
             None if self.roll(number, 5, KEYED_EVERY) == 0 => Kind::Keyed,
             None => Kind::Common,
         }
+    }
+
+    pub(super) fn is_note(&self, number: u32) -> bool {
+        matches!(self.kind(number), Kind::Note(_))
     }
 
     /// How many events a receiver wants.

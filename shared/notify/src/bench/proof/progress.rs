@@ -25,10 +25,10 @@ impl Run {
             for (name, seconds) in cpu.by_function() {
                 *functions.entry(name).or_default() += seconds;
             }
-            self.state.change(|it| {
-                it.seconds = before.seconds + began.elapsed().as_secs_f64();
-                it.functions_cpu = functions;
-                it.own_cpu = before.own_cpu + own_seconds() - own_before;
+            self.state.change(|saved| {
+                saved.seconds = before.seconds + began.elapsed().as_secs_f64();
+                saved.functions_cpu = functions;
+                saved.own_cpu = before.own_cpu + own_seconds() - own_before;
             });
             if let Err(error) = self.state.save() {
                 print::note(&error.to_string());

@@ -1,5 +1,7 @@
 //! The publishers of a run. Each repeats a request under its key until it is answered.
 
+use std::sync::atomic::Ordering;
+
 use super::super::api::MESSAGES;
 use super::plan::{Batch, Receiver};
 use super::run::Run;
@@ -8,8 +10,6 @@ use crate::error::CliError;
 
 /// Publishers wait while the healthy receiver is so many events behind: a run of any size needs a bounded queue.
 const MAX_BEHIND: u32 = 20_000;
-/// At most one event of so many is for a user's inbox, which the healthy receiver does not get.
-const NOTE_SHARE: u32 = 10;
 
 impl Run {
     /// Publishes the batches of a publisher that were not accepted yet, one after the other.
@@ -30,7 +30,8 @@ impl Run {
     /// Whether the healthy receiver, or the plan's faults, are behind.
     fn must_wait(&self) -> bool {
         let accepted = self.ledger.accepted();
-        accepted.saturating_sub(self.ledger.arrived(Receiver::Healthy)) > MAX_BEHIND + accepted / NOTE_SHARE
+        let published = accepted - self.notes.load(Ordering::Relaxed);
+        published.saturating_sub(self.ledger.arrived(Receiver::Healthy)) > MAX_BEHIND
             || self.faults_are_behind(accepted)
     }
 
@@ -49,6 +50,9 @@ impl Run {
         for (number, result) in (batch.first..).zip(results) {
             let id = result["id"].as_str();
             let id = id.ok_or_else(|| CliError::Other(format!("event {number} was not accepted: {result}")))?;
+            if batch.note_to.is_some() && !self.ledger.is_accepted(number) {
+                self.notes.fetch_add(1, Ordering::Relaxed);
+            }
             self.ledger.accept(number, id).map_err(|it| CliError::Other(format!("the ledger: {it}")))?;
         }
         Ok(())

@@ -127,11 +127,11 @@ impl Report {
         let receivers: Vec<Value> = self
             .lines
             .iter()
-            .map(|it| {
+            .map(|line| {
                 json!({
-                    "receiver": it.receiver.name(), "wanted": it.wanted, "came": it.came, "given_up": it.given_up,
-                    "switched_off": it.switched_off, "superseded": it.superseded, "lost": it.lost,
-                    "repeated": it.repeated, "most_copies": it.most, "wrong": it.wrong,
+                    "receiver": line.receiver.name(), "wanted": line.wanted, "came": line.came, "given_up": line.given_up,
+                    "switched_off": line.switched_off, "superseded": line.superseded, "lost": line.lost,
+                    "repeated": line.repeated, "most_copies": line.most, "wrong": line.wrong,
                 })
             })
             .collect();
@@ -151,17 +151,17 @@ impl Report {
         let (saved, counts) = (&self.saved, &self.saved.counts);
         outln!("| receiver | wanted | came | given up | switched off | superseded | lost | came again |");
         outln!("|---|---|---|---|---|---|---|---|");
-        for it in &self.lines {
+        for line in &self.lines {
             outln!(
                 "| {} | {} | {} | {} | {} | {} | {} | {} |",
-                it.receiver.description(),
-                it.wanted,
-                it.came,
-                it.given_up,
-                it.switched_off,
-                it.superseded,
-                it.lost,
-                it.repeated
+                line.receiver.description(),
+                line.wanted,
+                line.came,
+                line.given_up,
+                line.switched_off,
+                line.superseded,
+                line.lost,
+                line.repeated
             );
         }
         let (functions, own) = self.cpu_ms();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 
 use clap::Args;
 use local::rabbitmq::RabbitMq;
@@ -56,6 +56,8 @@ pub(super) struct Run {
     pub(super) broker: Mutex<Option<RabbitMq>>,
     pub(super) gap: Arc<AtomicBool>,
     pub(super) repeated: Arc<[AtomicU64; 3]>,
+    /// Accepted events that are for a user's inbox.
+    pub(super) notes: AtomicU32,
     /// What happens once so many events are accepted; empty if nothing is to be killed.
     pub(super) faults: Vec<(u32, Fault)>,
 }
@@ -101,6 +103,7 @@ impl Run {
         };
         saved.keys = Some(keys.clone());
         saved.counts.resumed += u32::from(resumed);
+        let notes = (0..plan.messages).filter(|it| ledger.is_accepted(*it) && plan.is_note(*it)).count();
         let faults = if args.no_kills { Vec::new() } else { plan.faults() };
         let run = Self {
             api: Arc::new(Api::new(stack.url.clone(), keys)?),
@@ -113,6 +116,7 @@ impl Run {
             broker: Mutex::new(broker),
             gap: Arc::default(),
             repeated: Arc::default(),
+            notes: AtomicU32::new(notes as u32),
             faults,
         };
         run.state.save()?;

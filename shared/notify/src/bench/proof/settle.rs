@@ -14,8 +14,8 @@ use crate::error::CliError;
 /// Without any change for so long, what is not accounted for counts as lost. The breaker waits an hour at most between its
 /// probes, which a long run reaches.
 const PATIENCE: Duration = Duration::from_secs(75 * 60);
-/// Delays between two looks: each asks for what has not come.
-const PACE: u32 = 5;
+/// Polls between two looks, at most: six seconds.
+const MAX_PACE: u32 = 20;
 /// Explanations that are asked for at the same time.
 const CONCURRENT: usize = 8;
 
@@ -48,7 +48,7 @@ pub(super) struct Outcome {
 impl Run {
     pub(super) async fn settle(&self) -> Result<Outcome, CliError> {
         self.switch_off_failing().await?;
-        let (mut outcome, mut seen, mut changed) = (Outcome::default(), None, Instant::now());
+        let (mut outcome, mut seen, mut changed, mut pace) = (Outcome::default(), None, Instant::now(), 1);
         loop {
             // the clock of the table's due deliveries: each minute, and here more often
             if let Some(stack) = self.stack.read().await.as_ref() {
@@ -61,14 +61,16 @@ impl Run {
                 return Ok(outcome);
             }
             if seen != Some(state) {
-                (seen, changed) = (Some(state), Instant::now());
+                (seen, changed, pace) = (Some(state), Instant::now(), 1);
             } else if changed.elapsed() > PATIENCE {
                 self.give_up(&mut outcome);
                 return Ok(outcome);
             }
-            for _ in 0..PACE {
+            // each look asks for what has not come: the longer nothing has changed, the less often
+            for _ in 0..pace {
                 poll_delay().await;
             }
+            pace = (pace * 2).min(MAX_PACE);
         }
     }
 
