@@ -21,6 +21,7 @@ const PAGES: &[(&str, &str)] = &[
     ("security", include_str!("../../../shared/docs/security.md")),
     ("architecture", include_str!("../../../shared/docs/architecture.md")),
     ("decisions", include_str!("../../../shared/docs/decisions.md")),
+    ("proof", include_str!("../../../shared/docs/proof.md")),
     ("figures", include_str!("../../../shared/docs/figures.md")),
     ("tests", include_str!("../../../shared/docs/tests.md")),
 ];
