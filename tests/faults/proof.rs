@@ -1,15 +1,21 @@
 //! `notify bench proof`, small: what it accounts for by the seed that anybody can repeat.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use system_tests::tools::{install_rabbit, piped};
 use system_tests::{World, program};
+
+/// How long a small run may take; a large one waits longer for what is missing.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Runs the proof; answers its report.
 async fn proof(arguments: &[&str]) -> Value {
     install_rabbit().await;
     let program = program();
     let all = [&["bench", "proof", "--json"], arguments].concat();
-    let (good, said) = piped(program.to_str().unwrap(), &all, &[], "").await;
+    let run = piped(program.to_str().unwrap(), &all, &[], "");
+    let (good, said) = tokio::time::timeout(PATIENCE, run).await.expect("everything is accounted for in ten minutes");
     let report = said.lines().find(|it| it.starts_with('{')).unwrap_or_else(|| panic!("no report: {said}"));
     let report: Value = serde_json::from_str(report).unwrap();
     assert!(good, "{report}\n{said}");
