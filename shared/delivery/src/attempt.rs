@@ -103,8 +103,12 @@ pub(crate) async fn make<S: Sender>(
         in_order::enqueue_follower(context, &delivery).await?;
         return Ok(Some((delivery.app, attempt)));
     }
-    if first && let Some(outcome) = settle::recorded_outcome(context, &delivery).await? {
-        return outcome.map(|()| None); // what follows the attempt has followed it: SQS has delivered this message before
+    // what follows the attempt has followed it if SQS has delivered this message before; a channel may be still to disable
+    if first
+        && attempt.outcome != DeliveryOutcome::Gone
+        && let Some(outcome) = settle::recorded_outcome(context, &delivery).await?
+    {
+        return outcome.map(|()| None);
     }
     let settled = settle::settle(context, &target.channel, delivery, attempt, now).await;
     if matches!(settled, Err(MessageError::DeadLetterAs { .. })) {

@@ -29,7 +29,10 @@ impl RabbitMq {
 
     /// Starts a broker with what its folder holds, on this port, or on any free one. Returns when it accepts connections.
     pub async fn start(folder: &Path, port: Option<u16>) -> Result<Self, StackError> {
-        let mut broker = Self { folder: folder.to_owned(), port: port.unwrap_or_else(free_port), child: None };
+        // its programs run in the folder, where a relative path would begin anew
+        let folder = std::path::absolute(folder)
+            .map_err(|it| StackError::Unwritable { path: folder.to_owned(), source: it.into() })?;
+        let mut broker = Self { folder, port: port.unwrap_or_else(free_port), child: None };
         broker.run().await?;
         Ok(broker)
     }
@@ -62,17 +65,16 @@ impl RabbitMq {
     /// Starts the broker again, with what it kept.
     pub async fn run(&mut self) -> Result<(), StackError> {
         let failed = |it: std::io::Error| StackError::Demo(format!("RabbitMQ does not start: {it}"));
-        let mut child = self.command("rabbitmq-server").spawn().map_err(failed)?;
+        self.child = Some(self.command("rabbitmq-server").spawn().map_err(failed)?);
         // the port opens before the node is known by its name
         while tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.is_err()
             || self.control(&["await_startup"]).await.is_err()
         {
-            if let Some(status) = child.try_wait().map_err(failed)? {
+            if let Some(status) = self.child.as_mut().map(Child::try_wait).transpose().map_err(failed)?.flatten() {
                 return Err(StackError::Demo(format!("RabbitMQ has ended: {status}")));
             }
             pause(CONNECT_INTERVAL).await;
         }
-        self.child = Some(child);
         Ok(())
     }
 

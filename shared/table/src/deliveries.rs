@@ -112,14 +112,11 @@ impl Table {
         next_at: Option<i64>,
     ) -> Result<(), TableError> {
         let row = Row::FailedDelivery(app, attempt.channel, attempt.notification.clone());
-        for tries in 0..MAX_ATTEMPTS {
-            let record = self.get(&row).await?.unwrap_or_else(|| FailedDelivery::new(attempt, next_at));
-            if self.put_failed_delivery(&row, record.with_attempt(number, attempt, state, next_at)).await? {
-                return Ok(());
-            }
-            back_off(tries).await;
-        }
-        Err(TableError::conflict(&row))
+        let change = |record: Option<FailedDelivery>| {
+            let record = record.unwrap_or_else(|| FailedDelivery::new(attempt, next_at));
+            Some(record.with_attempt(number, attempt, state, next_at))
+        };
+        self.change_failed_delivery(&row, change).await
     }
 
     /// Ends a delivery that waits for a retry, because its channel does not want it any more.
@@ -127,29 +124,34 @@ impl Table {
     /// # Errors
     /// `Conflict` if others changed the record in every try.
     pub async fn end_retries(&self, app: AppId, channel: ChannelId, id: &NotificationId) -> Result<(), TableError> {
-        let row = Row::FailedDelivery(app, channel, id.clone());
+        let change = |record: Option<FailedDelivery>| {
+            let record = record.filter(|it| it.state == "retrying")?;
+            Some(FailedDelivery { state: "disabled".to_owned(), next_at: None, ..record })
+        };
+        self.change_failed_delivery(&Row::FailedDelivery(app, channel, id.clone()), change).await
+    }
+
+    /// Changes a record, again if another revision was stored meanwhile; `None` leaves it as it is.
+    async fn change_failed_delivery(
+        &self,
+        row: &Row,
+        change: impl Fn(Option<FailedDelivery>) -> Option<FailedDelivery>,
+    ) -> Result<(), TableError> {
         for tries in 0..MAX_ATTEMPTS {
-            let record: Option<FailedDelivery> = self.get(&row).await?;
-            let Some(record) = record.filter(|it| it.state == "retrying") else { return Ok(()) };
-            let ended = FailedDelivery { state: "disabled".to_owned(), next_at: None, ..record };
-            if self.put_failed_delivery(&row, ended).await? {
+            let Some(record) = change(self.get(row).await?) else { return Ok(()) };
+            let record = FailedDelivery { revision: record.revision + 1, ..record };
+            let last = record.attempts.values().map(|it| it.at).max().unwrap_or_default();
+            let put = self
+                .put_item()
+                .set_item(Some(codec::encode(row, &record, codec::ttl(last / 1_000 + RETENTION_SECONDS))?))
+                .condition_expression(IF_REVISION)
+                .expression_attribute_values(":before", revision_before(record.revision));
+            if condition_held(row, put.send().await)? {
                 return Ok(());
             }
             back_off(tries).await;
         }
-        Err(TableError::conflict(&row))
-    }
-
-    /// Stores a record as the next revision of the one that was read; `false` if another one was stored meanwhile.
-    async fn put_failed_delivery(&self, row: &Row, record: FailedDelivery) -> Result<bool, TableError> {
-        let last = record.attempts.values().map(|it| it.at).max().unwrap_or_default();
-        let record = FailedDelivery { revision: record.revision + 1, ..record };
-        let put = self
-            .put_item()
-            .set_item(Some(codec::encode(row, &record, codec::ttl(last / 1_000 + RETENTION_SECONDS))?))
-            .condition_expression(IF_REVISION)
-            .expression_attribute_values(":before", revision_before(record.revision));
-        condition_held(row, put.send().await)
+        Err(TableError::conflict(row))
     }
 
     /// The record of a delivery whose first attempt failed.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::plan::{Plan, Receiver};
+use crate::error::CliError;
 
 /// The name of accepted events in the file, beside those of the receivers.
 const ACCEPTED: &str = "accepted";
@@ -99,8 +100,7 @@ impl Ledger {
     }
 
     fn at(&self, receiver: Receiver) -> &Column {
-        let index = Receiver::ALL.iter().position(|it| *it == receiver).unwrap_or_default();
-        &self.arrived[index]
+        &self.arrived[receiver.index()]
     }
 
     fn each_line(&self, mut take: impl FnMut(&str)) -> std::io::Result<()> {
@@ -196,6 +196,11 @@ impl Ledger {
         })?;
         Ok(reordered)
     }
+}
+
+/// The error of a ledger that cannot be read or written.
+pub(super) fn ledger_error(error: std::io::Error) -> CliError {
+    CliError::Other(format!("the ledger: {error}"))
 }
 
 fn parse(line: &str) -> Option<(&str, u32, &str)> {

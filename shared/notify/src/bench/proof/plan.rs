@@ -60,6 +60,11 @@ impl Receiver {
     pub(super) const WEBHOOKS: [Self; 6] =
         [Self::Healthy, Self::Ordered, Self::Slow, Self::Hanging, Self::Flapping, Self::Failing];
 
+    /// Its place in [`Receiver::ALL`].
+    pub(super) fn index(self) -> usize {
+        Self::ALL.iter().position(|it| *it == self).unwrap_or_default()
+    }
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Healthy => "healthy",
@@ -145,11 +150,13 @@ pub(super) struct Plan {
     seed: u64,
     pub(super) messages: u32,
     batches: Vec<Batch>,
+    /// How many events each of [`Receiver::ALL`] wants.
+    wanted: [u32; Receiver::ALL.len()],
 }
 
 impl Plan {
     pub(super) fn new(seed: u64, messages: u32) -> Self {
-        let mut plan = Self { seed, messages, batches: Vec::new() };
+        let mut plan = Self { seed, messages, batches: Vec::new(), wanted: [0; Receiver::ALL.len()] };
         let max_batch = (messages / 100).clamp(MAX_BATCH_OF_SMALL_RUN, MAX_BATCH);
         let mut first = 0;
         while first < messages {
@@ -168,6 +175,7 @@ impl Plan {
             plan.batches.push(Batch { number, first, count, note_to });
             first += count;
         }
+        plan.wanted = Receiver::ALL.map(|it| plan.numbers_for(it).count() as u32);
         plan
     }
 
@@ -186,9 +194,13 @@ impl Plan {
         self.batches.iter().copied().filter(move |it| it.number % PUBLISHERS == publisher)
     }
 
+    /// The batch of an event.
+    fn batch(&self, number: u32) -> &Batch {
+        &self.batches[self.batches.partition_point(|it| it.first <= number).saturating_sub(1)]
+    }
+
     pub(super) fn kind(&self, number: u32) -> Kind {
-        let index = self.batches.partition_point(|it| it.first <= number).saturating_sub(1);
-        self.kind_in(&self.batches[index], number)
+        self.kind_in(self.batch(number), number)
     }
 
     fn kind_in(&self, batch: &Batch, number: u32) -> Kind {
@@ -207,7 +219,7 @@ impl Plan {
 
     /// How many events a receiver wants.
     pub(super) fn wanted(&self, receiver: Receiver) -> u32 {
-        self.numbers_for(receiver).count() as u32
+        self.wanted[receiver.index()]
     }
 
     pub(super) fn numbers_for(&self, receiver: Receiver) -> impl Iterator<Item = u32> + '_ {
@@ -241,8 +253,7 @@ impl Plan {
 
     /// The ordering key of an event.
     pub(super) fn ordering_key(&self, number: u32) -> Option<String> {
-        let index = self.batches.partition_point(|it| it.first <= number).saturating_sub(1);
-        let batch = &self.batches[index];
+        let batch = self.batch(number);
         (self.kind_in(batch, number) == Kind::Keyed).then(|| self.key(batch, number))
     }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::super::api::MESSAGES;
+use super::ledger::ledger_error;
 use super::plan::{Batch, Receiver};
 use super::run::Run;
 use crate::client::poll_delay;
@@ -53,7 +54,7 @@ impl Run {
             if batch.note_to.is_some() && !self.ledger.is_accepted(number) {
                 self.notes.fetch_add(1, Ordering::Relaxed);
             }
-            self.ledger.accept(number, id).map_err(|it| CliError::Other(format!("the ledger: {it}")))?;
+            self.ledger.accept(number, id).map_err(ledger_error)?;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use serde_json::{Value, json};
 
 use super::consumers::index;
+use super::ledger::ledger_error;
 use super::plan::Receiver;
 use super::run::Run;
 use super::settle::{Outcome, Reason};
@@ -69,7 +70,7 @@ impl Report {
             lines: lines.collect(),
             saved: run.state.saved(),
             accepted: run.ledger.accepted(),
-            reordered: run.ledger.reordered(&run.plan).map_err(|it| CliError::Other(format!("the ledger: {it}")))?,
+            reordered: run.ledger.reordered(&run.plan).map_err(ledger_error)?,
             forged: run.webhooks.forged.load(Ordering::Relaxed),
             gap: run.gap.load(Ordering::Relaxed),
             leftovers: outcome.leftovers,

@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, RwLock};
 
 use super::super::api::{Api, CHANNELS};
 use super::super::setup::stack_options;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, ledger_error};
 use super::plan::{Fault, Plan, Receiver};
 use super::state::{ProofChannel, Saved, State};
 use super::webhooks::Webhooks;
@@ -82,7 +82,7 @@ impl Run {
         }
         let plan = Arc::new(Plan::new(saved.seed, saved.messages));
         let ledger = Ledger::open(&folder.join("ledger"), saved.messages);
-        let ledger = Arc::new(ledger.map_err(|it| CliError::Other(format!("the ledger: {it}")))?);
+        let ledger = Arc::new(ledger.map_err(ledger_error)?);
         let (webhooks, port) = Webhooks::start(saved.webhooks_port, plan.clone(), ledger.clone()).await?;
         saved.webhooks_port = port;
         let broker = if RabbitMq::is_installed() {
@@ -122,6 +122,11 @@ impl Run {
         run.state.save()?;
         run.create_channels().await?;
         Ok(run)
+    }
+
+    /// The id of a receiver's channel; `None` if it has none.
+    pub(super) fn channel_id(&self, receiver: Receiver) -> Option<String> {
+        self.state.change(|it| it.channels.get(receiver.name()).map(|it| it.id.clone()))
     }
 
     /// The receivers that take part: all, or all but the queue if there is no broker.

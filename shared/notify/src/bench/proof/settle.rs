@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 
+use super::ledger::ledger_error;
 use super::plan::Receiver;
 use super::run::Run;
 use crate::client::poll_delay;
@@ -76,9 +77,7 @@ impl Run {
 
     /// Its owner switches the channel off that always fails: what waits for it is accounted for by that.
     async fn switch_off_failing(&self) -> Result<(), CliError> {
-        let Some(id) = self.state.change(|it| it.channels.get(Receiver::Failing.name()).map(|it| it.id.clone())) else {
-            return Ok(());
-        };
+        let Some(id) = self.channel_id(Receiver::Failing) else { return Ok(()) };
         let (_, mut form) = self.channel_form(Receiver::Failing);
         form["isActive"] = json!("false");
         let path = self.channel_path(&id).replacen('?', "/WebHook?", 1);
@@ -97,12 +96,12 @@ impl Run {
             let known = outcome.missing.entry(receiver.name()).or_default();
             known.retain(|number, _| !self.ledger.has_arrived(receiver, *number));
             let asked: Vec<u32> = missing.into_iter().filter(|it| !known.contains_key(it)).collect();
-            let channel = self.state.change(|it| it.channels.get(receiver.name()).map(|it| it.id.clone()));
+            let channel = self.channel_id(receiver);
             let Some(channel) = channel.filter(|_| !asked.is_empty()) else {
                 open += asked.len();
                 continue;
             };
-            let ids = self.ledger.ids(&asked).map_err(|it| CliError::Other(format!("the ledger: {it}")))?;
+            let ids = self.ledger.ids(&asked).map_err(ledger_error)?;
             let verdicts: Vec<(u32, Option<Reason>)> = stream::iter(ids)
                 .map(|(number, id)| self.explain(&channel, number, id))
                 .buffer_unordered(CONCURRENT)
@@ -176,8 +175,8 @@ impl Run {
         for receiver in self.receivers() {
             let missing = outcome.missing.get(receiver.name()).into_iter().flatten();
             let numbers: Vec<u32> = missing.filter(|it| *it.1 == Reason::GivenUp).map(|it| *it.0).collect();
-            let channel = self.state.change(|it| it.channels.get(receiver.name()).map(|it| it.id.clone()));
-            let ids = self.ledger.ids(&numbers).map_err(|it| CliError::Other(format!("the ledger: {it}")))?;
+            let channel = self.channel_id(receiver);
+            let ids = self.ledger.ids(&numbers).map_err(ledger_error)?;
             given_up.extend(ids.into_values().map(|id| (channel.clone().unwrap_or_default(), id)));
         }
         Ok(letters.symmetric_difference(&given_up).count())
