@@ -36,7 +36,10 @@ fn every_accepted_event_is_accounted_for_at_every_receiver_whatever_is_killed() 
         }
         for name in ["healthy", "ordered", "slow", "rabbitmq", "long-poll", "native", "signalr", "seed"] {
             let it = receiver(&report, name);
-            assert!(it["wanted"].as_u64().unwrap() > 0 && it["came"] == it["wanted"], "{it}");
+            let count = |field: &str| it[field].as_u64().unwrap();
+            // While the broker is down, a newer event of a `collapseKey` replaces the one that waits.
+            let superseded = if name == "rabbitmq" { count("superseded") } else { 0 };
+            assert!(count("came") > 0 && count("came") + superseded == count("wanted"), "{it}");
         }
         let failing = receiver(&report, "failing");
         assert!(failing["came"] == 0 && failing["lost"] == 0, "{failing}");

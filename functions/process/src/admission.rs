@@ -3,7 +3,7 @@
 
 use domain::bucket::MediaSystem;
 use domain::item::Item;
-use domain::notification::{NewNotification, Stream};
+use domain::notification::NewNotification;
 use domain::settings::{DailyUsage, Settings};
 use entry::clock;
 use serde_json::json;
@@ -76,8 +76,7 @@ pub(crate) async fn count_usage(
     Ok(())
 }
 
-/// Publishes a notification of this type once a day. The day's flag is set after the notification is written: a crash
-/// in between repeats the notification and never loses it.
+/// Publishes a notification of this type once a day, together with the day's flag.
 async fn publish_once_a_day(
     context: &Context,
     settings: &Settings,
@@ -94,9 +93,8 @@ async fn publish_once_a_day(
         "day": utc_day(now), "items": used.items, "bytes": used.bytes,
         "itemsPerDay": settings.items_per_day, "bytesPerDay": settings.bytes_per_day, "percent": settings.quota_used_percent(used),
     });
-    let write_id = format!("{}.{flag}", item.app);
-    context.table.append(item.app, &Stream::App, &[NewNotification::new(kind, data)], &write_id, now).await?;
-    context.table.set_daily_flag(item.app, &flag, now).await
+    // another writer may have been faster
+    context.table.publish_with_daily_flag(item.app, &flag, NewNotification::new(kind, data), now).await.map(drop)
 }
 
 /// The day, in UTC.

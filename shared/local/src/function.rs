@@ -24,6 +24,11 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a synchronous caller waits for a free process before it is throttled.
 const THROTTLE_AFTER: Duration = Duration::from_secs(3);
 
+/// Once the processes of a function that answers HTTP requests are as many as the machine's cores, a caller waits at least
+/// this long before another one is started: more of them do not do more, and compete for the same rows. Long polls and slow
+/// services occupy processes without work.
+const CROWDED_START_DELAY: Duration = Duration::from_millis(250);
+
 /// A function that can be invoked.
 pub struct Function {
     pub definition: template::Function,
@@ -40,6 +45,12 @@ pub struct Function {
     /// Held while a process starts: one at a time, so that the callers of a burst do not each start one.
     start_turn: tokio::sync::Mutex<()>,
     starts: Mutex<Starts>,
+}
+
+/// A process for one invocation.
+pub(crate) struct ReservedProcess {
+    process: Process,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// What is known of the last starts.
@@ -76,7 +87,7 @@ impl Function {
     }
 
     /// Waits for a permit: an idle process, or one that may be started. `None` if the function has ended.
-    pub(crate) async fn acquire_permit(&self) -> Option<OwnedSemaphorePermit> {
+    async fn acquire_permit(&self) -> Option<OwnedSemaphorePermit> {
         self.permits.clone().acquire_owned().await.ok()
     }
 
@@ -84,25 +95,51 @@ impl Function {
     /// busy.
     pub(crate) async fn invoke_or_throttle(&self, payload: Bytes) -> InvocationOutcome {
         match tokio::time::timeout(THROTTLE_AFTER, self.acquire_permit()).await {
-            Ok(Some(permit)) => self.invoke(permit, payload).await,
+            Ok(Some(permit)) => self.invoke_with(permit, payload).await,
             _ => InvocationOutcome::Throttled,
         }
     }
 
-    /// Invokes the function with a permit, which is released at the end.
-    pub(crate) async fn invoke(&self, permit: OwnedSemaphorePermit, payload: Bytes) -> InvocationOutcome {
-        let outcome = match self.take_or_start_process().await {
-            Ok(process) => self.run(process, payload).await,
-            Err(why) => {
-                self.bus.note(&why);
-                InvocationOutcome::Crashed(why)
-            }
-        };
-        drop(permit);
-        outcome
+    /// Invokes the function as soon as it may have a process. `None` if the function has ended.
+    pub(crate) async fn invoke_when_free(&self, payload: Bytes) -> Option<InvocationOutcome> {
+        Some(self.invoke_with(self.acquire_permit().await?, payload).await)
     }
 
-    async fn run(&self, mut process: Process, payload: Bytes) -> InvocationOutcome {
+    async fn invoke_with(&self, permit: OwnedSemaphorePermit, payload: Bytes) -> InvocationOutcome {
+        match self.reserve_with(permit).await {
+            Ok(reserved) => self.invoke(reserved, payload).await,
+            Err(why) => InvocationOutcome::Crashed(why),
+        }
+    }
+
+    /// Waits for a process of its own. `None` if the function has ended.
+    ///
+    /// # Errors
+    /// Why no process starts.
+    pub(crate) async fn reserve(&self) -> Option<Result<ReservedProcess, String>> {
+        let permit = self.acquire_permit().await?;
+        Some(self.reserve_with(permit).await)
+    }
+
+    async fn reserve_with(&self, permit: OwnedSemaphorePermit) -> Result<ReservedProcess, String> {
+        match self.take_or_start_process().await {
+            Ok(process) => Ok(ReservedProcess { process, _permit: permit }),
+            Err(why) => {
+                self.bus.note(&why);
+                Err(why)
+            }
+        }
+    }
+
+    /// Gives back a process that is not needed.
+    pub(crate) fn release(&self, reserved: ReservedProcess) {
+        lock(&self.idle).push(reserved.process);
+        self.became_idle.notify_one();
+    }
+
+    /// Invokes the function in a process.
+    pub(crate) async fn invoke(&self, reserved: ReservedProcess, payload: Bytes) -> InvocationOutcome {
+        let ReservedProcess { mut process, _permit } = reserved;
         let id = random_id();
         let busy_guard = BusyGuard::new(self, process.pid());
         let started_at = Instant::now();
@@ -184,14 +221,16 @@ impl Function {
     /// further one starts after the time that a start takes: where processes become idle sooner, it would come too late
     /// and only take memory. Failed starts lengthen the wait.
     fn start_delay(&self) -> Duration {
-        let has_processes = !lock(&self.idle).is_empty() || !lock(&self.busy).is_empty();
+        let processes = lock(&self.idle).len() + lock(&self.busy).len();
         let starts = lock(&self.starts);
         if starts.failed > 0 {
             Duration::from_secs(1 << starts.failed.min(6)).min(Duration::from_secs(30)) / 2
-        } else if has_processes {
-            starts.last_took
-        } else {
+        } else if processes == 0 {
             Duration::ZERO
+        } else if processes >= cores() && !self.definition.routes.is_empty() {
+            starts.last_took.max(CROWDED_START_DELAY)
+        } else {
+            starts.last_took
         }
     }
 
@@ -219,6 +258,10 @@ impl Function {
         let kill = |pid: u32| std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
         pid.is_some_and(|it| kill(it).is_ok_and(|it| it.success()))
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
 }
 
 /// The event of an event source mapping: `{"Records": […]}`.
@@ -270,10 +313,10 @@ mod tests {
     fn a_further_process_starts_after_the_time_that_a_start_takes() {
         let function = function();
         assert_eq!(function.start_delay(), Duration::ZERO, "the first starts at once");
-        lock(&function.starts).last_took = Duration::from_millis(40);
+        lock(&function.starts).last_took = Duration::from_millis(140);
         assert_eq!(function.start_delay(), Duration::ZERO, "and so does the first after all have ended");
         let busy = BusyGuard::new(&function, Some(1));
-        assert_eq!(function.start_delay(), Duration::from_millis(40));
+        assert_eq!(function.start_delay(), Duration::from_millis(140));
         drop(busy);
         assert_eq!(function.start_delay(), Duration::ZERO);
     }
@@ -281,8 +324,7 @@ mod tests {
     #[tokio::test]
     async fn a_failed_start_is_told_and_delays_the_next_ones_more_and_more() {
         let function = function();
-        let permit = function.acquire_permit().await.unwrap();
-        let outcome = function.invoke(permit, Bytes::new()).await;
+        let outcome = function.invoke_or_throttle(Bytes::new()).await;
         assert!(matches!(&outcome, InvocationOutcome::Crashed(why) if why.contains("/nonexistent")), "{outcome:?}");
         for (failed, seconds) in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 15), (100, 15)] {
             lock(&function.starts).failed = failed;

@@ -21,8 +21,9 @@ const MAX_PAYLOAD_BYTES: usize = 6_000_000;
 /// How long a poll waits for a message (Amazon SQS, long polling).
 const POLL_WAIT: Duration = Duration::from_secs(20);
 
-/// Polls a queue and invokes its function, for ever. It waits for a message first and for a process then, so that a
-/// queue without messages keeps none from another event source of the function.
+/// Polls a queue and invokes its function, for ever. It waits for a message first, so that a queue without messages keeps no
+/// process from another event source of the function; then for a process, while which more messages may come: they share
+/// its invocation.
 pub(crate) async fn run(source: SqsEventSource, function: Arc<Function>, sqs: Arc<Sqs>, bus: EventBus) {
     let visibility = sqs.queue(&source.queue).map_or(Duration::from_secs(30), |it| it.visibility_timeout);
     let report = async |error: rusqlite::Error| {
@@ -38,11 +39,19 @@ pub(crate) async fn run(source: SqsEventSource, function: Arc<Function>, sqs: Ar
                 continue;
             }
         }
-        let Some(permit) = function.acquire_permit().await else { return };
+        let process = match function.reserve().await {
+            Some(Ok(process)) => process,
+            Some(Err(_)) => continue, // it is told, and the next start waits
+            None => return,
+        };
         let batch = match collect_batch(&source, &sqs, visibility).await {
-            Ok(batch) if batch.is_empty() => continue,
+            Ok(batch) if batch.is_empty() => {
+                function.release(process);
+                continue;
+            }
             Ok(batch) => batch,
             Err(error) => {
+                function.release(process);
                 report(error).await;
                 continue;
             }
@@ -50,7 +59,7 @@ pub(crate) async fn run(source: SqsEventSource, function: Arc<Function>, sqs: Ar
         let (source, function, sqs, bus) = (source.clone(), function.clone(), sqs.clone(), bus.clone());
         tokio::spawn(async move {
             let records: Vec<Value> = batch.iter().map(|it| sqs_record(it, &source.queue)).collect();
-            let outcome = function.invoke(permit, records_event(&records)).await;
+            let outcome = function.invoke(process, records_event(&records)).await;
             let handled = handled_messages(&source, &batch, outcome);
             bus.count_sqs_requests(&function.definition.binary, batch.len().div_ceil(10) + handled.len().div_ceil(10));
             let receipt_handles: Vec<&str> = handled.iter().map(|it| it.receipt_handle.as_str()).collect();

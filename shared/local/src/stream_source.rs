@@ -120,10 +120,10 @@ impl StreamMapping {
     async fn deliver(&self, records: Vec<Value>) -> Result<(), StackError> {
         let mut batches = VecDeque::from([Batch { records, attempts: 0 }]);
         while let Some(mut batch) = batches.pop_front() {
-            let Some(permit) = self.function.acquire_permit().await else { return Ok(()) };
-            let failed_at = match self.function.invoke(permit, records_event(&batch.records)).await {
-                InvocationOutcome::Succeeded(body) => self.first_failure(&body, &batch.records),
-                _ => Some(0),
+            let failed_at = match self.function.invoke_when_free(records_event(&batch.records)).await {
+                None => return Ok(()),
+                Some(InvocationOutcome::Succeeded(body)) => self.first_failure(&body, &batch.records),
+                Some(_) => Some(0),
             };
             if let Some(last) = batch.records[..failed_at.unwrap_or(batch.records.len())].last() {
                 self.write_checkpoint(&sequence(last))?;

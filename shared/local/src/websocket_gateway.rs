@@ -330,9 +330,8 @@ impl WebSocketGateway {
     async fn invoke(&self, route: &str, event: &Value) -> Option<Result<Value, ()>> {
         let function = self.functions.get(route)?;
         let invoked = async {
-            let permit = function.acquire_permit().await.ok_or(())?;
-            match function.invoke(permit, Bytes::from(event.to_string())).await {
-                InvocationOutcome::Succeeded(body) => serde_json::from_slice(&body).map_err(|_| ()),
+            match function.invoke_when_free(Bytes::from(event.to_string())).await {
+                Some(InvocationOutcome::Succeeded(body)) => serde_json::from_slice(&body).map_err(|_| ()),
                 _ => Err(()),
             }
         };

@@ -13,7 +13,7 @@ use crate::json::text_member;
 use crate::print::{self, outln};
 
 /// The scopes of a key.
-const SCOPES: [&str; 6] = ["media", "channels", "channels:reveal", "inbox", "images", "keys"];
+const SCOPES: [&str; 8] = ["media", "channels", "channels:reveal", "inbox", "messages", "images", "oma", "keys"];
 
 #[derive(Subcommand)]
 pub(crate) enum Command {

@@ -1,6 +1,7 @@
 //! Streams of notifications: numbers without gaps, one row per write.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -14,7 +15,7 @@ use time::OffsetDateTime;
 use crate::codec::{self, Attributes};
 use crate::error::TableError;
 use crate::keys::{self, Row};
-use crate::table::{PutOutcome, RangeQuery, Table};
+use crate::table::{RangeQuery, Table};
 
 /// How long a notification is kept (realtime, R-8: at least 30 days).
 pub(crate) const RETENTION: time::Duration = time::Duration::days(30);
@@ -26,6 +27,9 @@ const MAX_SEARCHED_ROWS: i32 = 20;
 /// wait for each other, and their clocks differ. A function that writes runs for less than 30 seconds (API Gateway's
 /// integration timeout).
 const MAX_WRITE_DELAY_MS: i64 = 60_000;
+
+/// Tries that follow each other at once, at the number after the row that was in the way.
+const IMMEDIATE_TRIES: usize = 3;
 
 /// How often a write is tried while other writers take the stream's next number.
 pub(crate) const MAX_ATTEMPTS: usize = 30;
@@ -168,14 +172,19 @@ impl Table {
         for attempt in 0..MAX_ATTEMPTS {
             let (row, mut body, extra) = encode_stream_row(app, stream, position, notifications, now)?;
             body.handled = handled;
-            if self.put_new(&row, &body, write_id, extra).await? == PutOutcome::Stored {
+            let Some(other) = self.put_or_read(&row, &body, write_id, extra).await? else {
                 let last = Position { sequence: position.sequence + notifications.len() as u64 - 1, ..position };
                 self.heads.remember(app, stream, Head { last, expires: now + RETENTION });
                 return Ok(position);
-            }
+            };
             self.heads.forget(app, stream);
-            back_off(attempt).await;
-            position = self.next_position_consistent(app, stream, now).await?;
+            // the row that was in the way says where it ends; many writers need more than the next number
+            position = if attempt < IMMEDIATE_TRIES {
+                next_position(now, Some(decode_head(other)?))
+            } else {
+                back_off(attempt - IMMEDIATE_TRIES).await;
+                self.next_position_consistent(app, stream, now).await?
+            };
         }
         Err(TableError::conflict(&Row::Notification(app, stream.clone(), 0)))
     }
@@ -241,11 +250,7 @@ impl Table {
         let partition = keys::stream_partition(app, stream);
         let range = RangeQuery { partition: &partition, from: "0", to: "~", forward: false, consistent, limit: 1 };
         let Some(row) = self.query_range(range).await?.pop() else { return Ok(None) };
-        let row: StreamRow = codec::decode("notification", row)?;
-        let last = Position { epoch: row.epoch, sequence: row.first + row.count - 1 };
-        let expires =
-            OffsetDateTime::from_unix_timestamp(row.ttl.unwrap_or(i64::MAX)).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        Ok(Some(Head { last, expires }))
+        decode_head(row).map(Some)
     }
 
     /// The writes that a request has made which began at a time (milliseconds since 1970), among others, by their `write_id`,
@@ -276,6 +281,15 @@ impl Table {
             }
         }
     }
+}
+
+/// The end of a stream whose newest row this is.
+fn decode_head(row: Attributes) -> Result<Head, TableError> {
+    let row: StreamRow = codec::decode("notification", row)?;
+    let last = Position { epoch: row.epoch, sequence: row.first + row.count - 1 };
+    let expires =
+        OffsetDateTime::from_unix_timestamp(row.ttl.unwrap_or(i64::MAX)).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    Ok(Head { last, expires })
 }
 
 /// The row of notifications at a position: its key, its body and its other attributes.
@@ -330,8 +344,12 @@ pub(crate) fn decode_batch(mut row: Attributes) -> Result<NotificationBatch, Tab
     Ok(NotificationBatch { app: row.app, notifications, handled: row.handled, write })
 }
 
-/// Waits for 3 to 52 ms before the next try, so that writers that collide drift apart.
+/// Waits before the next try for a random time of up to 4, 8, 16, 32, then 64 ms, so that writers that collide drift apart
+/// ("full jitter", AWS Architecture Blog, "Exponential Backoff And Jitter").
 #[expect(clippy::disallowed_methods, reason = "a back-off has no condition to wait for")]
 pub(crate) async fn back_off(attempt: usize) {
-    tokio::time::sleep(Duration::from_millis((attempt as u64 * 7) % 50 + 3)).await;
+    let most_us = 4_000 << attempt.min(4);
+    // each `RandomState` has other keys
+    let random = RandomState::new().build_hasher().finish();
+    tokio::time::sleep(Duration::from_micros(random % most_us)).await;
 }

@@ -140,6 +140,18 @@ impl Table {
         write_id: &str,
         extra: Attributes,
     ) -> Result<PutOutcome, TableError> {
+        let other = self.put_or_read(row, body, write_id, extra).await?;
+        Ok(if other.is_none() { PutOutcome::Stored } else { PutOutcome::AlreadyExists })
+    }
+
+    /// Puts a row as [`Table::put_new`] does; the row that has the key already, if it is another's.
+    pub(crate) async fn put_or_read<T: Serialize>(
+        &self,
+        row: &Row,
+        body: &T,
+        write_id: &str,
+        extra: Attributes,
+    ) -> Result<Option<Attributes>, TableError> {
         let mut item = codec::encode(row, body, extra)?;
         item.insert("write_id".into(), AttributeValue::S(write_id.to_owned()));
         let put = self
@@ -148,11 +160,11 @@ impl Table {
             .condition_expression(IF_ABSENT)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match put.send().await.map_err(|it| it.into_service_error()) {
-            Ok(_) => Ok(PutOutcome::Stored),
+            Ok(_) => Ok(None),
             Err(PutItemError::ConditionalCheckFailedException(failure)) => {
                 let existing = failure.item.unwrap_or_default();
                 let ours = existing.get("write_id").and_then(|it| it.as_s().ok()).is_some_and(|it| it == write_id);
-                Ok(if ours { PutOutcome::Stored } else { PutOutcome::AlreadyExists })
+                Ok((!ours).then_some(existing))
             }
             Err(source) => Err(TableError::write(row, source)),
         }

@@ -1,14 +1,16 @@
 //! What an application processed on a day, and flags that are set once a day.
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, TransactWriteItem};
 use domain::AppId;
+use domain::notification::NewNotification;
 use domain::settings::DailyUsage;
 use time::{Duration, OffsetDateTime};
 
 use crate::codec;
+use crate::commit::CommitOutcome;
 use crate::error::TableError;
 use crate::keys::Row;
-use crate::table::Table;
+use crate::table::{IF_ABSENT, Table};
 
 /// How long the counts of a day are kept.
 const RETENTION: Duration = Duration::days(60);
@@ -46,10 +48,19 @@ impl Table {
         Ok(self.get::<DailyUsage>(&Row::Usage(app, flag.to_owned())).await?.is_some())
     }
 
-    /// Sets a flag of a day.
-    pub async fn set_daily_flag(&self, app: AppId, flag: &str, now: OffsetDateTime) -> Result<(), TableError> {
-        let expires = (now + RETENTION).unix_timestamp();
-        self.put(&Row::Usage(app, flag.to_owned()), &DailyUsage::default(), codec::ttl(expires)).await
+    /// Sets a flag of a day and publishes what it stands for, in one transaction: of several writers, one publishes.
+    pub async fn publish_with_daily_flag(
+        &self,
+        app: AppId,
+        flag: &str,
+        notification: NewNotification,
+        now: OffsetDateTime,
+    ) -> Result<CommitOutcome, TableError> {
+        let row = Row::Usage(app, flag.to_owned());
+        let ttl = codec::ttl((now + RETENTION).unix_timestamp());
+        let put = self.transaction_put(&row, &DailyUsage::default(), ttl, IF_ABSENT)?;
+        let writes = vec![TransactWriteItem::builder().put(put).build()];
+        self.write_and_publish(&row, app, writes, &[notification], now).await
     }
 
     /// What was processed on a day (`2026-11-21`).
