@@ -65,6 +65,17 @@ mod realtime {
     mod signalr;
     mod sockets;
 }
+/// OMA's notification channels, and the seed's short paths.
+mod oma {
+    mod channels;
+    mod client;
+    mod hostile_xml;
+    mod negotiation;
+    mod polling;
+    mod short_paths;
+    mod websockets;
+    mod xml;
+}
 /// Who may do what, and what strangers send.
 mod security {
     mod audit;

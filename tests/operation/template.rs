@@ -47,14 +47,14 @@ fn no_function_may_touch_everything() {
 
 /// Inboxes are read and written without a way to open connections.
 #[test]
-fn connections_are_managed_by_five_functions() {
+fn connections_are_managed_by_six_functions() {
     let template = template();
     let functions = resources(&template, "AWS::Serverless::Function");
     let manages = |function: &Node| texts(function).iter().any(|(_, text)| text == "execute-api:ManageConnections");
     let mut managing: Vec<&str> =
         functions.iter().filter(|(_, function)| manages(function)).map(|(name, _)| name.as_str()).collect();
     managing.sort_unstable();
-    assert_eq!(managing, ["ConnectionsApi", "DeliverPush", "InboxApi", "MessagesApi", "Socket"]);
+    assert_eq!(managing, ["ConnectionsApi", "DeliverPush", "InboxApi", "MessagesApi", "OmaApi", "Socket"]);
 }
 
 #[test]

@@ -94,13 +94,19 @@ impl Socket {
             if let Some(it) = self.waiting.pop_front() {
                 return Ok(it);
             }
+            let text = self.next_text().await?;
+            let parse = |it: &str| serde_json::from_str(it).expect("messages are JSON");
+            self.waiting.extend(text.split('\u{1e}').filter(|it| !it.is_empty()).map(parse));
+        }
+    }
+
+    /// The next message as it came: not every protocol speaks JSON.
+    pub async fn next_text(&mut self) -> Result<String, Disconnect> {
+        loop {
             let next =
                 tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("something comes in ten minutes");
             match next {
-                Some(Ok(Message::Text(text))) => {
-                    let parse = |it: &str| serde_json::from_str(it).expect("messages are JSON");
-                    self.waiting.extend(text.split('\u{1e}').filter(|it| !it.is_empty()).map(parse));
-                }
+                Some(Ok(Message::Text(text))) => return Ok(text.to_string()),
                 Some(Ok(Message::Close(frame))) => {
                     return Err(Disconnect::Closed(frame.map_or(1005, |it| it.code.into())));
                 }

@@ -2,12 +2,14 @@
 
 use entry::Queue;
 use inbox::connection_sender::ConnectionSender;
+use notification_channel::ChannelSender;
 use table::Table;
 
 /// Clients that live as long as the execution environment.
 pub(crate) struct Context {
     pub(crate) table: Table,
     pub(crate) sender: ConnectionSender,
+    pub(crate) channels: ChannelSender,
     /// The function's own queue, for further pages and retries.
     pub(crate) queue: Queue,
 }

@@ -6,6 +6,7 @@
 use domain::command::{Push, PushCommand, delay_until};
 use domain::millis;
 use domain::notification::Stream;
+use domain::notification_channel::NotificationChannelId;
 use domain::socket::Subscriber;
 use entry::{Message, MessageError, clock};
 use futures_util::{StreamExt, stream};
@@ -95,6 +96,13 @@ async fn push(
 ) -> Result<(), MessageError> {
     if let Push::Expire { user, at } = &command.what {
         return expire(context, &command, user, *at).await;
+    }
+    if let Push::NotificationChannel { user, number, expires } = &command.what {
+        let id = NotificationChannelId { app: command.app, user: user.clone(), number: *number };
+        if *expires {
+            context.channels.expire(&id).await?;
+        }
+        return Ok(context.channels.flush_or_retry(&id).await?);
     }
     if let Some(write) = command.unless_pushed.take() {
         let writes = [(command.app, write.clone())];

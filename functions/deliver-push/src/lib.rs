@@ -4,6 +4,7 @@ mod context;
 mod handler;
 
 use inbox::connection_sender::ConnectionSender;
+use notification_channel::ChannelSender;
 
 use context::Context;
 
@@ -13,6 +14,8 @@ pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let table = start.table();
     let sender = ConnectionSender::new(&mut start, table.clone());
-    let context = Context { table, sender, queue: start.queue("PUSH_QUEUE") };
+    let queue = start.queue("PUSH_QUEUE");
+    let channels = ChannelSender::new(sender.clone(), queue.clone());
+    let context = Context { table, sender, channels, queue };
     start.batches(async |now, messages| handler::handle(&context, now, messages).await).await
 }

@@ -14,6 +14,7 @@ const PAGES: &[(&str, &str)] = &[
     ("channels", include_str!("../../../shared/docs/channels.md")),
     ("publish", include_str!("../../../shared/docs/publish.md")),
     ("inbox", include_str!("../../../shared/docs/inbox.md")),
+    ("oma", include_str!("../../../shared/docs/oma.md")),
     ("iconik", include_str!("../../../shared/docs/iconik.md")),
     ("images", include_str!("../../../shared/docs/images.md")),
     ("media", include_str!("../../../shared/docs/media.md")),

@@ -14,6 +14,7 @@ use time::{Duration, OffsetDateTime};
 use crate::context::Context;
 use crate::credentials::{BEARER_SUBPROTOCOL, authenticate, offered_subprotocols};
 use crate::error::SocketError;
+use crate::oma;
 
 const UNAUTHORIZED: ConnectOutcome = ConnectOutcome::Rejected(401);
 const FORBIDDEN: ConnectOutcome = ConnectOutcome::Rejected(403);
@@ -29,6 +30,8 @@ enum SocketRoute<'a> {
     /// With the user.
     Legacy(&'a str),
     SignalR,
+    /// With the token of the `channelURL`.
+    Oma(&'a str),
 }
 
 fn route(query: &HashMap<String, String>) -> Option<SocketRoute<'_>> {
@@ -45,6 +48,7 @@ fn route(query: &HashMap<String, String>) -> Option<SocketRoute<'_>> {
     match query.get("protocol").map(String::as_str) {
         None | Some("native") => Some(SocketRoute::Native),
         Some("signalr") => Some(SocketRoute::SignalR),
+        Some("oma") => query.get("t").map(|it| SocketRoute::Oma(it)),
         Some("seed") => query.get("user").map(|it| SocketRoute::Legacy(it)),
         Some(_) => None,
     }
@@ -63,6 +67,7 @@ pub(crate) async fn connect(
         SocketRoute::Native => (Protocol::Native, None),
         SocketRoute::Legacy(user) => (Protocol::Legacy, Some(user)),
         SocketRoute::SignalR => (Protocol::SignalR, None),
+        SocketRoute::Oma(token) => return oma::connect(context, now, id, headers, token).await,
     };
     let now_ms = millis(now);
     let (member, hub) = match query.get("id").filter(|_| protocol == Protocol::SignalR) {
@@ -83,7 +88,7 @@ pub(crate) async fn connect(
     if !is_origin_allowed(context, &member, headers).await? {
         return Ok(FORBIDDEN);
     }
-    let connection = Connection { id, member, protocol, since: now_ms, hub };
+    let connection = Connection { id, member, protocol, since: now_ms, hub, channel: None };
     context.table.put_connection(&connection).await?;
     if protocol == Protocol::Legacy {
         // legacy clients send nothing: they are subscribed at once, and get their unread notifications
@@ -148,6 +153,8 @@ mod tests {
             (query(&[]), Some(SocketRoute::Native)),
             (query(&[("protocol", "signalr")]), Some(SocketRoute::SignalR)),
             (query(&[("protocol", "seed"), ("user", "7")]), Some(SocketRoute::Legacy("7"))),
+            (query(&[("protocol", "oma"), ("t", "a.b")]), Some(SocketRoute::Oma("a.b"))),
+            (query(&[("protocol", "oma")]), None),
             (query(&[("protocol", "seed")]), None),
             (query(&[("protocol", "mqtt")]), None),
         ] {

@@ -2,6 +2,7 @@
 
 use entry::http::AuthError;
 use entry::queue::QueueError;
+use notification_channel::{ChannelError, TokenError};
 use table::TableError;
 
 /// Why an event of a socket could not be handled.
@@ -11,6 +12,10 @@ pub(crate) enum SocketError {
     Table(#[from] TableError),
     #[error(transparent)]
     Queue(#[from] QueueError),
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
     #[error(transparent)]
     Auth(#[from] AuthError),
 }

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use crate::context::Context;
 use crate::error::SocketError;
-use crate::{connect, native, signalr};
+use crate::{connect, native, oma, signalr};
 
 /// Handles an event of the connection `id`. The outcome matters to `$connect` alone.
 pub(crate) async fn handle(
@@ -29,6 +29,7 @@ pub(crate) async fn handle(
             match connection.protocol {
                 Protocol::Native => native::receive(context, now, &connection, &text).await?,
                 Protocol::SignalR => signalr::receive(context, now, &connection, &text).await?,
+                Protocol::Oma => oma::receive(context, &connection, &text).await?,
                 Protocol::Legacy => {} // legacy clients only receive
             }
         }
@@ -44,6 +45,9 @@ pub(crate) async fn handle(
 /// Deletes a closed connection. A SignalR connection with stateful reconnect stays for the time in which its client may
 /// resume it.
 async fn disconnect(context: &Context, now: OffsetDateTime, connection: &Connection) -> Result<(), SocketError> {
+    if connection.protocol == Protocol::Oma {
+        return oma::disconnect(context, connection).await;
+    }
     let Some(hash) = &connection.hub else { return Ok(context.sender.unregister(connection).await?) };
     let detach = |hub: &mut HubConnection| {
         let is_carrier = hub.connection.as_ref() == Some(&connection.id);

@@ -1,6 +1,7 @@
 //! Processes the due index: deliveries and expiries go to their queues, notifications that are still unread are escalated.
 
 use domain::command::{Delivery, Push, PushCommand, delay_until};
+use domain::notification::Stream;
 use entry::Chain;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use inbox::escalation;
@@ -81,6 +82,11 @@ async fn process_inbox_entry(context: &Context, due: &DueEntry, now: OffsetDateT
         DueWork::Expire(entry) => {
             let push = Push::Expire { user: entry.user.clone(), at: due.at };
             let command = PushCommand::new(entry.app, entry.id.stream.to_string(), push);
+            context.pushes.send(&command, delay_until(due.at, now)).await.map_err(SweepError::from)
+        }
+        DueWork::NotificationChannel(id) => {
+            let push = Push::NotificationChannel { user: id.user.clone(), number: id.number, expires: true };
+            let command = PushCommand::new(id.app, Stream::User(id.user.clone()).to_string(), push);
             context.pushes.send(&command, delay_until(due.at, now)).await.map_err(SweepError::from)
         }
         DueWork::Escalate(entry) => {

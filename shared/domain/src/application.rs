@@ -53,6 +53,9 @@ pub enum Scope {
     /// Image tasks.
     #[serde(rename = "images")]
     Images,
+    /// OMA notification channels and message stores.
+    #[serde(rename = "oma")]
+    Oma,
     /// The application's keys.
     #[serde(rename = "keys")]
     Keys,
@@ -60,8 +63,16 @@ pub enum Scope {
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 7] =
-        [Self::Media, Self::Channels, Self::ChannelsReveal, Self::Inbox, Self::Messages, Self::Images, Self::Keys];
+    pub const ALL: [Self; 8] = [
+        Self::Media,
+        Self::Channels,
+        Self::ChannelsReveal,
+        Self::Inbox,
+        Self::Messages,
+        Self::Images,
+        Self::Oma,
+        Self::Keys,
+    ];
 
     /// The scopes of a new key if none are given: all except [`Scope::ChannelsReveal`].
     pub fn default_scopes() -> Vec<Self> {
@@ -77,6 +88,7 @@ impl Scope {
             Self::Inbox => "inbox",
             Self::Messages => "messages",
             Self::Images => "images",
+            Self::Oma => "oma",
             Self::Keys => "keys",
         }
     }
@@ -84,7 +96,7 @@ impl Scope {
 
 /// The scopes of an application's own JWT without a key pair. Channels are excluded, because the published API requires
 /// the key pair as well as the token (channel API, section 2.3); so are keys.
-pub const TOKEN_SCOPES: [Scope; 4] = [Scope::Media, Scope::Inbox, Scope::Messages, Scope::Images];
+pub const TOKEN_SCOPES: [Scope; 5] = [Scope::Media, Scope::Inbox, Scope::Messages, Scope::Images, Scope::Oma];
 
 impl std::str::FromStr for Scope {
     type Err = ();
@@ -250,7 +262,7 @@ mod tests {
 
     #[test]
     fn the_scope_that_is_lacking_is_named() {
-        use Scope::{Images, Inbox, Keys, Media, Messages};
+        use Scope::{Images, Inbox, Keys, Media, Messages, Oma};
         for (own, gift, want) in [
             (&[Keys][..], Grant::ApiKey(&[Media]), Err(Media)),
             (&[Keys, Media], Grant::ApiKey(&[Media]), Ok(())),
@@ -261,7 +273,8 @@ mod tests {
             (&[Keys], Grant::JwtKey, Err(Media)),
             (&[Keys, Media, Inbox], Grant::JwtKey, Err(Messages)),
             (&[Keys, Media, Inbox, Messages], Grant::JwtKey, Err(Images)),
-            (&[Keys, Media, Inbox, Messages, Images], Grant::JwtKey, Ok(())),
+            (&[Keys, Media, Inbox, Messages, Images], Grant::JwtKey, Err(Oma)),
+            (&[Keys, Media, Inbox, Messages, Images, Oma], Grant::JwtKey, Ok(())),
         ] {
             assert_eq!(check_grant(own, gift), want, "{own:?} {gift:?}");
         }

@@ -232,6 +232,13 @@ pub enum Push {
     ReadState { user: String, revision: u64 },
     /// The unread notifications, for a connection of the seed's protocol, which cannot request them.
     Greet,
+    /// What waits in a notification channel of a user (NC), for its open socket. `expires`: its lifetime may be over.
+    NotificationChannel {
+        user: String,
+        number: u64,
+        #[serde(default)]
+        expires: bool,
+    },
     /// A notification in the user's inbox expires at this time, in milliseconds. It is deleted, and the connections are
     /// notified.
     Expire { user: String, at: i64 },

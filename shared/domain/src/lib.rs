@@ -25,6 +25,7 @@ pub mod item;
 pub mod masking;
 pub mod media_type;
 pub mod notification;
+pub mod notification_channel;
 pub mod origin;
 mod priority;
 pub mod processing;

@@ -34,6 +34,7 @@ use crate::start::{Error, Start};
 pub use auth::{Authenticator, Principal, TICKET_PREFIX, bearer_token, is_application_token, named_application};
 pub use auth_error::{AuthError, auth_problem};
 pub use cors::{CorsPolicy, OriginAllowlist};
+pub use gateway_event::GATEWAY_DOMAIN;
 pub use integer::{as_integer, parse_number};
 pub use json::JsonBody;
 pub use middleware::PUBLIC_CACHE;

@@ -45,6 +45,11 @@ impl Start {
         self.settings.text(name)
     }
 
+    /// A setting that may be missing or empty.
+    pub fn optional(&self, name: &str) -> Option<String> {
+        self.settings.get(name).filter(|it| !it.is_empty()).map(str::to_owned)
+    }
+
     /// A setting that is a whole number.
     pub fn number(&mut self, name: &'static str) -> u32 {
         self.settings.number(name)

@@ -216,6 +216,13 @@ impl ConnectionSender {
         let Some(hash) = &subscriber.hub else { return self.table.connection(&subscriber.connection).await };
         let (id, since, protocol) = (subscriber.connection.clone(), subscriber.since, Protocol::SignalR);
         let hub = self.table.hub_connection(hash).await?;
-        Ok(hub.map(|hub| Connection { id, member: hub.member, protocol, since, hub: Some(hash.clone()) }))
+        Ok(hub.map(|hub| Connection {
+            id,
+            member: hub.member,
+            protocol,
+            since,
+            hub: Some(hash.clone()),
+            channel: None,
+        }))
     }
 }

@@ -106,7 +106,8 @@ async fn encode_messages(
             }
             return Ok(texts);
         }
-        Push::Expire { .. } => return Ok(texts), // it changes the inbox, and sends nothing
+        // they send nothing to subscribers
+        Push::Expire { .. } | Push::NotificationChannel { .. } => return Ok(texts),
     };
     for protocol in [Protocol::Native, Protocol::SignalR] {
         if is_used(protocol) {

@@ -98,6 +98,7 @@ impl Stack {
         let mut parameters = samconfig::parameters(&options.project.join("samconfig.toml"), "local")?;
         parameters.insert("OperatorKeyHash".to_owned(), hex(&Sha256::digest(&operator_key)));
         parameters.insert("SocketEndpoint".to_owned(), format!("{url}/live"));
+        parameters.insert("ServerRoot".to_owned(), url.clone());
         parameters.extend(options.parameters);
         let emulator_urls = EmulatorUrls { sqs: sqs_url.clone(), http: url.clone() };
         let model = template::load(&options.project.join("template.yaml"), &parameters, &emulator_urls)?;
@@ -205,18 +206,17 @@ impl Stack {
             Some(_) => http_event::empty_request_event(),
             None => Bytes::from_static(br#"{"Records":[]}"#),
         };
-        let permit = function.acquire_permit().await?;
+        let process = function.reserve().await?.ok()?;
         let started_at = std::time::Instant::now();
-        let outcome = function.invoke(permit, event).await;
+        let outcome = function.invoke(process, event).await;
         matches!(outcome, InvocationOutcome::Succeeded(_)).then(|| started_at.elapsed())
     }
 
     /// Invokes a function with the event of its schedule now. `false` if that failed.
     pub async fn fire_schedule(&self, binary: &str) -> bool {
         let Some(function) = self.function(binary) else { return false };
-        let Some(permit) = function.acquire_permit().await else { return false };
         let event = schedule::scheduled_event(&function.definition.name).to_string();
-        matches!(function.invoke(permit, Bytes::from(event)).await, InvocationOutcome::Succeeded(_))
+        matches!(function.invoke_when_free(Bytes::from(event)).await, Some(InvocationOutcome::Succeeded(_)))
     }
 }
 
@@ -261,10 +261,11 @@ async fn run_schedule(rule: schedule::Rule, function: Arc<Function>) {
         pause(Duration::from_millis(u64::try_from(due - now_ms()).unwrap_or(0))).await;
         for _ in 0..3 {
             // a failed asynchronous invocation is retried twice (AWS Lambda, asynchronous invocation)
-            let Some(permit) = function.acquire_permit().await else { return };
             let event = schedule::scheduled_event(&function.definition.name).to_string();
-            if matches!(function.invoke(permit, Bytes::from(event)).await, InvocationOutcome::Succeeded(_)) {
-                break;
+            match function.invoke_when_free(Bytes::from(event)).await {
+                Some(InvocationOutcome::Succeeded(_)) => break,
+                Some(_) => {}
+                None => return,
             }
             pause(Duration::from_secs(1)).await;
         }

@@ -27,6 +27,7 @@ pub(crate) fn run(name: &str) -> ExitCode {
         "images-api" => ::images_api::run,
         "inbox-api" => ::inbox_api::run,
         "messages-api" => ::messages_api::run,
+        "oma-api" => ::oma_api::run,
         "media-api" => ::media_api::run,
         "process" => ::process::run,
         "render-image" => ::render_image::run,

@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::command::Delivery;
 use domain::id::sha256_hex;
 use domain::inbox::InboxEntry;
+use domain::notification_channel::NotificationChannelId;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -31,6 +32,8 @@ pub enum DueWork {
     Delivery(Box<Delivery>),
     /// A notification expires.
     Expire(InboxEntry),
+    /// The lifetime of a notification channel with an open socket may be over.
+    NotificationChannel(NotificationChannelId),
     /// A notification is escalated to the webhooks if it is still unread.
     Escalate(InboxEntry),
 }
@@ -41,6 +44,7 @@ impl DueEntry {
         let name = match &self.work {
             DueWork::Delivery(it) => format!("{}|{}|{}", it.channel, it.notification.id, it.attempt_key()),
             DueWork::Expire(it) => format!("expire|{}|{}", it.app, it.id),
+            DueWork::NotificationChannel(it) => format!("channel|{}|{}|{}", it.app, it.number, it.user),
             DueWork::Escalate(it) => format!("escalate|{}|{}", it.app, it.id),
         };
         let hash = sha256_hex(name.as_bytes());

@@ -38,6 +38,11 @@
 //! | how far a channel has come within an ordering key; what of the key waits | ordered, waiting | `ORDERED#{app}#{channel}#{sha256 of the key}` | `FINISHED`, `WAITING#{epoch:020}#{number:020}` |
 //! | a type of notification; all types of an application | type | `APP#{app}` | `TYPE#{type}` |
 //! | an application's image processes | process | `PROCESS#{app}` | `{process}` |
+//! | the places of long polls, of an application and of all | poll-slot | `POLLS#{app, or all}` | `{number:05}` |
+//! | a user's notification channels (NC); the last number of one | nc-channel, nc-counter | `NC#{app}#{user}` | `{number:020}`, `COUNTER` |
+//! | what waits in a notification channel | nc-queued | `NCQ#{app}#{user}#{number}` | `{place:020}` |
+//! | the notification channel that a key in a URL names | nc-key | `NCKEY#{key}` | `NCKEY` |
+//! | what a `clientCorrelator` has made | correlator | `CORRELATOR#{app}#{scope}` | `{sha256 of the correlator}` |
 //! | the checkpoint of the sweep | mark | `SWEEP` | `MARK` |
 //!
 //! One sparse index, `open` (`open`, `open_at`), holds what `sweep` reads: active buckets (`BUCKETS`), items that are being
@@ -45,6 +50,7 @@
 
 use domain::application::key_id;
 use domain::notification::{NotificationId, Stream};
+use domain::notification_channel::NotificationChannelId;
 use domain::{AppId, BucketId, ChannelId, ItemId};
 
 /// The number of partitions over which the rows of a due slot are spread.
@@ -106,6 +112,12 @@ pub enum Row {
     OrderedWaiting(AppId, ChannelId, String, i64, u64),
     NotificationType(AppId, String),
     Process(AppId, String),
+    PollSlot(Option<AppId>, u32),
+    NotificationChannel(AppId, String, u64),
+    NotificationChannelCounter(AppId, String),
+    NotificationChannelKey(String),
+    QueuedNotification(AppId, String, u64, u64),
+    Correlator(AppId, String, String),
 }
 
 impl Row {
@@ -162,6 +174,12 @@ impl Row {
             Self::OrderedWaiting(..) => "waiting",
             Self::NotificationType(..) => "type",
             Self::Process(..) => "process",
+            Self::PollSlot(..) => "poll-slot",
+            Self::NotificationChannel(..) => "nc-channel",
+            Self::NotificationChannelCounter(..) => "nc-counter",
+            Self::NotificationChannelKey(_) => "nc-key",
+            Self::QueuedNotification(..) => "nc-queued",
+            Self::Correlator(..) => "correlator",
         }
     }
 
@@ -213,6 +231,18 @@ impl Row {
                 (format!("COLLAPSE#{app}#{}#{}", escaped(user), escaped(hash)), "COLLAPSE".to_owned())
             }
             Self::Process(app, id) => (processes(*app), escaped(id)),
+            Self::PollSlot(app, number) => {
+                let of = app.map_or_else(|| "all".to_owned(), |it| it.to_string());
+                (format!("POLLS#{of}"), format!("{number:05}"))
+            }
+            Self::NotificationChannel(app, user, number) => (notification_channels(*app, user), sequence_key(*number)),
+            Self::NotificationChannelCounter(app, user) => (notification_channels(*app, user), "COUNTER".to_owned()),
+            Self::NotificationChannelKey(key) => (format!("NCKEY#{}", escaped(key)), "NCKEY".to_owned()),
+            Self::QueuedNotification(app, user, number, sequence) => {
+                let id = NotificationChannelId { app: *app, user: user.clone(), number: *number };
+                (channel_queue(&id), sequence_key(*sequence))
+            }
+            Self::Correlator(app, scope, hash) => (format!("CORRELATOR#{app}#{}", escaped(scope)), escaped(hash)),
             Self::OrderedFinished(app, channel, hash) => (ordered(*app, *channel, hash), "FINISHED".to_owned()),
             Self::OrderedWaiting(app, channel, hash, epoch, sequence) => {
                 (ordered(*app, *channel, hash), format!("{FIRST_WAITING}{epoch:020}#{}", sequence_key(*sequence)))
@@ -265,6 +295,15 @@ pub(crate) fn recent_notifications(app: AppId) -> String {
 
 pub(crate) fn processes(app: AppId) -> String {
     format!("PROCESS#{app}")
+}
+
+pub(crate) fn notification_channels(app: AppId, user: &str) -> String {
+    format!("NC#{app}#{}", escaped(user))
+}
+
+/// The partition of what waits in a notification channel.
+pub(crate) fn channel_queue(id: &NotificationChannelId) -> String {
+    format!("NCQ#{}#{}#{}", id.app, escaped(&id.user), id.number)
 }
 
 /// The partition of an ordering key on its way to a channel.

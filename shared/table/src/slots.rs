@@ -28,8 +28,38 @@ impl Table {
         now: OffsetDateTime,
         until: OffsetDateTime,
     ) -> Result<Option<u32>, TableError> {
+        self.acquire_any(|number| Row::ConcurrencySlot(app, number), count, holder, first, now, until).await
+    }
+
+    /// Claims one of the `count` places of long polls, of an application or of all, as [`Table::acquire_slot`] does.
+    pub async fn acquire_poll_slot(
+        &self,
+        app: Option<AppId>,
+        count: u32,
+        holder: &str,
+        first: u32,
+        now: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<Option<u32>, TableError> {
+        self.acquire_any(|number| Row::PollSlot(app, number), count, holder, first, now, until).await
+    }
+
+    /// Releases the place of a long poll, if it is still this holder's.
+    pub async fn release_poll_slot(&self, app: Option<AppId>, number: u32, holder: &str) -> Result<(), TableError> {
+        self.release(&Row::PollSlot(app, number), holder).await
+    }
+
+    async fn acquire_any(
+        &self,
+        row: impl Fn(u32) -> Row,
+        count: u32,
+        holder: &str,
+        first: u32,
+        now: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<Option<u32>, TableError> {
         for number in (0..count).map(|it| (it + first) % count) {
-            if self.claim_slot(app, number, holder, now, until).await? {
+            if self.claim(&row(number), holder, now, until).await? {
                 return Ok(Some(number));
             }
         }
@@ -45,26 +75,38 @@ impl Table {
         now: OffsetDateTime,
         until: OffsetDateTime,
     ) -> Result<bool, TableError> {
-        let row = Row::ConcurrencySlot(app, number);
+        self.claim(&Row::ConcurrencySlot(app, number), holder, now, until).await
+    }
+
+    async fn claim(
+        &self,
+        row: &Row,
+        holder: &str,
+        now: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<bool, TableError> {
         let slot = ConcurrencySlotRow { holder: holder.to_owned(), until: domain::millis(until) };
         let extra = codec::ttl(until.unix_timestamp() + 86_400);
         let put = self
             .put_item()
-            .set_item(Some(codec::encode(&row, &slot, extra)?))
+            .set_item(Some(codec::encode(row, &slot, extra)?))
             .condition_expression("attribute_not_exists(PK) OR #until < :now OR holder = :holder")
             .expression_attribute_names("#until", "until")
             .expression_attribute_values(":now", AttributeValue::N(domain::millis(now).to_string()))
             .expression_attribute_values(":holder", AttributeValue::S(holder.to_owned()));
-        condition_held(&row, put.send().await)
+        condition_held(row, put.send().await)
     }
 
     /// Releases a slot, if it is still this holder's.
     pub async fn release_slot(&self, app: AppId, number: u32, holder: &str) -> Result<(), TableError> {
-        let row = Row::ConcurrencySlot(app, number);
+        self.release(&Row::ConcurrencySlot(app, number), holder).await
+    }
+
+    async fn release(&self, row: &Row, holder: &str) -> Result<(), TableError> {
         let delete = self
-            .delete_item(&row)
+            .delete_item(row)
             .condition_expression("holder = :holder")
             .expression_attribute_values(":holder", AttributeValue::S(holder.to_owned()));
-        condition_held(&row, delete.send().await).map(drop)
+        condition_held(row, delete.send().await).map(drop)
     }
 }

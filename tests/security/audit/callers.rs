@@ -15,7 +15,7 @@ use crate::security::audit::operations::address;
 use crate::security::audit::planted::{GROUP, USER};
 
 /// What keys are good for.
-const SCOPES: [&str; 6] = ["media", "channels", "channels:reveal", "images", "inbox", "keys"];
+const SCOPES: [&str; 8] = ["media", "channels", "channels:reveal", "images", "inbox", "messages", "oma", "keys"];
 /// The audience of the issuer's tokens.
 const AUDIENCE: &str = "audit";
 

@@ -34,6 +34,10 @@ const QUERY: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
+/// The header in which a router finds the domain of API Gateway that took the request, instead of what a client may have put
+/// there.
+pub const GATEWAY_DOMAIN: HeaderName = HeaderName::from_static("x-gateway-domain");
+
 /// The most bytes of a path and its query: `http::Uri` has at most 65,534, and `lambda_http` panics over more.
 const MAX_URI_BYTES: usize = 65_000;
 
@@ -53,7 +57,12 @@ pub(crate) fn decode(mut event: Value) -> Result<GatewayRequest, Problem> {
     if !event["requestContext"].is_object() {
         return Err(invalid());
     }
-    let headers = headers(&take(&mut event["headers"]));
+    let mut headers = headers(&take(&mut event["headers"]));
+    let domain = event["requestContext"]["domainName"].as_str().and_then(|it| HeaderValue::from_str(it).ok());
+    match domain {
+        Some(domain) => drop(headers.insert(GATEWAY_DOMAIN, domain)),
+        None => drop(headers.remove(GATEWAY_DOMAIN)),
+    }
     let path = match &event["rawPath"] {
         Value::String(path) => encode_path(path)?,
         _ => "/".to_owned(),

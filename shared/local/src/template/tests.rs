@@ -27,6 +27,7 @@ fn the_real_template_is_understood_whole() {
             "inbox-api",
             "connections-api",
             "messages-api",
+            "oma-api",
             "sweep",
             "scan",
             "process",
@@ -41,7 +42,7 @@ fn the_real_template_is_understood_whole() {
             "iconik-ingest"
         ]
     );
-    let process = &model.functions[10];
+    let process = &model.functions[11];
     assert_eq!((process.concurrency, process.timeout.as_secs()), (2, 900));
     assert_eq!(process.sqs_sources[0].queue, "notifications-FacesQueue");
     assert_eq!(process.environment["DEAD_LETTERS"], "http://127.0.0.1:1/000000000000/notifications-FacesDead");
@@ -51,7 +52,7 @@ fn the_real_template_is_understood_whole() {
     for (binary, processes) in bounds {
         assert_eq!(concurrency(binary), Some(processes), "{binary}");
     }
-    let stream = model.functions[11].stream_source.as_ref().unwrap();
+    let stream = model.functions[12].stream_source.as_ref().unwrap();
     assert!(stream.bisect_on_error && stream.reports_item_failures && stream.filters.len() == 5);
     assert_eq!(stream.on_failure.as_deref(), Some("notifications-StreamDead"));
     assert_eq!(model.queues[0].redrive, Some(("notifications-ScanDead".to_owned(), 5)));

@@ -1,0 +1,5 @@
+//! `oma-api` as a program of its own, as Lambda starts it.
+
+fn main() -> Result<(), entry::Error> {
+    oma_api::run()
+}

@@ -1,0 +1,112 @@
+//! Long polling (NC 5.3.2 to 5.3.6, 6.5.5).
+//!
+//! While a poll waits, it reads the channel's row once a tick, eventually consistent: half a read unit. The row says whether
+//! notifications have come, whether a newer poll has, and whether the channel is still there.
+
+use std::time::Duration;
+
+use domain::millis;
+use domain::notification_channel::{ChannelType, NotificationChannel, is_poll_due};
+use entry::clock;
+use notification_channel::{Purpose, list};
+use oma::{Document, Fault, Format, RequestFormat};
+use table::QueuedNotification;
+
+use crate::answer::{Answer, FaultResponse, write};
+use crate::context::Context;
+use crate::request::OmaRequest;
+
+/// A poll ends after this time, in milliseconds: API Gateway's integrations have 30 seconds.
+const TIMEOUT_MS: i64 = 25_000;
+/// The time between two reads: 37.5 read units a minute.
+const TICK: Duration = Duration::from_millis(800);
+/// Polls that wait at the same time: of one application, and of all.
+const MAX_POLLS_PER_APPLICATION: u32 = 100;
+const MAX_POLLS: u32 = 500;
+
+/// Answers with what is on the channel, as soon as its rules say so.
+pub(crate) async fn poll(context: &Context, asked: &OmaRequest<'_>, token: &str) -> Result<Answer, FaultResponse> {
+    check_body(asked)?;
+    let gone = Fault::unknown_resource;
+    let id = context.urls.verify(&context.table, token, Purpose::Channel).await?.ok_or_else(gone)?;
+    let now = clock::now();
+    let channel = context.table.notification_channel(&id, millis(now)).await?;
+    let channel = channel.filter(|it| it.channel_type == ChannelType::LongPolling).ok_or_else(gone)?;
+    let holder = clock::random_alphanumeric(16);
+    let until = now + time::Duration::milliseconds(TIMEOUT_MS + 5_000);
+    let scopes = [(Some(id.app), MAX_POLLS_PER_APPLICATION), (None, MAX_POLLS)];
+    let mut slots = Vec::new();
+    let answer = async {
+        for (app, most) in scopes {
+            let first = u32::from_be_bytes(clock::random_bytes()) % most;
+            let slot = context.table.acquire_poll_slot(app, most, &holder, first, now, until).await?;
+            slots.push((app, slot.ok_or_else(FaultResponse::busy)?));
+        }
+        wait(context, asked.format, channel).await
+    };
+    let answer = answer.await;
+    for (app, slot) in slots {
+        if let Err(error) = context.table.release_poll_slot(app, slot, &holder).await {
+            tracing::warn!("a poll's place is free only when it expires: {}", entry::Chain(&error));
+        }
+    }
+    answer
+}
+
+async fn wait(context: &Context, format: Format, channel: NotificationChannel) -> Result<Answer, FaultResponse> {
+    let (table, id) = (&context.table, &channel.id);
+    let began = millis(clock::now());
+    let poll = table.begin_poll(id).await?.ok_or_else(Fault::unknown_resource)?;
+    let refresh = |it: &mut NotificationChannel| it.refresh(it.granted, began);
+    let mut channel =
+        table.change_notification_channel(id, began, refresh).await?.ok_or_else(Fault::unknown_resource)?;
+    let mut seen = None;
+    let mut waiting: Vec<QueuedNotification> = Vec::new();
+    loop {
+        // what has been counted may not be stored yet: it is looked for until it is there
+        if seen != Some(channel.queued) || !waiting.is_empty() {
+            let before = waiting.len();
+            waiting = table.queued_notifications(&channel.id, channel.max_notifications).await?;
+            if waiting.len() > before || seen.is_none() {
+                seen = Some(channel.queued);
+            }
+        }
+        let now = millis(clock::now());
+        let over = now - began >= TIMEOUT_MS;
+        let oldest = waiting.first().map(|it| it.at);
+        let due = is_poll_due(waiting.len() as u64, oldest, channel.max_notifications, channel.max_wait_time, now);
+        if due || over && !waiting.is_empty() {
+            channel.xml = format == Format::Xml;
+            let (text, count) = list(&channel, &waiting);
+            if table.take_queued(&channel.id, poll, &waiting[..count]).await? {
+                return Ok(Answer::Text(text));
+            }
+        } else if over {
+            return Ok(Answer::Text(write(&Document::notification_list(Vec::new(), false), format)));
+        } else {
+            let left = u64::try_from(TIMEOUT_MS - (now - began)).unwrap_or(0);
+            clock::pause(TICK.min(Duration::from_millis(left))).await;
+        }
+        let now = millis(clock::now());
+        let read = table.glance_at_notification_channel(&channel.id, now).await?;
+        channel = read.ok_or_else(Fault::unknown_resource)?;
+        if channel.poll > poll {
+            return Err(Fault::simultaneous_requests().into());
+        }
+    }
+}
+
+/// The body of a poll says nothing (NC 5.2.2.10): it may be empty.
+fn check_body(asked: &OmaRequest<'_>) -> Result<(), FaultResponse> {
+    const ROOT: &str = "longPollingRequestParameters";
+    if asked.body.is_empty() {
+        return Ok(());
+    }
+    match asked.body_format()? {
+        RequestFormat::Json => oma::read_json_bare(&asked.body, ROOT)?,
+        RequestFormat::Xml => oma::read_xml(&asked.body, &[ROOT])?,
+        RequestFormat::Form => oma::read_poll_form(&asked.body)?,
+        RequestFormat::Multipart => return Err(Fault::invalid_input("Content-Type").with_status(415).into()),
+    };
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! Which resource a path names. The path is decoded once, and a user's id may hold anything but a slash.
+
+use axum::http::Uri;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+/// All characters but the unreserved ones are encoded in a URL's variables (NC 6; RFC 3986, section 2.3).
+const VARIABLE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The user of an access token, whoever that is (NC G.1.2).
+pub(crate) const ACR_AUTH: &str = "acr:auth";
+
+/// A resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Route {
+    Channels { user: String },
+    Channel { user: String, id: String },
+    Lifetime { user: String, id: String },
+    Poll { token: String },
+    Callback { token: String },
+    ShortChannels { user: String },
+    ShortChannel { user: String, id: String },
+    ShortLifetime { user: String, id: String },
+}
+
+/// The resource of a path; `None` if there is none, `Err` if it is no UTF-8.
+pub(crate) fn route(uri: &Uri) -> Result<Option<Route>, std::str::Utf8Error> {
+    let decode = |it: &str| percent_decode_str(it).decode_utf8().map(std::borrow::Cow::into_owned);
+    let segments = uri.path().trim_start_matches('/').split('/').map(decode).collect::<Result<Vec<String>, _>>()?;
+    if segments.iter().any(String::is_empty) {
+        return Ok(None);
+    }
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let owned = |it: &str| it.to_owned();
+    Ok(Some(match segments.as_slice() {
+        ["notificationchannel", "v1", user, "channels"] => Route::Channels { user: owned(user) },
+        ["notificationchannel", "v1", "poll", token] => Route::Poll { token: owned(token) },
+        ["notificationchannel", "v1", "callbacks", token] => Route::Callback { token: owned(token) },
+        ["notificationchannel", "v1", user, "channels", id] => Route::Channel { user: owned(user), id: owned(id) },
+        ["notificationchannel", "v1", user, "channels", id, "channelLifetime"] => {
+            Route::Lifetime { user: owned(user), id: owned(id) }
+        }
+        [user, "channels"] => Route::ShortChannels { user: owned(user) },
+        [user, "channels", id] => Route::ShortChannel { user: owned(user), id: owned(id) },
+        [user, "channels", id, "channelLifetime"] => Route::ShortLifetime { user: owned(user), id: owned(id) },
+        _ => return Ok(None),
+    }))
+}
+
+impl Route {
+    /// The methods of the resource, as `Allow` lists them.
+    pub(crate) fn allowed(&self) -> &'static str {
+        match self {
+            Self::Channels { .. } | Self::ShortChannels { .. } => "GET, POST",
+            Self::Channel { .. } | Self::ShortChannel { .. } => "GET, DELETE",
+            Self::Lifetime { .. } | Self::ShortLifetime { .. } => "GET, PUT",
+            Self::Poll { .. } | Self::Callback { .. } => "POST",
+        }
+    }
+
+    /// Whether the resource speaks the seed's dialect.
+    pub(crate) fn is_short(&self) -> bool {
+        matches!(self, Self::ShortChannels { .. } | Self::ShortChannel { .. } | Self::ShortLifetime { .. })
+    }
+}
+
+/// A text as a variable of a URL.
+pub(crate) fn encoded(variable: &str) -> String {
+    utf8_percent_encode(variable, VARIABLE).to_string()
+}
+
+/// The URL of a user's channels.
+pub(crate) fn channels_url(root: &str, user: &str) -> String {
+    format!("{root}/notificationchannel/v1/{}/channels", encoded(user))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_names_a_resource_and_its_variables_are_decoded_once() {
+        let user = || "tel:+1958".to_owned();
+        for (path, want) in [
+            ("/notificationchannel/v1/tel%3A%2B1958/channels", Some(Route::Channels { user: user() })),
+            ("/notificationchannel/v1/tel:+1958/channels", Some(Route::Channels { user: user() })),
+            ("/notificationchannel/v1/tel%3a%2b1958/channels/7", Some(Route::Channel { user: user(), id: "7".into() })),
+            ("/notificationchannel/v1/a%252B/channels", Some(Route::Channels { user: "a%2B".into() })),
+            (
+                "/notificationchannel/v1/a/channels/7/channelLifetime",
+                Some(Route::Lifetime { user: "a".into(), id: "7".into() }),
+            ),
+            ("/notificationchannel/v1/a/channels/7/lifetime", None),
+            ("/notificationchannel/v1/poll/t", Some(Route::Poll { token: "t".into() })),
+            ("/notificationchannel/v1/a/channels/", None),
+            ("/nms/channels", Some(Route::ShortChannels { user: "nms".into() })),
+            ("/5/channels/1/channelLifetime", Some(Route::ShortLifetime { user: "5".into(), id: "1".into() })),
+            ("/5/users", None),
+            ("/", None),
+        ] {
+            assert_eq!(route(&path.parse().unwrap()), Ok(want), "{path}");
+        }
+        assert!(route(&"/%FF/channels".parse().unwrap()).is_err());
+        assert_eq!(
+            channels_url("https://a.example", "tel:+1"),
+            "https://a.example/notificationchannel/v1/tel%3A%2B1/channels"
+        );
+    }
+}

@@ -1,0 +1,114 @@
+//! The sockets of OMA's notification channels (NC 5.3.16 to 5.3.18, App. I).
+
+use axum::http::HeaderMap;
+use domain::millis;
+use domain::notification_channel::{ChannelType, NotificationChannel, NotificationChannelId};
+use domain::socket::{Connection, ConnectionUser, Protocol};
+use entry::clock;
+use entry::websocket::ConnectOutcome;
+use inbox::connection_sender::SendOutcome;
+use notification_channel::{Purpose, WEBSOCKET_SUBPROTOCOL};
+use oma::{ConnAck, Document, JsonDialect};
+use table::{DueEntry, DueWork};
+use time::OffsetDateTime;
+
+use crate::context::Context;
+use crate::credentials::offered_subprotocols;
+use crate::error::SocketError;
+
+/// Opens the socket of a channel: by the token of its `channelURL`, and with the subprotocol, which a client must offer. The
+/// newest socket is the channel's only one.
+pub(crate) async fn connect(
+    context: &Context,
+    now: OffsetDateTime,
+    connection: String,
+    headers: &HeaderMap,
+    token: &str,
+) -> Result<ConnectOutcome, SocketError> {
+    if !offered_subprotocols(headers).any(|it| it == WEBSOCKET_SUBPROTOCOL) {
+        return Ok(ConnectOutcome::Rejected(400));
+    }
+    let now = millis(now);
+    let table = &context.table;
+    let Some(id) = context.channel_urls.verify(table, token, Purpose::Channel).await? else {
+        return Ok(ConnectOutcome::Rejected(404));
+    };
+    let before = table.notification_channel(&id, now).await?;
+    let Some(before) = before.filter(|it| it.channel_type == ChannelType::WebSockets) else {
+        return Ok(ConnectOutcome::Rejected(404));
+    };
+    let member = ConnectionUser::new(id.app, id.user.clone(), Vec::new());
+    let (protocol, channel) = (Protocol::Oma, Some(id.number));
+    let stored = Connection { id: connection.clone(), member, protocol, since: now, hub: None, channel };
+    table.put_connection(&stored).await?;
+    let mut replaced = None;
+    let attach = |it: &mut NotificationChannel| {
+        replaced = it.connection.replace(connection.clone());
+        it.sender = None;
+        it.refresh(it.granted, now);
+    };
+    let Some(channel) = table.change_notification_channel(&id, now, attach).await? else {
+        table.delete_connection(&connection).await?;
+        return Ok(ConnectOutcome::Rejected(404));
+    };
+    if let Some(old) = replaced {
+        context.sender.management.close(&old).await;
+        table.delete_connection(&old).await?;
+    }
+    let due = DueEntry { at: channel.expires_at, work: DueWork::NotificationChannel(id.clone()) };
+    table.put_due(&due).await?;
+    if before.queued > 0 {
+        // the socket is open once this is answered
+        context.channel_sender.flush_later(&id).await?;
+    }
+    Ok(ConnectOutcome::Accepted(Some(WEBSOCKET_SUBPROTOCOL.to_owned())))
+}
+
+/// Takes a message of a client: a check of the connection is answered and refreshes the channel (NC 5.3.16). Anything else says
+/// nothing to a server that sends no checks.
+pub(crate) async fn receive(context: &Context, connection: &Connection, text: &str) -> Result<(), SocketError> {
+    let Some(id) = channel_of(connection) else { return Ok(()) };
+    let now = millis(clock::now());
+    let Some(channel) = context.table.notification_channel(&id, now).await? else {
+        context.sender.management.close(&connection.id).await; // its lifetime is over
+        return Ok(());
+    };
+    let is_xml = text.trim_start().starts_with('<');
+    let roots = &["connCheck", "connAck"];
+    let read = if is_xml { oma::read_xml(text.as_bytes(), roots) } else { oma::read_json(text.as_bytes(), roots) };
+    let is_check = read.is_ok_and(|it| it.root == "connCheck");
+    if is_check && let Ok(answer) = Document::new("connAck", &ConnAck { channel_lifetime: Some(channel.granted) }) {
+        let answer =
+            if is_xml { oma::write_xml(&answer) } else { oma::write_json(&answer, JsonDialect::StructureAware) };
+        let sent = context.sender.post_to_connection(&connection.id, &[answer]).await;
+        let is_current = channel.connection.as_ref() == Some(&connection.id);
+        if sent == SendOutcome::Accepted && is_current {
+            let refresh = |it: &mut NotificationChannel| it.refresh(it.granted, now);
+            context.table.change_notification_channel(&id, now, refresh).await?;
+        }
+    }
+    Ok(context.channel_sender.flush_or_retry(&id).await?)
+}
+
+/// Forgets a closed socket. The channel, and what waits in it, stays.
+pub(crate) async fn disconnect(context: &Context, connection: &Connection) -> Result<(), SocketError> {
+    context.table.delete_connection(&connection.id).await?;
+    let Some(id) = channel_of(connection) else { return Ok(()) };
+    let now = millis(clock::now());
+    let current = context.table.notification_channel(&id, now).await?.and_then(|it| it.connection);
+    if current.as_ref() != Some(&connection.id) {
+        return Ok(());
+    }
+    let detach = |it: &mut NotificationChannel| {
+        if it.connection.as_ref() == Some(&connection.id) {
+            it.connection = None;
+        }
+    };
+    context.table.change_notification_channel(&id, now, detach).await?;
+    Ok(())
+}
+
+fn channel_of(connection: &Connection) -> Option<NotificationChannelId> {
+    let (app, user) = (connection.member.app, connection.member.user.clone());
+    connection.channel.map(|number| NotificationChannelId { app, user, number })
+}

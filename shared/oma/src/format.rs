@@ -1,0 +1,21 @@
+//! The two formats of bodies.
+
+use serde::{Deserialize, Serialize};
+
+/// A format of bodies; also the value of `notificationFormat` (REST_NetAPI_Common, `NotificationFormat`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Format {
+    Json,
+    Xml,
+}
+
+impl Format {
+    /// The media type of a body in this format (NC 6, NMS 6).
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Xml => "application/xml",
+        }
+    }
+}

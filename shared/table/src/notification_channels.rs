@@ -1,0 +1,343 @@
+//! Notification channels (NC): their rows, what waits in them, and the rows that find them by the key in their URLs.
+
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, ReturnValue, TransactWriteItem};
+use domain::AppId;
+use domain::notification_channel::{NotificationChannel, NotificationChannelId};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::codec::{self, Attributes};
+use crate::error::TableError;
+use crate::keys::{self, Row};
+use crate::streams::{MAX_ATTEMPTS, back_off};
+use crate::table::{IF_ABSENT, RangeQuery, Table, condition_held, revision_before};
+
+/// How long rows stay after their channel has expired, in seconds: expiry is compared at each read (DynamoDB deletes late).
+const TTL_SLACK: i64 = 86_400;
+
+/// A notification that waits in a channel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QueuedNotification {
+    /// Its place in the channel.
+    pub sequence: u64,
+    /// When it arrived, in milliseconds since 1970.
+    pub at: i64,
+    /// The document, as JSON.
+    pub document: String,
+}
+
+#[derive(Deserialize)]
+struct CounterRow {
+    last: u64,
+}
+
+#[derive(Deserialize)]
+struct QueuedCount {
+    queued: u64,
+}
+
+#[derive(Deserialize)]
+struct PollCount {
+    poll: u64,
+}
+
+/// A correlator and the request that used it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CorrelatorRow {
+    /// SHA-256 of the request, brought into one form.
+    pub request: String,
+    /// What it made.
+    pub number: u64,
+}
+
+/// The use of a `clientCorrelator` (REST_NetAPI_Common).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CorrelatorUse {
+    /// Within which it is unique.
+    pub scope: String,
+    /// SHA-256 of the correlator.
+    pub key: String,
+    /// As in [`CorrelatorRow`].
+    pub request: String,
+}
+
+impl Table {
+    /// The next number of a user's channels.
+    pub async fn next_notification_channel(&self, app: AppId, user: &str) -> Result<u64, TableError> {
+        self.count_up(&Row::NotificationChannelCounter(app, user.to_owned())).await
+    }
+
+    pub(crate) async fn count_up(&self, row: &Row) -> Result<u64, TableError> {
+        let update = self
+            .update_item(row)
+            .update_expression("SET kind = :kind ADD #last :one")
+            .expression_attribute_names("#last", "last")
+            .expression_attribute_values(":kind", AttributeValue::S(row.kind().to_owned()))
+            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+            .return_values(ReturnValue::UpdatedNew);
+        let updated = update.send().await.map_err(|it| TableError::write(row, it))?.attributes.unwrap_or_default();
+        codec::decode::<CounterRow>(row.kind(), updated).map(|it| it.last)
+    }
+
+    /// Stores a new channel, how its key finds it, and the use of its correlator; what the correlator was used for, if it was.
+    pub async fn create_notification_channel(
+        &self,
+        channel: &NotificationChannel,
+        correlator: Option<&CorrelatorUse>,
+    ) -> Result<Option<CorrelatorRow>, TableError> {
+        let (row, ttl) = (channel_row(&channel.id), ttl(channel));
+        let finder = Row::NotificationChannelKey(channel.key.clone());
+        let mut puts = vec![
+            self.transaction_put(&row, channel, ttl.clone(), IF_ABSENT)?,
+            self.transaction_put(&finder, &channel.id, Attributes::new(), IF_ABSENT)?,
+        ];
+        let used = correlator.map(|it| Row::Correlator(channel.id.app, it.scope.clone(), it.key.clone()));
+        if let (Some(row), Some(correlator)) = (&used, correlator) {
+            let made = CorrelatorRow { request: correlator.request.clone(), number: channel.id.number };
+            puts.push(self.transaction_put(row, &made, ttl, IF_ABSENT)?);
+        }
+        let writes = puts.into_iter().map(|it| TransactWriteItem::builder().put(it).build()).collect();
+        // repeated by the SDK, it is done once (DynamoDB, idempotency of transactions)
+        match self
+            .transaction(writes)
+            .client_request_token(&channel.key)
+            .send()
+            .await
+            .map_err(|it| it.into_service_error())
+        {
+            Ok(_) => Ok(None),
+            Err(error) if error.is_transaction_canceled_exception() => {
+                let earlier = match &used {
+                    Some(row) => self.get::<CorrelatorRow>(row).await?,
+                    None => None,
+                };
+                earlier.map(Some).ok_or_else(|| TableError::conflict(&row))
+            }
+            Err(error) => Err(TableError::write(&row, error)),
+        }
+    }
+
+    /// A channel that has not expired.
+    pub async fn notification_channel(
+        &self,
+        id: &NotificationChannelId,
+        now_ms: i64,
+    ) -> Result<Option<NotificationChannel>, TableError> {
+        Ok(self.get::<NotificationChannel>(&channel_row(id)).await?.filter(|it| !it.has_expired(now_ms)))
+    }
+
+    /// A channel as it may have been a moment ago (eventually consistent: half the price).
+    pub async fn glance_at_notification_channel(
+        &self,
+        id: &NotificationChannelId,
+        now_ms: i64,
+    ) -> Result<Option<NotificationChannel>, TableError> {
+        Ok(self.get_eventual::<NotificationChannel>(&channel_row(id)).await?.filter(|it| !it.has_expired(now_ms)))
+    }
+
+    /// The channel that a key names.
+    pub async fn find_notification_channel(&self, key: &str) -> Result<Option<NotificationChannelId>, TableError> {
+        self.get_eventual(&Row::NotificationChannelKey(key.to_owned())).await
+    }
+
+    /// A user's channels that have not expired, oldest first.
+    pub async fn notification_channels(
+        &self,
+        app: AppId,
+        user: &str,
+        now_ms: i64,
+    ) -> Result<Vec<NotificationChannel>, TableError> {
+        let (partition, mut from, mut all) = (keys::notification_channels(app, user), "0".to_owned(), Vec::new());
+        loop {
+            let range = RangeQuery {
+                partition: &partition,
+                from: &from,
+                to: "9~",
+                forward: true,
+                consistent: true,
+                limit: 100,
+            };
+            let rows = self.query_range(range).await?;
+            let Some(last) = rows.last().map(codec::sort_key) else { return Ok(all) };
+            from = format!("{last}\u{1}"); // the next possible key
+            for row in rows {
+                let channel: NotificationChannel = codec::decode("nc-channel", row)?;
+                all.extend(Some(channel).filter(|it| !it.has_expired(now_ms)));
+            }
+        }
+    }
+
+    /// Stores a changed channel, whose `revision` is one higher than the stored one's. What polls and enablers count stays.
+    /// `false` if it was changed, or deleted, meanwhile.
+    pub async fn replace_notification_channel(&self, channel: &NotificationChannel) -> Result<bool, TableError> {
+        let row = channel_row(&channel.id);
+        let optional = |it: Option<AttributeValue>| it.unwrap_or(AttributeValue::Null(true));
+        let sender = channel.sender.as_ref().map(|(holder, until)| {
+            AttributeValue::L(vec![AttributeValue::S(holder.clone()), AttributeValue::N(until.to_string())])
+        });
+        let update = self
+            .update_item(&row)
+            .update_expression(
+                "SET granted = :granted, expires_at = :expires, #connection = :connection, sender = :sender, revision = :revision, #ttl = :ttl",
+            )
+            .condition_expression("revision = :before")
+            .expression_attribute_names("#connection", "connection")
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_values(":granted", AttributeValue::N(channel.granted.to_string()))
+            .expression_attribute_values(":expires", AttributeValue::N(channel.expires_at.to_string()))
+            .expression_attribute_values(":connection", optional(channel.connection.clone().map(AttributeValue::S)))
+            .expression_attribute_values(":sender", optional(sender))
+            .expression_attribute_values(":revision", AttributeValue::N(channel.revision.to_string()))
+            .expression_attribute_values(":ttl", AttributeValue::N(ttl_seconds(channel).to_string()))
+            .expression_attribute_values(":before", revision_before(channel.revision));
+        condition_held(&row, update.send().await)
+    }
+
+    /// Changes a channel, again if other writers were faster. `None` if it does not exist any more.
+    ///
+    /// # Errors
+    /// `Conflict` if others were faster in every try.
+    pub async fn change_notification_channel(
+        &self,
+        id: &NotificationChannelId,
+        now_ms: i64,
+        mut change: impl FnMut(&mut NotificationChannel),
+    ) -> Result<Option<NotificationChannel>, TableError> {
+        for attempt in 0..MAX_ATTEMPTS {
+            let Some(mut channel) = self.notification_channel(id, now_ms).await? else { return Ok(None) };
+            change(&mut channel);
+            channel.revision += 1;
+            if self.replace_notification_channel(&channel).await? {
+                return Ok(Some(channel));
+            }
+            back_off(attempt).await;
+        }
+        Err(TableError::conflict(&channel_row(id)))
+    }
+
+    /// Deletes a channel and its key; `false` if there was none. What waits in it expires.
+    pub async fn delete_notification_channel(&self, channel: &NotificationChannel) -> Result<bool, TableError> {
+        self.delete(&Row::NotificationChannelKey(channel.key.clone())).await?;
+        self.delete(&channel_row(&channel.id)).await
+    }
+
+    /// Puts a notification behind those that wait in a channel. `None` if the channel does not exist any more.
+    pub async fn enqueue_notification(
+        &self,
+        channel: &NotificationChannel,
+        document: String,
+        now: OffsetDateTime,
+    ) -> Result<Option<u64>, TableError> {
+        let Some(sequence) = self.reserve_queue_place(&channel.id).await? else { return Ok(None) };
+        let queued = QueuedNotification { sequence, at: domain::millis(now), document };
+        self.put(&queued_row(&channel.id, sequence), &queued, ttl(channel)).await?;
+        Ok(Some(sequence))
+    }
+
+    /// The next place in a channel's queue; `None` if the channel does not exist any more. A place that stays empty does not
+    /// matter.
+    pub(crate) async fn reserve_queue_place(&self, id: &NotificationChannelId) -> Result<Option<u64>, TableError> {
+        let found: Option<QueuedCount> = self.count_in_channel(id, "queued").await?;
+        Ok(found.map(|it| it.queued))
+    }
+
+    /// Begins a long poll: its number; earlier ones are superseded. `None` if the channel does not exist any more.
+    pub async fn begin_poll(&self, id: &NotificationChannelId) -> Result<Option<u64>, TableError> {
+        let found: Option<PollCount> = self.count_in_channel(id, "poll").await?;
+        Ok(found.map(|it| it.poll))
+    }
+
+    async fn count_in_channel<T: serde::de::DeserializeOwned>(
+        &self,
+        id: &NotificationChannelId,
+        attribute: &str,
+    ) -> Result<Option<T>, TableError> {
+        let row = channel_row(id);
+        let update = self
+            .update_item(&row)
+            .update_expression("ADD #count :one")
+            .condition_expression("attribute_exists(PK)")
+            .expression_attribute_names("#count", attribute)
+            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+            .return_values(ReturnValue::UpdatedNew);
+        match update.send().await.map_err(|it| it.into_service_error()) {
+            Ok(updated) => codec::decode(row.kind(), updated.attributes.unwrap_or_default()).map(Some),
+            Err(error) if error.is_conditional_check_failed_exception() => Ok(None),
+            Err(error) => Err(TableError::write(&row, error)),
+        }
+    }
+
+    /// The oldest notifications that wait in a channel.
+    pub async fn queued_notifications(
+        &self,
+        id: &NotificationChannelId,
+        limit: u64,
+    ) -> Result<Vec<QueuedNotification>, TableError> {
+        let partition = keys::channel_queue(id);
+        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+        let range = RangeQuery { partition: &partition, from: "0", to: "~", forward: true, consistent: true, limit };
+        self.query_range(range).await?.into_iter().map(|it| codec::decode("nc-queued", it)).collect()
+    }
+
+    /// Takes notifications, at most 99, out of a channel for a poll; `false` if another poll has begun meanwhile, or has taken
+    /// them.
+    pub async fn take_queued(
+        &self,
+        id: &NotificationChannelId,
+        poll: u64,
+        taken: &[QueuedNotification],
+    ) -> Result<bool, TableError> {
+        let row = channel_row(id);
+        let (pk, sk) = row.key();
+        let check = ConditionCheck::builder()
+            .table_name(self.name())
+            .key("PK", AttributeValue::S(pk))
+            .key("SK", AttributeValue::S(sk))
+            .condition_expression("poll = :poll")
+            .expression_attribute_values(":poll", AttributeValue::N(poll.to_string()));
+        let check = check.build().map_err(|it| TableError::write(&row, it))?;
+        let mut writes = vec![TransactWriteItem::builder().condition_check(check).build()];
+        for one in taken {
+            let delete = self.transaction_delete(&queued_row(id, one.sequence))?;
+            writes.push(TransactWriteItem::builder().delete(delete).build());
+        }
+        match self.transaction(writes).send().await.map_err(|it| it.into_service_error()) {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_transaction_canceled_exception() => Ok(false),
+            Err(error) => Err(TableError::write(&row, error)),
+        }
+    }
+
+    /// Deletes notifications that were sent.
+    pub async fn delete_queued(
+        &self,
+        id: &NotificationChannelId,
+        sent: &[QueuedNotification],
+    ) -> Result<(), TableError> {
+        for one in sent {
+            self.delete(&queued_row(id, one.sequence)).await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets a correlator.
+    pub async fn forget_correlator(&self, app: AppId, scope: &str, hash: &str) -> Result<(), TableError> {
+        self.delete(&Row::Correlator(app, scope.to_owned(), hash.to_owned())).await.map(drop)
+    }
+}
+
+pub(crate) fn channel_row(id: &NotificationChannelId) -> Row {
+    Row::NotificationChannel(id.app, id.user.clone(), id.number)
+}
+
+pub(crate) fn queued_row(id: &NotificationChannelId, sequence: u64) -> Row {
+    Row::QueuedNotification(id.app, id.user.clone(), id.number, sequence)
+}
+
+fn ttl_seconds(channel: &NotificationChannel) -> i64 {
+    channel.expires_at / 1_000 + TTL_SLACK
+}
+
+fn ttl(channel: &NotificationChannel) -> Attributes {
+    codec::ttl(ttl_seconds(channel))
+}
