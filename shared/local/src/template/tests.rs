@@ -59,7 +59,7 @@ fn the_real_template_is_understood_whole() {
     let sockets = model.websocket_api.unwrap();
     assert_eq!((sockets.stage.as_str(), sockets.routes["$connect"].as_str()), ("live", "notifications-Socket"));
     assert_eq!(sockets.paths, ["/notifications/ws/*", "/hubs/notifications", "/api/v1/Inbox/Socket"]);
-    let endpoint = &model.functions[12].environment["SOCKET_ENDPOINT"];
+    let endpoint = &model.functions[13].environment["SOCKET_ENDPOINT"];
     assert_eq!(
         endpoint, "https://local.execute-api.us-east-1.amazonaws.com/live",
         "without a parameter, API Gateway's own"
