@@ -71,8 +71,12 @@ mod oma {
     mod client;
     mod hostile_xml;
     mod negotiation;
+    mod overview;
     mod polling;
+    mod replay;
+    mod schemas;
     mod short_paths;
+    mod subscriptions;
     mod websockets;
     mod xml;
 }

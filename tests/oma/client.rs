@@ -26,6 +26,14 @@ impl Format {
         }
     }
 
+    /// As `notificationFormat` and `resFormat` spell it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Json => "JSON",
+            Self::Xml => "XML",
+        }
+    }
+
     pub(crate) fn write(self, document: &Value) -> String {
         match self {
             Self::Json => document.to_string(),
@@ -180,6 +188,21 @@ impl<'a> Client<'a> {
         notifications(&answer.body())
     }
 
+    /// What a poll delivers; nothing, if the function that answers it is killed.
+    pub(crate) async fn polled_whatever(&self, channel: &Value) -> Vec<Value> {
+        let answer = self.poll(channel).await;
+        if answer.status == 200 { notifications(&answer.body()) } else { Vec::new() }
+    }
+
+    /// Polls until so many notifications have come.
+    pub(crate) async fn poll_for(&self, channel: &Value, count: usize) -> Vec<Value> {
+        let mut all = Vec::new();
+        while all.len() < count {
+            all.extend(self.polled(channel).await);
+        }
+        all
+    }
+
     /// A poll that the server has begun to answer: it resets the lifetime, which is how one sees that it came.
     pub(crate) async fn waiting_poll(&self, channel: &Value) -> JoinHandle<Answer> {
         let before = self.aged(channel, 5).await;
@@ -217,6 +240,66 @@ impl<'a> Client<'a> {
             }
         }
     }
+
+    // the message store
+
+    pub(crate) fn store(&self, rest: &str) -> String {
+        format!("/nms/v1/myStore/{}/{rest}", self.user)
+    }
+
+    /// Asks for an object with a payload.
+    pub(crate) async fn try_object(&self, more: Value) -> Answer {
+        let usual = json!({ "attributes": { "attribute": [{ "name": "Subject", "value": ["hello"] }] },
+            "flags": { "flag": [] } });
+        let (kind, root) = (self.format.media_type(), self.format.write(&json!({ "object": merged(usual, more) })));
+        let body = format!(
+            "--cut\r\nContent-Disposition: form-data; name=\"root-fields\"\r\nContent-Type: {kind}\r\n\r\n{root}\r\n\
+             --cut\r\nContent-Disposition: form-data; name=\"attachments\"; filename=\"a.txt\"\r\n\
+             Content-Type: text/plain\r\n\r\nhello\r\n--cut--\r\n"
+        );
+        let keys = &self.world.keys;
+        let request = self.request("POST", &self.store("objects")).header("x-api-key", &keys.api_key);
+        let request = request.header("x-api-secret", &keys.api_secret).body(body);
+        let request = request.header("content-type", "multipart/form-data; boundary=cut");
+        Answer::to(request, self.format).await
+    }
+
+    /// Makes an object with a payload; answers its URL.
+    pub(crate) async fn object(&self, more: Value) -> String {
+        let answer = self.try_object(more).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        let body = answer.body();
+        let url = text(&body.get("reference").or_else(|| body.get("object")).expect("what was made")["resourceURL"]);
+        assert_eq!(answer.header("location"), url);
+        url
+    }
+
+    /// Replaces all flags of an object.
+    pub(crate) async fn flag(&self, object: &str, flags: &[&str]) {
+        let document = json!({ "flagList": { "flag": flags } });
+        let answer = self.ask("PUT", &format!("{object}/flags"), Some(document)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    }
+
+    pub(crate) async fn try_subscribe(&self, notify_url: &Value, more: Value) -> Answer {
+        let reference = json!({ "notifyURL": notify_url, "callbackData": "abcd",
+            "notificationFormat": self.format.name() });
+        let subscription = merged(json!({ "callbackReference": reference, "duration": 7200 }), more);
+        self.ask("POST", &self.store("subscriptions"), Some(json!({ "nmsSubscription": subscription }))).await
+    }
+
+    pub(crate) async fn subscribe(&self, notify_url: &Value, more: Value) -> Value {
+        let answer = self.try_subscribe(notify_url, more).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        let subscription = answer.root("nmsSubscription");
+        assert_eq!(answer.header("location"), text(&subscription["resourceURL"]));
+        subscription
+    }
+
+    pub(crate) async fn update(&self, subscription: &Value, document: Value) -> Answer {
+        let url = text(&subscription["resourceURL"]);
+        self.ask("POST", &url, Some(json!({ "nmsSubscriptionUpdate": document }))).await
+    }
 }
 
 pub(crate) fn lifetime_url(channel: &Value) -> String {
@@ -248,4 +331,9 @@ pub(crate) fn notifications(frame: &Value) -> Vec<Value> {
 /// The indexes of event lists, in the order in which they came.
 pub(crate) fn indexes(lists: &[Value]) -> Vec<u64> {
     lists.iter().map(|it| it["nmsEventList"]["index"].as_u64().expect("an index")).collect()
+}
+
+/// The events of event lists, in the order in which they came.
+pub(crate) fn events(lists: &[Value]) -> Vec<Value> {
+    lists.iter().flat_map(|it| it["nmsEventList"]["nmsEvent"].as_array().cloned().unwrap_or_default()).collect()
 }

@@ -47,6 +47,7 @@ pub async fn python() -> &'static PathBuf {
         "svix==2.9.1",
         "pika==1.4.4",
         "cloudevents==2.2.0",
+        "requests==2.34.2",
     ];
     PYTHON.get_or_init(async || pip("python", &packages).await.join("bin/python")).await
 }

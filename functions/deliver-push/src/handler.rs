@@ -4,6 +4,7 @@
 //! sequence number, or by the next pong, and resumes.
 
 use domain::command::{Push, PushCommand, delay_until};
+use domain::message_store::BoxId;
 use domain::millis;
 use domain::notification::Stream;
 use domain::notification_channel::NotificationChannelId;
@@ -102,7 +103,11 @@ async fn push(
         if *expires {
             context.channels.expire(&id).await?;
         }
-        return Ok(context.channels.flush_or_retry(&id).await?);
+        return Ok(context.channels.flush_or_retry(&id, command.attempt).await?);
+    }
+    if let Push::MessageStore { store, name } = &command.what {
+        let in_box = BoxId { app: command.app, store: store.clone(), name: name.clone() };
+        return Ok(context.subscribers.notify(&in_box).await?);
     }
     if let Some(write) = command.unless_pushed.take() {
         let writes = [(command.app, write.clone())];

@@ -4,6 +4,7 @@ mod context;
 mod handler;
 
 use inbox::connection_sender::ConnectionSender;
+use message_store::Subscribers;
 use notification_channel::ChannelSender;
 
 use context::Context;
@@ -16,6 +17,7 @@ pub async fn run() -> Result<(), entry::Error> {
     let sender = ConnectionSender::new(&mut start, table.clone());
     let queue = start.queue("PUSH_QUEUE");
     let channels = ChannelSender::new(sender.clone(), queue.clone());
-    let context = Context { table, sender, channels, queue };
+    let subscribers = Subscribers::new(channels.clone(), queue.clone());
+    let context = Context { table, sender, channels, subscribers, queue };
     start.batches(async |now, messages| handler::handle(&context, now, messages).await).await
 }

@@ -1,10 +1,11 @@
 //! Pushes of notifications and read states to WebSocket connections. An application without connections costs one read.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::error::Error;
 
 use domain::command::{Push, PushCommand, delay_until};
+use domain::message_store::BoxId;
 use domain::notification::{Notification, Stream, WriteKey};
 use domain::{AppId, millis};
 use entry::clock;
@@ -16,6 +17,9 @@ use crate::context::Context;
 
 /// The most bytes of JSON of the notifications in one command. SQS takes messages of 1 MiB.
 const MAX_PUSH_BYTES: usize = 200_000;
+
+/// How long the writer of a box's change has to tell its subscriptions itself.
+const WRITERS_TIME: Duration = Duration::seconds(5);
 
 /// How long writers that are still pushing are waited for.
 const WRITERS_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
@@ -65,8 +69,27 @@ pub(crate) async fn enqueue<'a>(
         let topic = Stream::User(user.clone()).to_string();
         commands.push((PushCommand::new(app, topic, Push::ReadState { user, revision }), Duration::ZERO));
     }
+    commands.extend(box_commands(context, published).await?);
     context.pushes.send_all(&commands).await?;
     Ok(unpushed)
+}
+
+/// Commands to tell the subscriptions of boxes that have changed. Their writer tells them at once: this finds what it could
+/// not.
+async fn box_commands(
+    context: &Context,
+    published: &[NotificationBatch],
+) -> Result<Vec<(PushCommand, Duration)>, TableError> {
+    let changed: BTreeSet<BoxId> = published.iter().filter_map(|it| BoxId::of_stream(it.app, it.stream()?)).collect();
+    let mut commands = Vec::new();
+    for in_box in changed {
+        if !context.table.box_subscriptions(&in_box).await?.is_empty() {
+            let topic = in_box.stream().to_string();
+            let what = Push::MessageStore { store: in_box.store, name: in_box.name };
+            commands.push((PushCommand::new(in_box.app, topic, what), WRITERS_TIME));
+        }
+    }
+    Ok(commands)
 }
 
 /// Whether a stream has subscribers; of what is for everyone that is taken as given. Eventually consistent: who comes

@@ -17,6 +17,11 @@ pub(crate) enum Answer {
     },
     /// A text that is in the negotiated format already.
     Text(String),
+    /// What a client has stored, as it came.
+    Payload {
+        content_type: String,
+        bytes: Vec<u8>,
+    },
     /// 204
     Empty,
 }
@@ -44,6 +49,7 @@ impl Answer {
                 response
             }
             Self::Text(text) => respond(200, format, text),
+            Self::Payload { content_type, bytes } => payload(&content_type, bytes),
             Self::Empty => StatusCode::NO_CONTENT.into_response(),
         }
     }
@@ -146,6 +152,18 @@ pub(crate) fn write(document: &Document, format: Format) -> String {
         Format::Json => oma::write_json(document, JsonDialect::StructureAware),
         Format::Xml => oma::write_xml(document),
     }
+}
+
+/// A stranger's content: no browser takes it for a page of ours.
+fn payload(content_type: &str, bytes: Vec<u8>) -> Response {
+    let mut response = Body::from(bytes).into_response();
+    let headers = response.headers_mut();
+    let unknown = HeaderValue::from_static("application/octet-stream");
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(content_type).unwrap_or(unknown));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'"));
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
+    response
 }
 
 fn respond(status: u16, format: Format, text: String) -> Response {

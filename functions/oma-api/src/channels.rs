@@ -88,11 +88,9 @@ pub(crate) async fn grant(context: &Context, id: &NotificationChannelId, granted
         it.refresh(granted, now);
     };
     let Some(channel) = context.table.change_notification_channel(id, now, change).await? else { return Ok(false) };
-    if channel.connection.is_some() {
-        // its socket is closed when the lifetime is over
-        let due = DueEntry { at: channel.expires_at, work: DueWork::NotificationChannel(id.clone()) };
-        context.table.put_due(&due).await?;
-    }
+    // it may end before the time at which it is looked after next
+    let due = DueEntry { at: channel.expires_at, work: DueWork::NotificationChannel(id.clone()) };
+    context.table.put_due(&due).await?;
     Ok(true)
 }
 

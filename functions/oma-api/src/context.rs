@@ -2,6 +2,7 @@
 
 use axum::http::HeaderMap;
 use entry::http::{Authenticator, GATEWAY_DOMAIN};
+use message_store::Subscribers;
 use notification_channel::{ChannelSender, ChannelUrls};
 use table::Table;
 
@@ -11,6 +12,7 @@ pub(crate) struct Context {
     pub(crate) authenticator: Authenticator,
     pub(crate) urls: ChannelUrls,
     pub(crate) sender: ChannelSender,
+    pub(crate) subscribers: Subscribers,
     /// The root of URLs in bodies, if the deployment has a domain of its own.
     pub(crate) server_root: Option<String>,
 }

@@ -1,5 +1,7 @@
 //! The creation of a channel (NC 6.1.5).
 
+use std::time::Duration;
+
 use domain::id::sha256_hex;
 use domain::notification_channel::{
     ChannelType, DEFAULT_NOTIFICATIONS, MAX_CHANNELS, MAX_NOTIFICATIONS, MAX_WAIT_TIME, NotificationChannel,
@@ -10,7 +12,7 @@ use entry::clock;
 use notification_channel::KEY_LENGTH;
 use oma::{Document, Fault, Format, Link, RequestFormat};
 use serde_json::Value;
-use table::{CorrelatorUse, TableError};
+use table::{CorrelatorUse, DueEntry, DueWork, TableError};
 
 use crate::answer::{Answer, FaultResponse};
 use crate::channels::{document, resource_url};
@@ -19,8 +21,12 @@ use crate::request::OmaRequest;
 
 /// The types that are offered, as POL1023 lists them.
 const OFFERED: [ChannelType; 2] = [ChannelType::LongPolling, ChannelType::WebSockets];
+/// The longest text of a client's own, in bytes: it is read with the channel each time.
+pub(crate) const MAX_TEXT_BYTES: usize = 1_000;
 /// Tries of a creation with a correlator whose channel has gone.
-const MAX_TRIES: usize = 3;
+const MAX_TRIES: usize = 10;
+/// The pause before the next one, for the other request to be done.
+const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a channel is created with.
 pub(crate) struct NewChannel {
@@ -77,6 +83,11 @@ fn read(document: &Document, format: Format) -> Result<NewChannel, FaultResponse
         return Err(Fault::invalid_input("maxNotifications").into());
     }
     let client_correlator = text("clientCorrelator");
+    for (name, given) in [("clientCorrelator", &client_correlator), ("applicationTag", &text("applicationTag"))] {
+        if given.as_ref().is_some_and(|it| it.len() > MAX_TEXT_BYTES) {
+            return Err(Fault::invalid_input(name).into());
+        }
+    }
     // an empty one is none: deployed clients send it on every creation
     let digest = client_correlator.as_ref().filter(|it| !it.is_empty()).map(|_| digest(value));
     Ok(NewChannel {
@@ -104,12 +115,23 @@ pub(crate) async fn store(
     new: NewChannel,
 ) -> Result<Result<NotificationChannel, NotificationChannelId>, FaultResponse> {
     let now = millis(clock::now());
-    if context.table.notification_channels(app, user, now).await?.len() >= MAX_CHANNELS {
-        return Err(Fault::policy_error("channels").into());
-    }
     let correlator = new.client_correlator.as_deref().unwrap_or_default();
     let (scope, key) = (format!("nc|{user}"), sha256_hex(correlator.as_bytes()));
+    let used = new.digest.clone().map(|request| CorrelatorUse { scope, key, request });
     for _ in 0..MAX_TRIES {
+        if let Some(used) = &used
+            && let Some(earlier) = context.table.correlator(app, used).await?
+        {
+            let id = NotificationChannelId { app, user: user.to_owned(), number: earlier.number };
+            match context.table.notification_channel(&id, now).await? {
+                Some(existing) if earlier.request == used.request => return Ok(Ok(existing)),
+                Some(existing) => return Ok(Err(existing.id)),
+                None => context.table.forget_correlator(app, used, &earlier).await?,
+            }
+        }
+        if context.table.notification_channels(app, user, now).await?.len() >= MAX_CHANNELS {
+            return Err(Fault::policy_error("channels").into());
+        }
         let number = context.table.next_notification_channel(app, user).await?;
         let mut channel = NotificationChannel {
             id: NotificationChannelId { app, user: user.to_owned(), number },
@@ -129,19 +151,14 @@ pub(crate) async fn store(
             revision: 1,
         };
         channel.refresh(new.granted, now);
-        let used = new.digest.as_ref().map(|digest| CorrelatorUse {
-            scope: scope.clone(),
-            key: key.clone(),
-            request: digest.clone(),
-        });
-        let Some(earlier) = context.table.create_notification_channel(&channel, used.as_ref()).await? else {
-            return Ok(Ok(channel));
-        };
-        let id = NotificationChannelId { number: earlier.number, ..channel.id };
-        match context.table.notification_channel(&id, now).await? {
-            Some(existing) if Some(&earlier.request) == new.digest.as_ref() => return Ok(Ok(existing)),
-            Some(existing) => return Ok(Err(existing.id)),
-            None => context.table.forget_correlator(app, &scope, &key).await?,
+        // its lifetime is looked after: what is left of it is deleted
+        let due = DueEntry { at: channel.expires_at, work: DueWork::NotificationChannel(channel.id.clone()) };
+        context.table.put_due(&due).await?;
+        match context.table.create_notification_channel(&channel, used.as_ref()).await {
+            Ok(None) => return Ok(Ok(channel)),
+            // another request with the correlator was faster, or is about to be
+            Ok(Some(_)) | Err(TableError::Conflict { .. }) => clock::pause(CONFLICT_PAUSE).await,
+            Err(error) => return Err(error.into()),
         }
     }
     Err(FaultResponse::internal(&TableError::Conflict { row: format!("the correlator of {user}") }))

@@ -14,7 +14,7 @@ use crate::answer::{Answer, FaultResponse};
 use crate::context::Context;
 use crate::request::{OmaRequest, caller, response_format};
 use crate::route::{Route, route};
-use crate::{callback, channels, create, poll, short};
+use crate::{callback, channels, create, nms, poll, short};
 
 /// The largest body, in bytes. A notification is far below: a message of a WebSocket has at most 128 KB.
 const MAX_BODY_BYTES: usize = 1_000_000;
@@ -71,6 +71,7 @@ fn check_method(route: &Route, method: &Method) -> Result<(), FaultResponse> {
 async fn answer(context: &Context, route: Route, asked: &OmaRequest<'_>) -> Result<Answer, FaultResponse> {
     let method = &asked.parts.method;
     match route {
+        Route::Nms(route) => nms::answer(context, asked, route).await,
         Route::Poll { token } => poll::poll(context, asked, &token).await,
         Route::Callback { token } => callback::take(context, asked, &token).await,
         Route::Channels { user } => {

@@ -1,4 +1,4 @@
-//! `oma-api`: OMA's Notification Channel API V1.0, and the short paths of the seed's dialect.
+//! `oma-api`: OMA's Notification Channel API V1.0, its message store (NMS V1.0), and the short paths of the seed's dialect.
 
 mod answer;
 mod callback;
@@ -6,6 +6,7 @@ mod channels;
 mod context;
 mod create;
 mod handler;
+mod nms;
 mod poll;
 mod request;
 mod route;
@@ -17,6 +18,7 @@ use domain::application::Scope;
 use entry::Secrets;
 use entry::http::{Authenticator, CorsPolicy};
 use inbox::connection_sender::ConnectionSender;
+use message_store::Subscribers;
 use notification_channel::{ChannelSender, ChannelUrls};
 
 use crate::context::Context;
@@ -30,8 +32,10 @@ pub async fn run() -> Result<(), entry::Error> {
     let cors = CorsPolicy::AllowedOrigins(start.allowed_origins(&table));
     let urls = ChannelUrls::new(Secrets::new(table.clone(), seal), &start.text("SOCKET_ENDPOINT"));
     let connections = ConnectionSender::new(&mut start, table.clone());
-    let sender = ChannelSender::new(connections, start.queue("PUSH_QUEUE"));
+    let push_queue = start.queue("PUSH_QUEUE");
+    let sender = ChannelSender::new(connections, push_queue.clone());
+    let subscribers = Subscribers::new(sender.clone(), push_queue);
     let server_root = start.optional("SERVER_ROOT");
-    let context = Context { table, authenticator, urls, sender, server_root };
+    let context = Context { table, authenticator, urls, sender, subscribers, server_root };
     start.http(handler::router(context), cors).await
 }

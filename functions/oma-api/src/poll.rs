@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use domain::millis;
-use domain::notification_channel::{ChannelType, NotificationChannel, is_poll_due};
+use domain::notification_channel::{ChannelType, MAX_LIST_BYTES, NotificationChannel, is_poll_due};
 use entry::clock;
 use notification_channel::{Purpose, list};
 use oma::{Document, Fault, Format, RequestFormat};
@@ -18,19 +18,19 @@ use crate::request::OmaRequest;
 
 /// A poll ends after this time, in milliseconds: API Gateway's integrations have 30 seconds.
 const TIMEOUT_MS: i64 = 25_000;
-/// The time between two reads: 37.5 read units a minute.
-const TICK: Duration = Duration::from_millis(800);
+/// The time between two reads: less than 40 read units a minute, the reads at the beginning and the end included.
+const TICK: Duration = Duration::from_millis(900);
 /// Polls that wait at the same time: of one application, and of all.
 const MAX_POLLS_PER_APPLICATION: u32 = 100;
 const MAX_POLLS: u32 = 500;
 
 /// Answers with what is on the channel, as soon as its rules say so.
 pub(crate) async fn poll(context: &Context, asked: &OmaRequest<'_>, token: &str) -> Result<Answer, FaultResponse> {
-    check_body(asked)?;
+    let now = clock::now();
     let gone = Fault::unknown_resource;
     let id = context.urls.verify(&context.table, token, Purpose::Channel).await?.ok_or_else(gone)?;
-    let now = clock::now();
-    let channel = context.table.notification_channel(&id, millis(now)).await?;
+    check_body(asked)?;
+    let channel = context.table.glance_at_notification_channel(&id, millis(now)).await?;
     let channel = channel.filter(|it| it.channel_type == ChannelType::LongPolling).ok_or_else(gone)?;
     let holder = clock::random_alphanumeric(16);
     let until = now + time::Duration::milliseconds(TIMEOUT_MS + 5_000);
@@ -42,7 +42,7 @@ pub(crate) async fn poll(context: &Context, asked: &OmaRequest<'_>, token: &str)
             let slot = context.table.acquire_poll_slot(app, most, &holder, first, now, until).await?;
             slots.push((app, slot.ok_or_else(FaultResponse::busy)?));
         }
-        wait(context, asked.format, channel).await
+        wait(context, asked.format, &channel, millis(now)).await
     };
     let answer = answer.await;
     for (app, slot) in slots {
@@ -53,47 +53,54 @@ pub(crate) async fn poll(context: &Context, asked: &OmaRequest<'_>, token: &str)
     answer
 }
 
-async fn wait(context: &Context, format: Format, channel: NotificationChannel) -> Result<Answer, FaultResponse> {
-    let (table, id) = (&context.table, &channel.id);
-    let began = millis(clock::now());
-    let poll = table.begin_poll(id).await?.ok_or_else(Fault::unknown_resource)?;
-    let refresh = |it: &mut NotificationChannel| it.refresh(it.granted, began);
-    let mut channel =
-        table.change_notification_channel(id, began, refresh).await?.ok_or_else(Fault::unknown_resource)?;
-    let mut seen = None;
+async fn wait(
+    context: &Context,
+    format: Format,
+    channel: &NotificationChannel,
+    began: i64,
+) -> Result<Answer, FaultResponse> {
+    let (table, gone) = (&context.table, Fault::unknown_resource);
+    let mut channel = table.begin_poll(channel, began).await?.ok_or_else(gone)?;
+    channel.xml = format == Format::Xml;
+    let poll = channel.poll;
+    // what is counted may be stored a moment later: it is looked for at the next tick once more
+    let (mut seen, mut looks) = (channel.queued, 2_u32);
     let mut waiting: Vec<QueuedNotification> = Vec::new();
     loop {
-        // what has been counted may not be stored yet: it is looked for until it is there
-        if seen != Some(channel.queued) || !waiting.is_empty() {
-            let before = waiting.len();
+        let over = millis(clock::now()) - began >= TIMEOUT_MS;
+        if looks > 0 || over {
+            looks = looks.saturating_sub(1);
             waiting = table.queued_notifications(&channel.id, channel.max_notifications).await?;
-            if waiting.len() > before || seen.is_none() {
-                seen = Some(channel.queued);
-            }
         }
         let now = millis(clock::now());
-        let over = now - began >= TIMEOUT_MS;
         let oldest = waiting.first().map(|it| it.at);
+        let is_full = waiting.iter().map(|it| it.document.len()).sum::<usize>() > MAX_LIST_BYTES;
         let due = is_poll_due(waiting.len() as u64, oldest, channel.max_notifications, channel.max_wait_time, now);
-        if due || over && !waiting.is_empty() {
-            channel.xml = format == Format::Xml;
+        if !waiting.is_empty() && (due || is_full || over) {
             let (text, count) = list(&channel, &waiting);
             if table.take_queued(&channel.id, poll, &waiting[..count]).await? {
                 return Ok(Answer::Text(text));
             }
-        } else if over {
-            return Ok(Answer::Text(write(&Document::notification_list(Vec::new(), false), format)));
-        } else {
-            let left = u64::try_from(TIMEOUT_MS - (now - began)).unwrap_or(0);
-            clock::pause(TICK.min(Duration::from_millis(left))).await;
+            looks = 2;
         }
-        let now = millis(clock::now());
-        let read = table.glance_at_notification_channel(&channel.id, now).await?;
-        channel = read.ok_or_else(Fault::unknown_resource)?;
-        if channel.poll > poll {
-            return Err(Fault::simultaneous_requests().into());
+        if over {
+            check_newest(table.notification_channel(&channel.id, now).await?, poll)?;
+            return Ok(Answer::Text(write(&Document::notification_list(Vec::new(), false), format)));
+        }
+        let left = u64::try_from(TIMEOUT_MS - (now - began)).unwrap_or(0);
+        clock::pause(TICK.min(Duration::from_millis(left))).await;
+        let read = table.glance_at_notification_channel(&channel.id, millis(clock::now())).await?;
+        let queued = check_newest(read, poll)?.queued;
+        if queued != seen {
+            (seen, looks) = (queued, 2);
         }
     }
+}
+
+/// A channel that is still there, and whose newest poll this is.
+fn check_newest(channel: Option<NotificationChannel>, poll: u64) -> Result<NotificationChannel, FaultResponse> {
+    let channel = channel.ok_or_else(Fault::unknown_resource)?;
+    if channel.poll > poll { Err(Fault::simultaneous_requests().into()) } else { Ok(channel) }
 }
 
 /// The body of a poll says nothing (NC 5.2.2.10): it may be empty.

@@ -20,6 +20,34 @@ pub(crate) enum Route {
     ShortChannels { user: String },
     ShortChannel { user: String, id: String },
     ShortLifetime { user: String, id: String },
+    Nms(NmsRoute),
+}
+
+/// A resource of a box of the message store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NmsRoute {
+    pub(crate) store: String,
+    /// The box.
+    pub(crate) name: String,
+    pub(crate) resource: BoxResource,
+}
+
+/// What is in a box (NMS 6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BoxResource {
+    Objects,
+    Search,
+    ObjectPaths,
+    FolderPaths,
+    Object(u64),
+    Payload(u64),
+    Flags(u64),
+    Flag(u64, String),
+    Folders,
+    Folder(u64),
+    FolderName(u64),
+    Subscriptions,
+    Subscription(u64),
 }
 
 /// The resource of a path; `None` if there is none, `Err` if it is no UTF-8.
@@ -39,11 +67,39 @@ pub(crate) fn route(uri: &Uri) -> Result<Option<Route>, std::str::Utf8Error> {
         ["notificationchannel", "v1", user, "channels", id, "channelLifetime"] => {
             Route::Lifetime { user: owned(user), id: owned(id) }
         }
+        ["nms", "v1", store, name, rest @ ..] => {
+            let Some(resource) = box_resource(rest) else { return Ok(None) };
+            Route::Nms(NmsRoute { store: owned(store), name: owned(name), resource })
+        }
         [user, "channels"] => Route::ShortChannels { user: owned(user) },
         [user, "channels", id] => Route::ShortChannel { user: owned(user), id: owned(id) },
         [user, "channels", id, "channelLifetime"] => Route::ShortLifetime { user: owned(user), id: owned(id) },
         _ => return Ok(None),
     }))
+}
+
+/// Ids have a letter before their number: `operations`, which names none, is no id.
+fn box_resource(path: &[&str]) -> Option<BoxResource> {
+    let number = |text: &str, letter: char| {
+        let number = text.strip_prefix(letter)?;
+        number.parse::<u64>().ok().filter(|it| it.to_string() == number)
+    };
+    Some(match path {
+        ["objects"] => BoxResource::Objects,
+        ["objects", "operations", "search"] => BoxResource::Search,
+        ["objects", "operations", "pathToId"] => BoxResource::ObjectPaths,
+        ["folders", "operations", "pathToId"] => BoxResource::FolderPaths,
+        ["objects", id] => BoxResource::Object(number(id, 'o')?),
+        ["objects", id, "payload"] => BoxResource::Payload(number(id, 'o')?),
+        ["objects", id, "flags"] => BoxResource::Flags(number(id, 'o')?),
+        ["objects", id, "flags", flag] => BoxResource::Flag(number(id, 'o')?, (*flag).to_owned()),
+        ["folders"] => BoxResource::Folders,
+        ["folders", id] => BoxResource::Folder(number(id, 'f')?),
+        ["folders", id, "folderName"] => BoxResource::FolderName(number(id, 'f')?),
+        ["subscriptions"] => BoxResource::Subscriptions,
+        ["subscriptions", id] => BoxResource::Subscription(number(id, 's')?),
+        _ => return None,
+    })
 }
 
 impl Route {
@@ -54,6 +110,15 @@ impl Route {
             Self::Channel { .. } | Self::ShortChannel { .. } => "GET, DELETE",
             Self::Lifetime { .. } | Self::ShortLifetime { .. } => "GET, PUT",
             Self::Poll { .. } | Self::Callback { .. } => "POST",
+            Self::Nms(route) => match route.resource {
+                BoxResource::Objects | BoxResource::Search | BoxResource::Folders => "POST",
+                BoxResource::Object(_) | BoxResource::Folder(_) => "GET, DELETE",
+                BoxResource::Payload(_) => "GET",
+                BoxResource::Flags(_) | BoxResource::FolderName(_) => "GET, PUT",
+                BoxResource::Flag(..) => "GET, PUT, DELETE",
+                BoxResource::Subscriptions | BoxResource::ObjectPaths | BoxResource::FolderPaths => "GET, POST",
+                BoxResource::Subscription(_) => "GET, POST, DELETE",
+            },
         }
     }
 

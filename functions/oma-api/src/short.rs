@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::answer::FaultResponse;
 use crate::channels::{find, grant};
 use crate::context::Context;
-use crate::create::{NewChannel, store};
+use crate::create::{MAX_TEXT_BYTES, NewChannel, store};
 use crate::request::{OmaRequest, caller};
 use crate::route::{Route, encoded};
 
@@ -108,8 +108,8 @@ async fn create(context: &Context, asked: &OmaRequest<'_>, app: AppId, user: &st
     }
     let text = |names: [&str; 2]| match member(names) {
         Value::Null => Ok(None),
-        Value::String(text) => Ok(Some(text.clone())),
-        _ => Err(invalid(&format!("{}: it is a text", names[0]))),
+        Value::String(text) if text.len() <= MAX_TEXT_BYTES => Ok(Some(text.clone())),
+        _ => Err(invalid(&format!("{}: it is a text of at most {MAX_TEXT_BYTES} bytes", names[0]))),
     };
     let data = member(["channelData", "channel_data"]);
     let most = match data.get("maxNotifications").or_else(|| data.get("max_notifications")) {

@@ -9,7 +9,6 @@ use entry::websocket::ConnectOutcome;
 use inbox::connection_sender::SendOutcome;
 use notification_channel::{Purpose, WEBSOCKET_SUBPROTOCOL};
 use oma::{ConnAck, Document, JsonDialect};
-use table::{DueEntry, DueWork};
 use time::OffsetDateTime;
 
 use crate::context::Context;
@@ -33,10 +32,10 @@ pub(crate) async fn connect(
     let Some(id) = context.channel_urls.verify(table, token, Purpose::Channel).await? else {
         return Ok(ConnectOutcome::Rejected(404));
     };
-    let before = table.notification_channel(&id, now).await?;
-    let Some(before) = before.filter(|it| it.channel_type == ChannelType::WebSockets) else {
+    let found = table.notification_channel(&id, now).await?;
+    if found.is_none_or(|it| it.channel_type != ChannelType::WebSockets) {
         return Ok(ConnectOutcome::Rejected(404));
-    };
+    }
     let member = ConnectionUser::new(id.app, id.user.clone(), Vec::new());
     let (protocol, channel) = (Protocol::Oma, Some(id.number));
     let stored = Connection { id: connection.clone(), member, protocol, since: now, hub: None, channel };
@@ -47,19 +46,18 @@ pub(crate) async fn connect(
         it.sender = None;
         it.refresh(it.granted, now);
     };
-    let Some(channel) = table.change_notification_channel(&id, now, attach).await? else {
+    if table.change_notification_channel(&id, now, attach).await?.is_none() {
         table.delete_connection(&connection).await?;
         return Ok(ConnectOutcome::Rejected(404));
-    };
+    }
     if let Some(old) = replaced {
         context.sender.management.close(&old).await;
         table.delete_connection(&old).await?;
     }
-    let due = DueEntry { at: channel.expires_at, work: DueWork::NotificationChannel(id.clone()) };
-    table.put_due(&due).await?;
-    if before.queued > 0 {
+    // read after the socket is attached: whoever puts something on the channel from now on sees the socket
+    if table.notification_channel(&id, now).await?.is_some_and(|it| it.queued > 0) {
         // the socket is open once this is answered
-        context.channel_sender.flush_later(&id).await?;
+        context.channel_sender.flush_later(&id, 1).await?;
     }
     Ok(ConnectOutcome::Accepted(Some(WEBSOCKET_SUBPROTOCOL.to_owned())))
 }
@@ -87,7 +85,7 @@ pub(crate) async fn receive(context: &Context, connection: &Connection, text: &s
             context.table.change_notification_channel(&id, now, refresh).await?;
         }
     }
-    Ok(context.channel_sender.flush_or_retry(&id).await?)
+    Ok(context.channel_sender.flush_or_retry(&id, 0).await?)
 }
 
 /// Forgets a closed socket. The channel, and what waits in it, stays.

@@ -239,6 +239,12 @@ pub enum Push {
         #[serde(default)]
         expires: bool,
     },
+    /// The changes of a box of the message store (NMS), for its subscriptions.
+    MessageStore {
+        store: String,
+        #[serde(rename = "box")]
+        name: String,
+    },
     /// A notification in the user's inbox expires at this time, in milliseconds. It is deleted, and the connections are
     /// notified.
     Expire { user: String, at: i64 },

@@ -24,6 +24,7 @@ pub mod ingest;
 pub mod item;
 pub mod masking;
 pub mod media_type;
+pub mod message_store;
 pub mod notification;
 pub mod notification_channel;
 pub mod origin;

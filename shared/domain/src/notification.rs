@@ -23,6 +23,8 @@ pub enum Stream {
     Group(String),
     /// Notifications to all connections of the application.
     Everyone,
+    /// The changes of a box of the message store (NMS): its store and its name.
+    Box(String),
 }
 
 impl fmt::Display for Stream {
@@ -32,6 +34,7 @@ impl fmt::Display for Stream {
             Self::User(id) => write!(f, "user:{id}"),
             Self::Group(name) => write!(f, "group:{name}"),
             Self::Everyone => f.write_str("everyone"),
+            Self::Box(names) => write!(f, "box:{names}"),
         }
     }
 }
@@ -44,6 +47,7 @@ impl FromStr for Stream {
             None if text == "everyone" => Ok(Self::Everyone),
             // stored names may be older than the rule for names
             Some(("user", id)) if !id.is_empty() => Ok(Self::User(id.to_owned())),
+            Some(("box", names)) if !names.is_empty() => Ok(Self::Box(names.to_owned())),
             Some(("group", name)) if !name.is_empty() => Ok(Self::Group(name.to_owned())),
             _ => Err(()),
         }

@@ -93,6 +93,7 @@ pub fn resource_path(stream: &Stream, id: Option<&str>) -> String {
         Stream::User(user) => format!("/api/v1/Inbox/{}/Notifications", percent_encoded(user)),
         Stream::Group(name) => format!("/api/v1/Groups/{}/Notifications", percent_encoded(name)),
         Stream::Everyone => "/api/v1/Everyone/Notifications".to_owned(),
+        Stream::Box(_) => "/nms/v1".to_owned(), // no socket of ours gets them
         Stream::App => "/api/v1/Notification/Messages".to_owned(),
     };
     id.map_or(base.clone(), |id| format!("{base}/{id}"))

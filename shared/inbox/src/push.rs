@@ -107,7 +107,7 @@ async fn encode_messages(
             return Ok(texts);
         }
         // they send nothing to subscribers
-        Push::Expire { .. } | Push::NotificationChannel { .. } => return Ok(texts),
+        Push::Expire { .. } | Push::NotificationChannel { .. } | Push::MessageStore { .. } => return Ok(texts),
     };
     for protocol in [Protocol::Native, Protocol::SignalR] {
         if is_used(protocol) {

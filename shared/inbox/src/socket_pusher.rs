@@ -78,6 +78,7 @@ pub fn topics(stream: &Stream) -> Vec<String> {
     match stream {
         Stream::Everyone => (0..BROADCAST_SHARDS).map(broadcast_topic).collect(),
         Stream::User(_) | Stream::Group(_) | Stream::App => vec![stream.to_string()],
+        Stream::Box(_) => Vec::new(), // its subscriptions have channels
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use channels::management::PostOutcome;
 use domain::command::{Push, PushCommand};
 use domain::millis;
 use domain::notification::Stream;
@@ -18,8 +19,8 @@ use time::OffsetDateTime;
 /// How long one sender holds a channel, in milliseconds, and when it stops to begin another list.
 const LEASE_MS: i64 = 15_000;
 const DEADLINE_MS: i64 = 8_000;
-/// When it is tried again, if the socket is not open yet, slow, or another sender holds the channel.
-const RETRY_DELAY: time::Duration = time::Duration::seconds(1);
+/// The longest time until it is tried again, if the socket is not open yet, slow, or another sender holds the channel.
+const MAX_RETRY_DELAY: time::Duration = time::Duration::MINUTE;
 /// Rounds of sending what came meanwhile, and tries of a change against other writers.
 const MAX_ROUNDS: usize = 20;
 /// The most bytes of a notification: a list has to hold it.
@@ -79,9 +80,9 @@ impl ChannelSender {
         notification: &Document,
         now: OffsetDateTime,
     ) -> Result<EnqueueOutcome, ChannelError> {
-        let list = write(channel, &Document::notification_list(vec![notification.clone()], false));
         let stored = serde_json::to_string(notification).unwrap_or_default();
-        if list.len() > MAX_NOTIFICATION_BYTES || stored.len() > MAX_NOTIFICATION_BYTES {
+        // a poll may ask for it in either format
+        if stored.len() > MAX_NOTIFICATION_BYTES || oma::write_xml(notification).len() > MAX_NOTIFICATION_BYTES {
             return Ok(EnqueueOutcome::TooLarge);
         }
         if self.is_full(channel).await? {
@@ -90,7 +91,9 @@ impl ChannelSender {
         let Some(_) = self.table.enqueue_notification(channel, stored, now).await? else {
             return Ok(EnqueueOutcome::Gone);
         };
-        self.flush_or_retry(&channel.id).await?;
+        if channel.channel_type == ChannelType::WebSockets {
+            self.flush_or_retry(&channel.id, 0).await?;
+        }
         Ok(EnqueueOutcome::Accepted)
     }
 
@@ -103,25 +106,30 @@ impl ChannelSender {
         Ok(oldest.first().is_some_and(|it| channel.queued.saturating_sub(it.sequence) >= MAX_QUEUED))
     }
 
-    /// Sends what waits in a channel, or queues another try.
+    /// Sends what waits in a channel, or queues another try: it is the `attempt`-th that failed.
     ///
     /// # Errors
-    /// If the table cannot be read or written, or the other try not be queued.
-    pub async fn flush_or_retry(&self, id: &NotificationChannelId) -> Result<(), ChannelError> {
-        if self.flush(id).await? == FlushOutcome::Later {
-            self.flush_later(id).await?;
+    /// If the other try cannot be queued.
+    pub async fn flush_or_retry(&self, id: &NotificationChannelId, attempt: u32) -> Result<(), QueueError> {
+        let outcome = self.flush(id).await.unwrap_or_else(|error| {
+            tracing::warn!("what waits in a channel is sent later: {}", entry::Chain(&error));
+            FlushOutcome::Later
+        });
+        if outcome == FlushOutcome::Later {
+            self.flush_later(id, attempt + 1).await?;
         }
         Ok(())
     }
 
-    /// Queues a try to send what waits in a channel.
+    /// Queues a try to send what waits in a channel. The delay doubles with each attempt, up to a minute.
     ///
     /// # Errors
     /// If the queue does not take it.
-    pub async fn flush_later(&self, id: &NotificationChannelId) -> Result<(), QueueError> {
+    pub async fn flush_later(&self, id: &NotificationChannelId, attempt: u32) -> Result<(), QueueError> {
         let what = Push::NotificationChannel { user: id.user.clone(), number: id.number, expires: false };
         let command = PushCommand::new(id.app, Stream::User(id.user.clone()).to_string(), what);
-        self.push_queue.send(&command, RETRY_DELAY).await
+        let delay = time::Duration::seconds(1 << attempt.saturating_sub(1).min(6)).min(MAX_RETRY_DELAY);
+        self.push_queue.send(&PushCommand { attempt, ..command }, delay).await
     }
 
     /// Sends what waits in a channel to its open socket: lists of at most `maxNotifications`, in order. One sender at a time
@@ -186,13 +194,30 @@ impl ChannelSender {
             if waiting.is_empty() {
                 return Ok(SendOutcome::Accepted);
             }
+            if !self.still_holds(channel, connection).await? {
+                return Ok(SendOutcome::Accepted); // a newer socket is the channel's only one
+            }
             let (text, count) = list(channel, &waiting);
-            let outcome = self.connections.post_to_connection(connection, &[text]).await;
-            if outcome != SendOutcome::Accepted {
-                return Ok(outcome);
+            match self.connections.management.post(connection, &text).await {
+                PostOutcome::Posted => {}
+                PostOutcome::Gone => return Ok(SendOutcome::Gone),
+                PostOutcome::RetryLater(reason) => return Ok(SendOutcome::Busy(reason)),
+                PostOutcome::Rejected(reason) => {
+                    tracing::error!(error = reason, "a list of a channel was rejected: {reason}");
+                    return Ok(SendOutcome::Busy(reason));
+                }
+            }
+            if !self.still_holds(channel, connection).await? {
+                return Ok(SendOutcome::Accepted); // it may have gone to a socket that was given up: the newer one gets it too
             }
             self.table.delete_queued(&channel.id, &waiting[..count]).await?;
         }
+    }
+
+    /// Whether this sender still holds the channel, and the socket is still its own.
+    async fn still_holds(&self, channel: &NotificationChannel, connection: &str) -> Result<bool, TableError> {
+        let now = self.table.notification_channel(&channel.id, 0).await?;
+        Ok(now.is_some_and(|it| it.sender == channel.sender && it.connection.as_deref() == Some(connection)))
     }
 
     async fn may_be_opening(&self, connection: &str, now: i64) -> Result<bool, TableError> {
@@ -232,9 +257,6 @@ impl ChannelSender {
         if channel.has_expired(now) {
             return self.delete(&channel).await;
         }
-        if channel.connection.is_none() {
-            return Ok(()); // the next socket asks for it
-        }
         let work = DueWork::NotificationChannel(id.clone());
         self.table.put_due(&DueEntry { at: channel.expires_at, work }).await
     }
@@ -244,10 +266,11 @@ impl ChannelSender {
     /// # Errors
     /// If the table cannot be written.
     pub async fn delete(&self, channel: &NotificationChannel) -> Result<(), TableError> {
-        self.table.delete_notification_channel(channel).await?;
-        if let Some(connection) = &channel.connection {
-            self.connections.management.close(connection).await;
-            self.table.delete_connection(connection).await?;
+        // as it was at last: a socket may have been opened since it was read
+        let deleted = self.table.delete_notification_channel(channel).await?;
+        if let Some(connection) = deleted.and_then(|it| it.connection) {
+            self.connections.management.close(&connection).await;
+            self.table.delete_connection(&connection).await?;
         }
         Ok(())
     }

@@ -12,6 +12,20 @@ use crate::xml_tree::Element;
 /// The text of an element that also has attributes (REST_NetAPI_Common 5.6.2).
 pub(crate) const TEXT: &str = "$t";
 
+/// The longest name of a member, in bytes: XML repeats it for each element of an array, twice.
+pub(crate) const MAX_NAME_BYTES: usize = 256;
+
+/// Whether any name in it is longer than one may be.
+pub(crate) fn has_long_name(value: &Value) -> bool {
+    match value {
+        Value::Object(members) => {
+            members.iter().any(|(name, value)| name.len() > MAX_NAME_BYTES || has_long_name(value))
+        }
+        Value::Array(all) => all.iter().any(has_long_name),
+        _ => false,
+    }
+}
+
 /// The content of a JSON member.
 pub(crate) fn from_json(value: Value) -> Value {
     match value {

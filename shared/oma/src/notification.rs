@@ -3,7 +3,7 @@
 use crate::document::Document;
 use crate::error::ReadError;
 use crate::format::Format;
-use crate::{json, xml};
+use crate::{generic, json, xml};
 
 /// Reads the notification of any enabler (NC 5.2.2.8). One that is not known here keeps its elements and attributes, and in
 /// XML its namespace; the order of elements with different names is not kept.
@@ -11,10 +11,14 @@ use crate::{json, xml};
 /// # Errors
 /// If the body cannot be read, or is another document of these APIs.
 pub fn read_any_notification(format: Format, bytes: &[u8]) -> Result<Document, ReadError> {
-    match format {
+    let document = match format {
         Format::Json => json::read_notification(bytes),
         Format::Xml => xml::read_notification(bytes),
+    }?;
+    if document.root.len() > generic::MAX_NAME_BYTES || generic::has_long_name(&document.value) {
+        return Err(ReadError::Malformed(format!("a name has at most {} bytes", generic::MAX_NAME_BYTES)));
     }
+    Ok(document)
 }
 
 #[cfg(test)]
@@ -40,6 +44,20 @@ mod tests {
             "link": { "rel": "Chat", "href": "https://example.com/c" },
         } });
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), want);
+    }
+
+    #[test]
+    fn what_would_grow_without_bound_is_refused() {
+        let name = "n".repeat(257);
+        for (format, body) in [
+            (Format::Json, format!(r#"{{"a":{{"b":[{{"{name}":1}}]}}}}"#)),
+            (Format::Json, format!(r#"{{"{name}":1}}"#)),
+            (Format::Xml, format!("<a><{name}/></a>")),
+            (Format::Xml, format!("<a xmlns='{}'/>", "u".repeat(1_001))),
+        ] {
+            assert!(matches!(read_any_notification(format, body.as_bytes()), Err(ReadError::Malformed(_))), "{body}");
+        }
+        assert!(read_any_notification(Format::Json, format!(r#"{{"{}":1}}"#, &name[1..]).as_bytes()).is_ok());
     }
 
     #[test]

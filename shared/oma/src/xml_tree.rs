@@ -108,9 +108,16 @@ impl Tree {
     }
 }
 
+/// The longest URI of a namespace, in bytes.
+const MAX_NAMESPACE_BYTES: usize = 1_000;
+
 fn element(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<Element, ReadError> {
     let (namespace, local) = reader.resolver().resolve_element(start.name());
     let namespace = match namespace {
+        // each element below the declaration has a copy
+        ResolveResult::Bound(uri) if uri.0.len() > MAX_NAMESPACE_BYTES => {
+            return Err(malformed("a namespace is too long"));
+        }
         ResolveResult::Bound(uri) if !uri.0.is_empty() => Some(text(uri.0).trim().to_owned()),
         ResolveResult::Bound(_) | ResolveResult::Unbound => None,
         ResolveResult::Unknown(prefix) => return Err(malformed(format!("no namespace for `{}`", text(&prefix)))),

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{CancellationReason, Put, TransactWriteItem};
 use domain::id::sha256_hex;
 use domain::item::Item;
-use domain::notification::{NewNotification, Stream, next_position};
+use domain::notification::{NewNotification, Position, Stream, next_position};
 use domain::processing::ItemTransition;
 use domain::{AppId, ItemId};
 use serde::{Deserialize, Serialize};
@@ -65,21 +65,37 @@ impl Table {
         notifications: &[NewNotification],
         now: OffsetDateTime,
     ) -> Result<CommitOutcome, TableError> {
+        let same = |_: Position| Ok(writes.clone());
+        let position = self.write_and_publish_at(row, app, &Stream::App, same, notifications, now).await?;
+        Ok(if position.is_some() { CommitOutcome::Committed } else { CommitOutcome::Conflict })
+    }
+
+    /// Makes writes as [`Table::write_and_publish`] does, which know the position of the first notification; that position, or
+    /// `None` if the condition does not hold.
+    pub(crate) async fn write_and_publish_at(
+        &self,
+        row: &Row,
+        app: AppId,
+        stream: &Stream,
+        writes: impl Fn(Position) -> Result<Vec<TransactWriteItem>, TableError>,
+        notifications: &[NewNotification],
+        now: OffsetDateTime,
+    ) -> Result<Option<Position>, TableError> {
         for attempt in 0..MAX_ATTEMPTS {
-            let position = next_position(now, self.head(app, &Stream::App).await?);
-            let (stream_row, body, extra) = encode_stream_row(app, &Stream::App, position, notifications, now)?;
+            let position = next_position(now, self.head(app, stream).await?);
+            let (stream_row, body, extra) = encode_stream_row(app, stream, position, notifications, now)?;
             let publish = self.transaction_put(&stream_row, &body, extra, IF_ABSENT)?;
-            let mut writes = writes.clone();
+            let mut writes = writes(position)?;
             writes.push(TransactWriteItem::builder().put(publish).build());
             // the same writes have the same token: for ten minutes DynamoDB ignores what the SDK repeats
             let token = sha256_hex(format!("{writes:?}").as_bytes());
             let transaction = self.transaction(writes).client_request_token(&token[..36]);
             match transaction.send().await.map_err(|it| it.into_service_error()) {
-                Ok(_) => return Ok(CommitOutcome::Committed),
+                Ok(_) => return Ok(Some(position)),
                 Err(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
                     let first = canceled.cancellation_reasons().first().and_then(CancellationReason::code);
                     if first == Some("ConditionalCheckFailed") {
-                        return Ok(CommitOutcome::Conflict);
+                        return Ok(None);
                     }
                     back_off(attempt).await; // another writer took the number
                 }

@@ -42,6 +42,7 @@
 //! | a user's notification channels (NC); the last number of one | nc-channel, nc-counter | `NC#{app}#{user}` | `{number:020}`, `COUNTER` |
 //! | what waits in a notification channel | nc-queued | `NCQ#{app}#{user}#{number}` | `{place:020}` |
 //! | the notification channel that a key in a URL names | nc-key | `NCKEY#{key}` | `NCKEY` |
+//! | the objects and folders of a box (NMS), a folder by its name, an object's payload, the box's subscriptions, its last id | nms-… | `NMS#{app}#{store}#{box}` | `STORED#{id:020}`, `NAME#{parent:020}#{name}`, `PAYLOAD#{id:020}`, `SUBSCRIPTION#{id:020}`, `COUNTER` |
 //! | what a `clientCorrelator` has made | correlator | `CORRELATOR#{app}#{scope}` | `{sha256 of the correlator}` |
 //! | the checkpoint of the sweep | mark | `SWEEP` | `MARK` |
 //!
@@ -49,6 +50,7 @@
 //! processed (`LEASES`, by the end of the lease) and asset managers (`MANAGERS`, by the time of the next check).
 
 use domain::application::key_id;
+use domain::message_store::BoxId;
 use domain::notification::{NotificationId, Stream};
 use domain::notification_channel::NotificationChannelId;
 use domain::{AppId, BucketId, ChannelId, ItemId};
@@ -118,6 +120,11 @@ pub enum Row {
     NotificationChannelKey(String),
     QueuedNotification(AppId, String, u64, u64),
     Correlator(AppId, String, String),
+    BoxCounter(BoxId),
+    Stored(BoxId, u64),
+    FolderName(BoxId, u64, String),
+    Payload(BoxId, u64),
+    BoxSubscription(BoxId, u64),
 }
 
 impl Row {
@@ -180,6 +187,11 @@ impl Row {
             Self::NotificationChannelKey(_) => "nc-key",
             Self::QueuedNotification(..) => "nc-queued",
             Self::Correlator(..) => "correlator",
+            Self::BoxCounter(_) => "nms-counter",
+            Self::Stored(..) => "nms-stored",
+            Self::FolderName(..) => "nms-name",
+            Self::Payload(..) => "nms-payload",
+            Self::BoxSubscription(..) => "nms-subscription",
         }
     }
 
@@ -242,6 +254,13 @@ impl Row {
                 let id = NotificationChannelId { app: *app, user: user.clone(), number: *number };
                 (channel_queue(&id), sequence_key(*sequence))
             }
+            Self::BoxCounter(it) => (message_box(it), "COUNTER".to_owned()),
+            Self::Stored(it, id) => (message_box(it), format!("STORED#{}", sequence_key(*id))),
+            Self::FolderName(it, parent, name) => {
+                (message_box(it), format!("NAME#{}#{}", sequence_key(*parent), escaped(name)))
+            }
+            Self::Payload(it, id) => (message_box(it), format!("PAYLOAD#{}", sequence_key(*id))),
+            Self::BoxSubscription(it, id) => (message_box(it), format!("SUBSCRIPTION#{}", sequence_key(*id))),
             Self::Correlator(app, scope, hash) => (format!("CORRELATOR#{app}#{}", escaped(scope)), escaped(hash)),
             Self::OrderedFinished(app, channel, hash) => (ordered(*app, *channel, hash), "FINISHED".to_owned()),
             Self::OrderedWaiting(app, channel, hash, epoch, sequence) => {
@@ -304,6 +323,11 @@ pub(crate) fn notification_channels(app: AppId, user: &str) -> String {
 /// The partition of what waits in a notification channel.
 pub(crate) fn channel_queue(id: &NotificationChannelId) -> String {
     format!("NCQ#{}#{}#{}", id.app, escaped(&id.user), id.number)
+}
+
+/// The partition of a box of the message store.
+pub(crate) fn message_box(id: &BoxId) -> String {
+    format!("NMS#{}#{}#{}", id.app, escaped(&id.store), escaped(&id.name))
 }
 
 /// The partition of an ordering key on its way to a channel.

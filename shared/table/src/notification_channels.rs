@@ -1,10 +1,10 @@
 //! Notification channels (NC): their rows, what waits in them, and the rows that find them by the key in their URLs.
 
-use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, ReturnValue, TransactWriteItem};
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, TransactWriteItem};
 use domain::AppId;
 use domain::notification_channel::{NotificationChannel, NotificationChannelId};
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
 
 use crate::codec::{self, Attributes};
 use crate::error::TableError;
@@ -15,30 +15,9 @@ use crate::table::{IF_ABSENT, RangeQuery, Table, condition_held, revision_before
 /// How long rows stay after their channel has expired, in seconds: expiry is compared at each read (DynamoDB deletes late).
 const TTL_SLACK: i64 = 86_400;
 
-/// A notification that waits in a channel.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct QueuedNotification {
-    /// Its place in the channel.
-    pub sequence: u64,
-    /// When it arrived, in milliseconds since 1970.
-    pub at: i64,
-    /// The document, as JSON.
-    pub document: String,
-}
-
 #[derive(Deserialize)]
 struct CounterRow {
     last: u64,
-}
-
-#[derive(Deserialize)]
-struct QueuedCount {
-    queued: u64,
-}
-
-#[derive(Deserialize)]
-struct PollCount {
-    poll: u64,
 }
 
 /// A correlator and the request that used it.
@@ -111,6 +90,7 @@ impl Table {
                     Some(row) => self.get::<CorrelatorRow>(row).await?,
                     None => None,
                 };
+                // another creation with the same correlator may be under way
                 earlier.map(Some).ok_or_else(|| TableError::conflict(&row))
             }
             Err(error) => Err(TableError::write(&row, error)),
@@ -132,12 +112,21 @@ impl Table {
         id: &NotificationChannelId,
         now_ms: i64,
     ) -> Result<Option<NotificationChannel>, TableError> {
-        Ok(self.get_eventual::<NotificationChannel>(&channel_row(id)).await?.filter(|it| !it.has_expired(now_ms)))
+        let glance = self.get_eventual::<NotificationChannel>(&channel_row(id)).await?;
+        match glance.filter(|it| !it.has_expired(now_ms)) {
+            // it may be new, or its lifetime have begun anew
+            None => self.notification_channel(id, now_ms).await,
+            found => Ok(found),
+        }
     }
 
     /// The channel that a key names.
     pub async fn find_notification_channel(&self, key: &str) -> Result<Option<NotificationChannelId>, TableError> {
-        self.get_eventual(&Row::NotificationChannelKey(key.to_owned())).await
+        let row = Row::NotificationChannelKey(key.to_owned());
+        match self.get_eventual(&row).await? {
+            None => self.get(&row).await, // it may be new
+            found => Ok(found),
+        }
     }
 
     /// A user's channels that have not expired, oldest first.
@@ -190,7 +179,13 @@ impl Table {
             .expression_attribute_values(":revision", AttributeValue::N(channel.revision.to_string()))
             .expression_attribute_values(":ttl", AttributeValue::N(ttl_seconds(channel).to_string()))
             .expression_attribute_values(":before", revision_before(channel.revision));
-        condition_held(&row, update.send().await)
+        match update.send().await.map_err(|it| it.into_service_error()) {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_conditional_check_failed_exception() => Ok(false),
+            // a poll takes what waits just then
+            Err(error) if error.is_transaction_conflict_exception() => Ok(false),
+            Err(error) => Err(TableError::write(&row, error)),
+        }
     }
 
     /// Changes a channel, again if other writers were faster. `None` if it does not exist any more.
@@ -215,123 +210,84 @@ impl Table {
         Err(TableError::conflict(&channel_row(id)))
     }
 
-    /// Deletes a channel and its key; `false` if there was none. What waits in it expires.
-    pub async fn delete_notification_channel(&self, channel: &NotificationChannel) -> Result<bool, TableError> {
-        self.delete(&Row::NotificationChannelKey(channel.key.clone())).await?;
-        self.delete(&channel_row(&channel.id)).await
-    }
-
-    /// Puts a notification behind those that wait in a channel. `None` if the channel does not exist any more.
-    pub async fn enqueue_notification(
+    /// Deletes a channel and its key; the channel as it was at last, `None` if there was none. What waits in it expires.
+    pub async fn delete_notification_channel(
         &self,
         channel: &NotificationChannel,
-        document: String,
-        now: OffsetDateTime,
-    ) -> Result<Option<u64>, TableError> {
-        let Some(sequence) = self.reserve_queue_place(&channel.id).await? else { return Ok(None) };
-        let queued = QueuedNotification { sequence, at: domain::millis(now), document };
-        self.put(&queued_row(&channel.id, sequence), &queued, ttl(channel)).await?;
-        Ok(Some(sequence))
+    ) -> Result<Option<NotificationChannel>, TableError> {
+        let row = channel_row(&channel.id);
+        let deleted = self.delete_item(&row).return_values(ReturnValue::AllOld).send().await;
+        let deleted = deleted.map_err(|it| TableError::write(&row, it))?.attributes.filter(|it| !it.is_empty());
+        self.delete(&Row::NotificationChannelKey(channel.key.clone())).await?;
+        deleted.map(|it| codec::decode(row.kind(), it)).transpose()
     }
 
-    /// The next place in a channel's queue; `None` if the channel does not exist any more. A place that stays empty does not
-    /// matter.
-    pub(crate) async fn reserve_queue_place(&self, id: &NotificationChannelId) -> Result<Option<u64>, TableError> {
-        let found: Option<QueuedCount> = self.count_in_channel(id, "queued").await?;
-        Ok(found.map(|it| it.queued))
-    }
-
-    /// Begins a long poll: its number; earlier ones are superseded. `None` if the channel does not exist any more.
-    pub async fn begin_poll(&self, id: &NotificationChannelId) -> Result<Option<u64>, TableError> {
-        let found: Option<PollCount> = self.count_in_channel(id, "poll").await?;
-        Ok(found.map(|it| it.poll))
-    }
-
-    async fn count_in_channel<T: serde::de::DeserializeOwned>(
+    /// Begins a long poll, and the channel's lifetime anew: the channel, whose `poll` is this poll's number; earlier ones are
+    /// superseded. `None` if the channel does not exist any more.
+    pub async fn begin_poll(
         &self,
-        id: &NotificationChannelId,
-        attribute: &str,
+        channel: &NotificationChannel,
+        now_ms: i64,
+    ) -> Result<Option<NotificationChannel>, TableError> {
+        let mut refreshed = channel.clone();
+        refreshed.refresh(channel.granted, now_ms);
+        let row = channel_row(&channel.id);
+        self.update_channel(&row, || {
+            self.update_item(&row)
+                .update_expression("ADD poll :one SET expires_at = :expires, #ttl = :ttl")
+                .condition_expression("attribute_exists(PK)")
+                .expression_attribute_names("#ttl", "ttl")
+                .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+                .expression_attribute_values(":expires", AttributeValue::N(refreshed.expires_at.to_string()))
+                .expression_attribute_values(":ttl", AttributeValue::N(ttl_seconds(&refreshed).to_string()))
+                .return_values(ReturnValue::AllNew)
+        })
+        .await
+    }
+
+    /// Updates a channel's row, again where a transaction has it just then; `None` if there is none.
+    pub(crate) async fn update_channel<T: serde::de::DeserializeOwned>(
+        &self,
+        row: &Row,
+        update: impl Fn() -> UpdateItemFluentBuilder,
     ) -> Result<Option<T>, TableError> {
-        let row = channel_row(id);
-        let update = self
-            .update_item(&row)
-            .update_expression("ADD #count :one")
-            .condition_expression("attribute_exists(PK)")
-            .expression_attribute_names("#count", attribute)
-            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
-            .return_values(ReturnValue::UpdatedNew);
-        match update.send().await.map_err(|it| it.into_service_error()) {
-            Ok(updated) => codec::decode(row.kind(), updated.attributes.unwrap_or_default()).map(Some),
-            Err(error) if error.is_conditional_check_failed_exception() => Ok(None),
-            Err(error) => Err(TableError::write(&row, error)),
+        for attempt in 0..MAX_ATTEMPTS {
+            match update().send().await.map_err(|it| it.into_service_error()) {
+                Ok(updated) => {
+                    return codec::decode(row.kind(), updated.attributes.unwrap_or_default()).map(Some);
+                }
+                Err(error) if error.is_conditional_check_failed_exception() => return Ok(None),
+                Err(error) if error.is_transaction_conflict_exception() => back_off(attempt).await,
+                Err(error) => return Err(TableError::write(row, error)),
+            }
         }
+        Err(TableError::conflict(row))
     }
 
-    /// The oldest notifications that wait in a channel.
-    pub async fn queued_notifications(
-        &self,
-        id: &NotificationChannelId,
-        limit: u64,
-    ) -> Result<Vec<QueuedNotification>, TableError> {
-        let partition = keys::channel_queue(id);
-        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
-        let range = RangeQuery { partition: &partition, from: "0", to: "~", forward: true, consistent: true, limit };
-        self.query_range(range).await?.into_iter().map(|it| codec::decode("nc-queued", it)).collect()
+    /// What a correlator was used for.
+    pub async fn correlator(&self, app: AppId, used: &CorrelatorUse) -> Result<Option<CorrelatorRow>, TableError> {
+        self.get(&Row::Correlator(app, used.scope.clone(), used.key.clone())).await
     }
 
-    /// Takes notifications, at most 99, out of a channel for a poll; `false` if another poll has begun meanwhile, or has taken
-    /// them.
-    pub async fn take_queued(
+    /// Forgets what a correlator was used for, unless it was used again meanwhile.
+    pub async fn forget_correlator(
         &self,
-        id: &NotificationChannelId,
-        poll: u64,
-        taken: &[QueuedNotification],
-    ) -> Result<bool, TableError> {
-        let row = channel_row(id);
-        let (pk, sk) = row.key();
-        let check = ConditionCheck::builder()
-            .table_name(self.name())
-            .key("PK", AttributeValue::S(pk))
-            .key("SK", AttributeValue::S(sk))
-            .condition_expression("poll = :poll")
-            .expression_attribute_values(":poll", AttributeValue::N(poll.to_string()));
-        let check = check.build().map_err(|it| TableError::write(&row, it))?;
-        let mut writes = vec![TransactWriteItem::builder().condition_check(check).build()];
-        for one in taken {
-            let delete = self.transaction_delete(&queued_row(id, one.sequence))?;
-            writes.push(TransactWriteItem::builder().delete(delete).build());
-        }
-        match self.transaction(writes).send().await.map_err(|it| it.into_service_error()) {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_transaction_canceled_exception() => Ok(false),
-            Err(error) => Err(TableError::write(&row, error)),
-        }
-    }
-
-    /// Deletes notifications that were sent.
-    pub async fn delete_queued(
-        &self,
-        id: &NotificationChannelId,
-        sent: &[QueuedNotification],
+        app: AppId,
+        used: &CorrelatorUse,
+        earlier: &CorrelatorRow,
     ) -> Result<(), TableError> {
-        for one in sent {
-            self.delete(&queued_row(id, one.sequence)).await?;
-        }
-        Ok(())
-    }
-
-    /// Forgets a correlator.
-    pub async fn forget_correlator(&self, app: AppId, scope: &str, hash: &str) -> Result<(), TableError> {
-        self.delete(&Row::Correlator(app, scope.to_owned(), hash.to_owned())).await.map(drop)
+        let row = Row::Correlator(app, used.scope.clone(), used.key.clone());
+        let delete = self
+            .delete_item(&row)
+            .condition_expression("attribute_not_exists(PK) OR #number = :number")
+            .expression_attribute_names("#number", "number")
+            .expression_attribute_values(":number", AttributeValue::N(earlier.number.to_string()));
+        condition_held(&row, delete.send().await).map(drop)
     }
 }
 
 pub(crate) fn channel_row(id: &NotificationChannelId) -> Row {
     Row::NotificationChannel(id.app, id.user.clone(), id.number)
-}
-
-pub(crate) fn queued_row(id: &NotificationChannelId, sequence: u64) -> Row {
-    Row::QueuedNotification(id.app, id.user.clone(), id.number, sequence)
 }
 
 fn ttl_seconds(channel: &NotificationChannel) -> i64 {

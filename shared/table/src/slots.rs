@@ -10,6 +10,9 @@ use crate::error::TableError;
 use crate::keys::Row;
 use crate::table::{Table, condition_held};
 
+/// Places of long polls that are tried: each that is taken costs a write.
+const MAX_TRIED_PLACES: u32 = 8;
+
 #[derive(Serialize, Deserialize)]
 struct ConcurrencySlotRow {
     holder: String,
@@ -41,7 +44,10 @@ impl Table {
         now: OffsetDateTime,
         until: OffsetDateTime,
     ) -> Result<Option<u32>, TableError> {
-        self.acquire_any(|number| Row::PollSlot(app, number), count, holder, first, now, until).await
+        // where eight places are taken, few are free
+        let row = |number: u32| Row::PollSlot(app, (first + number) % count);
+        let taken = self.acquire_any(row, count.min(MAX_TRIED_PLACES), holder, 0, now, until).await?;
+        Ok(taken.map(|it| (first + it) % count))
     }
 
     /// Releases the place of a long poll, if it is still this holder's.

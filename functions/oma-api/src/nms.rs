@@ -1,0 +1,72 @@
+//! The message store (NMS V1.0): boxes, their objects, folders and subscriptions.
+
+mod changes;
+mod flags;
+mod folders;
+mod multipart;
+mod objects;
+mod paths;
+mod search;
+mod subscriptions;
+
+use axum::http::Method;
+use domain::message_store::BoxId;
+use domain::notification::is_valid_name;
+use oma::Fault;
+
+use crate::answer::{Answer, FaultResponse};
+use crate::context::Context;
+use crate::request::{OmaRequest, caller};
+use crate::route::{BoxResource, NmsRoute};
+
+/// Answers a request to a resource of a box.
+pub(crate) async fn answer(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    route: NmsRoute,
+) -> Result<Answer, FaultResponse> {
+    let (app, name) = caller(context, &asked.parts.headers, &route.name).await?;
+    if !is_valid_name(&route.store) {
+        return Err(Fault::invalid_input("Request-URI").into());
+    }
+    let in_box = &BoxId { app, store: route.store, name };
+    let method = &asked.parts.method;
+    match route.resource {
+        BoxResource::Objects => objects::create(context, asked, in_box).await,
+        BoxResource::Search => search::search(context, asked, in_box).await,
+        BoxResource::ObjectPaths => paths::look_up(context, asked, in_box, false).await,
+        BoxResource::FolderPaths => paths::look_up(context, asked, in_box, true).await,
+        BoxResource::Object(id) => match *method {
+            Method::DELETE => objects::delete(context, in_box, id).await,
+            _ => objects::get(context, asked, in_box, id).await,
+        },
+        BoxResource::Payload(id) => objects::payload(context, in_box, id).await,
+        BoxResource::Flags(id) => match *method {
+            Method::PUT => flags::replace(context, asked, in_box, id).await,
+            _ => flags::list(context, asked, in_box, id).await,
+        },
+        BoxResource::Flag(id, flag) => match *method {
+            Method::PUT => flags::set(context, asked, in_box, id, &flag).await,
+            Method::DELETE => flags::clear(context, in_box, id, &flag).await,
+            _ => flags::get(context, in_box, id, &flag).await,
+        },
+        BoxResource::Folders => folders::create(context, asked, in_box).await,
+        BoxResource::Folder(id) => match *method {
+            Method::DELETE => folders::delete(context, in_box, id).await,
+            _ => folders::get(context, asked, in_box, id).await,
+        },
+        BoxResource::FolderName(id) => match *method {
+            Method::PUT => folders::rename(context, asked, in_box, id).await,
+            _ => folders::name(context, in_box, id).await,
+        },
+        BoxResource::Subscriptions => match *method {
+            Method::POST => subscriptions::create(context, asked, in_box).await,
+            _ => subscriptions::list(context, asked, in_box).await,
+        },
+        BoxResource::Subscription(id) => match *method {
+            Method::POST => subscriptions::update(context, asked, in_box, id).await,
+            Method::DELETE => subscriptions::delete(context, asked, in_box, id).await,
+            _ => subscriptions::get(context, asked, in_box, id).await,
+        },
+    }
+}

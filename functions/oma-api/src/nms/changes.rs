@@ -1,0 +1,59 @@
+//! Changes of a box: each is stored with the notification that tells of it, and its subscriptions are told.
+
+use domain::message_store::{BoxId, Stored};
+use entry::clock;
+use oma::Fault;
+use table::TableError;
+
+use crate::answer::FaultResponse;
+use crate::context::Context;
+
+/// Tries of a change against other writers.
+const MAX_TRIES: usize = 20;
+
+/// Stores a new thing, and tells of it.
+pub(super) async fn create(context: &Context, new: &Stored) -> Result<Stored, FaultResponse> {
+    let stored = context.table.commit_stored(new, clock::now()).await?;
+    let stored = stored.ok_or_else(|| {
+        FaultResponse::internal(&TableError::Conflict { row: format!("{} of {}", new.id, new.in_box.name) })
+    })?;
+    notify(context, &new.in_box).await;
+    Ok(stored)
+}
+
+/// Changes a thing that is there, again if another writer was faster, and tells of it; `change` returns `false` if there is
+/// nothing to change. The thing, and whether it was changed.
+pub(super) async fn change(
+    context: &Context,
+    in_box: &BoxId,
+    id: u64,
+    mut change: impl FnMut(&mut Stored) -> bool,
+) -> Result<(Stored, bool), FaultResponse> {
+    for _ in 0..MAX_TRIES {
+        let Some(mut thing) = context.table.stored(in_box, id).await?.filter(Stored::is_live) else {
+            return Err(Fault::unknown_resource().into());
+        };
+        if !change(&mut thing) {
+            return Ok((thing, false));
+        }
+        thing.revision += 1;
+        if let Some(stored) = context.table.commit_stored(&thing, clock::now()).await? {
+            notify(context, in_box).await;
+            return Ok((stored, true));
+        }
+    }
+    Err(FaultResponse::internal(&TableError::Conflict { row: format!("{id} of {}", in_box.name) }))
+}
+
+/// Tells the subscriptions of a box. Whatever fails here, `dispatch` finds the change in the table's stream.
+pub(super) async fn notify(context: &Context, in_box: &BoxId) {
+    if let Err(error) = context.subscribers.notify(in_box).await {
+        tracing::warn!("the subscriptions of a box are told later: {}", entry::Chain(&error));
+    }
+}
+
+/// The object of an id.
+pub(super) async fn object(context: &Context, in_box: &BoxId, id: u64) -> Result<Stored, FaultResponse> {
+    let found = context.table.stored(in_box, id).await?.filter(|it| it.is_live() && !it.is_folder());
+    Ok(found.ok_or_else(Fault::unknown_resource)?)
+}

@@ -1,0 +1,89 @@
+//! The flags of an object (NMS 6.3, 6.4).
+
+use domain::message_store::{BoxId, flag_set, same_flags};
+use message_store::{encoded, object_url};
+use oma::{Document, FlagList};
+use serde_json::Value;
+
+use super::changes;
+use crate::answer::{Answer, FaultResponse};
+use crate::context::Context;
+use crate::request::OmaRequest;
+
+/// All flags.
+pub(super) async fn list(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    in_box: &BoxId,
+    id: u64,
+) -> Result<Answer, FaultResponse> {
+    let thing = changes::object(context, in_box, id).await?;
+    shown(asked, in_box, id, thing.flags)
+}
+
+/// Replaces all flags. The same ones change nothing, and tell nobody.
+pub(super) async fn replace(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    in_box: &BoxId,
+    id: u64,
+) -> Result<Answer, FaultResponse> {
+    changes::object(context, in_box, id).await?;
+    let wanted: FlagList = asked.document("flagList")?.parse()?;
+    let wanted = flag_set(wanted.flag);
+    let (thing, _) = changes::change(context, in_box, id, |object| {
+        let differs = !same_flags(&object.flags, &wanted);
+        object.flags = wanted.clone();
+        differs
+    })
+    .await?;
+    shown(asked, in_box, id, thing.flags)
+}
+
+/// Whether a flag is set: 204, or 404 with `empty`, which is no fault.
+pub(super) async fn get(context: &Context, in_box: &BoxId, id: u64, flag: &str) -> Result<Answer, FaultResponse> {
+    let thing = changes::object(context, in_box, id).await?;
+    if thing.has_flag(flag) { Ok(Answer::Empty) } else { empty(404, None) }
+}
+
+/// Sets a flag: 201 if it was not set, or else 204.
+pub(super) async fn set(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    in_box: &BoxId,
+    id: u64,
+    flag: &str,
+) -> Result<Answer, FaultResponse> {
+    changes::object(context, in_box, id).await?;
+    let (_, changed) = changes::change(context, in_box, id, |object| {
+        let is_new = !object.has_flag(flag);
+        if is_new {
+            object.flags.push(flag.to_owned());
+        }
+        is_new
+    })
+    .await?;
+    let url = format!("{}/flags/{}", object_url(&asked.root, in_box, id), encoded(flag));
+    if changed { empty(201, Some(url)) } else { Ok(Answer::Empty) }
+}
+
+/// Clears a flag: 204, or 404 with `empty` if it was not set.
+pub(super) async fn clear(context: &Context, in_box: &BoxId, id: u64, flag: &str) -> Result<Answer, FaultResponse> {
+    changes::object(context, in_box, id).await?;
+    let (_, changed) = changes::change(context, in_box, id, |object| {
+        let before = object.flags.len();
+        object.flags.retain(|own| !own.eq_ignore_ascii_case(flag));
+        object.flags.len() < before
+    })
+    .await?;
+    if changed { Ok(Answer::Empty) } else { empty(404, None) }
+}
+
+fn empty(status: u16, location: Option<String>) -> Result<Answer, FaultResponse> {
+    Ok(Answer::Document { status, document: Document::from_value("empty", Value::Null)?, location })
+}
+
+fn shown(asked: &OmaRequest<'_>, in_box: &BoxId, id: u64, flag: Vec<String>) -> Result<Answer, FaultResponse> {
+    let url = format!("{}/flags", object_url(&asked.root, in_box, id));
+    Ok(Answer::ok(Document::new("flagList", &FlagList { flag, resource_url: Some(url) })?))
+}

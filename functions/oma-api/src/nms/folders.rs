@@ -1,0 +1,247 @@
+//! Folders: create, read, rename, delete, and the paths that they make (NMS 6.9 to 6.11).
+
+use domain::message_store::{BoxId, ROOT_FOLDER, Stored, StoredAttribute, StoredState};
+use domain::millis;
+use entry::clock;
+use message_store::{box_url, folder_url, object_url, shown_attributes};
+use oma::{Attribute, Document, Fault, Folder, FolderReferenceList, ObjectReferenceList, Reference};
+use serde_json::Value;
+
+use super::changes;
+use crate::answer::{Answer, FaultResponse};
+use crate::context::Context;
+use crate::request::OmaRequest;
+
+/// Folders inside each other.
+const MAX_DEPTH: usize = 32;
+
+/// Creates a folder.
+pub(super) async fn create(context: &Context, asked: &OmaRequest<'_>, in_box: &BoxId) -> Result<Answer, FaultResponse> {
+    let given: Folder = asked.document("folder")?.parse()?;
+    let parent = match (&given.parent_folder, &given.parent_folder_path) {
+        (Some(url), _) => id_of_url(context, in_box, url).await?,
+        (None, Some(path)) => id_of_path(context, in_box, path).await?,
+        (None, None) => ROOT_FOLDER,
+    };
+    let name = given.name.filter(|it| is_name(it)).ok_or_else(|| Fault::invalid_input("name"))?;
+    if context.table.folder_named(in_box, parent, &name).await?.is_some() {
+        return Err(Fault::invalid_input("name").with_status(409).into());
+    }
+    let attributes = given.attributes.attribute.into_iter();
+    let attributes = attributes.map(|it| StoredAttribute { name: it.name, values: it.value }).collect();
+    let id = child(context, in_box, parent, &name, attributes).await?;
+    let resource_url = folder_url(&asked.root, in_box, id);
+    let reference = Reference { path: Some(path_of(context, in_box, id).await?), resource_url };
+    let location = Some(reference.resource_url.clone());
+    Ok(Answer::Document { status: 201, document: Document::new("reference", &reference)?, location })
+}
+
+/// A folder with what is in it.
+pub(super) async fn get(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    in_box: &BoxId,
+    id: u64,
+) -> Result<Answer, FaultResponse> {
+    let folder = find(context, in_box, id).await?;
+    let (mut folders, mut objects) = (Vec::new(), Vec::new());
+    for thing in context.table.all_stored(in_box).await?.iter().filter(|it| it.is_live() && it.parent == id) {
+        let url = if thing.is_folder() { folder_url } else { object_url }(&asked.root, in_box, thing.id);
+        let list = if thing.is_folder() { &mut folders } else { &mut objects };
+        list.push(Reference { resource_url: url, path: None });
+    }
+    let root = || vec![Attribute { name: "Root".to_owned(), value: vec!["Yes".to_owned()] }];
+    let shown = Folder {
+        parent_folder: folder.as_ref().map(|it| folder_url(&asked.root, in_box, it.parent)),
+        parent_folder_path: None,
+        attributes: folder.as_ref().map_or_else(|| oma::AttributeList { attribute: root() }, shown_attributes),
+        resource_url: Some(folder_url(&asked.root, in_box, id)),
+        path: Some(path_of(context, in_box, id).await?),
+        name: Some(folder.as_ref().and_then(|it| it.folder_name.clone()).unwrap_or_default()),
+        last_mod_seq: folder.map(|it| it.changed_seq),
+        cursor: None,
+        sub_folders: Some(FolderReferenceList { folder_reference: folders }),
+        objects: Some(ObjectReferenceList { object_reference: objects }),
+    };
+    Ok(Answer::ok(Document::new("folder", &shown)?))
+}
+
+/// The name of a folder.
+pub(super) async fn name(context: &Context, in_box: &BoxId, id: u64) -> Result<Answer, FaultResponse> {
+    let folder = find(context, in_box, id).await?;
+    answer_name(folder.and_then(|it| it.folder_name).unwrap_or_default())
+}
+
+/// Gives a folder another name. That changes nothing of what is in it.
+pub(super) async fn rename(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    in_box: &BoxId,
+    id: u64,
+) -> Result<Answer, FaultResponse> {
+    let Some(folder) = find(context, in_box, id).await? else { return Err(Fault::folder_not_renamable().into()) };
+    let wanted = asked.document("name")?.value.as_str().unwrap_or_default().to_owned();
+    if !is_name(&wanted) {
+        return Err(Fault::invalid_input("name").into());
+    }
+    let before = folder.folder_name.clone().unwrap_or_default();
+    if before == wanted {
+        return answer_name(wanted);
+    }
+    if context.table.claim_folder_name(in_box, folder.parent, &wanted, id).await?.is_some_and(|it| it != id) {
+        return Err(Fault::invalid_input("name").with_status(409).into());
+    }
+    changes::change(context, in_box, id, |folder| {
+        folder.folder_name = Some(wanted.clone());
+        true
+    })
+    .await?;
+    context.table.release_folder_name(in_box, folder.parent, &before).await?;
+    answer_name(wanted)
+}
+
+/// Deletes a folder and all that is in it, from the inside out.
+pub(super) async fn delete(context: &Context, in_box: &BoxId, id: u64) -> Result<Answer, FaultResponse> {
+    let Some(folder) = find(context, in_box, id).await? else {
+        return Err(Fault::policy_error("the root folder stays").into());
+    };
+    let all = context.table.all_stored(in_box).await?;
+    let mut doomed = vec![id];
+    let mut next = 0;
+    while let Some(parent) = doomed.get(next).copied() {
+        doomed.extend(all.iter().filter(|it| it.is_live() && it.parent == parent).map(|it| it.id));
+        next += 1;
+    }
+    for id in doomed.iter().rev() {
+        let delete = |it: &mut Stored| {
+            it.state = StoredState::Deleted;
+            true
+        };
+        match changes::change(context, in_box, *id, delete).await {
+            Ok((gone, _)) => match &gone.folder_name {
+                Some(name) => context.table.release_folder_name(in_box, gone.parent, name).await?,
+                None => context.table.delete_payload(in_box, *id).await?,
+            },
+            Err(missing) if missing.fault.status == 404 => {} // another request was faster
+            Err(other) => return Err(other),
+        }
+    }
+    drop(folder);
+    Ok(Answer::Empty)
+}
+
+fn answer_name(name: String) -> Result<Answer, FaultResponse> {
+    Ok(Answer::ok(Document::from_value("name", Value::String(name))?))
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 255 && !name.contains('/')
+}
+
+/// A folder; `None` for the root, which has no row.
+async fn find(context: &Context, in_box: &BoxId, id: u64) -> Result<Option<Stored>, FaultResponse> {
+    if id == ROOT_FOLDER {
+        return Ok(None);
+    }
+    let found = context.table.stored(in_box, id).await?.filter(|it| it.is_live() && it.is_folder());
+    Ok(Some(found.ok_or_else(Fault::unknown_resource)?))
+}
+
+/// The id of the folder that a URL of a body names.
+pub(super) async fn id_of_url(context: &Context, in_box: &BoxId, url: &str) -> Result<u64, FaultResponse> {
+    let unknown = || Fault::invalid_address("parentFolder");
+    // the root of URLs may have changed since it was given out
+    let (_, path) = url.split_once("/nms/v1/").ok_or_else(unknown)?;
+    let own = box_url("", in_box);
+    let own = own.trim_start_matches("/nms/v1/");
+    let number = path.strip_prefix(own).and_then(|it| it.strip_prefix("/folders/f")).ok_or_else(unknown)?;
+    let id: u64 = number.parse().map_err(|_| unknown())?;
+    match find(context, in_box, id).await {
+        Ok(_) => Ok(id),
+        Err(missing) if missing.fault.status == 404 => Err(unknown().into()),
+        Err(other) => Err(other),
+    }
+}
+
+/// The id of the folder at a path; what is missing of it is created.
+pub(super) async fn id_of_path(context: &Context, in_box: &BoxId, path: &str) -> Result<u64, FaultResponse> {
+    let names: Vec<&str> = path.split('/').filter(|it| !it.is_empty()).collect();
+    if names.len() > MAX_DEPTH || !names.iter().all(|it| is_name(it)) {
+        return Err(Fault::invalid_input("parentFolderPath").into());
+    }
+    let mut parent = ROOT_FOLDER;
+    for name in names {
+        parent = match context.table.folder_named(in_box, parent, name).await? {
+            Some(id) => id,
+            None => child(context, in_box, parent, name, Vec::new()).await?,
+        };
+    }
+    Ok(parent)
+}
+
+/// The folder of a name, created if it is not there. Of two requests, one creates it.
+async fn child(
+    context: &Context,
+    in_box: &BoxId,
+    parent: u64,
+    name: &str,
+    attributes: Vec<StoredAttribute>,
+) -> Result<u64, FaultResponse> {
+    let id = context.table.next_box_id(in_box).await?;
+    if let Some(other) = context.table.claim_folder_name(in_box, parent, name, id).await? {
+        return Ok(other);
+    }
+    let new = Stored {
+        in_box: in_box.clone(),
+        id,
+        folder_name: Some(name.to_owned()),
+        parent,
+        attributes,
+        flags: Vec::new(),
+        correlation_id: None,
+        correlation_tag: None,
+        payload: None,
+        state: StoredState::Live,
+        created_at: millis(clock::now()),
+        created_seq: 0,
+        changed_seq: 0,
+        revision: 1,
+    };
+    changes::create(context, &new).await?;
+    Ok(id)
+}
+
+/// The id of what is at a path, and whether it is a folder; `None` if nothing is.
+pub(super) async fn at_path(
+    context: &Context,
+    in_box: &BoxId,
+    path: &str,
+) -> Result<Option<(u64, bool)>, FaultResponse> {
+    let names: Vec<&str> = path.split('/').filter(|it| !it.is_empty()).take(MAX_DEPTH + 1).collect();
+    let mut parent = ROOT_FOLDER;
+    for (index, name) in names.iter().enumerate() {
+        match context.table.folder_named(in_box, parent, name).await? {
+            Some(id) => parent = id,
+            None if index + 1 == names.len() => {
+                let Some(id) = name.strip_prefix('o').and_then(|it| it.parse().ok()) else { return Ok(None) };
+                let found = context.table.stored(in_box, id).await?;
+                let is_there = found.is_some_and(|it| it.is_live() && !it.is_folder() && it.parent == parent);
+                return Ok(is_there.then_some((id, false)));
+            }
+            None => return Ok(None),
+        }
+    }
+    Ok(Some((parent, true)))
+}
+
+/// The path of a folder.
+pub(super) async fn path_of(context: &Context, in_box: &BoxId, mut id: u64) -> Result<String, FaultResponse> {
+    let mut names = Vec::new();
+    while id != ROOT_FOLDER && names.len() <= MAX_DEPTH {
+        let Some(folder) = context.table.stored(in_box, id).await? else { break };
+        names.push(folder.folder_name.unwrap_or_default());
+        id = folder.parent;
+    }
+    names.reverse();
+    Ok(format!("/{}", names.join("/")))
+}

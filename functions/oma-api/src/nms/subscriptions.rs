@@ -1,0 +1,248 @@
+//! Subscriptions to a box's changes (NMS 6.17, 6.18).
+
+use domain::message_store::{BoxId, BoxSubscription, granted_duration};
+use domain::millis;
+use domain::notification::Position;
+use domain::notification_channel::NotificationChannelId;
+use entry::clock;
+use inbox::Cursor;
+use message_store::{Filter, FilterError, box_url, subscription_url};
+use notification_channel::Purpose;
+use oma::{
+    CallbackReference, Document, Fault, Format, Link, NmsSubscription, NmsSubscriptionList, NmsSubscriptionUpdate,
+};
+
+use super::changes::notify;
+use crate::answer::{Answer, FaultResponse};
+use crate::context::Context;
+use crate::request::OmaRequest;
+
+/// Subscriptions of one box.
+const MAX_SUBSCRIPTIONS: usize = 50;
+/// The longest text of a client's own, in bytes.
+const MAX_TEXT_BYTES: usize = 1_000;
+/// Tries of an update against what tells the subscription meanwhile.
+const MAX_TRIES: usize = 20;
+
+/// Creates a subscription: the answer says the index of the first list, and from where on changes are told.
+pub(super) async fn create(context: &Context, asked: &OmaRequest<'_>, in_box: &BoxId) -> Result<Answer, FaultResponse> {
+    let document = asked.document("nmsSubscription")?;
+    let given: NmsSubscription = document.parse()?;
+    let texts =
+        [("clientCorrelator", &given.client_correlator), ("callbackData", &given.callback_reference.callback_data)];
+    for (name, text) in texts {
+        if text.as_ref().is_some_and(|it| it.len() > MAX_TEXT_BYTES) {
+            return Err(Fault::invalid_input(name).into());
+        }
+    }
+    if let Some(filter) = &given.filter {
+        Filter::new(filter).map_err(filter_fault)?;
+    }
+    let channel = channel_of(context, &given.callback_reference.notify_url).await?;
+    let now = millis(clock::now());
+    let others = context.table.box_subscriptions(in_box).await?;
+    let correlator = given.client_correlator.as_ref().filter(|it| !it.is_empty());
+    let same = others
+        .iter()
+        .find(|it| !it.has_expired(now) && correlator.is_some() && it.client_correlator.as_ref() == correlator);
+    if let Some(existing) = same {
+        let url = subscription_url(&asked.root, in_box, existing.id);
+        let is_same = existing.notify_url == given.callback_reference.notify_url
+            && existing.filter == given.filter.as_ref().and_then(|it| serde_json::to_value(it).ok());
+        if is_same {
+            return Ok(Answer::Document {
+                status: 201,
+                document: shown(asked, existing, now, None)?,
+                location: Some(url),
+            });
+        }
+        let link = Link { rel: "NmsSubscription".to_owned(), href: url };
+        return Err(Fault::duplicate_correlator(correlator.cloned().unwrap_or_default(), link).into());
+    }
+    if others.len() >= MAX_SUBSCRIPTIONS {
+        return Err(Fault::policy_error("subscriptions").into());
+    }
+    let newest = newest(context, in_box).await?;
+    let token = given.restart_token.filter(|it| !it.is_empty());
+    let start = match &token {
+        Some(token) => position(in_box, token)?,
+        None => newest,
+    };
+    let subscription = BoxSubscription {
+        in_box: in_box.clone(),
+        id: context.table.next_box_id(in_box).await?,
+        notify_url: given.callback_reference.notify_url,
+        channel,
+        callback_data: given.callback_reference.callback_data,
+        notification_format: given.callback_reference.notification_format.map(|it| format_name(it).to_owned()),
+        filter: given.filter.as_ref().and_then(|it| serde_json::to_value(it).ok()),
+        client_correlator: given.client_correlator,
+        max_events: given.max_events,
+        expires_at: expiry(given.duration, now),
+        next_index: 1,
+        told: start,
+        replay_to: if token.is_some() { newest.sequence } else { 0 },
+        created_seq: newest.sequence,
+        root: asked.root.clone(),
+        revision: 1,
+    };
+    context.table.put_box_subscription(&subscription).await?;
+    let answer = shown(asked, &subscription, now, token)?;
+    if start != newest {
+        notify(context, in_box).await;
+    }
+    let location = Some(subscription_url(&asked.root, in_box, subscription.id));
+    Ok(Answer::Document { status: 201, document: answer, location })
+}
+
+/// The subscriptions of a box.
+pub(super) async fn list(context: &Context, asked: &OmaRequest<'_>, in_box: &BoxId) -> Result<Answer, FaultResponse> {
+    let now = millis(clock::now());
+    let mut list = NmsSubscriptionList {
+        subscription: Vec::new(),
+        resource_url: format!("{}/subscriptions", box_url(&asked.root, in_box)),
+    };
+    for one in context.table.box_subscriptions(in_box).await?.iter().filter(|it| !it.has_expired(now)) {
+        list.subscription.push(content(asked, one, now, None));
+    }
+    Ok(Answer::ok(Document::new("nmsSubscriptionList", &list)?))
+}
+
+/// One subscription.
+pub(super) async fn get(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    in_box: &BoxId,
+    id: u64,
+) -> Result<Answer, FaultResponse> {
+    let now = millis(clock::now());
+    let found = find(context, asked, in_box, id, now).await?;
+    Ok(Answer::ok(shown(asked, &found, now, None)?))
+}
+
+/// Gives a subscription more time, and tells it again from a token on. The index goes on.
+pub(super) async fn update(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    in_box: &BoxId,
+    id: u64,
+) -> Result<Answer, FaultResponse> {
+    let now = millis(clock::now());
+    find(context, asked, in_box, id, now).await?;
+    let given: NmsSubscriptionUpdate = asked.document("nmsSubscriptionUpdate")?.parse()?;
+    let token = given.restart_token.filter(|it| !it.is_empty());
+    let start = token.as_ref().map(|it| position(in_box, it)).transpose()?;
+    for _ in 0..MAX_TRIES {
+        let mut subscription = find(context, asked, in_box, id, now).await?;
+        subscription.expires_at = expiry(given.duration, now);
+        if let Some(start) = start {
+            subscription.told = start;
+            subscription.replay_to = newest(context, in_box).await?.sequence;
+        }
+        subscription.revision += 1;
+        if context.table.put_box_subscription(&subscription).await? {
+            let answer = shown(asked, &subscription, now, token)?;
+            notify(context, in_box).await;
+            return Ok(Answer::ok(answer));
+        }
+    }
+    Err(FaultResponse::busy())
+}
+
+/// Ends a subscription.
+pub(super) async fn delete(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    in_box: &BoxId,
+    id: u64,
+) -> Result<Answer, FaultResponse> {
+    find(context, asked, in_box, id, millis(clock::now())).await?;
+    context.table.delete_box_subscription(in_box, id).await?;
+    Ok(Answer::Empty)
+}
+
+/// The fault of a filter.
+pub(super) fn filter_fault(error: FilterError) -> FaultResponse {
+    match error {
+        FilterError::Invalid(part) => Fault::invalid_input(part).into(),
+        FilterError::Unsupported(offered) => Fault::invalid_value("type", offered).into(),
+    }
+}
+
+async fn find(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    in_box: &BoxId,
+    id: u64,
+    now: i64,
+) -> Result<BoxSubscription, FaultResponse> {
+    let link = || Link { rel: "NmsSubscription".to_owned(), href: subscription_url(&asked.root, in_box, id) };
+    let found = context.table.box_subscription(in_box, id, now).await?;
+    Ok(found.ok_or_else(|| Fault::unknown_resource().with_link(link()))?)
+}
+
+/// The notification channel of a `notifyURL`: its `callbackURL`, whose token says the rest.
+async fn channel_of(context: &Context, url: &str) -> Result<NotificationChannelId, FaultResponse> {
+    let token = url.rsplit_once("/notificationchannel/v1/callbacks/").map(|it| it.1);
+    let Some(token) = token else { return Err(Fault::policy_error("notifyURL").into()) };
+    let id = context.urls.verify(&context.table, token, Purpose::Callback).await?;
+    Ok(id.ok_or_else(|| Fault::invalid_address("notifyURL"))?)
+}
+
+/// The position behind a box's latest change.
+async fn newest(context: &Context, in_box: &BoxId) -> Result<Position, FaultResponse> {
+    let head = context.table.head(in_box.app, &in_box.stream()).await?;
+    Ok(head.map_or(Position { epoch: 0, sequence: 0 }, |it| it.last))
+}
+
+fn position(in_box: &BoxId, token: &str) -> Result<Position, FaultResponse> {
+    let position = Cursor::decode(token, in_box.app, &in_box.stream());
+    Ok(position.map_err(|_| Fault::invalid_input("restartToken"))?)
+}
+
+fn expiry(duration: Option<u64>, now: i64) -> i64 {
+    now + i64::try_from(granted_duration(duration)).unwrap_or(0) * 1_000
+}
+
+fn format_name(format: Format) -> &'static str {
+    match format {
+        Format::Json => "JSON",
+        Format::Xml => "XML",
+    }
+}
+
+/// A subscription's document; `token` is the one that the request gave, which is returned as it came.
+fn shown(
+    asked: &OmaRequest<'_>,
+    subscription: &BoxSubscription,
+    now: i64,
+    token: Option<String>,
+) -> Result<Document, FaultResponse> {
+    Ok(Document::new("nmsSubscription", &content(asked, subscription, now, token))?)
+}
+
+fn content(asked: &OmaRequest<'_>, subscription: &BoxSubscription, now: i64, token: Option<String>) -> NmsSubscription {
+    let in_box = &subscription.in_box;
+    let told = || Cursor::encode(in_box.app, &in_box.stream(), subscription.told);
+    let format = match subscription.notification_format.as_deref() {
+        Some("XML") => Some(Format::Xml),
+        Some(_) => Some(Format::Json),
+        None => None,
+    };
+    NmsSubscription {
+        callback_reference: CallbackReference {
+            notify_url: subscription.notify_url.clone(),
+            callback_data: subscription.callback_data.clone(),
+            notification_format: format,
+        },
+        duration: Some(u64::try_from((subscription.expires_at - now).max(0) / 1_000).unwrap_or(0)),
+        filter: subscription.filter.clone().and_then(|it| serde_json::from_value(it).ok()),
+        client_correlator: subscription.client_correlator.clone(),
+        resource_url: Some(subscription_url(&asked.root, in_box, subscription.id)),
+        index: Some(subscription.next_index),
+        restart_token: Some(token.unwrap_or_else(told)),
+        max_events: subscription.max_events,
+        object_attribute_names: Vec::new(),
+        inline_imdn: None,
+    }
+}

@@ -1,0 +1,10 @@
+//! The message store of OMA's NMS API: filters, the documents of what is stored, and what subscriptions are told.
+
+mod filter;
+mod replay;
+mod shown;
+mod subscribers;
+
+pub use filter::{Filter, FilterError, Moment};
+pub use shown::{box_url, encoded, folder_url, object_url, shown_attributes, subscription_url};
+pub use subscribers::Subscribers;

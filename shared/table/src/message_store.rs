@@ -1,0 +1,205 @@
+//! The message store (NMS): what is in a box, and its subscriptions.
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use domain::message_store::{BOX_CHANGED, BoxId, BoxSubscription, Stored};
+use domain::notification::{NewNotification, Position};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use time::OffsetDateTime;
+
+use crate::channel_queue::{QueuedNotification, queued_row};
+use crate::codec::{self, Attributes};
+use crate::error::TableError;
+use crate::keys::{self, Row};
+use crate::table::{IF_ABSENT, IF_REVISION, RangeQuery, Table, condition_held, revision_before};
+
+/// How long a tombstone stays: as long as the box's stream tells of the deletion.
+const TOMBSTONE_SECONDS: i64 = 31 * 86_400;
+
+/// The payload of an object.
+#[derive(Serialize)]
+struct PayloadRow {
+    object: u64,
+}
+
+impl Table {
+    /// The next id of a box, for an object, a folder or a subscription.
+    pub async fn next_box_id(&self, in_box: &BoxId) -> Result<u64, TableError> {
+        self.count_up(&Row::BoxCounter(in_box.clone())).await
+    }
+
+    /// An object or a folder, or its tombstone.
+    pub async fn stored(&self, in_box: &BoxId, id: u64) -> Result<Option<Stored>, TableError> {
+        self.get(&Row::Stored(in_box.clone(), id)).await
+    }
+
+    /// Everything in a box, tombstones included, by id.
+    pub async fn all_stored(&self, in_box: &BoxId) -> Result<Vec<Stored>, TableError> {
+        self.all_in_box(in_box, "STORED", "nms-stored").await
+    }
+
+    /// The subscriptions of a box, those that have expired included, oldest first.
+    pub async fn box_subscriptions(&self, in_box: &BoxId) -> Result<Vec<BoxSubscription>, TableError> {
+        self.all_in_box(in_box, "SUBSCRIPTION", "nms-subscription").await
+    }
+
+    async fn all_in_box<T: DeserializeOwned>(
+        &self,
+        in_box: &BoxId,
+        prefix: &str,
+        kind: &'static str,
+    ) -> Result<Vec<T>, TableError> {
+        let (partition, end) = (keys::message_box(in_box), format!("{prefix}#~"));
+        let (mut from, mut all) = (format!("{prefix}#"), Vec::new());
+        loop {
+            let range = RangeQuery {
+                partition: &partition,
+                from: &from,
+                to: &end,
+                forward: true,
+                consistent: true,
+                limit: 500,
+            };
+            let rows = self.query_range(range).await?;
+            let Some(last) = rows.last().map(codec::sort_key) else { return Ok(all) };
+            from = format!("{last}\u{1}"); // the next possible key
+            all.extend(rows.into_iter().map(|it| codec::decode(kind, it)).collect::<Result<Vec<T>, _>>()?);
+        }
+    }
+
+    /// Stores a change together with the notification that tells of it: `lastModSeq` is the notification's number. The
+    /// `revision` is one higher than the stored one's. The thing as it is stored; `None` if another writer was faster.
+    ///
+    /// # Errors
+    /// `Conflict` if other changes of the box took the next number in every try.
+    pub async fn commit_stored(&self, changed: &Stored, now: OffsetDateTime) -> Result<Option<Stored>, TableError> {
+        let row = Row::Stored(changed.in_box.clone(), changed.id);
+        let numbered = |sequence: u64| {
+            let created_seq = if changed.revision == 1 { sequence } else { changed.created_seq };
+            Stored { created_seq, changed_seq: sequence, ..changed.clone() }
+        };
+        let writes = |position: Position| {
+            let extra = match changed.is_live() {
+                true => Attributes::new(),
+                false => codec::ttl(now.unix_timestamp() + TOMBSTONE_SECONDS),
+            };
+            let put = Put::builder()
+                .table_name(self.name())
+                .set_item(Some(codec::encode(&row, &numbered(position.sequence), extra)?))
+                .condition_expression(IF_REVISION)
+                .expression_attribute_values(":before", revision_before(changed.revision));
+            let put = put.build().map_err(|it| TableError::write(&row, it))?;
+            Ok(vec![TransactWriteItem::builder().put(put).build()])
+        };
+        let notification = NewNotification::new(BOX_CHANGED, json!({ "id": changed.id }));
+        let (app, stream) = (changed.in_box.app, changed.in_box.stream());
+        let position = self.write_and_publish_at(&row, app, &stream, writes, &[notification], now).await?;
+        Ok(position.map(|it| numbered(it.sequence)))
+    }
+
+    /// Claims the name of a folder for its id; the id that has it, if another has.
+    pub async fn claim_folder_name(
+        &self,
+        in_box: &BoxId,
+        parent: u64,
+        name: &str,
+        id: u64,
+    ) -> Result<Option<u64>, TableError> {
+        let row = Row::FolderName(in_box.clone(), parent, name.to_owned());
+        let body = PayloadRow { object: id };
+        let Some(other) = self.put_or_read(&row, &body, &id.to_string(), Attributes::new()).await? else {
+            return Ok(None);
+        };
+        let owner = other.get("object").and_then(|it| it.as_n().ok()).and_then(|it| it.parse().ok());
+        Ok(Some(owner.unwrap_or(0)))
+    }
+
+    /// The id of a folder by its name.
+    pub async fn folder_named(&self, in_box: &BoxId, parent: u64, name: &str) -> Result<Option<u64>, TableError> {
+        let row = self.get_row(&Row::FolderName(in_box.clone(), parent, name.to_owned())).await?;
+        Ok(row.and_then(|it| it.get("object")?.as_n().ok()?.parse().ok()))
+    }
+
+    /// Frees the name of a folder.
+    pub async fn release_folder_name(&self, in_box: &BoxId, parent: u64, name: &str) -> Result<(), TableError> {
+        self.delete(&Row::FolderName(in_box.clone(), parent, name.to_owned())).await.map(drop)
+    }
+
+    /// Stores the payload of an object: it is written before the object.
+    pub async fn put_payload(&self, in_box: &BoxId, id: u64, bytes: &[u8]) -> Result<(), TableError> {
+        let bytes = [("bytes".to_owned(), AttributeValue::B(Blob::new(bytes)))].into();
+        self.put(&Row::Payload(in_box.clone(), id), &PayloadRow { object: id }, bytes).await
+    }
+
+    /// The payload of an object.
+    pub async fn payload(&self, in_box: &BoxId, id: u64) -> Result<Option<Vec<u8>>, TableError> {
+        let row = self.get_row(&Row::Payload(in_box.clone(), id)).await?;
+        Ok(row.and_then(|mut it| match it.remove("bytes") {
+            Some(AttributeValue::B(bytes)) => Some(bytes.into_inner()),
+            _ => None,
+        }))
+    }
+
+    /// Deletes the payload of an object.
+    pub async fn delete_payload(&self, in_box: &BoxId, id: u64) -> Result<(), TableError> {
+        self.delete(&Row::Payload(in_box.clone(), id)).await.map(drop)
+    }
+
+    /// A subscription that has not expired.
+    pub async fn box_subscription(
+        &self,
+        in_box: &BoxId,
+        id: u64,
+        now_ms: i64,
+    ) -> Result<Option<BoxSubscription>, TableError> {
+        let found = self.get::<BoxSubscription>(&Row::BoxSubscription(in_box.clone(), id)).await?;
+        Ok(found.filter(|it| !it.has_expired(now_ms)))
+    }
+
+    /// Stores a new or a changed subscription, whose `revision` is one higher than the stored one's; `false` if it was
+    /// changed, or deleted, meanwhile.
+    pub async fn put_box_subscription(&self, subscription: &BoxSubscription) -> Result<bool, TableError> {
+        let row = Row::BoxSubscription(subscription.in_box.clone(), subscription.id);
+        let put = self.put_item().set_item(Some(codec::encode(&row, subscription, Attributes::new())?));
+        let (condition, before) = (subscription_condition(subscription), revision_before(subscription.revision));
+        let put = put.condition_expression(condition);
+        let put = if subscription.revision > 1 { put.expression_attribute_values(":before", before) } else { put };
+        condition_held(&row, put.send().await)
+    }
+
+    /// Stores how far a subscription has been told, together with the list that told it, at a place of its channel's queue;
+    /// `false` if the subscription was changed meanwhile: nothing is stored.
+    pub async fn put_told(
+        &self,
+        subscription: &BoxSubscription,
+        list: &QueuedNotification,
+        ttl: i64,
+    ) -> Result<bool, TableError> {
+        let row = Row::BoxSubscription(subscription.in_box.clone(), subscription.id);
+        let put = Put::builder()
+            .table_name(self.name())
+            .set_item(Some(codec::encode(&row, subscription, Attributes::new())?))
+            .condition_expression(subscription_condition(subscription))
+            .expression_attribute_values(":before", revision_before(subscription.revision));
+        let put = put.build().map_err(|it| TableError::write(&row, it))?;
+        let queued = queued_row(&subscription.channel, list.sequence);
+        let queued = self.transaction_put(&queued, list, codec::ttl(ttl), IF_ABSENT)?;
+        let writes = [put, queued].into_iter().map(|it| TransactWriteItem::builder().put(it).build()).collect();
+        match self.transaction(writes).send().await.map_err(|it| it.into_service_error()) {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_transaction_canceled_exception() => Ok(false),
+            Err(error) => Err(TableError::write(&row, error)),
+        }
+    }
+
+    /// Deletes a subscription; `false` if there was none.
+    pub async fn delete_box_subscription(&self, in_box: &BoxId, id: u64) -> Result<bool, TableError> {
+        self.delete(&Row::BoxSubscription(in_box.clone(), id)).await
+    }
+}
+
+fn subscription_condition(subscription: &BoxSubscription) -> &'static str {
+    if subscription.revision > 1 { "revision = :before" } else { IF_ABSENT }
+}
