@@ -73,6 +73,7 @@ mod oma {
     mod negotiation;
     mod overview;
     mod polling;
+    mod program;
     mod replay;
     mod schemas;
     mod short_paths;

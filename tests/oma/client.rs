@@ -264,6 +264,24 @@ impl<'a> Client<'a> {
         Answer::to(request, self.format).await
     }
 
+    /// Asks for objects with payloads, in their order; an empty one is none.
+    pub(crate) async fn bulk(&self, list: Value, payloads: &[&str]) -> Answer {
+        let (kind, root) = (self.format.media_type(), self.format.write(&list));
+        let mut body = format!(
+            "--cut\r\nContent-Disposition: form-data; name=\"root-fields\"\r\nContent-Type: {kind}\r\n\r\n{root}\r\n"
+        );
+        for payload in payloads {
+            let kind = if payload.is_empty() { "" } else { "Content-Type: text/plain\r\n" };
+            body +=
+                &format!("--cut\r\nContent-Disposition: form-data; name=\"attachments\"\r\n{kind}\r\n{payload}\r\n");
+        }
+        body += "--cut--\r\n";
+        let request = self.request("POST", &self.store("objects/operations/bulkCreation"));
+        let request = request.header("x-api-key", &self.world.keys.api_key);
+        let request = request.header("x-api-secret", &self.world.keys.api_secret).body(body);
+        Answer::to(request.header("content-type", "multipart/form-data; boundary=cut"), self.format).await
+    }
+
     /// Makes an object with a payload; answers its URL.
     pub(crate) async fn object(&self, more: Value) -> String {
         let answer = self.try_object(more).await;

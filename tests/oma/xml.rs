@@ -26,6 +26,8 @@ const LISTS: &[(&str, &str)] = &[
     ("nmsEventList", "nmsEvent"),
     ("nmsEventList", "link"),
     ("requestError", "link"),
+    ("bulkResponseList", "response"),
+    ("objectList", "object"),
     ("serviceException", "variables"),
     ("policyException", "variables"),
     ("flags", "flag"),
@@ -37,6 +39,7 @@ const LISTS: &[(&str, &str)] = &[
 ];
 
 const NUMBERS: &[&str] = &[
+    "code",
     "channelLifetime",
     "newChannelLifetime",
     "checkInterval",

@@ -34,6 +34,7 @@ pub(crate) async fn answer(
     match route.resource {
         BoxResource::Objects => objects::create(context, asked, in_box).await,
         BoxResource::Search => search::search(context, asked, in_box).await,
+        BoxResource::BulkCreation => objects::create_many(context, asked, in_box).await,
         BoxResource::ObjectPaths => paths::look_up(context, asked, in_box, false).await,
         BoxResource::FolderPaths => paths::look_up(context, asked, in_box, true).await,
         BoxResource::Object(id) => match *method {

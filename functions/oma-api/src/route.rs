@@ -37,6 +37,7 @@ pub(crate) struct NmsRoute {
 pub(crate) enum BoxResource {
     Objects,
     Search,
+    BulkCreation,
     ObjectPaths,
     FolderPaths,
     Object(u64),
@@ -87,6 +88,7 @@ fn box_resource(path: &[&str]) -> Option<BoxResource> {
     Some(match path {
         ["objects"] => BoxResource::Objects,
         ["objects", "operations", "search"] => BoxResource::Search,
+        ["objects", "operations", "bulkCreation"] => BoxResource::BulkCreation,
         ["objects", "operations", "pathToId"] => BoxResource::ObjectPaths,
         ["folders", "operations", "pathToId"] => BoxResource::FolderPaths,
         ["objects", id] => BoxResource::Object(number(id, 'o')?),
@@ -111,7 +113,7 @@ impl Route {
             Self::Lifetime { .. } | Self::ShortLifetime { .. } => "GET, PUT",
             Self::Poll { .. } | Self::Callback { .. } => "POST",
             Self::Nms(route) => match route.resource {
-                BoxResource::Objects | BoxResource::Search | BoxResource::Folders => "POST",
+                BoxResource::Objects | BoxResource::Search | BoxResource::BulkCreation | BoxResource::Folders => "POST",
                 BoxResource::Object(_) | BoxResource::Folder(_) => "GET, DELETE",
                 BoxResource::Payload(_) => "GET",
                 BoxResource::Flags(_) | BoxResource::FolderName(_) => "GET, PUT",

@@ -179,9 +179,23 @@ pub(crate) async fn send_request(
     Err(CliError::ErrorResponse { what: what.to_owned(), status: status.as_u16(), field, reason: error_reason(&body) })
 }
 
+/// The text of OMA's `requestError`, with its variables in their places.
+fn oma_reason(body: &Value) -> Option<String> {
+    let error = &body["requestError"];
+    let exception = error.get("serviceException").or_else(|| error.get("policyException"))?;
+    let mut reason = exception["text"].as_str()?.to_owned();
+    for (number, variable) in (1..).zip(exception["variables"].as_array().into_iter().flatten()) {
+        reason = reason.replace(&format!("%{number}"), variable.as_str().unwrap_or_default());
+    }
+    Some(format!("{reason} ({})", exception["messageId"].as_str().unwrap_or_default()))
+}
+
 /// The reason of an error response: problem+json (RFC 9457) with its `field`, or the envelope of the channel API, whose
 /// `errors` are by field or by layer (section 6.3).
 fn error_reason(body: &Value) -> String {
+    if let Some(reason) = oma_reason(body) {
+        return reason;
+    }
     let text = |name: &str| body[name].as_str().filter(|it| !it.is_empty());
     let mut all = Vec::new();
     for (name, texts) in body["errors"].as_object().into_iter().flatten() {
@@ -257,6 +271,11 @@ mod tests {
                 "RetryCount: 0 to 20",
             ),
             (json!({ "title": "x", "errors": { "business: Get": ["not found"] } }), "not found"),
+            (
+                json!({ "requestError": { "policyException": { "messageId": "POL1023", "text": "%1 is none of %2",
+                    "variables": ["OMAPush", "LongPolling, WebSockets"] } } }),
+                "OMAPush is none of LongPolling, WebSockets (POL1023)",
+            ),
             (json!({ "message": "Forbidden" }), "Forbidden"),
             (Value::Null, "no reason given"),
         ] {

@@ -17,6 +17,7 @@ mod item;
 mod json;
 mod key;
 mod listen;
+mod oma;
 mod print;
 mod project;
 mod publish;
@@ -115,6 +116,12 @@ enum Command {
     Iconik(iconik::Command),
     /// Publish an event of the application's own to its channels
     Publish(publish::PublishArgs),
+    /// Send and show messages of an OMA message store
+    #[command(subcommand)]
+    Message(oma::MessageCommand),
+    /// Open OMA notification channels, and watch what a message store tells
+    #[command(subcommand)]
+    Oma(oma::OmaCommand),
     /// Send a notification to a user's inbox
     Send(inbox::SendArgs),
     /// Print a user's notifications as they arrive; resume after a dropped connection
@@ -200,6 +207,8 @@ async fn run(cli: Cli, data: &Path) -> Result<(), CliError> {
         Some(Command::Config(command)) => config::run(command, data, json).await,
         Some(Command::Iconik(command)) => iconik::run(command, data, json).await,
         Some(Command::Publish(args)) => publish::run(args, data, json).await,
+        Some(Command::Message(command)) => oma::message(command, data, json).await,
+        Some(Command::Oma(command)) => oma::run(command, data, json).await,
         Some(Command::Send(args)) => inbox::send(args, data, json).await,
         Some(Command::Listen(args)) => listen::run(args, data, json).await,
         Some(Command::MockEvents(args)) => inbox::mock(args, data, json).await,

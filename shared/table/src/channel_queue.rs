@@ -66,9 +66,27 @@ impl Table {
         id: &NotificationChannelId,
         limit: u64,
     ) -> Result<Vec<QueuedNotification>, TableError> {
+        self.read_queue(id, limit, true).await
+    }
+
+    /// The same, eventually consistent: half the price, and the latest may be missing.
+    pub async fn glance_at_queue(
+        &self,
+        id: &NotificationChannelId,
+        limit: u64,
+    ) -> Result<Vec<QueuedNotification>, TableError> {
+        self.read_queue(id, limit, false).await
+    }
+
+    async fn read_queue(
+        &self,
+        id: &NotificationChannelId,
+        limit: u64,
+        consistent: bool,
+    ) -> Result<Vec<QueuedNotification>, TableError> {
         let partition = keys::channel_queue(id);
         let limit = i32::try_from(limit).unwrap_or(i32::MAX);
-        let range = RangeQuery { partition: &partition, from: "0", to: "~", forward: true, consistent: true, limit };
+        let range = RangeQuery { partition: &partition, from: "0", to: "~", forward: true, consistent, limit };
         self.query_range(range).await?.into_iter().map(|it| codec::decode("nc-queued", it)).collect()
     }
 

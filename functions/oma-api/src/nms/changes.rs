@@ -11,14 +11,12 @@ use crate::context::Context;
 /// Tries of a change against other writers.
 const MAX_TRIES: usize = 20;
 
-/// Stores a new thing, and tells of it.
+/// Stores a new thing. Whoever does tells of it.
 pub(super) async fn create(context: &Context, new: &Stored) -> Result<Stored, FaultResponse> {
     let stored = context.table.commit_stored(new, clock::now()).await?;
-    let stored = stored.ok_or_else(|| {
+    stored.ok_or_else(|| {
         FaultResponse::internal(&TableError::Conflict { row: format!("{} of {}", new.id, new.in_box.name) })
-    })?;
-    notify(context, &new.in_box).await;
-    Ok(stored)
+    })
 }
 
 /// Changes a thing that is there, again if another writer was faster, and tells of it; `change` returns `false` if there is

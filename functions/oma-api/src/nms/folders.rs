@@ -30,6 +30,7 @@ pub(super) async fn create(context: &Context, asked: &OmaRequest<'_>, in_box: &B
     let attributes = given.attributes.attribute.into_iter();
     let attributes = attributes.map(|it| StoredAttribute { name: it.name, values: it.value }).collect();
     let id = child(context, in_box, parent, &name, attributes).await?;
+    changes::notify(context, in_box).await;
     let resource_url = folder_url(&asked.root, in_box, id);
     let reference = Reference { path: Some(path_of(context, in_box, id).await?), resource_url };
     let location = Some(reference.resource_url.clone());

@@ -13,8 +13,12 @@ pub(super) struct Attachment {
     pub(super) bytes: Bytes,
 }
 
-/// The document of a body, with its attachments: `multipart/form-data`, or the document alone.
-pub(super) async fn read(asked: &OmaRequest<'_>, root: &str) -> Result<(Document, Vec<Attachment>), FaultResponse> {
+/// The document of a body, with its attachments: `multipart/form-data`, or the document alone. An empty attachment without a
+/// type stands for none (NMS 6.6.5).
+pub(super) async fn read(
+    asked: &OmaRequest<'_>,
+    root: &str,
+) -> Result<(Document, Vec<Option<Attachment>>), FaultResponse> {
     if asked.body_format()? != RequestFormat::Multipart {
         return Ok((asked.document(root)?, Vec::new()));
     }
@@ -40,9 +44,10 @@ pub(super) async fn read(asked: &OmaRequest<'_>, root: &str) -> Result<(Document
                     }
                 });
             }
-            Some("attachments") if !bytes.is_empty() || media_type.is_some() => {
+            Some("attachments") if bytes.is_empty() && media_type.is_none() => attachments.push(None),
+            Some("attachments") => {
                 let content_type = media_type.unwrap_or_else(|| "application/octet-stream".to_owned());
-                attachments.push(Attachment { content_type, bytes });
+                attachments.push(Some(Attachment { content_type, bytes }));
             }
             _ => {} // nothing that is known
         }

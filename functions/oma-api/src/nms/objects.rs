@@ -1,34 +1,85 @@
 //! Objects: create, read, delete, and their payload (NMS 6.1, 6.2, 6.5).
 
+use axum::http::StatusCode;
 use domain::message_store::{BoxId, PayloadInfo, Stored, StoredAttribute, StoredState, flag_set};
 use domain::millis;
 use entry::clock;
 use message_store::{folder_url, object_url, shown_attributes};
-use oma::{Document, Fault, FlagList, Object, Reference};
+use oma::{BulkResponse, BulkResponseList, Document, Fault, FlagList, Object, ObjectList, Reference};
 
 use super::changes;
 use super::folders;
-use super::multipart;
+use super::multipart::{self, Attachment};
 use crate::answer::{Answer, FaultResponse};
 use crate::context::Context;
 use crate::request::OmaRequest;
 
 /// The most bytes of a payload: it is kept in a row of the table (DynamoDB: 400 KB).
 const MAX_PAYLOAD_BYTES: usize = 350_000;
+/// Objects of one bulk creation.
+const MAX_OBJECTS: usize = 100;
 /// The most bytes of what is said of an object.
 const MAX_FIELDS_BYTES: usize = 30_000;
 
 /// Creates an object.
 pub(super) async fn create(context: &Context, asked: &OmaRequest<'_>, in_box: &BoxId) -> Result<Answer, FaultResponse> {
     let (document, attachments) = multipart::read(asked, "object").await?;
-    if document.value.to_string().len() > MAX_FIELDS_BYTES {
-        return Err(Fault::invalid_input("root-fields").with_status(413).into());
-    }
-    let given: Object = document.parse()?;
     let mut attachments = attachments.into_iter();
-    let payload = attachments.next();
+    let payload = attachments.next().flatten();
     if attachments.next().is_some() {
         return Err(Fault::invalid_input("attachments").into()); // several parts are one multipart payload
+    }
+    let stored = create_one(context, in_box, document.parse()?, payload).await?;
+    changes::notify(context, in_box).await;
+    let reference = reference(context, asked, &stored).await?;
+    let location = Some(reference.resource_url.clone());
+    Ok(Answer::Document { status: 201, document: Document::new("reference", &reference)?, location })
+}
+
+/// Creates objects, each with the attachment at its place: one that is refused leaves the others (NMS 6.6).
+pub(super) async fn create_many(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    in_box: &BoxId,
+) -> Result<Answer, FaultResponse> {
+    let (document, attachments) = multipart::read(asked, "objectList").await?;
+    let list: ObjectList = document.parse()?;
+    if list.object.is_empty() || list.object.len() > MAX_OBJECTS {
+        return Err(Fault::invalid_input("object").into());
+    }
+    if attachments.len() > list.object.len() {
+        return Err(Fault::invalid_input("attachments").into());
+    }
+    let payloads = attachments.into_iter().chain(std::iter::repeat_with(|| None));
+    let (mut answers, mut worst) = (BulkResponseList::default(), None);
+    for (object, payload) in list.object.into_iter().zip(payloads) {
+        answers.response.push(match create_one(context, in_box, object, payload).await {
+            Ok(stored) => {
+                let success = Some(reference(context, asked, &stored).await?);
+                BulkResponse { code: 201, reason: "Created".to_owned(), success, failure: None }
+            }
+            Err(refused) => {
+                let code = refused.fault.status;
+                worst = worst.or(Some(code));
+                let reason = StatusCode::from_u16(code).ok().and_then(|it| it.canonical_reason()).unwrap_or_default();
+                let failure = Some(refused.fault.request_error());
+                BulkResponse { code, reason: reason.to_owned(), success: None, failure }
+            }
+        });
+    }
+    changes::notify(context, in_box).await;
+    let status = if answers.response.iter().any(|it| it.success.is_some()) { 200 } else { worst.unwrap_or(200) };
+    Ok(Answer::Document { status, document: Document::new("bulkResponseList", &answers)?, location: None })
+}
+
+async fn create_one(
+    context: &Context,
+    in_box: &BoxId,
+    given: Object,
+    payload: Option<Attachment>,
+) -> Result<Stored, FaultResponse> {
+    if serde_json::to_string(&given).is_ok_and(|it| it.len() > MAX_FIELDS_BYTES) {
+        return Err(Fault::invalid_input("root-fields").with_status(413).into());
     }
     if payload.as_ref().is_some_and(|it| it.bytes.len() > MAX_PAYLOAD_BYTES) {
         return Err(Fault::invalid_input("attachments").with_status(413).into());
@@ -59,10 +110,7 @@ pub(super) async fn create(context: &Context, asked: &OmaRequest<'_>, in_box: &B
         changed_seq: 0,
         revision: 1,
     };
-    let stored = changes::create(context, &new).await?;
-    let reference = reference(context, asked, &stored).await?;
-    let location = Some(reference.resource_url.clone());
-    Ok(Answer::Document { status: 201, document: Document::new("reference", &reference)?, location })
+    changes::create(context, &new).await
 }
 
 /// An object.
