@@ -127,6 +127,16 @@ impl<'a> Client<'a> {
         self.send(request.header("x-api-secret", &keys.api_secret), document).await
     }
 
+    /// Every other verb is answered with those that are right.
+    pub(crate) async fn assert_verbs(&self, url: &str, allowed: &str) {
+        for verb in ["GET", "PUT", "POST", "DELETE", "PATCH"] {
+            if !allowed.contains(verb) {
+                let answer = self.ask(verb, url, None).await;
+                assert_eq!((answer.status, answer.header("allow")), (405, allowed), "{verb} {url}");
+            }
+        }
+    }
+
     /// Asks without: a channelURL and a callbackURL are all the right that they need.
     pub(crate) async fn call(&self, url: &Value, document: Value) -> Answer {
         self.send(self.request("POST", &text(url)), Some(document)).await

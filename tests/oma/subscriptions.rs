@@ -131,12 +131,7 @@ fn the_stores_resources_tell_which_verbs_are_right() {
                 (client.store("subscriptions"), "GET, POST"),
                 (subscription, "GET, POST, DELETE"),
             ] {
-                for verb in ["GET", "PUT", "POST", "DELETE", "PATCH"] {
-                    if !allowed.contains(verb) {
-                        let answer = client.ask(verb, &url, None).await;
-                        assert_eq!((answer.status, answer.header("allow")), (405, allowed), "{verb} {url}");
-                    }
-                }
+                client.assert_verbs(&url, allowed).await;
             }
         })
         .await;
@@ -288,6 +283,35 @@ fn objects_are_created_in_bulk_and_one_that_is_refused_leaves_the_others() {
             }
             let told = events(&client.polled(&channel).await);
             assert_eq!(told.len(), 2, "{told:?}");
+        })
+        .await;
+    });
+}
+
+#[test]
+fn lists_are_cut_by_size_and_what_no_list_could_carry_is_refused() {
+    World::run(async |world| {
+        in_both(world, async |client| {
+            let channel = client.create("WebSockets", json!({})).await;
+            client.subscribe(&channel["callbackURL"], json!({})).await;
+            let flags: Vec<String> = (0..100).map(|it| format!("{it:&>100}")).collect();
+            let object = |flags: &[String]| json!({ "attributes": { "attribute": [] }, "flags": { "flag": flags } });
+            let all = json!({ "objectList": { "object": vec![object(&flags); 15] } });
+            assert_eq!(client.bulk(all, &[]).await.status, 200);
+            let mut socket = client.open(&channel).await;
+            let mut told = Vec::new();
+            while told.len() < 15 {
+                told.extend(events(&client.hear(&mut socket, 1).await)); // which holds each frame against its limit
+            }
+            let url = text(&told[0]["changedObject"]["resourceURL"]);
+            let wrong = [[flags.clone(), vec!["one more".to_owned()]].concat(), vec!["x".repeat(101)]];
+            for flags in wrong {
+                let refused =
+                    client.ask("PUT", &format!("{url}/flags"), Some(json!({ "flagList": { "flag": flags } }))).await;
+                assert_eq!(refused.fault(), (400, "SVC0002".to_owned(), vec!["flag".to_owned()]));
+            }
+            let one_more = client.ask("PUT", &format!("{url}/flags/one"), Some(json!({ "empty": null }))).await;
+            assert_eq!(one_more.status, 400, "{}", one_more.text);
         })
         .await;
     });

@@ -107,7 +107,7 @@ async fn push(
     }
     if let Push::MessageStore { store, name } = &command.what {
         let in_box = BoxId { app: command.app, store: store.clone(), name: name.clone() };
-        return Ok(context.subscribers.notify(&in_box).await?);
+        return Ok(context.subscribers.notify(&in_box, command.attempt).await?);
     }
     if let Some(write) = command.unless_pushed.take() {
         let writes = [(command.app, write.clone())];

@@ -84,9 +84,7 @@ async fn box_commands(
     let mut commands = Vec::new();
     for in_box in changed {
         if !context.table.box_subscriptions(&in_box).await?.is_empty() {
-            let topic = in_box.stream().to_string();
-            let what = Push::MessageStore { store: in_box.store, name: in_box.name };
-            commands.push((PushCommand::new(in_box.app, topic, what), WRITERS_TIME));
+            commands.push((PushCommand::for_box(&in_box), WRITERS_TIME));
         }
     }
     Ok(commands)

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use entry::http::{AuthError, Problem, auth_problem};
 use notification_channel::{ChannelError, TokenError};
-use oma::{Document, Fault, Format, JsonDialect, ReadError};
+use oma::{Document, Fault, Format, ReadError, write};
 use table::TableError;
 
 /// What a resource answers.
@@ -143,14 +143,6 @@ impl From<Problem> for FaultResponse {
             headers.remove(own);
         }
         Self { fault: Box::new(fault), headers: Box::new(headers) }
-    }
-}
-
-/// A document in a format.
-pub(crate) fn write(document: &Document, format: Format) -> String {
-    match format {
-        Format::Json => oma::write_json(document, JsonDialect::StructureAware),
-        Format::Xml => oma::write_xml(document),
     }
 }
 

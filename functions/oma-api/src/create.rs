@@ -17,12 +17,10 @@ use table::{CorrelatorUse, DueEntry, DueWork, TableError};
 use crate::answer::{Answer, FaultResponse};
 use crate::channels::{document, resource_url};
 use crate::context::Context;
-use crate::request::OmaRequest;
+use crate::request::{OmaRequest, check_texts};
 
 /// The types that are offered, as POL1023 lists them.
 const OFFERED: [ChannelType; 2] = [ChannelType::LongPolling, ChannelType::WebSockets];
-/// The longest text of a client's own, in bytes: it is read with the channel each time.
-pub(crate) const MAX_TEXT_BYTES: usize = 1_000;
 /// Tries of a creation with a correlator whose channel has gone.
 const MAX_TRIES: usize = 10;
 /// The pause before the next one, for the other request to be done.
@@ -82,12 +80,8 @@ fn read(document: &Document, format: Format) -> Result<NewChannel, FaultResponse
     if data["maxNotifications"].as_u64() == Some(0) {
         return Err(Fault::invalid_input("maxNotifications").into());
     }
-    let client_correlator = text("clientCorrelator");
-    for (name, given) in [("clientCorrelator", &client_correlator), ("applicationTag", &text("applicationTag"))] {
-        if given.as_ref().is_some_and(|it| it.len() > MAX_TEXT_BYTES) {
-            return Err(Fault::invalid_input(name).into());
-        }
-    }
+    let (client_correlator, application_tag) = (text("clientCorrelator"), text("applicationTag"));
+    check_texts(&[("clientCorrelator", &client_correlator), ("applicationTag", &application_tag)])?;
     // an empty one is none: deployed clients send it on every creation
     let digest = client_correlator.as_ref().filter(|it| !it.is_empty()).map(|_| digest(value));
     Ok(NewChannel {
@@ -97,7 +91,7 @@ fn read(document: &Document, format: Format) -> Result<NewChannel, FaultResponse
         max_wait_time: data["maxWaitTime"].as_u64().unwrap_or(0).min(MAX_WAIT_TIME),
         granted: granted_lifetime(value["channelLifetime"].as_u64()),
         client_correlator,
-        application_tag: text("applicationTag"),
+        application_tag,
         digest,
     })
 }

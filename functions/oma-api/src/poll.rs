@@ -9,10 +9,10 @@ use domain::millis;
 use domain::notification_channel::{ChannelType, MAX_LIST_BYTES, NotificationChannel, is_poll_due};
 use entry::clock;
 use notification_channel::{Purpose, list};
-use oma::{Document, Fault, Format, RequestFormat};
+use oma::{Document, Fault, Format, RequestFormat, write};
 use table::QueuedNotification;
 
-use crate::answer::{Answer, FaultResponse, write};
+use crate::answer::{Answer, FaultResponse};
 use crate::context::Context;
 use crate::request::OmaRequest;
 

@@ -69,6 +69,17 @@ pub(crate) async fn caller(
     Ok((principal.app, named.to_owned()))
 }
 
+/// The longest text of a client's own, in bytes: it is read and told again with what it belongs to.
+pub(crate) const MAX_TEXT_BYTES: usize = 1_000;
+
+/// Refuses a text of a client's own that is too long.
+pub(crate) fn check_texts(texts: &[(&str, &Option<String>)]) -> Result<(), FaultResponse> {
+    match texts.iter().find(|(_, text)| text.as_ref().is_some_and(|it| it.len() > MAX_TEXT_BYTES)) {
+        Some((name, _)) => Err(Fault::invalid_input(*name).into()),
+        None => Ok(()),
+    }
+}
+
 /// The format of the answer: by `resFormat`, `Accept`, or the body's own (REST_NetAPI_Common, content negotiation).
 pub(crate) fn response_format(parts: &Parts) -> Result<Format, FaultResponse> {
     let query = parts.uri.query().unwrap_or_default();

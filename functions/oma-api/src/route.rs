@@ -1,10 +1,8 @@
 //! Which resource a path names. The path is decoded once, and a user's id may hold anything but a slash.
 
 use axum::http::Uri;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-
-/// All characters but the unreserved ones are encoded in a URL's variables (NC 6; RFC 3986, section 2.3).
-const VARIABLE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+use oma::encoded;
+use percent_encoding::percent_decode_str;
 
 /// The user of an access token, whoever that is (NC G.1.2).
 pub(crate) const ACR_AUTH: &str = "acr:auth";
@@ -128,11 +126,6 @@ impl Route {
     pub(crate) fn is_short(&self) -> bool {
         matches!(self, Self::ShortChannels { .. } | Self::ShortChannel { .. } | Self::ShortLifetime { .. })
     }
-}
-
-/// A text as a variable of a URL.
-pub(crate) fn encoded(variable: &str) -> String {
-    utf8_percent_encode(variable, VARIABLE).to_string()
 }
 
 /// The URL of a user's channels.

@@ -7,14 +7,15 @@ use domain::AppId;
 use domain::millis;
 use domain::notification_channel::{ChannelType, NotificationChannel, granted_lifetime};
 use entry::clock;
+use oma::encoded;
 use serde_json::{Value, json};
 
 use crate::answer::FaultResponse;
 use crate::channels::{find, grant};
 use crate::context::Context;
-use crate::create::{MAX_TEXT_BYTES, NewChannel, store};
-use crate::request::{OmaRequest, caller};
-use crate::route::{Route, encoded};
+use crate::create::{NewChannel, store};
+use crate::request::{MAX_TEXT_BYTES, OmaRequest, caller};
+use crate::route::Route;
 
 /// Notifications of a list, if the client does not say (the dialect's own default).
 const DEFAULT_NOTIFICATIONS: u64 = 7_200;

@@ -8,7 +8,7 @@ use entry::clock;
 use entry::websocket::ConnectOutcome;
 use inbox::connection_sender::SendOutcome;
 use notification_channel::{Purpose, WEBSOCKET_SUBPROTOCOL};
-use oma::{ConnAck, Document, JsonDialect};
+use oma::{ConnAck, Document, Format};
 use time::OffsetDateTime;
 
 use crate::context::Context;
@@ -71,14 +71,15 @@ pub(crate) async fn receive(context: &Context, connection: &Connection, text: &s
         context.sender.management.close(&connection.id).await; // its lifetime is over
         return Ok(());
     };
-    let is_xml = text.trim_start().starts_with('<');
+    let format = if text.trim_start().starts_with('<') { Format::Xml } else { Format::Json };
     let roots = &["connCheck", "connAck"];
-    let read = if is_xml { oma::read_xml(text.as_bytes(), roots) } else { oma::read_json(text.as_bytes(), roots) };
+    let read = match format {
+        Format::Xml => oma::read_xml(text.as_bytes(), roots),
+        Format::Json => oma::read_json(text.as_bytes(), roots),
+    };
     let is_check = read.is_ok_and(|it| it.root == "connCheck");
     if is_check && let Ok(answer) = Document::new("connAck", &ConnAck { channel_lifetime: Some(channel.granted) }) {
-        let answer =
-            if is_xml { oma::write_xml(&answer) } else { oma::write_json(&answer, JsonDialect::StructureAware) };
-        let sent = context.sender.post_to_connection(&connection.id, &[answer]).await;
+        let sent = context.sender.post_to_connection(&connection.id, &[oma::write(&answer, format)]).await;
         let is_current = channel.connection.as_ref() == Some(&connection.id);
         if sent == SendOutcome::Accepted && is_current {
             let refresh = |it: &mut NotificationChannel| it.refresh(it.granted, now);

@@ -1,7 +1,6 @@
 //! Processes the due index: deliveries and expiries go to their queues, notifications that are still unread are escalated.
 
 use domain::command::{Delivery, Push, PushCommand, delay_until};
-use domain::notification::Stream;
 use entry::Chain;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use inbox::escalation;
@@ -85,8 +84,7 @@ async fn process_inbox_entry(context: &Context, due: &DueEntry, now: OffsetDateT
             context.pushes.send(&command, delay_until(due.at, now)).await.map_err(SweepError::from)
         }
         DueWork::NotificationChannel(id) => {
-            let push = Push::NotificationChannel { user: id.user.clone(), number: id.number, expires: true };
-            let command = PushCommand::new(id.app, Stream::User(id.user.clone()).to_string(), push);
+            let command = PushCommand::for_channel(id, true);
             context.pushes.send(&command, delay_until(due.at, now)).await.map_err(SweepError::from)
         }
         DueWork::Escalate(entry) => {

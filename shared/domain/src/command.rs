@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::channel::{Channel, ChannelKind};
-use crate::notification::{Notification, WriteKey};
+use crate::message_store::BoxId;
+use crate::notification::{Notification, Stream, WriteKey};
+use crate::notification_channel::NotificationChannelId;
 use crate::{AppId, BucketId, ChannelId, ItemId};
 
 /// Scan one page of a bucket: the first, or the page at `token`.
@@ -259,6 +261,18 @@ impl PushCommand {
     /// The first command for all subscribers of a topic.
     pub fn new(app: AppId, channel: String, what: Push) -> Self {
         Self { v: 1, app, channel, what, after: None, only: None, unless_pushed: None, attempt: 1 }
+    }
+
+    /// The command for what waits in a notification channel; `expires`, if its lifetime may be over.
+    pub fn for_channel(id: &NotificationChannelId, expires: bool) -> Self {
+        let what = Push::NotificationChannel { user: id.user.clone(), number: id.number, expires };
+        Self::new(id.app, Stream::User(id.user.clone()).to_string(), what)
+    }
+
+    /// The command for the changes of a box of the message store.
+    pub fn for_box(in_box: &BoxId) -> Self {
+        let what = Push::MessageStore { store: in_box.store.clone(), name: in_box.name.clone() };
+        Self::new(in_box.app, in_box.stream().to_string(), what)
     }
 }
 

@@ -92,6 +92,26 @@ pub struct Stored {
 }
 
 impl Stored {
+    /// A new object in a folder, without anything; with a `folder_name` it is a folder.
+    pub fn new(in_box: &BoxId, id: u64, parent: u64, created_at: i64) -> Self {
+        Self {
+            in_box: in_box.clone(),
+            id,
+            folder_name: None,
+            parent,
+            attributes: Vec::new(),
+            flags: Vec::new(),
+            correlation_id: None,
+            correlation_tag: None,
+            payload: None,
+            state: StoredState::Live,
+            created_at,
+            created_seq: 0,
+            changed_seq: 0,
+            revision: 1,
+        }
+    }
+
     pub fn is_folder(&self) -> bool {
         self.folder_name.is_some()
     }

@@ -142,7 +142,7 @@ fn date(value: &str) -> Result<Criterion, FilterError> {
 #[cfg(test)]
 mod tests {
     use domain::AppId;
-    use domain::message_store::{BoxId, StoredAttribute, StoredState};
+    use domain::message_store::{BoxId, StoredAttribute};
     use oma::SearchCriterion;
 
     use super::*;
@@ -152,21 +152,14 @@ mod tests {
             name: name.into(),
             values: values.iter().map(|it| (*it).to_owned()).collect(),
         };
+        let in_box = BoxId { app: AppId::random([1; 16]), store: "s".into(), name: "b".into() };
         Stored {
-            in_box: BoxId { app: AppId::random([1; 16]), store: "s".into(), name: "b".into() },
-            id: 7,
-            folder_name: None,
-            parent: 0,
             attributes: vec![attribute("From", &["tel:+1958"]), attribute("Subject", &["Lunch in Sorrento"])],
             flags: vec!["\\Seen".into()],
-            correlation_id: None,
-            correlation_tag: None,
-            payload: None,
-            state: StoredState::Live,
-            created_at: 1_384_162_210_000, // 2013-11-11T09:30:10Z
             created_seq: 5,
             changed_seq: 9,
             revision: 2,
+            ..Stored::new(&in_box, 7, 0, 1_384_162_210_000) // 2013-11-11T09:30:10Z
         }
     }
 

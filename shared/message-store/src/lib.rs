@@ -6,5 +6,5 @@ mod shown;
 mod subscribers;
 
 pub use filter::{Filter, FilterError, Moment};
-pub use shown::{box_url, encoded, folder_url, object_url, shown_attributes, subscription_url};
+pub use shown::{box_url, folder_url, object_url, shown_attributes, stored_attributes, subscription_url};
 pub use subscribers::Subscribers;

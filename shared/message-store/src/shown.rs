@@ -1,16 +1,9 @@
 //! URLs and documents of what is stored.
 
-use domain::message_store::{BoxId, Stored};
-use oma::{Attribute, AttributeList, ChangedFolder, ChangedObject, DeletedFolder, DeletedObject, FlagList, NmsEvent};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-
-/// All characters but the unreserved ones are encoded in a URL's variables (NMS 6; RFC 3986, section 2.3).
-const VARIABLE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// A text as a variable of a URL.
-pub fn encoded(variable: &str) -> String {
-    utf8_percent_encode(variable, VARIABLE).to_string()
-}
+use domain::message_store::{BoxId, Stored, StoredAttribute};
+use oma::{
+    Attribute, AttributeList, ChangedFolder, ChangedObject, DeletedFolder, DeletedObject, FlagList, NmsEvent, encoded,
+};
 
 /// The URL of a box, below the root of URLs.
 pub fn box_url(root: &str, in_box: &BoxId) -> String {
@@ -34,9 +27,13 @@ pub fn subscription_url(root: &str, in_box: &BoxId, id: u64) -> String {
 
 /// The attributes of a thing.
 pub fn shown_attributes(thing: &Stored) -> AttributeList {
-    let attribute =
-        |it: &domain::message_store::StoredAttribute| Attribute { name: it.name.clone(), value: it.values.clone() };
+    let attribute = |it: &StoredAttribute| Attribute { name: it.name.clone(), value: it.values.clone() };
     AttributeList { attribute: thing.attributes.iter().map(attribute).collect() }
+}
+
+/// Attributes as they are stored.
+pub fn stored_attributes(list: AttributeList) -> Vec<StoredAttribute> {
+    list.attribute.into_iter().map(|it| StoredAttribute { name: it.name, values: it.value }).collect()
 }
 
 /// The event that tells of a thing as it is now (NMS 5.3.2, `NmsEvent`).

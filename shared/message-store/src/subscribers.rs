@@ -1,27 +1,29 @@
 //! Telling the subscriptions of a box what has changed (NMS 5.1.4, 6.19).
 
-use domain::command::{Push, PushCommand};
-use domain::message_store::{BOX_CHANGED, BoxId, BoxSubscription, DEFAULT_EVENTS, MAX_EVENTS};
+use domain::command::PushCommand;
+use domain::message_store::{BOX_CHANGED, BoxId, BoxSubscription, DEFAULT_EVENTS, MAX_EVENTS, Stored};
 use domain::millis;
 use domain::notification::Position;
-use domain::notification_channel::MAX_QUEUED;
+use entry::queue::MAX_DELAY;
 use entry::{Queue, clock};
 use inbox::Cursor;
 use inbox::stream_reader::find_gap;
 use notification_channel::{ChannelError, ChannelSender};
-use oma::{Document, Link, NmsEvent, NmsEventList, SearchCriteria};
+use oma::{Document, Format, Link, NmsEvent, NmsEventList, ReadError, SearchCriteria};
 use table::{QueuedNotification, Table, TableError};
 
 use crate::filter::Filter;
-use crate::replay::{Change, choose};
+use crate::replay::{Change, Room, choose};
 use crate::shown::{event, subscription_url};
 
 /// Changes that are read at a time.
 const PAGE: usize = 100;
 /// Lists of one subscription in one go, and tries against others that tell it at the same time.
 const MAX_ROUNDS: usize = 200;
-/// When what is left is told.
+/// When what is left is told at first; the time doubles with each try, up to SQS's longest delay.
 const RETRY_DELAY: time::Duration = time::Duration::seconds(2);
+/// The most bytes of a list's events: a message of a WebSocket has to carry them, and a row of the table hold them.
+const MAX_EVENT_BYTES: usize = 100_000;
 
 /// Tells subscriptions.
 #[derive(Clone)]
@@ -36,19 +38,20 @@ impl Subscribers {
         Self { table: channels.table.clone(), channels, push_queue }
     }
 
-    /// Tells all subscriptions of a box what they have not been told yet. What cannot be told now is queued.
+    /// Tells all subscriptions of a box what they have not been told yet. What cannot be told now is queued: it is the
+    /// `attempt`-th try that failed.
     ///
     /// # Errors
     /// If the table cannot be read or written, or the queue not be written: a repeat goes on where this stopped.
-    pub async fn notify(&self, in_box: &BoxId) -> Result<(), ChannelError> {
+    pub async fn notify(&self, in_box: &BoxId, attempt: u32) -> Result<(), ChannelError> {
         let mut is_left = false;
         for subscription in self.table.box_subscriptions(in_box).await? {
             is_left |= !self.notify_one(subscription).await?;
         }
         if is_left {
-            let what = Push::MessageStore { store: in_box.store.clone(), name: in_box.name.clone() };
-            let command = PushCommand::new(in_box.app, in_box.stream().to_string(), what);
-            self.push_queue.send(&command, RETRY_DELAY).await?;
+            let command = PushCommand { attempt: attempt + 1, ..PushCommand::for_box(in_box) };
+            let delay = (RETRY_DELAY * (1_u32 << attempt.min(9))).min(MAX_DELAY);
+            self.push_queue.send(&command, delay).await?;
         }
         Ok(())
     }
@@ -80,16 +83,15 @@ impl Subscribers {
                 self.table.delete_box_subscription(&in_box, id).await?;
                 return Ok(true);
             };
-            let waiting = self.table.queued_notifications(&channel.id, 1).await?;
-            if waiting.first().is_some_and(|it| channel.queued.saturating_sub(it.sequence) >= MAX_QUEUED) {
+            if self.channels.is_full(&channel).await? {
                 return Ok(false);
             }
-            let list = self.list(&current, events, told);
+            let list = list(&current, events, told)?;
             next.next_index += 1;
             let Some(place) = self.table.reserve_queue_place(&channel.id).await? else { continue };
             let document = serde_json::to_string(&list).unwrap_or_default();
             let queued = QueuedNotification { sequence: place, at: millis(now), document };
-            if self.table.put_told(&next, &queued, channel.expires_at / 1_000 + 86_400).await? {
+            if self.table.put_told(&next, &queued).await? {
                 self.channels.flush_or_retry(&channel.id, 0).await?;
                 subscription = Some(next);
             }
@@ -124,28 +126,32 @@ impl Subscribers {
         let most = subscription.max_events.unwrap_or(DEFAULT_EVENTS).clamp(1, MAX_EVENTS);
         let most = usize::try_from(most).unwrap_or(PAGE);
         let (created, replay_to) = (subscription.created_seq, subscription.replay_to);
-        let told = choose(&changes, filter.as_ref(), created, replay_to, most);
+        let room = Room { events: most, bytes: MAX_EVENT_BYTES };
+        let size = |it: &Stored| event_bytes(&subscription.root, it);
+        let told = choose(&changes, filter.as_ref(), created, replay_to, room, size);
         let Some(to) = told.to else { return Ok(None) };
         let epoch = page.iter().find(|it| it.id.sequence == to).map_or(subscription.told.epoch, |it| it.id.epoch);
         let events = told.things.iter().map(|it| event(&subscription.root, it)).collect();
         Ok(Some((events, Position { epoch, sequence: to })))
     }
+}
 
-    /// The list of a subscription's next index (NMS 5.3.2, `NmsEventList`).
-    fn list(&self, subscription: &BoxSubscription, events: Vec<NmsEvent>, told: Position) -> Document {
-        let in_box = &subscription.in_box;
-        let href = subscription_url(&subscription.root, in_box, subscription.id);
-        let list = NmsEventList {
-            nms_event: events,
-            callback_data: subscription.callback_data.clone(),
-            index: Some(subscription.next_index),
-            restart_token: Some(Cursor::encode(in_box.app, &in_box.stream(), told)),
-            link: vec![Link { rel: "NmsSubscription".to_owned(), href }],
-        };
-        let empty = || Document { root: "nmsEventList".to_owned(), namespace: None, value: serde_json::Value::Null };
-        Document::new("nmsEventList", &list).unwrap_or_else(|error| {
-            tracing::error!(%error, "a list of events does not fit its own type");
-            empty()
-        })
-    }
+/// The list of a subscription's next index (NMS 5.3.2, `NmsEventList`).
+fn list(subscription: &BoxSubscription, events: Vec<NmsEvent>, told: Position) -> Result<Document, ReadError> {
+    let in_box = &subscription.in_box;
+    let href = subscription_url(&subscription.root, in_box, subscription.id);
+    let list = NmsEventList {
+        nms_event: events,
+        callback_data: subscription.callback_data.clone(),
+        index: Some(subscription.next_index),
+        restart_token: Some(Cursor::encode(in_box.app, &in_box.stream(), told)),
+        link: vec![Link { rel: "NmsSubscription".to_owned(), href }],
+    };
+    Document::new("nmsEventList", &list)
+}
+
+/// The bytes of a thing's event in XML, which has more than JSON.
+fn event_bytes(root: &str, thing: &Stored) -> usize {
+    let list = NmsEventList { nms_event: vec![event(root, thing)], ..NmsEventList::default() };
+    Document::new("nmsEventList", &list).map_or(0, |it| oma::write(&it, Format::Xml).len())
 }

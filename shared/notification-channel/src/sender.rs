@@ -3,16 +3,15 @@
 use std::time::Duration;
 
 use channels::management::PostOutcome;
-use domain::command::{Push, PushCommand};
+use domain::command::PushCommand;
 use domain::millis;
-use domain::notification::Stream;
 use domain::notification_channel::{
     ChannelType, MAX_LIST_BYTES, MAX_NOTIFICATIONS, MAX_QUEUED, NotificationChannel, NotificationChannelId,
 };
 use entry::queue::QueueError;
 use entry::{Queue, clock};
 use inbox::connection_sender::{ConnectionSender, SendOutcome};
-use oma::{Document, JsonDialect};
+use oma::{Document, Format};
 use table::{DueEntry, DueWork, QueuedNotification, Table, TableError};
 use time::OffsetDateTime;
 
@@ -61,6 +60,8 @@ pub enum FlushOutcome {
 pub enum ChannelError {
     #[error("could not read or write the channel")]
     Table(#[from] TableError),
+    #[error("a document does not fit its own type")]
+    Document(#[from] oma::ReadError),
     #[error("could not queue what is left")]
     Queue(#[from] QueueError),
 }
@@ -98,7 +99,10 @@ impl ChannelSender {
     }
 
     /// Whether a channel holds as many as it may: those between its oldest and its newest place.
-    async fn is_full(&self, channel: &NotificationChannel) -> Result<bool, TableError> {
+    ///
+    /// # Errors
+    /// If the table cannot be read.
+    pub async fn is_full(&self, channel: &NotificationChannel) -> Result<bool, TableError> {
         if channel.queued < MAX_QUEUED {
             return Ok(false);
         }
@@ -126,8 +130,7 @@ impl ChannelSender {
     /// # Errors
     /// If the queue does not take it.
     pub async fn flush_later(&self, id: &NotificationChannelId, attempt: u32) -> Result<(), QueueError> {
-        let what = Push::NotificationChannel { user: id.user.clone(), number: id.number, expires: false };
-        let command = PushCommand::new(id.app, Stream::User(id.user.clone()).to_string(), what);
+        let command = PushCommand::for_channel(id, false);
         let delay = time::Duration::seconds(1 << attempt.saturating_sub(1).min(6)).min(MAX_RETRY_DELAY);
         self.push_queue.send(&PushCommand { attempt, ..command }, delay).await
     }
@@ -278,7 +281,7 @@ impl ChannelSender {
 
 /// A document in a channel's encoding.
 pub fn write(channel: &NotificationChannel, document: &Document) -> String {
-    if channel.xml { oma::write_xml(document) } else { oma::write_json(document, JsonDialect::StructureAware) }
+    oma::write(document, if channel.xml { Format::Xml } else { Format::Json })
 }
 
 /// The list of the first that wait, as many as a message carries, and their number.

@@ -5,7 +5,7 @@ use domain::notification_channel::{NotificationChannel, NotificationChannelId};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::codec;
+use crate::codec::{self, Attributes};
 use crate::error::TableError;
 use crate::keys::{self, Row};
 use crate::notification_channels::channel_row;
@@ -40,8 +40,7 @@ impl Table {
     ) -> Result<Option<u64>, TableError> {
         let Some(sequence) = self.reserve_queue_place(&channel.id).await? else { return Ok(None) };
         let queued = QueuedNotification { sequence, at: domain::millis(now), document };
-        let ttl = codec::ttl(now.unix_timestamp() + QUEUED_SECONDS);
-        self.put(&queued_row(&channel.id, sequence), &queued, ttl).await?;
+        self.put(&queued_row(&channel.id, sequence), &queued, queued_ttl(&queued)).await?;
         Ok(Some(sequence))
     }
 
@@ -134,4 +133,9 @@ impl Table {
 
 pub(crate) fn queued_row(id: &NotificationChannelId, sequence: u64) -> Row {
     Row::QueuedNotification(id.app, id.user.clone(), id.number, sequence)
+}
+
+/// The channel may outlive the lifetime that it has now.
+pub(crate) fn queued_ttl(queued: &QueuedNotification) -> Attributes {
+    codec::ttl(queued.at / 1_000 + QUEUED_SECONDS)
 }

@@ -9,11 +9,11 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::channel_queue::{QueuedNotification, queued_row};
+use crate::channel_queue::{QueuedNotification, queued_row, queued_ttl};
 use crate::codec::{self, Attributes};
 use crate::error::TableError;
 use crate::keys::{self, Row};
-use crate::table::{IF_ABSENT, IF_REVISION, RangeQuery, Table, condition_held, revision_before};
+use crate::table::{IF_ABSENT, IF_REVISION, Table, condition_held, revision_before};
 
 /// How long a tombstone stays: as long as the box's stream tells of the deletion.
 const TOMBSTONE_SECONDS: i64 = 31 * 86_400;
@@ -51,22 +51,7 @@ impl Table {
         prefix: &str,
         kind: &'static str,
     ) -> Result<Vec<T>, TableError> {
-        let (partition, end) = (keys::message_box(in_box), format!("{prefix}#~"));
-        let (mut from, mut all) = (format!("{prefix}#"), Vec::new());
-        loop {
-            let range = RangeQuery {
-                partition: &partition,
-                from: &from,
-                to: &end,
-                forward: true,
-                consistent: true,
-                limit: 500,
-            };
-            let rows = self.query_range(range).await?;
-            let Some(last) = rows.last().map(codec::sort_key) else { return Ok(all) };
-            from = format!("{last}\u{1}"); // the next possible key
-            all.extend(rows.into_iter().map(|it| codec::decode(kind, it)).collect::<Result<Vec<T>, _>>()?);
-        }
+        self.query_all(&keys::message_box(in_box), format!("{prefix}#"), &format!("{prefix}#~"), kind).await
     }
 
     /// Stores a change together with the notification that tells of it: `lastModSeq` is the notification's number. The
@@ -175,7 +160,6 @@ impl Table {
         &self,
         subscription: &BoxSubscription,
         list: &QueuedNotification,
-        ttl: i64,
     ) -> Result<bool, TableError> {
         let row = Row::BoxSubscription(subscription.in_box.clone(), subscription.id);
         let put = Put::builder()
@@ -185,7 +169,7 @@ impl Table {
             .expression_attribute_values(":before", revision_before(subscription.revision));
         let put = put.build().map_err(|it| TableError::write(&row, it))?;
         let queued = queued_row(&subscription.channel, list.sequence);
-        let queued = self.transaction_put(&queued, list, codec::ttl(ttl), IF_ABSENT)?;
+        let queued = self.transaction_put(&queued, list, queued_ttl(list), IF_ABSENT)?;
         let writes = [put, queued].into_iter().map(|it| TransactWriteItem::builder().put(it).build()).collect();
         match self.transaction(writes).send().await.map_err(|it| it.into_service_error()) {
             Ok(_) => Ok(true),

@@ -10,7 +10,7 @@ use crate::codec::{self, Attributes};
 use crate::error::TableError;
 use crate::keys::{self, Row};
 use crate::streams::{MAX_ATTEMPTS, back_off};
-use crate::table::{IF_ABSENT, RangeQuery, Table, condition_held, revision_before};
+use crate::table::{IF_ABSENT, Table, condition_held, revision_before};
 
 /// How long rows stay after their channel has expired, in seconds: expiry is compared at each read (DynamoDB deletes late).
 const TTL_SLACK: i64 = 86_400;
@@ -136,24 +136,11 @@ impl Table {
         user: &str,
         now_ms: i64,
     ) -> Result<Vec<NotificationChannel>, TableError> {
-        let (partition, mut from, mut all) = (keys::notification_channels(app, user), "0".to_owned(), Vec::new());
-        loop {
-            let range = RangeQuery {
-                partition: &partition,
-                from: &from,
-                to: "9~",
-                forward: true,
-                consistent: true,
-                limit: 100,
-            };
-            let rows = self.query_range(range).await?;
-            let Some(last) = rows.last().map(codec::sort_key) else { return Ok(all) };
-            from = format!("{last}\u{1}"); // the next possible key
-            for row in rows {
-                let channel: NotificationChannel = codec::decode("nc-channel", row)?;
-                all.extend(Some(channel).filter(|it| !it.has_expired(now_ms)));
-            }
-        }
+        let partition = keys::notification_channels(app, user);
+        // the numbers, and not the counter
+        let mut all: Vec<NotificationChannel> = self.query_all(&partition, "0".to_owned(), "9~", "nc-channel").await?;
+        all.retain(|it| !it.has_expired(now_ms));
+        Ok(all)
     }
 
     /// Stores a changed channel, whose `revision` is one higher than the stored one's. What polls and enablers count stays.

@@ -226,17 +226,20 @@ impl Table {
         prefix: &str,
         kind: &'static str,
     ) -> Result<Vec<T>, TableError> {
-        let (partition, end) = (keys::application(app), format!("{prefix}#~"));
-        let (mut from, mut all) = (format!("{prefix}#"), Vec::new());
+        self.query_all(&keys::application(app), format!("{prefix}#"), &format!("{prefix}#~"), kind).await
+    }
+
+    /// Every row of a partition from one sort key to another, both included.
+    pub(crate) async fn query_all<T: DeserializeOwned>(
+        &self,
+        partition: &str,
+        mut from: String,
+        to: &str,
+        kind: &'static str,
+    ) -> Result<Vec<T>, TableError> {
+        let mut all = Vec::new();
         loop {
-            let range = RangeQuery {
-                partition: &partition,
-                from: &from,
-                to: &end,
-                forward: true,
-                consistent: true,
-                limit: 200,
-            };
+            let range = RangeQuery { partition, from: &from, to, forward: true, consistent: true, limit: 200 };
             let rows = self.query_range(range).await?;
             let Some(last) = rows.last().map(codec::sort_key) else { return Ok(all) };
             from = format!("{last}\u{1}"); // the next possible key

@@ -19,8 +19,22 @@ pub(super) async fn create(context: &Context, new: &Stored) -> Result<Stored, Fa
     })
 }
 
-/// Changes a thing that is there, again if another writer was faster, and tells of it; `change` returns `false` if there is
-/// nothing to change. The thing, and whether it was changed.
+/// Changes a thing as [`change`] does, and tells of it.
+pub(super) async fn change_and_notify(
+    context: &Context,
+    in_box: &BoxId,
+    id: u64,
+    to: impl FnMut(&mut Stored) -> bool,
+) -> Result<(Stored, bool), FaultResponse> {
+    let outcome = change(context, in_box, id, to).await?;
+    if outcome.1 {
+        notify(context, in_box).await;
+    }
+    Ok(outcome)
+}
+
+/// Changes a thing that is there, again if another writer was faster; `change` returns `false` if there is nothing to change.
+/// The thing, and whether it was changed. Whoever does tells of it.
 pub(super) async fn change(
     context: &Context,
     in_box: &BoxId,
@@ -36,7 +50,6 @@ pub(super) async fn change(
         }
         thing.revision += 1;
         if let Some(stored) = context.table.commit_stored(&thing, clock::now()).await? {
-            notify(context, in_box).await;
             return Ok((stored, true));
         }
     }
@@ -45,7 +58,7 @@ pub(super) async fn change(
 
 /// Tells the subscriptions of a box. Whatever fails here, `dispatch` finds the change in the table's stream.
 pub(super) async fn notify(context: &Context, in_box: &BoxId) {
-    if let Err(error) = context.subscribers.notify(in_box).await {
+    if let Err(error) = context.subscribers.notify(in_box, 0).await {
         tracing::warn!("the subscriptions of a box are told later: {}", entry::Chain(&error));
     }
 }

@@ -1,14 +1,27 @@
 //! The flags of an object (NMS 6.3, 6.4).
 
 use domain::message_store::{BoxId, flag_set, same_flags};
-use message_store::{encoded, object_url};
-use oma::{Document, FlagList};
+use message_store::object_url;
+use oma::{Document, Fault, FlagList, encoded};
 use serde_json::Value;
 
 use super::changes;
 use crate::answer::{Answer, FaultResponse};
 use crate::context::Context;
 use crate::request::OmaRequest;
+
+/// The most flags of an object, and the most bytes of one: an event tells all of them, and a list has to carry it.
+const MAX_FLAGS: usize = 100;
+const MAX_FLAG_BYTES: usize = 100;
+
+/// Flags as a set.
+pub(super) fn checked(flags: Vec<String>) -> Result<Vec<String>, FaultResponse> {
+    let set = flag_set(flags);
+    if set.len() > MAX_FLAGS || set.iter().any(|it| it.len() > MAX_FLAG_BYTES) {
+        return Err(Fault::invalid_input("flag").into());
+    }
+    Ok(set)
+}
 
 /// All flags.
 pub(super) async fn list(
@@ -30,8 +43,8 @@ pub(super) async fn replace(
 ) -> Result<Answer, FaultResponse> {
     changes::object(context, in_box, id).await?;
     let wanted: FlagList = asked.document("flagList")?.parse()?;
-    let wanted = flag_set(wanted.flag);
-    let (thing, _) = changes::change(context, in_box, id, |object| {
+    let wanted = checked(wanted.flag)?;
+    let (thing, _) = changes::change_and_notify(context, in_box, id, |object| {
         let differs = !same_flags(&object.flags, &wanted);
         object.flags = wanted.clone();
         differs
@@ -54,8 +67,9 @@ pub(super) async fn set(
     id: u64,
     flag: &str,
 ) -> Result<Answer, FaultResponse> {
-    changes::object(context, in_box, id).await?;
-    let (_, changed) = changes::change(context, in_box, id, |object| {
+    let thing = changes::object(context, in_box, id).await?;
+    checked(thing.flags.into_iter().chain([flag.to_owned()]).collect())?;
+    let (_, changed) = changes::change_and_notify(context, in_box, id, |object| {
         let is_new = !object.has_flag(flag);
         if is_new {
             object.flags.push(flag.to_owned());
@@ -70,7 +84,7 @@ pub(super) async fn set(
 /// Clears a flag: 204, or 404 with `empty` if it was not set.
 pub(super) async fn clear(context: &Context, in_box: &BoxId, id: u64, flag: &str) -> Result<Answer, FaultResponse> {
     changes::object(context, in_box, id).await?;
-    let (_, changed) = changes::change(context, in_box, id, |object| {
+    let (_, changed) = changes::change_and_notify(context, in_box, id, |object| {
         let before = object.flags.len();
         object.flags.retain(|own| !own.eq_ignore_ascii_case(flag));
         object.flags.len() < before

@@ -3,7 +3,7 @@
 use domain::message_store::{BoxId, ROOT_FOLDER, Stored, StoredAttribute, StoredState};
 use domain::millis;
 use entry::clock;
-use message_store::{box_url, folder_url, object_url, shown_attributes};
+use message_store::{box_url, folder_url, object_url, shown_attributes, stored_attributes};
 use oma::{Attribute, Document, Fault, Folder, FolderReferenceList, ObjectReferenceList, Reference};
 use serde_json::Value;
 
@@ -18,18 +18,13 @@ const MAX_DEPTH: usize = 32;
 /// Creates a folder.
 pub(super) async fn create(context: &Context, asked: &OmaRequest<'_>, in_box: &BoxId) -> Result<Answer, FaultResponse> {
     let given: Folder = asked.document("folder")?.parse()?;
-    let parent = match (&given.parent_folder, &given.parent_folder_path) {
-        (Some(url), _) => id_of_url(context, in_box, url).await?,
-        (None, Some(path)) => id_of_path(context, in_box, path).await?,
-        (None, None) => ROOT_FOLDER,
-    };
+    let parent =
+        parent_of(context, in_box, given.parent_folder.as_deref(), given.parent_folder_path.as_deref()).await?;
     let name = given.name.filter(|it| is_name(it)).ok_or_else(|| Fault::invalid_input("name"))?;
     if context.table.folder_named(in_box, parent, &name).await?.is_some() {
         return Err(Fault::invalid_input("name").with_status(409).into());
     }
-    let attributes = given.attributes.attribute.into_iter();
-    let attributes = attributes.map(|it| StoredAttribute { name: it.name, values: it.value }).collect();
-    let id = child(context, in_box, parent, &name, attributes).await?;
+    let id = child(context, in_box, parent, &name, stored_attributes(given.attributes)).await?;
     changes::notify(context, in_box).await;
     let resource_url = folder_url(&asked.root, in_box, id);
     let reference = Reference { path: Some(path_of(context, in_box, id).await?), resource_url };
@@ -92,7 +87,7 @@ pub(super) async fn rename(
     if context.table.claim_folder_name(in_box, folder.parent, &wanted, id).await?.is_some_and(|it| it != id) {
         return Err(Fault::invalid_input("name").with_status(409).into());
     }
-    changes::change(context, in_box, id, |folder| {
+    changes::change_and_notify(context, in_box, id, |folder| {
         folder.folder_name = Some(wanted.clone());
         true
     })
@@ -103,9 +98,9 @@ pub(super) async fn rename(
 
 /// Deletes a folder and all that is in it, from the inside out.
 pub(super) async fn delete(context: &Context, in_box: &BoxId, id: u64) -> Result<Answer, FaultResponse> {
-    let Some(folder) = find(context, in_box, id).await? else {
+    if find(context, in_box, id).await?.is_none() {
         return Err(Fault::policy_error("the root folder stays").into());
-    };
+    }
     let all = context.table.all_stored(in_box).await?;
     let mut doomed = vec![id];
     let mut next = 0;
@@ -127,7 +122,7 @@ pub(super) async fn delete(context: &Context, in_box: &BoxId, id: u64) -> Result
             Err(other) => return Err(other),
         }
     }
-    drop(folder);
+    changes::notify(context, in_box).await;
     Ok(Answer::Empty)
 }
 
@@ -148,8 +143,22 @@ async fn find(context: &Context, in_box: &BoxId, id: u64) -> Result<Option<Store
     Ok(Some(found.ok_or_else(Fault::unknown_resource)?))
 }
 
+/// The folder that a body names, by its URL or by its path; else the root.
+pub(super) async fn parent_of(
+    context: &Context,
+    in_box: &BoxId,
+    url: Option<&str>,
+    path: Option<&str>,
+) -> Result<u64, FaultResponse> {
+    match (url, path) {
+        (Some(url), _) => id_of_url(context, in_box, url).await,
+        (None, Some(path)) => id_of_path(context, in_box, path).await,
+        (None, None) => Ok(ROOT_FOLDER),
+    }
+}
+
 /// The id of the folder that a URL of a body names.
-pub(super) async fn id_of_url(context: &Context, in_box: &BoxId, url: &str) -> Result<u64, FaultResponse> {
+async fn id_of_url(context: &Context, in_box: &BoxId, url: &str) -> Result<u64, FaultResponse> {
     let unknown = || Fault::invalid_address("parentFolder");
     // the root of URLs may have changed since it was given out
     let (_, path) = url.split_once("/nms/v1/").ok_or_else(unknown)?;
@@ -165,7 +174,7 @@ pub(super) async fn id_of_url(context: &Context, in_box: &BoxId, url: &str) -> R
 }
 
 /// The id of the folder at a path; what is missing of it is created.
-pub(super) async fn id_of_path(context: &Context, in_box: &BoxId, path: &str) -> Result<u64, FaultResponse> {
+async fn id_of_path(context: &Context, in_box: &BoxId, path: &str) -> Result<u64, FaultResponse> {
     let names: Vec<&str> = path.split('/').filter(|it| !it.is_empty()).collect();
     if names.len() > MAX_DEPTH || !names.iter().all(|it| is_name(it)) {
         return Err(Fault::invalid_input("parentFolderPath").into());
@@ -193,20 +202,9 @@ async fn child(
         return Ok(other);
     }
     let new = Stored {
-        in_box: in_box.clone(),
-        id,
         folder_name: Some(name.to_owned()),
-        parent,
         attributes,
-        flags: Vec::new(),
-        correlation_id: None,
-        correlation_tag: None,
-        payload: None,
-        state: StoredState::Live,
-        created_at: millis(clock::now()),
-        created_seq: 0,
-        changed_seq: 0,
-        revision: 1,
+        ..Stored::new(in_box, id, parent, millis(clock::now()))
     };
     changes::create(context, &new).await?;
     Ok(id)

@@ -1,18 +1,18 @@
 //! Objects: create, read, delete, and their payload (NMS 6.1, 6.2, 6.5).
 
 use axum::http::StatusCode;
-use domain::message_store::{BoxId, PayloadInfo, Stored, StoredAttribute, StoredState, flag_set};
+use domain::message_store::{BoxId, PayloadInfo, Stored, StoredState};
 use domain::millis;
 use entry::clock;
-use message_store::{folder_url, object_url, shown_attributes};
+use message_store::{folder_url, object_url, shown_attributes, stored_attributes};
 use oma::{BulkResponse, BulkResponseList, Document, Fault, FlagList, Object, ObjectList, Reference};
 
 use super::changes;
-use super::folders;
 use super::multipart::{self, Attachment};
+use super::{flags, folders};
 use crate::answer::{Answer, FaultResponse};
 use crate::context::Context;
-use crate::request::OmaRequest;
+use crate::request::{OmaRequest, check_texts};
 
 /// The most bytes of a payload: it is kept in a row of the table (DynamoDB: 400 KB).
 const MAX_PAYLOAD_BYTES: usize = 350_000;
@@ -84,31 +84,22 @@ async fn create_one(
     if payload.as_ref().is_some_and(|it| it.bytes.len() > MAX_PAYLOAD_BYTES) {
         return Err(Fault::invalid_input("attachments").with_status(413).into());
     }
-    let parent = match (&given.parent_folder, &given.parent_folder_path) {
-        (Some(url), _) => folders::id_of_url(context, in_box, url).await?,
-        (None, Some(path)) => folders::id_of_path(context, in_box, path).await?,
-        (None, None) => domain::message_store::ROOT_FOLDER,
-    };
+    let texts = [("correlationId", &given.correlation_id), ("correlationTag", &given.correlation_tag)];
+    check_texts(&texts)?;
+    let flags = flags::checked(given.flags.flag)?;
+    let (url, path) = (given.parent_folder.as_deref(), given.parent_folder_path.as_deref());
+    let parent = folders::parent_of(context, in_box, url, path).await?;
     let id = context.table.next_box_id(in_box).await?;
     if let Some(payload) = &payload {
         context.table.put_payload(in_box, id, &payload.bytes).await?;
     }
-    let attributes = given.attributes.attribute.into_iter();
     let new = Stored {
-        in_box: in_box.clone(),
-        id,
-        folder_name: None,
-        parent,
-        attributes: attributes.map(|it| StoredAttribute { name: it.name, values: it.value }).collect(),
-        flags: flag_set(given.flags.flag),
+        attributes: stored_attributes(given.attributes),
+        flags,
         correlation_id: given.correlation_id,
         correlation_tag: given.correlation_tag,
         payload: payload.map(|it| PayloadInfo { content_type: it.content_type, size: it.bytes.len() as u64 }),
-        state: StoredState::Live,
-        created_at: millis(clock::now()),
-        created_seq: 0,
-        changed_seq: 0,
-        revision: 1,
+        ..Stored::new(in_box, id, parent, millis(clock::now()))
     };
     changes::create(context, &new).await
 }
@@ -139,7 +130,7 @@ pub(super) async fn delete(context: &Context, in_box: &BoxId, id: u64) -> Result
         it.state = StoredState::Deleted;
         true
     };
-    changes::change(context, in_box, id, delete).await?;
+    changes::change_and_notify(context, in_box, id, delete).await?;
     context.table.delete_payload(in_box, id).await?;
     Ok(Answer::Empty)
 }

@@ -15,12 +15,10 @@ use oma::{
 use super::changes::notify;
 use crate::answer::{Answer, FaultResponse};
 use crate::context::Context;
-use crate::request::OmaRequest;
+use crate::request::{OmaRequest, check_texts};
 
 /// Subscriptions of one box.
 const MAX_SUBSCRIPTIONS: usize = 50;
-/// The longest text of a client's own, in bytes.
-const MAX_TEXT_BYTES: usize = 1_000;
 /// Tries of an update against what tells the subscription meanwhile.
 const MAX_TRIES: usize = 20;
 
@@ -28,13 +26,8 @@ const MAX_TRIES: usize = 20;
 pub(super) async fn create(context: &Context, asked: &OmaRequest<'_>, in_box: &BoxId) -> Result<Answer, FaultResponse> {
     let document = asked.document("nmsSubscription")?;
     let given: NmsSubscription = document.parse()?;
-    let texts =
-        [("clientCorrelator", &given.client_correlator), ("callbackData", &given.callback_reference.callback_data)];
-    for (name, text) in texts {
-        if text.as_ref().is_some_and(|it| it.len() > MAX_TEXT_BYTES) {
-            return Err(Fault::invalid_input(name).into());
-        }
-    }
+    let callback_data = &given.callback_reference.callback_data;
+    check_texts(&[("clientCorrelator", &given.client_correlator), ("callbackData", callback_data)])?;
     if let Some(filter) = &given.filter {
         Filter::new(filter).map_err(filter_fault)?;
     }
