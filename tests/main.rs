@@ -71,6 +71,7 @@ mod oma {
     mod client;
     mod hostile_xml;
     mod negotiation;
+    mod objects;
     mod overview;
     mod polling;
     mod program;

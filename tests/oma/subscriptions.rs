@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use system_tests::{World, own_stack, text};
 
-use super::client::{Client, events, in_both, indexes, merged};
+use super::client::{Client, events, in_both, indexes};
 
 /// A channel that gives one list at a time.
 async fn channel(client: &Client<'_>) -> Value {
@@ -253,65 +253,6 @@ fn a_notify_url_is_the_callback_url_of_a_channel_that_is_there() {
                 let refused = client.try_subscribe(url, json!({})).await;
                 assert!(matches!(refused.fault().0, 400 | 403), "{url}: {}", refused.text);
             }
-        })
-        .await;
-    });
-}
-
-#[test]
-fn objects_are_created_in_bulk_and_one_that_is_refused_leaves_the_others() {
-    World::run(async |world| {
-        in_both(world, async |client| {
-            let channel = client.create("LongPolling", json!({})).await;
-            client.subscribe(&channel["callbackURL"], json!({})).await;
-            let object =
-                |more: Value| merged(json!({ "attributes": { "attribute": [] }, "flags": { "flag": ["a"] } }), more);
-            let nowhere = json!({ "parentFolder": format!("{}/none", client.store("folders")) });
-            let objects =
-                [object(json!({ "correlationId": "one" })), object(nowhere), object(json!({ "correlationId": "two" }))];
-            let answer = client.bulk(json!({ "objectList": { "object": objects } }), &["first", "", "third"]).await;
-            assert_eq!(answer.status, 200, "{}", answer.text);
-            let all = answer.root("bulkResponseList")["response"].clone();
-            let codes: Vec<u64> = all.as_array().unwrap().iter().map(|it| it["code"].as_u64().unwrap()).collect();
-            assert_eq!(codes, [201, 400, 201], "{all}");
-            assert_eq!(all[1]["failure"]["serviceException"]["messageId"], "SVC0004", "{all}");
-            for (index, text_of) in [(0, "first"), (2, "third")] {
-                let url = text(&all[index]["success"]["resourceURL"]);
-                let payload = client.ask("GET", &format!("{url}/payload"), None).await;
-                assert_eq!((payload.status, payload.text.as_str()), (200, text_of));
-                assert_eq!(payload.header("x-content-type-options"), "nosniff");
-            }
-            let told = events(&client.polled(&channel).await);
-            assert_eq!(told.len(), 2, "{told:?}");
-        })
-        .await;
-    });
-}
-
-#[test]
-fn lists_are_cut_by_size_and_what_no_list_could_carry_is_refused() {
-    World::run(async |world| {
-        in_both(world, async |client| {
-            let channel = client.create("WebSockets", json!({})).await;
-            client.subscribe(&channel["callbackURL"], json!({})).await;
-            let flags: Vec<String> = (0..100).map(|it| format!("{it:&>100}")).collect();
-            let object = |flags: &[String]| json!({ "attributes": { "attribute": [] }, "flags": { "flag": flags } });
-            let all = json!({ "objectList": { "object": vec![object(&flags); 15] } });
-            assert_eq!(client.bulk(all, &[]).await.status, 200);
-            let mut socket = client.open(&channel).await;
-            let mut told = Vec::new();
-            while told.len() < 15 {
-                told.extend(events(&client.hear(&mut socket, 1).await)); // which holds each frame against its limit
-            }
-            let url = text(&told[0]["changedObject"]["resourceURL"]);
-            let wrong = [[flags.clone(), vec!["one more".to_owned()]].concat(), vec!["x".repeat(101)]];
-            for flags in wrong {
-                let refused =
-                    client.ask("PUT", &format!("{url}/flags"), Some(json!({ "flagList": { "flag": flags } }))).await;
-                assert_eq!(refused.fault(), (400, "SVC0002".to_owned(), vec!["flag".to_owned()]));
-            }
-            let one_more = client.ask("PUT", &format!("{url}/flags/one"), Some(json!({ "empty": null }))).await;
-            assert_eq!(one_more.status, 400, "{}", one_more.text);
         })
         .await;
     });

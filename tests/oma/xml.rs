@@ -28,6 +28,7 @@ const LISTS: &[(&str, &str)] = &[
     ("requestError", "link"),
     ("bulkResponseList", "response"),
     ("objectList", "object"),
+    ("objectReferenceList", "objectReference"),
     ("serviceException", "variables"),
     ("policyException", "variables"),
     ("flags", "flag"),
@@ -35,6 +36,7 @@ const LISTS: &[(&str, &str)] = &[
     ("attributes", "attribute"),
     ("attribute", "value"),
     ("filter", "criterion"),
+    ("searchCriteria", "criterion"),
     ("object", "payloadPart"),
 ];
 

@@ -28,7 +28,9 @@ pub(super) async fn search(context: &Context, asked: &OmaRequest<'_>, in_box: &B
     found.retain(|it| !it.is_folder() && it.is_live() != vanished);
     found.retain(|it| filter.as_ref().is_none_or(|filter| filter.matches(it, moment)));
     sort(&criteria, &mut found);
-    let most = usize::try_from(criteria.max_entries.clamp(1, MAX_ENTRIES)).unwrap_or(1);
+    // a list of references has no cursor: it ends where the client says, and nowhere before
+    let limit = if vanished { u64::MAX } else { MAX_ENTRIES };
+    let most = usize::try_from(criteria.max_entries.clamp(1, limit)).unwrap_or(usize::MAX);
     let page: Vec<&Stored> = found.iter().skip(start).take(most).collect();
     let next = start + page.len();
     let next = (next < found.len()).then(|| cursor::encode(&next));
