@@ -11,6 +11,7 @@ mod digest;
 pub mod dynamodb;
 pub mod error;
 pub mod event;
+mod folder_lock;
 pub mod function;
 mod gateway_error;
 pub mod http_event;

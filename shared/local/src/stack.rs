@@ -1,6 +1,7 @@
 //! The local stack: starts everything that the template describes, and stops it together.
 
 use std::collections::BTreeMap;
+use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::digest::hex;
 use crate::dynamodb::DynamoDb;
 use crate::error::StackError;
 use crate::event::{Event, EventBus};
+use crate::folder_lock::FolderLock;
 use crate::function::Function;
 use crate::iconik::IconikEmulator;
 use crate::listener::{base_url, listen_for, serve};
@@ -64,7 +66,7 @@ pub struct Stack {
     functions: Vec<Arc<Function>>,
     tasks: Vec<JoinHandle<()>>,
     _dynamodb: DynamoDb,
-    _lock: std::fs::File,
+    _lock: FolderLock,
 }
 
 impl Drop for Stack {
@@ -282,12 +284,14 @@ async fn housekeeping(functions: Vec<Arc<Function>>, sqs: Arc<Sqs>) {
     }
 }
 
-fn prepare_data_dir(data: &Path, fresh: bool) -> Result<std::fs::File, StackError> {
+fn prepare_data_dir(data: &Path, fresh: bool) -> Result<FolderLock, StackError> {
     let unwritable = |it: std::io::Error| StackError::Unwritable { path: data.to_owned(), source: it.into() };
     std::fs::create_dir_all(data.join("buckets")).map_err(unwritable)?;
     restrict_to_owner(data).map_err(unwritable)?;
-    let lock = std::fs::File::create(data.join("stack.lock")).map_err(unwritable)?;
-    lock.try_lock().map_err(|_| StackError::DataDirInUse(data.to_owned()))?;
+    let lock = FolderLock::acquire(&data.join("stack.lock")).map_err(|error| match error {
+        TryLockError::WouldBlock => StackError::DataDirInUse(data.to_owned()),
+        TryLockError::Error(error) => unwritable(error),
+    })?;
     if fresh {
         for entry in std::fs::read_dir(data).map_err(unwritable)?.flatten() {
             let name = entry.file_name();
