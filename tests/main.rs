@@ -69,8 +69,12 @@ mod realtime {
 mod oma {
     mod channels;
     mod client;
+    mod folders;
     mod hostile_xml;
+    mod many_objects;
     mod negotiation;
+    mod notify_server;
+    mod notify_url;
     mod objects;
     mod overview;
     mod polling;

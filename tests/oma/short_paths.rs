@@ -203,3 +203,47 @@ fn what_is_wrong_on_a_short_path_is_told_in_its_own_way() {
         }
     });
 }
+
+/// The seed's overview: another store tells `/proxy` of its objects, which reach the subscriber's channel, and `/replay` tells them
+/// again.
+#[test]
+fn what_another_store_tells_reaches_the_channel_and_is_replayed() {
+    World::run(async |world| {
+        let client = &Client::new(world, Format::Json);
+        let channel = create(world, set_up()).await;
+        let reference = json!({ "notifyURL": channel["callbackURL"] });
+        let body = json!({ "nmsSubscription": { "callbackReference": reference } });
+        let made = client.ask("POST", "/nms/v1/messages/5/subscriptions", Some(body)).await.root("nmsSubscription");
+        let (url, start) = (text(&made["resourceURL"]), text(&made["restartToken"]));
+        let mut socket = client.open(&channel).await;
+        let dump = json!({ "from_": "tel:+1", "to": ["tel:+2"], "content": "Hello" });
+        for user in [json!(5), json!("5")] {
+            let (status, stored) = world.ask("POST", "/proxy", Some(json!({ "userId": user, "object": dump }))).await;
+            assert_eq!(status, 201, "{stored}");
+            let heard = client.hear(&mut socket, 1).await;
+            let event = &super::client::events(&heard)[0]["changedObject"];
+            assert_eq!((&event["resourceURL"], &event["lastModSeq"]), (&stored["resourceURL"], &stored["lastModSeq"]));
+            let object = client.ask("GET", &text(&stored["resourceURL"]), None).await.root("object");
+            let attributes = object["attributes"]["attribute"].as_array().unwrap();
+            assert!(attributes.contains(&json!({ "name": "content", "value": ["Hello"] })), "{object}");
+        }
+        let id = url.rsplit_once("/s").unwrap().1;
+        let again = json!({ "userId": 5, "subscriptionId": id.parse::<u64>().unwrap(), "restartToken": start });
+        let (status, answer) = world.ask("POST", "/replay", Some(again)).await;
+        assert_eq!((status, &answer["index"]), (202, &json!(3)), "{answer}");
+        let replayed = super::client::events(&client.hear(&mut socket, 1).await);
+        assert_eq!(replayed.len(), 2, "{replayed:?}");
+        for (path, bad) in [
+            ("/proxy", json!({ "object": dump })),
+            ("/proxy", json!({ "userId": 5, "object": "dump" })),
+            ("/proxy", json!({ "userId": "a/b", "object": dump })),
+            ("/replay", json!({ "userId": 5, "restartToken": start })),
+            ("/replay", json!({ "userId": 5, "subscriptionId": 1 })),
+        ] {
+            let (status, refused) = world.ask("POST", path, Some(bad)).await;
+            assert_eq!(status, 422, "{path}: {refused}");
+        }
+        let unknown = json!({ "userId": 5, "subscriptionId": 999, "restartToken": start });
+        assert_eq!(world.ask("POST", "/replay", Some(unknown)).await.0, 404);
+    });
+}

@@ -99,6 +99,30 @@ fn a_check_is_acknowledged_and_resets_the_lifetime() {
     });
 }
 
+/// Before a lifetime ends, the server asks: a client that answers keeps its channel, and one that does not loses it.
+#[test]
+fn a_check_of_the_server_prolongs_the_channel_of_a_client_that_answers() {
+    World::run(async |world| {
+        in_both(world, async |client| {
+            let shortest = json!({ "channelLifetime": 60 });
+            let (here, gone) =
+                (client.create("WebSockets", shortest.clone()).await, client.create("WebSockets", shortest).await);
+            let (mut answers, mut silent) = (client.open(&here).await, client.open(&gone).await);
+            let check = client.hear_root(&mut answers, "connCheck").await;
+            assert_eq!((&check["newChannelLifetime"], check.get("checkInterval")), (&json!(60), None));
+            let before = client.remaining(&here).await;
+            answers.text(client.format.write(&json!({ "connAck": null }))).await;
+            let reset = async || (client.remaining(&here).await > before).then_some(());
+            world.until("the lifetime is reset", reset).await;
+            client.hear_root(&mut silent, "connCheck").await;
+            assert!(silent.next_text().await.is_err(), "the socket ends with the channel");
+            assert_eq!(client.ask("GET", &text(&gone["resourceURL"]), None).await.status, 404);
+            assert_eq!(client.ask("GET", &text(&here["resourceURL"]), None).await.status, 200);
+        })
+        .await;
+    });
+}
+
 #[test]
 fn the_newer_of_two_sockets_is_used_and_the_older_closed() {
     World::run(async |world| {

@@ -103,7 +103,10 @@ fn deliveries_wait_for_no_batching_window() {
         }
     }
     immediate.sort_unstable();
-    assert_eq!(immediate, ["DeliverAmqp", "DeliverPush", "DeliverSignalr", "DeliverWebhook", "DeliverWebhookSlow"]);
+    assert_eq!(
+        immediate,
+        ["DeliverAmqp", "DeliverNms", "DeliverPush", "DeliverSignalr", "DeliverWebhook", "DeliverWebhookSlow"]
+    );
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub async fn run() -> Result<(), entry::Error> {
     let sender = ConnectionSender::new(&mut start, table.clone());
     let queue = start.queue("PUSH_QUEUE");
     let channels = ChannelSender::new(sender.clone(), queue.clone());
-    let subscribers = Subscribers::new(channels.clone(), queue.clone());
+    let subscribers = Subscribers::new(channels.clone(), queue.clone(), start.queue("NMS_QUEUE"));
     let context = Context { table, sender, channels, subscribers, queue };
     start.batches(async |now, messages| handler::handle(&context, now, messages).await).await
 }

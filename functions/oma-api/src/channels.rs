@@ -5,7 +5,6 @@ use domain::millis;
 use domain::notification_channel::{ChannelType, NotificationChannel, NotificationChannelId, granted_lifetime};
 use entry::clock;
 use oma::{ChannelData, Document, Fault, NotificationChannelLifetime, NotificationChannelList};
-use table::{DueEntry, DueWork};
 
 use crate::answer::{Answer, FaultResponse};
 use crate::context::Context;
@@ -82,16 +81,21 @@ pub(crate) async fn refresh(
 
 /// Grants a channel a lifetime from now on; `false` if it does not exist any more.
 pub(crate) async fn grant(context: &Context, id: &NotificationChannelId, granted: u64) -> Result<bool, FaultResponse> {
-    let now = millis(clock::now());
+    let (time, now) = (clock::now(), millis(clock::now()));
+    let Some(mut channel) = context.table.notification_channel(id, now).await? else { return Ok(false) };
+    channel.granted = granted;
+    channel.refresh(granted, now);
+    let check = channel.unplanned_check(now);
+    if let Some(at) = check {
+        // it may end before the time at which it is looked after next
+        context.sender.schedule_check(id, at, time).await?;
+    }
     let change = |it: &mut NotificationChannel| {
         it.granted = granted;
         it.refresh(granted, now);
+        it.next_check = check.unwrap_or(it.next_check);
     };
-    let Some(channel) = context.table.change_notification_channel(id, now, change).await? else { return Ok(false) };
-    // it may end before the time at which it is looked after next
-    let due = DueEntry { at: channel.expires_at, work: DueWork::NotificationChannel(id.clone()) };
-    context.table.put_due(&due).await?;
-    Ok(true)
+    Ok(context.table.change_notification_channel(id, now, change).await?.is_some())
 }
 
 fn answer_lifetime(seconds: u64) -> Result<Answer, FaultResponse> {

@@ -1,6 +1,7 @@
 //! What the endpoints work with.
 
 use axum::http::HeaderMap;
+use domain::ssrf::AllowedNetworks;
 use entry::http::{Authenticator, GATEWAY_DOMAIN};
 use message_store::Subscribers;
 use notification_channel::{ChannelSender, ChannelUrls};
@@ -15,6 +16,8 @@ pub(crate) struct Context {
     pub(crate) subscribers: Subscribers,
     /// The root of URLs in bodies, if the deployment has a domain of its own.
     pub(crate) server_root: Option<String>,
+    /// Private networks that a `notifyURL` may be in.
+    pub(crate) allowed_networks: AllowedNetworks,
 }
 
 impl Context {

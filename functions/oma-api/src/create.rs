@@ -12,7 +12,7 @@ use entry::clock;
 use notification_channel::KEY_LENGTH;
 use oma::{Document, Fault, Format, Link, RequestFormat};
 use serde_json::Value;
-use table::{CorrelatorUse, DueEntry, DueWork, TableError};
+use table::{CorrelatorUse, TableError};
 
 use crate::answer::{Answer, FaultResponse};
 use crate::channels::{document, resource_url};
@@ -142,12 +142,14 @@ pub(crate) async fn store(
             poll: 0,
             connection: None,
             sender: None,
+            next_check: 0,
+            offered_lifetime: None,
             revision: 1,
         };
         channel.refresh(new.granted, now);
         // its lifetime is looked after: what is left of it is deleted
-        let due = DueEntry { at: channel.expires_at, work: DueWork::NotificationChannel(channel.id.clone()) };
-        context.table.put_due(&due).await?;
+        channel.next_check = channel.check_at();
+        context.sender.schedule_check(&channel.id, channel.next_check, clock::now()).await?;
         match context.table.create_notification_channel(&channel, used.as_ref()).await {
             Ok(None) => return Ok(Ok(channel)),
             // another request with the correlator was faster, or is about to be

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::{Method, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use oma::{Fault, Format};
 
@@ -14,7 +14,7 @@ use crate::answer::{Answer, FaultResponse};
 use crate::context::Context;
 use crate::request::{OmaRequest, caller, response_format};
 use crate::route::{Route, route};
-use crate::{callback, channels, create, nms, poll, short};
+use crate::{callback, channels, create, dialect, nms, poll, proxy, short};
 
 /// The largest body, in bytes. A notification is far below: a message of a WebSocket has at most 128 KB.
 const MAX_BODY_BYTES: usize = 1_000_000;
@@ -32,14 +32,17 @@ async fn handle(State(context): State<Arc<Context>>, request: Request) -> Respon
         Err(_) => return FaultResponse::from(Fault::invalid_input("Request-URI")).into_response(Format::Json),
     };
     if let Some(route) = found.as_ref().filter(|it| it.is_short()) {
-        return match to_bytes(body, MAX_BODY_BYTES).await {
-            Ok(body) => {
-                let asked =
-                    OmaRequest { root: context.root(&parts.headers), parts: &parts, body, format: Format::Json };
-                short::answer(&context, route, &asked).await
-            }
-            Err(_) => short::too_large(),
+        if let Err(refused) = dialect::check_method(route, &parts.method) {
+            return refused;
+        }
+        let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else { return dialect::too_large() };
+        let asked = OmaRequest { root: context.root(&parts.headers), parts: &parts, body, format: Format::Json };
+        let answered = match route {
+            Route::Proxy => proxy::proxy(&context, &asked).await,
+            Route::Replay => proxy::replay(&context, &asked).await,
+            _ => short::answer(&context, route, &asked).await,
         };
+        return answered.unwrap_or_else(IntoResponse::into_response);
     }
     let format = match response_format(&parts) {
         Ok(format) => format,
@@ -97,8 +100,10 @@ async fn answer(context: &Context, route: Route, asked: &OmaRequest<'_>) -> Resu
                 _ => channels::lifetime(&channel),
             }
         }
-        Route::ShortChannels { .. } | Route::ShortChannel { .. } | Route::ShortLifetime { .. } => {
-            Err(Fault::unknown_resource().into()) // they are answered in their own dialect
-        }
+        Route::ShortChannels { .. }
+        | Route::ShortChannel { .. }
+        | Route::ShortLifetime { .. }
+        | Route::Proxy
+        | Route::Replay => Err(Fault::unknown_resource().into()), // they are answered in their own dialect
     }
 }

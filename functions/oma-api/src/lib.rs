@@ -5,9 +5,11 @@ mod callback;
 mod channels;
 mod context;
 mod create;
+mod dialect;
 mod handler;
 mod nms;
 mod poll;
+mod proxy;
 mod request;
 mod route;
 mod short;
@@ -28,14 +30,15 @@ use crate::context::Context;
 pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let (table, seal) = (start.table(), Arc::new(start.seal()));
-    let authenticator = Authenticator::new(table.clone(), seal.clone(), &start.allowed_networks(), Scope::Oma);
+    let allowed_networks = start.allowed_networks();
+    let authenticator = Authenticator::new(table.clone(), seal.clone(), &allowed_networks, Scope::Oma);
     let cors = CorsPolicy::AllowedOrigins(start.allowed_origins(&table));
     let urls = ChannelUrls::new(Secrets::new(table.clone(), seal), &start.text("SOCKET_ENDPOINT"));
     let connections = ConnectionSender::new(&mut start, table.clone());
     let push_queue = start.queue("PUSH_QUEUE");
     let sender = ChannelSender::new(connections, push_queue.clone());
-    let subscribers = Subscribers::new(sender.clone(), push_queue);
+    let subscribers = Subscribers::new(sender.clone(), push_queue, start.queue("NMS_QUEUE"));
     let server_root = start.optional("SERVER_ROOT");
-    let context = Context { table, authenticator, urls, sender, subscribers, server_root };
+    let context = Context { table, authenticator, urls, sender, subscribers, server_root, allowed_networks };
     start.http(handler::router(context), cors).await
 }

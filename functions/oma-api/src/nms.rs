@@ -1,19 +1,26 @@
 //! The message store (NMS V1.0): boxes, their objects, folders and subscriptions.
 
+mod bulk;
+mod bulk_flags;
 mod changes;
 mod flags;
+mod folder_view;
 mod folders;
 mod multipart;
 mod objects;
 mod paths;
+mod payload_parts;
+mod reset;
 mod search;
 mod subscriptions;
+mod transfer;
 
 use axum::http::Method;
-use domain::message_store::BoxId;
+use domain::message_store::{BoxId, Stored, StoredAttribute};
 use domain::notification::is_valid_name;
 use oma::Fault;
 
+use self::transfer::Transfer;
 use crate::answer::{Answer, FaultResponse};
 use crate::context::Context;
 use crate::request::{OmaRequest, caller};
@@ -32,9 +39,15 @@ pub(crate) async fn answer(
     let in_box = &BoxId { app, store: route.store, name };
     let method = &asked.parts.method;
     match route.resource {
+        BoxResource::Box => reset::reset(context, in_box).await,
         BoxResource::Objects => objects::create(context, asked, in_box).await,
         BoxResource::Search => search::search(context, asked, in_box).await,
         BoxResource::BulkCreation => objects::create_many(context, asked, in_box).await,
+        BoxResource::BulkUpdate => bulk_flags::update(context, asked, in_box).await,
+        BoxResource::BulkDelete => bulk_flags::delete(context, asked, in_box).await,
+        BoxResource::FolderSearch => search::search_folders(context, asked, in_box).await,
+        BoxResource::CopyToFolder => transfer::transfer(context, asked, in_box, Transfer::Copy).await,
+        BoxResource::MoveToFolder => transfer::transfer(context, asked, in_box, Transfer::Move).await,
         BoxResource::ObjectPaths => paths::look_up(context, asked, in_box, false).await,
         BoxResource::FolderPaths => paths::look_up(context, asked, in_box, true).await,
         BoxResource::Object(id) => match *method {
@@ -42,6 +55,7 @@ pub(crate) async fn answer(
             _ => objects::get(context, asked, in_box, id).await,
         },
         BoxResource::Payload(id) => objects::payload(context, in_box, id).await,
+        BoxResource::PayloadPart(id, number) => objects::payload_part(context, in_box, id, number).await,
         BoxResource::Flags(id) => match *method {
             Method::PUT => flags::replace(context, asked, in_box, id).await,
             _ => flags::list(context, asked, in_box, id).await,
@@ -71,3 +85,16 @@ pub(crate) async fn answer(
         },
     }
 }
+
+/// Stores the attributes of a thing that another store tells of, as an object of a box, and tells the box's subscriptions.
+pub(crate) async fn store_dump(
+    context: &Context,
+    in_box: &BoxId,
+    attributes: Vec<StoredAttribute>,
+) -> Result<Stored, FaultResponse> {
+    let stored = objects::create_bare(context, in_box, attributes).await?;
+    changes::notify(context, in_box).await;
+    Ok(stored)
+}
+
+pub(crate) use self::subscriptions::replay;

@@ -10,14 +10,38 @@ pub(crate) const ACR_AUTH: &str = "acr:auth";
 /// A resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Route {
-    Channels { user: String },
-    Channel { user: String, id: String },
-    Lifetime { user: String, id: String },
-    Poll { token: String },
-    Callback { token: String },
-    ShortChannels { user: String },
-    ShortChannel { user: String, id: String },
-    ShortLifetime { user: String, id: String },
+    Channels {
+        user: String,
+    },
+    Channel {
+        user: String,
+        id: String,
+    },
+    Lifetime {
+        user: String,
+        id: String,
+    },
+    Poll {
+        token: String,
+    },
+    Callback {
+        token: String,
+    },
+    ShortChannels {
+        user: String,
+    },
+    ShortChannel {
+        user: String,
+        id: String,
+    },
+    ShortLifetime {
+        user: String,
+        id: String,
+    },
+    /// The seed's `/proxy`: an object has changed.
+    Proxy,
+    /// The seed's `/replay`: a subscription is told again.
+    Replay,
     Nms(NmsRoute),
 }
 
@@ -33,13 +57,21 @@ pub(crate) struct NmsRoute {
 /// What is in a box (NMS 6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BoxResource {
+    /// The box itself, which can be emptied: an extension, since NMS leaves boxes to the server.
+    Box,
     Objects,
     Search,
     BulkCreation,
+    BulkUpdate,
+    BulkDelete,
     ObjectPaths,
     FolderPaths,
+    FolderSearch,
+    CopyToFolder,
+    MoveToFolder,
     Object(u64),
     Payload(u64),
+    PayloadPart(u64, usize),
     Flags(u64),
     Flag(u64, String),
     Folders,
@@ -70,6 +102,8 @@ pub(crate) fn route(uri: &Uri) -> Result<Option<Route>, std::str::Utf8Error> {
             let Some(resource) = box_resource(rest) else { return Ok(None) };
             Route::Nms(NmsRoute { store: owned(store), name: owned(name), resource })
         }
+        ["proxy"] => Route::Proxy,
+        ["replay"] => Route::Replay,
         [user, "channels"] => Route::ShortChannels { user: owned(user) },
         [user, "channels", id] => Route::ShortChannel { user: owned(user), id: owned(id) },
         [user, "channels", id, "channelLifetime"] => Route::ShortLifetime { user: owned(user), id: owned(id) },
@@ -84,13 +118,22 @@ fn box_resource(path: &[&str]) -> Option<BoxResource> {
         number.parse::<u64>().ok().filter(|it| it.to_string() == number)
     };
     Some(match path {
+        [] => BoxResource::Box,
         ["objects"] => BoxResource::Objects,
         ["objects", "operations", "search"] => BoxResource::Search,
         ["objects", "operations", "bulkCreation"] => BoxResource::BulkCreation,
+        ["objects", "operations", "bulkUpdate"] => BoxResource::BulkUpdate,
+        ["objects", "operations", "bulkDelete"] => BoxResource::BulkDelete,
+        ["folders", "operations", "search"] => BoxResource::FolderSearch,
+        ["folders", "operations", "copyToFolder"] => BoxResource::CopyToFolder,
+        ["folders", "operations", "moveToFolder"] => BoxResource::MoveToFolder,
         ["objects", "operations", "pathToId"] => BoxResource::ObjectPaths,
         ["folders", "operations", "pathToId"] => BoxResource::FolderPaths,
         ["objects", id] => BoxResource::Object(number(id, 'o')?),
         ["objects", id, "payload"] => BoxResource::Payload(number(id, 'o')?),
+        ["objects", id, "payloadParts", part] => {
+            BoxResource::PayloadPart(number(id, 'o')?, usize::try_from(number(part, 'p')?).ok()?)
+        }
         ["objects", id, "flags"] => BoxResource::Flags(number(id, 'o')?),
         ["objects", id, "flags", flag] => BoxResource::Flag(number(id, 'o')?, (*flag).to_owned()),
         ["folders"] => BoxResource::Folders,
@@ -109,11 +152,20 @@ impl Route {
             Self::Channels { .. } | Self::ShortChannels { .. } => "GET, POST",
             Self::Channel { .. } | Self::ShortChannel { .. } => "GET, DELETE",
             Self::Lifetime { .. } | Self::ShortLifetime { .. } => "GET, PUT",
-            Self::Poll { .. } | Self::Callback { .. } => "POST",
+            Self::Poll { .. } | Self::Callback { .. } | Self::Proxy | Self::Replay => "POST",
             Self::Nms(route) => match route.resource {
-                BoxResource::Objects | BoxResource::Search | BoxResource::BulkCreation | BoxResource::Folders => "POST",
+                BoxResource::Box => "DELETE",
+                BoxResource::Objects
+                | BoxResource::Search
+                | BoxResource::BulkCreation
+                | BoxResource::BulkUpdate
+                | BoxResource::FolderSearch
+                | BoxResource::CopyToFolder
+                | BoxResource::MoveToFolder
+                | BoxResource::Folders => "POST",
+                BoxResource::BulkDelete => "POST, DELETE",
                 BoxResource::Object(_) | BoxResource::Folder(_) => "GET, DELETE",
-                BoxResource::Payload(_) => "GET",
+                BoxResource::Payload(_) | BoxResource::PayloadPart(..) => "GET",
                 BoxResource::Flags(_) | BoxResource::FolderName(_) => "GET, PUT",
                 BoxResource::Flag(..) => "GET, PUT, DELETE",
                 BoxResource::Subscriptions | BoxResource::ObjectPaths | BoxResource::FolderPaths => "GET, POST",
@@ -124,7 +176,14 @@ impl Route {
 
     /// Whether the resource speaks the seed's dialect.
     pub(crate) fn is_short(&self) -> bool {
-        matches!(self, Self::ShortChannels { .. } | Self::ShortChannel { .. } | Self::ShortLifetime { .. })
+        matches!(
+            self,
+            Self::ShortChannels { .. }
+                | Self::ShortChannel { .. }
+                | Self::ShortLifetime { .. }
+                | Self::Proxy
+                | Self::Replay
+        )
     }
 }
 

@@ -1,7 +1,7 @@
 //! The seed's dialect: short paths, bare JSON, the remaining lifetime as `channelLifeTime`.
 
 use axum::Json;
-use axum::http::{Method, StatusCode, header};
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::AppId;
 use domain::millis;
@@ -14,47 +14,16 @@ use crate::answer::FaultResponse;
 use crate::channels::{find, grant};
 use crate::context::Context;
 use crate::create::{NewChannel, store};
+use crate::dialect::{Detail, body, invalid, member};
 use crate::request::{MAX_TEXT_BYTES, OmaRequest, caller};
 use crate::route::Route;
 
 /// Notifications of a list, if the client does not say (the dialect's own default).
 const DEFAULT_NOTIFICATIONS: u64 = 7_200;
 
-/// Why a request is refused: a status and its `detail`.
-struct Detail(StatusCode, String, Option<FaultResponse>);
-
-impl From<FaultResponse> for Detail {
-    fn from(refusal: FaultResponse) -> Self {
-        let status = StatusCode::from_u16(refusal.fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let reason = status.canonical_reason().unwrap_or_default().to_owned();
-        Self(status, reason, Some(refusal))
-    }
-}
-
-impl IntoResponse for Detail {
-    fn into_response(self) -> Response {
-        let mut response = (self.0, Json(json!({ "detail": self.1 }))).into_response();
-        response.headers_mut().extend(self.2.map(|it| *it.headers).unwrap_or_default());
-        response
-    }
-}
-
 /// Answers a request to a short path.
-pub(crate) async fn answer(context: &Context, route: &Route, asked: &OmaRequest<'_>) -> Response {
-    answer_or_refuse(context, route, asked).await.unwrap_or_else(IntoResponse::into_response)
-}
-
-/// A body that is too large.
-pub(crate) fn too_large() -> Response {
-    Detail(StatusCode::PAYLOAD_TOO_LARGE, "Content Too Large".to_owned(), None).into_response()
-}
-
-async fn answer_or_refuse(context: &Context, route: &Route, asked: &OmaRequest<'_>) -> Result<Response, Detail> {
+pub(crate) async fn answer(context: &Context, route: &Route, asked: &OmaRequest<'_>) -> Result<Response, Detail> {
     let (method, headers) = (&asked.parts.method, &asked.parts.headers);
-    if !route.allowed().split(", ").any(|it| it == method.as_str()) {
-        let refused = (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, route.allowed())]);
-        return Ok((refused.0, refused.1, Json(json!({ "detail": "Method Not Allowed" }))).into_response());
-    }
     let now = millis(clock::now());
     match route {
         Route::ShortChannels { user } => {
@@ -103,11 +72,11 @@ async fn answer_or_refuse(context: &Context, route: &Route, asked: &OmaRequest<'
 
 async fn create(context: &Context, asked: &OmaRequest<'_>, app: AppId, user: &str) -> Result<Response, Detail> {
     let body = body(asked)?;
-    let member = |names: [&str; 2]| names.iter().map(|it| &body[*it]).find(|it| !it.is_null()).unwrap_or(&Value::Null);
+    let member = |names: [&'static str; 2]| member(&body, names);
     if member(["channelType", "channel_type"]) != ChannelType::WebSockets.name() {
         return Err(invalid("channelType: it is `WebSockets`"));
     }
-    let text = |names: [&str; 2]| match member(names) {
+    let text = |names: [&'static str; 2]| match member(names) {
         Value::Null => Ok(None),
         Value::String(text) if text.len() <= MAX_TEXT_BYTES => Ok(Some(text.clone())),
         _ => Err(invalid(&format!("{}: it is a text of at most {MAX_TEXT_BYTES} bytes", names[0]))),
@@ -136,12 +105,6 @@ async fn create(context: &Context, asked: &OmaRequest<'_>, app: AppId, user: &st
     Ok((StatusCode::CREATED, Json(shown)).into_response())
 }
 
-/// The JSON object of a body.
-fn body(asked: &OmaRequest<'_>) -> Result<Value, Detail> {
-    let body: Value = serde_json::from_slice(&asked.body).map_err(|it| invalid(&it.to_string()))?;
-    if body.is_object() { Ok(body) } else { Err(invalid("the body is a JSON object")) }
-}
-
 /// The lifetime that is granted; a member in any of its spellings.
 fn lifetime(body: &Value) -> Result<u64, Detail> {
     let names = ["channelLifeTime", "channel_life_time", "channelLifetime"];
@@ -152,10 +115,6 @@ fn lifetime(body: &Value) -> Result<u64, Detail> {
             seconds.map(|it| granted_lifetime(Some(it))).ok_or_else(|| invalid("channelLifeTime: a number from 1"))
         }
     }
-}
-
-fn invalid(why: &str) -> Detail {
-    Detail(StatusCode::UNPROCESSABLE_ENTITY, why.to_owned(), None)
 }
 
 /// What is left of a lifetime: of a new channel a second less than was granted, as time has passed.

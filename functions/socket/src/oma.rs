@@ -62,8 +62,8 @@ pub(crate) async fn connect(
     Ok(ConnectOutcome::Accepted(Some(WEBSOCKET_SUBPROTOCOL.to_owned())))
 }
 
-/// Takes a message of a client: a check of the connection is answered and refreshes the channel (NC 5.3.16). Anything else says
-/// nothing to a server that sends no checks.
+/// Takes a message of a client: a check of the connection is answered and refreshes the channel (NC 5.3.16), and so does the
+/// answer to a check of ours (NC 5.3.17). Anything else says nothing.
 pub(crate) async fn receive(context: &Context, connection: &Connection, text: &str) -> Result<(), SocketError> {
     let Some(id) = channel_of(connection) else { return Ok(()) };
     let now = millis(clock::now());
@@ -77,16 +77,27 @@ pub(crate) async fn receive(context: &Context, connection: &Connection, text: &s
         Format::Xml => oma::read_xml(text.as_bytes(), roots),
         Format::Json => oma::read_json(text.as_bytes(), roots),
     };
-    let is_check = read.is_ok_and(|it| it.root == "connCheck");
-    if is_check && let Ok(answer) = Document::new("connAck", &ConnAck { channel_lifetime: Some(channel.granted) }) {
-        let sent = context.sender.post_to_connection(&connection.id, &[oma::write(&answer, format)]).await;
-        let is_current = channel.connection.as_ref() == Some(&connection.id);
-        if sent == SendOutcome::Accepted && is_current {
-            let refresh = |it: &mut NotificationChannel| it.refresh(it.granted, now);
-            context.table.change_notification_channel(&id, now, refresh).await?;
-        }
+    let is_current = channel.connection.as_ref() == Some(&connection.id);
+    let lifetime = match read.as_ref().map(|it| it.root.as_str()) {
+        Ok("connCheck") => answer_check(context, connection, channel.granted, format).await.then_some(channel.granted),
+        Ok("connAck") => channel.offered_lifetime,
+        _ => None,
+    };
+    if let Some(lifetime) = lifetime.filter(|_| is_current) {
+        let refresh = |it: &mut NotificationChannel| {
+            it.refresh(lifetime, now);
+            it.offered_lifetime = None;
+        };
+        context.table.change_notification_channel(&id, now, refresh).await?;
     }
     Ok(context.channel_sender.flush_or_retry(&id, 0).await?)
+}
+
+/// Answers a check of a client; `false` if the answer could not be sent.
+async fn answer_check(context: &Context, connection: &Connection, lifetime: u64, format: Format) -> bool {
+    let Ok(answer) = Document::new("connAck", &ConnAck { channel_lifetime: Some(lifetime) }) else { return false };
+    let sent = context.sender.post_to_connection(&connection.id, &[oma::write(&answer, format)]).await;
+    sent == SendOutcome::Accepted
 }
 
 /// Forgets a closed socket. The channel, and what waits in it, stays.

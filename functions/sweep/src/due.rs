@@ -33,7 +33,7 @@ pub(crate) async fn run(context: &Context, since: i64, now: OffsetDateTime) -> R
         let (others, oldest_left) = queue_deliveries(context, slot, at, end).await?;
         checkpoint = checkpoint.min(oldest_left.unwrap_or(checkpoint));
         // the queue delays an expiry until its time; an escalation waits for the run after its time
-        let is_delayed = |entry: &DueEntry| matches!(entry.work, DueWork::Expire(_));
+        let is_delayed = |entry: &DueEntry| matches!(entry.work, DueWork::Expire(_) | DueWork::NotificationChannel(_));
         let ready: Vec<DueEntry> = others.into_iter().filter(|it| it.at <= at || is_delayed(it)).collect();
         let work = ready
             .iter()

@@ -252,6 +252,27 @@ pub enum Push {
     Expire { user: String, at: i64 },
 }
 
+/// Post the lists of events that wait for a subscription to a box (NMS) to its `notifyURL`, which is another server's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventListDelivery {
+    pub v: u8,
+    pub in_box: BoxId,
+    pub subscription: u64,
+    /// Of the oldest list. Starts at 1.
+    pub attempt: u32,
+    /// Who posts to the subscription; none if nobody does yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<String>,
+}
+
+impl EventListDelivery {
+    /// The first attempt.
+    pub fn new(in_box: &BoxId, subscription: u64) -> Self {
+        Self { v: 1, in_box: in_box.clone(), subscription, attempt: 1, holder: None }
+    }
+}
+
 /// The delay of a queue message that is due at `at` (milliseconds), rounded up to whole seconds.
 pub fn delay_until(at: i64, now: time::OffsetDateTime) -> time::Duration {
     time::Duration::seconds(at.saturating_sub(crate::millis(now)).saturating_add(999).max(0) / 1_000)

@@ -82,6 +82,10 @@ id!(
     /// A bucket.
     BucketId, "bkt"
 );
+id!(
+    /// A list of events that is posted to a subscription's `notifyURL` (NMS 6.19).
+    EventListId, "nms"
+);
 
 /// An application (tenant). Printed as a lower-case GUID. All forms of the channel API are parsed (section 2.6): D, N,
 /// B, P and `urn:uuid:`.

@@ -42,7 +42,7 @@ pub mod ssrf;
 pub mod timecode;
 pub mod tracks;
 
-pub use id::{AppId, BucketId, ChannelId, ItemId};
+pub use id::{AppId, BucketId, ChannelId, EventListId, ItemId};
 
 /// The maximum number of entries in a segment, a page or a batch that one request handles (the limit of DynamoDB's
 /// `BatchGetItem` and `TransactWriteItems`).

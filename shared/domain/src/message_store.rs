@@ -9,6 +9,8 @@ use crate::notification_channel::NotificationChannelId;
 
 /// The type of the notification in a box's stream that tells of a change.
 pub const BOX_CHANGED: &str = "box.changed";
+/// The type of the notification in a box's stream that tells that all before it is gone.
+pub const BOX_RESET: &str = "box.reset";
 /// The folder that holds everything; it has no row.
 pub const ROOT_FOLDER: u64 = 0;
 /// The duration of a subscription in seconds: by default and at most a day, as deployed clients ask for.
@@ -16,6 +18,9 @@ pub const MAX_DURATION: u64 = 86_400;
 /// Events of a list, by default and at most: a list has to fit into a message of a WebSocket.
 pub const DEFAULT_EVENTS: u64 = 100;
 pub const MAX_EVENTS: u64 = 200;
+/// Lists that wait for another server's `notifyURL` at a time. What changes beyond stands in the box, and is told when they are
+/// gone (NMS 5.1.4.3.1: no unbounded storage of notifications).
+pub const MAX_WAITING_LISTS: u64 = 20;
 
 /// A box of a store (NMS 6: `storeName` and `boxId`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -60,6 +65,22 @@ pub struct StoredAttribute {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PayloadInfo {
     pub content_type: String,
+    /// In bytes.
+    pub size: u64,
+    /// The first-level parts of a multipart payload.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<PayloadPart>,
+}
+
+/// A part of a multipart payload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PayloadPart {
+    pub content_type: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_location: Option<String>,
+    /// In bytes.
     pub size: u64,
 }
 
@@ -154,8 +175,9 @@ pub struct BoxSubscription {
     pub in_box: BoxId,
     pub id: u64,
     pub notify_url: String,
-    /// The notification channel of its `notifyURL`.
-    pub channel: NotificationChannelId,
+    /// The notification channel of its `notifyURL`; none if that is another server's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<NotificationChannelId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback_data: Option<String>,
     /// As the request spelled it: `XML` or `JSON`.

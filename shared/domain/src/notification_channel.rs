@@ -20,6 +20,11 @@ pub const MAX_QUEUED: u64 = 1_000;
 /// The size of a list, in bytes: a message of API Gateway's WebSocket APIs has at most 128 KB.
 pub const MAX_LIST_BYTES: usize = 120_000;
 
+/// How long before the end of a lifetime the client of an open socket is asked whether it is there, at most, in milliseconds.
+const MAX_CHECK_LEAD_MS: i64 = 60_000;
+/// How much earlier than planned a check may come, in milliseconds.
+const CHECK_TOLERANCE_MS: i64 = 5_000;
+
 /// The types of channels that are offered (NC 5.2.3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ChannelType {
@@ -77,6 +82,12 @@ pub struct NotificationChannel {
     /// Who sends what waits to the WebSocket, and until when, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<(String, i64)>,
+    /// When it is looked after next, in milliseconds since 1970; 0 before the first time.
+    #[serde(default)]
+    pub next_check: i64,
+    /// The lifetime that our last `connCheck` offered, in seconds, until it is answered (NC 5.3.17).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offered_lifetime: Option<u64>,
     /// Counts the changes of the row, `queued` and `poll` apart.
     pub revision: u64,
 }
@@ -89,6 +100,28 @@ impl NotificationChannel {
     /// Its remaining lifetime, in whole seconds.
     pub fn remaining(&self, now_ms: i64) -> u64 {
         u64::try_from((self.expires_at - now_ms).max(0) / 1_000).unwrap_or(0)
+    }
+
+    /// When the server looks after it, in milliseconds since 1970: at its end, and while a socket may be open, before that, so that a
+    /// client that is there can prolong it.
+    pub fn check_at(&self) -> i64 {
+        let lead = i64::try_from(self.granted).unwrap_or(0) * 1_000 / 3;
+        match self.channel_type {
+            ChannelType::WebSockets => self.expires_at - lead.min(MAX_CHECK_LEAD_MS),
+            ChannelType::LongPolling => self.expires_at,
+        }
+    }
+
+    /// When it has to be looked after; `None` if it is planned to be by then.
+    pub fn unplanned_check(&self, now_ms: i64) -> Option<i64> {
+        let at = self.check_at();
+        let is_planned = self.next_check > now_ms && self.next_check <= at;
+        (!is_planned).then_some(at)
+    }
+
+    /// Whether a check that comes now was replaced by a later one: queues and clocks differ by seconds.
+    pub fn is_checked_later(&self, now_ms: i64) -> bool {
+        self.next_check > now_ms + CHECK_TOLERANCE_MS
     }
 
     /// Starts its lifetime anew.

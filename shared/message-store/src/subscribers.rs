@@ -1,7 +1,9 @@
 //! Telling the subscriptions of a box what has changed (NMS 5.1.4, 6.19).
 
-use domain::command::PushCommand;
-use domain::message_store::{BOX_CHANGED, BoxId, BoxSubscription, DEFAULT_EVENTS, MAX_EVENTS, Stored};
+use domain::command::{EventListDelivery, PushCommand};
+use domain::message_store::{
+    BOX_CHANGED, BOX_RESET, BoxId, BoxSubscription, DEFAULT_EVENTS, MAX_EVENTS, MAX_WAITING_LISTS, Stored,
+};
 use domain::millis;
 use domain::notification::Position;
 use entry::queue::MAX_DELAY;
@@ -31,11 +33,25 @@ pub struct Subscribers {
     table: Table,
     channels: ChannelSender,
     push_queue: Queue,
+    nms_queue: Queue,
+}
+
+/// Whether there is a place for a subscription's next list.
+enum ListPlace {
+    /// Where it is stored.
+    At(u64),
+    /// Too many wait: another try is needed.
+    Full,
+    /// Too many wait: whoever sends them has the next ones made.
+    Waiting,
+    /// Its channel is gone: nobody would be told (NMS 6.19: 404 ends the subscription).
+    Gone,
 }
 
 impl Subscribers {
-    pub fn new(channels: ChannelSender, push_queue: Queue) -> Self {
-        Self { table: channels.table.clone(), channels, push_queue }
+    /// `push_queue` is that of `deliver-push`, `nms_queue` that of `deliver-nms`.
+    pub fn new(channels: ChannelSender, push_queue: Queue, nms_queue: Queue) -> Self {
+        Self { table: channels.table.clone(), channels, push_queue, nms_queue }
     }
 
     /// Tells all subscriptions of a box what they have not been told yet. What cannot be told now is queued: it is the
@@ -46,7 +62,11 @@ impl Subscribers {
     pub async fn notify(&self, in_box: &BoxId, attempt: u32) -> Result<(), ChannelError> {
         let mut is_left = false;
         for subscription in self.table.box_subscriptions(in_box).await? {
-            is_left |= !self.notify_one(subscription).await?;
+            is_left |= !self.notify_one(subscription.clone()).await?;
+            if attempt > 0 && self.has_waiting(&subscription).await? {
+                // whoever stored a list may have died before it was sent
+                self.send(&subscription).await?;
+            }
         }
         if is_left {
             let command = PushCommand { attempt: attempt + 1, ..PushCommand::for_box(in_box) };
@@ -78,25 +98,60 @@ impl Subscribers {
                 self.table.put_box_subscription(&next).await?;
                 continue;
             }
-            let Some(channel) = self.table.notification_channel(&current.channel, millis(now)).await? else {
-                // its channel is gone: nobody would be told (NMS 6.19: 404 ends the subscription)
-                self.table.delete_box_subscription(&in_box, id).await?;
-                return Ok(true);
+            let place = match self.next_place(&current, millis(now)).await? {
+                ListPlace::At(place) => place,
+                ListPlace::Full => return Ok(false),
+                ListPlace::Waiting => return Ok(true),
+                ListPlace::Gone => {
+                    self.table.delete_box_subscription(&in_box, id).await?;
+                    return Ok(true);
+                }
             };
-            if self.channels.is_full(&channel).await? {
-                return Ok(false);
-            }
             let list = list(&current, events, told)?;
             next.next_index += 1;
-            let Some(place) = self.table.reserve_queue_place(&channel.id).await? else { continue };
             let document = serde_json::to_string(&list).unwrap_or_default();
             let queued = QueuedNotification { sequence: place, at: millis(now), document };
             if self.table.put_told(&next, &queued).await? {
-                self.channels.flush_or_retry(&channel.id, 0).await?;
+                self.send(&next).await?;
                 subscription = Some(next);
             }
         }
         Ok(false)
+    }
+
+    async fn next_place(&self, subscription: &BoxSubscription, now_ms: i64) -> Result<ListPlace, TableError> {
+        let Some(channel) = &subscription.channel else {
+            let index = subscription.next_index;
+            let oldest = self.table.oldest_event_list(&subscription.in_box, subscription.id).await?;
+            let is_full = oldest.is_some_and(|it| index - it.sequence >= MAX_WAITING_LISTS);
+            return Ok(if is_full { ListPlace::Waiting } else { ListPlace::At(index) });
+        };
+        let Some(channel) = self.table.notification_channel(channel, now_ms).await? else { return Ok(ListPlace::Gone) };
+        if self.channels.is_full(&channel).await? {
+            return Ok(ListPlace::Full);
+        }
+        let place = self.table.reserve_queue_place(&channel.id).await?;
+        Ok(place.map_or(ListPlace::Gone, ListPlace::At))
+    }
+
+    /// Whether lists wait to be sent. Those of a poll wait for it.
+    async fn has_waiting(&self, subscription: &BoxSubscription) -> Result<bool, TableError> {
+        Ok(match &subscription.channel {
+            Some(channel) => !self.table.queued_notifications(channel, 1).await?.is_empty(),
+            None => self.table.oldest_event_list(&subscription.in_box, subscription.id).await?.is_some(),
+        })
+    }
+
+    /// Sends what waits: to the channel's open socket, or by `deliver-nms` to another server.
+    async fn send(&self, subscription: &BoxSubscription) -> Result<(), ChannelError> {
+        match &subscription.channel {
+            Some(channel) => self.channels.flush_or_retry(channel, 0).await?,
+            None => {
+                let delivery = EventListDelivery::new(&subscription.in_box, subscription.id);
+                self.nms_queue.send(&delivery, time::Duration::ZERO).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The events of the next list, none if a filter hides all, and the position behind them; `None` if nothing has changed.
@@ -113,6 +168,10 @@ impl Subscribers {
             return Ok(Some((vec![NmsEvent::ResetBox(())], newest.or(from).unwrap_or(beginning))));
         }
         let page = self.table.notifications_after(app, &stream, subscription.told.sequence, PAGE).await?;
+        if let Some(reset) = page.iter().rev().find(|it| it.kind == BOX_RESET) {
+            // nothing before it is there any more (NMS 5.3.2, `ResetBox`): filters do not matter
+            return Ok(Some((vec![NmsEvent::ResetBox(())], reset.id.position())));
+        }
         let mut changes = Vec::with_capacity(page.len());
         for one in page.iter().filter(|it| it.kind == BOX_CHANGED) {
             let thing = match one.data["id"].as_u64() {

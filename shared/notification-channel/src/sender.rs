@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use channels::management::PostOutcome;
-use domain::command::PushCommand;
+use domain::command::{PushCommand, delay_until};
 use domain::millis;
 use domain::notification_channel::{
     ChannelType, MAX_LIST_BYTES, MAX_NOTIFICATIONS, MAX_QUEUED, NotificationChannel, NotificationChannelId,
 };
-use entry::queue::QueueError;
+use entry::queue::{MAX_DELAY, QueueError};
 use entry::{Queue, clock};
 use inbox::connection_sender::{ConnectionSender, SendOutcome};
-use oma::{Document, Format};
+use oma::{ConnCheck, Document, Format};
 use table::{DueEntry, DueWork, QueuedNotification, Table, TableError};
 use time::OffsetDateTime;
 
@@ -250,18 +250,61 @@ impl ChannelSender {
         Ok(released.map(|it| it.queued))
     }
 
-    /// Ends a channel whose lifetime is over, and looks again later if it is not.
+    /// Ends a channel whose lifetime is over. If it is about to end, the client of an open socket is asked whether it is there.
+    /// Looks again later if it is not over.
     ///
     /// # Errors
-    /// If the table cannot be read or written.
-    pub async fn expire(&self, id: &NotificationChannelId) -> Result<(), TableError> {
-        let now = millis(clock::now());
+    /// If the table or the queue cannot be read or written.
+    pub async fn expire(&self, id: &NotificationChannelId) -> Result<(), ChannelError> {
+        let now = clock::now();
         let Some(channel) = self.table.notification_channel(id, 0).await? else { return Ok(()) };
-        if channel.has_expired(now) {
-            return self.delete(&channel).await;
+        if channel.has_expired(millis(now)) {
+            return Ok(self.delete(&channel).await?);
         }
-        let work = DueWork::NotificationChannel(id.clone());
-        self.table.put_due(&DueEntry { at: channel.expires_at, work }).await
+        if channel.is_checked_later(millis(now)) {
+            return Ok(());
+        }
+        let mut at = channel.check_at();
+        if at <= millis(now) {
+            self.check_connection(&channel, millis(now)).await?;
+            at = channel.expires_at;
+        }
+        self.schedule_check(id, at, now).await?;
+        self.table.change_notification_channel(id, millis(now), |it| it.next_check = at).await?;
+        Ok(())
+    }
+
+    /// Has a channel looked after at a time, in milliseconds since 1970, to which its `next_check` is set after that. The queue delays
+    /// it if it can, to the second.
+    ///
+    /// # Errors
+    /// If the table or the queue cannot be written.
+    pub async fn schedule_check(
+        &self,
+        id: &NotificationChannelId,
+        at: i64,
+        now: OffsetDateTime,
+    ) -> Result<(), ChannelError> {
+        let delay = delay_until(at, now);
+        if delay > MAX_DELAY {
+            return Ok(self.table.put_due(&DueEntry { at, work: DueWork::NotificationChannel(id.clone()) }).await?);
+        }
+        Ok(self.push_queue.send(&PushCommand::for_channel(id, true), delay).await?)
+    }
+
+    /// Sends a `connCheck` to an open socket (NC 5.3.17): its answer begins the lifetime anew.
+    async fn check_connection(&self, channel: &NotificationChannel, now: i64) -> Result<(), TableError> {
+        let Some(connection) = &channel.connection else { return Ok(()) };
+        let check = ConnCheck { check_interval: None, new_channel_lifetime: Some(channel.granted) };
+        let Ok(document) = Document::new("connCheck", &check) else { return Ok(()) };
+        // first, as the answer may come at once
+        let offer = |it: &mut NotificationChannel| it.offered_lifetime = Some(it.granted);
+        self.table.change_notification_channel(&channel.id, now, offer).await?;
+        match self.connections.management.post(connection, &write(channel, &document)).await {
+            PostOutcome::Posted => {}
+            other => tracing::info!(outcome = ?other, "a socket was not asked whether its client is there"),
+        }
+        Ok(())
     }
 
     /// Ends a channel: its socket is closed.

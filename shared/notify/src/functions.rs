@@ -17,6 +17,7 @@ pub(crate) fn run(name: &str) -> ExitCode {
         "channels-api" => ::channels_api::run,
         "connections-api" => ::connections_api::run,
         "deliver-amqp" => ::deliver_amqp::run,
+        "deliver-nms" => ::deliver_nms::run,
         "deliver-push" => ::deliver_push::run,
         "deliver-signalr" => ::deliver_signalr::run,
         "deliver-webhook" => ::deliver_webhook::run,

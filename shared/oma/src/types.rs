@@ -1,5 +1,6 @@
 //! The types of both APIs as structs, with the names of the protocols, over the content of a [`Document`](crate::Document).
 
+mod bulk;
 mod channel;
 mod event;
 mod netapi;
@@ -8,6 +9,7 @@ mod object;
 mod search;
 mod subscription;
 
+pub use bulk::{BulkDelete, BulkUpdate, FlagOperation};
 pub use channel::{
     ChannelData, ChannelType, ConnAck, ConnCheck, LargeDataPolling, LargePollingNotification, NativeChannelSubType,
     NotificationChannel, NotificationChannelLifetime, NotificationChannelList,

@@ -43,6 +43,7 @@
 //! | what waits in a notification channel | nc-queued | `NCQ#{app}#{user}#{number}` | `{place:020}` |
 //! | the notification channel that a key in a URL names | nc-key | `NCKEY#{key}` | `NCKEY` |
 //! | the objects and folders of a box (NMS), a folder by its name, an object's payload, the box's subscriptions, its last id | nms-… | `NMS#{app}#{store}#{box}` | `STORED#{id:020}`, `NAME#{parent:020}#{name}`, `PAYLOAD#{id:020}`, `SUBSCRIPTION#{id:020}`, `COUNTER` |
+//! | the event lists that wait for another server's `notifyURL`; who posts them | nms-list, nms-holder | `OUT#{app}#{store}#{box}#{subscription}`; the box's | `{index:020}`; `HOLDER#{id:020}` |
 //! | what a `clientCorrelator` has made | correlator | `CORRELATOR#{app}#{scope}` | `{sha256 of the correlator}` |
 //! | the checkpoint of the sweep | mark | `SWEEP` | `MARK` |
 //!
@@ -125,6 +126,8 @@ pub enum Row {
     FolderName(BoxId, u64, String),
     Payload(BoxId, u64),
     BoxSubscription(BoxId, u64),
+    EventList(BoxId, u64, u64),
+    EventListHolder(BoxId, u64),
 }
 
 impl Row {
@@ -192,6 +195,8 @@ impl Row {
             Self::FolderName(..) => "nms-name",
             Self::Payload(..) => "nms-payload",
             Self::BoxSubscription(..) => "nms-subscription",
+            Self::EventList(..) => "nms-list",
+            Self::EventListHolder(..) => "nms-holder",
         }
     }
 
@@ -261,6 +266,8 @@ impl Row {
             }
             Self::Payload(it, id) => (message_box(it), format!("PAYLOAD#{}", sequence_key(*id))),
             Self::BoxSubscription(it, id) => (message_box(it), format!("SUBSCRIPTION#{}", sequence_key(*id))),
+            Self::EventList(it, subscription, index) => (event_lists(it, *subscription), sequence_key(*index)),
+            Self::EventListHolder(it, id) => (message_box(it), format!("HOLDER#{}", sequence_key(*id))),
             Self::Correlator(app, scope, hash) => (format!("CORRELATOR#{app}#{}", escaped(scope)), escaped(hash)),
             Self::OrderedFinished(app, channel, hash) => (ordered(*app, *channel, hash), "FINISHED".to_owned()),
             Self::OrderedWaiting(app, channel, hash, epoch, sequence) => {
@@ -328,6 +335,11 @@ pub(crate) fn channel_queue(id: &NotificationChannelId) -> String {
 /// The partition of a box of the message store.
 pub(crate) fn message_box(id: &BoxId) -> String {
     format!("NMS#{}#{}#{}", id.app, escaped(&id.store), escaped(&id.name))
+}
+
+/// The partition of what waits for the `notifyURL` of a subscription to a box.
+pub(crate) fn event_lists(id: &BoxId, subscription: u64) -> String {
+    format!("OUT#{}#{}#{}#{subscription}", id.app, escaped(&id.store), escaped(&id.name))
 }
 
 /// The partition of an ordering key on its way to a channel.

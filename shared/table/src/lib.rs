@@ -12,6 +12,7 @@ mod connections;
 mod deliveries;
 mod due;
 mod error;
+mod event_lists;
 mod heads;
 mod inbox;
 mod items;

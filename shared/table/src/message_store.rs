@@ -84,6 +84,16 @@ impl Table {
         Ok(position.map(|it| numbered(it.sequence)))
     }
 
+    /// Deletes a thing without a trace, as it was read; `false` if it was changed meanwhile.
+    pub async fn forget_stored(&self, thing: &Stored) -> Result<bool, TableError> {
+        let row = Row::Stored(thing.in_box.clone(), thing.id);
+        let delete = self
+            .delete_item(&row)
+            .condition_expression("attribute_not_exists(PK) OR revision = :revision")
+            .expression_attribute_values(":revision", AttributeValue::N(thing.revision.to_string()));
+        condition_held(&row, delete.send().await)
+    }
+
     /// Claims the name of a folder for its id; the id that has it, if another has.
     pub async fn claim_folder_name(
         &self,
@@ -154,8 +164,8 @@ impl Table {
         condition_held(&row, put.send().await)
     }
 
-    /// Stores how far a subscription has been told, together with the list that told it, at a place of its channel's queue;
-    /// `false` if the subscription was changed meanwhile: nothing is stored.
+    /// Stores how far a subscription has been told, together with the list that told it: at a place of its channel's queue, or
+    /// by its index for its `notifyURL`; `false` if the subscription was changed meanwhile: nothing is stored.
     pub async fn put_told(
         &self,
         subscription: &BoxSubscription,
@@ -168,7 +178,10 @@ impl Table {
             .condition_expression(subscription_condition(subscription))
             .expression_attribute_values(":before", revision_before(subscription.revision));
         let put = put.build().map_err(|it| TableError::write(&row, it))?;
-        let queued = queued_row(&subscription.channel, list.sequence);
+        let queued = match &subscription.channel {
+            Some(channel) => queued_row(channel, list.sequence),
+            None => Row::EventList(subscription.in_box.clone(), subscription.id, list.sequence),
+        };
         let queued = self.transaction_put(&queued, list, queued_ttl(list), IF_ABSENT)?;
         let writes = [put, queued].into_iter().map(|it| TransactWriteItem::builder().put(it).build()).collect();
         match self.transaction(writes).send().await.map_err(|it| it.into_service_error()) {

@@ -84,7 +84,7 @@ impl Table {
         self.claim(&Row::ConcurrencySlot(app, number), holder, now, until).await
     }
 
-    async fn claim(
+    pub(crate) async fn claim(
         &self,
         row: &Row,
         holder: &str,
@@ -108,7 +108,7 @@ impl Table {
         self.release(&Row::ConcurrencySlot(app, number), holder).await
     }
 
-    async fn release(&self, row: &Row, holder: &str) -> Result<(), TableError> {
+    pub(crate) async fn release(&self, row: &Row, holder: &str) -> Result<(), TableError> {
         let delete = self
             .delete_item(row)
             .condition_expression("holder = :holder")

@@ -1,5 +1,6 @@
 //! Folders: create, read, rename, delete, and the paths that they make (NMS 6.9 to 6.11).
 
+use domain::cursor;
 use domain::message_store::{BoxId, ROOT_FOLDER, Stored, StoredAttribute, StoredState};
 use domain::millis;
 use entry::clock;
@@ -8,12 +9,13 @@ use oma::{Attribute, Document, Fault, Folder, FolderReferenceList, ObjectReferen
 use serde_json::Value;
 
 use super::changes;
+use super::folder_view::{FolderView, Listed};
 use crate::answer::{Answer, FaultResponse};
 use crate::context::Context;
 use crate::request::OmaRequest;
 
 /// Folders inside each other.
-const MAX_DEPTH: usize = 32;
+pub(super) const MAX_DEPTH: usize = 32;
 
 /// Creates a folder.
 pub(super) async fn create(context: &Context, asked: &OmaRequest<'_>, in_box: &BoxId) -> Result<Answer, FaultResponse> {
@@ -22,44 +24,99 @@ pub(super) async fn create(context: &Context, asked: &OmaRequest<'_>, in_box: &B
         parent_of(context, in_box, given.parent_folder.as_deref(), given.parent_folder_path.as_deref()).await?;
     let name = given.name.filter(|it| is_name(it)).ok_or_else(|| Fault::invalid_input("name"))?;
     if context.table.folder_named(in_box, parent, &name).await?.is_some() {
-        return Err(Fault::invalid_input("name").with_status(409).into());
+        return Err(name_taken());
     }
     let id = child(context, in_box, parent, &name, stored_attributes(given.attributes)).await?;
     changes::notify(context, in_box).await;
-    let resource_url = folder_url(&asked.root, in_box, id);
-    let reference = Reference { path: Some(path_of(context, in_box, id).await?), resource_url };
+    let reference = reference(context, asked, in_box, id).await?;
     let location = Some(reference.resource_url.clone());
     Ok(Answer::Document { status: 201, document: Document::new("reference", &reference)?, location })
 }
 
-/// A folder with what is in it.
+/// A folder with what is in it, page by page: the folders first.
 pub(super) async fn get(
     context: &Context,
     asked: &OmaRequest<'_>,
     in_box: &BoxId,
     id: u64,
 ) -> Result<Answer, FaultResponse> {
+    let view = FolderView::new(asked.parts.uri.query().unwrap_or_default())?;
     let folder = find(context, in_box, id).await?;
+    let path = path_of(context, in_box, id).await?;
+    let mut inside: Vec<Stored> = context.table.all_stored(in_box).await?;
+    inside.retain(|it| it.is_live() && it.parent == id && view.list.contains(it));
+    inside.sort_by_key(|it| (!it.is_folder(), it.id));
+    let end = inside.len().min(view.start.saturating_add(view.most));
+    let cursor = (end < inside.len()).then(|| cursor::encode(&end));
     let (mut folders, mut objects) = (Vec::new(), Vec::new());
-    for thing in context.table.all_stored(in_box).await?.iter().filter(|it| it.is_live() && it.parent == id) {
+    for thing in inside.get(view.start..end).unwrap_or_default() {
         let url = if thing.is_folder() { folder_url } else { object_url }(&asked.root, in_box, thing.id);
+        let name = thing.folder_name.clone().unwrap_or_else(|| format!("o{}", thing.id));
+        let path = view.paths.then(|| format!("{}/{name}", path.trim_end_matches('/')));
         let list = if thing.is_folder() { &mut folders } else { &mut objects };
-        list.push(Reference { resource_url: url, path: None });
+        list.push(Reference { resource_url: url, path });
     }
-    let root = || vec![Attribute { name: "Root".to_owned(), value: vec!["Yes".to_owned()] }];
     let shown = Folder {
-        parent_folder: folder.as_ref().map(|it| folder_url(&asked.root, in_box, it.parent)),
-        parent_folder_path: None,
-        attributes: folder.as_ref().map_or_else(|| oma::AttributeList { attribute: root() }, shown_attributes),
-        resource_url: Some(folder_url(&asked.root, in_box, id)),
-        path: Some(path_of(context, in_box, id).await?),
-        name: Some(folder.as_ref().and_then(|it| it.folder_name.clone()).unwrap_or_default()),
-        last_mod_seq: folder.map(|it| it.changed_seq),
-        cursor: None,
-        sub_folders: Some(FolderReferenceList { folder_reference: folders }),
-        objects: Some(ObjectReferenceList { object_reference: objects }),
+        cursor,
+        sub_folders: (view.list != Listed::Objects).then_some(FolderReferenceList { folder_reference: folders }),
+        objects: (view.list != Listed::Subfolders).then_some(ObjectReferenceList { object_reference: objects }),
+        ..shown(asked, in_box, folder.as_ref(), path, &view.attributes)
     };
     Ok(Answer::ok(Document::new("folder", &shown)?))
+}
+
+/// A folder without what is in it; `None` is the root.
+pub(super) fn shown(
+    asked: &OmaRequest<'_>,
+    in_box: &BoxId,
+    folder: Option<&Stored>,
+    path: String,
+    wanted: &[String],
+) -> Folder {
+    let root = || vec![Attribute { name: "Root".to_owned(), value: vec!["Yes".to_owned()] }];
+    let mut attributes = folder.map_or_else(|| oma::AttributeList { attribute: root() }, shown_attributes);
+    attributes
+        .attribute
+        .retain(|it| wanted.is_empty() || wanted.iter().any(|name| name.eq_ignore_ascii_case(&it.name)));
+    Folder {
+        parent_folder: folder.map(|it| folder_url(&asked.root, in_box, it.parent)),
+        attributes,
+        resource_url: Some(folder_url(&asked.root, in_box, folder.map_or(ROOT_FOLDER, |it| it.id))),
+        path: Some(path),
+        name: Some(folder.and_then(|it| it.folder_name.clone()).unwrap_or_default()),
+        last_mod_seq: folder.map(|it| it.changed_seq),
+        ..Folder::default()
+    }
+}
+
+/// The reference to a folder.
+pub(super) async fn reference(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    in_box: &BoxId,
+    id: u64,
+) -> Result<Reference, FaultResponse> {
+    let path = Some(path_of(context, in_box, id).await?);
+    Ok(Reference { path, resource_url: folder_url(&asked.root, in_box, id) })
+}
+
+/// Claims a name in a folder for another folder.
+pub(super) async fn claim(
+    context: &Context,
+    in_box: &BoxId,
+    parent: u64,
+    name: &str,
+    id: u64,
+) -> Result<(), FaultResponse> {
+    match context.table.claim_folder_name(in_box, parent, name, id).await? {
+        Some(other) if other != id => Err(name_taken()),
+        _ => Ok(()),
+    }
+}
+
+/// Another folder has the name.
+pub(super) fn name_taken() -> FaultResponse {
+    Fault::invalid_input("name").with_status(409).into()
 }
 
 /// The name of a folder.
@@ -84,9 +141,7 @@ pub(super) async fn rename(
     if before == wanted {
         return answer_name(wanted);
     }
-    if context.table.claim_folder_name(in_box, folder.parent, &wanted, id).await?.is_some_and(|it| it != id) {
-        return Err(Fault::invalid_input("name").with_status(409).into());
-    }
+    claim(context, in_box, folder.parent, &wanted, id).await?;
     changes::change_and_notify(context, in_box, id, |folder| {
         folder.folder_name = Some(wanted.clone());
         true
@@ -135,7 +190,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// A folder; `None` for the root, which has no row.
-async fn find(context: &Context, in_box: &BoxId, id: u64) -> Result<Option<Stored>, FaultResponse> {
+pub(super) async fn find(context: &Context, in_box: &BoxId, id: u64) -> Result<Option<Stored>, FaultResponse> {
     if id == ROOT_FOLDER {
         return Ok(None);
     }
@@ -159,18 +214,30 @@ pub(super) async fn parent_of(
 
 /// The id of the folder that a URL of a body names.
 async fn id_of_url(context: &Context, in_box: &BoxId, url: &str) -> Result<u64, FaultResponse> {
-    let unknown = || Fault::invalid_address("parentFolder");
-    // the root of URLs may have changed since it was given out
-    let (_, path) = url.split_once("/nms/v1/").ok_or_else(unknown)?;
-    let own = box_url("", in_box);
-    let own = own.trim_start_matches("/nms/v1/");
-    let number = path.strip_prefix(own).and_then(|it| it.strip_prefix("/folders/f")).ok_or_else(unknown)?;
-    let id: u64 = number.parse().map_err(|_| unknown())?;
+    let unknown = || FaultResponse::from(Fault::invalid_address("parentFolder"));
+    let id = id_in_url(in_box, url, "/folders/f").ok_or_else(unknown)?;
     match find(context, in_box, id).await {
-        Ok(_) => Ok(id),
-        Err(missing) if missing.fault.status == 404 => Err(unknown().into()),
-        Err(other) => Err(other),
+        Err(missing) if missing.fault.status == 404 => Err(unknown()),
+        found => found.map(|_| id),
     }
+}
+
+/// The id of the folder that a reference names.
+pub(super) async fn id_of_reference(
+    context: &Context,
+    in_box: &BoxId,
+    reference: &Reference,
+    part: &str,
+) -> Result<u64, FaultResponse> {
+    let id = id_in_url(in_box, &reference.resource_url, "/folders/f").ok_or_else(|| Fault::invalid_address(part))?;
+    find(context, in_box, id).await.map(|_| id)
+}
+
+/// The id at the end of a URL of a thing in a box; the root of URLs may have changed since it was given out.
+pub(super) fn id_in_url(in_box: &BoxId, url: &str, resource: &str) -> Option<u64> {
+    let (_, path) = url.split_once("/nms/v1/")?;
+    let own = box_url("", in_box);
+    path.strip_prefix(own.trim_start_matches("/nms/v1/"))?.strip_prefix(resource)?.parse().ok()
 }
 
 /// The id of the folder at a path; what is missing of it is created.
@@ -190,7 +257,7 @@ async fn id_of_path(context: &Context, in_box: &BoxId, path: &str) -> Result<u64
 }
 
 /// The folder of a name, created if it is not there. Of two requests, one creates it.
-async fn child(
+pub(super) async fn child(
     context: &Context,
     in_box: &BoxId,
     parent: u64,

@@ -1,15 +1,16 @@
 //! Objects: create, read, delete, and their payload (NMS 6.1, 6.2, 6.5).
 
 use axum::http::StatusCode;
-use domain::message_store::{BoxId, PayloadInfo, Stored, StoredState};
+use domain::message_store::{BoxId, PayloadInfo, ROOT_FOLDER, Stored, StoredAttribute, StoredState};
 use domain::millis;
 use entry::clock;
 use message_store::{folder_url, object_url, shown_attributes, stored_attributes};
-use oma::{BulkResponse, BulkResponseList, Document, Fault, FlagList, Object, ObjectList, Reference};
+use oma::{Document, Fault, FlagList, Object, ObjectList, Reference};
 
-use super::changes;
+use super::bulk::BulkAnswers;
+use super::folders::id_in_url;
 use super::multipart::{self, Attachment};
-use super::{flags, folders};
+use super::{changes, flags, folders, payload_parts};
 use crate::answer::{Answer, FaultResponse};
 use crate::context::Context;
 use crate::request::{OmaRequest, check_texts};
@@ -51,25 +52,16 @@ pub(super) async fn create_many(
         return Err(Fault::invalid_input("attachments").into());
     }
     let payloads = attachments.into_iter().chain(std::iter::repeat_with(|| None));
-    let (mut answers, mut worst) = (BulkResponseList::default(), None);
+    let mut answers = BulkAnswers::default();
     for (object, payload) in list.object.into_iter().zip(payloads) {
-        answers.response.push(match create_one(context, in_box, object, payload).await {
-            Ok(stored) => {
-                let success = Some(reference(context, asked, &stored).await?);
-                BulkResponse { code: 201, reason: "Created".to_owned(), success, failure: None }
-            }
-            Err(refused) => {
-                let code = refused.fault.status;
-                worst = worst.or(Some(code));
-                let reason = StatusCode::from_u16(code).ok().and_then(|it| it.canonical_reason()).unwrap_or_default();
-                let failure = Some(refused.fault.request_error());
-                BulkResponse { code, reason: reason.to_owned(), success: None, failure }
-            }
-        });
+        let outcome = async {
+            let stored = create_one(context, in_box, object, payload).await?;
+            reference(context, asked, &stored).await
+        };
+        answers.push(StatusCode::CREATED, outcome.await);
     }
     changes::notify(context, in_box).await;
-    let status = if answers.response.iter().any(|it| it.success.is_some()) { 200 } else { worst.unwrap_or(200) };
-    Ok(Answer::Document { status, document: Document::new("bulkResponseList", &answers)?, location: None })
+    answers.into_answer()
 }
 
 async fn create_one(
@@ -90,17 +82,37 @@ async fn create_one(
     let (url, path) = (given.parent_folder.as_deref(), given.parent_folder_path.as_deref());
     let parent = folders::parent_of(context, in_box, url, path).await?;
     let id = context.table.next_box_id(in_box).await?;
-    if let Some(payload) = &payload {
-        context.table.put_payload(in_box, id, &payload.bytes).await?;
-    }
+    let payload = match payload {
+        Some(payload) => {
+            let parts = payload_parts::read(&payload.content_type, payload.bytes.clone()).await;
+            context.table.put_payload(in_box, id, &payload.bytes).await?;
+            let parts = parts.into_iter().map(|it| it.0).collect();
+            Some(PayloadInfo { content_type: payload.content_type, size: payload.bytes.len() as u64, parts })
+        }
+        None => None,
+    };
     let new = Stored {
         attributes: stored_attributes(given.attributes),
         flags,
         correlation_id: given.correlation_id,
         correlation_tag: given.correlation_tag,
-        payload: payload.map(|it| PayloadInfo { content_type: it.content_type, size: it.bytes.len() as u64 }),
+        payload,
         ..Stored::new(in_box, id, parent, millis(clock::now()))
     };
+    changes::create(context, &new).await
+}
+
+/// Creates an object without a payload, in the root folder.
+pub(super) async fn create_bare(
+    context: &Context,
+    in_box: &BoxId,
+    attributes: Vec<StoredAttribute>,
+) -> Result<Stored, FaultResponse> {
+    if serde_json::to_string(&attributes).is_ok_and(|it| it.len() > MAX_FIELDS_BYTES) {
+        return Err(Fault::invalid_input("object").with_status(413).into());
+    }
+    let id = context.table.next_box_id(in_box).await?;
+    let new = Stored { attributes, ..Stored::new(in_box, id, ROOT_FOLDER, millis(clock::now())) };
     changes::create(context, &new).await
 }
 
@@ -123,20 +135,58 @@ pub(super) async fn payload(context: &Context, in_box: &BoxId, id: u64) -> Resul
     Ok(Answer::Payload { content_type: info.content_type, bytes })
 }
 
+/// A part of an object's multipart payload, as it came; parts are counted from 1.
+pub(super) async fn payload_part(
+    context: &Context,
+    in_box: &BoxId,
+    id: u64,
+    number: usize,
+) -> Result<Answer, FaultResponse> {
+    let thing = changes::object(context, in_box, id).await?;
+    let bytes = context.table.payload(in_box, id).await?;
+    let (info, bytes) = thing.payload.zip(bytes).ok_or_else(Fault::unknown_resource)?;
+    let parts = payload_parts::read(&info.content_type, bytes.into()).await;
+    let (part, bytes) = parts.into_iter().nth(number.wrapping_sub(1)).ok_or_else(Fault::unknown_resource)?;
+    Ok(Answer::Payload { content_type: part.content_type, bytes: bytes.into() })
+}
+
 /// Deletes an object: its tombstone stays, so that replays tell of it.
 pub(super) async fn delete(context: &Context, in_box: &BoxId, id: u64) -> Result<Answer, FaultResponse> {
+    delete_one(context, in_box, id).await?;
+    changes::notify(context, in_box).await;
+    Ok(Answer::Empty)
+}
+
+/// Deletes an object as [`delete`] does. Whoever does tells of it.
+pub(super) async fn delete_one(context: &Context, in_box: &BoxId, id: u64) -> Result<(), FaultResponse> {
     changes::object(context, in_box, id).await?;
     let delete = |it: &mut Stored| {
         it.state = StoredState::Deleted;
         true
     };
-    changes::change_and_notify(context, in_box, id, delete).await?;
-    context.table.delete_payload(in_box, id).await?;
-    Ok(Answer::Empty)
+    changes::change(context, in_box, id, delete).await?;
+    Ok(context.table.delete_payload(in_box, id).await?)
+}
+
+/// The object that a reference names.
+pub(super) async fn of_reference(
+    context: &Context,
+    in_box: &BoxId,
+    reference: &Reference,
+) -> Result<Stored, FaultResponse> {
+    let url = &reference.resource_url;
+    let unknown = || FaultResponse::from(Fault::unknown_address(url.clone()));
+    let id = id_in_url(in_box, url, "/objects/o").ok_or_else(unknown)?;
+    let found = context.table.stored(in_box, id).await?.filter(|it| it.is_live() && !it.is_folder());
+    found.ok_or_else(unknown)
 }
 
 /// The reference to an object.
-async fn reference(context: &Context, asked: &OmaRequest<'_>, thing: &Stored) -> Result<Reference, FaultResponse> {
+pub(super) async fn reference(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    thing: &Stored,
+) -> Result<Reference, FaultResponse> {
     let resource_url = object_url(&asked.root, &thing.in_box, thing.id);
     Ok(Reference { resource_url, path: Some(path(context, thing).await?) })
 }
@@ -157,7 +207,7 @@ pub(super) async fn shown(context: &Context, asked: &OmaRequest<'_>, thing: &Sto
         flags: FlagList { flag: thing.flags.clone(), resource_url: None },
         path: Some(path(context, thing).await?),
         payload_url: thing.payload.as_ref().map(|_| format!("{url}/payload")),
-        payload_part: Vec::new(),
+        payload_part: payload_parts::shown(thing, &url),
         resource_url: Some(url),
         last_mod_seq: Some(thing.changed_seq),
         correlation_id: thing.correlation_id.clone(),

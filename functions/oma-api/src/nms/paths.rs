@@ -1,10 +1,11 @@
 //! The lookup of objects and folders by their paths (NMS 6.8, 6.13).
 
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use domain::message_store::BoxId;
 use message_store::{folder_url, object_url};
-use oma::{BulkResponse, BulkResponseList, Document, Fault, PathList, Reference};
+use oma::{Document, Fault, PathList, Reference};
 
+use super::bulk::BulkAnswers;
 use super::folders;
 use crate::answer::{Answer, FaultResponse};
 use crate::context::Context;
@@ -30,19 +31,12 @@ pub(super) async fn look_up(
     if list.path.is_empty() || list.path.len() > MAX_PATHS {
         return Err(Fault::invalid_input("path").into());
     }
-    let mut answers = BulkResponseList::default();
+    let mut answers = BulkAnswers::default();
     for path in list.path {
-        answers.response.push(match reference(context, asked, in_box, &path, folders).await? {
-            Some(found) => BulkResponse { code: 200, reason: "OK".to_owned(), success: Some(found), failure: None },
-            None => {
-                let failure = Some(Fault::unknown("path", path).request_error());
-                BulkResponse { code: 404, reason: "Not Found".to_owned(), success: None, failure }
-            }
-        });
+        let found = reference(context, asked, in_box, &path, folders).await?;
+        answers.push(StatusCode::OK, found.ok_or_else(|| Fault::unknown("path", path).into()));
     }
-    // nothing succeeded: the whole fails (NMS 5.3.2, `BulkResponseList`)
-    let status = if answers.response.iter().any(|it| it.success.is_some()) { 200 } else { 404 };
-    Ok(Answer::Document { status, document: Document::new("bulkResponseList", &answers)?, location: None })
+    answers.into_answer()
 }
 
 async fn reference(

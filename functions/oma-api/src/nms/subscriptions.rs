@@ -4,6 +4,7 @@ use domain::message_store::{BoxId, BoxSubscription, granted_duration};
 use domain::millis;
 use domain::notification::Position;
 use domain::notification_channel::NotificationChannelId;
+use domain::ssrf::check_new_url;
 use entry::clock;
 use inbox::Cursor;
 use message_store::{Filter, FilterError, box_url, subscription_url};
@@ -31,7 +32,7 @@ pub(super) async fn create(context: &Context, asked: &OmaRequest<'_>, in_box: &B
     if let Some(filter) = &given.filter {
         Filter::new(filter).map_err(filter_fault)?;
     }
-    let channel = channel_of(context, &given.callback_reference.notify_url).await?;
+    let channel = channel_of(context, asked, &given.callback_reference.notify_url).await?;
     let now = millis(clock::now());
     let others = context.table.box_subscriptions(in_box).await?;
     let correlator = given.client_correlator.as_ref().filter(|it| !it.is_empty());
@@ -124,19 +125,45 @@ pub(super) async fn update(
     find(context, asked, in_box, id, now).await?;
     let given: NmsSubscriptionUpdate = asked.document("nmsSubscriptionUpdate")?.parse()?;
     let token = given.restart_token.filter(|it| !it.is_empty());
-    let start = token.as_ref().map(|it| position(in_box, it)).transpose()?;
+    let updated = change(context, asked, in_box, id, Some(given.duration), token.as_deref()).await?;
+    Ok(Answer::ok(shown(asked, &updated, now, token)?))
+}
+
+/// Tells a subscription again from a token on.
+pub(crate) async fn replay(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    in_box: &BoxId,
+    id: u64,
+    token: &str,
+) -> Result<BoxSubscription, FaultResponse> {
+    change(context, asked, in_box, id, None, Some(token)).await
+}
+
+/// Changes the duration of a subscription, or where it goes on, and tells it what it has not been told.
+async fn change(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    in_box: &BoxId,
+    id: u64,
+    duration: Option<Option<u64>>,
+    token: Option<&str>,
+) -> Result<BoxSubscription, FaultResponse> {
+    let now = millis(clock::now());
+    let start = token.map(|it| position(in_box, it)).transpose()?;
     for _ in 0..MAX_TRIES {
         let mut subscription = find(context, asked, in_box, id, now).await?;
-        subscription.expires_at = expiry(given.duration, now);
+        if let Some(duration) = duration {
+            subscription.expires_at = expiry(duration, now);
+        }
         if let Some(start) = start {
             subscription.told = start;
             subscription.replay_to = newest(context, in_box).await?.sequence;
         }
         subscription.revision += 1;
         if context.table.put_box_subscription(&subscription).await? {
-            let answer = shown(asked, &subscription, now, token)?;
             notify(context, in_box).await;
-            return Ok(Answer::ok(answer));
+            return Ok(subscription);
         }
     }
     Err(FaultResponse::busy())
@@ -174,12 +201,23 @@ async fn find(
     Ok(found.ok_or_else(|| Fault::unknown_resource().with_link(link()))?)
 }
 
-/// The notification channel of a `notifyURL`: its `callbackURL`, whose token says the rest.
-async fn channel_of(context: &Context, url: &str) -> Result<NotificationChannelId, FaultResponse> {
-    let token = url.rsplit_once("/notificationchannel/v1/callbacks/").map(|it| it.1);
-    let Some(token) = token else { return Err(Fault::policy_error("notifyURL").into()) };
-    let id = context.urls.verify(&context.table, token, Purpose::Callback).await?;
-    Ok(id.ok_or_else(|| Fault::invalid_address("notifyURL"))?)
+/// The notification channel of a `notifyURL`, if it is a `callbackURL` of ours: its token says the rest. `None` if it is another
+/// server's, to which we may post.
+async fn channel_of(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    url: &str,
+) -> Result<Option<NotificationChannelId>, FaultResponse> {
+    if let Some((_, token)) = url.rsplit_once("/notificationchannel/v1/callbacks/")
+        && let Some(id) = context.urls.verify(&context.table, token, Purpose::Callback).await?
+    {
+        return Ok(Some(id));
+    }
+    let is_ours = url.starts_with(&format!("{}/", asked.root));
+    if is_ours || check_new_url(url, &context.allowed_networks).is_err() {
+        return Err(Fault::invalid_address("notifyURL").into());
+    }
+    Ok(None)
 }
 
 /// The position behind a box's latest change.

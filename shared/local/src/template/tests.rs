@@ -34,6 +34,7 @@ fn the_real_template_is_understood_whole() {
             "dispatch",
             "socket",
             "deliver-push",
+            "deliver-nms",
             "deliver-webhook",
             "deliver-webhook",
             "deliver-amqp",

@@ -1,0 +1,161 @@
+//! Copies and moves of objects and folders into a folder (NMS 6.14, 6.15).
+
+use axum::http::StatusCode;
+use domain::message_store::{BoxId, ROOT_FOLDER, Stored};
+use domain::millis;
+use entry::clock;
+use oma::{Fault, TargetSourceRef};
+
+use super::bulk::BulkAnswers;
+use super::folders::{self, MAX_DEPTH};
+use super::{changes, objects};
+use crate::answer::{Answer, FaultResponse};
+use crate::context::Context;
+use crate::request::OmaRequest;
+
+/// Things that one request names, and things that it copies.
+const MAX_SOURCES: usize = 100;
+const MAX_COPIES: usize = 1_000;
+
+/// What becomes of what a request names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Transfer {
+    Copy,
+    Move,
+}
+
+/// Copies or moves what a request names, each thing by itself: the folders first.
+pub(super) async fn transfer(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    in_box: &BoxId,
+    how: Transfer,
+) -> Result<Answer, FaultResponse> {
+    let given: TargetSourceRef = asked.document("targetSourceRef")?.parse()?;
+    let target = folders::id_of_reference(context, in_box, &given.target_ref, "targetRef").await?;
+    let sources = given.source_refs;
+    let count = sources.folders.folder_reference.len() + sources.objects.object_reference.len();
+    if count == 0 || count > MAX_SOURCES {
+        return Err(Fault::invalid_input("sourceRefs").into());
+    }
+    let mut answers = BulkAnswers::default();
+    let status = if how == Transfer::Copy { StatusCode::CREATED } else { StatusCode::OK };
+    for source in &sources.folders.folder_reference {
+        let outcome = async {
+            let id = folders::id_of_reference(context, in_box, source, "folderReference").await?;
+            let id = transfer_folder(context, in_box, id, target, how).await?;
+            folders::reference(context, asked, in_box, id).await
+        };
+        answers.push(status, outcome.await);
+    }
+    for source in &sources.objects.object_reference {
+        let outcome = async {
+            let thing = objects::of_reference(context, in_box, source).await?;
+            let now_there = match how {
+                Transfer::Copy => copy_object(context, &thing, target).await?,
+                Transfer::Move => move_to(context, &thing, target).await?,
+            };
+            objects::reference(context, asked, &now_there).await
+        };
+        answers.push(status, outcome.await);
+    }
+    changes::notify(context, in_box).await;
+    answers.into_answer()
+}
+
+/// The id that the folder has in its new place.
+async fn transfer_folder(
+    context: &Context,
+    in_box: &BoxId,
+    id: u64,
+    target: u64,
+    how: Transfer,
+) -> Result<u64, FaultResponse> {
+    let Some(folder) = folders::find(context, in_box, id).await? else {
+        return Err(Fault::policy_error("the root folder stays").into());
+    };
+    let above = ancestors(context, in_box, target).await?;
+    if above.contains(&id) || above.len() >= MAX_DEPTH {
+        return Err(Fault::policy_error("targetRef").into()); // it is in the folder itself, or too deep
+    }
+    let name = folder.folder_name.clone().unwrap_or_default();
+    match how {
+        Transfer::Copy => copy_folder(context, &folder, target).await,
+        Transfer::Move if folder.parent == target => Ok(id),
+        Transfer::Move => {
+            folders::claim(context, in_box, target, &name, id).await?;
+            let moved = move_to(context, &folder, target).await;
+            // the name is free where the folder is not
+            let left = if moved.is_ok() { folder.parent } else { target };
+            context.table.release_folder_name(in_box, left, &name).await?;
+            moved.map(|it| it.id)
+        }
+    }
+}
+
+async fn move_to(context: &Context, thing: &Stored, target: u64) -> Result<Stored, FaultResponse> {
+    let moved = changes::change(context, &thing.in_box, thing.id, |it| {
+        let moves = it.parent != target;
+        it.parent = target;
+        moves
+    });
+    Ok(moved.await?.0)
+}
+
+/// Copies a folder and all that is in it, from the outside in.
+async fn copy_folder(context: &Context, folder: &Stored, target: u64) -> Result<u64, FaultResponse> {
+    let in_box = &folder.in_box;
+    let all = context.table.all_stored(in_box).await?;
+    let name = folder.folder_name.clone().unwrap_or_default();
+    if context.table.folder_named(in_box, target, &name).await?.is_some() {
+        return Err(folders::name_taken());
+    }
+    let copied = folders::child(context, in_box, target, &name, folder.attributes.clone()).await?;
+    let (mut pairs, mut next, mut count) = (vec![(folder.id, copied)], 0, 0);
+    while let Some((from, to)) = pairs.get(next).copied() {
+        next += 1;
+        for thing in all.iter().filter(|it| it.is_live() && it.parent == from) {
+            count += 1;
+            if count > MAX_COPIES {
+                return Err(Fault::policy_error("a copy has at most 1000 things").into());
+            }
+            match &thing.folder_name {
+                Some(name) => {
+                    let id = folders::child(context, in_box, to, name, thing.attributes.clone()).await?;
+                    pairs.push((thing.id, id));
+                }
+                None => drop(copy_object(context, thing, to).await?),
+            }
+        }
+    }
+    Ok(copied)
+}
+
+/// A copy is an object of its own: it has a new id, and the same attributes, flags and payload.
+async fn copy_object(context: &Context, thing: &Stored, target: u64) -> Result<Stored, FaultResponse> {
+    let in_box = &thing.in_box;
+    let id = context.table.next_box_id(in_box).await?;
+    if thing.payload.is_some() {
+        let bytes = context.table.payload(in_box, thing.id).await?.ok_or_else(Fault::unknown_resource)?;
+        context.table.put_payload(in_box, id, &bytes).await?;
+    }
+    let copy = Stored {
+        attributes: thing.attributes.clone(),
+        flags: thing.flags.clone(),
+        correlation_id: thing.correlation_id.clone(),
+        correlation_tag: thing.correlation_tag.clone(),
+        payload: thing.payload.clone(),
+        ..Stored::new(in_box, id, target, millis(clock::now()))
+    };
+    changes::create(context, &copy).await
+}
+
+/// A folder and those above it, up to the root.
+async fn ancestors(context: &Context, in_box: &BoxId, mut id: u64) -> Result<Vec<u64>, FaultResponse> {
+    let mut all = Vec::new();
+    while id != ROOT_FOLDER && all.len() <= MAX_DEPTH {
+        all.push(id);
+        id = context.table.stored(in_box, id).await?.map_or(ROOT_FOLDER, |it| it.parent);
+    }
+    Ok(all)
+}

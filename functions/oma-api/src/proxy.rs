@@ -1,0 +1,90 @@
+//! The seed's `/proxy` and `/replay`: what a message store says of an object that has changed, and from where a subscription is told
+//! again. Both are requests to a box of the message store in the seed's words.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use domain::message_store::{BoxId, Stored, StoredAttribute};
+use domain::notification::is_valid_name;
+use serde_json::{Map, Value, json};
+
+use crate::context::Context;
+use crate::dialect::{Detail, body, invalid, member};
+use crate::nms;
+use crate::request::{OmaRequest, caller};
+
+/// The store that is meant if none is named: that of `notify message`.
+const DEFAULT_STORE: &str = "messages";
+
+/// Takes the dump of an object: it is stored in the user's box, which tells the subscriptions that it fits.
+pub(crate) async fn proxy(context: &Context, asked: &OmaRequest<'_>) -> Result<Response, Detail> {
+    let body = body(asked)?;
+    let in_box = box_of(context, asked, &body).await?;
+    let Value::Object(dump) = member(&body, ["object", "dump"]) else {
+        return Err(invalid("object: it is an object, whose members are its attributes"));
+    };
+    let stored = nms::store_dump(context, &in_box, attributes(dump)).await?;
+    Ok((StatusCode::CREATED, Json(shown(asked, &stored))).into_response())
+}
+
+/// Tells a subscription again from a token on.
+pub(crate) async fn replay(context: &Context, asked: &OmaRequest<'_>) -> Result<Response, Detail> {
+    let body = body(asked)?;
+    let in_box = box_of(context, asked, &body).await?;
+    let id = match member(&body, ["subscriptionId", "subscription_id"]) {
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) => text.strip_prefix('s').unwrap_or(text).parse().ok(),
+        _ => None,
+    };
+    let id = id.ok_or_else(|| invalid("subscriptionId: the number of a subscription"))?;
+    let Value::String(token) = member(&body, ["restartToken", "restart_token"]) else {
+        return Err(invalid("restartToken: the position after which it is told again"));
+    };
+    let subscription = nms::replay(context, asked, &in_box, id, token).await?;
+    let shown = json!({ "id": id, "index": subscription.next_index, "restartToken": token });
+    Ok((StatusCode::ACCEPTED, Json(shown)).into_response())
+}
+
+/// The box of the user that a body names.
+async fn box_of(context: &Context, asked: &OmaRequest<'_>, body: &Value) -> Result<BoxId, Detail> {
+    let user = match member(body, ["userId", "user_id"]) {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => return Err(invalid("userId: a text or a number")),
+    };
+    let store = member(body, ["storeName", "store_name"]).as_str().unwrap_or(DEFAULT_STORE);
+    if !is_valid_name(store) || user.contains('/') {
+        return Err(invalid("storeName, userId: names without a slash"));
+    }
+    let (app, name) = caller(context, &asked.parts.headers, &user).await?;
+    Ok(BoxId { app, store: store.to_owned(), name })
+}
+
+/// Members as attributes: a list has several values, and what is nested is kept as JSON.
+fn attributes(dump: &Map<String, Value>) -> Vec<StoredAttribute> {
+    let text = |it: &Value| it.as_str().map_or_else(|| it.to_string(), str::to_owned);
+    let values = |it: &Value| match it {
+        Value::Array(all) => all.iter().map(text).collect(),
+        Value::Null => Vec::new(),
+        single => vec![text(single)],
+    };
+    dump.iter().map(|(name, value)| StoredAttribute { name: name.clone(), values: values(value) }).collect()
+}
+
+fn shown(asked: &OmaRequest<'_>, stored: &Stored) -> Value {
+    let url = message_store::object_url(&asked.root, &stored.in_box, stored.id);
+    json!({ "id": stored.id, "resourceURL": url, "lastModSeq": stored.changed_seq })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_members_of_a_dump_are_attributes() {
+        let dump = json!({ "from_": "a", "to": ["b", "c"], "id": 7, "meta": { "x": [1] }, "none": null });
+        let found = attributes(dump.as_object().unwrap());
+        let find = |name: &str| found.iter().find(|it| it.name == name).map(|it| it.values.join("|")).unwrap();
+        assert_eq!(["from_", "to", "id", "meta", "none"].map(find), ["a", "b|c", "7", r#"{"x":[1]}"#, ""]);
+    }
+}
