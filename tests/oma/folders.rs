@@ -106,10 +106,10 @@ fn things_are_copied_and_moved_and_each_is_told() {
 
             let mut told: Vec<Value> = Vec::new();
             let is_told = |told: &[Value]| {
-                told.iter().any(|it| {
-                    it["changedFolder"]["resourceURL"] == json!(copy)
-                        && it["changedFolder"]["name"] == "from"
-                        && text(&it["changedFolder"]["parentFolder"]).ends_with("/f0")
+                told.iter().any(|event| {
+                    event["changedFolder"]["resourceURL"] == json!(copy)
+                        && event["changedFolder"]["name"] == "from"
+                        && text(&event["changedFolder"]["parentFolder"]).ends_with("/f0")
                 })
             };
             while !is_told(&told) {

@@ -5,6 +5,8 @@ mod cpu;
 mod fairness;
 mod functions;
 mod inbox;
+mod latency;
+mod poll;
 mod proof;
 mod publish;
 mod scan;
@@ -32,6 +34,12 @@ pub(crate) enum Command {
         /// Number of starts of each function
         #[arg(long, default_value = "20")]
         starts: NonZeroUsize,
+    },
+    /// Measure how long a notification takes to a long poll that waits for it
+    Poll {
+        /// Number of notifications
+        #[arg(long, default_value = "100")]
+        notifications: NonZeroUsize,
     },
     /// Publish to receivers that behave well and badly, while functions, the stack and a broker are killed, and account
     /// for every event at every receiver
@@ -67,6 +75,7 @@ pub(crate) async fn run(command: Command, json: bool) -> Result<(), CliError> {
     match command {
         Command::Fairness { notifications, rounds } => fairness::run(notifications.get(), rounds.get(), json).await,
         Command::Functions { starts } => functions::run(starts.get(), json).await,
+        Command::Poll { notifications } => poll::run(notifications.get(), json).await,
         Command::Proof(args) => proof::run(args, json).await,
         Command::Publish { clients, messages } => publish::run(clients.get(), messages.get(), json).await,
         Command::Scan { objects } => scan::run(objects.get(), json).await,

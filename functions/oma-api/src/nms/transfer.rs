@@ -94,9 +94,9 @@ async fn transfer_folder(
 }
 
 async fn move_to(context: &Context, thing: &Stored, target: u64) -> Result<Stored, FaultResponse> {
-    let moved = changes::change(context, &thing.in_box, thing.id, |it| {
-        let moves = it.parent != target;
-        it.parent = target;
+    let moved = changes::change(context, &thing.in_box, thing.id, |thing| {
+        let moves = thing.parent != target;
+        thing.parent = target;
         moves
     });
     Ok(moved.await?.0)

@@ -9,9 +9,9 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::api::Api;
+use super::latency::{latency_row, print_rows};
 use super::setup::{create_application, start_stack, temporary_folder};
 use crate::error::CliError;
-use crate::print::outln;
 
 /// Notifications that are timed in each run.
 const TIMED_RUNS: usize = 100;
@@ -60,37 +60,14 @@ pub(super) async fn run(sockets: usize, notifications: usize, json: bool) -> Res
         }
         rows.push(latency_row(&format!("list of 20, inbox of {count}"), durations));
     }
-    if json {
-        outln!("{}", json!(rows));
-        return Ok(());
-    }
-    outln!("| what | p50, ms | p99, ms | p50, times the first of its kind |");
-    outln!("|---|---|---|---|");
-    for row in &rows {
-        let kind = |it: &Value| it["what"].as_str().unwrap_or_default().chars().next();
-        let first = rows.iter().find(|other| kind(other) == kind(row)).map_or(1.0, |it| number(it, "p50_ms"));
-        let what = row["what"].as_str().unwrap_or_default();
-        let (p50, p99) = (number(row, "p50_ms"), number(row, "p99_ms"));
-        outln!("| {what} | {p50:.1} | {p99:.1} | {:.2} |", p50 / first.max(0.001));
-    }
+    print_rows(&rows, json);
     Ok(())
-}
-
-fn number(row: &Value, name: &str) -> f64 {
-    row[name].as_f64().unwrap_or(0.0)
 }
 
 /// Varies the time between a poll of the stream and a notification: one right after a poll waits longest.
 #[expect(clippy::disallowed_methods, reason = "what is measured depends on when it begins")]
 async fn vary_poll_phase(number: usize) {
     tokio::time::sleep(Duration::from_millis(number as u64 * 97 % 250)).await;
-}
-
-fn latency_row(what: &str, mut durations: Vec<Duration>) -> Value {
-    durations.sort();
-    let percentile = |share: usize| durations.get((durations.len() * share / 100).min(durations.len() - 1));
-    let ms = |it: Option<&Duration>| it.map_or(0.0, |it| it.as_secs_f64() * 1_000.0);
-    json!({ "what": what, "p50_ms": ms(percentile(50)), "p99_ms": ms(percentile(99)) })
 }
 
 async fn send(api: &Api, user: &str, body: &Value) -> Result<(), CliError> {
