@@ -151,10 +151,12 @@ impl Table {
         let sender = channel.sender.as_ref().map(|(holder, until)| {
             AttributeValue::L(vec![AttributeValue::S(holder.clone()), AttributeValue::N(until.to_string())])
         });
+        let offered = channel.offered_lifetime.map(|it| AttributeValue::N(it.to_string()));
         let update = self
             .update_item(&row)
             .update_expression(
-                "SET granted = :granted, expires_at = :expires, #connection = :connection, sender = :sender, revision = :revision, #ttl = :ttl",
+                "SET granted = :granted, expires_at = :expires, #connection = :connection, sender = :sender, \
+                 next_check = :next_check, offered_lifetime = :offered, revision = :revision, #ttl = :ttl",
             )
             .condition_expression("revision = :before")
             .expression_attribute_names("#connection", "connection")
@@ -163,6 +165,8 @@ impl Table {
             .expression_attribute_values(":expires", AttributeValue::N(channel.expires_at.to_string()))
             .expression_attribute_values(":connection", optional(channel.connection.clone().map(AttributeValue::S)))
             .expression_attribute_values(":sender", optional(sender))
+            .expression_attribute_values(":next_check", AttributeValue::N(channel.next_check.to_string()))
+            .expression_attribute_values(":offered", optional(offered))
             .expression_attribute_values(":revision", AttributeValue::N(channel.revision.to_string()))
             .expression_attribute_values(":ttl", AttributeValue::N(ttl_seconds(channel).to_string()))
             .expression_attribute_values(":before", revision_before(channel.revision));
