@@ -29,6 +29,8 @@ pub struct Demo {
     pub buckets: Vec<DemoBucket>,
     #[serde(default)]
     pub iconik: DemoIconik,
+    #[serde(default)]
+    pub stripe: DemoStripe,
 }
 
 /// The Iconik emulator, as the demo application is connected to it.
@@ -39,6 +41,16 @@ pub struct DemoIconik {
     pub token: String,
     /// Files that are dropped here are uploaded.
     pub folder: PathBuf,
+}
+
+/// The Stripe emulator, and the keys that belong to it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DemoStripe {
+    pub url: String,
+    pub secret_key: String,
+    /// The key of browsers: it makes tokens and payment methods.
+    pub publishable_key: String,
+    pub webhook_secret: String,
 }
 
 /// A bucket of the demo application.
@@ -118,6 +130,12 @@ pub async fn set_up(stack: &Stack) -> Result<Demo, StackError> {
         operator_key: stack.operator_key.clone(),
         buckets,
         iconik,
+        stripe: DemoStripe {
+            url: stack.stripe.url().to_owned(),
+            secret_key: stack.stripe.secret_key().to_owned(),
+            publishable_key: stack.stripe.publishable_key(),
+            webhook_secret: stack.stripe.webhook_secret().to_owned(),
+        },
     };
     write_stack_file(stack.data(), &demo)?;
     Ok(demo)

@@ -36,6 +36,7 @@ pub mod sqs_source;
 pub mod stack;
 pub mod stream_filter;
 pub mod stream_source;
+mod stripe;
 pub mod template;
 pub mod websocket_gateway;
 pub mod yaml;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use stripe_emulator::StripeEmulator;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -30,7 +31,7 @@ use crate::sqs::Sqs;
 use crate::stream_source::StreamMapping;
 use crate::template::{self, EmulatorUrls, Model};
 use crate::websocket_gateway::WebSocketGateway;
-use crate::{aws_json, http_event, http_gateway, kms, s3, samconfig, schedule, sqs, sqs_source};
+use crate::{aws_json, http_event, http_gateway, kms, s3, samconfig, schedule, sqs, sqs_source, stripe};
 
 /// What to start, and where.
 #[derive(Debug, Clone)]
@@ -56,6 +57,8 @@ pub struct Stack {
     pub s3_url: String,
     /// The Iconik emulator.
     pub iconik: IconikEmulator,
+    /// The Stripe emulator.
+    pub stripe: StripeEmulator,
     /// The key that creates applications (`x-operator-key`).
     pub operator_key: String,
     pub model: Model,
@@ -84,6 +87,8 @@ struct Ports {
     s3: u16,
     #[serde(default)]
     iconik: u16,
+    #[serde(default)]
+    stripe: u16,
 }
 
 impl Stack {
@@ -97,10 +102,15 @@ impl Stack {
         let sqs_listener = listen_for("SQS").await?;
         let sqs_url = base_url(&sqs_listener)?;
         let operator_key = operator_key(&data)?;
+        let [s3_listener, iconik_listener, stripe_listener] = stable_ports(&data, options.port).await?;
+        let stripe = stripe::open(&stripe_listener, &data, &url)?;
         let mut parameters = samconfig::parameters(&options.project.join("samconfig.toml"), "local")?;
         parameters.insert("OperatorKeyHash".to_owned(), hex(&Sha256::digest(&operator_key)));
         parameters.insert("SocketEndpoint".to_owned(), format!("{url}/live"));
         parameters.insert("ServerRoot".to_owned(), url.clone());
+        parameters.insert("StripeUrl".to_owned(), stripe.url().to_owned());
+        parameters.insert("StripeSecretKey".to_owned(), stripe.secret_key().to_owned());
+        parameters.insert("StripeWebhookSecret".to_owned(), stripe.webhook_secret().to_owned());
         parameters.extend(options.parameters);
         let emulator_urls = EmulatorUrls { sqs: sqs_url.clone(), http: url.clone() };
         let model = template::load(&options.project.join("template.yaml"), &parameters, &emulator_urls)?;
@@ -115,7 +125,6 @@ impl Stack {
         let checkpoint = data.join("stream-handled");
         trim_handled_records(&data, &checkpoint);
         let dynamodb = DynamoDb::start(&data.join("dynamodb.db"), model.table.as_ref(), &http).await?;
-        let (s3_listener, iconik_listener) = stable_ports(&data, options.port).await?;
         let (s3_url, s3) = s3::start(s3_listener, &data.join("buckets"), &data.join("buckets.db"), &model)?;
         let (iconik, iconik_task) = IconikEmulator::start(iconik_listener, &data, &data.join("iconik"))?;
         let kms_listener = listen_for("KMS").await?;
@@ -138,6 +147,7 @@ impl Stack {
             serve(kms_listener, kms),
             s3,
             iconik_task,
+            tokio::spawn(stripe.clone().serve(stripe_listener)),
         ];
         tasks.extend(spawn_event_sources(&functions, &sqs, &http, &dynamodb.url, &checkpoint, &model, &bus));
         let routes = functions
@@ -155,6 +165,7 @@ impl Stack {
             dynamodb_url,
             s3_url,
             iconik,
+            stripe,
             operator_key,
             model,
             sqs,
@@ -313,17 +324,20 @@ fn trim_handled_records(data: &Path, checkpoint: &Path) {
     }
 }
 
-/// Opens the ports of S3 and Iconik, whose addresses stored rows contain: those of the last start if they are free.
-async fn stable_ports(data: &Path, http_port: u16) -> Result<(TcpListener, TcpListener), StackError> {
+/// Opens the ports of S3, Iconik and Stripe, whose addresses stored rows and users' scripts contain: those of the last start
+/// if they are free.
+async fn stable_ports(data: &Path, http_port: u16) -> Result<[TcpListener; 3], StackError> {
     let path = data.join("ports.json");
     let last: Ports = std::fs::read(&path).ok().and_then(|it| serde_json::from_slice(&it).ok()).unwrap_or_default();
     let port_beside = |offset: u16| if http_port == 0 { 0 } else { http_port.saturating_add(offset) };
     let s3 = stable_port("S3", last.s3, port_beside(1)).await?;
     let iconik = stable_port("Iconik", last.iconik, port_beside(2)).await?;
+    let stripe = stable_port("Stripe", last.stripe, port_beside(3)).await?;
     let port = |it: &TcpListener| it.local_addr().map_or(0, |it| it.port());
-    let text = serde_json::to_vec(&Ports { s3: port(&s3), iconik: port(&iconik) }).unwrap_or_default();
+    let ports = Ports { s3: port(&s3), iconik: port(&iconik), stripe: port(&stripe) };
+    let text = serde_json::to_vec(&ports).unwrap_or_default();
     std::fs::write(&path, text).map_err(|it| StackError::Unwritable { path, source: it.into() })?;
-    Ok((s3, iconik))
+    Ok([s3, iconik, stripe])
 }
 
 async fn stable_port(service: &str, last: u16, preferred: u16) -> Result<TcpListener, StackError> {

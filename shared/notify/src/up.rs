@@ -86,6 +86,7 @@ fn print_welcome(demo: &Demo, data: &Path) {
         print::field(&bucket.name, &bucket.folder.display().to_string());
     }
     print::field("Iconik stand-in", &demo.iconik.folder.display().to_string());
+    print::field("Stripe stand-in", &demo.stripe.url);
     print::field("all of this", &data.join("stack.json").display().to_string());
     print::heading("What next");
     outln!("  {:<36}  in a second terminal: a webhook receiver", hint::command("receive --port 9000"));
