@@ -19,6 +19,10 @@ mod api {
     mod generated;
     mod pages;
 }
+/// Billing, and the emulator of Stripe that it is tested with.
+mod billing {
+    mod official_library;
+}
 /// How deliveries reach receivers: webhooks, RabbitMQ, SignalR hubs of customers.
 mod delivery {
     mod channels;

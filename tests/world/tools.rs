@@ -48,6 +48,7 @@ pub async fn python() -> &'static PathBuf {
         "pika==1.4.4",
         "cloudevents==2.2.0",
         "requests==2.34.2",
+        "stripe==16.1.0",
     ];
     PYTHON.get_or_init(async || pip("python", &packages).await.join("bin/python")).await
 }
