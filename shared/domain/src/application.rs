@@ -56,6 +56,9 @@ pub enum Scope {
     /// OMA notification channels and message stores.
     #[serde(rename = "oma")]
     Oma,
+    /// Subscriptions of the application.
+    #[serde(rename = "billing")]
+    Billing,
     /// The application's keys.
     #[serde(rename = "keys")]
     Keys,
@@ -63,7 +66,7 @@ pub enum Scope {
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Media,
         Self::Channels,
         Self::ChannelsReveal,
@@ -71,6 +74,7 @@ impl Scope {
         Self::Messages,
         Self::Images,
         Self::Oma,
+        Self::Billing,
         Self::Keys,
     ];
 
@@ -89,6 +93,7 @@ impl Scope {
             Self::Messages => "messages",
             Self::Images => "images",
             Self::Oma => "oma",
+            Self::Billing => "billing",
             Self::Keys => "keys",
         }
     }
@@ -96,7 +101,8 @@ impl Scope {
 
 /// The scopes of an application's own JWT without a key pair. Channels are excluded, because the published API requires
 /// the key pair as well as the token (channel API, section 2.3); so are keys.
-pub const TOKEN_SCOPES: [Scope; 5] = [Scope::Media, Scope::Inbox, Scope::Messages, Scope::Images, Scope::Oma];
+pub const TOKEN_SCOPES: [Scope; 6] =
+    [Scope::Media, Scope::Inbox, Scope::Messages, Scope::Images, Scope::Oma, Scope::Billing];
 
 impl std::str::FromStr for Scope {
     type Err = ();
@@ -262,7 +268,7 @@ mod tests {
 
     #[test]
     fn the_scope_that_is_lacking_is_named() {
-        use Scope::{Images, Inbox, Keys, Media, Messages, Oma};
+        use Scope::{Billing, Images, Inbox, Keys, Media, Messages, Oma};
         for (own, gift, want) in [
             (&[Keys][..], Grant::ApiKey(&[Media]), Err(Media)),
             (&[Keys, Media], Grant::ApiKey(&[Media]), Ok(())),
@@ -274,7 +280,8 @@ mod tests {
             (&[Keys, Media, Inbox], Grant::JwtKey, Err(Messages)),
             (&[Keys, Media, Inbox, Messages], Grant::JwtKey, Err(Images)),
             (&[Keys, Media, Inbox, Messages, Images], Grant::JwtKey, Err(Oma)),
-            (&[Keys, Media, Inbox, Messages, Images, Oma], Grant::JwtKey, Ok(())),
+            (&[Keys, Media, Inbox, Messages, Images, Oma], Grant::JwtKey, Err(Billing)),
+            (&[Keys, Media, Inbox, Messages, Images, Oma, Billing], Grant::JwtKey, Ok(())),
         ] {
             assert_eq!(check_grant(own, gift), want, "{own:?} {gift:?}");
         }

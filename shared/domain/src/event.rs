@@ -10,8 +10,8 @@ use time::OffsetDateTime;
 use crate::ChannelId;
 
 /// The first words of the types that the system publishes itself. Applications cannot publish these.
-const RESERVED_WORDS: [&str; 9] =
-    ["bucket", "channel", "delivery", "iconik", "item", "notification", "scan", "task", "tasks"];
+const RESERVED_WORDS: [&str; 10] =
+    ["billing", "bucket", "channel", "delivery", "iconik", "item", "notification", "scan", "task", "tasks"];
 
 /// The first word of a type, with its dot, if only the system publishes types that begin so.
 pub fn reserved_prefix(kind: &str) -> Option<String> {

@@ -7,6 +7,7 @@ pub mod adcreative;
 pub mod amqp_uri;
 pub mod application;
 pub mod asset_manager;
+pub mod billing;
 pub mod bucket;
 pub mod channel;
 pub mod circuit_breaker;

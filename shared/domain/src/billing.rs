@@ -1,0 +1,9 @@
+//! Billing: plans, subscriptions as the payment provider has them, what a request has to change, and what a plan limits.
+
+pub mod decision;
+pub mod entitlement;
+pub mod limits;
+pub mod notification;
+pub mod plans;
+pub mod state;
+pub mod subscription;
