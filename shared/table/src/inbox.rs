@@ -135,6 +135,11 @@ impl Table {
         self.put(&Row::IdempotencyKey(app, key.to_owned()), record, codec::ttl(expires.unix_timestamp())).await
     }
 
+    /// Forgets a request with an idempotency key.
+    pub async fn forget_idempotent(&self, app: AppId, key: &str) -> Result<(), TableError> {
+        self.delete(&Row::IdempotencyKey(app, key.to_owned())).await.map(drop)
+    }
+
     /// The application whose inbox needs no credentials, if there is one.
     pub async fn open_inbox(&self) -> Result<Option<AppId>, TableError> {
         Ok(self.get::<OpenInboxRow>(&Row::OpenInbox).await?.map(|it| it.app))

@@ -44,17 +44,30 @@
 //! | the notification channel that a key in a URL names | nc-key | `NCKEY#{key}` | `NCKEY` |
 //! | the objects and folders of a box (NMS), a folder by its name, an object's payload, the box's subscriptions, its last id | nms-… | `NMS#{app}#{store}#{box}` | `STORED#{id:020}`, `NAME#{parent:020}#{name}`, `PAYLOAD#{id:020}`, `SUBSCRIPTION#{id:020}`, `COUNTER` |
 //! | the event lists that wait for another server's `notifyURL`; who posts them | nms-list, nms-holder | `OUT#{app}#{store}#{box}#{subscription}`; the box's | `{index:020}`; `HOLDER#{id:020}` |
+//! | an application's customer at the payment provider; the application of a customer | billing, billing-customer | `APP#{app}`; `CUSTOMER#{customer}` | `BILLING`; `CUSTOMER` |
+//! | an application's subscriptions for a product; who changes them now | plan, billing-lease | `APP#{app}` | `PLAN#{product}`, `LEASE#{product}` |
+//! | whether an event of the payment provider has come before | stripe-event | `STRIPE#{event}` | `STRIPE` |
+//! | what an application has used in a calendar month; its users of the month, and their number | month; user | `USAGE#{app}`; `USERS#{app}#{month}` | `{yyyy-mm}`; `{user}`, `#COUNT` |
 //! | what a `clientCorrelator` has made | correlator | `CORRELATOR#{app}#{scope}` | `{sha256 of the correlator}` |
 //! | the checkpoint of the sweep | mark | `SWEEP` | `MARK` |
 //!
 //! One sparse index, `open` (`open`, `open_at`), holds what `sweep` reads: active buckets (`BUCKETS`), items that are being
 //! processed (`LEASES`, by the end of the lease) and asset managers (`MANAGERS`, by the time of the next check).
 
+mod partitions;
+
 use domain::application::key_id;
 use domain::message_store::BoxId;
 use domain::notification::{NotificationId, Stream};
 use domain::notification_channel::NotificationChannelId;
 use domain::{AppId, BucketId, ChannelId, ItemId};
+
+use self::partitions::escaped;
+pub(crate) use self::partitions::{
+    application, channel_queue, due, event_lists, failed_deliveries, hub_connection, iconik_domain, item_index,
+    message_box, notification_channels, ordered, origin, processes, recent_notifications, segment, sequence_key,
+    stream_partition, subscribers, tally, time_key, usage, users,
+};
 
 /// The number of partitions over which the rows of a due slot are spread.
 pub(crate) const DUE_SHARDS: u8 = 4;
@@ -128,6 +141,14 @@ pub enum Row {
     BoxSubscription(BoxId, u64),
     EventList(BoxId, u64, u64),
     EventListHolder(BoxId, u64),
+    BillingCustomer(AppId),
+    BillingCustomerApp(String),
+    BillingProduct(AppId, String),
+    BillingLease(AppId, String),
+    StripeEvent(String),
+    MonthlyUsage(AppId, String),
+    MonthlyUser(AppId, String, String),
+    MonthlyUserCount(AppId, String),
 }
 
 impl Row {
@@ -197,6 +218,13 @@ impl Row {
             Self::BoxSubscription(..) => "nms-subscription",
             Self::EventList(..) => "nms-list",
             Self::EventListHolder(..) => "nms-holder",
+            Self::BillingCustomer(_) => "billing",
+            Self::BillingCustomerApp(_) => "billing-customer",
+            Self::BillingProduct(..) => "plan",
+            Self::BillingLease(..) => "billing-lease",
+            Self::StripeEvent(_) => "stripe-event",
+            Self::MonthlyUsage(..) => "month",
+            Self::MonthlyUser(..) | Self::MonthlyUserCount(..) => "user",
         }
     }
 
@@ -269,6 +297,15 @@ impl Row {
             Self::EventList(it, subscription, index) => (event_lists(it, *subscription), sequence_key(*index)),
             Self::EventListHolder(it, id) => (message_box(it), format!("HOLDER#{}", sequence_key(*id))),
             Self::Correlator(app, scope, hash) => (format!("CORRELATOR#{app}#{}", escaped(scope)), escaped(hash)),
+            Self::BillingCustomer(app) => (application(*app), "BILLING".to_owned()),
+            Self::BillingCustomerApp(id) => (format!("CUSTOMER#{}", escaped(id)), "CUSTOMER".to_owned()),
+            Self::BillingProduct(app, product) => (application(*app), format!("PLAN#{}", escaped(product))),
+            Self::BillingLease(app, product) => (application(*app), format!("LEASE#{}", escaped(product))),
+            Self::StripeEvent(id) => (format!("STRIPE#{}", escaped(id)), "STRIPE".to_owned()),
+            Self::MonthlyUsage(app, month) => (usage(*app), escaped(month)),
+            Self::MonthlyUser(app, month, user) => (users(*app, month), escaped(user)),
+            // no escaped name has a number sign
+            Self::MonthlyUserCount(app, month) => (users(*app, month), "#COUNT".to_owned()),
             Self::OrderedFinished(app, channel, hash) => (ordered(*app, *channel, hash), "FINISHED".to_owned()),
             Self::OrderedWaiting(app, channel, hash, epoch, sequence) => {
                 (ordered(*app, *channel, hash), format!("{FIRST_WAITING}{epoch:020}#{}", sequence_key(*sequence)))
@@ -277,95 +314,6 @@ impl Row {
             Self::DevicePosition(app, user, device) => (format!("ACKED#{app}#{}", escaped(user)), escaped(device)),
         }
     }
-}
-
-pub(crate) fn application(app: AppId) -> String {
-    format!("APP#{app}")
-}
-
-pub(crate) fn item_index(app: AppId) -> String {
-    format!("FOUND#{app}")
-}
-
-pub(crate) fn tally(app: AppId) -> String {
-    format!("TALLY#{app}")
-}
-
-pub(crate) fn stream_partition(app: AppId, stream: &Stream) -> String {
-    format!("STREAM#{app}#{}", escaped(&stream.to_string()))
-}
-
-pub(crate) fn segment(app: AppId) -> String {
-    format!("SEGMENT#{app}#deliveries")
-}
-
-pub(crate) fn failed_deliveries(app: AppId, channel: ChannelId) -> String {
-    format!("DELIVERY#{app}#{channel}")
-}
-
-pub(crate) fn due(slot: u64, shard: u8) -> String {
-    format!("DUE#{slot:010}#{shard:02}")
-}
-
-pub(crate) fn iconik_domain(name: &str) -> String {
-    format!("DOMAIN#{}", escaped(name))
-}
-
-pub(crate) fn origin(name: &str) -> String {
-    format!("ORIGIN#{}", escaped(name))
-}
-
-pub(crate) fn recent_notifications(app: AppId) -> String {
-    format!("TOLD#{app}")
-}
-
-pub(crate) fn processes(app: AppId) -> String {
-    format!("PROCESS#{app}")
-}
-
-pub(crate) fn notification_channels(app: AppId, user: &str) -> String {
-    format!("NC#{app}#{}", escaped(user))
-}
-
-/// The partition of what waits in a notification channel.
-pub(crate) fn channel_queue(id: &NotificationChannelId) -> String {
-    format!("NCQ#{}#{}#{}", id.app, escaped(&id.user), id.number)
-}
-
-/// The partition of a box of the message store.
-pub(crate) fn message_box(id: &BoxId) -> String {
-    format!("NMS#{}#{}#{}", id.app, escaped(&id.store), escaped(&id.name))
-}
-
-/// The partition of what waits for the `notifyURL` of a subscription to a box.
-pub(crate) fn event_lists(id: &BoxId, subscription: u64) -> String {
-    format!("OUT#{}#{}#{}#{subscription}", id.app, escaped(&id.store), escaped(&id.name))
-}
-
-/// The partition of an ordering key on its way to a channel.
-pub(crate) fn ordered(app: AppId, channel: ChannelId, hash: &str) -> String {
-    format!("ORDERED#{app}#{channel}#{}", escaped(hash))
-}
-
-pub(crate) fn subscribers(app: AppId, channel: &str) -> String {
-    format!("WS#{app}#{}", escaped(channel))
-}
-
-pub(crate) fn hub_connection(hash: &str) -> String {
-    format!("HUB#{}", escaped(hash))
-}
-
-pub(crate) fn sequence_key(sequence: u64) -> String {
-    format!("{sequence:020}")
-}
-
-pub(crate) fn time_key(ms: i64, batch: &str) -> String {
-    format!("{ms:013}#{}", escaped(batch))
-}
-
-/// Escapes a caller's text inside a key, so that `a#b` is not a row of `a`.
-fn escaped(text: &str) -> String {
-    text.replace('%', "%25").replace('#', "%23")
 }
 
 #[cfg(test)]

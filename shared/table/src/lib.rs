@@ -2,6 +2,7 @@
 
 mod applications;
 mod asset_manager;
+mod billing;
 mod buckets;
 mod channel_queue;
 mod channels;
@@ -18,6 +19,7 @@ mod inbox;
 mod items;
 mod keys;
 mod message_store;
+mod monthly_usage;
 mod notification_channels;
 mod notification_types;
 mod ordered;
@@ -39,6 +41,7 @@ mod tally;
 mod usage;
 
 pub use applications::{ApplicationSummary, RefreshOutcome, RefreshToken};
+pub use billing::BillingCustomer;
 pub use channel_queue::QueuedNotification;
 pub use codec::Attributes;
 pub use commit::CommitOutcome;

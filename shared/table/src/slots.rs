@@ -84,6 +84,7 @@ impl Table {
         self.claim(&Row::ConcurrencySlot(app, number), holder, now, until).await
     }
 
+    /// Claims a row until `until`, or extends the claim of its holder; `false` if another holds it.
     pub(crate) async fn claim(
         &self,
         row: &Row,
@@ -108,6 +109,7 @@ impl Table {
         self.release(&Row::ConcurrencySlot(app, number), holder).await
     }
 
+    /// Releases a row, if it is still this holder's.
     pub(crate) async fn release(&self, row: &Row, holder: &str) -> Result<(), TableError> {
         let delete = self
             .delete_item(row)

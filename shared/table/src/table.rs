@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::operation::delete_item::builders::DeleteItemFluentBuilder;
 use aws_sdk_dynamodb::operation::get_item::builders::GetItemFluentBuilder;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::builders::TransactWriteItemsFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
@@ -192,20 +193,30 @@ impl Table {
         if range.from > range.to {
             return Ok(Vec::new()); // DynamoDB refuses a BETWEEN whose bounds are crossed
         }
+        send_query(&range, self.range_request(&range)).await
+    }
+
+    /// One page of a partition as [`Table::query_range`] reads it, with the sort key and one more attribute alone. It takes
+    /// as many read units, and less time.
+    pub(crate) async fn query_range_of(
+        &self,
+        range: RangeQuery<'_>,
+        attribute: &str,
+    ) -> Result<Vec<Attributes>, TableError> {
+        let query = self.range_request(&range).projection_expression("SK, #attribute");
+        send_query(&range, query.expression_attribute_names("#attribute", attribute)).await
+    }
+
+    fn range_request(&self, range: &RangeQuery<'_>) -> QueryFluentBuilder {
         let query = self.client.query().table_name(&self.name).return_consumed_capacity(CAPACITY);
-        let query = query
+        query
             .key_condition_expression("PK = :pk AND SK BETWEEN :from AND :to")
             .expression_attribute_values(":pk", AttributeValue::S(range.partition.to_owned()))
             .expression_attribute_values(":from", AttributeValue::S(range.from.to_owned()))
             .expression_attribute_values(":to", AttributeValue::S(range.to.to_owned()))
             .scan_index_forward(range.forward)
             .consistent_read(range.consistent)
-            .limit(range.limit);
-        let response = query.send().await;
-        Ok(response
-            .map_err(|it| TableError::Read { row: range.partition.to_owned(), source: Box::new(it) })?
-            .items
-            .unwrap_or_default())
+            .limit(range.limit)
     }
 
     /// The newest `limit` rows of a partition, whatever their sort keys; eventually consistent.
@@ -333,6 +344,12 @@ impl Table {
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
+}
+
+async fn send_query(range: &RangeQuery<'_>, query: QueryFluentBuilder) -> Result<Vec<Attributes>, TableError> {
+    let response = query.send().await;
+    let response = response.map_err(|it| TableError::Read { row: range.partition.to_owned(), source: Box::new(it) })?;
+    Ok(response.items.unwrap_or_default())
 }
 
 /// Whether the condition of a write held; `Write` if it failed otherwise.
