@@ -26,7 +26,7 @@ fn one_bad_message_never_hurts_its_neighbours_and_ends_with_a_reason() {
         let _letters = world.letters().await;
         let (bucket, hook) = (world.bucket().await, world.webhook(&[]).await);
         std::fs::write(bucket.folder.join("one.jpg"), media("astronaut.jpg")).unwrap();
-        for queue in ["ScanQueue", "FacesQueue", "FacesUrgentQueue", "WebhookQueue", "IconikQueue"] {
+        for queue in ["ScanQueue", "FacesQueue", "FacesUrgentQueue", "WebhookQueue", "IconikQueue", "BillingQueue"] {
             let mark = format!("garbage-{queue}-{}", world.keys.application_id);
             for body in garbage(&mark) {
                 world.queue(queue, &body);
@@ -41,6 +41,7 @@ fn one_bad_message_never_hurts_its_neighbours_and_ends_with_a_reason() {
             ("faces", "FacesUrgentQueue", "FacesDead"),
             ("webhook", "WebhookQueue", "WebhookDead"),
             ("iconik", "IconikQueue", "IconikDead"),
+            ("billing", "BillingQueue", "BillingDead"),
         ] {
             let mark = format!("garbage-{queue}-{}", world.keys.application_id);
             let letters = world

@@ -28,7 +28,7 @@ pub(crate) struct KeyIn {
     /// What it is for
     #[schema(example = "newsroom player")]
     name: String,
-    /// media, channels, channels:reveal, inbox, images, keys; by default all but channels:reveal
+    /// media, channels, channels:reveal, inbox, messages, images, oma, billing, keys; by default all but channels:reveal
     #[serde(default)]
     scopes: Option<Vec<String>>,
 }

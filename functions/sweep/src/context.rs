@@ -10,6 +10,8 @@ pub(crate) struct Context {
     pub(crate) scans: Queue,
     /// Work on asset managers: `iconik-ingest`.
     pub(crate) asset_managers: Queue,
+    /// Looks at subscriptions: `billing-sync`.
+    pub(crate) billing: Queue,
     /// Deliveries, by kind of channel.
     pub(crate) delivery_queues: DeliveryQueues,
     /// Pushes, among them the expiry of notifications: `deliver-push`.

@@ -1,7 +1,9 @@
-//! `sweep`, each minute: queues scans and checks of asset managers that are due, releases items whose lease has run out,
-//! queues retries that are due and the expiry of notifications, and escalates notifications that are still unread.
+//! `sweep`, each minute: queues scans, checks of asset managers and looks at subscriptions that are due, releases items whose
+//! lease has run out, queues retries that are due and the expiry of notifications, and escalates notifications that are
+//! still unread.
 
 mod asset_managers;
+mod billing;
 mod context;
 mod due;
 mod error;
@@ -19,6 +21,7 @@ pub async fn run() -> Result<(), entry::Error> {
         table: start.table(),
         scans: start.queue("SCAN_QUEUE"),
         asset_managers: start.queue("ICONIK_QUEUE"),
+        billing: start.queue("BILLING_QUEUE"),
         delivery_queues: start.delivery_queues(),
         pushes: start.queue("PUSH_QUEUE"),
     };

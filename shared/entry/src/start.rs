@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use domain::billing::plans::Plans;
 use domain::ssrf::AllowedNetworks;
 
 use crate::meter::Meter;
@@ -68,6 +69,11 @@ impl Start {
     /// The networks that customers' URLs may point into although they are not public (setting `ALLOWED_NETWORKS`).
     pub fn allowed_networks(&mut self) -> AllowedNetworks {
         self.settings.parsed("ALLOWED_NETWORKS")
+    }
+
+    /// The plans that are sold (setting `BILLING_PLANS`); none if it is empty.
+    pub fn plans(&mut self) -> Arc<Plans> {
+        Arc::new(self.settings.parsed("BILLING_PLANS"))
     }
 
     /// The table that the setting `TABLE` names.

@@ -14,6 +14,8 @@ pub(crate) fn requested_function(mut arguments: impl Iterator<Item = OsString>) 
 /// Runs a function by its name: the last part of its `CodeUri` in the template.
 pub(crate) fn run(name: &str) -> ExitCode {
     let function: FunctionMain = match name {
+        "billing-api" => ::billing_api::run,
+        "billing-sync" => ::billing_sync::run,
         "channels-api" => ::channels_api::run,
         "connections-api" => ::connections_api::run,
         "deliver-amqp" => ::deliver_amqp::run,

@@ -13,7 +13,8 @@ use crate::json::text_member;
 use crate::print::{self, outln};
 
 /// The scopes of a key.
-const SCOPES: [&str; 8] = ["media", "channels", "channels:reveal", "inbox", "messages", "images", "oma", "keys"];
+const SCOPES: [&str; 9] =
+    ["media", "channels", "channels:reveal", "inbox", "messages", "images", "oma", "billing", "keys"];
 
 #[derive(Subcommand)]
 pub(crate) enum Command {

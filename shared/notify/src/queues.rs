@@ -70,7 +70,7 @@ pub(crate) struct Queues {
 
 /// A dead letter.
 pub(crate) struct DeadLetter {
-    /// `scan`, `faces`, `webhook`, `amqp`, `signalr`, `push`, `render`, `iconik` or `stream`.
+    /// `scan`, `faces`, `webhook`, `amqp`, `signalr`, `push`, `render`, `iconik`, `billing` or `stream`.
     pub(crate) kind: String,
     pub(crate) queue: String,
     pub(crate) receipt: String,

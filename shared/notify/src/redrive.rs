@@ -15,7 +15,7 @@ use crate::queues::{DeadLetter, QueueTarget, Queues, queue_error};
 #[derive(ClapArgs)]
 #[command(after_help = "Examples:\n  notify redrive webhook\n  notify redrive scan --most 10 --stack notifications")]
 pub(crate) struct RedriveArgs {
-    /// Whose: `scan`, `faces`, `webhook`, `amqp`, `signalr`, `push`, `render`, `iconik` or `stream`
+    /// Whose: `scan`, `faces`, `webhook`, `amqp`, `signalr`, `push`, `render`, `iconik`, `billing` or `stream`
     kind: String,
     /// At most so many
     #[arg(long, default_value = "1000")]

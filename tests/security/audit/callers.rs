@@ -15,7 +15,8 @@ use crate::security::audit::operations::address;
 use crate::security::audit::planted::{GROUP, USER};
 
 /// What keys are good for.
-const SCOPES: [&str; 8] = ["media", "channels", "channels:reveal", "images", "inbox", "messages", "oma", "keys"];
+const SCOPES: [&str; 9] =
+    ["media", "channels", "channels:reveal", "images", "inbox", "messages", "oma", "billing", "keys"];
 /// The audience of the issuer's tokens.
 const AUDIENCE: &str = "audit";
 

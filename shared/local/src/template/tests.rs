@@ -40,7 +40,9 @@ fn the_real_template_is_understood_whole() {
             "deliver-amqp",
             "deliver-signalr",
             "iconik-webhook",
-            "iconik-ingest"
+            "iconik-ingest",
+            "billing-api",
+            "billing-sync"
         ]
     );
     let process = &model.functions[11];

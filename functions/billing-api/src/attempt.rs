@@ -1,0 +1,77 @@
+//! A request and its repeats: known again by the client's `Idempotency-Key`, or else by what they say within a minute
+//! (billing, section 3.8).
+
+use axum::http::HeaderMap;
+use domain::AppId;
+use domain::id::sha256_hex;
+use entry::clock;
+use table::{IdempotencyRecord, Table};
+
+use crate::answer::Fault;
+use crate::params::Params;
+use crate::route::Endpoint;
+
+/// For how long the same request without a key is a repeat, in seconds.
+const REPEAT_SECONDS: i64 = 60;
+
+/// One try of a request.
+pub(crate) struct Attempt {
+    app: AppId,
+    /// The same for all tries of the request.
+    pub(crate) seed: String,
+    /// Whether an earlier try may have done something.
+    pub(crate) is_retry: bool,
+    record: IdempotencyRecord,
+}
+
+impl Attempt {
+    /// Begins a try. An inner `Err` is the answer that an earlier one got, to a request with a key.
+    ///
+    /// # Errors
+    /// 1006 for a key that cannot be, 1000 for one that was used with another request.
+    pub(crate) async fn begin(
+        table: &Table,
+        app: AppId,
+        endpoint: Endpoint,
+        headers: &HeaderMap,
+        params: &Params,
+    ) -> Result<Result<Self, String>, Fault> {
+        let (now, body) = (clock::now(), sha256_hex(params.canonical().as_bytes()));
+        let key = match headers.get("idempotency-key") {
+            None => None,
+            Some(key) => {
+                let key = key.to_str().ok().filter(|it| (1..=200).contains(&it.len()));
+                Some(key.ok_or_else(|| Fault::out_of_bounds("Idempotency-Key", "1 to 200 printable characters"))?)
+            }
+        };
+        let name = match key {
+            Some(key) => format!("key|{}|{key}", endpoint.name()),
+            None => format!("body|{}|{body}|{}", endpoint.name(), now.unix_timestamp().div_euclid(REPEAT_SECONDS)),
+        };
+        let seed = sha256_hex(format!("billing|{name}").as_bytes());
+        let record = IdempotencyRecord { body: body.clone(), answer: None, at: domain::millis(now) };
+        let Some(stored) = table.begin_idempotent(app, &seed, &body, &clock::random_alphanumeric(20), now).await?
+        else {
+            return Ok(Ok(Self { app, seed, is_retry: false, record }));
+        };
+        if stored.body != body {
+            return Err(Fault::new(400, 1000, "The Idempotency-Key was used with another request."));
+        }
+        match stored.answer {
+            Some(answer) if key.is_some() => Ok(Err(answer)),
+            // without a key it is a request of its own: what was done may have been undone since
+            answer => Ok(Ok(Self { app, seed, is_retry: answer.is_none(), record })),
+        }
+    }
+
+    /// Stores that the request was carried out.
+    pub(crate) async fn complete(self, table: &Table, answer: &str) -> Result<(), Fault> {
+        let record = IdempotencyRecord { answer: Some(answer.to_owned()), ..self.record };
+        Ok(table.finish_idempotent(self.app, &self.seed, &record).await?)
+    }
+
+    /// Forgets the try: it did nothing that a repeat would have to find again, or its answer is not kept.
+    pub(crate) async fn forget(self, table: &Table) -> Result<(), Fault> {
+        Ok(table.forget_idempotent(self.app, &self.seed).await?)
+    }
+}

@@ -1,0 +1,112 @@
+//! An application's customer at the payment provider, and its card.
+
+use domain::AppId;
+use domain::id::sha256_hex;
+use entry::clock;
+use stripe::{Customer, StripeError};
+use table::{BillingCustomer, CommitOutcome};
+use time::Duration;
+
+use crate::error::BillingError;
+use crate::order::{Billing, Order};
+
+/// How long it takes until a customer's subscriptions are looked at without a reason.
+pub(crate) const LOOK_INTERVAL: Duration = Duration::hours(24);
+/// How often a row is written that others change at the same time.
+const MAX_TRIES: usize = 5;
+
+/// A card that comes with a request.
+#[derive(Debug, Clone, Copy)]
+pub enum Card<'a> {
+    /// A token, which is good once.
+    Token(&'a str),
+    PaymentMethod(&'a str),
+}
+
+/// An application's customer, and whether it has a card.
+pub(crate) struct KnownCustomer {
+    pub(crate) id: String,
+    pub(crate) has_card: bool,
+    row: BillingCustomer,
+}
+
+impl Billing {
+    /// The customer of an application, which is created if there is none.
+    pub(crate) async fn customer(&self, app: AppId) -> Result<KnownCustomer, BillingError> {
+        for _ in 0..MAX_TRIES {
+            let stored = self.table.billing_customer(app).await?;
+            let mut former = stored.as_ref().and_then(|it| it.former.clone());
+            if let Some(row) = stored.clone()
+                && let Some(id) = row.customer.clone()
+            {
+                match self.stripe.customer(&id).await? {
+                    Some(Customer { deleted: true, .. }) | None => former = Some(id),
+                    Some(customer) => return Ok(KnownCustomer { has_card: customer.has_card(), id, row }),
+                }
+            }
+            let created = self.stripe.create_customer(app, former.as_deref()).await?;
+            let row = BillingCustomer {
+                app,
+                customer: Some(created.id.clone()),
+                former,
+                token: None,
+                next_look_at: domain::millis(clock::now() + LOOK_INTERVAL),
+                revision: stored.map_or(0, |it| it.revision) + 1,
+            };
+            if self.table.put_billing_customer(&row).await? == CommitOutcome::Committed {
+                return Ok(KnownCustomer { has_card: created.has_card(), id: created.id, row });
+            }
+        }
+        Err(BillingError::Unsettled)
+    }
+
+    /// Makes a card the one that the customer's subscriptions are paid with.
+    pub(crate) async fn take_card(
+        &self,
+        order: &Order<'_>,
+        customer: &mut KnownCustomer,
+        card: Card<'_>,
+    ) -> Result<(), BillingError> {
+        let method = match card {
+            Card::PaymentMethod(method) => method.to_owned(),
+            Card::Token(token) => self.redeem(order.app, customer, token).await?,
+        };
+        let attached = self.stripe.attach_payment_method(&method, &customer.id).await;
+        let seed = order.step("card", &customer.row.revision.to_string(), 0);
+        let with_card = match attached {
+            // attached already, or not to be attached: then it cannot be the default one either
+            Err(refused @ StripeError::Refused { .. }) => {
+                let set = self.stripe.set_default_payment_method(&customer.id, &method, &seed).await;
+                set.map_err(|_| refused)?
+            }
+            attached => {
+                attached?;
+                self.stripe.set_default_payment_method(&customer.id, &method, &seed).await?
+            }
+        };
+        customer.has_card = with_card.has_card();
+        Ok(())
+    }
+
+    /// The payment method of a token. What it has become is stored before it is used: a token is good once.
+    async fn redeem(&self, app: AppId, customer: &mut KnownCustomer, token: &str) -> Result<String, BillingError> {
+        let hash = sha256_hex(token.as_bytes());
+        if let Some((known, method)) = &customer.row.token
+            && *known == hash
+        {
+            return Ok(method.clone());
+        }
+        let method = self.stripe.create_payment_method(app, token).await?;
+        for _ in 0..MAX_TRIES {
+            customer.row.token = Some((hash.clone(), method.clone()));
+            customer.row.revision += 1;
+            if self.table.put_billing_customer(&customer.row).await? == CommitOutcome::Committed {
+                return Ok(method);
+            }
+            // a request for another product was faster
+            let stored = self.table.billing_customer(app).await?.filter(|it| it.customer == customer.row.customer);
+            customer.row = stored.ok_or(BillingError::Unsettled)?;
+        }
+        Err(BillingError::Unsettled)
+    }
+}

@@ -1,0 +1,123 @@
+//! Starts a subscription, or changes the one that there is; completes a trial (billing, section 3.4).
+
+use domain::billing::decision::{SubscribeStep, Wanted, subscribe};
+use domain::billing::plans::Cycle;
+use stripe::{FirstPayment, NewSubscription, StripeError, SubscriptionChange};
+
+use crate::customer::{Card, KnownCustomer};
+use crate::error::BillingError;
+use crate::order::{Billing, Order};
+use crate::record::Seen;
+
+/// Steps of one request at most: a subscription that was never paid is discarded, another one is created, and seen.
+const MAX_STEPS: u32 = 6;
+
+/// The metric of updates that lower a quantity: an update without a quantity sets it to 1 (billing, section 1.6).
+const QUANTITY_LOWERED: &str = "billing_quantity_lowered";
+
+/// What a subscription is to be.
+#[derive(Debug, Clone, Copy)]
+pub struct Subscribe<'a> {
+    pub plan: &'a str,
+    /// `None` keeps the cycle of the subscription that there is.
+    pub cycle: Option<Cycle>,
+    pub quantity: u32,
+    /// A card to pay with, from now on.
+    pub card: Option<Card<'a>>,
+    /// Whether the customer completes the first payment of a new subscription: for cards that need authentication.
+    pub paid_by_customer: bool,
+}
+
+/// What became of one step.
+enum Progress {
+    /// The next one follows.
+    Next,
+    /// The customer has to pay, with this secret.
+    Payment(Option<String>),
+}
+
+impl Billing {
+    /// Starts a subscription, or changes the one that there is. Answers with the secret of the first payment, if the customer
+    /// has to complete it.
+    ///
+    /// # Errors
+    /// Why it is not as wanted.
+    pub async fn subscribe(&self, order: &Order<'_>, wanted: &Subscribe<'_>) -> Result<Option<String>, BillingError> {
+        self.under_lease(order, self.subscribe_alone(order, wanted)).await
+    }
+
+    async fn subscribe_alone(&self, order: &Order<'_>, asked: &Subscribe<'_>) -> Result<Option<String>, BillingError> {
+        if Wanted::new(&self.plans, (order.product, asked.plan), asked.cycle, asked.quantity, &[]).is_none() {
+            return Err(BillingError::NotSold); // before a customer is made
+        }
+        let mut customer = self.customer(order.app).await?;
+        if let Some(card) = asked.card {
+            self.take_card(order, &mut customer, card).await?;
+        }
+        let mut attempt = 0;
+        for _ in 0..MAX_STEPS {
+            let seen = self.see(order.app, order.product, &customer.id).await?;
+            let of = (order.product, asked.plan);
+            let wanted = Wanted::new(&self.plans, of, asked.cycle, asked.quantity, &seen.remote);
+            let wanted = wanted.ok_or(BillingError::NotSold)?;
+            let step = subscribe(&self.plans, &wanted, &seen.remote);
+            if step == SubscribeStep::Done {
+                self.record((order.app, order.product, &customer.id), seen, order.cta, false).await?;
+                return Ok(None);
+            }
+            match self.take_step(order, asked, &customer, &seen, &wanted, (step, attempt)).await {
+                Ok(Progress::Next) => {}
+                Ok(Progress::Payment(secret)) => {
+                    let seen = self.see(order.app, order.product, &customer.id).await?;
+                    self.record((order.app, order.product, &customer.id), seen, order.cta, false).await?;
+                    return Ok(secret);
+                }
+                // the stored failure would be the answer for ever: what is so now is read, and asked for anew
+                Err(BillingError::Stripe(StripeError::Server { replayed: true, .. })) => attempt += 1,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(BillingError::Unsettled)
+    }
+
+    /// Takes one step of a start or an update.
+    async fn take_step(
+        &self,
+        order: &Order<'_>,
+        asked: &Subscribe<'_>,
+        customer: &KnownCustomer,
+        seen: &Seen,
+        wanted: &Wanted,
+        (step, attempt): (SubscribeStep, u32),
+    ) -> Result<Progress, BillingError> {
+        let seed = |name: &str| order.step(name, &seen.version(), attempt);
+        let leads_to_payment = matches!(step, SubscribeStep::Create | SubscribeStep::Discard { .. });
+        let pays_alone = asked.paid_by_customer && leads_to_payment;
+        if !customer.has_card && !pays_alone {
+            return Err(BillingError::NoCard);
+        }
+        match step {
+            SubscribeStep::Done => {}
+            SubscribeStep::Discard { id } => self.stripe.cancel_now(&id).await?,
+            SubscribeStep::Resume { id } => self.stripe.resume_subscription(&id, &seed("resume")).await?,
+            SubscribeStep::Create => {
+                let first_payment = if asked.paid_by_customer { FirstPayment::ByCustomer } else { FirstPayment::Now };
+                let new =
+                    NewSubscription { app: order.app, customer: &customer.id, wanted, first_payment, cta: order.cta };
+                let created = self.stripe.create_subscription(&new, &seed("create")).await?;
+                if asked.paid_by_customer {
+                    return Ok(Progress::Payment(created.client_secret));
+                }
+            }
+            SubscribeStep::Update { id, item, proration, end_trial, lowers_quantity } => {
+                let change = SubscriptionChange { id: &id, item: &item, wanted, proration, end_trial, cta: order.cta };
+                self.stripe.change_subscription(&change, &seed("update")).await?;
+                if lowers_quantity {
+                    self.meter.count(QUANTITY_LOWERED);
+                    tracing::warn!(application.id = %order.app, "an update lowers the quantity to {}", wanted.quantity);
+                }
+            }
+        }
+        Ok(Progress::Next)
+    }
+}
