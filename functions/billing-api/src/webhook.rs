@@ -3,7 +3,7 @@
 
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use domain::command::{BillingCommand, BillingSubject};
+use domain::billing::command::{BillingCommand, BillingSubject};
 use entry::clock;
 use stripe::Event;
 use time::Duration;

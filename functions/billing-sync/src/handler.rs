@@ -1,7 +1,7 @@
 //! One look at what the payment provider has.
 
 use billing::{Billing, SyncOutcome};
-use domain::command::{BillingCommand, BillingSubject};
+use domain::billing::command::{BillingCommand, BillingSubject};
 use entry::{Message, MessageError};
 
 /// What no repeat of a message can help with.

@@ -1,7 +1,7 @@
 //! Queues the daily look at each customer's subscriptions, which finds what no event of the payment provider has said.
 //! `billing-sync` looks.
 
-use domain::command::{BillingCommand, BillingSubject};
+use domain::billing::command::{BillingCommand, BillingSubject};
 use time::{Duration, OffsetDateTime};
 
 use crate::context::Context;
