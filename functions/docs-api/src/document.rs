@@ -20,6 +20,7 @@ struct Api;
 /// What is under each tag.
 const TAGS: &[(&str, &str)] = &[
     ("Applications", "Tenants, their keys and their tokens"),
+    ("Billing", "Subscriptions of an application, paid through Stripe"),
     ("Buckets", "Where media is found, and scans of it"),
     ("Channels", "Where notifications go: webhooks, RabbitMQ queues and SignalR hubs"),
     ("Deliveries", "What became of notifications at channels"),
@@ -48,6 +49,7 @@ pub(crate) fn document() -> Result<Value, serde_json::Error> {
     api.merge(connections_api::openapi());
     api.merge(messages_api::openapi());
     api.merge(images_api::openapi());
+    api.merge(billing_api::openapi());
     let mut document = serde_json::to_value(api)?;
     document["components"]["securitySchemes"] = operations::schemes();
     schemas::complete(&mut document);

@@ -144,6 +144,9 @@ fn known(path: &str, method: &str, name: &str) -> (Map<String, Value>, &'static 
         "imageRenderProcessId" if path.ends_with("/Download") => (json!({ "minLength": 1 }), "The process"),
         "imageRenderProcessId" => (json!({}), "The process"),
         "taskId" => (json!({ "minLength": 1 }), "The task"),
+        "product" => (json!({ "examples": ["publish"] }), "The product"),
+        "organization_id" => (json!({}), "Taken, and without effect: an application is one organization"),
+        "access_token" => (json!({}), "A token of the application, instead of the header `authorization`"),
         "lowResolution" => (json!({}), "`true`: at a quarter of its length"),
         "format" => (json!({ "enum": [0, 1] }), "0 PNG, 1 JPEG"),
         // headers of others' clients are not refused for what they say

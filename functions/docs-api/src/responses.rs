@@ -1,11 +1,13 @@
-//! What can be answered, whoever serves it: each status with a text, errors as `application/problem+json` (RFC 9457) in
-//! the shape of their API, and the media types of forms.
+//! What can be answered, whoever serves it: each status with a text, errors as `application/problem+json` (RFC 9457), or as
+//! JSON, in the shape of their API, and the media types of forms.
 
 use serde_json::{Value, json};
 
 const PROBLEM: &str = "#/components/schemas/Problem";
 /// The published shape of the channel API's errors (section 5).
 const ENVELOPE: &str = "#/components/schemas/Envelope";
+/// The published shape of billing's errors (billing, section 1.2), which is no `application/problem+json`.
+const BILLING: &str = "#/components/schemas/BillingError";
 
 /// Beside the published API, and in no shape of its.
 const MESSAGES: &str = "/api/v1/Notification/Messages";
@@ -19,6 +21,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("302", "It is at another address for some minutes"),
     ("400", "A field or the body cannot be read"),
     ("401", "The credentials are missing or wrong"),
+    ("402", "It has to be paid for: the card was declined, or the plan does not allow more"),
     ("403", "The credentials are good, but not for this"),
     ("404", "There is no such thing"),
     ("409", "It cannot be done as things are now"),
@@ -28,6 +31,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("422", "A field cannot be; `field` names it"),
     ("429", "Too many requests; `Retry-After` says when to ask again"),
     ("500", "Something went wrong on our side"),
+    ("501", "This deployment does not have it"),
     ("503", "Not now; `Retry-After`, if it is there, says when to ask again"),
 ];
 
@@ -35,11 +39,15 @@ const TEXTS: &[(&str, &str)] = &[
 pub(crate) fn complete(path: &str, operation: &mut Value) {
     let published = ["/api/v1/Notification/", "/api/v1/Image/", "/api/v1/Authorization/"];
     let is_published = published.iter().any(|it| path.starts_with(it)) && !path.starts_with(MESSAGES);
-    let shape = if is_published { ENVELOPE } else { PROBLEM };
+    let shape = match is_published {
+        true => ENVELOPE,
+        false if path.starts_with("/1/billing/") => BILLING,
+        false => PROBLEM,
+    };
     if operation["requestBody"].is_object() {
         body(shape == ENVELOPE, &mut operation["requestBody"]);
     }
-    let mut more = statuses(path, operation, shape == ENVELOPE);
+    let mut more = if shape == BILLING { billing_statuses(operation) } else { statuses(path, operation, is_published) };
     let Some(responses) = operation["responses"].as_object_mut() else { return };
     more.retain(|it| !responses.contains_key(*it));
     responses.extend(more.into_iter().map(|it| (it.to_owned(), json!({ "content": problem(shape) }))));
@@ -61,8 +69,19 @@ pub(crate) fn complete(path: &str, operation: &mut Value) {
     }
 }
 
+/// The content of an error.
 fn problem(shape: &str) -> Value {
-    json!({ "application/problem+json": { "schema": { "$ref": shape } } })
+    let kind = if shape == BILLING { "application/json" } else { "application/problem+json" };
+    json!({ kind: { "schema": { "$ref": shape } } })
+}
+
+/// The same as [`statuses`] of billing, which has a 403 for all that credentials can be.
+fn billing_statuses(operation: &Value) -> Vec<&'static str> {
+    let mut all = vec!["403", "429", "500", "501", "503"];
+    if operation["requestBody"].is_object() {
+        all.extend(["400", "413"]);
+    }
+    all
 }
 
 /// Which statuses come before a handler is reached, or whatever it does.
@@ -151,5 +170,22 @@ mod tests {
         assert_eq!(content.len(), 3);
         assert!(content.values().all(|it| it["schema"]["type"] == "object"));
         assert_eq!(operation["responses"]["401"]["content"], problem(ENVELOPE));
+    }
+
+    #[test]
+    fn billing_has_errors_of_its_own() {
+        let mut operation = json!({
+            "security": [{ "key": [], "secret": [] }],
+            "requestBody": { "content": { "application/json": {}, "application/x-www-form-urlencoded": {} } },
+            "responses": { "200": {}, "402": { "content": { "application/json": { "schema": { "$ref": BILLING } } } } },
+        });
+        complete("/1/billing/start-trial.json", &mut operation);
+        let responses = operation["responses"].as_object().unwrap();
+        let mut statuses: Vec<&str> = responses.keys().map(String::as_str).collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses, ["200", "400", "402", "403", "413", "429", "500", "501", "503"]);
+        for (status, response) in responses.iter().filter(|it| it.0 != "200") {
+            assert_eq!(response["content"]["application/json"]["schema"]["$ref"], BILLING, "{status}");
+        }
     }
 }

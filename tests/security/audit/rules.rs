@@ -19,6 +19,8 @@ pub(crate) enum Rule {
     Iconik,
     /// A key with this scope.
     Scope(&'static str),
+    /// A key with the scope `billing`; whoever has none is forbidden it, whatever he shows.
+    Billing,
     /// A key with the scope `inbox`; or a user with a token, for what the path names as this user's.
     Own,
     /// A key with the scope `inbox`; or any user of the application with a token.
@@ -42,6 +44,7 @@ pub(crate) enum Expected {
 /// Methods (`*` for all), paths (a `*` at the end for all that begin so), and who may call them. The first that fits
 /// holds.
 const RULES: &[(&str, &str, Rule)] = &[
+    ("*", "/1/billing/*", Rule::Billing),
     ("*", "/api/v1/Applications", Rule::Operator),
     ("*", "/api/v1/Applications/{id}/*", Rule::Manager),
     ("POST", "/api/v1/Authorization/GenerateJwtToken", Rule::Body),
@@ -71,8 +74,8 @@ const RULES: &[(&str, &str, Rule)] = &[
 /// Parameters of queries that narrow a list or shape an answer, and headers: those that matter the callers have.
 #[rustfmt::skip]
 const LEFT: &[&str] = &[
-    "after", "archived", "before", "cursor", "dryRun", "format", "identifier", "limit", "lowResolution",
-    "negotiateVersion", "read", "references", "results", "since", "status", "system", "type", "useStatefulReconnect", "wait",
+    "access_token", "after", "archived", "before", "cursor", "dryRun", "format", "identifier", "limit", "lowResolution",
+    "negotiateVersion", "organization_id", "read", "references", "results", "since", "status", "system", "type", "useStatefulReconnect", "wait",
     "Idempotency-Key", "X-Extended", "X-Reveal-Secrets", "x-operator-key", "x-webhook-secret",
 ];
 
@@ -93,7 +96,9 @@ impl Rule {
             Self::Operator => &["operator"],
             Self::Iconik => &["webhook"],
             Self::Manager => &["key", "operator", "secret", "token"],
-            Self::Scope(_) | Self::Own | Self::Users | Self::Door | Self::Seed => &["key", "secret", "token"],
+            Self::Scope(_) | Self::Billing | Self::Own | Self::Users | Self::Door | Self::Seed => {
+                &["key", "secret", "token"]
+            }
         }
     }
 
@@ -103,6 +108,7 @@ impl Rule {
             Self::Public | Self::Body | Self::Operator | Self::Iconik => None,
             Self::Manager => Some("keys"),
             Self::Scope(it) => Some(it),
+            Self::Billing => Some("billing"),
             Self::Own | Self::Users | Self::Door | Self::Seed => Some("inbox"),
         }
     }
@@ -115,7 +121,7 @@ impl Rule {
         {
             return None; // that key has what this needs
         }
-        let alone = matches!(self.scope(), Some("media" | "inbox" | "images" | "messages"));
+        let alone = matches!(self.scope(), Some("media" | "inbox" | "images" | "messages" | "billing"));
         let class = match caller.class {
             Class::Token if alone && self != Self::Seed => return None,
             Class::ForeignToken if alone => Class::Foreign,
@@ -138,6 +144,8 @@ impl Rule {
             (Self::Body | Self::Operator | Self::Iconik, _) => Refused(401),
             (Self::Seed, _) if !keyed => Own,
             (_, Class::Lacking(_)) => Refused(403),
+            (Self::Billing, Class::Foreign) => own,
+            (Self::Billing, _) => Refused(403),
             (_, Class::Foreign) if named => Refused(403),
             (_, Class::Foreign) => own,
             (Self::Own | Self::Users | Self::Door, Class::Stranger) => own,
@@ -189,6 +197,7 @@ pub(crate) fn fill(method: &str, path: &str, place: &str, name: &str, it: &Plant
         ("path", "group") => shared(GROUP),
         ("path", "type") => shared(TYPE),
         ("path", "action") => shared("process"),
+        ("query", "product") => shared("publish"),
         ("query", "applicationId") => Some(Fill::Application),
         ("query", "configurationId") => theirs(&it.channel),
         ("query", "notification") => theirs(&it.told),
