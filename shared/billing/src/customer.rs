@@ -23,11 +23,19 @@ pub enum Card<'a> {
     PaymentMethod(&'a str),
 }
 
-/// An application's customer, and whether it has a card.
+/// An application's customer, and its card.
 pub(crate) struct KnownCustomer {
     pub(crate) id: String,
     pub(crate) has_card: bool,
+    default_method: Option<String>,
     row: BillingCustomer,
+}
+
+impl KnownCustomer {
+    fn new(customer: &Customer, row: BillingCustomer) -> Self {
+        let default_method = customer.default_payment_method().map(str::to_owned);
+        Self { id: customer.id.clone(), has_card: customer.has_card(), default_method, row }
+    }
 }
 
 impl Billing {
@@ -41,7 +49,7 @@ impl Billing {
             {
                 match self.stripe.customer(&id).await? {
                     Some(Customer { deleted: true, .. }) | None => former = Some(id),
-                    Some(customer) => return Ok(KnownCustomer { has_card: customer.has_card(), id, row }),
+                    Some(customer) => return Ok(KnownCustomer::new(&customer, row)),
                 }
             }
             let created = self.stripe.create_customer(app, former.as_deref()).await?;
@@ -54,7 +62,7 @@ impl Billing {
                 revision: stored.map_or(0, |it| it.revision) + 1,
             };
             if self.table.put_billing_customer(&row).await? == CommitOutcome::Committed {
-                return Ok(KnownCustomer { has_card: created.has_card(), id: created.id, row });
+                return Ok(KnownCustomer::new(&created, row));
             }
         }
         Err(BillingError::Unsettled)
@@ -71,18 +79,22 @@ impl Billing {
             Card::PaymentMethod(method) => method.to_owned(),
             Card::Token(token) => self.redeem(order.app, customer, token).await?,
         };
-        let attached = self.stripe.attach_payment_method(&method, &customer.id).await;
-        let seed = order.step("card", &customer.row.revision.to_string(), 0);
-        let with_card = match attached {
-            // attached already, or not to be attached: then it cannot be the default one either
-            Err(refused @ StripeError::Refused { .. }) => {
-                let set = self.stripe.set_default_payment_method(&customer.id, &method, &seed).await;
-                set.map_err(|_| refused)?
-            }
-            attached => {
-                attached?;
-                self.stripe.set_default_payment_method(&customer.id, &method, &seed).await?
-            }
+        if customer.default_method.as_deref() == Some(&*method) {
+            return Ok(());
+        }
+        let seed = order.step("attach", &customer.id, 0);
+        let attached = self.stripe.attach_payment_method(&method, &customer.id, &seed).await;
+        let seed = order.step("card", customer.default_method.as_deref().unwrap_or_default(), 0);
+        // one that is attached already, or is not to be: then it cannot be the default one either
+        let (method, refused) = match attached {
+            Ok(attached) => (attached, None),
+            Err(refused @ StripeError::Refused { .. }) => (method, Some(refused)),
+            Err(error) => return Err(error.into()),
+        };
+        let set = self.stripe.set_default_payment_method(&customer.id, &method, &seed).await;
+        let with_card = match (set, refused) {
+            (Err(_), Some(refused)) => return Err(refused.into()),
+            (set, _) => set?,
         };
         customer.has_card = with_card.has_card();
         Ok(())

@@ -39,12 +39,13 @@ impl Stripe {
         Ok(method.id)
     }
 
-    /// Attaches a payment method to a customer. One that is attached to it already stays so.
-    pub async fn attach_payment_method(&self, method: &str, customer: &str) -> Result<(), StripeError> {
+    /// Attaches a payment method to a customer; answers its id, which is another one if Stripe has made a copy. `seed` tells
+    /// one request of ours from another one.
+    pub async fn attach_payment_method(&self, method: &str, customer: &str, seed: &str) -> Result<String, StripeError> {
         let path = format!("{}/attach", path_of("payment_methods", method));
         let form = Form::default().with("customer", customer);
-        let attached: Result<Identified, StripeError> = self.post(&path, form, RequestKey::Derived(customer)).await;
-        attached.map(drop)
+        let attached: Identified = self.post(&path, form, RequestKey::Derived(seed)).await?;
+        Ok(attached.id)
     }
 
     /// Makes a payment method the one that a customer's subscriptions are paid with. `seed` tells one request of ours from

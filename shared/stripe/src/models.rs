@@ -25,6 +25,11 @@ struct InvoiceSettings {
 }
 
 impl Customer {
+    /// The payment method that its subscriptions are paid with, if it has one of the newer kind.
+    pub fn default_payment_method(&self) -> Option<&str> {
+        self.invoice_settings.default_payment_method.as_str()
+    }
+
     /// Whether it has a card that subscriptions are paid with.
     pub fn has_card(&self) -> bool {
         !(self.invoice_settings.default_payment_method.is_null() && self.default_source.is_null())
