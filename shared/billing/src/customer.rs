@@ -68,19 +68,19 @@ impl Billing {
         Err(BillingError::Unsettled)
     }
 
-    /// Makes a card the one that the customer's subscriptions are paid with.
+    /// Makes a card the one that the customer's subscriptions are paid with; answers the payment method.
     pub(crate) async fn take_card(
         &self,
         order: &Order<'_>,
         customer: &mut KnownCustomer,
         card: Card<'_>,
-    ) -> Result<(), BillingError> {
+    ) -> Result<String, BillingError> {
         let method = match card {
             Card::PaymentMethod(method) => method.to_owned(),
             Card::Token(token) => self.redeem(order.app, customer, token).await?,
         };
         if customer.default_method.as_deref() == Some(&*method) {
-            return Ok(());
+            return Ok(method);
         }
         let seed = order.step("attach", &customer.id, 0);
         let attached = self.stripe.attach_payment_method(&method, &customer.id, &seed).await;
@@ -97,7 +97,7 @@ impl Billing {
             (set, _) => set?,
         };
         customer.has_card = with_card.has_card();
-        Ok(())
+        Ok(method)
     }
 
     /// The payment method of a token. What it has become is stored before it is used: a token is good once.

@@ -2,6 +2,7 @@
 
 use domain::billing::decision::{SubscribeStep, Wanted, subscribe};
 use domain::billing::plans::Cycle;
+use domain::billing::subscription::paid_otherwise;
 use stripe::{FirstPayment, NewSubscription, StripeError, SubscriptionChange};
 
 use crate::customer::{Card, KnownCustomer};
@@ -9,8 +10,9 @@ use crate::error::BillingError;
 use crate::order::{Billing, Order};
 use crate::record::Seen;
 
-/// Steps of one request at most: a subscription that was never paid is discarded, another one is created, and seen.
-const MAX_STEPS: u32 = 6;
+/// Steps of one request at most: cards are replaced, a subscription that was never paid is discarded, another one is
+/// created, and seen.
+const MAX_STEPS: u32 = 8;
 
 /// The metric of updates that lower a quantity: an update without a quantity sets it to 1 (billing, section 1.6).
 const QUANTITY_LOWERED: &str = "billing_quantity_lowered";
@@ -51,12 +53,23 @@ impl Billing {
             return Err(BillingError::NotSold); // before a customer is made
         }
         let mut customer = self.customer(order.app).await?;
-        if let Some(card) = asked.card {
-            self.take_card(order, &mut customer, card).await?;
-        }
+        let card = match asked.card {
+            Some(card) => Some(self.take_card(order, &mut customer, card).await?),
+            None => None,
+        };
         let mut attempt = 0;
         for _ in 0..MAX_STEPS {
             let seen = self.see(order.app, order.product, &customer.id).await?;
+            if let Some(card) = &card
+                && let Some(subscription) = paid_otherwise(&seen.remote, &self.plans, order.product, card)
+            {
+                let seed = order.step("pay", subscription.own_card.as_deref().unwrap_or_default(), attempt);
+                match self.stripe.pay_subscription_with(&subscription.id, card, &seed).await {
+                    Err(StripeError::Server { replayed: true, .. }) => attempt += 1,
+                    paid => paid?,
+                }
+                continue;
+            }
             let of = (order.product, asked.plan);
             let wanted = Wanted::new(&self.plans, of, asked.cycle, asked.quantity, &seen.remote);
             let wanted = wanted.ok_or(BillingError::NotSold)?;
@@ -93,7 +106,13 @@ impl Billing {
         let seed = |name: &str| order.step(name, &seen.version(), attempt);
         let leads_to_payment = matches!(step, SubscribeStep::Create | SubscribeStep::Discard { .. });
         let pays_alone = asked.paid_by_customer && leads_to_payment;
-        if !customer.has_card && !pays_alone {
+        let has_own_card = match &step {
+            SubscribeStep::Resume { id } | SubscribeStep::Update { id, .. } => {
+                seen.remote.iter().any(|it| it.id == *id && it.own_card.is_some())
+            }
+            _ => false,
+        };
+        if !customer.has_card && !has_own_card && !pays_alone {
             return Err(BillingError::NoCard);
         }
         match step {

@@ -1,4 +1,4 @@
-//! Stripe, the payment provider: a client for the eleven calls that billing makes, and the signature of its webhooks.
+//! Stripe, the payment provider: a client for the calls that billing makes, and the signature of its webhooks.
 //!
 //! Written by hand: the generated client's crate of shared types alone is a quarter of a million lines (billing, section
 //! 5.1).

@@ -73,6 +73,12 @@ pub(crate) struct Subscription {
     metadata: BTreeMap<String, String>,
     #[serde(default)]
     latest_invoice: Value,
+    /// Instead of the customer's.
+    #[serde(default)]
+    default_payment_method: Value,
+    /// The same of the older kind.
+    #[serde(default)]
+    default_source: Value,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -117,6 +123,7 @@ impl From<Subscription> for RemoteSubscription {
             trial_start: it.trial_start,
             trial_end: it.trial_end,
             created: it.created,
+            own_card: [it.default_payment_method, it.default_source].iter().find_map(Value::as_str).map(str::to_owned),
             cta: it.metadata.remove("cta").filter(|cta| !cta.is_empty()),
         }
     }
@@ -165,6 +172,18 @@ mod tests {
         let trial = read(json!({ "status": "trialing", "trial_start": 1, "metadata": { "cta": "a", "plan": "pro" } }));
         assert_eq!((trial.status, trial.trial_start, trial.cta.as_deref()), (Status::Trialing, Some(1), Some("a")));
         assert_eq!(read(json!({ "status": "thawing", "metadata": { "cta": "" } })).status, Status::Other);
+    }
+
+    #[test]
+    fn a_subscription_may_have_a_card_of_its_own() {
+        for (more, want) in [
+            (json!({}), None),
+            (json!({ "default_payment_method": null, "default_source": null }), None),
+            (json!({ "default_payment_method": "pm_1", "default_source": "card_1" }), Some("pm_1")),
+            (json!({ "default_source": "card_1" }), Some("card_1")),
+        ] {
+            assert_eq!(read(more.clone()).own_card.as_deref(), want, "{more}");
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub enum SignatureError {
 /// # Errors
 /// Why it is refused.
 pub fn verify(header: &str, body: &[u8], secret: &str, now: i64) -> Result<(), SignatureError> {
-    let parts = || header.split(',').filter_map(|it| it.trim().split_once('='));
+    let parts = || header.split(',').filter_map(|it| it.split_once('='));
     let text = parts().find(|it| it.0 == "t").map(|it| it.1).ok_or(SignatureError::Malformed)?;
     let at: i64 = text.parse().map_err(|_| SignatureError::Malformed)?;
     let signatures: Vec<&str> = parts().filter(|it| it.0 == "v1").map(|it| it.1).collect();
@@ -61,7 +61,6 @@ mod tests {
     fn the_right_signature_is_accepted_among_others() {
         for header in [
             format!("t={NOW},v1={V1}"),
-            format!("t={NOW}, v1={V1}"),
             format!("t={NOW},v1=00,v1={V1},v0=00"),
             format!("v1={V1},v1={},t={NOW}", "0".repeat(64)),
         ] {
@@ -79,6 +78,7 @@ mod tests {
             (format!("t={NOW}"), Malformed),
             (format!("t=soon,v1={V1}"), Malformed),
             (format!("t={NOW},v0={V1}"), Malformed),
+            (format!("t={NOW}, v1={V1}"), Malformed),
             (format!("t={NOW},v1={}", V1.to_uppercase()), Wrong),
             (format!("t={NOW},v1={}", &V1[1..]), Wrong),
             (format!("t={NOW},v1="), Wrong),

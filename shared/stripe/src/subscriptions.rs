@@ -84,6 +84,7 @@ impl Stripe {
                 .with("expand[]", "latest_invoice"),
             FirstPayment::ByCustomer => form
                 .with("payment_behavior", "default_incomplete")
+                .with("payment_settings[save_default_payment_method]", "on_subscription")
                 .with("expand[]", "latest_invoice.confirmation_secret"),
             FirstPayment::AfterTrial(days) => form
                 .with("trial_period_days", days)
@@ -127,6 +128,12 @@ impl Stripe {
             .with_optional("metadata[cta]", change.cta);
         let form = if change.end_trial { form.with("trial_end", "now") } else { form };
         self.post::<Value>(&path_of("subscriptions", change.id), form, RequestKey::Derived(seed)).await.map(drop)
+    }
+
+    /// Makes a payment method the one that a subscription is paid with, instead of its own.
+    pub async fn pay_subscription_with(&self, id: &str, method: &str, seed: &str) -> Result<(), StripeError> {
+        let form = Form::default().with("default_payment_method", method);
+        self.post::<Value>(&path_of("subscriptions", id), form, RequestKey::Derived(seed)).await.map(drop)
     }
 
     /// Ends a subscription when its period, or its trial, ends.

@@ -127,6 +127,7 @@ pub(crate) mod tests {
             trial_start: (status == Status::Trialing).then_some(10),
             trial_end: (status == Status::Trialing).then_some(90),
             created: 10,
+            own_card: None,
             cta: None,
         }
     }

@@ -69,6 +69,8 @@ pub struct RemoteSubscription {
     pub trial_start: Option<i64>,
     pub trial_end: Option<i64>,
     pub created: i64,
+    /// What it is paid with, if that is not the customer's default.
+    pub own_card: Option<String>,
     /// What led to it, as its request said.
     pub cta: Option<String>,
 }
@@ -102,6 +104,17 @@ pub fn of_product<'a>(
     product: &str,
 ) -> Vec<(&'a RemoteSubscription, &'a RemoteItem)> {
     all.iter().filter_map(|it| Some((it, it.item_of(plans, product)?))).collect()
+}
+
+/// The live subscription of a product that is paid with a card of its own, which is another one than `card`.
+pub fn paid_otherwise<'a>(
+    all: &'a [RemoteSubscription],
+    plans: &Plans,
+    product: &str,
+    card: &str,
+) -> Option<&'a RemoteSubscription> {
+    let mut live = of_product(all, plans, product).into_iter().map(|it| it.0).filter(|it| it.status.is_live());
+    live.find(|it| it.own_card.as_deref().is_some_and(|own| own != card))
 }
 
 /// A subscription as it is kept. Times are in seconds since 1970.
@@ -168,6 +181,32 @@ mod tests {
         let unknown: Status = serde_json::from_value(json!("frozen")).unwrap();
         assert_eq!((unknown, unknown.is_live(), unknown.is_paying()), (Status::Other, false, false));
         assert_eq!(all.into_iter().filter(|it| it.is_live()).count(), 6);
+    }
+
+    #[test]
+    fn a_card_of_its_own_is_replaced_like_the_default_one() {
+        let plans: Plans = r#"{"a": {"b": {"month": "p"}}, "c": {"d": {"month": "q"}}}"#.parse().unwrap();
+        let subscription = |id: &str, price: &str, status: Status, own_card: Option<&str>| RemoteSubscription {
+            id: id.to_owned(),
+            status,
+            items: vec![RemoteItem { id: "i".to_owned(), price: price.to_owned(), quantity: 1, period_end: 0 }],
+            cancelling: false,
+            trial_start: None,
+            trial_end: None,
+            created: 0,
+            own_card: own_card.map(str::to_owned),
+            cta: None,
+        };
+        let all = [
+            subscription("default", "p", Status::Active, None),
+            subscription("new", "p", Status::Active, Some("pm_new")),
+            subscription("ended", "p", Status::Canceled, Some("pm_old")),
+            subscription("other", "q", Status::Active, Some("pm_old")),
+            subscription("old", "p", Status::PastDue, Some("pm_old")),
+        ];
+        let found = |product: &str, card: &str| paid_otherwise(&all, &plans, product, card).map(|it| it.id.as_str());
+        assert_eq!((found("a", "pm_new"), found("c", "pm_new")), (Some("old"), Some("other")));
+        assert_eq!((found("a", "pm_old"), found("c", "pm_old")), (Some("new"), None));
     }
 
     #[test]
