@@ -21,7 +21,12 @@ mod api {
 }
 /// Billing, and the emulator of Stripe that it is tested with.
 mod billing {
+    mod client;
+    mod contract;
     mod official_library;
+    mod payments;
+    mod subscriptions;
+    mod trials;
 }
 /// How deliveries reach receivers: webhooks, RabbitMQ, SignalR hubs of customers.
 mod delivery {

@@ -27,6 +27,8 @@ mod server;
 pub mod shelf;
 #[path = "world/socket.rs"]
 pub mod socket;
+#[path = "world/stripe.rs"]
+pub mod stripe;
 #[path = "world/swarm.rs"]
 pub mod swarm;
 #[path = "world/tools.rs"]
