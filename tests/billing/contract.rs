@@ -4,7 +4,9 @@ use reqwest::header;
 use serde_json::{Value, json};
 use system_tests::{World, text};
 
-use super::client::{Answer, CANCEL, CANCEL_TRIAL, Encoding, PRODUCTS, RETRIEVE, SUBSCRIBE, SUCCESS, Subscriber, TRIAL};
+use super::client::{
+    Answer, CANCEL, CANCEL_TRIAL, Encoding, PRODUCTS, RETRIEVE, SUBSCRIBE, SUCCESS, Subscriber, TRIAL,
+};
 
 /// What the published page shows as the response of each endpoint that changes something.
 const DOCUMENTED_SUCCESS: &str = "{\n    \"success\": true\n}";
@@ -15,7 +17,9 @@ fn each_endpoint_answers_a_success_byte_for_byte() {
     World::run(async |world| {
         assert_eq!(SUCCESS, DOCUMENTED_SUCCESS);
         let other = World::open(world.stack).await;
-        for (subscriber, encoding) in [(Subscriber::new(world), Encoding::Form), (Subscriber::new(&other), Encoding::Json)] {
+        for (subscriber, encoding) in
+            [(Subscriber::new(world), Encoding::Form), (Subscriber::new(&other), Encoding::Json)]
+        {
             for (endpoint, params) in [
                 (TRIAL, &[("product", "publish"), ("plan", "pro"), ("trialLength", "30"), ("cta", "banner-1")][..]),
                 (CANCEL_TRIAL, &[("product", "publish"), ("cta", "banner-2")]),
@@ -106,7 +110,13 @@ fn each_error_has_its_status_and_code() {
             (SUBSCRIBE, &[("product", "reply"), ("plan", "pro")], 400, 1003, "product is `analyze` or `publish`"),
             (CANCEL, &[("product", "reply")], 400, 1003, "product"),
             (CANCEL_TRIAL, &[("product", "PUBLISH")], 400, 1003, "product"),
-            (SUBSCRIBE, &[publish, ("plan", "early-access-10")], 400, 1003, "plan is `agency`, `business`, `pro` or `small`"),
+            (
+                SUBSCRIBE,
+                &[publish, ("plan", "early-access-10")],
+                400,
+                1003,
+                "plan is `agency`, `business`, `pro` or `small`",
+            ),
             (TRIAL, &[publish, ("plan", "awesome")], 400, 1003, "plan"),
             (SUBSCRIBE, &[publish, ("plan", "pro"), ("cycle", "week")], 400, 1003, "cycle"),
             (TRIAL, &[publish, ("plan", "pro"), ("cycle", "week")], 400, 1003, "cycle"),
@@ -234,7 +244,8 @@ fn credentials_are_needed_and_their_scope() {
         let (subscriber, other) = (Subscriber::new(world), World::open(world.stack).await);
         let url = format!("{}/api/v1/Applications/{}/Keys", world.stack.url, world.keys.application_id);
         let made = world.http.post(url).header("x-operator-key", &world.stack.operator_key);
-        let made = made.json(&json!({ "name": "no billing", "scopes": ["media", "messages", "keys"] })).send().await.unwrap();
+        let made =
+            made.json(&json!({ "name": "no billing", "scopes": ["media", "messages", "keys"] })).send().await.unwrap();
         assert_eq!(made.status(), 201);
         let lacking: Value = made.json().await.unwrap();
         let (key, secret) = (text(&lacking["apiKey"]), text(&lacking["apiSecret"]));

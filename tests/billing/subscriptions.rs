@@ -39,7 +39,10 @@ fn every_plan_can_be_subscribed_in_both_cycles() {
                     let remote = subscriber.remote(product).await;
                     let price = format!("price_{product}_{plan}_{cycle}").replace('-', "_");
                     assert_eq!(remote["items"]["data"].as_array().unwrap().len(), 1, "{remote}");
-                    assert_eq!((&remote["items"]["data"][0]["price"]["id"], &remote["status"]), (&json!(price), &json!("active")));
+                    assert_eq!(
+                        (&remote["items"]["data"][0]["price"]["id"], &remote["status"]),
+                        (&json!(price), &json!("active"))
+                    );
                     let metadata = json!({ "tenant": world.keys.application_id, "product": product, "plan": plan, "cta": "a b&c=d" });
                     assert_eq!(remote["metadata"], metadata);
                     assert_eq!(subscriber.shown(product).await, subscriber.truth(product).await);
@@ -140,7 +143,11 @@ fn a_cancellation_ends_with_the_period_and_can_be_taken_back() {
         let subscriber = Subscriber::new(world);
         subscriber.done(SUBSCRIBE, &[&plan("pro")[..], &[("stripeToken", "tok_visa")]].concat()).await;
         let (customer, product) = (subscriber.customer().await, [("product", "publish")]);
-        for params in [&product[..], &[("product", "publish"), ("atPeriodEnd", "true")], &[("product", "publish"), ("atPeriodEnd", "1")]] {
+        for params in [
+            &product[..],
+            &[("product", "publish"), ("atPeriodEnd", "true")],
+            &[("product", "publish"), ("atPeriodEnd", "1")],
+        ] {
             subscriber.done(CANCEL, params).await;
             assert_eq!(subscriber.only("publish").await["cancel_at_period_end"], true);
         }

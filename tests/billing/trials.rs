@@ -107,7 +107,8 @@ fn a_trial_without_a_card_pauses_and_a_card_resumes_it() {
         subscriber.done(TRIAL, &PRO).await;
         let customer = subscriber.customer().await;
         subscriber.stripe.advance(&customer, 12 * DAY).await;
-        let announced = async || subscriber.published().await.iter().any(|it| it.0 == "billing.trial.ending").then_some(());
+        let announced =
+            async || subscriber.published().await.iter().any(|it| it.0 == "billing.trial.ending").then_some(());
         until("the end of the trial is announced", announced).await;
         subscriber.stripe.advance(&customer, 3 * DAY).await;
         becomes(&subscriber, "paused").await;
