@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
-use crate::{operations, responses, schemas};
+use crate::{oma, operations, responses, schemas};
 
 /// What all routes have in common.
 #[derive(OpenApi)]
@@ -30,6 +30,12 @@ const TAGS: &[(&str, &str)] = &[
     ("Inbox", "Notifications of users"),
     ("Inbox, as the seed has it", "The inbox for clients that know no application"),
     ("Items", "Media that was found, and its results"),
+    ("OMA channels, as the seed has it", "Notification channels in the seed's dialect of OMA's API, on short paths"),
+    (
+        "OMA message store",
+        "OMA's Network Message Storage V1.0: boxes, and subscriptions to them. A key needs the scope `oma`",
+    ),
+    ("OMA notification channels", "OMA's Notification Channel API V1.0. A key needs the scope `oma`"),
     ("Settings", "Settings of an application"),
     ("Sockets", "Tickets, tokens, connections and their groups"),
     ("Types", "JSON Schemas of notifications' data"),
@@ -50,6 +56,7 @@ pub(crate) fn document() -> Result<Value, serde_json::Error> {
     api.merge(messages_api::openapi());
     api.merge(images_api::openapi());
     api.merge(billing_api::openapi());
+    api.merge(oma_api::openapi());
     let mut document = serde_json::to_value(api)?;
     document["components"]["securitySchemes"] = operations::schemes();
     schemas::complete(&mut document);
@@ -57,12 +64,15 @@ pub(crate) fn document() -> Result<Value, serde_json::Error> {
     for (path, methods) in document["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in methods.as_object_mut().into_iter().flatten() {
             operations::complete(path, method, operation);
-            responses::complete(path, operation);
+            if !oma::is_path(path) {
+                responses::complete(path, operation);
+            }
             used.extend(
                 operation["tags"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned),
             );
         }
     }
+    oma::complete(&mut document)?;
     let tag = |name: String| {
         let known = TAGS.iter().find(|it| it.0 == name).map_or("", |it| it.1);
         json!({ "name": name, "description": known })

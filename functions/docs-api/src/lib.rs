@@ -3,6 +3,7 @@
 mod document;
 mod guide;
 mod markdown;
+mod oma;
 mod operations;
 mod pages;
 mod responses;

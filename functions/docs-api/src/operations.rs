@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::oma::is_path;
+
 /// Names of users and groups.
 pub(crate) const NAME: &str = "^[^/\\x00-\\x1f\\x7f-\\x9f\\ufffd]+$";
 
@@ -15,7 +17,7 @@ pub(crate) fn schemes() -> Value {
         "token": {
             "type": "http",
             "scheme": "bearer",
-            "description": "A token of an OpenID Connect issuer that the application trusts; at an inbox also the token of its user",
+            "description": "A token of an OpenID Connect issuer that the application trusts; at an inbox, a notification channel and a message store also the token of its user",
         },
         "operator": header("x-operator-key", "The key whose hash the deployment knows (parameter `OperatorKeyHash`)"),
         "webhook": header("x-webhook-secret", "The secret of the application's webhooks at Iconik"),
@@ -140,6 +142,21 @@ fn known(path: &str, method: &str, name: &str) -> (Map<String, Value>, &'static 
         // where one of two is asked for, an empty one counts as absent
         "notification" if path.ends_with("/Explain") => (json!({ "minLength": 1 }), "The id of a notification"),
         "notification" => (json!({}), "The id of a notification"),
+        "userId" | "boxId" if is_path(path) => (
+            json!({ "minLength": 1, "maxLength": 128, "pattern": NAME, "examples": ["tel:+19585550100"] }),
+            "The user, percent-encoded: `tel%3A%2B19585550100`. `acr:auth` is the user of the token",
+        ),
+        "storeName" => (
+            json!({ "minLength": 1, "maxLength": 128, "pattern": NAME, "examples": ["myStore"] }),
+            "The store, whose boxes are those of users; any name is one",
+        ),
+        "channelId" => (json!({ "minLength": 1, "examples": ["1"] }), "The channel"),
+        "objectId" => (json!({ "minLength": 1, "examples": ["o1"] }), "The object"),
+        "folderId" => (json!({ "minLength": 1, "examples": ["f0"] }), "The folder; `f0` is the root"),
+        "subscriptionId" => (json!({ "minLength": 1, "examples": ["s1"] }), "The subscription"),
+        "flagName" => (json!({ "minLength": 1, "examples": ["\\Seen"] }), "The flag, percent-encoded: `%5CSeen`"),
+        "token" => (json!({ "minLength": 1 }), "What the URL was given out with"),
+        "path" => (json!({ "examples": ["/main/conversation5"] }), "A path from the root"),
         "userId" => (json!({}), "Whose processes"),
         "imageRenderProcessId" if path.ends_with("/Download") => (json!({ "minLength": 1 }), "The process"),
         "imageRenderProcessId" => (json!({}), "The process"),

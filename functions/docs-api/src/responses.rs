@@ -52,9 +52,8 @@ pub(crate) fn complete(path: &str, operation: &mut Value) {
     more.retain(|it| !responses.contains_key(*it));
     responses.extend(more.into_iter().map(|it| (it.to_owned(), json!({ "content": problem(shape) }))));
     for (status, response) in responses.iter_mut() {
-        let text = TEXTS.iter().find(|it| it.0 == status).map_or("An answer", |it| it.1);
         if response["description"].as_str().unwrap_or_default().is_empty() {
-            response["description"] = json!(text);
+            response["description"] = json!(text(status));
         }
         let content = response.get_mut("content").and_then(Value::as_object_mut);
         for (kind, content) in content.into_iter().flatten() {
@@ -67,6 +66,11 @@ pub(crate) fn complete(path: &str, operation: &mut Value) {
             response["content"] = problem(&shape);
         }
     }
+}
+
+/// What a status says, if its handler does not.
+pub(crate) fn text(status: &str) -> &'static str {
+    TEXTS.iter().find(|it| it.0 == status).map_or("An answer", |it| it.1)
 }
 
 /// The content of an error.

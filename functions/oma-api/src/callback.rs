@@ -6,6 +6,7 @@ use notification_channel::{EnqueueOutcome, Purpose};
 use oma::{Fault, Format, RequestFormat};
 
 use crate::answer::{Answer, FaultResponse};
+use crate::body_schema::Notification;
 use crate::context::Context;
 use crate::request::OmaRequest;
 
@@ -13,6 +14,13 @@ use crate::request::OmaRequest;
 const MAX_BYTES: usize = 256_000;
 
 /// Takes a notification of any enabler. It is on the channel before the answer.
+///
+/// The URL is the `callbackURL` of the channel, whose token is all that it takes: give it to enablers alone (NC 5.3).
+#[utoipa::path(post, path = "/notificationchannel/v1/callbacks/{token}", tag = "OMA notification channels",
+    params(("token" = String, Path)), request_body = Notification,
+    responses((status = 204), (status = 404),
+        (status = 413, description = "SVC0002 with `body`: it has more than 256,000 bytes, or is more than a list can carry"),
+        (status = 503, description = "SVC2001: 1,000 notifications wait on the channel; `Retry-After` says when to come again")))]
 pub(crate) async fn take(context: &Context, asked: &OmaRequest<'_>, token: &str) -> Result<Answer, FaultResponse> {
     let now = clock::now();
     let gone = Fault::unknown_resource;

@@ -12,6 +12,9 @@ use crate::request::OmaRequest;
 use crate::route::channels_url;
 
 /// A user's channels (NC 6.1.3).
+#[utoipa::path(get, path = "/notificationchannel/v1/{userId}/channels", tag = "OMA notification channels",
+    security(("keys" = [])), params(("userId" = String, Path)),
+    responses((status = 200, body = NotificationChannelList)))]
 pub(crate) async fn list(
     context: &Context,
     asked: &OmaRequest<'_>,
@@ -42,7 +45,10 @@ pub(crate) async fn find(
     Ok(found.ok_or_else(missing)?)
 }
 
-/// One channel (NC 6.2.3).
+/// One channel, with the lifetime that was granted (NC 6.2.3).
+#[utoipa::path(get, path = "/notificationchannel/v1/{userId}/channels/{channelId}", tag = "OMA notification channels",
+    security(("keys" = [])), params(("userId" = String, Path), ("channelId" = String, Path)),
+    responses((status = 200, body = oma::NotificationChannel), (status = 404)))]
 pub(crate) async fn get(
     context: &Context,
     asked: &OmaRequest<'_>,
@@ -51,18 +57,29 @@ pub(crate) async fn get(
     Ok(Answer::ok(document(context, asked, channel).await?))
 }
 
-/// Deletes a channel (NC 6.2.6).
+/// Deletes a channel: a poll that waits is answered with 404, and its socket is closed (NC 6.2.6).
+#[utoipa::path(delete, path = "/notificationchannel/v1/{userId}/channels/{channelId}",
+    tag = "OMA notification channels", security(("keys" = [])),
+    params(("userId" = String, Path), ("channelId" = String, Path)), responses((status = 204), (status = 404)))]
 pub(crate) async fn delete(context: &Context, channel: &NotificationChannel) -> Result<Answer, FaultResponse> {
     context.sender.delete(channel).await?;
     Ok(Answer::Empty)
 }
 
 /// The lifetime that is left (NC 6.4.3).
+#[utoipa::path(get, path = "/notificationchannel/v1/{userId}/channels/{channelId}/channelLifetime",
+    tag = "OMA notification channels", security(("keys" = [])),
+    params(("userId" = String, Path), ("channelId" = String, Path)),
+    responses((status = 200, body = NotificationChannelLifetime), (status = 404)))]
 pub(crate) fn lifetime(channel: &NotificationChannel) -> Result<Answer, FaultResponse> {
     answer_lifetime(channel.remaining(millis(clock::now())))
 }
 
-/// Begins the lifetime anew (NC 6.4.4).
+/// Begins the lifetime anew: 60 to 86,400 seconds are granted, and by default 86,400 (NC 6.4.4).
+#[utoipa::path(put, path = "/notificationchannel/v1/{userId}/channels/{channelId}/channelLifetime",
+    tag = "OMA notification channels", security(("keys" = [])),
+    params(("userId" = String, Path), ("channelId" = String, Path)), request_body = NotificationChannelLifetime,
+    responses((status = 200, body = NotificationChannelLifetime), (status = 404)))]
 pub(crate) async fn refresh(
     context: &Context,
     asked: &OmaRequest<'_>,

@@ -15,6 +15,7 @@ use serde_json::Value;
 use table::{CorrelatorUse, TableError};
 
 use crate::answer::{Answer, FaultResponse};
+use crate::body_schema::ChannelForm;
 use crate::channels::{document, resource_url};
 use crate::context::Context;
 use crate::request::{OmaRequest, check_texts};
@@ -40,6 +41,18 @@ pub(crate) struct NewChannel {
 }
 
 /// Creates a channel. A request with the same `clientCorrelator` and the same content makes no second one.
+///
+/// The types `LongPolling` and `WebSockets` are offered. `maxNotifications` is 10 if not said and at most 90, `maxWaitTime` 0
+/// and at most 25 seconds, `channelLifetime` 86,400 and at least 60 seconds: the answer says what was granted. Messages of the
+/// channel are in the format of the answer (NC 6.1.5).
+#[utoipa::path(post, path = "/notificationchannel/v1/{userId}/channels", tag = "OMA notification channels",
+    security(("keys" = [])), params(("userId" = String, Path)),
+    request_body(content((oma::NotificationChannel = "application/json"),
+        (ChannelForm = "application/x-www-form-urlencoded"))),
+    responses((status = 201, body = oma::NotificationChannel),
+        (status = 403, description = "POL1023: the type is not offered. POL0001 with `channels`: the user has 50 of them; with \
+            `scope` or `user`: the credentials are good, but not for this"),
+        (status = 409, description = "SVC0005: another request had this correlator; `link` leads to the channel that it made")))]
 pub(crate) async fn create(
     context: &Context,
     asked: &OmaRequest<'_>,

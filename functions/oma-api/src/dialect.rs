@@ -3,11 +3,12 @@
 use axum::Json;
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::answer::FaultResponse;
 use crate::request::OmaRequest;
 use crate::route::Route;
+use crate::seed_body::SeedRefusal;
 
 /// Why a request is refused: a status and its `detail`.
 pub(crate) struct Detail(StatusCode, String, Option<FaultResponse>);
@@ -22,7 +23,7 @@ impl From<FaultResponse> for Detail {
 
 impl IntoResponse for Detail {
     fn into_response(self) -> Response {
-        let mut response = (self.0, Json(json!({ "detail": self.1 }))).into_response();
+        let mut response = (self.0, Json(SeedRefusal { detail: self.1 })).into_response();
         response.headers_mut().extend(self.2.map(|it| *it.headers).unwrap_or_default());
         response
     }
@@ -38,8 +39,9 @@ pub(crate) fn check_method(route: &Route, method: &Method) -> Result<(), Respons
     if route.allowed().split(", ").any(|it| it == method.as_str()) {
         return Ok(());
     }
-    let refused = (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, route.allowed())]);
-    Err((refused.0, refused.1, Json(json!({ "detail": "Method Not Allowed" }))).into_response())
+    let allow = [(header::ALLOW, route.allowed())];
+    let refusal = SeedRefusal { detail: "Method Not Allowed".to_owned() };
+    Err((StatusCode::METHOD_NOT_ALLOWED, allow, Json(refusal)).into_response())
 }
 
 /// A member of a body in either of its spellings; null if it has none.

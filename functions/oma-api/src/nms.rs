@@ -20,11 +20,49 @@ use domain::message_store::{BoxId, Stored, StoredAttribute};
 use domain::notification::is_valid_name;
 use oma::Fault;
 
-use self::transfer::Transfer;
 use crate::answer::{Answer, FaultResponse};
 use crate::context::Context;
 use crate::request::{OmaRequest, caller};
 use crate::route::{BoxResource, NmsRoute};
+
+/// The routes of boxes.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(
+    reset::reset,
+    objects::create,
+    search::search,
+    objects::create_many,
+    bulk_flags::update,
+    bulk_flags::delete,
+    bulk_flags::delete_by_post,
+    paths::find_object,
+    paths::find_objects,
+    objects::get,
+    objects::delete,
+    objects::payload,
+    objects::payload_part,
+    flags::list,
+    flags::replace,
+    flags::get,
+    flags::set,
+    flags::clear,
+    folders::create,
+    search::search_folders,
+    transfer::copy,
+    transfer::move_all,
+    paths::find_folder,
+    paths::find_folders,
+    folders::get,
+    folders::delete,
+    folders::name,
+    folders::rename,
+    subscriptions::create,
+    subscriptions::list,
+    subscriptions::get,
+    subscriptions::update,
+    subscriptions::delete
+))]
+pub(crate) struct Description;
 
 /// Answers a request to a resource of a box.
 pub(crate) async fn answer(
@@ -44,12 +82,21 @@ pub(crate) async fn answer(
         BoxResource::Search => search::search(context, asked, in_box).await,
         BoxResource::BulkCreation => objects::create_many(context, asked, in_box).await,
         BoxResource::BulkUpdate => bulk_flags::update(context, asked, in_box).await,
-        BoxResource::BulkDelete => bulk_flags::delete(context, asked, in_box).await,
+        BoxResource::BulkDelete => match *method {
+            Method::POST => bulk_flags::delete_by_post(context, asked, in_box).await,
+            _ => bulk_flags::delete(context, asked, in_box).await,
+        },
         BoxResource::FolderSearch => search::search_folders(context, asked, in_box).await,
-        BoxResource::CopyToFolder => transfer::transfer(context, asked, in_box, Transfer::Copy).await,
-        BoxResource::MoveToFolder => transfer::transfer(context, asked, in_box, Transfer::Move).await,
-        BoxResource::ObjectPaths => paths::look_up(context, asked, in_box, false).await,
-        BoxResource::FolderPaths => paths::look_up(context, asked, in_box, true).await,
+        BoxResource::CopyToFolder => transfer::copy(context, asked, in_box).await,
+        BoxResource::MoveToFolder => transfer::move_all(context, asked, in_box).await,
+        BoxResource::ObjectPaths => match *method {
+            Method::POST => paths::find_objects(context, asked, in_box).await,
+            _ => paths::find_object(context, asked, in_box).await,
+        },
+        BoxResource::FolderPaths => match *method {
+            Method::POST => paths::find_folders(context, asked, in_box).await,
+            _ => paths::find_folder(context, asked, in_box).await,
+        },
         BoxResource::Object(id) => match *method {
             Method::DELETE => objects::delete(context, in_box, id).await,
             _ => objects::get(context, asked, in_box, id).await,

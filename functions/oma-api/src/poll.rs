@@ -13,6 +13,7 @@ use oma::{Document, Fault, Format, RequestFormat, write};
 use table::QueuedNotification;
 
 use crate::answer::{Answer, FaultResponse};
+use crate::body_schema::{LongPollingRequestParameters, NotificationList, PollForm};
 use crate::context::Context;
 use crate::request::OmaRequest;
 
@@ -24,7 +25,18 @@ const TICK: Duration = Duration::from_millis(950);
 const MAX_POLLS_PER_APPLICATION: u32 = 100;
 const MAX_POLLS: u32 = 500;
 
-/// Answers with what is on the channel, as soon as its rules say so.
+/// Answers with what is on a long-polling channel: once `maxNotifications` wait, or the oldest has waited for `maxWaitTime`
+/// seconds, or else after 25 seconds with an empty list.
+///
+/// The URL is the `channelURL` of the channel, whose token is all that it takes. Each poll begins the channel's lifetime anew.
+/// What a poll was answered with is not repeated (NC 6.5.5).
+#[utoipa::path(post, path = "/notificationchannel/v1/poll/{token}", tag = "OMA notification channels",
+    params(("token" = String, Path)),
+    request_body(content((LongPollingRequestParameters = "application/json"),
+        (PollForm = "application/x-www-form-urlencoded"))),
+    responses((status = 200, body = NotificationList), (status = 404),
+        (status = 409, description = "SVC1012: a newer poll has taken over"),
+        (status = 503, description = "SVC2001: too many polls wait; `Retry-After` says when to ask again")))]
 pub(crate) async fn poll(context: &Context, asked: &OmaRequest<'_>, token: &str) -> Result<Answer, FaultResponse> {
     let now = clock::now();
     let gone = Fault::unknown_resource;

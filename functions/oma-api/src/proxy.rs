@@ -6,17 +6,20 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use domain::message_store::{BoxId, Stored, StoredAttribute};
 use domain::notification::is_valid_name;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::context::Context;
 use crate::dialect::{Detail, body, invalid, member};
 use crate::nms;
 use crate::request::{OmaRequest, caller};
+use crate::seed_body::{SeedDump, SeedRefusal, SeedReplay, SeedReplayIn, SeedStored};
 
 /// The store that is meant if none is named: that of `notify message`.
 const DEFAULT_STORE: &str = "messages";
 
 /// Takes the dump of an object: it is stored in the user's box, which tells the subscriptions that it fits.
+#[utoipa::path(post, path = "/proxy", tag = "OMA, as the seed has it", security(("keys" = [])), request_body = SeedDump,
+    responses((status = 201, body = SeedStored)))]
 pub(crate) async fn proxy(context: &Context, asked: &OmaRequest<'_>) -> Result<Response, Detail> {
     let body = body(asked)?;
     let in_box = box_of(context, asked, &body).await?;
@@ -27,7 +30,9 @@ pub(crate) async fn proxy(context: &Context, asked: &OmaRequest<'_>) -> Result<R
     Ok((StatusCode::CREATED, Json(shown(asked, &stored))).into_response())
 }
 
-/// Tells a subscription again from a token on.
+/// Tells a subscription of a user's box again from a token on.
+#[utoipa::path(post, path = "/replay", tag = "OMA, as the seed has it", security(("keys" = [])),
+    request_body = SeedReplayIn, responses((status = 202, body = SeedReplay), (status = 404, body = SeedRefusal)))]
 pub(crate) async fn replay(context: &Context, asked: &OmaRequest<'_>) -> Result<Response, Detail> {
     let body = body(asked)?;
     let in_box = box_of(context, asked, &body).await?;
@@ -41,7 +46,7 @@ pub(crate) async fn replay(context: &Context, asked: &OmaRequest<'_>) -> Result<
         return Err(invalid("restartToken: the position after which it is told again"));
     };
     let subscription = nms::replay(context, asked, &in_box, id, token).await?;
-    let shown = json!({ "id": id, "index": subscription.next_index, "restartToken": token });
+    let shown = SeedReplay { id, index: subscription.next_index, restart_token: token.clone() };
     Ok((StatusCode::ACCEPTED, Json(shown)).into_response())
 }
 
@@ -71,13 +76,15 @@ fn attributes(dump: &Map<String, Value>) -> Vec<StoredAttribute> {
     dump.iter().map(|(name, value)| StoredAttribute { name: name.clone(), values: values(value) }).collect()
 }
 
-fn shown(asked: &OmaRequest<'_>, stored: &Stored) -> Value {
-    let url = message_store::object_url(&asked.root, &stored.in_box, stored.id);
-    json!({ "id": stored.id, "resourceURL": url, "lastModSeq": stored.changed_seq })
+fn shown(asked: &OmaRequest<'_>, stored: &Stored) -> SeedStored {
+    let resource_url = message_store::object_url(&asked.root, &stored.in_box, stored.id);
+    SeedStored { id: stored.id, resource_url, last_mod_seq: stored.changed_seq }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

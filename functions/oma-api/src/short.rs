@@ -8,7 +8,7 @@ use domain::millis;
 use domain::notification_channel::{ChannelType, NotificationChannel, granted_lifetime};
 use entry::clock;
 use oma::encoded;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::answer::FaultResponse;
 use crate::channels::{find, grant};
@@ -17,6 +17,7 @@ use crate::create::{NewChannel, store};
 use crate::dialect::{Detail, body, invalid, member};
 use crate::request::{MAX_TEXT_BYTES, OmaRequest, caller};
 use crate::route::Route;
+use crate::seed_body::{SeedChannel, SeedChannelData, SeedChannelIn, SeedLifetime, SeedLifetimeIn, SeedRefusal};
 
 /// Notifications of a list, if the client does not say (the dialect's own default).
 const DEFAULT_NOTIFICATIONS: u64 = 7_200;
@@ -24,53 +25,120 @@ const DEFAULT_NOTIFICATIONS: u64 = 7_200;
 /// Answers a request to a short path.
 pub(crate) async fn answer(context: &Context, route: &Route, asked: &OmaRequest<'_>) -> Result<Response, Detail> {
     let (method, headers) = (&asked.parts.method, &asked.parts.headers);
-    let now = millis(clock::now());
     match route {
         Route::ShortChannels { user } => {
             let (app, user) = caller(context, headers, user).await?;
-            if *method == Method::POST {
-                return create(context, asked, app, &user).await;
+            match *method {
+                Method::POST => create(context, asked, app, &user).await,
+                _ => list(context, asked, app, &user).await,
             }
-            let mut all = Vec::new();
-            for channel in context.table.notification_channels(app, &user, now).await.map_err(FaultResponse::from)? {
-                all.push(shown(context, asked, &channel, remaining(&channel, now)).await?);
-            }
-            Ok(Json(all).into_response())
         }
         Route::ShortChannel { user, id } => {
             let (app, user) = caller(context, headers, user).await?;
-            let found = find(context, app, &user, id).await;
-            if *method == Method::DELETE {
-                match found {
-                    Ok(channel) => context.sender.delete(&channel).await.map_err(FaultResponse::from)?,
-                    Err(missing) if missing.fault.status == 404 => {}
-                    Err(other) => return Err(other.into()),
-                }
-                return Ok(StatusCode::NO_CONTENT.into_response());
+            match *method {
+                Method::DELETE => delete(context, app, &user, id).await,
+                _ => get(context, asked, app, &user, id).await,
             }
-            let channel = found?;
-            Ok(Json(shown(context, asked, &channel, remaining(&channel, now)).await?).into_response())
         }
         Route::ShortLifetime { user, id } => {
             let (app, user) = caller(context, headers, user).await?;
-            let channel = find(context, app, &user, id).await?;
-            let seconds = match *method {
-                Method::PUT => {
-                    let granted = lifetime(&body(asked)?)?;
-                    if !grant(context, &channel.id, granted).await? {
-                        return Err(FaultResponse::from(oma::Fault::unknown_resource()).into());
-                    }
-                    granted
-                }
-                _ => remaining(&channel, now),
-            };
-            Ok(Json(json!({ "channelLifeTime": seconds })).into_response())
+            match *method {
+                Method::PUT => refresh(context, asked, app, &user, id).await,
+                _ => remaining_lifetime(context, app, &user, id).await,
+            }
         }
         _ => Err(FaultResponse::from(oma::Fault::unknown_resource()).into()),
     }
 }
 
-async fn create(context: &Context, asked: &OmaRequest<'_>, app: AppId, user: &str) -> Result<Response, Detail> {
+/// A user's channels, with what remains of their lifetimes.
+#[utoipa::path(get, path = "/{userId}/channels", tag = "OMA, as the seed has it", security(("keys" = [])),
+    params(("userId" = String, Path)), responses((status = 200, body = Vec<SeedChannel>)))]
+pub(crate) async fn list(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    app: AppId,
+    user: &str,
+) -> Result<Response, Detail> {
+    let (now, mut all) = (millis(clock::now()), Vec::new());
+    for channel in context.table.notification_channels(app, user, now).await.map_err(FaultResponse::from)? {
+        all.push(shown(context, asked, &channel, remaining(&channel, now)).await?);
+    }
+    Ok(Json(all).into_response())
+}
+
+/// One channel, with what remains of its lifetime.
+#[utoipa::path(get, path = "/{userId}/channels/{channelId}", tag = "OMA, as the seed has it", security(("keys" = [])),
+    params(("userId" = String, Path), ("channelId" = String, Path)),
+    responses((status = 200, body = SeedChannel), (status = 404, body = SeedRefusal)))]
+pub(crate) async fn get(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    app: AppId,
+    user: &str,
+    id: &str,
+) -> Result<Response, Detail> {
+    let channel = find(context, app, user, id).await?;
+    let lifetime = remaining(&channel, millis(clock::now()));
+    Ok(Json(shown(context, asked, &channel, lifetime).await?).into_response())
+}
+
+/// Deletes a channel, and closes its socket. It is done as well if there is no such channel.
+#[utoipa::path(delete, path = "/{userId}/channels/{channelId}", tag = "OMA, as the seed has it",
+    security(("keys" = [])), params(("userId" = String, Path), ("channelId" = String, Path)), responses((status = 204)))]
+pub(crate) async fn delete(context: &Context, app: AppId, user: &str, id: &str) -> Result<Response, Detail> {
+    match find(context, app, user, id).await {
+        Ok(channel) => context.sender.delete(&channel).await.map_err(FaultResponse::from)?,
+        Err(missing) if missing.fault.status == 404 => {}
+        Err(other) => return Err(other.into()),
+    }
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// The lifetime that is left.
+#[utoipa::path(get, path = "/{userId}/channels/{channelId}/channelLifetime", tag = "OMA, as the seed has it",
+    security(("keys" = [])), params(("userId" = String, Path), ("channelId" = String, Path)),
+    responses((status = 200, body = SeedLifetime), (status = 404, body = SeedRefusal)))]
+pub(crate) async fn remaining_lifetime(
+    context: &Context,
+    app: AppId,
+    user: &str,
+    id: &str,
+) -> Result<Response, Detail> {
+    let channel = find(context, app, user, id).await?;
+    Ok(Json(SeedLifetime { channel_life_time: remaining(&channel, millis(clock::now())) }).into_response())
+}
+
+/// Begins the lifetime anew.
+#[utoipa::path(put, path = "/{userId}/channels/{channelId}/channelLifetime", tag = "OMA, as the seed has it",
+    security(("keys" = [])), params(("userId" = String, Path), ("channelId" = String, Path)),
+    request_body = SeedLifetimeIn, responses((status = 200, body = SeedLifetime), (status = 404, body = SeedRefusal)))]
+pub(crate) async fn refresh(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    app: AppId,
+    user: &str,
+    id: &str,
+) -> Result<Response, Detail> {
+    let channel = find(context, app, user, id).await?;
+    let granted = lifetime(&body(asked)?)?;
+    if !grant(context, &channel.id, granted).await? {
+        return Err(FaultResponse::from(oma::Fault::unknown_resource()).into());
+    }
+    Ok(Json(SeedLifetime { channel_life_time: granted }).into_response())
+}
+
+/// Creates a WebSockets channel: each request a new one, whatever its correlator is.
+#[utoipa::path(post, path = "/{userId}/channels", tag = "OMA, as the seed has it", security(("keys" = [])),
+    params(("userId" = String, Path)), request_body = SeedChannelIn,
+    responses((status = 201, body = SeedChannel),
+        (status = 403, description = "The credentials are good, but not for this; or the user has 50 channels")))]
+pub(crate) async fn create(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    app: AppId,
+    user: &str,
+) -> Result<Response, Detail> {
     let body = body(asked)?;
     let member = |names: [&'static str; 2]| member(&body, names);
     if member(["channelType", "channel_type"]) != ChannelType::WebSockets.name() {
@@ -127,19 +195,19 @@ async fn shown(
     asked: &OmaRequest<'_>,
     channel: &NotificationChannel,
     lifetime: u64,
-) -> Result<Value, FaultResponse> {
+) -> Result<SeedChannel, FaultResponse> {
     let (root, number) = (&asked.root, channel.id.number);
-    Ok(json!({
-        "channelType": channel.channel_type.name(),
-        "channelLifeTime": lifetime,
-        "clientCorrelator": channel.client_correlator,
-        "applicationTag": channel.application_tag,
-        "channelData": {
-            "channelURL": context.urls.channel_url(root, channel).await?,
-            "maxNotifications": channel.max_notifications,
+    Ok(SeedChannel {
+        channel_type: channel.channel_type.name().to_owned(),
+        channel_life_time: lifetime,
+        client_correlator: channel.client_correlator.clone(),
+        application_tag: channel.application_tag.clone(),
+        channel_data: SeedChannelData {
+            channel_url: context.urls.channel_url(root, channel).await?,
+            max_notifications: channel.max_notifications,
         },
-        "resourceURL": format!("{root}/{}/channels/{number}", encoded(&channel.id.user)),
-        "callbackURL": context.urls.callback_url(root, channel).await?,
-        "id": number,
-    }))
+        resource_url: format!("{root}/{}/channels/{number}", encoded(&channel.id.user)),
+        callback_url: context.urls.callback_url(root, channel).await?,
+        id: number,
+    })
 }

@@ -1,10 +1,12 @@
 //! The two formats of bodies.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A format of bodies; also the value of `notificationFormat` (REST_NetAPI_Common, `NotificationFormat`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
+#[schema(as = common::NotificationFormat)]
 pub enum Format {
     Json,
     Xml,

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use domain::message_store::{BoxId, Stored, flag_set};
-use oma::{BulkDelete, BulkUpdate, Fault, FlagOperation, ObjectReferenceList, SelectionCriteria};
+use oma::{BulkDelete, BulkResponseList, BulkUpdate, Fault, FlagOperation, ObjectReferenceList, SelectionCriteria};
 
 use super::bulk::BulkAnswers;
 use super::{changes, flags, objects, search};
@@ -13,7 +13,17 @@ use crate::request::OmaRequest;
 /// Objects of one request.
 const MAX_OBJECTS: usize = 100;
 
-/// Adds flags to objects, or removes them.
+/// Adds flags to objects, or removes them: to up to 100 that are named, or that fit criteria. One that is refused leaves the
+/// others.
+///
+/// If all are refused, the answer has the status of the first (NMS, edition of 2019).
+#[utoipa::path(post, path = "/nms/v1/{storeName}/{boxId}/objects/operations/bulkUpdate", tag = "OMA message store",
+    security(("keys" = [])), params(("storeName" = String, Path), ("boxId" = String, Path)),
+    request_body = BulkUpdate,
+    responses((status = 200, body = BulkResponseList),
+        (status = 400, body = BulkResponseList, description = "Every object was refused, the first with 400; or SVC0002: %1 names the part that cannot be"),
+        (status = 404, body = BulkResponseList, description = "Every object was refused, and the first is not there"),
+        (status = 500, body = BulkResponseList, description = "Every object failed, or the whole did (SVC0001)")))]
 pub(super) async fn update(context: &Context, asked: &OmaRequest<'_>, in_box: &BoxId) -> Result<Answer, FaultResponse> {
     let given: BulkUpdate = asked.document("bulkUpdate")?.parse()?;
     let named = flags::checked(given.flags.flag)?;
@@ -49,7 +59,15 @@ pub(super) async fn update(context: &Context, asked: &OmaRequest<'_>, in_box: &B
     answers.into_answer()
 }
 
-/// Deletes objects.
+/// Deletes up to 100 objects that are named, or that fit criteria: 204 if none was refused. POST does the same.
+///
+/// If all are refused, the answer has the status of the first (NMS, edition of 2019).
+#[utoipa::path(delete, path = "/nms/v1/{storeName}/{boxId}/objects/operations/bulkDelete", tag = "OMA message store",
+    security(("keys" = [])), params(("storeName" = String, Path), ("boxId" = String, Path)),
+    request_body = BulkDelete,
+    responses((status = 200, body = BulkResponseList), (status = 204),
+        (status = 404, body = BulkResponseList, description = "Every object was refused, and the first is not there"),
+        (status = 500, body = BulkResponseList, description = "Every object failed, or the whole did (SVC0001)")))]
 pub(super) async fn delete(context: &Context, asked: &OmaRequest<'_>, in_box: &BoxId) -> Result<Answer, FaultResponse> {
     let given: BulkDelete = asked.document("bulkDelete")?.parse()?;
     let named_by = selected(context, in_box, given.objects, given.selection_criteria).await?;
@@ -65,6 +83,23 @@ pub(super) async fn delete(context: &Context, asked: &OmaRequest<'_>, in_box: &B
     }
     changes::notify(context, in_box).await;
     if answers.all_succeeded() { Ok(Answer::Empty) } else { answers.into_answer() }
+}
+
+/// Deletes up to 100 objects, for clients that send no body with DELETE: 204 if none was refused.
+///
+/// If all are refused, the answer has the status of the first (NMS, edition of 2019).
+#[utoipa::path(post, path = "/nms/v1/{storeName}/{boxId}/objects/operations/bulkDelete", tag = "OMA message store",
+    security(("keys" = [])), params(("storeName" = String, Path), ("boxId" = String, Path)),
+    request_body = BulkDelete,
+    responses((status = 200, body = BulkResponseList), (status = 204),
+        (status = 404, body = BulkResponseList, description = "Every object was refused, and the first is not there"),
+        (status = 500, body = BulkResponseList, description = "Every object failed, or the whole did (SVC0001)")))]
+pub(super) async fn delete_by_post(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    in_box: &BoxId,
+) -> Result<Answer, FaultResponse> {
+    delete(context, asked, in_box).await
 }
 
 /// The objects that a request names, or that fit its criteria.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::changes;
 use crate::answer::{Answer, FaultResponse};
+use crate::body_schema::Empty;
 use crate::context::Context;
 use crate::request::OmaRequest;
 
@@ -23,7 +24,11 @@ pub(super) fn checked(flags: Vec<String>) -> Result<Vec<String>, FaultResponse> 
     Ok(set)
 }
 
-/// All flags.
+/// All flags of an object (NMS 6.3.3).
+#[utoipa::path(get, path = "/nms/v1/{storeName}/{boxId}/objects/{objectId}/flags", tag = "OMA message store",
+    security(("keys" = [])),
+    params(("storeName" = String, Path), ("boxId" = String, Path), ("objectId" = String, Path)),
+    responses((status = 200, body = FlagList), (status = 404)))]
 pub(super) async fn list(
     context: &Context,
     asked: &OmaRequest<'_>,
@@ -34,7 +39,12 @@ pub(super) async fn list(
     shown(asked, in_box, id, thing.flags)
 }
 
-/// Replaces all flags. The same ones change nothing, and tell nobody.
+/// Replaces all flags. The same ones change nothing, and tell nobody (NMS 6.3.4).
+#[utoipa::path(put, path = "/nms/v1/{storeName}/{boxId}/objects/{objectId}/flags", tag = "OMA message store",
+    security(("keys" = [])),
+    params(("storeName" = String, Path), ("boxId" = String, Path), ("objectId" = String, Path)),
+    request_body = FlagList,
+    responses((status = 200, body = FlagList), (status = 404)))]
 pub(super) async fn replace(
     context: &Context,
     asked: &OmaRequest<'_>,
@@ -53,13 +63,22 @@ pub(super) async fn replace(
     shown(asked, in_box, id, thing.flags)
 }
 
-/// Whether a flag is set: 204, or 404 with `empty`, which is no fault.
+/// Whether a flag is set: 204, or 404 with `empty`, which is no fault (NMS 6.4.3).
+#[utoipa::path(get, path = "/nms/v1/{storeName}/{boxId}/objects/{objectId}/flags/{flagName}", tag = "OMA message store",
+    security(("keys" = [])),
+    params(("storeName" = String, Path), ("boxId" = String, Path), ("objectId" = String, Path), ("flagName" = String, Path)),
+    responses((status = 204),
+        (status = 404, body = Empty, description = "The flag is not set (`empty`), or there is no such object (SVC0004)")))]
 pub(super) async fn get(context: &Context, in_box: &BoxId, id: u64, flag: &str) -> Result<Answer, FaultResponse> {
     let thing = changes::object(context, in_box, id).await?;
     if thing.has_flag(flag) { Ok(Answer::Empty) } else { empty(404, None) }
 }
 
-/// Sets a flag: 201 if it was not set, or else 204.
+/// Sets a flag: 201 if it was not set, or else 204. The body, `empty`, may be left out (NMS 6.4.4).
+#[utoipa::path(put, path = "/nms/v1/{storeName}/{boxId}/objects/{objectId}/flags/{flagName}", tag = "OMA message store",
+    security(("keys" = [])),
+    params(("storeName" = String, Path), ("boxId" = String, Path), ("objectId" = String, Path), ("flagName" = String, Path)),
+    responses((status = 201, body = Empty), (status = 204), (status = 404)))]
 pub(super) async fn set(
     context: &Context,
     asked: &OmaRequest<'_>,
@@ -81,7 +100,12 @@ pub(super) async fn set(
     if changed { empty(201, Some(url)) } else { Ok(Answer::Empty) }
 }
 
-/// Clears a flag: 204, or 404 with `empty` if it was not set.
+/// Clears a flag: 204, or 404 with `empty` if it was not set (NMS 6.4.6).
+#[utoipa::path(delete, path = "/nms/v1/{storeName}/{boxId}/objects/{objectId}/flags/{flagName}", tag = "OMA message store",
+    security(("keys" = [])),
+    params(("storeName" = String, Path), ("boxId" = String, Path), ("objectId" = String, Path), ("flagName" = String, Path)),
+    responses((status = 204),
+        (status = 404, body = Empty, description = "The flag was not set (`empty`), or there is no such object (SVC0004)")))]
 pub(super) async fn clear(context: &Context, in_box: &BoxId, id: u64, flag: &str) -> Result<Answer, FaultResponse> {
     changes::object(context, in_box, id).await?;
     let (_, changed) = changes::change_and_notify(context, in_box, id, |object| {

@@ -11,13 +11,20 @@ use serde_json::Value;
 use super::changes;
 use super::folder_view::{FolderView, Listed};
 use crate::answer::{Answer, FaultResponse};
+use crate::body_schema::Name;
 use crate::context::Context;
 use crate::request::OmaRequest;
 
 /// Folders inside each other.
 pub(super) const MAX_DEPTH: usize = 32;
 
-/// Creates a folder.
+/// Creates a folder. What is missing of `parentFolderPath` is created with it, up to 32 folders inside each other (NMS 6.9.5).
+#[utoipa::path(post, path = "/nms/v1/{storeName}/{boxId}/folders", tag = "OMA message store",
+    security(("keys" = [])), params(("storeName" = String, Path), ("boxId" = String, Path)),
+    request_body = Folder,
+    responses((status = 201, body = Reference),
+        (status = 400, description = "SVC0002: %1 names the part that cannot be. SVC0004 with `parentFolder`: there is no such folder"),
+        (status = 409, description = "SVC0002 with `name`: there is a folder of that name")))]
 pub(super) async fn create(context: &Context, asked: &OmaRequest<'_>, in_box: &BoxId) -> Result<Answer, FaultResponse> {
     let given: Folder = asked.document("folder")?.parse()?;
     let parent =
@@ -33,7 +40,13 @@ pub(super) async fn create(context: &Context, asked: &OmaRequest<'_>, in_box: &B
     Ok(Answer::Document { status: 201, document: Document::new("reference", &reference)?, location })
 }
 
-/// A folder with what is in it, page by page: the folders first.
+/// A folder with what is in it, page by page: the folders first. `f0` is the root (NMS 6.10.3).
+#[utoipa::path(get, path = "/nms/v1/{storeName}/{boxId}/folders/{folderId}", tag = "OMA message store",
+    security(("keys" = [])),
+    params(("storeName" = String, Path), ("boxId" = String, Path), ("folderId" = String, Path),
+        ("fromCursor" = Option<String>, Query), ("maxEntries" = Option<u64>, Query), ("listFilter" = Option<String>, Query),
+        ("path" = Option<String>, Query), ("attrFilter" = Option<Vec<String>>, Query)),
+    responses((status = 200, body = Folder), (status = 404)))]
 pub(super) async fn get(
     context: &Context,
     asked: &OmaRequest<'_>,
@@ -119,13 +132,25 @@ pub(super) fn name_taken() -> FaultResponse {
     Fault::invalid_input("name").with_status(409).into()
 }
 
-/// The name of a folder.
+/// The name of a folder (NMS 6.11.3).
+#[utoipa::path(get, path = "/nms/v1/{storeName}/{boxId}/folders/{folderId}/folderName", tag = "OMA message store",
+    security(("keys" = [])),
+    params(("storeName" = String, Path), ("boxId" = String, Path), ("folderId" = String, Path)),
+    responses((status = 200, body = Name), (status = 404)))]
 pub(super) async fn name(context: &Context, in_box: &BoxId, id: u64) -> Result<Answer, FaultResponse> {
     let folder = find(context, in_box, id).await?;
     answer_name(folder.and_then(|it| it.folder_name).unwrap_or_default())
 }
 
-/// Gives a folder another name. That changes nothing of what is in it.
+/// Gives a folder another name, of 1 to 255 bytes without a slash. That changes nothing of what is in it (NMS 6.11.4).
+#[utoipa::path(put, path = "/nms/v1/{storeName}/{boxId}/folders/{folderId}/folderName", tag = "OMA message store",
+    security(("keys" = [])),
+    params(("storeName" = String, Path), ("boxId" = String, Path), ("folderId" = String, Path)),
+    request_body = Name,
+    responses((status = 200, body = Name),
+        (status = 403, description = "POL1030: the root keeps its name. POL0001: the credentials are good, but not for this"),
+        (status = 404),
+        (status = 409, description = "SVC0002 with `name`: there is a folder of that name")))]
 pub(super) async fn rename(
     context: &Context,
     asked: &OmaRequest<'_>,
@@ -151,7 +176,13 @@ pub(super) async fn rename(
     answer_name(wanted)
 }
 
-/// Deletes a folder and all that is in it, from the inside out.
+/// Deletes a folder and all that is in it, from the inside out (NMS 6.10.6).
+#[utoipa::path(delete, path = "/nms/v1/{storeName}/{boxId}/folders/{folderId}", tag = "OMA message store",
+    security(("keys" = [])),
+    params(("storeName" = String, Path), ("boxId" = String, Path), ("folderId" = String, Path)),
+    responses((status = 204),
+        (status = 403, description = "POL0001: the root folder stays, or the credentials are good, but not for this"),
+        (status = 404)))]
 pub(super) async fn delete(context: &Context, in_box: &BoxId, id: u64) -> Result<Answer, FaultResponse> {
     if find(context, in_box, id).await?.is_none() {
         return Err(Fault::policy_error("the root folder stays").into());

@@ -5,13 +5,14 @@ use domain::message_store::{BoxId, PayloadInfo, ROOT_FOLDER, Stored, StoredAttri
 use domain::millis;
 use entry::clock;
 use message_store::{folder_url, object_url, shown_attributes, stored_attributes};
-use oma::{Document, Fault, FlagList, Object, ObjectList, Reference};
+use oma::{BulkResponseList, Document, Fault, FlagList, Object, Object as NmsObject, ObjectList, Reference};
 
 use super::bulk::BulkAnswers;
 use super::folders::id_in_url;
 use super::multipart::{self, Attachment};
 use super::{changes, flags, folders, payload_parts};
 use crate::answer::{Answer, FaultResponse};
+use crate::body_schema::{ObjectForm, ObjectListForm};
 use crate::context::Context;
 use crate::request::{OmaRequest, check_texts};
 
@@ -22,7 +23,15 @@ const MAX_OBJECTS: usize = 100;
 /// The most bytes of what is said of an object.
 const MAX_FIELDS_BYTES: usize = 30_000;
 
-/// Creates an object.
+/// Creates an object, with a payload or without.
+///
+/// What is missing of `parentFolderPath` is created; without a folder it is the root. At most 100 flags of 100 bytes, 30,000
+/// bytes of fields, and a payload of 350,000 bytes (NMS 6.1.5).
+#[utoipa::path(post, path = "/nms/v1/{storeName}/{boxId}/objects", tag = "OMA message store",
+    security(("keys" = [])), params(("storeName" = String, Path), ("boxId" = String, Path)),
+    request_body(content((NmsObject = "application/json"), (ObjectForm = "multipart/form-data"))),
+    responses((status = 201, body = Reference),
+        (status = 400, description = "SVC0002: %1 names the part that cannot be. SVC0004 with `parentFolder`: there is no such folder")))]
 pub(super) async fn create(context: &Context, asked: &OmaRequest<'_>, in_box: &BoxId) -> Result<Answer, FaultResponse> {
     let (document, attachments) = multipart::read(asked, "object").await?;
     let mut attachments = attachments.into_iter();
@@ -37,7 +46,16 @@ pub(super) async fn create(context: &Context, asked: &OmaRequest<'_>, in_box: &B
     Ok(Answer::Document { status: 201, document: Document::new("reference", &reference)?, location })
 }
 
-/// Creates objects, each with the attachment at its place: one that is refused leaves the others (NMS 6.6).
+/// Creates up to 100 objects, each with the attachment at its place: one that is refused leaves the others.
+///
+/// If all are refused, the answer has the status of the first (NMS 6.6).
+#[utoipa::path(post, path = "/nms/v1/{storeName}/{boxId}/objects/operations/bulkCreation", tag = "OMA message store",
+    security(("keys" = [])), params(("storeName" = String, Path), ("boxId" = String, Path)),
+    request_body(content((ObjectList = "application/json"), (ObjectListForm = "multipart/form-data"))),
+    responses((status = 200, body = BulkResponseList),
+        (status = 400, body = BulkResponseList, description = "Every object was refused, the first with 400; or the body cannot be read"),
+        (status = 413, body = BulkResponseList, description = "Every object was refused, the first with 413; or the body is too large"),
+        (status = 500, body = BulkResponseList, description = "Every object failed, or the whole did (SVC0001)")))]
 pub(super) async fn create_many(
     context: &Context,
     asked: &OmaRequest<'_>,
@@ -116,7 +134,11 @@ pub(super) async fn create_bare(
     changes::create(context, &new).await
 }
 
-/// An object.
+/// An object (NMS 6.2.3).
+#[utoipa::path(get, path = "/nms/v1/{storeName}/{boxId}/objects/{objectId}", tag = "OMA message store",
+    security(("keys" = [])),
+    params(("storeName" = String, Path), ("boxId" = String, Path), ("objectId" = String, Path)),
+    responses((status = 200, body = NmsObject), (status = 404)))]
 pub(super) async fn get(
     context: &Context,
     asked: &OmaRequest<'_>,
@@ -127,7 +149,12 @@ pub(super) async fn get(
     Ok(Answer::ok(Document::new("object", &shown(context, asked, &thing).await?)?))
 }
 
-/// The payload of an object, as it came.
+/// The payload of an object, in the media type in which it came (NMS 6.5).
+#[utoipa::path(get, path = "/nms/v1/{storeName}/{boxId}/objects/{objectId}/payload", tag = "OMA message store",
+    security(("keys" = [])),
+    params(("storeName" = String, Path), ("boxId" = String, Path), ("objectId" = String, Path)),
+    responses((status = 200, body = [u8], content_type = "*/*"),
+        (status = 404, description = "SVC0004: there is no such object, or it has no payload")))]
 pub(super) async fn payload(context: &Context, in_box: &BoxId, id: u64) -> Result<Answer, FaultResponse> {
     let thing = changes::object(context, in_box, id).await?;
     let bytes = context.table.payload(in_box, id).await?;
@@ -135,7 +162,12 @@ pub(super) async fn payload(context: &Context, in_box: &BoxId, id: u64) -> Resul
     Ok(Answer::Payload { content_type: info.content_type, bytes })
 }
 
-/// A part of an object's multipart payload, as it came; parts are counted from 1.
+/// A part of an object's multipart payload, in the media type in which it came; parts are counted from 1 (NMS 6.5).
+#[utoipa::path(get, path = "/nms/v1/{storeName}/{boxId}/objects/{objectId}/payloadParts/{partId}", tag = "OMA message store",
+    security(("keys" = [])),
+    params(("storeName" = String, Path), ("boxId" = String, Path), ("objectId" = String, Path), ("partId" = String, Path)),
+    responses((status = 200, body = [u8], content_type = "*/*"),
+        (status = 404, description = "SVC0004: there is no such object, or its payload has no such part")))]
 pub(super) async fn payload_part(
     context: &Context,
     in_box: &BoxId,
@@ -150,7 +182,11 @@ pub(super) async fn payload_part(
     Ok(Answer::Payload { content_type: part.content_type, bytes: bytes.into() })
 }
 
-/// Deletes an object: its tombstone stays, so that replays tell of it.
+/// Deletes an object: its tombstone stays, so that replays tell of it (NMS 6.2.6).
+#[utoipa::path(delete, path = "/nms/v1/{storeName}/{boxId}/objects/{objectId}", tag = "OMA message store",
+    security(("keys" = [])),
+    params(("storeName" = String, Path), ("boxId" = String, Path), ("objectId" = String, Path)),
+    responses((status = 204), (status = 404)))]
 pub(super) async fn delete(context: &Context, in_box: &BoxId, id: u64) -> Result<Answer, FaultResponse> {
     delete_one(context, in_box, id).await?;
     changes::notify(context, in_box).await;

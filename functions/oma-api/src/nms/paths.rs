@@ -1,9 +1,9 @@
 //! The lookup of objects and folders by their paths (NMS 6.8, 6.13).
 
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use domain::message_store::BoxId;
 use message_store::{folder_url, object_url};
-use oma::{Document, Fault, PathList, Reference};
+use oma::{BulkResponseList, Document, Fault, PathList, Reference};
 
 use super::bulk::BulkAnswers;
 use super::folders;
@@ -14,19 +14,82 @@ use crate::request::OmaRequest;
 /// Paths of one request.
 const MAX_PATHS: usize = 100;
 
-/// The references of paths: one in the query, or several in the body.
-pub(super) async fn look_up(
+/// The object at a path (NMS 6.8.3).
+#[utoipa::path(get, path = "/nms/v1/{storeName}/{boxId}/objects/operations/pathToId", tag = "OMA message store",
+    security(("keys" = [])), params(("storeName" = String, Path), ("boxId" = String, Path), ("path" = String, Query)),
+    responses((status = 200, body = Reference),
+        (status = 400, description = "SVC1009: the path is missing"),
+        (status = 404, description = "SVC0004: nothing is at the path")))]
+pub(super) async fn find_object(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    in_box: &BoxId,
+) -> Result<Answer, FaultResponse> {
+    find(context, asked, in_box, false).await
+}
+
+/// The objects at up to 100 paths, in their order (NMS 6.8.5).
+#[utoipa::path(post, path = "/nms/v1/{storeName}/{boxId}/objects/operations/pathToId", tag = "OMA message store",
+    security(("keys" = [])), params(("storeName" = String, Path), ("boxId" = String, Path)),
+    request_body = PathList,
+    responses((status = 200, body = BulkResponseList),
+        (status = 404, body = BulkResponseList, description = "Nothing is at any of the paths")))]
+pub(super) async fn find_objects(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    in_box: &BoxId,
+) -> Result<Answer, FaultResponse> {
+    find_all(context, asked, in_box, false).await
+}
+
+/// The folder at a path (NMS 6.13.3).
+#[utoipa::path(get, path = "/nms/v1/{storeName}/{boxId}/folders/operations/pathToId", tag = "OMA message store",
+    security(("keys" = [])), params(("storeName" = String, Path), ("boxId" = String, Path), ("path" = String, Query)),
+    responses((status = 200, body = Reference),
+        (status = 400, description = "SVC1009: the path is missing"),
+        (status = 404, description = "SVC0004: nothing is at the path")))]
+pub(super) async fn find_folder(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    in_box: &BoxId,
+) -> Result<Answer, FaultResponse> {
+    find(context, asked, in_box, true).await
+}
+
+/// The folders at up to 100 paths, in their order (NMS 6.13.5).
+#[utoipa::path(post, path = "/nms/v1/{storeName}/{boxId}/folders/operations/pathToId", tag = "OMA message store",
+    security(("keys" = [])), params(("storeName" = String, Path), ("boxId" = String, Path)),
+    request_body = PathList,
+    responses((status = 200, body = BulkResponseList),
+        (status = 404, body = BulkResponseList, description = "Nothing is at any of the paths")))]
+pub(super) async fn find_folders(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    in_box: &BoxId,
+) -> Result<Answer, FaultResponse> {
+    find_all(context, asked, in_box, true).await
+}
+
+/// The reference of the path in the query.
+async fn find(
     context: &Context,
     asked: &OmaRequest<'_>,
     in_box: &BoxId,
     folders: bool,
 ) -> Result<Answer, FaultResponse> {
-    if asked.parts.method == Method::GET {
-        let path = query_path(asked).ok_or_else(Fault::missing_folder_path)?;
-        let found = reference(context, asked, in_box, &path, folders).await?;
-        let found = found.ok_or_else(|| Fault::unknown_address(path))?;
-        return Ok(Answer::ok(Document::new("reference", &found)?));
-    }
+    let path = query_path(asked).ok_or_else(Fault::missing_folder_path)?;
+    let found = reference(context, asked, in_box, &path, folders).await?;
+    let found = found.ok_or_else(|| Fault::unknown_address(path))?;
+    Ok(Answer::ok(Document::new("reference", &found)?))
+}
+
+/// The references of the paths in the body.
+async fn find_all(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    in_box: &BoxId,
+    folders: bool,
+) -> Result<Answer, FaultResponse> {
     let list: PathList = asked.document("pathList")?.parse()?;
     if list.path.is_empty() || list.path.len() > MAX_PATHS {
         return Err(Fault::invalid_input("path").into());

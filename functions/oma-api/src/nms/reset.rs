@@ -13,8 +13,13 @@ use crate::context::Context;
 /// Things that are deleted at a time.
 const MAX_CONCURRENT: usize = 16;
 
-/// Empties a box. The reset has its place among the box's changes, so that a replay across it tells of it; what is stored
-/// after it stays. A repeat after a crash completes it.
+/// Empties a box, an extension of ours: its subscriptions are told `resetBox`.
+///
+/// The reset has its place among the box's changes, so that a replay across it tells of it; what is stored after it stays. A
+/// repeat after a crash completes it.
+#[utoipa::path(delete, path = "/nms/v1/{storeName}/{boxId}", tag = "OMA message store",
+    security(("keys" = [])), params(("storeName" = String, Path), ("boxId" = String, Path)),
+    responses((status = 204)))]
 pub(super) async fn reset(context: &Context, in_box: &BoxId) -> Result<Answer, FaultResponse> {
     let reset = NewNotification::new(BOX_RESET, json!({}));
     let write = clock::random_alphanumeric(16);

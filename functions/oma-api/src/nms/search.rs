@@ -36,7 +36,14 @@ pub(super) struct Found {
     vanished: bool,
 }
 
-/// Searches a box for objects that fit, page by page.
+/// Searches a box for objects that fit, page by page, at most 100 at a time. With `VanishedObjects` it is a list of references
+/// to what is gone, which has no pages (NMS 6.7).
+#[utoipa::path(post, path = "/nms/v1/{storeName}/{boxId}/objects/operations/search", tag = "OMA message store",
+    security(("keys" = [])), params(("storeName" = String, Path), ("boxId" = String, Path)),
+    request_body = SelectionCriteria,
+    responses((status = 200, body = ObjectList),
+        (status = 400, description = "SVC0002: %1 names the part that cannot be. SVC0003: %1 is none of %2. SVC0004 with `searchScope`: it is no URL of this box"),
+        (status = 404, description = "SVC0004: the folder of `searchScope` is not there")))]
 pub(super) async fn search(context: &Context, asked: &OmaRequest<'_>, in_box: &BoxId) -> Result<Answer, FaultResponse> {
     let criteria: SelectionCriteria = asked.document("selectionCriteria")?.parse()?;
     let found = find(context, in_box, &criteria, Kind::Objects).await?;
@@ -53,7 +60,13 @@ pub(super) async fn search(context: &Context, asked: &OmaRequest<'_>, in_box: &B
     Ok(Answer::ok(Document::new("objectList", &list)?))
 }
 
-/// Searches a box for folders that fit, page by page.
+/// Searches a box for folders that fit, page by page, at most 100 at a time (NMS 6.12).
+#[utoipa::path(post, path = "/nms/v1/{storeName}/{boxId}/folders/operations/search", tag = "OMA message store",
+    security(("keys" = [])), params(("storeName" = String, Path), ("boxId" = String, Path)),
+    request_body = SelectionCriteria,
+    responses((status = 200, body = FolderList),
+        (status = 400, description = "SVC0002: %1 names the part that cannot be. SVC0003: %1 is none of %2. SVC0004 with `searchScope`: it is no URL of this box"),
+        (status = 404, description = "SVC0004: the folder of `searchScope` is not there")))]
 pub(super) async fn search_folders(
     context: &Context,
     asked: &OmaRequest<'_>,

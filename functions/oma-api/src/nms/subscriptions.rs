@@ -24,6 +24,18 @@ const MAX_SUBSCRIPTIONS: usize = 50;
 const MAX_TRIES: usize = 20;
 
 /// Creates a subscription: the answer says the index of the first list, and from where on changes are told.
+///
+/// `notifyURL` is the `callbackURL` of a channel, or the URL of a server of the client's own. With a `restartToken` what follows it is told again. `duration` is 86,400
+/// seconds if not said, and at most (NMS 6.17.5).
+#[utoipa::path(post, path = "/nms/v1/{storeName}/{boxId}/subscriptions", tag = "OMA message store",
+    security(("keys" = [])), params(("storeName" = String, Path), ("boxId" = String, Path)),
+    request_body = NmsSubscription,
+    responses((status = 201, body = NmsSubscription),
+        (status = 400, description = "SVC0002: %1 names the part that cannot be. SVC0003: %1 is none of %2. \
+            SVC0004 with `notifyURL`: there is no such channel, or it is no URL that we post to"),
+        (status = 403, description = "POL0001 with `subscriptions`: the box has 50 of them; with `scope` or `user`: the credentials are \
+            good, but not for this"),
+        (status = 409, description = "SVC0005: another subscription has this correlator; `link` leads to it")))]
 pub(super) async fn create(context: &Context, asked: &OmaRequest<'_>, in_box: &BoxId) -> Result<Answer, FaultResponse> {
     let document = asked.document("nmsSubscription")?;
     let given: NmsSubscription = document.parse()?;
@@ -89,7 +101,10 @@ pub(super) async fn create(context: &Context, asked: &OmaRequest<'_>, in_box: &B
     Ok(Answer::Document { status: 201, document: answer, location })
 }
 
-/// The subscriptions of a box.
+/// The subscriptions of a box (NMS 6.17.3).
+#[utoipa::path(get, path = "/nms/v1/{storeName}/{boxId}/subscriptions", tag = "OMA message store",
+    security(("keys" = [])), params(("storeName" = String, Path), ("boxId" = String, Path)),
+    responses((status = 200, body = NmsSubscriptionList)))]
 pub(super) async fn list(context: &Context, asked: &OmaRequest<'_>, in_box: &BoxId) -> Result<Answer, FaultResponse> {
     let now = millis(clock::now());
     let mut list = NmsSubscriptionList {
@@ -102,7 +117,11 @@ pub(super) async fn list(context: &Context, asked: &OmaRequest<'_>, in_box: &Box
     Ok(Answer::ok(Document::new("nmsSubscriptionList", &list)?))
 }
 
-/// One subscription.
+/// One subscription, with the duration that is left (NMS 6.18.3).
+#[utoipa::path(get, path = "/nms/v1/{storeName}/{boxId}/subscriptions/{subscriptionId}", tag = "OMA message store",
+    security(("keys" = [])),
+    params(("storeName" = String, Path), ("boxId" = String, Path), ("subscriptionId" = String, Path)),
+    responses((status = 200, body = NmsSubscription), (status = 404)))]
 pub(super) async fn get(
     context: &Context,
     asked: &OmaRequest<'_>,
@@ -114,7 +133,12 @@ pub(super) async fn get(
     Ok(Answer::ok(shown(asked, &found, now, None)?))
 }
 
-/// Gives a subscription more time, and tells it again from a token on. The index goes on.
+/// Gives a subscription more time, and tells it again from a token on. The index goes on (NMS 6.18.5).
+#[utoipa::path(post, path = "/nms/v1/{storeName}/{boxId}/subscriptions/{subscriptionId}", tag = "OMA message store",
+    security(("keys" = [])),
+    params(("storeName" = String, Path), ("boxId" = String, Path), ("subscriptionId" = String, Path)),
+    request_body = NmsSubscriptionUpdate,
+    responses((status = 200, body = NmsSubscription), (status = 404)))]
 pub(super) async fn update(
     context: &Context,
     asked: &OmaRequest<'_>,
@@ -169,7 +193,11 @@ async fn change(
     Err(FaultResponse::busy())
 }
 
-/// Ends a subscription.
+/// Ends a subscription (NMS 6.18.6).
+#[utoipa::path(delete, path = "/nms/v1/{storeName}/{boxId}/subscriptions/{subscriptionId}", tag = "OMA message store",
+    security(("keys" = [])),
+    params(("storeName" = String, Path), ("boxId" = String, Path), ("subscriptionId" = String, Path)),
+    responses((status = 204), (status = 404)))]
 pub(super) async fn delete(
     context: &Context,
     asked: &OmaRequest<'_>,

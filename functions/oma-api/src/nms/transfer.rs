@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use domain::message_store::{BoxId, ROOT_FOLDER, Stored};
 use domain::millis;
 use entry::clock;
-use oma::{Fault, TargetSourceRef};
+use oma::{BulkResponseList, Fault, TargetSourceRef};
 
 use super::bulk::BulkAnswers;
 use super::folders::{self, MAX_DEPTH};
@@ -19,13 +19,53 @@ const MAX_COPIES: usize = 1_000;
 
 /// What becomes of what a request names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Transfer {
+enum Transfer {
     Copy,
     Move,
 }
 
+/// Copies up to 100 objects and folders into a folder, each by itself: the folders first, with all that is in them.
+///
+/// If all are refused, the answer has the status of the first (NMS 6.14).
+#[utoipa::path(post, path = "/nms/v1/{storeName}/{boxId}/folders/operations/copyToFolder", tag = "OMA message store",
+    security(("keys" = [])), params(("storeName" = String, Path), ("boxId" = String, Path)),
+    request_body = TargetSourceRef,
+    responses((status = 200, body = BulkResponseList),
+        (status = 400, body = BulkResponseList, description = "Everything was refused, the first with 400; or SVC0002: %1 names the part that cannot be; or SVC0004 with \
+            `targetRef`: it is no URL of this box"),
+        (status = 403, body = BulkResponseList, description = "Everything was refused, the first with 403: the root folder stays, and no folder \
+            goes into itself. POL0001 with `scope` or `user`: the credentials are good, but not for this"),
+        (status = 404, body = BulkResponseList, description = "Everything was refused, and the first is not there; or the target is not (SVC0004)"),
+        (status = 409, body = BulkResponseList, description = "Everything was refused, the first as the target has a folder of its name"),
+        (status = 500, body = BulkResponseList, description = "Everything failed, or the whole did (SVC0001)")))]
+pub(super) async fn copy(context: &Context, asked: &OmaRequest<'_>, in_box: &BoxId) -> Result<Answer, FaultResponse> {
+    transfer(context, asked, in_box, Transfer::Copy).await
+}
+
+/// Moves up to 100 objects and folders into a folder, each by itself: the folders first.
+///
+/// If all are refused, the answer has the status of the first (NMS 6.15).
+#[utoipa::path(post, path = "/nms/v1/{storeName}/{boxId}/folders/operations/moveToFolder", tag = "OMA message store",
+    security(("keys" = [])), params(("storeName" = String, Path), ("boxId" = String, Path)),
+    request_body = TargetSourceRef,
+    responses((status = 200, body = BulkResponseList),
+        (status = 400, body = BulkResponseList, description = "Everything was refused, the first with 400; or SVC0002: %1 names the part that cannot be; or SVC0004 with \
+            `targetRef`: it is no URL of this box"),
+        (status = 403, body = BulkResponseList, description = "Everything was refused, the first with 403: the root folder stays, and no folder \
+            goes into itself. POL0001 with `scope` or `user`: the credentials are good, but not for this"),
+        (status = 404, body = BulkResponseList, description = "Everything was refused, and the first is not there; or the target is not (SVC0004)"),
+        (status = 409, body = BulkResponseList, description = "Everything was refused, the first as the target has a folder of its name"),
+        (status = 500, body = BulkResponseList, description = "Everything failed, or the whole did (SVC0001)")))]
+pub(super) async fn move_all(
+    context: &Context,
+    asked: &OmaRequest<'_>,
+    in_box: &BoxId,
+) -> Result<Answer, FaultResponse> {
+    transfer(context, asked, in_box, Transfer::Move).await
+}
+
 /// Copies or moves what a request names, each thing by itself: the folders first.
-pub(super) async fn transfer(
+async fn transfer(
     context: &Context,
     asked: &OmaRequest<'_>,
     in_box: &BoxId,

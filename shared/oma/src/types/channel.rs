@@ -1,9 +1,11 @@
 //! The types of the Notification Channel API (NC 5.2.2).
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A kind of channel (NC 5.2.3, `ChannelType`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[schema(as = nc::ChannelType)]
 pub enum ChannelType {
     LongPolling,
     OMAPush,
@@ -12,8 +14,9 @@ pub enum ChannelType {
 }
 
 /// A service of a platform (NC 5.2.3, `NativeChannelSubType`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
+#[schema(as = nc::NativeChannelSubType)]
 pub enum NativeChannelSubType {
     Gcm,
     Apns,
@@ -21,8 +24,9 @@ pub enum NativeChannelSubType {
 }
 
 /// A channel (NC 5.2.2, `NotificationChannel`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nc::NotificationChannel)]
 pub struct NotificationChannel {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_correlator: Option<String>,
@@ -34,18 +38,25 @@ pub struct NotificationChannel {
     pub channel_data: Option<ChannelData>,
     /// In seconds: wished in a request, granted in an answer.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
     pub channel_lifetime: Option<u64>,
+    /// Where enablers put notifications on the channel.
     #[serde(rename = "callbackURL", skip_serializing_if = "Option::is_none")]
+    #[schema(read_only)]
     pub callback_url: Option<String>,
     #[serde(rename = "resourceURL", skip_serializing_if = "Option::is_none")]
+    #[schema(read_only)]
     pub resource_url: Option<String>,
 }
 
 /// The data of a channel: those members that the concrete type for its `channelType` has (NC 5.2.2, `ChannelData`).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nc::ChannelData)]
 pub struct ChannelData {
+    /// Where the client polls, or opens its WebSocket.
     #[serde(rename = "channelURL", skip_serializing_if = "Option::is_none")]
+    #[schema(read_only)]
     pub channel_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app_id: Option<String>,
@@ -57,6 +68,7 @@ pub struct ChannelData {
     pub channel_sub_type_version: Option<String>,
     /// Notifications in a list, at most.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
     pub max_notifications: Option<u64>,
     /// Seconds that a notification waits for others.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,8 +78,9 @@ pub struct ChannelData {
 }
 
 /// Whether, and in which portions, much data is polled (NC 5.2.2, `LargeDataPolling`).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nc::LargeDataPolling)]
 pub struct LargeDataPolling {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub polling_enabled: Option<bool>,
@@ -76,8 +89,9 @@ pub struct LargeDataPolling {
 }
 
 /// The channels of a user (NC 5.2.2, `NotificationChannelList`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nc::NotificationChannelList)]
 pub struct NotificationChannelList {
     #[serde(default)]
     pub notification_channel: Vec<NotificationChannel>,
@@ -86,8 +100,9 @@ pub struct NotificationChannelList {
 }
 
 /// The remaining lifetime in seconds, or the wished one (NC 5.2.2, `NotificationChannelLifetime`).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nc::NotificationChannelLifetime)]
 pub struct NotificationChannelLifetime {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel_lifetime: Option<u64>,

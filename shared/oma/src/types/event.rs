@@ -1,14 +1,16 @@
 //! Notifications of changes of a box (NMS 5.3.2).
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::types::netapi::Link;
 use crate::types::null::or_default;
 use crate::types::object::{AttributeList, FlagList};
 
 /// A notification: changes of a box (NMS 5.3.2, `NmsEventList`).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::NmsEventList)]
 pub struct NmsEventList {
     #[serde(default)]
     pub nms_event: Vec<NmsEvent>,
@@ -25,8 +27,9 @@ pub struct NmsEventList {
 }
 
 /// A change of a box (NMS 5.3.2, `NmsEvent`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::NmsEvent)]
 pub enum NmsEvent {
     DeletedObject(DeletedObject),
     DeletedFolder(DeletedFolder),
@@ -39,12 +42,14 @@ pub enum NmsEvent {
     /// Created or changed.
     ChangedFolder(ChangedFolder),
     /// All of the content was removed or replaced.
+    #[schema(value_type = Option<Object>)]
     ResetBox(()),
 }
 
 /// An object that is gone (NMS 5.3.2, `DeletedObject`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::DeletedObject)]
 pub struct DeletedObject {
     #[serde(rename = "resourceURL")]
     pub resource_url: String,
@@ -57,8 +62,9 @@ pub struct DeletedObject {
 }
 
 /// A folder that is gone (NMS 5.3.2, `DeletedFolder`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::DeletedFolder)]
 pub struct DeletedFolder {
     #[serde(rename = "resourceURL")]
     pub resource_url: String,
@@ -67,8 +73,9 @@ pub struct DeletedFolder {
 }
 
 /// The state of an object (NMS 5.3.2, `ChangedObject`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::ChangedObject)]
 pub struct ChangedObject {
     pub parent_folder: String,
     /// Those that the subscription named (2019 edition).
@@ -87,8 +94,9 @@ pub struct ChangedObject {
 }
 
 /// The state of a folder (NMS 5.3.2, `ChangedFolder`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::ChangedFolder)]
 pub struct ChangedFolder {
     pub parent_folder: String,
     #[serde(rename = "resourceURL")]

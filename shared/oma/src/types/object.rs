@@ -1,13 +1,15 @@
 //! Objects, folders and references to them (NMS 5.3.2).
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::types::netapi::RequestError;
 use crate::types::null::or_default;
 
 /// A message or another thing in a box (NMS 5.3.2, `Object`).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::Object)]
 pub struct Object {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent_folder: Option<String>,
@@ -19,14 +21,18 @@ pub struct Object {
     #[serde(default, deserialize_with = "or_default")]
     pub flags: FlagList,
     #[serde(rename = "resourceURL", skip_serializing_if = "Option::is_none")]
+    #[schema(read_only)]
     pub resource_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(read_only)]
     pub path: Option<String>,
     #[serde(rename = "payloadURL", skip_serializing_if = "Option::is_none")]
+    #[schema(read_only)]
     pub payload_url: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub payload_part: Vec<PayloadPartInfo>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(read_only)]
     pub last_mod_seq: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<String>,
@@ -34,11 +40,16 @@ pub struct Object {
     pub correlation_tag: Option<String>,
 }
 
+/// [`Object`] by a name that the derive of schemas does not take for any JSON object.
+type NmsObject = Object;
+
 /// A page of objects (NMS 5.3.2, `ObjectList`).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::ObjectList)]
 pub struct ObjectList {
     #[serde(default)]
+    #[schema(value_type = Vec<NmsObject>)]
     pub object: Vec<Object>,
     /// Absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,16 +59,18 @@ pub struct ObjectList {
 }
 
 /// The attributes of an object or a folder (NMS 5.3.2, `AttributeList`).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::AttributeList)]
 pub struct AttributeList {
     #[serde(default)]
     pub attribute: Vec<Attribute>,
 }
 
 /// An attribute; its name is case-insensitive (NMS 5.3.2, `Attribute`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::Attribute)]
 pub struct Attribute {
     pub name: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -65,8 +78,9 @@ pub struct Attribute {
 }
 
 /// A set of flags; their names are case-insensitive (NMS 5.3.2, `FlagList`).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::FlagList)]
 pub struct FlagList {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flag: Vec<String>,
@@ -75,8 +89,9 @@ pub struct FlagList {
 }
 
 /// A part of a multipart payload (NMS 5.3.2, `PayloadPartInfo`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::PayloadPartInfo)]
 pub struct PayloadPartInfo {
     pub content_type: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,8 +104,9 @@ pub struct PayloadPartInfo {
 }
 
 /// A folder (NMS 5.3.2, `Folder`).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::Folder)]
 pub struct Folder {
     /// Absent in a root folder.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,12 +117,15 @@ pub struct Folder {
     #[serde(default, deserialize_with = "or_default")]
     pub attributes: AttributeList,
     #[serde(rename = "resourceURL", skip_serializing_if = "Option::is_none")]
+    #[schema(read_only)]
     pub resource_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(read_only)]
     pub path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(read_only)]
     pub last_mod_seq: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
@@ -117,8 +136,9 @@ pub struct Folder {
 }
 
 /// A page of folders (NMS 5.3.2, `FolderList`).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::FolderList)]
 pub struct FolderList {
     #[serde(default)]
     pub folder: Vec<Folder>,
@@ -127,8 +147,9 @@ pub struct FolderList {
 }
 
 /// The address of an object or a folder (NMS 5.3.2, `Reference`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::Reference)]
 pub struct Reference {
     #[serde(rename = "resourceURL")]
     pub resource_url: String,
@@ -137,24 +158,27 @@ pub struct Reference {
 }
 
 /// Addresses of objects (NMS 5.3.2, `ObjectReferenceList`).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::ObjectReferenceList)]
 pub struct ObjectReferenceList {
     #[serde(default)]
     pub object_reference: Vec<Reference>,
 }
 
 /// Addresses of folders (NMS 5.3.2, `FolderReferenceList`).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::FolderReferenceList)]
 pub struct FolderReferenceList {
     #[serde(default)]
     pub folder_reference: Vec<Reference>,
 }
 
 /// Addresses of folders and objects (NMS 5.3.2, `ReferenceList`).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::ReferenceList)]
 pub struct ReferenceList {
     #[serde(default, deserialize_with = "or_default")]
     pub folders: FolderReferenceList,
@@ -163,8 +187,9 @@ pub struct ReferenceList {
 }
 
 /// What to copy or move, and where to (NMS 5.3.2, `TargetSourceRef`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::TargetSourceRef)]
 pub struct TargetSourceRef {
     pub target_ref: Reference,
     #[serde(default, deserialize_with = "or_default")]
@@ -172,24 +197,28 @@ pub struct TargetSourceRef {
 }
 
 /// Paths to look up (NMS 5.3.2, `PathList`).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::PathList)]
 pub struct PathList {
     #[serde(default)]
+    #[schema(required, min_items = 1)]
     pub path: Vec<String>,
 }
 
 /// The answers to a bulk request, in its order (NMS 5.3.2, `BulkResponseList`).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::BulkResponseList)]
 pub struct BulkResponseList {
     #[serde(default)]
     pub response: Vec<BulkResponse>,
 }
 
 /// The answer to one entry: a reference or a fault (NMS 5.3.2, `Response`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::BulkResponse)]
 pub struct BulkResponse {
     pub code: u16,
     pub reason: String,

@@ -1,12 +1,14 @@
 //! Criteria of searches and of subscriptions' filters (NMS 5.3.2 and 5.3.3).
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::types::object::Reference;
 
 /// What a search returns, and in which order (NMS 5.3.2, `SelectionCriteria`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::SelectionCriteria)]
 pub struct SelectionCriteria {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from_cursor: Option<String>,
@@ -26,10 +28,12 @@ pub struct SelectionCriteria {
 }
 
 /// Criteria and how they combine (NMS 5.3.2, `SearchCriteria`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::SearchCriteria)]
 pub struct SearchCriteria {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(required, min_items = 1)]
     pub criterion: Vec<SearchCriterion>,
     /// Absent for `And`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,8 +41,9 @@ pub struct SearchCriteria {
 }
 
 /// A criterion (NMS 5.3.2, `SearchCriterion`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::SearchCriterion)]
 pub struct SearchCriterion {
     #[serde(rename = "type")]
     pub kind: SearchType,
@@ -50,16 +55,18 @@ pub struct SearchCriterion {
 }
 
 /// The order of a search (NMS 5.3.2, `SortCriteria`).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::SortCriteria)]
 pub struct SortCriteria {
     #[serde(default)]
     pub criterion: Vec<SortCriterion>,
 }
 
 /// One key of an order (NMS 5.3.2, `SortCriterion`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::SortCriterion)]
 pub struct SortCriterion {
     #[serde(rename = "type")]
     pub kind: SortType,
@@ -72,7 +79,8 @@ pub struct SortCriterion {
 }
 
 /// How criteria combine (NMS 5.3.3, `LogicalOperatorEnum`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = nms::LogicalOperator)]
 pub enum LogicalOperator {
     #[default]
     And,
@@ -82,7 +90,8 @@ pub enum LogicalOperator {
 }
 
 /// What a criterion compares (NMS 5.3.3, `SearchTypeEnum`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = nms::SearchType)]
 pub enum SearchType {
     Date,
     Attribute,
@@ -97,14 +106,16 @@ pub enum SearchType {
 }
 
 /// What an order compares (NMS 5.3.3, `SortTypeEnum`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = nms::SortType)]
 pub enum SortType {
     Date,
     Attribute,
 }
 
 /// The direction of an order (NMS 5.3.3, `SortOrderEnum`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = nms::SortOrder)]
 pub enum SortOrder {
     Ascending,
     #[default]

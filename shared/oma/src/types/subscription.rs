@@ -1,13 +1,15 @@
 //! Subscriptions to a box (NMS 5.3.2).
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::types::netapi::CallbackReference;
 use crate::types::search::SearchCriteria;
 
 /// A subscription (NMS 5.3.2, `NmsSubscription`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::NmsSubscription)]
 pub struct NmsSubscription {
     pub callback_reference: CallbackReference,
     /// In seconds: wished in a request, remaining in an answer.
@@ -18,9 +20,11 @@ pub struct NmsSubscription {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_correlator: Option<String>,
     #[serde(rename = "resourceURL", skip_serializing_if = "Option::is_none")]
+    #[schema(read_only)]
     pub resource_url: Option<String>,
     /// The index of the next notification.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(read_only)]
     pub index: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart_token: Option<String>,
@@ -36,8 +40,9 @@ pub struct NmsSubscription {
 }
 
 /// The subscriptions of a box (NMS 5.3.2, `NmsSubscriptionList`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::NmsSubscriptionList)]
 pub struct NmsSubscriptionList {
     #[serde(default)]
     pub subscription: Vec<NmsSubscription>,
@@ -46,8 +51,9 @@ pub struct NmsSubscriptionList {
 }
 
 /// What an update of a subscription changes (NMS 5.3.2, `NmsSubscriptionUpdate`).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = nms::NmsSubscriptionUpdate)]
 pub struct NmsSubscriptionUpdate {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration: Option<u64>,
