@@ -21,6 +21,8 @@ const NAMESPACES: [(&str, &str); 3] = [
 const NOTIFICATION: &str = "nc.Notification";
 const EVENT_LIST: &str = "nms.NmsEventList";
 const FAULT: &str = "common.RequestError";
+/// The flags of an object, which may be none.
+const FLAGS: &str = "nms.FlagList";
 /// What a search for vanished objects answers.
 const REFERENCES: &str = "nms.ObjectReferenceList";
 
@@ -79,6 +81,10 @@ pub(crate) fn complete(document: &mut Value) -> Result<(), serde_json::Error> {
     // other enablers have other names
     if let Some(notification) = schemas.get_mut(NOTIFICATION) {
         notification["additionalProperties"] = json!(true);
+    }
+    // an element without content
+    if let Some(flags) = schemas.get_mut(FLAGS) {
+        flags["type"] = json!(["object", "null"]);
     }
     for name in documents {
         let root = root(&name);
@@ -248,7 +254,6 @@ fn json_document(name: &str) -> Value {
 /// A document in XML: its root element alone has a namespace.
 fn xml_document(name: &str) -> Value {
     let (prefix, uri) = namespace(name).unwrap_or_default();
-    let mut schema = reference(name);
-    schema["xml"] = json!({ "name": root(name), "namespace": uri, "prefix": prefix });
-    schema
+    let element = json!({ "name": root(name), "namespace": uri, "prefix": prefix });
+    json!({ "allOf": [reference(name)], "xml": element })
 }

@@ -20,19 +20,20 @@ pub struct Object {
     pub attributes: AttributeList,
     #[serde(default, deserialize_with = "or_default")]
     pub flags: FlagList,
+    /// Only in an answer.
     #[serde(rename = "resourceURL", skip_serializing_if = "Option::is_none")]
-    #[schema(read_only)]
     pub resource_url: Option<String>,
+    /// Only in an answer.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(read_only)]
     pub path: Option<String>,
+    /// Only in an answer.
     #[serde(rename = "payloadURL", skip_serializing_if = "Option::is_none")]
-    #[schema(read_only)]
     pub payload_url: Option<String>,
+    /// Only in an answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub payload_part: Vec<PayloadPartInfo>,
+    /// Only in an answer.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(read_only)]
     pub last_mod_seq: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<String>,
@@ -122,7 +123,9 @@ pub struct Folder {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(read_only)]
     pub path: Option<String>,
+    /// Without a slash; empty in a root folder.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required)]
     pub name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(read_only)]
