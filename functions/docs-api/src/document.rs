@@ -30,7 +30,7 @@ const TAGS: &[(&str, &str)] = &[
     ("Inbox", "Notifications of users"),
     ("Inbox, as the seed has it", "The inbox for clients that know no application"),
     ("Items", "Media that was found, and its results"),
-    ("OMA channels, as the seed has it", "Notification channels in the seed's dialect of OMA's API, on short paths"),
+    ("OMA, as the seed has it", "The seed's dialect of OMA's APIs, on short paths. A key needs the scope `oma`"),
     (
         "OMA message store",
         "OMA's Network Message Storage V1.0: boxes, and subscriptions to them. A key needs the scope `oma`",

@@ -40,13 +40,13 @@ const FAULTS: &[(&str, &str)] = &[
     ("503", "SVC2001: not now; `Retry-After` says when to ask again"),
 ];
 
-/// Whether a path belongs to OMA's APIs, or is one of the short paths of the seed's dialect.
+/// Whether a path belongs to OMA's APIs, or to the seed's dialect of them.
 pub(crate) fn is_path(path: &str) -> bool {
-    path.starts_with("/notificationchannel/") || path.starts_with("/nms/") || is_short(path)
+    path.starts_with("/notificationchannel/") || path.starts_with("/nms/") || is_of_seed(path)
 }
 
-fn is_short(path: &str) -> bool {
-    path.starts_with("/{userId}/channels")
+fn is_of_seed(path: &str) -> bool {
+    path.starts_with("/{userId}/channels") || ["/proxy", "/replay"].contains(&path)
 }
 
 /// Completes the operations, and the schemas of OMA's types.
@@ -59,8 +59,8 @@ pub(crate) fn complete(document: &mut Value) -> Result<(), serde_json::Error> {
     let mut documents = BTreeSet::from([FAULT.to_owned()]);
     for (path, methods) in document["paths"].as_object_mut().into_iter().flatten().filter(|it| is_path(it.0)) {
         for (method, operation) in methods.as_object_mut().into_iter().flatten() {
-            if is_short(path) {
-                complete_short(operation);
+            if is_of_seed(path) {
+                complete_of_seed(operation);
             } else {
                 complete_operation(path, operation, &mut documents);
             }
@@ -160,8 +160,8 @@ fn complete_operation(path: &str, operation: &mut Value, documents: &mut BTreeSe
     }
 }
 
-/// The short paths speak JSON alone, and have a shape of errors of their own.
-fn complete_short(operation: &mut Value) {
+/// The seed's dialect is JSON alone, and has a shape of errors of its own.
+fn complete_of_seed(operation: &mut Value) {
     let mut statuses = vec!["400", "401", "403", "429", "500", "503"];
     if operation["requestBody"].is_object() {
         operation["requestBody"]["required"] = json!(true);

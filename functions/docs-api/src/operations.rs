@@ -2,8 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::oma::is_path;
-
 /// Names of users and groups.
 pub(crate) const NAME: &str = "^[^/\\x00-\\x1f\\x7f-\\x9f\\ufffd]+$";
 
@@ -142,7 +140,8 @@ fn known(path: &str, method: &str, name: &str) -> (Map<String, Value>, &'static 
         // where one of two is asked for, an empty one counts as absent
         "notification" if path.ends_with("/Explain") => (json!({ "minLength": 1 }), "The id of a notification"),
         "notification" => (json!({}), "The id of a notification"),
-        "userId" | "boxId" if is_path(path) => (
+        "userId" if path.starts_with("/api/") => (json!({}), "Whose processes"),
+        "userId" | "boxId" => (
             json!({ "minLength": 1, "maxLength": 128, "pattern": NAME, "examples": ["tel:+19585550100"] }),
             "The user, percent-encoded: `tel%3A%2B19585550100`. `acr:auth` is the user of the token",
         ),
@@ -152,12 +151,19 @@ fn known(path: &str, method: &str, name: &str) -> (Map<String, Value>, &'static 
         ),
         "channelId" => (json!({ "minLength": 1, "examples": ["1"] }), "The channel"),
         "objectId" => (json!({ "minLength": 1, "examples": ["o1"] }), "The object"),
+        "partId" => (json!({ "minLength": 1, "examples": ["p1"] }), "The part of the payload"),
         "folderId" => (json!({ "minLength": 1, "examples": ["f0"] }), "The folder; `f0` is the root"),
         "subscriptionId" => (json!({ "minLength": 1, "examples": ["s1"] }), "The subscription"),
         "flagName" => (json!({ "minLength": 1, "examples": ["\\Seen"] }), "The flag, percent-encoded: `%5CSeen`"),
         "token" => (json!({ "minLength": 1 }), "What the URL was given out with"),
-        "path" => (json!({ "examples": ["/main/conversation5"] }), "A path from the root"),
-        "userId" => (json!({}), "Whose processes"),
+        "path" if path.ends_with("/pathToId") => {
+            (json!({ "examples": ["/main/conversation5"] }), "A path from the root")
+        }
+        "path" => (json!({ "enum": ["Yes"] }), "`Yes`: references have paths"),
+        "fromCursor" => (json!({}), "The cursor that the page before gave"),
+        "maxEntries" => (json!({ "minimum": 1 }), "Of a page, by default and at most 1,000"),
+        "listFilter" => (json!({ "enum": ["All", "Subfolders", "Objects"] }), "What of the folder is listed"),
+        "attrFilter" => (json!({}), "The attributes that are shown, by default all"),
         "imageRenderProcessId" if path.ends_with("/Download") => (json!({ "minLength": 1 }), "The process"),
         "imageRenderProcessId" => (json!({}), "The process"),
         "taskId" => (json!({ "minLength": 1 }), "The task"),

@@ -9,10 +9,22 @@ const BROADCAST: &str = "#/components/schemas/Broadcast";
 /// Mends the schemas, and the bodies of operations.
 pub(crate) fn complete(document: &mut Value) {
     let Some(schemas) = document["components"]["schemas"].as_object_mut() else { return };
-    for name in ["SeedIn", "SeedOut"] {
-        if let Some(it) = schemas.get_mut(name).and_then(|it| it.pointer_mut("/properties/user_id")) {
+    for (name, member) in
+        [("SeedIn", "user_id"), ("SeedOut", "user_id"), ("SeedDump", "userId"), ("SeedReplayIn", "userId")]
+    {
+        if let Some(it) = schemas.get_mut(name).and_then(|it| it.pointer_mut(&format!("/properties/{member}"))) {
             *it = user_id();
         }
+    }
+    for name in ["SeedDump", "SeedReplayIn"] {
+        if let Some(it) = schemas.get_mut(name).and_then(|it| it.pointer_mut("/properties/storeName")) {
+            it["minLength"] = json!(1);
+            it["maxLength"] = json!(128);
+            it["pattern"] = json!(crate::operations::NAME);
+        }
+    }
+    if let Some(it) = schemas.get_mut("SeedReplayIn").and_then(|it| it.pointer_mut("/properties/subscriptionId/type")) {
+        *it = json!(["integer", "string"]);
     }
     for name in ["PassIn", "TicketIn"] {
         if let Some(it) = schemas.get_mut(name).and_then(|it| it.pointer_mut("/properties/groups/items")) {
