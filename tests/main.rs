@@ -78,6 +78,7 @@ mod realtime {
 mod oma {
     mod channels;
     mod client;
+    mod described;
     mod folders;
     mod hostile_xml;
     mod many_objects;
