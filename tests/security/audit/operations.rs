@@ -206,7 +206,12 @@ fn body(api: &Value, content: &Value, issuers: &Value) -> Option<Body> {
         let (kind, text) = (format!("{kind}; boundary={BOUNDARY}"), format!("--{BOUNDARY}--\r\n"));
         return Some(Body { kind, text });
     }
-    Some(Body { kind: kind.clone(), text: sample(api, &it["schema"], issuers).to_string() })
+    let example = it["examples"].as_object().and_then(|all| all.values().next());
+    let text = match example {
+        Some(example) => example["value"].to_string(),
+        None => sample(api, &it["schema"], issuers).to_string(),
+    };
+    Some(Body { kind: kind.clone(), text })
 }
 
 /// A value of a schema: what it shows as an example, or the least that it takes.

@@ -8,6 +8,7 @@ use system_tests::socket::Socket;
 use system_tests::{World, media, text};
 
 use crate::security::audit::callers::{Caller, Class, access, pair};
+use crate::security::audit::oma::PlantedOma;
 use crate::security::audit::rules::Rule;
 
 /// Names that stand in paths. Each application may use the same.
@@ -35,6 +36,7 @@ pub(crate) struct Planted {
     pub(crate) connection: String,
     pub(crate) key: String,
     pub(crate) refresh: String,
+    pub(crate) oma: PlantedOma,
     /// The user's socket, in the group.
     pub(crate) socket: Socket,
     /// What Iconik shows.
@@ -51,6 +53,7 @@ impl Planted {
         let (channel, receiver) = channel(world, &word).await;
         let (bucket, item) = item(world, &word).await;
         let (process, task) = picture(world, &item, &word).await;
+        let oma = PlantedOma::new(world, &word).await;
         let told = world.send_test(&text(&channel["id"])).await;
         let delivery = world.delivery(&text(&channel["id"]), &told, "delivered").await;
         let hook = format!("{word}-of-iconik-{app}");
@@ -100,6 +103,7 @@ impl Planted {
         let secrets = [&world.keys.api_key, &world.keys.api_secret, &world.keys.jwt_private_key];
         let mut words: Vec<String> = secrets.into_iter().cloned().collect();
         words.extend([&channel["signingSecret"], &key["apiKey"], &key["apiSecret"]].map(text));
+        words.extend([&oma.poll_token, &oma.callback_token].map(String::clone));
         words.push(word);
         assert!(words.iter().all(|it| it.len() > 6), "each is long enough to be found");
         Self {
@@ -116,6 +120,7 @@ impl Planted {
             of_everyone: id(&made[2]),
             connection,
             key: text(&key["id"]),
+            oma,
             app,
             socket,
             hook,
@@ -128,10 +133,12 @@ impl Planted {
     pub(crate) fn owner(&self, world: &World<'_>, rule: Rule) -> Caller {
         let keys = pair(&world.keys.api_key, &world.keys.api_secret);
         let headers = match rule {
-            Rule::Public | Rule::Body => &[][..],
+            Rule::Public | Rule::Body | Rule::Token => &[][..],
             Rule::Operator => &[("x-operator-key", world.stack.operator_key.as_str())],
             Rule::Iconik => &[("x-webhook-secret", self.hook.as_str())],
-            Rule::Manager | Rule::Scope(_) | Rule::Billing | Rule::Own | Rule::Users | Rule::Door | Rule::Seed => &keys,
+            Rule::Manager | Rule::Scope(_) | Rule::Billing | Rule::Own(_) | Rule::Users | Rule::Door | Rule::Seed => {
+                &keys
+            }
         };
         Caller::new("its owner", Class::Nobody, headers, world)
     }

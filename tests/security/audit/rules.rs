@@ -1,6 +1,7 @@
 //! Who may call what, and what the parameters of the description stand for: a new operation is written down here.
 
 use crate::security::audit::callers::{Caller, Class};
+use crate::security::audit::oma::{FLAG, FOLDER, STORE};
 use crate::security::audit::operations::Operation;
 use crate::security::audit::planted::{GROUP, Planted, TYPE, USER};
 
@@ -21,12 +22,14 @@ pub(crate) enum Rule {
     Scope(&'static str),
     /// A key with the scope `billing`; whoever has none is forbidden it, whatever he shows.
     Billing,
-    /// A key with the scope `inbox`; or a user with a token, for what the path names as this user's.
-    Own,
+    /// A key with this scope; or a user with a token, for what the path names as this user's.
+    Own(&'static str),
     /// A key with the scope `inbox`; or any user of the application with a token.
     Users,
     /// The same, or whoever has a ticket.
     Door,
+    /// Whoever has the token in the path.
+    Token,
     /// A key with the scope `inbox`; or, where `InboxAuth=open` as here, whoever shows no key, and then for the one
     /// application that is open.
     Seed,
@@ -54,19 +57,26 @@ const RULES: &[(&str, &str, Rule)] = &[
     ("*", "/api/v1/Notification/*", Rule::Scope("channels")),
     ("*", "/api/v1/Image/*", Rule::Scope("images")),
     ("*", "/api/v1/Media/*", Rule::Scope("media")),
-    ("GET", "/api/v1/Inbox/{user}/Notifications", Rule::Own),
-    ("GET", "/api/v1/Inbox/{user}/Notifications/{id}", Rule::Own),
-    ("GET", "/api/v1/Inbox/{user}/Counts", Rule::Own),
-    ("POST", "/api/v1/Inbox/{user}/Marks", Rule::Own),
-    ("*", "/api/v1/Inbox/{user}/Preferences", Rule::Own),
+    ("GET", "/api/v1/Inbox/{user}/Notifications", Rule::Own("inbox")),
+    ("GET", "/api/v1/Inbox/{user}/Notifications/{id}", Rule::Own("inbox")),
+    ("GET", "/api/v1/Inbox/{user}/Counts", Rule::Own("inbox")),
+    ("POST", "/api/v1/Inbox/{user}/Marks", Rule::Own("inbox")),
+    ("*", "/api/v1/Inbox/{user}/Preferences", Rule::Own("inbox")),
     ("*", "/api/v1/Inbox/*", Rule::Scope("inbox")),
-    ("GET", "/api/v1/Groups/{group}/Notifications*", Rule::Own),
+    ("GET", "/api/v1/Groups/{group}/Notifications*", Rule::Own("inbox")),
     ("*", "/api/v1/Groups/*", Rule::Scope("inbox")),
     ("GET", "/api/v1/Everyone/Notifications*", Rule::Users),
     ("*", "/api/v1/Everyone/*", Rule::Scope("inbox")),
     ("*", "/api/v1/Types*", Rule::Scope("inbox")),
     ("POST", "/hubs/notifications/negotiate", Rule::Door),
     ("*", "/notifications/*", Rule::Seed),
+    ("*", "/notificationchannel/v1/poll/{token}", Rule::Token),
+    ("*", "/notificationchannel/v1/callbacks/{token}", Rule::Token),
+    ("*", "/notificationchannel/*", Rule::Own("oma")),
+    ("*", "/nms/*", Rule::Own("oma")),
+    ("*", "/{userId}/channels*", Rule::Own("oma")),
+    ("POST", "/proxy", Rule::Own("oma")),
+    ("POST", "/replay", Rule::Own("oma")),
     ("GET", "/iconik/ready", Rule::Public),
     ("POST", "/iconik/*", Rule::Iconik),
 ];
@@ -74,8 +84,9 @@ const RULES: &[(&str, &str, Rule)] = &[
 /// Parameters of queries that narrow a list or shape an answer, and headers: those that matter the callers have.
 #[rustfmt::skip]
 const LEFT: &[&str] = &[
-    "access_token", "after", "archived", "before", "cursor", "dryRun", "format", "identifier", "limit", "lowResolution",
-    "negotiateVersion", "organization_id", "read", "references", "results", "since", "status", "system", "type", "useStatefulReconnect", "wait",
+    "access_token", "after", "archived", "attrFilter", "before", "cursor", "dryRun", "format", "fromCursor", "identifier",
+    "limit", "listFilter", "lowResolution", "maxEntries", "negotiateVersion", "organization_id", "read", "references",
+    "resFormat", "results", "since", "status", "system", "type", "useStatefulReconnect", "wait",
     "Idempotency-Key", "X-Extended", "X-Reveal-Secrets", "x-operator-key", "x-webhook-secret",
 ];
 
@@ -92,11 +103,11 @@ impl Rule {
     /// What the description says of it: names of its `security`, in order.
     pub(crate) fn security(self) -> &'static [&'static str] {
         match self {
-            Self::Public | Self::Body => &[],
+            Self::Public | Self::Body | Self::Token => &[],
             Self::Operator => &["operator"],
             Self::Iconik => &["webhook"],
             Self::Manager => &["key", "operator", "secret", "token"],
-            Self::Scope(_) | Self::Billing | Self::Own | Self::Users | Self::Door | Self::Seed => {
+            Self::Scope(_) | Self::Billing | Self::Own(_) | Self::Users | Self::Door | Self::Seed => {
                 &["key", "secret", "token"]
             }
         }
@@ -105,11 +116,11 @@ impl Rule {
     /// The scope that a key needs, where a key is good for anything.
     pub(crate) fn scope(self) -> Option<&'static str> {
         match self {
-            Self::Public | Self::Body | Self::Operator | Self::Iconik => None,
+            Self::Public | Self::Body | Self::Operator | Self::Iconik | Self::Token => None,
             Self::Manager => Some("keys"),
-            Self::Scope(it) => Some(it),
+            Self::Scope(it) | Self::Own(it) => Some(it),
             Self::Billing => Some("billing"),
-            Self::Own | Self::Users | Self::Door | Self::Seed => Some("inbox"),
+            Self::Users | Self::Door | Self::Seed => Some("inbox"),
         }
     }
 
@@ -121,7 +132,7 @@ impl Rule {
         {
             return None; // that key has what this needs
         }
-        let alone = matches!(self.scope(), Some("media" | "inbox" | "images" | "messages" | "billing"));
+        let alone = matches!(self.scope(), Some("media" | "inbox" | "images" | "messages" | "oma" | "billing"));
         let class = match caller.class {
             Class::Token if alone && self != Self::Seed => return None,
             Class::ForeignToken if alone => Class::Foreign,
@@ -142,15 +153,16 @@ impl Rule {
         Some(match (self, class) {
             (Self::Public, _) => Own,
             (Self::Body | Self::Operator | Self::Iconik, _) => Refused(401),
+            (Self::Token, _) => Refused(404), // it is given a token of another URL
             (Self::Seed, _) if !keyed => Own,
             (_, Class::Lacking(_)) => Refused(403),
             (Self::Billing, Class::Foreign) => own,
             (Self::Billing, _) => Refused(403),
             (_, Class::Foreign) if named => Refused(403),
             (_, Class::Foreign) => own,
-            (Self::Own | Self::Users | Self::Door, Class::Stranger) => own,
-            (Self::Own, Class::John) => Refused(403),
-            (Self::Own | Self::Users | Self::Door, Class::Jane) => return None,
+            (Self::Own(_) | Self::Users | Self::Door, Class::Stranger) => own,
+            (Self::Own(_), Class::John) => Refused(403),
+            (Self::Own(_) | Self::Users | Self::Door, Class::Jane) => return None,
             (Self::Users | Self::Door, Class::John) | (Self::Door, Class::Ticket) => return None,
             (_, _) => Refused(401),
         })
@@ -192,8 +204,21 @@ pub(crate) fn fill(method: &str, path: &str, place: &str, name: &str, it: &Plant
             "/notifications/" => theirs(&it.notification),
             _ => None,
         },
+        // numbers of its own user's, or box's: others may have the same
+        ("path", "channelId") => shared(&it.oma.channel),
+        ("path", "objectId") => shared(&it.oma.object),
+        ("path", "partId") => shared("p1"),
+        ("path", "flagName") => shared(FLAG),
+        ("path", "folderId") => shared(&it.oma.folder),
+        ("path", "subscriptionId") => shared(&it.oma.subscription),
+        ("path", "storeName") => shared(STORE),
+        ("query", "path") if path.ends_with("/objects/operations/pathToId") => shared(&it.oma.object_path),
+        ("query", "path") if path.ends_with("/folders/operations/pathToId") => shared(FOLDER),
+        ("query", "path") => Some(Fill::Left),
+        ("path", "token") if path.contains("/poll/") => theirs(&it.oma.callback_token),
+        ("path", "token") => theirs(&it.oma.poll_token),
         ("path", "key") => theirs(&it.key),
-        ("path" | "query", "user") | ("query", "userId") => shared(USER),
+        ("path" | "query", "user" | "userId") | ("path", "boxId") => shared(USER),
         ("path", "group") => shared(GROUP),
         ("path", "type") => shared(TYPE),
         ("path", "action") => shared("process"),
