@@ -1,10 +1,11 @@
 //! The description is true: other people's validators take it, and the viewer's "Try it out" is answered.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Value, json};
 use system_tests::tools::{Talker, checker, chromium, linters, node, piped};
-use system_tests::{World, project};
+use system_tests::{World, project, text};
 
 /// Runs a checker of a document; it ends with 0.
 async fn check(program: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> String {
@@ -76,16 +77,72 @@ fn what_the_description_says_of_errors_is_answered() {
                 for (status, response) in operation["responses"].as_object().unwrap() {
                     let text = response["description"].as_str().unwrap_or_default();
                     assert!(!text.is_empty(), "{method} {path}: {status} says something");
-                    let typed =
-                        response["content"].as_object().is_none_or(|it| it.contains_key("application/problem+json"));
-                    // shapes of their own: the seed's, and that of the published billing endpoints
-                    let own =
-                        (path.starts_with("/notifications/") && status == "404") || path.starts_with("/1/billing/");
-                    assert!(own || !status.starts_with(['4', '5']) || typed, "{method} {path}: {status} is a problem");
+                    let (content, kinds) = (response["content"].as_object(), error_types(path, status));
+                    let typed = content.is_none_or(|it| kinds.iter().all(|kind| it.contains_key(*kind)));
+                    let own = path.starts_with("/notifications/") && status == "404"; // the seed's own shape
+                    assert!(own || !status.starts_with(['4', '5']) || typed, "{method} {path}: {status} is {kinds:?}");
+                }
+                // an example of a body that is not described would leave a content without a schema
+                let bodies = operation["responses"].as_object().unwrap().values().chain([&operation["requestBody"]]);
+                for content in bodies.filter_map(|it| it["content"].as_object()).flat_map(|it| it.values()) {
+                    assert!(content["schema"].is_object(), "{method} {path}: a body has a schema: {content}");
                 }
             }
         }
     });
+}
+
+/// In which media types an API answers an error: problems (RFC 9457), or where a protocol or a published API has them, shapes
+/// of its own.
+fn error_types(path: &str, status: &str) -> &'static [&'static str] {
+    let starts = |all: &[&str]| all.iter().any(|it| path.starts_with(it));
+    let of_oma = starts(&["/notificationchannel/", "/nms/"]);
+    if of_oma && status != "406" {
+        &["application/json", "application/xml"]
+    } else if of_oma || starts(&["/{userId}/channels", "/proxy", "/replay", "/1/billing/"]) {
+        &["application/json"]
+    } else {
+        &["application/problem+json"]
+    }
+}
+
+#[test]
+fn faults_are_described_in_their_protocols_terms() {
+    World::run(async |world| {
+        let api = world.get("/docs/openapi.json").await;
+        let (mut operations, mut ids) = (0, BTreeSet::new());
+        for (path, methods) in api["paths"].as_object().unwrap() {
+            if !path.starts_with("/notificationchannel/") && !path.starts_with("/nms/") {
+                continue;
+            }
+            for (method, operation) in methods.as_object().unwrap() {
+                operations += 1;
+                let responses = operation["responses"].as_object().unwrap();
+                let statuses = responses.iter().filter(|it| it.0.starts_with(['4', '5']));
+                for (status, response) in statuses {
+                    let schema = response["content"]["application/json"]["schema"].to_string();
+                    assert!(schema.contains("RequestErrorDocument"), "{method} {path}: {status} is no fault: {schema}");
+                    let text = text(&response["description"]);
+                    let words = text.split(|it: char| !it.is_ascii_alphanumeric());
+                    ids.extend(words.filter(|it| it.starts_with("SVC") || it.starts_with("POL")).map(str::to_owned));
+                }
+                let token = path.contains("/{token}");
+                assert_eq!(responses.contains_key("401"), !token, "{method} {path}");
+                assert_eq!(operation["security"], if token { json!([]) } else { keyed() }, "{method} {path}");
+            }
+        }
+        assert!(operations > 30, "{operations}");
+        let all = [
+            "POL0001", "POL1023", "POL1030", "SVC0001", "SVC0002", "SVC0003", "SVC0004", "SVC0005", "SVC1009",
+            "SVC1012", "SVC2001", "SVC2003",
+        ];
+        assert_eq!(ids.iter().collect::<Vec<_>>(), all, "the faults that the handlers answer with");
+    });
+}
+
+/// A key pair, or a token.
+fn keyed() -> Value {
+    json!([{ "key": [], "secret": [] }, { "token": [] }])
 }
 
 #[test]

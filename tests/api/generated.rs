@@ -74,12 +74,14 @@ fn a_generated_typescript_client_makes_ten_calls() {
     });
 }
 
-/// Paths of the published API, whose forms are about half of the work.
-const PUBLISHED: &str = "^/api/v1/(Notification|Image|Authorization)/";
+/// Paths of the published API, whose forms are a third of the work; and of OMA's APIs, with the seed's dialect, which are
+/// another.
+const PUBLISHED: &str = "/api/v1/(Notification|Image|Authorization)/";
+const OMA: &str = r"/(notificationchannel|nms|\{userId\}|proxy|replay)";
 
 /// Schemathesis: examples, the edges of every schema, and what its dice give, right and wrong, at every operation. It finds
 /// no answer that is not described, nothing right that is refused, nothing wrong that is accepted. On a stack of its own: it
-/// adds channels and buckets that lead nowhere. (Two processes, not its two workers: parsing in two threads of one process
+/// adds channels and buckets that lead nowhere. (Three processes, not its workers: parsing in two threads of one process
 /// fails now and then in Python 3.11.)
 #[test]
 fn whatever_is_described_is_so() {
@@ -87,22 +89,27 @@ fn whatever_is_described_is_so() {
         let data = tempfile::Builder::new().prefix("asked-").tempdir_in(project().join("target/tmp")).unwrap();
         let stack = own_stack(data.path(), &[]).await;
         let world = World::open(&stack).await;
-        let [published, ours] = ["--include-path-regex", "--exclude-path-regex"].map(|it| asked(&world, it));
-        let (published, ours) = futures_util::future::join(published, ours).await;
+        let (published, oma) = (format!("^{PUBLISHED}"), format!("^{OMA}"));
+        let rest = format!("^({PUBLISHED}|{OMA})");
+        let (published, ours, oma) = futures_util::future::join3(
+            asked(&world, "schemathesis.toml", ["--include-path-regex", &published]),
+            asked(&world, "schemathesis.toml", ["--exclude-path-regex", &rest]),
+            asked(&world, "schemathesis_oma.toml", ["--include-path-regex", &oma]),
+        )
+        .await;
         let api = world.get("/docs/openapi.json").await;
         let methods = api["paths"].as_object().unwrap().values().map(|it| it.as_object().unwrap().len());
         let (all, left_out) = (methods.sum::<usize>(), 2);
-        assert_eq!(published + ours + left_out, all, "every operation is tried, but for those that are named");
+        assert_eq!(published + ours + oma + left_out, all, "every operation is tried, but for those that are named");
         world.get("/api/v1/Media/Summary").await; // its keys are still good: they were, all the time
     });
 }
 
-/// Runs schemathesis, without a failure, for the published part of the API or for the other; answers how many operations
-/// it tried.
-async fn asked(world: &World<'_>, part: &str) -> usize {
+/// Runs schemathesis, without a failure, with these rules and for this part of the API; answers how many operations it tried.
+async fn asked(world: &World<'_>, config: &str, part: [&str; 2]) -> usize {
     let (tools, rules) = (checker().await, project().join("tests/api/described"));
     let folder = described(world, tools).await;
-    let files = [rules.join("schemathesis.toml"), folder.path().join("openapi.json"), rules];
+    let files = [rules.join(config), folder.path().join("openapi.json"), rules];
     let [config, document, modules] = files.map(|it| path(&it));
     let mut environment = environment(world);
     environment.extend([
@@ -110,10 +117,10 @@ async fn asked(world: &World<'_>, part: &str) -> usize {
         ("PYTHONPATH", modules.as_str()),
         ("PYTHONDONTWRITEBYTECODE", "1"),
     ]);
-    let ask = ["--config-file", &config, "--no-color", "run", &document, "--url", &world.stack.url, part, PUBLISHED];
+    let ask = ["--config-file", &config, "--no-color", "run", &document, "--url", &world.stack.url];
     let bounds = ["--phases", "examples,coverage,fuzzing", "--max-examples", "5", "--seed", "1", "--workers", "1"];
     let program = path(&tools.join("bin/schemathesis"));
-    let said = run(folder.path(), &program, &[&ask[..], &bounds].concat(), &environment).await;
+    let said = run(folder.path(), &program, &[&ask[..], &part, &bounds].concat(), &environment).await;
     println!("{said}");
     let tried = said.lines().find_map(|it| it.trim().strip_prefix("Tested: ")?.trim().parse().ok());
     tried.expect("it says how many operations it tried")
