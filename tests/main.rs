@@ -27,6 +27,7 @@ mod billing {
     mod payments;
     mod subscriptions;
     mod trials;
+    mod webhooks;
 }
 /// How deliveries reach receivers: webhooks, RabbitMQ, SignalR hubs of customers.
 mod delivery {

@@ -1,7 +1,6 @@
 //! Cancels subscriptions and trials (billing, section 3.6).
 
 use domain::billing::decision::{CancelStep, Scope, cancel};
-use stripe::StripeError;
 
 use crate::error::BillingError;
 use crate::order::{Billing, Order};
@@ -48,7 +47,7 @@ impl Billing {
                     }
                 };
                 match taken {
-                    Err(StripeError::Server { replayed: true, .. }) => attempt += 1,
+                    Err(error) if error.is_stored_failure() => attempt += 1,
                     taken => taken?,
                 }
             }

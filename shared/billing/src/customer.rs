@@ -14,6 +14,8 @@ use crate::order::{Billing, Order};
 pub(crate) const LOOK_INTERVAL: Duration = Duration::hours(24);
 /// How often a row is written that others change at the same time.
 const MAX_TRIES: usize = 5;
+/// How often a step is asked for anew whose failure the provider has stored.
+const MAX_ATTEMPTS: u32 = 4;
 
 /// A card that comes with a request.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +43,7 @@ impl KnownCustomer {
 impl Billing {
     /// The customer of an application, which is created if there is none.
     pub(crate) async fn customer(&self, app: AppId) -> Result<KnownCustomer, BillingError> {
+        let mut attempt = 0;
         for _ in 0..MAX_TRIES {
             let stored = self.table.billing_customer(app).await?;
             let mut former = stored.as_ref().and_then(|it| it.former.clone());
@@ -52,7 +55,14 @@ impl Billing {
                     Some(customer) => return Ok(KnownCustomer::new(&customer, row)),
                 }
             }
-            let created = self.stripe.create_customer(app, former.as_deref()).await?;
+            let created = match self.stripe.create_customer(app, former.as_deref(), attempt).await {
+                // if it made a customer all the same, that one has nothing
+                Err(error) if error.is_stored_failure() => {
+                    attempt += 1;
+                    continue;
+                }
+                created => created?,
+            };
             let row = BillingCustomer {
                 app,
                 customer: Some(created.id.clone()),
@@ -82,22 +92,55 @@ impl Billing {
         if customer.default_method.as_deref() == Some(&*method) {
             return Ok(method);
         }
-        let seed = order.step("attach", &customer.id, 0);
-        let attached = self.stripe.attach_payment_method(&method, &customer.id, &seed).await;
-        let seed = order.step("card", customer.default_method.as_deref().unwrap_or_default(), 0);
         // one that is attached already, or is not to be: then it cannot be the default one either
-        let (method, refused) = match attached {
+        let (method, refused) = match self.attach(order, &customer.id, &method).await {
             Ok(attached) => (attached, None),
             Err(refused @ StripeError::Refused { .. }) => (method, Some(refused)),
             Err(error) => return Err(error.into()),
         };
-        let set = self.stripe.set_default_payment_method(&customer.id, &method, &seed).await;
-        let with_card = match (set, refused) {
+        let with_card = match (self.set_default(order, customer, &method).await, refused) {
             (Err(_), Some(refused)) => return Err(refused.into()),
             (set, _) => set?,
         };
         customer.has_card = with_card.has_card();
         Ok(method)
+    }
+
+    async fn attach(&self, order: &Order<'_>, customer: &str, method: &str) -> Result<String, StripeError> {
+        let mut attempt = 0;
+        loop {
+            let seed = order.step("attach", customer, attempt);
+            match self.stripe.attach_payment_method(method, customer, &seed).await {
+                Err(error) if error.is_stored_failure() && attempt < MAX_ATTEMPTS => attempt += 1,
+                attached => return attached,
+            }
+        }
+    }
+
+    async fn set_default(
+        &self,
+        order: &Order<'_>,
+        customer: &KnownCustomer,
+        method: &str,
+    ) -> Result<Customer, StripeError> {
+        let (mut attempt, before) = (0, customer.default_method.as_deref().unwrap_or_default());
+        loop {
+            let seed = order.step("card", before, attempt);
+            match self.stripe.set_default_payment_method(&customer.id, method, &seed).await {
+                Err(error) if error.is_stored_failure() && attempt < MAX_ATTEMPTS => attempt += 1,
+                set => return set,
+            }
+        }
+    }
+
+    async fn payment_method(&self, app: AppId, token: &str) -> Result<String, StripeError> {
+        let mut attempt = 0;
+        loop {
+            match self.stripe.create_payment_method(app, token, attempt).await {
+                Err(error) if error.is_stored_failure() && attempt < MAX_ATTEMPTS => attempt += 1,
+                created => return created,
+            }
+        }
     }
 
     /// The payment method of a token. What it has become is stored before it is used: a token is good once.
@@ -108,7 +151,7 @@ impl Billing {
         {
             return Ok(method.clone());
         }
-        let method = self.stripe.create_payment_method(app, token).await?;
+        let method = self.payment_method(app, token).await?;
         for _ in 0..MAX_TRIES {
             customer.row.token = Some((hash.clone(), method.clone()));
             customer.row.revision += 1;

@@ -3,7 +3,7 @@
 use domain::billing::decision::{SubscribeStep, Wanted, subscribe};
 use domain::billing::plans::Cycle;
 use domain::billing::subscription::paid_otherwise;
-use stripe::{FirstPayment, NewSubscription, StripeError, SubscriptionChange};
+use stripe::{FirstPayment, NewSubscription, SubscriptionChange};
 
 use crate::customer::{Card, KnownCustomer};
 use crate::error::BillingError;
@@ -65,7 +65,7 @@ impl Billing {
             {
                 let seed = order.step("pay", subscription.own_card.as_deref().unwrap_or_default(), attempt);
                 match self.stripe.pay_subscription_with(&subscription.id, card, &seed).await {
-                    Err(StripeError::Server { replayed: true, .. }) => attempt += 1,
+                    Err(error) if error.is_stored_failure() => attempt += 1,
                     paid => paid?,
                 }
                 continue;
@@ -86,7 +86,7 @@ impl Billing {
                     return Ok(secret);
                 }
                 // the stored failure would be the answer for ever: what is so now is read, and asked for anew
-                Err(BillingError::Stripe(StripeError::Server { replayed: true, .. })) => attempt += 1,
+                Err(BillingError::Stripe(error)) if error.is_stored_failure() => attempt += 1,
                 Err(error) => return Err(error),
             }
         }

@@ -2,7 +2,7 @@
 
 use domain::billing::decision::{TrialStep, Wanted, start_trial};
 use domain::billing::plans::Cycle;
-use stripe::{FirstPayment, NewSubscription, StripeError};
+use stripe::{FirstPayment, NewSubscription};
 
 use crate::error::BillingError;
 use crate::order::{Billing, Order};
@@ -54,7 +54,7 @@ impl Billing {
             let seed = order.step("trial", &seen.version(), attempt);
             match self.stripe.create_subscription(&new, &seed).await {
                 Ok(_) => is_retry = true, // what is there from now on is ours
-                Err(StripeError::Server { replayed: true, .. }) => attempt += 1,
+                Err(error) if error.is_stored_failure() => attempt += 1,
                 Err(error) => return Err(error.into()),
             }
         }

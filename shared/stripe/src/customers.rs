@@ -10,12 +10,21 @@ use crate::models::{Customer, Identified};
 
 impl Stripe {
     /// Creates the customer of an application, or answers with the one that an earlier try has created. `former` is the
-    /// one that it had before, which was deleted: without it Stripe would answer with that one for a day.
-    pub async fn create_customer(&self, app: AppId, former: Option<&str>) -> Result<Customer, StripeError> {
+    /// one that it had before, which was deleted: without it Stripe would answer with that one for a day. `attempt` counts
+    /// the stored failures.
+    pub async fn create_customer(
+        &self,
+        app: AppId,
+        former: Option<&str>,
+        attempt: u32,
+    ) -> Result<Customer, StripeError> {
         let tenant = app.to_string();
         let mut key = format!("cus:{}", sha256_hex(tenant.as_bytes()));
         if let Some(former) = former {
             key = format!("{key}:{former}");
+        }
+        if attempt > 0 {
+            key = format!("{key}:{attempt}");
         }
         let form = Form::default().with("metadata[tenant]", tenant);
         self.post("/v1/customers", form, RequestKey::Exact(&key)).await
@@ -31,11 +40,12 @@ impl Stripe {
     }
 
     /// Turns a card's token into a payment method; answers its id. A token is good once, so the key is the token's own:
-    /// whoever asks again gets the same payment method, however much later the request comes again.
-    pub async fn create_payment_method(&self, app: AppId, token: &str) -> Result<String, StripeError> {
+    /// whoever asks again gets the same payment method, however much later the request comes again. `attempt` counts the
+    /// stored failures.
+    pub async fn create_payment_method(&self, app: AppId, token: &str, attempt: u32) -> Result<String, StripeError> {
         let form = Form::default().with("type", "card").with("card[token]", token);
-        let key = RequestKey::Derived(&app.to_string());
-        let method: Identified = self.post("/v1/payment_methods", form, key).await?;
+        let seed = format!("{app}|{attempt}");
+        let method: Identified = self.post("/v1/payment_methods", form, RequestKey::Derived(&seed)).await?;
         Ok(method.id)
     }
 

@@ -43,6 +43,12 @@ impl StripeError {
         }
     }
 
+    /// Whether it is the stored answer to an earlier request: whoever asks again gets it for a day. Under another idempotency
+    /// key the request is carried out.
+    pub fn is_stored_failure(&self) -> bool {
+        matches!(self, Self::Server { replayed: true, .. })
+    }
+
     /// Whether what the request names does not exist.
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Refused { status, code, .. } if *status == 404 || code == "resource_missing")
@@ -102,6 +108,7 @@ mod tests {
             assert!(!matches!(found, StripeError::Card { .. } | StripeError::Refused { .. }), "{status}");
         }
         let stored = StripeError::from_response(500, true, b"<html>");
-        assert!(matches!(stored, StripeError::Server { status: 500, replayed: true }) && !stored.is_worth_a_repeat());
+        assert!(stored.is_stored_failure() && !stored.is_worth_a_repeat());
+        assert!(!error(500, "api_error").is_stored_failure());
     }
 }
