@@ -23,8 +23,11 @@ mod api {
 mod billing {
     mod client;
     mod contract;
+    mod faults;
+    mod kills;
     mod official_library;
     mod payments;
+    mod races;
     mod subscriptions;
     mod trials;
     mod webhooks;
@@ -45,6 +48,7 @@ mod faults {
     mod fast_path;
     mod kills;
     mod proof;
+    pub(crate) mod proxy;
     mod stress;
 }
 /// Where media comes from: buckets and asset managers.
