@@ -28,6 +28,8 @@ mod billing {
     mod official_library;
     mod payments;
     mod races;
+    mod real;
+    mod sequences;
     mod subscriptions;
     mod trials;
     mod webhooks;

@@ -69,9 +69,10 @@ fn of_many_changes_at_once_each_is_made_whole() {
         subscriber.settled().await;
         let (publish, analyze) = (subscriber.shown("publish").await, subscriber.only("analyze").await);
         let whole = [("small", 2), ("business", 3), ("agency", 1)];
-        for it in &publish {
-            let is_whole = |(plan, quantity): &(&str, i32)| it["plan_name"] == *plan && it["quantity"] == *quantity;
-            assert!(whole.iter().any(is_whole), "{it}");
+        for shown in &publish {
+            let is_whole =
+                |(plan, quantity): &(&str, i32)| shown["plan_name"] == *plan && shown["quantity"] == *quantity;
+            assert!(whole.iter().any(is_whole), "{shown}");
         }
         assert!(publish.len() <= 1, "{publish:?}");
         assert_eq!((&analyze["plan_name"], &analyze["is_paying"]), (&json!("early-access-25"), &json!(true)));

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use system_tests::receiver::Receiver;
+use system_tests::stripe::StripeAccount;
 use system_tests::{World, media, own_stack, project, text};
 
 #[test]
@@ -35,6 +36,7 @@ fn the_most_detailed_level_logs_no_secrets() {
         let mut socket = world.listen("jane", None).await;
         socket.caught_up().await;
         socket.close().await;
+        let (access, card) = subscribe(&world).await;
         let log = std::fs::read_to_string(data.path().join("events.log")).unwrap();
         assert!(log.contains("scan.completed"), "our own lines are there");
         for (what, secret) in [
@@ -47,6 +49,10 @@ fn the_most_detailed_level_logs_no_secrets() {
             ("a signing secret", &signing),
             ("a user's token", &user),
             ("what a user is told", &body),
+            ("an application's token", &access),
+            ("a card's token", &card),
+            ("the deployment's key of Stripe", &stack.stripe.secret_key().to_owned()),
+            ("the secret of Stripe's webhooks", &stack.stripe.webhook_secret().to_owned()),
         ] {
             assert!(!log.contains(secret.as_str()), "{what} is in the log");
         }
@@ -55,4 +61,22 @@ fn the_most_detailed_level_logs_no_secrets() {
             assert!(!log.contains(word), "{word} is in the log");
         }
     });
+}
+
+/// A subscription, with the token where older clients have it; answers the token and that of the card.
+async fn subscribe(world: &World<'_>) -> (String, String) {
+    let ask = json!({ "applicationId": world.keys.application_id, "jwtPrivateKey": world.keys.jwt_private_key });
+    let (status, answer) = world.ask("POST", "/api/v1/Authorization/GenerateJwtToken", Some(ask)).await;
+    assert_eq!(status, 200, "{answer}");
+    let access = text(&answer["accessToken"]);
+    let card = [("card[number]", "4242424242424242"), ("card[exp_month]", "12"), ("card[exp_year]", "2034")];
+    let card = text(&StripeAccount::of(world.stack).post("/v1/tokens", &card).await["id"]);
+    let root = format!("{}/1/billing", world.stack.url);
+    let form = [("product", "publish"), ("plan", "pro"), ("stripeToken", &*card), ("access_token", &*access)];
+    let answer = world.http.post(format!("{root}/start-or-update-subscription.json")).form(&form).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let query = [("product", "publish"), ("access_token", &*access)];
+    let answer = world.http.get(format!("{root}/retrieve-billing-data.json")).query(&query).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    (access, card)
 }
