@@ -3,6 +3,7 @@
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use domain::AppId;
+use domain::application::Access;
 use entry::http::named_application;
 
 use crate::answer::Fault;
@@ -20,7 +21,7 @@ pub(crate) async fn application(context: &Context, headers: &HeaderMap, token: O
         headers.insert(header::AUTHORIZATION, value);
     }
     let has_token = headers.contains_key(header::AUTHORIZATION);
-    let principal = context.authenticator.authenticate(&headers).await;
+    let principal = context.authenticator.authenticate(&headers, Access::Change).await;
     let app = principal.map_err(|error| Fault::of_auth(&error, has_token))?.app;
     match named_application(&headers) {
         Some(named) if named != app => Err(Fault::permission_denied()),

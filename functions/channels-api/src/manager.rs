@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use domain::AppId;
 use domain::application::Scope;
 use entry::http::auth::matches_hash;
-use entry::http::{AuthError, Problem, ProblemType, auth_problem};
+use entry::http::{AuthError, Problem, ProblemType, access_of, auth_problem};
 
 use crate::context::Context;
 
@@ -44,7 +44,8 @@ impl FromRequestParts<Context> for Manager {
                 .ok_or_else(no_such_application)?;
             return Ok(Self { app: there.id, scopes: Scope::ALL.to_vec() });
         }
-        let granted = context.authenticator.authorize(&parts.headers, Scope::Keys).await.map_err(auth_problem)?;
+        let granted = context.authenticator.authorize(&parts.headers, Scope::Keys, access_of(&parts.method)).await;
+        let granted = granted.map_err(auth_problem)?;
         if Some(granted.app) == named {
             Ok(Self { app: granted.app, scopes: granted.scopes })
         } else {

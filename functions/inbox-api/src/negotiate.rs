@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use domain::AppId;
+use domain::application::Access;
 use domain::id::sha256_hex;
 use domain::millis;
 use domain::notification::{NAME_RULE, is_valid_name};
@@ -101,6 +102,6 @@ async fn authenticate(context: &Context, headers: &HeaderMap) -> Result<Negotiat
     if let Some(member) = inbox_caller::authenticated_member(&context.authenticator, headers).await? {
         return Ok(NegotiateCaller::User(member));
     }
-    let principal = context.authenticator.authenticate(headers).await.map_err(auth_problem)?;
+    let principal = context.authenticator.authenticate(headers, Access::Change).await.map_err(auth_problem)?;
     Ok(NegotiateCaller::Application(principal.app))
 }

@@ -3,13 +3,13 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use domain::application::Scope;
+use domain::application::{Access, Scope};
 use domain::id::sha256_hex;
 use domain::notification::{NAME_RULE, is_valid_name};
 use domain::rfc3339;
 use domain::socket::{ConnectionUser, MAX_GROUPS};
 use entry::clock;
-use entry::http::auth::Caller;
+use entry::http::auth::{Caller, Reader};
 use entry::http::{JsonBody, Problem, TICKET_PREFIX, auth_problem};
 use inbox::path::user_stream;
 use serde::{Deserialize, Serialize};
@@ -73,21 +73,23 @@ fn member(app: domain::AppId, user: &str, groups: Vec<String>) -> Result<Connect
     Ok(ConnectionUser::new(app, user.to_owned(), groups))
 }
 
-/// Issues a ticket. It opens one socket within a minute, as `?ticket=…`, so that no token is in a URL.
+/// Issues a ticket. It opens one socket within a minute, as `?ticket=…` or in the subprotocol `bearer.…` (base64url), so that
+/// no token is in a URL. The socket of a ticket for a key that only reads (scope `read`) only receives.
 #[utoipa::path(post, path = "/api/v1/Inbox/{user}/Tickets", tag = "Sockets", security(("keys" = [])), params(("user" = String, Path)),
     request_body = TicketIn, responses((status = 201, body = CredentialOut), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 422, body = Problem)))]
 pub(crate) async fn create_ticket(
     State(context): State<Context>,
-    Caller(app): Caller,
+    Reader(caller): Reader,
     Path(user): Path<String>,
     headers: HeaderMap,
     JsonBody(body): JsonBody<TicketIn>,
 ) -> Result<(StatusCode, Json<CredentialOut>), Problem> {
     if body.messages {
-        context.authenticator.authorize(&headers, Scope::Messages).await.map_err(auth_problem)?;
+        context.authenticator.authorize(&headers, Scope::Messages, Access::Read).await.map_err(auth_problem)?;
     }
-    let (member, now) = (ConnectionUser { messages: body.messages, ..member(app, &user, body.groups)? }, clock::now());
+    let (read_only, now) = (!caller.may(Scope::Inbox, Access::Change), clock::now());
+    let member = ConnectionUser { messages: body.messages, read_only, ..member(caller.app, &user, body.groups)? };
     let ticket = format!("{TICKET_PREFIX}{}", clock::random_alphanumeric(43)); // 256 bits
     context.table.put_ticket(&sha256_hex(ticket.as_bytes()), &member, now).await?;
     let expires_at = rfc3339(now + table::TICKET_LIFETIME);

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use domain::AppId;
-use domain::application::{Grant, Scope, check_grant};
+use domain::application::{Access, Grant, Scope, check_grant};
 use domain::bucket::{MediaSystem, ProcessorKind, SealedSecret};
 use domain::command::{Ingest, IngestCommand};
 use domain::id::{hex, sha256_hex};
@@ -273,7 +273,8 @@ pub(crate) async fn put(
     let mut next = body.validate(&before, &context.allowed_networks)?;
     if next.oidc_issuers != before.oidc_issuers {
         // to accept an issuer's tokens is to grant their scopes, which needs the scope `keys`
-        let granted = context.authenticator.authorize(&headers, Scope::Keys).await.map_err(auth_problem)?;
+        let granted = context.authenticator.authorize(&headers, Scope::Keys, Access::Change).await;
+        let granted = granted.map_err(auth_problem)?;
         for issuer in next.oidc_issuers.iter().filter(|it| !before.oidc_issuers.contains(it)) {
             check_grant(&granted.scopes, Grant::Issuer(&issuer.scopes)).map_err(scope_not_grantable)?;
         }

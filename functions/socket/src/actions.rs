@@ -29,6 +29,9 @@ const MAX_DEVICE_NAME: usize = 64;
 /// What a client did wrong, as it is sent to the client.
 pub(crate) type ClientError = String;
 
+/// The answer to a change on a connection that only receives.
+const READ_ONLY: &str = "the ticket of this connection is for reading alone";
+
 /// The positions after which a connection's streams are sent.
 pub(crate) struct ResumePositions {
     /// `None`: from the newest notification on.
@@ -159,6 +162,9 @@ pub(crate) async fn ack(
     device: &str,
 ) -> Result<Result<(), ClientError>, SocketError> {
     let member = &connection.member;
+    if member.read_only {
+        return Ok(Err(READ_ONLY.to_owned()));
+    }
     if device.is_empty() || device.chars().count() > MAX_DEVICE_NAME {
         return Ok(Err(format!("a device's name has 1 to {MAX_DEVICE_NAME} characters")));
     }
@@ -180,6 +186,9 @@ pub(crate) async fn change_read_state(
     up_to: Option<&str>,
 ) -> Result<Result<CountsOut, ClientError>, SocketError> {
     let member = &connection.member;
+    if member.read_only {
+        return Ok(Err(READ_ONLY.to_owned()));
+    }
     let stream = Stream::User(member.user.clone());
     let ranges = match read_state::select(member.app, &stream, ids, up_to) {
         Ok(ranges) => ranges,

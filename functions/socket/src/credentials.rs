@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, header};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::AppId;
+use domain::application::Access;
 use domain::notification::is_valid_name;
 use domain::socket::ConnectionUser;
 use entry::http::AuthError;
@@ -38,7 +39,7 @@ pub(crate) async fn authenticate(
         none_if_rejected(context.authenticator.authenticate_user(headers, &credential, app).await)?
     } else if is_application || has_key {
         let user = named.or_else(|| query.get("user").map(String::as_str)).filter(|it| is_valid_name(it));
-        let principal = none_if_rejected(context.authenticator.authenticate(headers).await)?;
+        let principal = none_if_rejected(context.authenticator.authenticate(headers, Access::Change).await)?;
         let user_of = |(app, user): (AppId, &str)| ConnectionUser::new(app, user.to_owned(), Vec::new());
         principal.map(|it| it.app).zip(user).map(user_of)
     } else if let Some(user) = named.filter(|it| context.open_inbox && is_valid_name(it)) {

@@ -6,7 +6,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri};
 use domain::application::Scope;
 use domain::{AppId, ChannelId};
-use entry::http::{AuthError, Authenticator};
+use entry::http::{AuthError, Authenticator, access_of};
 
 use crate::error::ApiError;
 
@@ -47,7 +47,9 @@ where
         if let Some(value) = named.and_then(|it| it.to_string().parse().ok()) {
             parts.headers.entry("x-application-id").or_insert(value);
         }
-        let principal = Authenticator::from_ref(state).authenticate(&parts.headers).await.map_err(from_auth_error)?;
+        let access = access_of(&parts.method);
+        let principal = Authenticator::from_ref(state).authenticate(&parts.headers, access).await;
+        let principal = principal.map_err(from_auth_error)?;
         check_version(&parts.headers, &query)?;
         let named = named_application(&query)?;
         if named != principal.app {

@@ -62,7 +62,21 @@ pub enum Scope {
     /// The application's keys.
     #[serde(rename = "keys")]
     Keys,
+    /// Read what the other scopes cover, and change nothing: the role of a viewer. It covers neither secrets, nor OMA's
+    /// resources, whose URLs are secrets, nor what customers pay.
+    #[serde(rename = "read")]
+    Read,
 }
+
+/// What a request does with what a scope covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Read,
+    Change,
+}
+
+/// The scopes in which [`Scope::Read`] may read.
+const READABLE: [Scope; 6] = [Scope::Media, Scope::Channels, Scope::Inbox, Scope::Messages, Scope::Images, Scope::Keys];
 
 impl Scope {
     /// All scopes.
@@ -76,11 +90,13 @@ impl Scope {
         Self::Oma,
         Self::Billing,
         Self::Keys,
+        Self::Read,
     ];
 
-    /// The scopes of a new key if none are given: all except [`Scope::ChannelsReveal`].
+    /// The scopes of a new key if none are given: all except [`Scope::ChannelsReveal`], and [`Scope::Read`], which adds
+    /// nothing to the others.
     pub fn default_scopes() -> Vec<Self> {
-        Self::ALL.into_iter().filter(|it| *it != Self::ChannelsReveal).collect()
+        Self::ALL.into_iter().filter(|it| !matches!(it, Self::ChannelsReveal | Self::Read)).collect()
     }
 
     /// The name in the API.
@@ -95,8 +111,19 @@ impl Scope {
             Self::Oma => "oma",
             Self::Billing => "billing",
             Self::Keys => "keys",
+            Self::Read => "read",
         }
     }
+}
+
+/// Whether scopes allow a request that needs one.
+pub fn allows(own: &[Scope], needed: Scope, access: Access) -> bool {
+    own.contains(&needed) || access == Access::Read && own.contains(&Scope::Read) && READABLE.contains(&needed)
+}
+
+/// Whether scopes amount to one: who may read everything has [`Scope::Read`].
+fn includes(own: &[Scope], scope: Scope) -> bool {
+    own.contains(&scope) || scope == Scope::Read && READABLE.iter().all(|it| own.contains(it))
 }
 
 /// The scopes of an application's own JWT without a key pair. Channels are excluded, because the published API requires
@@ -161,7 +188,7 @@ pub fn check_grant(own: &[Scope], grant: Grant<'_>) -> Result<(), Scope> {
         Grant::Issuer(scopes) => (scopes, Some(Scope::Inbox)),
         Grant::JwtKey => (&TOKEN_SCOPES[..], None),
     };
-    scopes.iter().copied().chain(implied).find(|it| !own.contains(it)).map_or(Ok(()), Err)
+    scopes.iter().copied().chain(implied).find(|it| !includes(own, *it)).map_or(Ok(()), Err)
 }
 
 /// Builds the text of an API key from its id and its secret part. The checksum lets secret scanners recognize a key,
@@ -261,14 +288,14 @@ mod tests {
                 held.truncate(50);
             }
             for scope in held.iter().flatten() {
-                prop_assert!(first.contains(scope), "{scope:?} was not among {first:?}");
+                prop_assert!(includes(&first, *scope), "{scope:?} was not among {first:?}");
             }
         }
     }
 
     #[test]
     fn the_scope_that_is_lacking_is_named() {
-        use Scope::{Billing, Images, Inbox, Keys, Media, Messages, Oma};
+        use Scope::{Billing, Channels, Images, Inbox, Keys, Media, Messages, Oma, Read};
         for (own, gift, want) in [
             (&[Keys][..], Grant::ApiKey(&[Media]), Err(Media)),
             (&[Keys, Media], Grant::ApiKey(&[Media]), Ok(())),
@@ -282,6 +309,10 @@ mod tests {
             (&[Keys, Media, Inbox, Messages, Images], Grant::JwtKey, Err(Oma)),
             (&[Keys, Media, Inbox, Messages, Images, Oma], Grant::JwtKey, Err(Billing)),
             (&[Keys, Media, Inbox, Messages, Images, Oma, Billing], Grant::JwtKey, Ok(())),
+            (&[Keys, Media], Grant::ApiKey(&[Read]), Err(Read)),
+            (&[Keys, Media, Channels, Inbox, Messages, Images], Grant::ApiKey(&[Read]), Ok(())),
+            (&[Keys, Read], Grant::ApiKey(&[Read]), Ok(())),
+            (&[Keys, Read], Grant::ApiKey(&[Media]), Err(Media)),
         ] {
             assert_eq!(check_grant(own, gift), want, "{own:?} {gift:?}");
         }
@@ -292,5 +323,24 @@ mod tests {
         assert!(Scope::ALL.iter().all(|it| it.name().parse() == Ok(*it)));
         assert!(Scope::ALL.iter().all(|it| serde_json::to_value(it).unwrap() == it.name()));
         assert!(!Scope::default_scopes().contains(&Scope::ChannelsReveal));
+    }
+
+    #[test]
+    fn a_viewer_reads_and_changes_nothing() {
+        use Scope::{Channels, ChannelsReveal, Keys, Media, Oma, Read};
+        for (own, needed, access, want) in [
+            (&[Read][..], Media, Access::Read, true),
+            (&[Read], Keys, Access::Read, true),
+            (&[Read], Media, Access::Change, false),
+            (&[Read], ChannelsReveal, Access::Read, false),
+            (&[Read], Oma, Access::Read, false),
+            (&[Read, Media], Media, Access::Change, true),
+            (&[Read, Media], Channels, Access::Change, false),
+            (&[Media], Channels, Access::Read, false),
+            (&[Media], Media, Access::Change, true),
+            (&[], Media, Access::Read, false),
+        ] {
+            assert_eq!(allows(own, needed, access), want, "{own:?} {needed:?} {access:?}");
+        }
     }
 }

@@ -50,11 +50,14 @@ pub struct ConnectionUser {
     /// Whether the connection receives the application's own stream as well.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub messages: bool,
+    /// Whether the connection only receives: its client changes no read state and acknowledges nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
 }
 
 impl ConnectionUser {
     pub fn new(app: AppId, user: String, groups: Vec<String>) -> Self {
-        Self { app, user, groups, messages: false }
+        Self { app, user, groups, messages: false, read_only: false }
     }
 }
 

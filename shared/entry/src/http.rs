@@ -31,8 +31,12 @@ use serde_json::Value;
 
 use crate::start::{Error, Start};
 
-pub use auth::{Authenticator, Principal, TICKET_PREFIX, bearer_token, is_application_token, named_application};
+pub use auth::{
+    Authenticator, Principal, TICKET_PREFIX, access_of, bearer_expiry, bearer_token, is_application_token,
+    named_application,
+};
 pub use auth_error::{AuthError, auth_problem};
+pub use content_coding::accepts_gzip;
 pub use cors::{CorsPolicy, OriginAllowlist};
 pub use gateway_event::GATEWAY_DOMAIN;
 pub use integer::{as_integer, parse_number};

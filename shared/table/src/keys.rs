@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | a caller's credentials | key | `KEY#{key id}` | `KEY` |
 //! | an application's keys; all applications | key, listed | `APP#{app}`; `APPLICATIONS` | `KEY#{key id}`; `{app}` |
+//! | a browser's session; a code that begins one | session, code | `SESSION#{sha256}`, `CODE#{sha256}` | `SESSION`, `CODE` |
 //! | a refresh token; a token family that was revoked | refresh, family | `REFRESH#{sha256}`, `FAMILY#{family}` | `REFRESH`, `FAMILY` |
 //! | the audit records of an application | audit | `AUDIT#{app}` | `{ms:013}#{id}` |
 //! | an application; all its buckets, scans, channels | application, bucket, scan, channel | `APP#{app}` | `APP`, `BUCKET#…`, `SCAN#…`, `CHANNEL#…` |
@@ -84,6 +85,8 @@ pub enum Row {
     ApiKey(String),
     ApplicationKey(AppId, String),
     ApplicationSummary(AppId),
+    Session(String),
+    SignInCode(String),
     RefreshToken(String),
     TokenFamily(String),
     Audit(AppId, i64, String),
@@ -162,6 +165,8 @@ impl Row {
         match self {
             Self::ApiKey(_) | Self::ApplicationKey(..) => "key",
             Self::ApplicationSummary(_) => "listed",
+            Self::Session(_) => "session",
+            Self::SignInCode(_) => "code",
             Self::RefreshToken(_) => "refresh",
             Self::TokenFamily(_) => "family",
             Self::Audit(..) => "audit",
@@ -234,6 +239,8 @@ impl Row {
             Self::ApiKey(id) => (format!("KEY#{}", escaped(id)), "KEY".to_owned()),
             Self::ApplicationKey(app, id) => (application(*app), format!("KEY#{}", escaped(id))),
             Self::ApplicationSummary(app) => (APPLICATIONS.to_owned(), app.to_string()),
+            Self::Session(hash) => (format!("SESSION#{}", escaped(hash)), "SESSION".to_owned()),
+            Self::SignInCode(hash) => (format!("CODE#{}", escaped(hash)), "CODE".to_owned()),
             Self::RefreshToken(hash) => (format!("REFRESH#{}", escaped(hash)), "REFRESH".to_owned()),
             Self::TokenFamily(id) => (format!("FAMILY#{}", escaped(id)), "FAMILY".to_owned()),
             Self::Audit(app, ms, id) => (format!("AUDIT#{app}"), time_key(*ms, id)),

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 use domain::AppId;
-use domain::application::{ApiKey, Application, Scope, TOKEN_SCOPES};
+use domain::application::{Access, ApiKey, Application, Scope, TOKEN_SCOPES, allows};
 use domain::id::sha256_hex;
 use domain::socket::ConnectionUser;
 use domain::ssrf::AllowedNetworks;
@@ -60,6 +60,18 @@ pub struct Principal {
     pub scopes: Vec<Scope>,
 }
 
+impl Principal {
+    /// Whether its scopes allow this.
+    pub fn may(&self, scope: Scope, access: Access) -> bool {
+        allows(&self.scopes, scope, access)
+    }
+}
+
+/// What a request of this method does: the safe ones read (RFC 9110, section 9.2.1).
+pub fn access_of(method: &Method) -> Access {
+    if method.is_safe() { Access::Read } else { Access::Change }
+}
+
 impl Authenticator {
     /// Checks the callers of a function that requires a scope. Issuers are fetched from public addresses and the `allowed`
     /// networks.
@@ -77,8 +89,8 @@ impl Authenticator {
     }
 
     /// Authenticates a request, and checks the scope that this function requires.
-    pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, AuthError> {
-        self.authorize(headers, self.scope).await
+    pub async fn authenticate(&self, headers: &HeaderMap, access: Access) -> Result<Principal, AuthError> {
+        self.authorize(headers, self.scope, access).await
     }
 
     /// Authenticates a request, and checks a scope. The credentials are a key pair, with or without a token beside it, or a
@@ -87,13 +99,22 @@ impl Authenticator {
     /// Wrong credentials are cheap: a checksum tells keys from other texts, unknown keys are cached, and an address that
     /// keeps guessing is answered with 429 for a while. Right credentials pass from there, too, since many callers may
     /// share an address.
-    pub async fn authorize(&self, headers: &HeaderMap, scope: Scope) -> Result<Principal, AuthError> {
-        let principal = self.count_failure(headers, self.identify(headers, scope).await)?;
+    pub async fn authorize(&self, headers: &HeaderMap, scope: Scope, access: Access) -> Result<Principal, AuthError> {
+        let principal = self.count_failure(headers, self.identify(headers, Some(scope)).await)?;
         record_application(principal.app);
-        if principal.scopes.contains(&scope) { Ok(principal) } else { Err(AuthError::InsufficientScope(scope)) }
+        if principal.may(scope, access) { Ok(principal) } else { Err(AuthError::InsufficientScope(scope)) }
     }
 
-    async fn identify(&self, headers: &HeaderMap, scope: Scope) -> Result<Principal, AuthError> {
+    /// Authenticates a request whatever its scopes are: the caller checks them. The credentials are those of
+    /// [`Authenticator::authorize`].
+    pub async fn principal(&self, headers: &HeaderMap) -> Result<Principal, AuthError> {
+        let principal = self.count_failure(headers, self.identify(headers, None).await)?;
+        record_application(principal.app);
+        Ok(principal)
+    }
+
+    /// `scope` is the one that is needed, if only one is.
+    async fn identify(&self, headers: &HeaderMap, scope: Option<Scope>) -> Result<Principal, AuthError> {
         let header = |name: &str| headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
         let token = bearer_token(headers)?;
         if token.is_some_and(|it| token::is_expired(it, clock::now())) {
@@ -125,12 +146,15 @@ impl Authenticator {
         Ok(Principal { app, key_id: Some(stored.id), scopes: stored.scopes })
     }
 
-    /// Authenticates by an application's own token alone; `MissingCredentials` where a key pair is required (channel API,
-    /// section 2.4).
-    async fn application_token(&self, token: &str, scope: Scope) -> Result<Principal, AuthError> {
+    /// Authenticates by an application's own token alone, or a session's; `MissingCredentials` where a key pair is required
+    /// (channel API, section 2.4).
+    async fn application_token(&self, token: &str, scope: Option<Scope>) -> Result<Principal, AuthError> {
         let app = token::unverified_application(token, clock::now()).ok_or(AuthError::InvalidCredentials)?;
         let claims = self.verify_token(app, token).await?;
-        if claims.sub.is_some() || !TOKEN_SCOPES.contains(&scope) {
+        if let Some(scopes) = claims.scopes {
+            return Ok(Principal { app, key_id: claims.key, scopes });
+        }
+        if claims.sub.is_some() || scope.is_some_and(|it| !TOKEN_SCOPES.contains(&it)) {
             return Err(AuthError::MissingCredentials);
         }
         Ok(Principal { app, key_id: None, scopes: TOKEN_SCOPES.to_vec() })
@@ -209,6 +233,17 @@ impl Authenticator {
         Ok(token::issue_for_user(member, lifetime, &key, clock::now()))
     }
 
+    /// Issues a token for a session, with the scopes and the key of a principal.
+    pub async fn issue_session_token(
+        &self,
+        principal: Principal,
+        lifetime: time::Duration,
+    ) -> Result<String, AuthError> {
+        let key = self.token_key(principal.app).await?;
+        let Principal { app, key_id, scopes } = principal;
+        Ok(token::issue_for_session(app, scopes, key_id, lifetime, &key, clock::now()))
+    }
+
     /// The stored key of an API key, at most a minute old.
     async fn key(&self, api_key: &str) -> Result<Option<ApiKey>, AuthError> {
         let Some(id) = domain::application::key_id(api_key) else { return Ok(None) };
@@ -247,6 +282,11 @@ pub fn is_application_token(token: &str) -> bool {
     token::is_own(token) && token::unverified_claims::<Claims>(token).is_some_and(|it| it.sub.is_none())
 }
 
+/// When the bearer token of a request ends by its own claim, in seconds since 1970. Good for a token that was verified.
+pub fn bearer_expiry(headers: &HeaderMap) -> Option<i64> {
+    token::expiry(bearer_token(headers).ok()??)
+}
+
 /// The application that a request names in the header `x-application-id`.
 pub fn named_application(headers: &HeaderMap) -> Option<AppId> {
     headers.get("x-application-id")?.to_str().ok()?.parse().ok()
@@ -273,11 +313,54 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let app = Authenticator::from_ref(state).authenticate(&parts.headers).await.map_err(auth_problem)?.app;
-        if named_application(&parts.headers).is_some_and(|it| it != app) {
+        let authenticator = Authenticator::from_ref(state);
+        let principal = authenticator.authenticate(&parts.headers, access_of(&parts.method)).await;
+        let principal = principal.map_err(auth_problem)?;
+        check_named_application(&parts.headers, principal.app)?;
+        Ok(Self(principal.app))
+    }
+}
+
+/// An extractor: an authenticated caller that may at least read, whatever the method of its request is.
+pub struct Reader(pub Principal);
+
+impl<S: Send + Sync> FromRequestParts<S> for Reader
+where
+    Authenticator: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let principal = Authenticator::from_ref(state).authenticate(&parts.headers, Access::Read).await;
+        let principal = principal.map_err(auth_problem)?;
+        check_named_application(&parts.headers, principal.app)?;
+        Ok(Self(principal))
+    }
+}
+
+/// An extractor: an authenticated caller, whatever its scopes are.
+pub struct AnyCaller(pub Principal);
+
+impl<S: Send + Sync> FromRequestParts<S> for AnyCaller
+where
+    Authenticator: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let principal = Authenticator::from_ref(state).principal(&parts.headers).await.map_err(auth_problem)?;
+        check_named_application(&parts.headers, principal.app)?;
+        Ok(Self(principal))
+    }
+}
+
+/// Refuses credentials of another application than the one that the request names, if it names one.
+fn check_named_application(headers: &HeaderMap, app: AppId) -> Result<(), Problem> {
+    match named_application(headers) {
+        Some(named) if named != app => {
             let reason = "the credentials are another application's than the one that x-application-id names";
-            return Err(Problem::new(ProblemType::OtherApplication, reason));
+            Err(Problem::new(ProblemType::OtherApplication, reason))
         }
-        Ok(Self(app))
+        _ => Ok(()),
     }
 }

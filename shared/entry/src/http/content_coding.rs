@@ -85,7 +85,7 @@ pub(super) fn deflate(accepted: &HeaderMap, response: &HeaderMap, body: &[u8]) -
 }
 
 /// Whether a client accepts gzip: by its name, or else by `*` (RFC 9110, section 12.5.3).
-fn accepts_gzip(headers: &HeaderMap) -> bool {
+pub fn accepts_gzip(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(header::ACCEPT_ENCODING).into_iter().filter_map(|it| it.to_str().ok());
     let (mut named, mut any) = (None, None);
     for element in lines.flat_map(|it| it.split(',')) {

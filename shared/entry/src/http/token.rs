@@ -5,6 +5,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::AppId;
+use domain::application::Scope;
 use domain::socket::ConnectionUser;
 use ring::hmac;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,9 @@ pub const KEY_PURPOSE: &str = "access-token";
 
 const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 const ISSUER: &str = "notifications-api";
+/// The audience of a session's tokens. Another one than that of the other tokens, so that nothing that does not know of their
+/// scopes takes one for an application's own token.
+const SESSION_AUDIENCE: &str = "notifications-api/session";
 
 /// The claims of our tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +35,12 @@ pub struct Claims {
     /// The groups of its user.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
+    /// The scopes of a session's token; `None` for the other tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Vec<Scope>>,
+    /// The id of the key with which the session was begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     iss: String,
     aud: String,
     iat: i64,
@@ -39,25 +49,44 @@ pub struct Claims {
 
 /// Issues an application's own token, which expires at `now + LIFETIME`.
 pub fn issue(app: AppId, key: &[u8; 32], now: OffsetDateTime) -> String {
-    sign(app, None, Vec::new(), LIFETIME, key, now)
+    let claims = Claims::new(app, ISSUER, LIFETIME, now);
+    sign(&claims, key)
 }
 
-/// Issues a token for one user.
-pub fn issue_for_user(member: ConnectionUser, lifetime: Duration, key: &[u8; 32], now: OffsetDateTime) -> String {
-    sign(member.app, Some(member.user), member.groups, lifetime, key, now)
-}
-
-fn sign(
+/// Issues a token of a session, with these scopes. `key_id` is the key with which the session was begun.
+pub fn issue_for_session(
     app: AppId,
-    sub: Option<String>,
-    groups: Vec<String>,
+    scopes: Vec<Scope>,
+    key_id: Option<String>,
     lifetime: Duration,
     key: &[u8; 32],
     now: OffsetDateTime,
 ) -> String {
-    let (iat, exp) = (now.unix_timestamp(), (now + lifetime).unix_timestamp());
-    let claims = Claims { application: app, sub, groups, iss: ISSUER.to_owned(), aud: ISSUER.to_owned(), iat, exp };
-    let claims = serde_json::to_vec(&claims).unwrap_or_default();
+    let claims = Claims { scopes: Some(scopes), key: key_id, ..Claims::new(app, SESSION_AUDIENCE, lifetime, now) };
+    sign(&claims, key)
+}
+
+/// Issues a token for one user.
+pub fn issue_for_user(member: ConnectionUser, lifetime: Duration, key: &[u8; 32], now: OffsetDateTime) -> String {
+    let claims = Claims::new(member.app, ISSUER, lifetime, now);
+    sign(&Claims { sub: Some(member.user), groups: member.groups, ..claims }, key)
+}
+
+impl Claims {
+    fn new(app: AppId, audience: &str, lifetime: Duration, now: OffsetDateTime) -> Self {
+        let (iat, exp) = (now.unix_timestamp(), (now + lifetime).unix_timestamp());
+        let (iss, aud) = (ISSUER.to_owned(), audience.to_owned());
+        Self { application: app, sub: None, groups: Vec::new(), scopes: None, key: None, iss, aud, iat, exp }
+    }
+
+    /// Whether the audience is that of its kind of token.
+    fn has_right_audience(&self) -> bool {
+        self.aud == if self.scopes.is_some() { SESSION_AUDIENCE } else { ISSUER }
+    }
+}
+
+fn sign(claims: &Claims, key: &[u8; 32]) -> String {
+    let claims = serde_json::to_vec(claims).unwrap_or_default();
     let signing_input = format!("{}.{}", URL_SAFE_NO_PAD.encode(HEADER), URL_SAFE_NO_PAD.encode(claims));
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), signing_input.as_bytes());
     format!("{signing_input}.{}", URL_SAFE_NO_PAD.encode(tag))
@@ -78,13 +107,18 @@ pub(super) fn is_own(token: &str) -> bool {
     unverified_claims::<Issued>(token).is_some_and(|it| it.iss == ISSUER)
 }
 
-/// Whether a token of any issuer has expired by its own claim. Nothing has to be looked up to refuse it.
-pub(super) fn is_expired(token: &str, now: OffsetDateTime) -> bool {
+/// When a token of any issuer ends by its own claim, in seconds since 1970.
+pub(super) fn expiry(token: &str) -> Option<i64> {
     #[derive(Deserialize)]
     struct Ends {
         exp: i64,
     }
-    unverified_claims::<Ends>(token).is_some_and(|it| it.exp <= now.unix_timestamp() - LEEWAY)
+    unverified_claims::<Ends>(token).map(|it| it.exp)
+}
+
+/// Whether a token of any issuer has expired by its own claim. Nothing has to be looked up to refuse it.
+pub(super) fn is_expired(token: &str, now: OffsetDateTime) -> bool {
+    expiry(token).is_some_and(|it| it <= now.unix_timestamp() - LEEWAY)
 }
 
 /// The application that a token claims, unverified: it selects the key to verify the token with. `None` if the token has
@@ -102,7 +136,7 @@ pub fn verify(token: &str, key: &[u8; 32], now: OffsetDateTime) -> Option<Claims
     hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, key), signing_input.as_bytes(), &tag).ok()?;
     let claims = signing_input.split('.').nth(1).and_then(|it| URL_SAFE_NO_PAD.decode(it).ok())?;
     let claims: Claims = serde_json::from_slice(&claims).ok()?;
-    Some(claims).filter(|it| it.iss == ISSUER && it.aud == ISSUER && it.exp > now.unix_timestamp())
+    Some(claims).filter(|it| it.iss == ISSUER && it.has_right_audience() && it.exp > now.unix_timestamp())
 }
 
 #[cfg(test)]
@@ -127,5 +161,15 @@ mod tests {
         let member = ConnectionUser::new(app, "jane".into(), vec!["editors".into()]);
         let claims = verify(&issue_for_user(member, Duration::HOUR, &key, now), &key, now).unwrap();
         assert_eq!((claims.sub.as_deref(), claims.groups), (Some("jane"), vec!["editors".to_owned()]));
+        let session = issue_for_session(app, vec![Scope::Read], Some("k".into()), Duration::MINUTE, &key, now);
+        let claims = verify(&session, &key, now).unwrap();
+        assert_eq!(
+            (claims.scopes.as_deref(), claims.key.as_deref(), claims.sub),
+            (Some(&[Scope::Read][..]), Some("k"), None)
+        );
+        // neither is taken for the other
+        let scoped = Claims { scopes: Some(Scope::ALL.to_vec()), ..Claims::new(app, ISSUER, Duration::MINUTE, now) };
+        let unscoped = Claims::new(app, SESSION_AUDIENCE, Duration::MINUTE, now);
+        assert_eq!([scoped, unscoped].map(|it| verify(&sign(&it, &key), &key, now)), [None, None]);
     }
 }
