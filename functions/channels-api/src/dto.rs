@@ -4,7 +4,7 @@ use domain::channel::{Channel, MessageFormat, Ordering, Target};
 use domain::circuit_breaker::{Breaker, ChannelHealth};
 use domain::delivery::RetrySchedule;
 use domain::masking::{MASK, mask_url};
-use domain::rfc3339;
+use domain::{from_millis, rfc3339};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -38,6 +38,13 @@ pub(crate) struct Extended {
     /// active, inactive, unconfirmed, disabled, failing (the breaker is open), recovering
     status: String,
     consecutive_failures: u32,
+    /// Whether the receiver is slow, or has not answered lately: its deliveries go through the slow queue.
+    slow: bool,
+    /// Whether the latest attempts were not answered in time.
+    unanswered: bool,
+    /// When the breaker lets the next attempt through, while it is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_probe_at: Option<String>,
     disabled_reason: Option<String>,
     /// The `kid` of the public key at `/Jwks` that verifies `v1a` signatures.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -137,6 +144,12 @@ impl Configuration {
             secrets_masked: true,
             status: status.to_owned(),
             consecutive_failures: health.failures,
+            slow: health.is_slow(now),
+            unanswered: health.unanswered,
+            next_probe_at: match health.breaker {
+                Breaker::Open { until, .. } => Some(rfc3339(from_millis(until))),
+                Breaker::HalfOpen { .. } | Breaker::Closed => None,
+            },
             disabled_reason: channel.disabled_reason.clone(),
             format: format_name(channel.format),
             types: channel.types.clone(),

@@ -93,6 +93,9 @@ pub(crate) struct ReplayForm {
     until: Option<String>,
     /// Only notifications whose delivery has failed
     failed: Option<bool>,
+    /// Count what would be queued, and queue nothing
+    #[serde(rename = "dryRun")]
+    dry_run: Option<bool>,
 }
 
 /// How a signing secret is replaced.

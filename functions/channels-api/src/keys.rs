@@ -28,7 +28,8 @@ pub(crate) struct KeyIn {
     /// What it is for
     #[schema(example = "newsroom player")]
     name: String,
-    /// media, channels, channels:reveal, inbox, messages, images, oma, billing, keys; by default all but channels:reveal
+    /// media, channels, channels:reveal, inbox, messages, images, oma, billing, keys, read (a viewer: reads what most others
+    /// cover, and changes nothing); by default all but channels:reveal and read
     #[serde(default)]
     scopes: Option<Vec<String>>,
 }

@@ -13,6 +13,7 @@ mod keys;
 mod manager;
 mod replay;
 mod signing;
+mod summary;
 mod token;
 mod write;
 
@@ -69,6 +70,7 @@ entry::api_routes! {
     [explain::test],
     [explain::explain],
     [deliveries::list],
+    [summary::summary],
     [deliveries::retry],
     [replay::replay],
 }

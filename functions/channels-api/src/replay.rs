@@ -28,7 +28,7 @@ const PAGE_SIZE: usize = 100;
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ReplayOut {
-    /// Deliveries that were queued.
+    /// Deliveries that were queued; in a dry run, those that would be.
     queued: usize,
     /// Notifications that were examined, including those that the channel does not accept.
     seen: usize,
@@ -39,7 +39,7 @@ pub(crate) struct ReplayOut {
 
 /// Delivers notifications of a time, or after a cursor, to one channel again, as far as the channel accepts them.
 /// Fields: `after` (a cursor, or the id of a notification) or `since` (RFC 3339), `until` (RFC 3339, by default now),
-/// `failed` (`true`: only those whose delivery has failed). One request handles up to 1,000 notifications; its answer
+/// `failed` (`true`: only those whose delivery has failed), `dryRun` (`true`: only count them). One request handles up to 1,000 notifications; its answer
 /// has `next` to continue with. The notifications keep their ids. If some of them have expired, the answer is 410: a
 /// replay is complete or does not begin.
 #[utoipa::path(post, path = "/api/v1/Notification/Replay", tag = "Deliveries", security(("keys" = [])),
@@ -64,6 +64,7 @@ pub(crate) async fn replay(
     }
     let until = time_field(&form, "until")?.unwrap_or(now);
     let failed_only = form.boolean("Failed", false)?;
+    let dry_run = form.boolean("DryRun", false)?;
     let mut position = start_position(&context.table, caller.app, &form).await?;
     let (mut seen, mut queued, round) = (0, 0, domain::millis(now));
     loop {
@@ -88,6 +89,9 @@ pub(crate) async fn replay(
             accepted.push(notification);
         }
         queued += accepted.len();
+        if dry_run {
+            accepted.clear();
+        }
         let orders = Delivery::in_sequence(&channel, accepted).into_iter();
         let orders: Vec<Delivery> = orders.map(|it| Delivery { round: Some(round), ..it }).collect();
         let orders: Vec<(&Delivery, Duration)> = orders.iter().map(|it| (it, Duration::ZERO)).collect();

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use domain::AppId;
 use domain::notification::Stream;
-use domain::socket::{Connection, Protocol};
+use domain::socket::{BROADCAST_SHARDS, Connection, Protocol, broadcast_topic};
 use entry::clock;
 use entry::http::auth::Caller;
 use entry::http::{JsonBody, Problem, ProblemType};
@@ -77,6 +77,30 @@ pub(crate) async fn list_of_group(
     Path(name): Path<String>,
 ) -> Result<Json<Vec<ConnectionOut>>, Problem> {
     list(&context, app, &group_stream(&name)?).await
+}
+
+/// How many connections are open.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ConnectionCount {
+    open: usize,
+    /// Whether there are more than were counted, which are about 8,000
+    more: bool,
+}
+
+/// How many connections the application has open. One that is counted may have closed since.
+#[utoipa::path(get, path = "/api/v1/Everyone/Connections", tag = "Sockets", security(("keys" = [])),
+    responses((status = 200, body = ConnectionCount)))]
+pub(crate) async fn count(
+    State(context): State<Context>,
+    Caller(app): Caller,
+) -> Result<Json<ConnectionCount>, Problem> {
+    let mut count = ConnectionCount { open: 0, more: false };
+    for shard in 0..BROADCAST_SHARDS {
+        let subscribers = context.table.subscribers(app, &broadcast_topic(shard), None, PAGE_SIZE).await?;
+        count.open += subscribers.len();
+        count.more |= subscribers.len() == PAGE_SIZE as usize;
+    }
+    Ok(Json(count))
 }
 
 /// Closes a user's connections. A client whose token is still valid can connect again.

@@ -36,6 +36,7 @@ entry::api_routes! {
     [connections::get, connections::close],
     [connections::send_message],
     [connections::list_of_group, connections::close_all_of_group],
+    [connections::count],
     [groups::join, groups::leave],
     [groups::join_user, groups::leave_user],
 }
@@ -46,6 +47,6 @@ mod tests {
 
     #[test]
     fn each_route_has_a_path_of_its_own_in_the_template() {
-        assert_eq!(openapi().paths.paths.len(), 6);
+        assert_eq!(openapi().paths.paths.len(), 7);
     }
 }

@@ -23,6 +23,7 @@ const TAGS: &[(&str, &str)] = &[
     ("Billing", "Subscriptions of an application, paid through Stripe"),
     ("Buckets", "Where media is found, and scans of it"),
     ("Channels", "Where notifications go: webhooks, RabbitMQ queues and SignalR hubs"),
+    ("Console", "Sessions of the console, whose pages use the routes of the other tags"),
     ("Deliveries", "What became of notifications at channels"),
     ("Groups", "Notifications for groups of users, and for everyone"),
     ("Iconik", "The connection to Iconik, and what Iconik calls"),
@@ -36,6 +37,7 @@ const TAGS: &[(&str, &str)] = &[
         "OMA's Network Message Storage V1.0: boxes, and subscriptions to them. A key needs the scope `oma`",
     ),
     ("OMA notification channels", "OMA's Notification Channel API V1.0. A key needs the scope `oma`"),
+    ("Operations", "What could not be handled, and what was used"),
     ("Settings", "Settings of an application"),
     ("Sockets", "Tickets, tokens, connections and their groups"),
     ("Types", "JSON Schemas of notifications' data"),
@@ -57,6 +59,8 @@ pub(crate) fn document() -> Result<Value, serde_json::Error> {
     api.merge(images_api::openapi());
     api.merge(billing_api::openapi());
     api.merge(oma_api::openapi());
+    api.merge(operations_api::openapi());
+    api.merge(console_api::openapi());
     let mut document = serde_json::to_value(api)?;
     document["components"]["securitySchemes"] = operations::schemes();
     schemas::complete(&mut document);

@@ -125,6 +125,11 @@ fn known(path: &str, method: &str, name: &str) -> (Map<String, Value>, &'static 
         ),
         "action" => (json!({}), "The custom action that was chosen at Iconik"),
         "key" => (json!({}), "The id of a key"),
+        "kind" => (
+            json!({ "enum": ["scan", "iconik", "faces", "render", "webhook", "amqp", "signalr", "push"] }),
+            "Which queue's dead letters",
+        ),
+        "day" => (json!({ "format": "date" }), ""),
         "id" if path.contains("/Buckets/") => {
             (json!({ "examples": ["bkt_00000000000000000000000000000001"] }), "The bucket")
         }

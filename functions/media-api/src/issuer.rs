@@ -26,7 +26,7 @@ pub(crate) struct IssuerBody {
     issuer: String,
     /// The `aud` of tokens for this API
     audience: String,
-    /// Scopes that its tokens may have (`media`, `channels`, `inbox`, `images`, `keys`); without scopes a token is for
+    /// Scopes that its tokens may have (`media`, `channels`, `inbox`, `images`, `keys`, and `read` for a viewer); without scopes a token is for
     /// its user's own inbox
     #[serde(default)]
     scopes: Vec<String>,

@@ -1,19 +1,36 @@
-//! Masking of the secrets in URLs.
+//! Masking of the secrets in URLs, and in messages that people look at.
 
 use percent_encoding::percent_decode_str;
+use serde_json::Value;
 
 /// Replacement for a secret.
 pub const MASK: &str = "********";
+/// Parts of names that suggest a secret.
+const SECRET_NAMES: [&str; 15] = [
+    "token", "key", "secret", "sig", "code", "auth", "pass", "pwd", "jwt", "sess", "cred", "hmac", "hash", "policy",
+    "ticket",
+];
+/// Parts of the names of members whose texts are secrets, whatever they are. Fewer than in a URL: an object's `key`, a problem's
+/// `code` and a collapse key say what happened.
+const SECRET_MEMBERS: [&str; 11] = [
+    "token",
+    "secret",
+    "signature",
+    "authorization",
+    "password",
+    "passwd",
+    "jwt",
+    "credential",
+    "hmac",
+    "apikey",
+    "api_key",
+];
 /// A query value of at least this many characters counts as a secret, whatever its name.
 const MIN_SECRET_LENGTH: usize = 20;
 
 /// Masks the secrets in a URL's query: values whose names suggest a secret (channel API, section 7.1), signatures of
 /// presigned links, and long values.
 pub fn mask_url(url: &str) -> String {
-    const SECRET_NAMES: [&str; 15] = [
-        "token", "key", "secret", "sig", "code", "auth", "pass", "pwd", "jwt", "sess", "cred", "hmac", "hash",
-        "policy", "ticket",
-    ];
     let Some((front, query)) = url.split_once('?') else { return url.to_owned() };
     let pairs = query.split('&').map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -31,9 +48,46 @@ pub fn mask_url(url: &str) -> String {
     format!("{front}?{}", pairs.collect::<Vec<_>>().join("&"))
 }
 
+/// Masks the secrets in a message: texts of members whose names suggest one, and the queries of URLs.
+pub fn mask_message(message: &mut Value) {
+    match message {
+        Value::Object(members) => {
+            for (name, value) in members {
+                let lower = name.to_ascii_lowercase();
+                let is_secret = SECRET_MEMBERS.iter().any(|it| lower.contains(it));
+                match value {
+                    Value::String(text) if is_secret && !text.is_empty() => MASK.clone_into(text),
+                    other => mask_message(other),
+                }
+            }
+        }
+        Value::Array(all) => all.iter_mut().for_each(mask_message),
+        Value::String(text) if text.contains("://") => *text = mask_url(text),
+        _ => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn what_a_message_holds_in_secret_is_masked() {
+        let mut message = json!({
+            "app": "a", "key": "clip.mp4", "token": null, "code": "no_media",
+            "notification": { "data": { "accessToken": "abc", "list": [{ "Password": "x" }], "url": "https://a.example/?sig=1" } },
+        });
+        mask_message(&mut message);
+        assert_eq!(
+            message,
+            json!({
+                "app": "a", "key": "clip.mp4", "token": null, "code": "no_media",
+                "notification": { "data": { "accessToken": MASK, "list": [{ "Password": MASK }], "url": "https://a.example/?sig=********" } },
+            })
+        );
+    }
 
     #[test]
     fn what_a_query_holds_in_secret_is_masked() {

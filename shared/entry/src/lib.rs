@@ -6,6 +6,7 @@
 pub mod app_settings;
 pub mod chain;
 pub mod clock;
+pub mod dead_letter_queue;
 pub mod external_queue;
 pub mod http;
 pub mod meter;
@@ -22,6 +23,7 @@ pub mod websocket;
 
 pub use app_settings::AppSettings;
 pub use chain::Chain;
+pub use dead_letter_queue::{DeadLetterQueue, ReceivedLetter};
 pub use meter::Meter;
 pub use queue::{DeliveryQueues, Queue};
 pub use seal::Seal;

@@ -121,6 +121,14 @@ impl Queue {
         }
     }
 
+    /// Queues a message as it is, in a message group if one is given.
+    pub async fn send_text(&self, body: &str, group: Option<String>, delay: Duration) -> Result<(), QueueError> {
+        let seconds = i32::try_from(delay.whole_seconds().clamp(0, MAX_DELAY.whole_seconds())).unwrap_or_default();
+        let send = self.client.send_message().queue_url(&self.url).message_body(body);
+        let send = send.delay_seconds(seconds).set_message_group_id(group);
+        send.send().await.map(drop).map_err(|source| QueueError { count: 1, source: source.into() })
+    }
+
     /// Sends a dead letter to this queue: the body unchanged, with the attributes `reason` and `function`.
     pub async fn send_dead_letter(&self, body: &str, reason: &str, function: &str) -> Result<(), QueueError> {
         // attributes take legal XML characters only, and count towards the message's size (SQS)

@@ -123,7 +123,7 @@ impl Start {
         Arc::new(Secrets::new(table.clone(), Arc::new(self.seal())))
     }
 
-    fn sqs_client(&mut self) -> aws_sdk_sqs::Client {
+    pub(crate) fn sqs_client(&mut self) -> aws_sdk_sqs::Client {
         let new_client = || {
             let config = aws_sdk_sqs::config::Builder::from(&self.aws).interceptor(self.meter.counter("sqs")).build();
             aws_sdk_sqs::Client::from_conf(config)

@@ -13,8 +13,8 @@ use crate::json::text_member;
 use crate::print::{self, outln};
 
 /// The scopes of a key.
-const SCOPES: [&str; 9] =
-    ["media", "channels", "channels:reveal", "inbox", "messages", "images", "oma", "billing", "keys"];
+const SCOPES: [&str; 10] =
+    ["media", "channels", "channels:reveal", "inbox", "messages", "images", "oma", "billing", "keys", "read"];
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -30,11 +30,13 @@ pub(crate) enum Command {
 
 /// The key to create.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  notify key create player --scope inbox\n  notify key create backup")]
+#[command(
+    after_help = "Examples:\n  notify key create player --scope inbox\n  notify key create backup\n  notify key create viewer --scope read"
+)]
 pub(crate) struct CreateArgs {
     /// A name that says what it is for
     name: String,
-    /// A scope of the key; repeatable. By default all but `channels:reveal`, which shows channels' secrets
+    /// A scope of the key; repeatable. By default all but `channels:reveal`, which shows channels' secrets, and `read`, which lets a viewer see everything and change nothing
     #[arg(long = "scope", value_parser = PossibleValuesParser::new(SCOPES))]
     scopes: Vec<String>,
     #[command(flatten)]

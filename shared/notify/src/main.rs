@@ -6,6 +6,7 @@ mod bucket;
 mod channel;
 mod client;
 mod config;
+mod console;
 mod dead_letters;
 mod env_file;
 mod error;
@@ -60,6 +61,7 @@ const EXAMPLES: &str = "Examples:
   notify up --port 8080 --fresh        on another port, with empty data
   notify scan datacore-demo            scan the demo bucket now and show what it finds
   notify receive --port 9000           run a webhook receiver: add a channel, verify, print
+  notify console                       print a link that opens the console, signed in
   notify bucket list                   buckets, with the result of their last scan
   notify bucket pause rushes           stop scheduled scans; `resume` starts them again
   notify reprocess itm_0f8f…           process an item again
@@ -111,6 +113,8 @@ enum Command {
     /// Show, change or import the application's settings
     #[command(subcommand)]
     Config(config::Command),
+    /// Print a link that opens the console in a browser, signed in
+    Console(console::ConsoleArgs),
     /// Manage the connection to Iconik
     #[command(subcommand)]
     Iconik(iconik::Command),
@@ -205,6 +209,7 @@ async fn run(cli: Cli, data: &Path) -> Result<(), CliError> {
         Some(Command::Key(command)) => key::run(command, data, json).await,
         Some(Command::Channel(command)) => channel::run(command, data, json).await,
         Some(Command::Config(command)) => config::run(command, data, json).await,
+        Some(Command::Console(args)) => console::run(args, data, json).await,
         Some(Command::Iconik(command)) => iconik::run(command, data, json).await,
         Some(Command::Publish(args)) => publish::run(args, data, json).await,
         Some(Command::Message(command)) => oma::message(command, data, json).await,

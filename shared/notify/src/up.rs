@@ -10,10 +10,10 @@ use local::{Options, Programs, Stack};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::error::CliError;
-use crate::hint;
 use crate::print::{self, outln};
 use crate::project::{current_program, project_folder};
 use crate::signals::shutdown_signal;
+use crate::{console, hint};
 
 /// How the stack starts.
 #[derive(ClapArgs, Debug, Default, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub(crate) async fn run(args: UpArgs, data: &Path, json: bool) -> Result<(), Cli
     if json {
         outln!("{}", serde_json::to_string(&demo).unwrap_or_default());
     } else {
-        print_welcome(&demo, stack.data());
+        print_welcome(&demo, stack.data(), &console::link_of_stack(stack.data(), &demo.url).await);
     }
     let (mut minute_timer, mut previous_meter) = (tokio::time::interval(Duration::from_secs(60)), stack.meter());
     minute_timer.tick().await;
@@ -76,8 +76,9 @@ pub(crate) async fn run(args: UpArgs, data: &Path, json: bool) -> Result<(), Cli
     Ok(())
 }
 
-fn print_welcome(demo: &Demo, data: &Path) {
+fn print_welcome(demo: &Demo, data: &Path, console: &str) {
     print::heading(&format!("The stack is up at {}", demo.url));
+    print::field("console, once", console);
     print::field("description", &format!("{}/docs", demo.url));
     print::field("application", &demo.application_id);
     print::field("x-api-key", &demo.api_key);

@@ -29,6 +29,7 @@ pub enum ProblemType {
     NoSuchKey,
     NoSuchNotification,
     NoSuchPage,
+    NoSuchQueue,
     NoSuchRoute,
     NoSuchType,
     NotAnAction,
@@ -49,7 +50,7 @@ pub enum ProblemType {
 
 impl ProblemType {
     #[cfg(test)]
-    const ALL: [Self; 40] = [
+    const ALL: [Self; 41] = [
         Self::Busy,
         Self::ContentCoding,
         Self::Credentials,
@@ -74,6 +75,7 @@ impl ProblemType {
         Self::NoSuchKey,
         Self::NoSuchNotification,
         Self::NoSuchPage,
+        Self::NoSuchQueue,
         Self::NoSuchRoute,
         Self::NoSuchType,
         Self::NotAnAction,
@@ -125,6 +127,7 @@ impl ProblemType {
                 ("no-such-notification", StatusCode::NOT_FOUND, "There is no such notification")
             }
             Self::NoSuchPage => ("no-such-page", StatusCode::NOT_FOUND, "There is no such page"),
+            Self::NoSuchQueue => ("no-such-queue", StatusCode::NOT_FOUND, "There is no such queue"),
             Self::NoSuchRoute => ("no-such-route", StatusCode::NOT_FOUND, "There is no such route"),
             Self::NoSuchType => ("no-such-type", StatusCode::NOT_FOUND, "There is no such type"),
             Self::NotAnAction => ("not-an-action", StatusCode::BAD_REQUEST, "The body is no custom action"),

@@ -1,0 +1,119 @@
+//! The session's cookie, and the proof that a page of ours has sent it (RFC 6265bis; Fetch Metadata).
+
+use axum::http::{HeaderMap, HeaderValue, header};
+use entry::http::{Problem, ProblemType};
+use time::Duration;
+
+/// The header that pages send with the cookie. A page of another origin would need a preflight for it, which is refused.
+const OWN_HEADER: &str = "x-console";
+
+/// Whether the client came over HTTPS: API Gateway says so.
+fn is_https(headers: &HeaderMap) -> bool {
+    text(headers, "x-forwarded-proto").is_some_and(|it| it.eq_ignore_ascii_case("https"))
+}
+
+/// The cookie's name. Browsers keep cookies of all ports of a host together: without HTTPS, as on the local stack, the port tells
+/// them apart.
+fn name(headers: &HeaderMap) -> String {
+    if is_https(headers) {
+        return "__Secure-console".to_owned();
+    }
+    let port = text(headers, "host").and_then(|it| it.rsplit_once(':')).map_or("80", |it| it.1);
+    let port: String = port.chars().filter(char::is_ascii_digit).take(5).collect();
+    format!("console-{port}")
+}
+
+/// The secret of the session that a request's cookie names.
+pub(crate) fn session_secret(headers: &HeaderMap) -> Option<&str> {
+    let name = name(headers);
+    let lines = headers.get_all(header::COOKIE).into_iter().filter_map(|it| it.to_str().ok());
+    let mut pairs = lines.flat_map(|it| it.split(';')).filter_map(|it| it.trim().split_once('='));
+    pairs.find(|it| it.0 == name).map(|it| it.1)
+}
+
+/// The header that stores a session's secret for a time, or with an empty secret forgets it.
+pub(crate) fn set(headers: &HeaderMap, secret: &str, lifetime: Duration) -> HeaderValue {
+    let (name, age) = (name(headers), lifetime.whole_seconds().max(0));
+    let secure = if is_https(headers) { "; Secure" } else { "" };
+    let text = format!("{name}={secret}; Path=/console; Max-Age={age}; HttpOnly; SameSite=Strict{secure}");
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("")) // letters and digits: it is a header
+}
+
+/// Refuses a request whose cookie another site's page may have sent: besides `SameSite`, the header of our pages is required,
+/// and what the browser says of the sender must be this origin.
+///
+/// # Errors
+/// 403.
+pub(crate) fn check_sender(headers: &HeaderMap) -> Result<(), Problem> {
+    let is_own = match (text(headers, "sec-fetch-site"), text(headers, "origin")) {
+        (Some(site), _) => site == "same-origin",
+        (None, Some(origin)) => {
+            let host = origin.split_once("://").map(|it| it.1);
+            host.is_some() && host == text(headers, "host")
+        }
+        (None, None) => true, // no browser
+    };
+    if is_own && headers.contains_key(OWN_HEADER) {
+        return Ok(());
+    }
+    let reason = format!("a session goes on from the console's own pages alone, which send {OWN_HEADER}");
+    Err(Problem::new(ProblemType::Origin, reason))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderName;
+
+    use super::*;
+
+    fn headers(all: &[(&'static str, &'static str)]) -> HeaderMap {
+        all.iter().map(|it| (HeaderName::from_static(it.0), HeaderValue::from_static(it.1))).collect()
+    }
+
+    #[test]
+    fn a_cookie_is_secure_over_https_and_of_its_port_without() {
+        let (https, plain) = (headers(&[("x-forwarded-proto", "https")]), headers(&[("host", "127.0.0.1:8000")]));
+        let cookie = |it: &HeaderMap, secret: &str, age: Duration| set(it, secret, age).to_str().unwrap().to_owned();
+        assert_eq!(
+            cookie(&https, "s", Duration::HOUR),
+            "__Secure-console=s; Path=/console; Max-Age=3600; HttpOnly; SameSite=Strict; Secure"
+        );
+        assert_eq!(
+            cookie(&plain, "", Duration::ZERO),
+            "console-8000=; Path=/console; Max-Age=0; HttpOnly; SameSite=Strict"
+        );
+        for (cookies, want) in [
+            ("console-8000=a", Some("a")),
+            ("x=1;console-8000=a; y=2", Some("a")),
+            ("console-8001=b; console-8000=a", Some("a")),
+            ("console-8001=b", None),
+            ("console", None),
+        ] {
+            let sent = headers(&[("host", "127.0.0.1:8000"), ("cookie", cookies)]);
+            assert_eq!(session_secret(&sent), want, "{cookies}");
+        }
+    }
+
+    #[test]
+    fn only_a_page_of_our_own_sends_the_cookie() {
+        let (host, own) = (("host", "api.example.com"), ("x-console", "1"));
+        for (sent, want) in [
+            (&[host, own, ("sec-fetch-site", "same-origin")][..], true),
+            (&[host, own, ("origin", "https://api.example.com")], true),
+            (&[host, own], true),
+            (&[host, ("sec-fetch-site", "same-origin")], false),
+            (&[host, own, ("sec-fetch-site", "same-site")], false),
+            (&[host, own, ("sec-fetch-site", "cross-site")], false),
+            (&[host, own, ("sec-fetch-site", "none")], false),
+            (&[host, own, ("origin", "https://evil.example.com")], false),
+            (&[host, own, ("origin", "null")], false),
+            (&[own, ("origin", "null")], false),
+        ] {
+            assert_eq!(check_sender(&headers(sent)).is_ok(), want, "{sent:?}");
+        }
+    }
+}

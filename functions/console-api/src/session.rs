@@ -1,0 +1,181 @@
+//! `/console/session`: signs in, goes on, and signs out. A session is a cookie that no script can read; what it gives is an access
+//! token of some minutes, for the public API.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use domain::application::{Access, Scope};
+use domain::id::sha256_hex;
+use domain::{from_millis, millis, rfc3339};
+use entry::clock;
+use entry::http::{AuthError, JsonBody, Principal, Problem, ProblemType, auth_problem, bearer_expiry};
+use serde::{Deserialize, Serialize};
+use table::Session;
+use time::{Duration, OffsetDateTime};
+use utoipa::ToSchema;
+
+use crate::context::Context;
+use crate::cookie;
+
+/// How long an access token is good. A key that is revoked, or signs out, is out after this time.
+const TOKEN_LIFETIME: Duration = Duration::minutes(5);
+/// How long a session lasts without being used, and in all.
+const SESSION_LIFETIME: Duration = Duration::hours(12);
+const LONGEST_SESSION: Duration = Duration::days(7);
+/// A session is extended once this much of its time is over, so that not each request writes.
+const EXTEND_AFTER: Duration = Duration::hours(1);
+
+/// How to sign in.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SignIn {
+    /// A code of `POST /console/codes`, instead of credentials
+    #[serde(default)]
+    code: Option<String>,
+}
+
+/// A session, and a token for it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SessionOut {
+    application_id: String,
+    /// The application's name
+    application: String,
+    /// For `Authorization: Bearer …`, for five minutes: ask for the next one here. Keep it in memory alone
+    access_token: String,
+    access_token_expiration: String,
+    session_expiration: String,
+    scopes: Vec<&'static str>,
+    /// The id of the key that signed in
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_id: Option<String>,
+    /// Where sockets are; absent if they are on this host, at `/api/v1/Inbox/Socket`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    socket_url: Option<String>,
+}
+
+/// Signs in: with a key pair, with a token of the application or of an OpenID Connect issuer that it trusts
+/// (`x-application-id` names the application), or with a code. The answer sets a cookie, with which the same request goes on: it
+/// gives the next access token. The console's pages do this; any client may.
+#[utoipa::path(post, path = "/console/session", tag = "Console", security(("keys" = [])), request_body = SignIn,
+    responses((status = 200, body = SessionOut), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub(crate) async fn sign_in(
+    State(context): State<Context>,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody<SignIn>,
+) -> Result<Response, Problem> {
+    let now = clock::now();
+    if let Some(code) = body.code {
+        let redeemed = context.table.redeem_sign_in_code(&sha256_hex(code.as_bytes()), now).await?;
+        let wrong = || auth_problem(context.authenticator.record_failure(&headers));
+        return begin(&context, &headers, redeemed.ok_or_else(wrong)?, now).await;
+    }
+    if headers.contains_key("x-api-key") || headers.contains_key(header::AUTHORIZATION) {
+        let principal = context.authenticator.principal(&headers).await.map_err(auth_problem)?;
+        let latest = match bearer_expiry(&headers).filter(|_| principal.key_id.is_none()) {
+            Some(expiry) => expiry.saturating_mul(1_000).min(millis(now + LONGEST_SESSION)), // no longer than its token
+            None => millis(now + LONGEST_SESSION),
+        };
+        return begin(&context, &headers, session(principal, latest, now), now).await;
+    }
+    let Some(secret) = cookie::session_secret(&headers) else {
+        return Err(auth_problem(AuthError::MissingCredentials));
+    };
+    cookie::check_sender(&headers)?;
+    go_on(&context, &headers, secret, now).await
+}
+
+/// Signs out: ends the session of the request's cookie, and forgets the cookie.
+#[utoipa::path(delete, path = "/console/session", tag = "Console", responses((status = 204), (status = 403, body = Problem)))]
+pub(crate) async fn sign_out(State(context): State<Context>, headers: HeaderMap) -> Result<Response, Problem> {
+    if let Some(secret) = cookie::session_secret(&headers) {
+        cookie::check_sender(&headers)?;
+        context.table.delete_session(&sha256_hex(secret.as_bytes())).await?;
+    }
+    Ok(with_cookie(StatusCode::NO_CONTENT, cookie::set(&headers, "", Duration::ZERO)))
+}
+
+/// A session of a principal that can be extended up to `latest`, in milliseconds since 1970.
+pub(crate) fn session(principal: Principal, latest: i64, now: OffsetDateTime) -> Session {
+    let Principal { app, key_id, scopes } = principal;
+    Session { app, scopes, key_id, until: millis(now + SESSION_LIFETIME).min(latest), latest }
+}
+
+/// Stores a new session under a secret of its own, and answers with its cookie.
+async fn begin(
+    context: &Context,
+    headers: &HeaderMap,
+    session: Session,
+    now: OffsetDateTime,
+) -> Result<Response, Problem> {
+    if !Scope::ALL.into_iter().any(|it| principal(&session).may(it, Access::Read)) {
+        return Err(Problem::new(ProblemType::Scope, "the credentials have no scope that the console could use"));
+    }
+    let session = Session { until: millis(now + SESSION_LIFETIME).min(session.latest), ..session };
+    let secret = clock::random_alphanumeric(43); // 256 bits
+    context.table.put_session(&sha256_hex(secret.as_bytes()), &session).await?;
+    respond(context, headers, &session, &secret, now).await
+}
+
+/// Goes on with the session of a secret, as long as its key is there.
+async fn go_on(context: &Context, headers: &HeaderMap, secret: &str, now: OffsetDateTime) -> Result<Response, Problem> {
+    let hash = sha256_hex(secret.as_bytes());
+    let ended = || {
+        let problem = auth_problem(AuthError::ExpiredToken).into_response();
+        Ok(with_cookie(problem, cookie::set(headers, "", Duration::ZERO)))
+    };
+    let Some(mut session) = context.table.session(&hash, now).await? else { return ended() };
+    if let Some(id) = &session.key_id {
+        let key = context.table.api_key_of_id(id).await?;
+        let Some(key) = key.filter(|it| it.app == session.app && !it.has_expired(millis(now))) else {
+            context.table.delete_session(&hash).await?;
+            return ended();
+        };
+        session.scopes.retain(|it| key.scopes.contains(it));
+    }
+    let until = millis(now + SESSION_LIFETIME).min(session.latest);
+    if until - session.until > millis_of(EXTEND_AFTER) {
+        session.until = until;
+        context.table.put_session(&hash, &session).await?;
+    }
+    respond(context, headers, &session, secret, now).await
+}
+
+async fn respond(
+    context: &Context,
+    headers: &HeaderMap,
+    session: &Session,
+    secret: &str,
+    now: OffsetDateTime,
+) -> Result<Response, Problem> {
+    let application = context.authenticator.application(session.app).await.map_err(auth_problem)?;
+    let ends = from_millis(session.until);
+    let lifetime = TOKEN_LIFETIME.min(ends - now);
+    let access_token = context.authenticator.issue_session_token(principal(session), lifetime).await;
+    let body = SessionOut {
+        application_id: session.app.to_string(),
+        application: application.name,
+        access_token: access_token.map_err(auth_problem)?,
+        access_token_expiration: rfc3339(now + lifetime),
+        session_expiration: rfc3339(ends),
+        scopes: session.scopes.iter().map(|it| it.name()).collect(),
+        key_id: session.key_id.clone(),
+        socket_url: context.socket_url.clone(),
+    };
+    Ok(with_cookie(Json(body), cookie::set(headers, secret, ends - now)))
+}
+
+fn principal(session: &Session) -> Principal {
+    Principal { app: session.app, key_id: session.key_id.clone(), scopes: session.scopes.clone() }
+}
+
+fn millis_of(duration: Duration) -> i64 {
+    i64::try_from(duration.whole_milliseconds()).unwrap_or(i64::MAX)
+}
+
+fn with_cookie(response: impl IntoResponse, cookie: HeaderValue) -> Response {
+    let mut response = response.into_response();
+    response.headers_mut().insert(header::SET_COOKIE, cookie);
+    response
+}

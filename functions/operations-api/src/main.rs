@@ -1,0 +1,5 @@
+//! `operations-api` as a program of its own, as Lambda starts it.
+
+fn main() -> Result<(), entry::Error> {
+    operations_api::run()
+}
