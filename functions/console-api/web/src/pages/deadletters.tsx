@@ -1,0 +1,85 @@
+// Dead letters: what could not be handled, why, and the way back to the queue.
+import { useSignal } from '@preact/signals';
+import { request } from '../api';
+import { type DeadLetter, deadLetters, visibleKinds, KINDS } from '../deadletters';
+import { count } from '../format';
+import { mayChange } from '../session';
+import { Action, Empty, ErrorText, Panel, Time, toast, usePolling } from '../ui';
+
+interface Loaded {
+  kind: string;
+  items: DeadLetter[];
+  more: boolean;
+}
+
+const NAMES: Record<string, string> = {
+  scan: 'Scans', iconik: 'Iconik', faces: 'Processing', render: 'Renditions', webhook: 'Webhooks', amqp: 'RabbitMQ', signalr: 'SignalR hubs', push: 'Sockets',
+};
+
+export default function DeadLettersPage() {
+  const all = useSignal<Loaded[] | undefined>(undefined);
+  const error = useSignal<unknown>(undefined);
+  const read = async () => {
+    try {
+      all.value = await Promise.all(visibleKinds().map(async (kind) => ({ kind, ...(await deadLetters(kind)) })));
+      error.value = undefined;
+    } catch (why) {
+      error.value = why;
+    }
+  };
+  usePolling(read, 20_000, []);
+  const there = all.value?.filter((it) => it.items.length > 0 || it.more) ?? [];
+  return (
+    <>
+      <p class="lead">Messages that could not be handled wait here for 14 days. What failed is usually mended first; then they go back to their queue, a few at first.</p>
+      <ErrorText error={error.value} />
+      {!all.value && !error.value && <Empty>Loading…</Empty>}
+      {all.value && there.length === 0 && <Empty>There are no dead letters.</Empty>}
+      {there.map((it) => (
+        <Kind key={it.kind} loaded={it} read={read} />
+      ))}
+    </>
+  );
+}
+
+function Kind({ loaded, read }: { loaded: Loaded; read: () => Promise<void> }) {
+  const change = mayChange(KINDS.find(([kind]) => kind === loaded.kind)?.[1] ?? '');
+  const redrive = async (ids?: string[]) => {
+    const done = await request<{ redriven: number }>('POST', `/api/v1/DeadLetters/${loaded.kind}/redrive`, { json: ids ? { ids } : {} });
+    toast(`${count(done.redriven)} of ${NAMES[loaded.kind]} are back in their queue`);
+    await read();
+  };
+  return (
+    <Panel
+      title={`${NAMES[loaded.kind]} (${count(loaded.items.length)}${loaded.more ? '+' : ''})`}
+      actions={
+        change && (
+          <Action run={() => redrive()} label={`Redrive all: ${NAMES[loaded.kind]}`}>
+            Redrive all
+          </Action>
+        )
+      }
+    >
+      <ul class="letters">
+        {loaded.items.map((it) => (
+          <li key={it.id}>
+            <div class="letter">
+              <Time at={it.sentAt} />
+              <strong class="grow wrap">{it.reason}</strong>
+              {change && (
+                <Action run={() => redrive([it.id])} label={`Redrive: ${it.id}`}>
+                  Redrive
+                </Action>
+              )}
+            </div>
+            <details>
+              <summary>Message</summary>
+              <pre tabIndex={0}>{JSON.stringify(it.body, null, 2)}</pre>
+            </details>
+          </li>
+        ))}
+      </ul>
+      {loaded.more && <p class="caption">There may be more: somebody else is reading some, or there are more than one request looks at.</p>}
+    </Panel>
+  );
+}

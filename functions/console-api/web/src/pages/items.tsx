@@ -1,0 +1,115 @@
+// Items: a table with thumbnails and filters, and one item.
+import { useSignal } from '@preact/signals';
+import { useEffect, useMemo } from 'preact/hooks';
+import { get } from '../api';
+import { bytes, count, fileName } from '../format';
+import { type Filter, type Item, ItemList, STATUSES } from '../items';
+import { generation, listen } from '../live';
+import { href, route, setQuery } from '../router';
+import { Thumbnail } from '../thumbnail';
+import { Badge, Empty, ErrorText, Field, Time } from '../ui';
+import { Virtual } from '../virtual';
+import { ItemPage } from './item';
+
+const SYSTEMS = [['', 'All systems'], ['iconik', 'Iconik'], ['datacore', 'DataCore Swarm'], ['objectmatrix', 'Object Matrix']] as const;
+
+interface Bucket {
+  id: string;
+  bucket: string;
+}
+
+export default function Items({ id }: { id: string }) {
+  return id ? <ItemPage id={id} /> : <List />;
+}
+
+function faces(item: Item): string {
+  const found = Object.values(item.results ?? {})[0];
+  return found ? `${count(found.faces)} ${found.faces === 1 ? 'face' : 'faces'}` : '';
+}
+
+function Row({ item }: { item: Item }) {
+  return (
+    <a class="item-row" href={href('items', item.id)}>
+      <span>
+        <Thumbnail item={item} />
+      </span>
+      <span class="cut grow">
+        <span class="strong">{item.title ?? fileName(item.key)}</span>
+        <span class="dim under cut">{item.error ? item.error.message : `${item.bucket} / ${item.key}`}</span>
+      </span>
+      <span class="wide-only dim">
+        {item.mediaType}
+      </span>
+      <span class="wide-only dim end">
+        {bytes(item.size)}
+      </span>
+      <span class="medium-only end">
+        {faces(item)}
+      </span>
+      <span>
+        <Badge text={item.status} />
+      </span>
+      <span class="medium-only dim end time">
+        <Time at={item.foundAt} />
+      </span>
+    </a>
+  );
+}
+
+function List() {
+  const query = route.value.query;
+  const buckets = useSignal<Bucket[]>([]);
+  const filter: Filter = useMemo(
+    () => ({
+      status: query.get('status') ?? '',
+      system: query.get('system') ?? '',
+      bucket: query.get('bucket') ?? '',
+      since: query.get('since') ?? '',
+      text: query.get('text') ?? '',
+    }),
+    [query.toString()],
+  );
+  const list = useMemo(() => new ItemList(filter), [filter, generation.value]);
+  useEffect(() => {
+    void list.more();
+    return listen((events) => list.take(events));
+  }, [list]);
+  useEffect(() => {
+    get<{ items: Bucket[] }>('/api/v1/Media/Buckets').then(
+      (it) => (buckets.value = it.items),
+      () => undefined,
+    );
+  }, []);
+  const set = (change: Partial<Filter>) => setQuery({ ...filter, ...change });
+  const rows = list.rows.value;
+  return (
+    <div class="fill">
+      <form class="filters" role="search" aria-label="Filter items" onSubmit={(event) => event.preventDefault()}>
+        <Field label="Status" value={filter.status} set={(it) => set({ status: it })} list={[['', 'All'], ...STATUSES]} />
+        <Field label="System" value={filter.system} set={(it) => set({ system: it })} list={SYSTEMS} />
+        <Field label="Bucket" value={filter.bucket} set={(it) => set({ bucket: it })} list={[['', 'All'], ...buckets.value.map((it) => [it.id, it.bucket] as const)]} />
+        <Field label="Name contains" value={filter.text} set={(it) => set({ text: it })} type="search" />
+      </form>
+      <ErrorText error={list.error.value} />
+      {rows.length === 0 && !list.loading.value && <Empty>{list.complete.value ? 'No item fits.' : 'None yet.'}</Empty>}
+      <Virtual
+        rows={rows}
+        height={56}
+        label="Items"
+        keyOf={(it) => it.id}
+        render={(it) => <Row item={it} />}
+        onEnd={() => void list.more()}
+      />
+      <p class="caption" role="status">
+        {count(rows.length)} {list.complete.value ? 'items' : 'items so far'}
+        {list.loading.value && ', reading more…'}
+        {!list.complete.value && !list.loading.value && (
+          <button type="button" class="link" onClick={() => void list.more()}>
+            Read more
+          </button>
+        )}
+      </p>
+    </div>
+  );
+}
+
