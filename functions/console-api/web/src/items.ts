@@ -1,5 +1,5 @@
 // Items: what the API says of them, and one list of them that stays up to date.
-import { computed, signal } from '@preact/signals';
+import { signal } from '@preact/signals';
 import { get } from './api';
 import type { StreamItem } from './socket';
 
@@ -114,18 +114,20 @@ const MAX_PAGES = 5;
 /** A list of items, newest first, with what comes live on top. */
 export class ItemList {
   private readonly byId = new Map<string, Item>();
-  private readonly order = signal<string[]>([]);
-  private readonly version = signal(0);
+  /** The ids of the items, newest first. */
+  readonly order = signal<string[]>([]);
   private next: string | undefined = '';
   readonly loading = signal(false);
   readonly error = signal<unknown>(undefined);
   readonly complete = signal(false);
-  readonly rows = computed(() => {
-    void this.version.value;
-    return this.order.value.map((id) => this.byId.get(id)!);
-  });
+  /** Counts up when an item has changed in its place. */
+  readonly changes = signal(0);
 
   constructor(private readonly filter: Filter) {}
+
+  item(id: string): Item | undefined {
+    return this.byId.get(id);
+  }
 
   /** Reads the next page. */
   async more(): Promise<void> {
@@ -180,9 +182,10 @@ export class ItemList {
       }
     }
     if (top.length > 0 || gone.size > 0) {
-      this.order.value = top.concat(this.order.value).filter((id) => !gone.has(id));
+      const all = top.length > 0 ? top.concat(this.order.value) : this.order.value;
+      this.order.value = gone.size > 0 ? all.filter((id) => !gone.has(id)) : all;
       for (const id of gone) this.byId.delete(id);
     }
-    if (changed) this.version.value += 1;
+    if (changed) this.changes.value += 1;
   }
 }

@@ -25,6 +25,9 @@ function color(element: HTMLElement, variable: string): string {
 export function Plot({ label, times, series }: PlotProps) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(undefined);
+  // what is there when the library has come, and not what was there when it was asked for
+  const latest = useRef<uPlot.AlignedData>([[]]);
+  latest.current = [times, ...series.map((it) => it.values)];
   const isDark = useSignal(DARK.matches);
   useEffect(() => {
     const change = () => (isDark.value = DARK.matches);
@@ -58,7 +61,7 @@ export function Plot({ label, times, series }: PlotProps) {
             })),
           ],
         },
-        [times, ...series.map((it) => it.values)],
+        latest.current,
         element,
       );
       observer = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: HEIGHT }));
@@ -71,6 +74,6 @@ export function Plot({ label, times, series }: PlotProps) {
       plot.current = undefined;
     };
   }, [isDark.value]);
-  useEffect(() => plot.current?.setData([times, ...series.map((it) => it.values)]), [times, series]);
+  useEffect(() => plot.current?.setData(latest.current), [times, series]);
   return <div class="plot" ref={box} role="img" aria-label={label} style={{ height: `${HEIGHT}px` }} />;
 }

@@ -181,6 +181,7 @@ export class LiveSocket {
   }
 
   private receive(frame: Record<string, unknown>): void {
+    clearTimeout(this.timers.pong); // whatever comes shows that the connection is there
     switch (frame['type']) {
       case 'notifications':
         this.order(String(frame['stream']), frame['items'] as StreamItem[]);
@@ -204,7 +205,6 @@ export class LiveSocket {
         this.options.onReadState?.(frame as unknown as ReadStateFrame);
         break;
       case 'pong': {
-        clearTimeout(this.timers.pong);
         const known = new Set([...this.streams.values()].map((it) => it.cursor));
         if ((frame['cursors'] as string[]).some((it) => !known.has(it))) this.resume();
         break;

@@ -247,14 +247,15 @@ export function Explain({ channel, notification }: { channel: Channel; notificat
   const it = found.value;
   if (!it) return <ErrorText error={error.value} />;
   const { says, mend } = sentence(it, channel);
+  const others = [...new Set(it.reasons)].slice(1);
   return (
     <div class="explain">
       <h3>Explain</h3>
       <p class="says">{says}</p>
       <p>{mend}</p>
-      {it.reasons.length > 1 && (
+      {others.length > 0 && (
         <ul>
-          {it.reasons.slice(1).map((reason) => (
+          {others.map((reason) => (
             <li key={reason}>{reason}</li>
           ))}
         </ul>

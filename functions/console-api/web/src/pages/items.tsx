@@ -81,7 +81,8 @@ function List() {
     );
   }, []);
   const set = (change: Partial<Filter>) => setQuery({ ...filter, ...change });
-  const rows = list.rows.value;
+  const ids = list.order.value;
+  void list.changes.value; // an item that is drawn may have changed
   return (
     <div class="fill">
       <form class="filters" role="search" aria-label="Filter items" onSubmit={(event) => event.preventDefault()}>
@@ -91,17 +92,20 @@ function List() {
         <Field label="Name contains" value={filter.text} set={(it) => set({ text: it })} type="search" />
       </form>
       <ErrorText error={list.error.value} />
-      {rows.length === 0 && !list.loading.value && <Empty>{list.complete.value ? 'No item fits.' : 'None yet.'}</Empty>}
+      {ids.length === 0 && !list.loading.value && <Empty>{list.complete.value ? 'No item fits.' : 'None yet.'}</Empty>}
       <Virtual
-        rows={rows}
+        rows={ids}
         height={56}
         label="Items"
-        keyOf={(it) => it.id}
-        render={(it) => <Row item={it} />}
+        keyOf={(it) => it}
+        render={(it) => {
+          const item = list.item(it);
+          return item && <Row item={item} />;
+        }}
         onEnd={() => void list.more()}
       />
       <p class="caption" role="status">
-        {count(rows.length)} {list.complete.value ? 'items' : 'items so far'}
+        {count(ids.length)} {list.complete.value ? 'items' : 'items so far'}
         {list.loading.value && ', reading more…'}
         {!list.complete.value && !list.loading.value && (
           <button type="button" class="link" onClick={() => void list.more()}>

@@ -42,7 +42,8 @@ export function summary(event: StreamItem): string {
   const text = (it: unknown) => (typeof it === 'string' || typeof it === 'number' ? String(it) : '');
   const about = text(data['item']?.['key']) || text(data['bucket']?.['bucket']) || text(data['channel']?.['id']) || text((event.data as Record<string, unknown>)?.['title']);
   const why = text(data['error']?.['message']) || text((event.data as Record<string, unknown>)?.['reason']);
-  return [about, why].filter(Boolean).join(': ');
+  const said = [about, why].filter(Boolean).join(': ');
+  return said || (event.data === undefined ? '' : JSON.stringify(event.data).slice(0, 200));
 }
 
 function Recent() {
