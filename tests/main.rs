@@ -34,6 +34,15 @@ mod billing {
     mod trials;
     mod webhooks;
 }
+/// The console in a real browser, its sessions, and what it reads.
+mod console {
+    mod browser;
+    mod built;
+    mod live;
+    mod operations;
+    mod pages;
+    mod session;
+}
 /// How deliveries reach receivers: webhooks, RabbitMQ, SignalR hubs of customers.
 mod delivery {
     mod channels;

@@ -17,9 +17,15 @@ static LINTERS: OnceCell<PathBuf> = OnceCell::const_new();
 static CHECKER: OnceCell<PathBuf> = OnceCell::const_new();
 static CHROMIUM: OnceCell<()> = OnceCell::const_new();
 
-/// The folder whose `node_modules` hold the official SignalR client and a driver for browsers.
+/// The folder whose `node_modules` hold the official SignalR client, a driver for browsers, and axe, which checks pages.
 pub async fn node() -> &'static PathBuf {
-    let packages = ["@microsoft/signalr@10.0.11", "playwright-core@1.64.1", "standardwebhooks@1.1.1", "svix@2.5.0"];
+    let packages = [
+        "@microsoft/signalr@10.0.11",
+        "playwright-core@1.64.1",
+        "axe-core@4.14.1",
+        "standardwebhooks@1.1.1",
+        "svix@2.5.0",
+    ];
     NODE.get_or_init(async || npm("node", &packages).await).await
 }
 
@@ -58,6 +64,30 @@ pub async fn python() -> &'static PathBuf {
 pub async fn checker() -> &'static PathBuf {
     let packages = ["openapi-spec-validator==0.9.0", "openapi-python-client==0.29.1", "schemathesis==4.32.5"];
     CHECKER.get_or_init(async || pip("checker", &packages).await).await
+}
+
+/// A copy of the console's sources and built files, with the packages that its lock file names: the folder of the sources.
+pub async fn console_sources() -> PathBuf {
+    let from = project().join("functions/console-api");
+    let lock = std::fs::read_to_string(from.join("web/package-lock.json")).expect("a lock file");
+    let folder = installed("console", &[&lock], async |folder| {
+        let web = folder.join("web");
+        std::fs::create_dir_all(&web).expect("a folder");
+        for file in ["package.json", "package-lock.json", ".npmrc"] {
+            std::fs::copy(from.join("web").join(file), web.join(file)).expect("a copy");
+        }
+        let install = ["ci", "--no-audit", "--no-fund", "--prefix", &web.to_string_lossy()];
+        assert!(runs("npm", &install).await, "the tests need Node.js 20 and npm: apt-get install nodejs npm");
+    })
+    .await;
+    let web = folder.join("web");
+    for (what, to) in [("web/src", &web), ("web/build.mjs", &web), ("web/tsconfig.json", &web), ("dist", &folder)] {
+        let name = Path::new(what).file_name().expect("a name");
+        drop(std::fs::remove_dir_all(to.join(name))); // there may be none yet
+        let copied = ["-r", &from.join(what).to_string_lossy(), &to.to_string_lossy()];
+        assert!(runs("cp", &copied).await, "{what} is copied");
+    }
+    web
 }
 
 /// A folder with packages of npm, if it does not hold these already.

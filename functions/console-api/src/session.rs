@@ -9,6 +9,7 @@ use domain::application::{Access, Scope};
 use domain::id::sha256_hex;
 use domain::{from_millis, millis, rfc3339};
 use entry::clock;
+use entry::http::auth::check_named_application;
 use entry::http::{AuthError, JsonBody, Principal, Problem, ProblemType, auth_problem, bearer_expiry};
 use serde::{Deserialize, Serialize};
 use table::Session;
@@ -73,6 +74,7 @@ pub(crate) async fn sign_in(
     }
     if headers.contains_key("x-api-key") || headers.contains_key(header::AUTHORIZATION) {
         let principal = context.authenticator.principal(&headers).await.map_err(auth_problem)?;
+        check_named_application(&headers, principal.app)?;
         let latest = match bearer_expiry(&headers).filter(|_| principal.key_id.is_none()) {
             Some(expiry) => expiry.saturating_mul(1_000).min(millis(now + LONGEST_SESSION)), // no longer than its token
             None => millis(now + LONGEST_SESSION),

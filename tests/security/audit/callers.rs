@@ -29,6 +29,8 @@ pub(crate) enum Class {
     Foreign,
     /// A key without this scope, and with all others.
     Lacking(&'static str),
+    /// A key that only reads.
+    Viewer,
     /// The application's own token alone: as good as a key, but for channels and keys.
     Token,
     /// Another application's own token alone.
@@ -118,6 +120,9 @@ pub(crate) async fn all(world: &World<'_>, other: &World<'_>, issuer: &Issuer) -
             all.push(Caller::new(&name, Class::Lacking(scope), &pair(&key, &secret), app));
         }
     }
+    let it = made(world, &["read"]).await;
+    let (key, secret) = (text(&it["apiKey"]), text(&it["apiSecret"]));
+    all.push(Caller::new("its key that only reads", Class::Viewer, &pair(&key, &secret), world));
     all.extend(ended(world).await);
     let (access, refresh) = (access(world).await.0, access(other).await);
     all.extend(tokens(world, other, &access, &refresh.0).await);

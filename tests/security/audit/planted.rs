@@ -136,9 +136,14 @@ impl Planted {
             Rule::Public | Rule::Body | Rule::Token => &[][..],
             Rule::Operator => &[("x-operator-key", world.stack.operator_key.as_str())],
             Rule::Iconik => &[("x-webhook-secret", self.hook.as_str())],
-            Rule::Manager | Rule::Scope(_) | Rule::Billing | Rule::Own(_) | Rule::Users | Rule::Door | Rule::Seed => {
-                &keys
-            }
+            Rule::Manager
+            | Rule::Scope(_)
+            | Rule::Billing
+            | Rule::Own(_)
+            | Rule::Users
+            | Rule::Door
+            | Rule::SignIn
+            | Rule::Seed => &keys,
         };
         Caller::new("its owner", Class::Nobody, headers, world)
     }

@@ -30,6 +30,8 @@ pub(crate) enum Rule {
     Door,
     /// Whoever has the token in the path.
     Token,
+    /// A key, or an application's token, whatever it is good for; or a code in the body.
+    SignIn,
     /// A key with the scope `inbox`; or, where `InboxAuth=open` as here, whoever shows no key, and then for the one
     /// application that is open.
     Seed,
@@ -50,6 +52,10 @@ const RULES: &[(&str, &str, Rule)] = &[
     ("*", "/1/billing/*", Rule::Billing),
     ("*", "/api/v1/Applications", Rule::Operator),
     ("*", "/api/v1/Applications/{id}/*", Rule::Manager),
+    ("POST", "/console/*", Rule::SignIn),
+    ("DELETE", "/console/session", Rule::Public),
+    ("*", "/api/v1/DeadLetters/*", Rule::Scope("media")), // of the kind that `fill` says
+    ("GET", "/api/v1/Usage", Rule::Scope("keys")),
     ("POST", "/api/v1/Authorization/GenerateJwtToken", Rule::Body),
     ("POST", "/api/v1/Authorization/RefreshJwtToken", Rule::Body),
     ("GET", "/api/v1/Notification/Jwks", Rule::Public),
@@ -84,7 +90,7 @@ const RULES: &[(&str, &str, Rule)] = &[
 /// Parameters of queries that narrow a list or shape an answer, and headers: those that matter the callers have.
 #[rustfmt::skip]
 const LEFT: &[&str] = &[
-    "access_token", "after", "archived", "attrFilter", "before", "cursor", "dryRun", "format", "fromCursor", "identifier",
+    "access_token", "after", "archived", "attrFilter", "before", "cursor", "day", "dryRun", "format", "fromCursor", "identifier",
     "limit", "listFilter", "lowResolution", "maxEntries", "negotiateVersion", "organization_id", "read", "references",
     "resFormat", "results", "since", "status", "system", "type", "useStatefulReconnect", "wait",
     "Idempotency-Key", "X-Extended", "X-Reveal-Secrets", "x-operator-key", "x-webhook-secret",
@@ -107,7 +113,7 @@ impl Rule {
             Self::Operator => &["operator"],
             Self::Iconik => &["webhook"],
             Self::Manager => &["key", "operator", "secret", "token"],
-            Self::Scope(_) | Self::Billing | Self::Own(_) | Self::Users | Self::Door | Self::Seed => {
+            Self::Scope(_) | Self::Billing | Self::Own(_) | Self::Users | Self::Door | Self::SignIn | Self::Seed => {
                 &["key", "secret", "token"]
             }
         }
@@ -116,7 +122,7 @@ impl Rule {
     /// The scope that a key needs, where a key is good for anything.
     pub(crate) fn scope(self) -> Option<&'static str> {
         match self {
-            Self::Public | Self::Body | Self::Operator | Self::Iconik | Self::Token => None,
+            Self::Public | Self::Body | Self::SignIn | Self::Operator | Self::Iconik | Self::Token => None,
             Self::Manager => Some("keys"),
             Self::Scope(it) | Self::Own(it) => Some(it),
             Self::Billing => Some("billing"),
@@ -131,6 +137,27 @@ impl Rule {
             && self.scope().unwrap_or("media") != scope
         {
             return None; // that key has what this needs
+        }
+        if caller.class == Class::Viewer {
+            return match self {
+                Self::Public => Some(Own),
+                Self::SignIn | Self::Token => None,
+                Self::Body | Self::Operator | Self::Iconik => Some(Refused(401)),
+                Self::Billing => Some(Refused(403)),
+                // the socket of a viewer's ticket only receives
+                _ if operation.method == "GET" || operation.name().ends_with("/Tickets") => None,
+                _ => Some(Refused(403)),
+            };
+        }
+        if self == Self::SignIn {
+            // whoever is somebody gets a session of the own application
+            return match caller.class {
+                Class::Foreign if caller.names_them => Some(Refused(403)),
+                Class::Foreign | Class::ForeignToken => Some(Own),
+                Class::Lacking(_) | Class::Token => None,
+                _ if caller.broken => None, // the body may be all that is wrong
+                _ => Some(Refused(401)),
+            };
         }
         let alone = matches!(self.scope(), Some("media" | "inbox" | "images" | "messages" | "oma" | "billing"));
         let class = match caller.class {
@@ -223,6 +250,7 @@ pub(crate) fn fill(method: &str, path: &str, place: &str, name: &str, it: &Plant
         ("path", "type") => shared(TYPE),
         ("path", "action") => shared("process"),
         ("query", "product") => shared("publish"),
+        ("path", "kind") => shared("scan"),
         ("query", "applicationId") => Some(Fill::Application),
         ("query", "configurationId") => theirs(&it.channel),
         ("query", "notification") => theirs(&it.told),

@@ -27,7 +27,8 @@ pub(crate) async fn refused(world: &World<'_>, callers: &[Caller]) -> (usize, Ve
             let bad = match caller.class {
                 Class::Nobody => !seed || token.is_some() || caller.has("x-api-key"),
                 Class::Lacking(scope) => scope == "inbox",
-                Class::John => seed, // elsewhere caller is his own socket
+                Class::Viewer => true, // a ticket is what opens one
+                Class::John => seed,   // elsewhere caller is his own socket
                 Class::Token | Class::ForeignToken | Class::Foreign | Class::Jane | Class::Stranger | Class::Ticket => {
                     false
                 }

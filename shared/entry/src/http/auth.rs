@@ -355,7 +355,10 @@ where
 }
 
 /// Refuses credentials of another application than the one that the request names, if it names one.
-fn check_named_application(headers: &HeaderMap, app: AppId) -> Result<(), Problem> {
+///
+/// # Errors
+/// 403.
+pub fn check_named_application(headers: &HeaderMap, app: AppId) -> Result<(), Problem> {
     match named_application(headers) {
         Some(named) if named != app => {
             let reason = "the credentials are another application's than the one that x-application-id names";
