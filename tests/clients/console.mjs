@@ -54,7 +54,7 @@ const commands = {
     await page.goto(it.url);
   },
   use: (it) => use(it.tab),
-  reload: () => page.reload(),
+  reload: async () => void (await page.reload()),
   click: (it) => located(it).first().click(),
   fill: (it) => located(it).first().fill(it.value),
   select: (it) => located(it).first().selectOption(it.value),

@@ -111,16 +111,10 @@ fn a_viewer_sees_everything_and_is_offered_no_change() {
             browser.wait("h1", heading).await;
             browser.gone(".empty", "Loading").await;
             let buttons = browser.run(json!({ "do": "texts", "at": "button:visible" })).await;
-            let offered: Vec<&Value> = buttons
-                .as_array()
-                .unwrap()
-                .iter()
-                .filter(|it| {
-                    let name = it.as_str().unwrap_or_default().trim();
-                    // rows of lists begin with a time, or a number
-                    !harmless.contains(&name) && !name.starts_with(|it: char| it.is_ascii_digit())
-                })
-                .collect();
+            let names = buttons.as_array().unwrap().iter().filter_map(Value::as_str).map(str::trim);
+            // rows of lists begin with a time, or a number
+            let is_row = |it: &&str| it.starts_with(|it: char| it.is_ascii_digit());
+            let offered: Vec<&str> = names.filter(|it| !harmless.contains(it) && !is_row(it)).collect();
             assert!(offered.is_empty(), "{page} offers {offered:?}");
         }
         assert_eq!(browser.run(json!({ "do": "complaints" })).await, json!([]));
