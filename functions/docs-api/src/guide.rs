@@ -14,6 +14,7 @@ const PAGES: &[(&str, &str)] = &[
     ("channels", include_str!("../../../shared/docs/channels.md")),
     ("publish", include_str!("../../../shared/docs/publish.md")),
     ("inbox", include_str!("../../../shared/docs/inbox.md")),
+    ("console", include_str!("../../../shared/docs/console.md")),
     ("oma", include_str!("../../../shared/docs/oma.md")),
     ("iconik", include_str!("../../../shared/docs/iconik.md")),
     ("images", include_str!("../../../shared/docs/images.md")),
@@ -27,6 +28,17 @@ const PAGES: &[(&str, &str)] = &[
     ("tests", include_str!("../../../shared/docs/tests.md")),
 ];
 
+/// The pictures that pages show, by the names of their files.
+const PICTURES: &[(&str, &[u8])] = &[
+    ("overview.png", include_bytes!("../../console-api/pictures/overview.png")),
+    ("item.png", include_bytes!("../../console-api/pictures/item.png")),
+    ("explain.png", include_bytes!("../../console-api/pictures/explain.png")),
+    ("inbox.png", include_bytes!("../../console-api/pictures/inbox.png")),
+];
+
+/// Where the repository has them, from a page of the guide.
+const PICTURES_FOLDER: &str = "../../functions/console-api/pictures/";
+
 const STYLE: &str = "\
 :root { color-scheme: light dark }
 body { margin: 2rem auto; max-width: 46rem; padding: 0 1rem; font: 1rem/1.55 system-ui, sans-serif }
@@ -34,13 +46,14 @@ h1, h2, h3 { line-height: 1.25; margin: 2rem 0 .5rem }
 code { font: .875em ui-monospace, monospace; overflow-wrap: anywhere }
 pre { overflow-x: auto; padding: .75rem; border: 1px solid #8886 }
 pre code { overflow-wrap: normal }
+img { max-width: 100%; border: 1px solid #8886 }
 table { border-collapse: collapse; width: 100% }
 th, td { border: 1px solid #8886; padding: .3rem .6rem; text-align: left; vertical-align: top }
 ";
 
-/// A page is text with a style, and nothing else: no script, no picture, no form, in nobody's frame.
-const POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// A page is text with a style and our own pictures, and nothing else: no script, no form, in nobody's frame.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; base-uri 'none'; \
+    form-action 'none'; frame-ancestors 'none'";
 
 /// All pages.
 pub(crate) async fn list() -> Response {
@@ -56,11 +69,25 @@ pub(crate) async fn show(Path(name): Path<String>) -> Response {
     }
 }
 
-/// Where the stack serves what a page links to: a page of the guide, a heading, or another site. `None` for a file of the
-/// repository that is not served.
+/// One picture of a page.
+pub(crate) async fn picture(Path(name): Path<String>) -> Response {
+    match PICTURES.iter().find(|picture| picture.0 == name) {
+        Some((_, bytes)) => {
+            ([(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, PUBLIC_CACHE)], *bytes).into_response()
+        }
+        None => Problem::new(ProblemType::NoSuchPage, "the guide has no such picture").into_response(),
+    }
+}
+
+/// Where the stack serves what a page links to or shows: a page of the guide, a heading, a picture, or another site. `None`
+/// for a file of the repository that is not served.
 fn address(link: &str) -> Option<String> {
     if link.starts_with('#') || link.starts_with("https://") || link.starts_with("http://") {
         return Some(link.to_owned());
+    }
+    if let Some(name) = link.strip_prefix(PICTURES_FOLDER) {
+        let name = PICTURES.iter().find(|picture| picture.0 == name)?.0;
+        return Some(format!("/docs/guide/pictures/{name}"));
     }
     let (file, anchor) = link.split_once('#').map_or((link, None), |(file, anchor)| (file, Some(anchor)));
     let name = file.strip_suffix(".md")?;
@@ -191,6 +218,8 @@ mod tests {
             ("media.md#times", Some("/docs/guide/media#times")),
             ("#times", Some("#times")),
             ("https://www.rfc-editor.org/rfc/rfc9457", Some("https://www.rfc-editor.org/rfc/rfc9457")),
+            ("../../functions/console-api/pictures/item.png", Some("/docs/guide/pictures/item.png")),
+            ("../../functions/console-api/pictures/nothing.png", None),
             ("../../template.yaml", None),
             ("../../README.md", None),
             ("nothing.md", None),
@@ -200,10 +229,10 @@ mod tests {
         }
         let mut served = String::new();
         let text =
-            "# Two `words`, and *more*\n\n[a](media.md#times) [`b`](../x.rs) [c](tests.md)\n\n## Same\n\n## Same\n";
+            "# Two `words`, and *more*\n\n[a](media.md#times) [`b`](../x.rs) ![c](../x.png) [d](tests.md)\n\n## Same\n\n## Same\n";
         html::push_html(&mut served, markdown::events(text, address).into_iter());
         let want = "<h1 id=\"two-words-and-more\">Two <code>words</code>, and <em>more</em></h1>\n\
-            <p><a href=\"/docs/guide/media#times\">a</a> <code>b</code> <a href=\"/docs/guide/tests\">c</a></p>\n\
+            <p><a href=\"/docs/guide/media#times\">a</a> <code>b</code> c <a href=\"/docs/guide/tests\">d</a></p>\n\
             <h2 id=\"same\">Same</h2>\n<h2 id=\"same-1\">Same</h2>\n";
         assert_eq!(served, want);
     }

@@ -4,27 +4,24 @@ use std::collections::HashMap;
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
-/// The events of a text. Each heading gets its id, and each link the address that `address` gives; where it gives none,
-/// the link's text alone stays.
+/// The events of a text. Each heading gets its id, and each link and each picture the address that `address` gives; where
+/// it gives none, the text alone stays.
 pub(crate) fn events(text: &str, address: impl Fn(&str) -> Option<String>) -> Vec<Event<'_>> {
     let mut events: Vec<Event<'_>> = Parser::new_ext(text, Options::ENABLE_TABLES).collect();
     name_headings(&mut events);
-    let mut unlinked = false; // links do not nest (CommonMark, section 6.3)
+    // Whether what is open leads somewhere. A picture may stand inside a link (CommonMark, section 6.3), so this is a stack.
+    let mut open: Vec<bool> = Vec::new();
     events.retain_mut(|event| match event {
-        Event::Start(Tag::Link { dest_url, .. }) => match address(dest_url) {
-            Some(address) => {
+        Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
+            let address = address(dest_url);
+            let leads = address.is_some();
+            open.push(leads);
+            if let Some(address) = address {
                 *dest_url = address.into();
-                true
             }
-            None => {
-                unlinked = true;
-                false
-            }
-        },
-        Event::End(TagEnd::Link) if unlinked => {
-            unlinked = false;
-            false
+            leads
         }
+        Event::End(TagEnd::Link | TagEnd::Image) => open.pop().unwrap_or(true),
         _ => true,
     });
     events

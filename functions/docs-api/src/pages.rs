@@ -47,5 +47,6 @@ pub(crate) fn router(document: Bytes) -> Router {
         .route("/docs/guide", get(guide::list))
         .route("/docs/guide/", get(guide::list))
         .route("/docs/guide/{page}", get(guide::show))
+        .route("/docs/guide/pictures/{name}", get(guide::picture))
         .route("/docs/{*path}", get(viewer))
 }

@@ -5,10 +5,15 @@ const TIME = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-di
 const DATE_TIME = new Intl.DateTimeFormat(undefined, {
   year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit',
 });
-const MONEY = new Intl.NumberFormat(undefined, { style: 'currency', currency: 'USD', currencyDisplay: 'narrowSymbol', minimumFractionDigits: 2, maximumFractionDigits: 6 });
+const MONEY = new Intl.NumberFormat(undefined, { style: 'currency', currency: 'USD', currencyDisplay: 'narrowSymbol' });
+/** What is less than a cent, with its first two digits. */
+const SMALL_MONEY = new Intl.NumberFormat(undefined, { style: 'currency', currency: 'USD', currencyDisplay: 'narrowSymbol', maximumSignificantDigits: 2 });
+const CLOCK = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 
 export const count = (it: number) => NUMBER.format(it);
-export const money = (it: number) => MONEY.format(it);
+export const money = (it: number) => (it > 0 && it < 0.01 ? SMALL_MONEY : MONEY).format(it);
+/** The time of day of a moment in seconds since 1970. */
+export const clock = (seconds: number) => CLOCK.format(seconds * 1_000);
 
 export function bytes(size: number): string {
   const units = ['B', 'KB', 'MB', 'GB', 'TB'];

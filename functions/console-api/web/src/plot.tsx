@@ -2,6 +2,7 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import type uPlot from 'uplot';
+import { clock } from './format';
 
 export interface PlotProps {
   label: string;
@@ -49,7 +50,7 @@ export function Plot({ label, times, series }: PlotProps) {
           cursor: { y: false },
           legend: { show: false },
           scales: { y: { range: (_, __, max) => [0, Math.max(5, max * 1.1)] } },
-          axes: [{ ...axis, space: 70 }, { ...axis, size: 44 }],
+          axes: [{ ...axis, space: 70, values: (_, splits) => splits.map(clock) }, { ...axis, size: 44 }],
           series: [
             {},
             ...series.map((it) => ({
