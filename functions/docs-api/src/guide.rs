@@ -228,8 +228,7 @@ mod tests {
             assert_eq!(address(link).as_deref(), want, "{link}");
         }
         let mut served = String::new();
-        let text =
-            "# Two `words`, and *more*\n\n[a](media.md#times) [`b`](../x.rs) ![c](../x.png) [d](tests.md)\n\n## Same\n\n## Same\n";
+        let text = "# Two `words`, and *more*\n\n[a](media.md#times) [`b`](../x.rs) ![c](../x.png) [d](tests.md)\n\n## Same\n\n## Same\n";
         html::push_html(&mut served, markdown::events(text, address).into_iter());
         let want = "<h1 id=\"two-words-and-more\">Two <code>words</code>, and <em>more</em></h1>\n\
             <p><a href=\"/docs/guide/media#times\">a</a> <code>b</code> c <a href=\"/docs/guide/tests\">d</a></p>\n\

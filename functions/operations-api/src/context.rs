@@ -46,6 +46,7 @@ fn settings(kind: DeadLetterKind) -> (&'static str, &'static str) {
         DeadLetterKind::Amqp => ("AMQP_DEAD", "AMQP_QUEUE"),
         DeadLetterKind::SignalR => ("SIGNALR_DEAD", "SIGNALR_QUEUE"),
         DeadLetterKind::Push => ("PUSH_DEAD", "PUSH_QUEUE"),
+        DeadLetterKind::Nms => ("NMS_DEAD", "NMS_QUEUE"),
     }
 }
 

@@ -76,8 +76,9 @@ struct SeenLetters {
     more: bool,
 }
 
-/// The application's dead letters of one kind: `scan`, `iconik`, `faces`, `render`, `webhook`, `amqp`, `signalr` or `push`. The
-/// caller needs the scope of what they are about: `media` (the first three), `images`, `channels` (the next three) or `inbox`.
+/// The application's dead letters of one kind: `scan`, `iconik`, `faces`, `render`, `webhook`, `amqp`, `signalr`, `push` or `nms`.
+/// The caller needs the scope of what they are about: `media` (the first three), `images`, `channels` (the next three), `inbox` or
+/// `oma`.
 #[utoipa::path(get, path = "/api/v1/DeadLetters/{kind}", tag = "Operations", security(("keys" = [])), params(("kind" = String, Path)),
     responses((status = 200, body = DeadLettersOut), (status = 404, body = Problem)))]
 pub(crate) async fn list(

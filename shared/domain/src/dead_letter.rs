@@ -6,8 +6,8 @@ use time::Duration;
 use crate::AppId;
 use crate::application::Scope;
 
-/// A kind of dead letter, by the queue that it comes from. Those of the table's stream name no application, and are the
-/// operator's alone.
+/// A kind of dead letter, by the queue that it comes from. Those of the table's stream and of the payment provider's events need
+/// not name an application, and are the operator's alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeadLetterKind {
     Scan,
@@ -18,6 +18,8 @@ pub enum DeadLetterKind {
     Amqp,
     SignalR,
     Push,
+    /// Event lists of subscriptions to OMA message stores.
+    Nms,
 }
 
 /// How many letters go back in the first step, and how long a step takes. Each step has twice as many as the one before, up to
@@ -30,8 +32,17 @@ const MAX_DELAY: Duration = Duration::seconds(900);
 
 impl DeadLetterKind {
     /// All kinds.
-    pub const ALL: [Self; 8] =
-        [Self::Scan, Self::Iconik, Self::Faces, Self::Render, Self::Webhook, Self::Amqp, Self::SignalR, Self::Push];
+    pub const ALL: [Self; 9] = [
+        Self::Scan,
+        Self::Iconik,
+        Self::Faces,
+        Self::Render,
+        Self::Webhook,
+        Self::Amqp,
+        Self::SignalR,
+        Self::Push,
+        Self::Nms,
+    ];
 
     /// The name in the API.
     pub fn name(self) -> &'static str {
@@ -44,6 +55,7 @@ impl DeadLetterKind {
             Self::Amqp => "amqp",
             Self::SignalR => "signalr",
             Self::Push => "push",
+            Self::Nms => "nms",
         }
     }
 
@@ -54,6 +66,7 @@ impl DeadLetterKind {
             Self::Render => Scope::Images,
             Self::Webhook | Self::Amqp | Self::SignalR => Scope::Channels,
             Self::Push => Scope::Inbox,
+            Self::Nms => Scope::Oma,
         }
     }
 }
@@ -65,9 +78,9 @@ impl std::str::FromStr for DeadLetterKind {
     }
 }
 
-/// The application that a message says it is for; `None` if it names none.
+/// The application that a message says it is for, by itself or by its box in a message store; `None` if it names none.
 pub fn application(body: &Value) -> Option<AppId> {
-    body["app"].as_str()?.parse().ok()
+    body["app"].as_str().or_else(|| body["in_box"]["app"].as_str())?.parse().ok()
 }
 
 /// How long the letter of this index, counted from 0, waits in its queue when many go back: first a few, then more and more, so
@@ -102,6 +115,7 @@ mod tests {
     fn a_letter_says_whose_it_is() {
         let app = AppId::random([7; 16]);
         assert_eq!(application(&json!({ "app": app })), Some(app));
+        assert_eq!(application(&json!({ "in_box": { "app": app } })), Some(app));
         for other in [json!({}), json!("x"), json!({ "app": 7 }), json!({ "app": "nobody" }), Value::Null] {
             assert_eq!(application(&other), None, "{other}");
         }

@@ -100,5 +100,5 @@ export function mayChange(scope: string): boolean {
 /** Whether the session may at least read it. */
 export function mayRead(scope: string): boolean {
   const scopes = session.value?.scopes ?? [];
-  return scopes.includes(scope) || (scopes.includes('read') && scope !== 'oma' && scope !== 'channels:reveal');
+  return scopes.includes(scope) || (scopes.includes('read') && !['oma', 'billing', 'channels:reveal'].includes(scope));
 }

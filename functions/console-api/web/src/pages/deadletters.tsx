@@ -13,7 +13,7 @@ interface Loaded {
 }
 
 const NAMES: Record<string, string> = {
-  scan: 'Scans', iconik: 'Iconik', faces: 'Processing', render: 'Renditions', webhook: 'Webhooks', amqp: 'RabbitMQ', signalr: 'SignalR hubs', push: 'Sockets',
+  scan: 'Scans', iconik: 'Iconik', faces: 'Processing', render: 'Renditions', webhook: 'Webhooks', amqp: 'RabbitMQ', signalr: 'SignalR hubs', push: 'Sockets', nms: 'Message stores',
 };
 
 export default function DeadLettersPage() {

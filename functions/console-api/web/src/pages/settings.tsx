@@ -17,7 +17,8 @@ interface Key {
 
 const SCOPES: [string, string][] = [
   ['media', 'Buckets, items, settings'], ['channels', 'Channels and deliveries'], ['inbox', 'Inboxes and sockets of all users'], ['messages', 'Publish events, and read them'],
-  ['images', 'Renditions'], ['oma', 'OMA channels and message stores'], ['keys', 'Keys and usage'], ['read', 'A viewer: read all of the above but OMA, change nothing'],
+  ['images', 'Renditions'], ['oma', 'OMA channels and message stores'], ['billing', 'Subscriptions and payments'], ['keys', 'Keys and usage'],
+  ['read', 'A viewer: read all of the above but OMA and payments, change nothing'],
 ];
 /** The setting that has forms of its own. */
 const ISSUERS = 'oidc_issuers';
