@@ -25,6 +25,7 @@ mod billing {
     mod contract;
     mod faults;
     mod kills;
+    mod limits;
     mod official_library;
     mod payments;
     mod races;

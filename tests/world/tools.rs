@@ -84,7 +84,8 @@ pub async fn console_sources() -> PathBuf {
     for (what, to) in [("web/src", &web), ("web/build.mjs", &web), ("web/tsconfig.json", &web), ("dist", &folder)] {
         let name = Path::new(what).file_name().expect("a name");
         drop(std::fs::remove_dir_all(to.join(name))); // there may be none yet
-        let copied = ["-r", &from.join(what).to_string_lossy(), &to.to_string_lossy()];
+        let (from, to) = (from.join(what).to_string_lossy().into_owned(), to.to_string_lossy().into_owned());
+        let copied = ["-r", &from, &to];
         assert!(runs("cp", &copied).await, "{what} is copied");
     }
     web

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use domain::ssrf::AllowedNetworks;
 use entry::http::Authenticator;
-use entry::{DeliveryQueues, Seal, Secrets};
+use entry::{DeliveryQueues, PlanLimits, Seal, Secrets};
 use table::Table;
 
 /// What the endpoints work with.
@@ -22,6 +22,7 @@ pub(crate) struct Context {
     pub(crate) delivery_queues: DeliveryQueues,
     /// Whether owners may see secrets in clear: `never` or `owner`.
     pub(crate) reveal_secrets: String,
+    pub(crate) plan_limits: Arc<PlanLimits>,
 }
 
 impl FromRef<Context> for Authenticator {

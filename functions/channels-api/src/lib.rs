@@ -32,6 +32,7 @@ pub async fn run() -> Result<(), entry::Error> {
     let (table, seal) = (start.table(), Arc::new(start.seal()));
     let allowed = start.allowed_networks();
     let pages = CorsPolicy::AllowedOrigins(start.allowed_origins(&table));
+    let plan_limits = start.plan_limits(&table);
     let context = Context {
         authenticator: Authenticator::new(table.clone(), seal.clone(), &allowed, Scope::Channels),
         secrets: Arc::new(Secrets::new(table.clone(), seal.clone())),
@@ -39,6 +40,7 @@ pub async fn run() -> Result<(), entry::Error> {
         allowed_networks: allowed,
         delivery_queues: start.delivery_queues(),
         reveal_secrets: start.text("REVEAL_SECRETS"),
+        plan_limits,
         table,
         seal,
     };

@@ -9,6 +9,7 @@ use domain::channel::{CHALLENGE, Channel, ChannelKind};
 use domain::circuit_breaker::ChannelHealth;
 use domain::notification::{NewNotification, Stream};
 use entry::clock;
+use entry::plan_limits::PlanError;
 use serde_json::json;
 use time::OffsetDateTime;
 
@@ -29,7 +30,7 @@ use adcreative_api::{ApiError, Envelope, Verb};
 #[utoipa::path(post, path = "/api/v1/Notification/ChannelConfiguration/WebHook", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query), ("X-Extended" = Option<bool>, Header)),
     request_body(content = WebhookForm, content_type = "multipart/form-data"),
-    responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 401, body = Envelope)))]
+    responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 401, body = Envelope), (status = 402, body = Envelope)))]
 pub(crate) async fn create_webhook(
     State(context): State<Context>,
     caller: Caller,
@@ -60,7 +61,7 @@ pub(crate) async fn update_webhook(
 #[utoipa::path(post, path = "/api/v1/Notification/ChannelConfiguration/RabbitMQ", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query)),
     request_body(content = RabbitForm, content_type = "multipart/form-data"),
-    responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 401, body = Envelope)))]
+    responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 401, body = Envelope), (status = 402, body = Envelope)))]
 pub(crate) async fn create_rabbit(
     State(context): State<Context>,
     caller: Caller,
@@ -89,7 +90,7 @@ pub(crate) async fn update_rabbit(
 #[utoipa::path(post, path = "/api/v1/Notification/ChannelConfiguration/SignalR", tag = "Channels", security(("keys" = [])),
     params(("applicationId" = String, Query)),
     request_body(content = SignalRForm, content_type = "multipart/form-data"),
-    responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 401, body = Envelope)))]
+    responses((status = 200, body = Configuration), (status = 400, body = Envelope), (status = 401, body = Envelope), (status = 402, body = Envelope)))]
 pub(crate) async fn create_signal_r(
     State(context): State<Context>,
     caller: Caller,
@@ -122,8 +123,17 @@ async fn create(
 ) -> Result<Json<Configuration>, ApiError> {
     let now = clock::now();
     let parsed = fields::read(context, caller.app, kind, form, None, now).await?;
+    context.plan_limits.check_channel(caller.app).await.map_err(plan_error)?;
     context.table.put_channel(&parsed.channel).await.map_err(ApiError::internal)?;
     respond(context, parsed, headers, now).await
+}
+
+/// One more channel than the plan allows, or a table that failed.
+fn plan_error(error: PlanError) -> ApiError {
+    match error {
+        PlanError::Exceeded(exceeded) => ApiError::PlanLimit(exceeded.to_string()),
+        PlanError::Table(error) => ApiError::internal(error),
+    }
 }
 
 async fn update(

@@ -1,6 +1,9 @@
 //! What the endpoints work with.
 
+use std::sync::Arc;
+
 use axum::extract::FromRef;
+use entry::PlanLimits;
 use entry::http::Authenticator;
 use inbox::socket_pusher::SocketPusher;
 use publisher::Publisher;
@@ -17,6 +20,7 @@ pub(crate) struct Context {
     pub(crate) type_schemas: TypeSchemas,
     pub(crate) pusher: SocketPusher,
     pub(crate) publisher: Publisher,
+    pub(crate) plan_limits: Arc<PlanLimits>,
 }
 
 impl FromRef<Context> for Authenticator {

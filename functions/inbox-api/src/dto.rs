@@ -206,6 +206,11 @@ impl SendResult {
         }
     }
 
+    /// Whether the notification was stored.
+    pub(crate) fn is_stored(&self) -> bool {
+        self.status == 201
+    }
+
     /// The user's preferences exclude this type from the inbox.
     pub(crate) fn suppressed(user: &str) -> Self {
         Self { status: 200, id: None, sequence: None, cursor: None, user: Some(user.to_owned()), error: None }

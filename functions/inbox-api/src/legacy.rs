@@ -67,7 +67,7 @@ pub(crate) struct LegacyIn {
 
 /// Stores a notification for a user, regardless of the user's preferences, and returns it.
 #[utoipa::path(post, path = "/notifications/", tag = "Inbox, as the seed has it", request_body = LegacyIn,
-    responses((status = 200, body = LegacyNotification), (status = 422, body = Problem)))]
+    responses((status = 200, body = LegacyNotification), (status = 402, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub(crate) async fn create(
     State(context): State<Context>,
     LegacyCaller(app): LegacyCaller,
@@ -81,8 +81,10 @@ pub(crate) async fn create(
     let stream = user_stream(&user).map_err(|problem| Problem::invalid("user_id", problem.reason()))?;
     let now = clock::now();
     let new = NotificationIn::from_legacy(sent.title, sent.description, sent.identifier).to_new_notification(now)?;
+    context.plan_limits.check_notifications(app, 1).await?;
     let write_id = clock::random_alphanumeric(20);
     let position = append(&context, app, &stream, std::slice::from_ref(&new), &write_id).await?;
+    context.plan_limits.count_notifications(app, 1);
     let id = NotificationId::new(stream, position);
     let stored = new.published(id, now);
     Ok(Json(LegacyNotification::new(&stored, &ReadState::default(), LEGACY_TIME)))

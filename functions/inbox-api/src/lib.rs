@@ -36,10 +36,11 @@ async fn serve() -> Result<(), entry::Error> {
     let authenticator = Authenticator::new(table.clone(), seal, &start.allowed_networks(), Scope::Inbox);
     let open_inbox = start.text("INBOX_AUTH") == "open";
     let cors = CorsPolicy::AllowedOrigins(start.allowed_origins(&table));
+    let plan_limits = start.plan_limits(&table);
     let pusher = SocketPusher::new(&mut start, table.clone());
     let publisher = Publisher::new(&mut start, pusher.clone());
     let type_schemas = TypeSchemas::default();
-    let context = Context { table, authenticator, open_inbox, type_schemas, pusher, publisher };
+    let context = Context { table, authenticator, open_inbox, type_schemas, pusher, publisher, plan_limits };
     start.http(router(context), cors).await
 }
 

@@ -56,7 +56,7 @@ pub(crate) struct AvailableTransport {
 
 /// Negotiates a SignalR connection, with a user's token or a ticket as the bearer, or a key pair and `user`.
 #[utoipa::path(post, path = "/hubs/notifications/negotiate", tag = "Sockets", security(("keys" = []), ("user" = [])), params(NegotiateParameters),
-    responses((status = 200, body = NegotiateResponse), (status = 401, body = Problem)))]
+    responses((status = 200, body = NegotiateResponse), (status = 401, body = Problem), (status = 402, body = Problem)))]
 pub(crate) async fn negotiate(
     State(context): State<Context>,
     headers: HeaderMap,
@@ -70,6 +70,7 @@ pub(crate) async fn negotiate(
         NegotiateCaller::Application(app) => {
             let user =
                 parameters.user.filter(|it| is_valid_name(it)).ok_or_else(|| Problem::invalid("user", NAME_RULE))?;
+            context.plan_limits.count_user(app, &user).await?;
             ConnectionUser::new(app, user, Vec::new())
         }
     };

@@ -28,7 +28,7 @@ const STATUS: StatusCode = StatusCode::CREATED;
 /// Each entry has its own result. A request with an `Idempotency-Key` is safe to repeat for 24 hours.
 #[utoipa::path(post, path = "/api/v1/Inbox/{user}/Notifications", tag = "Inbox", security(("keys" = [])),
     params(("user" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = NotificationIn,
-    responses((status = 201, body = Vec<SendResult>), (status = 409, body = Problem), (status = 422, body = Problem),
+    responses((status = 201, body = Vec<SendResult>), (status = 402, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
         (status = 429, body = Problem)))]
 pub(crate) async fn to_user(
     State(context): State<Context>,
@@ -43,7 +43,7 @@ pub(crate) async fn to_user(
 /// Sends to all sockets of a group: to the open ones at once, to others when they resume.
 #[utoipa::path(post, path = "/api/v1/Groups/{group}/Notifications", tag = "Groups", security(("keys" = [])),
     params(("group" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = NotificationIn,
-    responses((status = 201, body = Vec<SendResult>), (status = 409, body = Problem), (status = 422, body = Problem),
+    responses((status = 201, body = Vec<SendResult>), (status = 402, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
         (status = 429, body = Problem)))]
 pub(crate) async fn to_group(
     State(context): State<Context>,
@@ -58,7 +58,7 @@ pub(crate) async fn to_group(
 /// Sends to all sockets of the application: to the open ones at once, to others when they resume.
 #[utoipa::path(post, path = "/api/v1/Everyone/Notifications", tag = "Groups", security(("keys" = [])),
     params(("Idempotency-Key" = Option<String>, Header)), request_body = NotificationIn,
-    responses((status = 201, body = Vec<SendResult>), (status = 409, body = Problem), (status = 422, body = Problem),
+    responses((status = 201, body = Vec<SendResult>), (status = 402, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
         (status = 429, body = Problem)))]
 pub(crate) async fn to_everyone(
     State(context): State<Context>,
@@ -117,13 +117,17 @@ async fn send_batch(
         };
     let sent: Vec<Sent> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()?.clone()).collect();
     let new: Vec<NewNotification> = sent.iter().map(|it| it.new.clone()).collect();
+    let stored: usize = sent.iter().map(Sent::stored_count).sum();
+    context.plan_limits.admit(app, &request, stored).await?;
     let mut first = None;
     if !new.is_empty() {
         let position = append_idempotent(context, app, &stream, &new, &request).await?;
-        let stored = published_from(&stream, position, new, now).into_iter().zip(&sent);
+        let with_sent = published_from(&stream, position, new, now).into_iter().zip(&sent);
         let for_channels: Vec<Notification> =
-            stored.filter(|(_, sent)| sent.for_channels).map(|(stored, _)| stored).collect();
+            with_sent.filter(|(_, sent)| sent.for_channels).map(|(stored, _)| stored).collect();
         publish_created(context, app, &for_channels, &request).await?;
+        let counted = if matches!(stream, Stream::User(_)) { stored } else { for_channels.len() };
+        context.plan_limits.count_notifications(app, counted);
         first = Some(position);
     }
     let mut positions =
@@ -149,6 +153,11 @@ struct Sent {
 }
 
 impl Sent {
+    /// The notifications that are stored for it: its own, and that of the channels.
+    fn stored_count(&self) -> usize {
+        1 + usize::from(self.for_channels)
+    }
+
     /// Applies a user's preferences: adds the time of an escalation, or returns `None` if the type is not for the inbox.
     fn filtered_by(mut self, preferences: &Preferences, now: OffsetDateTime) -> Option<Self> {
         let Some(rule) = preferences.rule_for(&self.new.kind) else { return Some(self) };
@@ -192,7 +201,7 @@ pub(crate) struct SendToMany {
 /// Sends one notification to up to 100 users; each has its own result.
 #[utoipa::path(post, path = "/api/v1/Inbox/Notifications", tag = "Inbox", security(("keys" = [])),
     params(("Idempotency-Key" = Option<String>, Header)), request_body = SendToMany,
-    responses((status = 201, body = Vec<SendResult>), (status = 409, body = Problem), (status = 422, body = Problem),
+    responses((status = 201, body = Vec<SendResult>), (status = 402, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
         (status = 429, body = Problem)))]
 pub(crate) async fn to_many(
     State(context): State<Context>,
@@ -211,6 +220,7 @@ pub(crate) async fn to_many(
         Ok(request) => request,
         Err(stored) => return Ok(stored),
     };
+    context.plan_limits.admit(app, &request, many.users.len() * sent.stored_count()).await?;
     let (mut results, mut for_channels) = (Vec::with_capacity(many.users.len()), Vec::new());
     for user in &many.users {
         results.push(match user_stream(user) {
@@ -229,5 +239,7 @@ pub(crate) async fn to_many(
         });
     }
     publish_created(&context, app, &for_channels, &request).await?;
+    let stored = results.iter().filter(|it| it.is_stored()).count();
+    context.plan_limits.count_notifications(app, stored + for_channels.len());
     idempotency::complete(&context.table, app, request, serde_json::to_string(&results)?).await
 }

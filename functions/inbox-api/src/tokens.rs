@@ -76,7 +76,7 @@ fn member(app: domain::AppId, user: &str, groups: Vec<String>) -> Result<Connect
 /// Issues a ticket. It opens one socket within a minute, as `?ticket=…` or in the subprotocol `bearer.…` (base64url), so that
 /// no token is in a URL. The socket of a ticket for a key that only reads (scope `read`) only receives.
 #[utoipa::path(post, path = "/api/v1/Inbox/{user}/Tickets", tag = "Sockets", security(("keys" = [])), params(("user" = String, Path)),
-    request_body = TicketIn, responses((status = 201, body = CredentialOut), (status = 401, body = Problem), (status = 403, body = Problem),
+    request_body = TicketIn, responses((status = 201, body = CredentialOut), (status = 401, body = Problem), (status = 402, body = Problem), (status = 403, body = Problem),
         (status = 422, body = Problem)))]
 pub(crate) async fn create_ticket(
     State(context): State<Context>,
@@ -90,6 +90,7 @@ pub(crate) async fn create_ticket(
     }
     let (read_only, now) = (!caller.may(Scope::Inbox, Access::Change), clock::now());
     let member = ConnectionUser { messages: body.messages, read_only, ..member(caller.app, &user, body.groups)? };
+    context.plan_limits.count_user(caller.app, &user).await?;
     let ticket = format!("{TICKET_PREFIX}{}", clock::random_alphanumeric(43)); // 256 bits
     context.table.put_ticket(&sha256_hex(ticket.as_bytes()), &member, now).await?;
     let expires_at = rfc3339(now + table::TICKET_LIFETIME);
@@ -98,7 +99,7 @@ pub(crate) async fn create_ticket(
 
 /// Issues a user's token. It reads the user's own inbox, changes its read state and opens sockets, until it expires.
 #[utoipa::path(post, path = "/api/v1/Inbox/{user}/Tokens", tag = "Sockets", security(("keys" = [])), params(("user" = String, Path)),
-    request_body = TokenIn, responses((status = 201, body = CredentialOut), (status = 401, body = Problem), (status = 422, body = Problem)))]
+    request_body = TokenIn, responses((status = 201, body = CredentialOut), (status = 401, body = Problem), (status = 402, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn create_token(
     State(context): State<Context>,
     Caller(app): Caller,
@@ -115,6 +116,7 @@ pub(crate) async fn create_token(
     if token.len() >= MAX_TOKEN {
         return Err(Problem::invalid("groups", "the names of the groups make the token too long"));
     }
+    context.plan_limits.count_user(app, &user).await?;
     let expires_at = rfc3339(clock::now() + lifetime);
     Ok((StatusCode::CREATED, Json(CredentialOut { ticket: None, token: Some(token), expires_at })))
 }

@@ -1,6 +1,9 @@
 //! What the endpoints work with.
 
+use std::sync::Arc;
+
 use axum::extract::FromRef;
+use entry::PlanLimits;
 use entry::http::Authenticator;
 use publisher::Publisher;
 use table::Table;
@@ -12,6 +15,7 @@ pub(crate) struct Context {
     pub(crate) publisher: Publisher,
     pub(crate) authenticator: Authenticator,
     pub(crate) type_schemas: TypeSchemas,
+    pub(crate) plan_limits: Arc<PlanLimits>,
 }
 
 impl Context {

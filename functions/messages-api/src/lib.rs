@@ -26,9 +26,10 @@ async fn serve() -> Result<(), entry::Error> {
     let (table, seal) = (start.table(), Arc::new(start.seal()));
     let authenticator = Authenticator::new(table.clone(), seal, &start.allowed_networks(), Scope::Messages);
     let cors = CorsPolicy::AllowedOrigins(start.allowed_origins(&table));
+    let plan_limits = start.plan_limits(&table);
     let pusher = SocketPusher::new(&mut start, table);
     let publisher = Publisher::new(&mut start, pusher);
-    let context = Context { publisher, authenticator, type_schemas: TypeSchemas::default() };
+    let context = Context { publisher, authenticator, type_schemas: TypeSchemas::default(), plan_limits };
     start.http(router(context), cors).await
 }
 

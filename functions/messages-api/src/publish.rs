@@ -31,7 +31,7 @@ const STATUS: StatusCode = StatusCode::ACCEPTED;
 /// (`application/cloudevents-batch+json`), or one in the binary content mode (the header `ce-specversion`).
 #[utoipa::path(post, path = "/api/v1/Notification/Messages", tag = "Messages", security(("keys" = [])),
     params(("Idempotency-Key" = Option<String>, Header)), request_body = MessageIn,
-    responses((status = 202, body = PublishResult), (status = 400, body = Problem), (status = 409, body = Problem),
+    responses((status = 202, body = PublishResult), (status = 400, body = Problem), (status = 402, body = Problem), (status = 409, body = Problem),
         (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem),
         (status = 429, body = Problem)))]
 pub(crate) async fn publish(
@@ -73,9 +73,12 @@ pub(crate) async fn publish(
         Ok(request) => request,
         Err(stored) => return Ok(stored),
     };
+    let accepted = entries.iter().filter(|it| it.is_ok()).count();
+    context.plan_limits.admit(app, &request, accepted).await?;
     let valid: Vec<NewNotification> = entries.iter().filter_map(|it| it.as_ref().ok().cloned()).collect();
     let retry_since = request.is_retry.then_some(request.started_at);
     let positions = context.publisher.publish(app, &valid, &request.write_id, retry_since, now).await?;
+    context.plan_limits.count_notifications(app, accepted);
     let mut positions = positions.into_iter();
     let result_of = |entry: &Result<NewNotification, Problem>| match entry {
         Ok(_) => positions.next().map(|it| PublishResult::accepted(app, it)),

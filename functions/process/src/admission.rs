@@ -1,6 +1,9 @@
 //! Whether an item may be worked on now: Iconik accepts the credentials, the daily quota is not used up, and a concurrency
 //! slot is free.
 
+use std::sync::Arc;
+
+use domain::AppId;
 use domain::bucket::MediaSystem;
 use domain::item::Item;
 use domain::notification::NewNotification;
@@ -21,6 +24,16 @@ pub(crate) enum Admission {
     Admitted(Option<u32>),
     /// It may not: try again after this time, for this reason.
     RetryLater(Duration, &'static str),
+}
+
+/// The settings of an application, with a daily quota of items that its plan allows.
+pub(crate) async fn settings(context: &Context, app: AppId) -> Result<Arc<Settings>, TableError> {
+    let settings = context.settings.get(app).await?;
+    let items_per_day = context.plan_limits.items_per_day(app, settings.items_per_day).await?;
+    Ok(match items_per_day == settings.items_per_day {
+        true => settings,
+        false => Arc::new(Settings { items_per_day, ..(*settings).clone() }),
+    })
 }
 
 /// Decides on admission, and acquires a concurrency slot. Publishes `usage.stopped` when the daily quota is used up.

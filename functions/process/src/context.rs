@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::ssrf::AllowedNetworks;
-use entry::{AppSettings, Meter, Queue, Secrets};
+use entry::{AppSettings, Meter, PlanLimits, Queue, Secrets};
 use iconik::Connections;
 use media::ffmpeg::Ffmpeg;
 use object_store::{ObjectStore, ObjectStoreError};
@@ -13,6 +13,7 @@ use time::Duration;
 pub(crate) struct Context {
     pub(crate) table: Table,
     pub(crate) settings: AppSettings,
+    pub(crate) plan_limits: Arc<PlanLimits>,
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) connections: Connections,
     /// The function's own queues. Commands whose item has to wait go back to them.

@@ -23,7 +23,7 @@ pub(crate) async fn handle(context: &Context, message: Message) -> Result<(), Me
     let Some(item) = context.table.item(command.item).await?.filter(|it| it.status == ItemStatus::Pending) else {
         return Ok(());
     };
-    let settings = context.settings.get(item.app).await?;
+    let settings = admission::settings(context, item.app).await?;
     let slot = match admission::admit(context, &settings, &item, clock::now()).await? {
         Admission::Admitted(slot) => slot,
         Admission::RetryLater(delay, reason) => {

@@ -16,8 +16,10 @@ pub async fn run() -> Result<(), entry::Error> {
     let table = start.table();
     let (allowed_networks, meter) = (start.allowed_networks(), start.meter());
     let secrets = start.secrets(&table);
+    let plan_limits = start.plan_limits(&table);
     let context = context::Context {
         settings: entry::AppSettings::new(table.clone()),
+        plan_limits,
         connections: iconik::Connections::new(table.clone(), secrets.clone(), allowed_networks.clone(), meter.clone()),
         process_queue: start.queue("PROCESS_QUEUE"),
         urgent_queue: start.queue("URGENT_QUEUE"),

@@ -26,6 +26,9 @@ pub enum ApiError {
     /// The caller's key lacks a scope.
     #[error("The key lacks the scope {0}.")]
     Scope(&'static str),
+    /// The plan does not allow one more.
+    #[error("{0}")]
+    PlanLimit(String),
     #[error("{0}")]
     NotFound(String),
     #[error("{0}")]
@@ -92,6 +95,7 @@ impl ApiError {
     fn status(&self) -> StatusCode {
         match self {
             Self::Credentials => StatusCode::UNAUTHORIZED,
+            Self::PlanLimit(_) => StatusCode::PAYMENT_REQUIRED,
             Self::OtherApplication(_) | Self::Scope(_) => StatusCode::FORBIDDEN,
             Self::ChannelNotFound(..) | Self::NoActiveChannels(_) | Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Conflict(_) => StatusCode::CONFLICT,

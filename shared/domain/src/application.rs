@@ -80,7 +80,7 @@ const READABLE: [Scope; 6] = [Scope::Media, Scope::Channels, Scope::Inbox, Scope
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Media,
         Self::Channels,
         Self::ChannelsReveal,

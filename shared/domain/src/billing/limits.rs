@@ -9,10 +9,11 @@ use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Limits {
-    /// Items that are processed on a day (UTC).
+    /// Items that are processed on a day (UTC), one at least.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items_per_day: Option<u64>,
-    /// Notifications that are stored in a calendar month (UTC), in the application's stream and in inboxes.
+    /// Notifications that are stored in a calendar month (UTC), in the application's stream and in users' inboxes. Those to
+    /// groups and to everyone count for nothing; when the month is used up they are refused like the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notifications_per_month: Option<u64>,
     /// Channels that exist at a time.
@@ -62,12 +63,13 @@ pub struct LimitExceeded {
 
 impl fmt::Display for LimitExceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.limited {
-            Limited::Notifications => "notifications a month",
-            Limited::Channels => "channels",
-            Limited::Users => "users a month",
+        let (what, time) = match self.limited {
+            Limited::Notifications => ("notification", " a month"),
+            Limited::Channels => ("channel", ""),
+            Limited::Users => ("user", " a month"),
         };
-        write!(f, "the plan allows {} {what}", self.allowed)
+        let plural = if self.allowed == 1 { "" } else { "s" };
+        write!(f, "the plan allows {} {what}{plural}{time}", self.allowed)
     }
 }
 
@@ -97,6 +99,15 @@ pub fn check_channel(limits: &Limits, used: u64) -> Result<(), LimitExceeded> {
             Err(LimitExceeded { limited: Limited::Channels, allowed, retry_after: None })
         }
         _ => Ok(()),
+    }
+}
+
+/// The daily quota of items: an application's `own` one (0: none), within that of its plan; 0 if there is none.
+pub fn items_per_day(own: u64, limits: &Limits) -> u64 {
+    match (own, limits.items_per_day) {
+        (own, None) => own,
+        (0, Some(allowed)) => allowed,
+        (own, Some(allowed)) => own.min(allowed),
     }
 }
 
@@ -166,7 +177,17 @@ mod tests {
         {
             assert_eq!(check_channel(&limits(None, allowed), used).is_ok(), want, "{used} of {allowed:?}");
         }
-        assert_eq!(check_channel(&limits(None, Some(2)), 2).unwrap_err().retry_after, None);
+        let exceeded = check_channel(&limits(None, Some(2)), 2).unwrap_err();
+        assert_eq!((exceeded.retry_after, exceeded.to_string().as_str()), (None, "the plan allows 2 channels"));
+        assert_eq!(too_many_users(1).to_string(), "the plan allows 1 user a month");
+    }
+
+    #[test]
+    fn of_two_daily_quotas_the_smaller_one_holds() {
+        let plan = |items_per_day| Limits { items_per_day, ..Limits::default() };
+        for (own, allowed, want) in [(0, None, 0), (5, None, 5), (0, Some(7), 7), (5, Some(7), 5), (9, Some(7), 7)] {
+            assert_eq!(items_per_day(own, &plan(allowed)), want, "{own} {allowed:?}");
+        }
     }
 
     #[test]

@@ -205,6 +205,7 @@ fn check_plan(name: &str, plan: &Plan) -> Result<(), InvalidPlans> {
     check(plan.month.iter().chain(&plan.year).all(is_price), "a price is an id of the payment provider")?;
     check((1..=MAX_TRIAL_DAYS).contains(&plan.trial_days()), "trialDays is 1 to 90")?;
     check((1..=MAX_QUANTITY).contains(&plan.max_quantity()), "maxQuantity is 1 to 10000")?;
+    check(plan.limits.items_per_day != Some(0), "itemsPerDay is 1 or more")?;
     let has_default = !plan.is_sold() || plan.price(plan.default_cycle()).is_some();
     check(has_default, "it has no price for its default cycle")
 }
@@ -280,6 +281,7 @@ mod tests {
             (r#"{"a": {"b": {"month": ""}}}"#, "a.b: a price is an id"),
             (r#"{"a": {"b": {"month": "p"}, "c": {"month": "p"}}}"#, "the price p stands there twice"),
             (r#"{"a": {"b": {}, "c": {}}}"#, "a has more than one plan without prices"),
+            (r#"{"a": {"b": {"limits": {"itemsPerDay": 0}}}}"#, "a.b: itemsPerDay is 1 or more"),
             (r#"{"a": {"b": {"limits": {"emails": 1}}}}"#, "unknown field `emails`"),
         ] {
             let error = text.parse::<Plans>().unwrap_err().to_string();

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::AppId;
 use domain::id::sha256_hex;
-use table::{IdempotencyRecord, Table};
+use table::{IdempotencyRecord, Table, TableError};
 
 /// A request without a response counts as failed after this time, in milliseconds: a retry may go on with its key.
 const IN_FLIGHT_TIMEOUT_MS: i64 = 60_000;
@@ -88,6 +88,17 @@ pub async fn complete(
         table.finish_idempotent(app, &key, &IdempotencyRecord { answer: Some(answer.clone()), ..record }).await?;
     }
     Ok(json_response(request.status, answer, false))
+}
+
+/// Forgets a request that has written nothing: it may come again with its key.
+///
+/// # Errors
+/// If the table cannot be written.
+pub async fn forget(table: &Table, app: AppId, request: &IdempotentRequest) -> Result<(), TableError> {
+    match &request.key {
+        Some((key, _)) => table.forget_idempotent(app, key).await,
+        None => Ok(()),
+    }
 }
 
 fn json_response(status: StatusCode, answer: String, is_replay: bool) -> Response {

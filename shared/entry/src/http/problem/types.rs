@@ -40,6 +40,7 @@ pub enum ProblemType {
     Origin,
     OtherApplication,
     Path,
+    PlanLimit,
     Request,
     Scope,
     Secret,
@@ -86,6 +87,7 @@ impl ProblemType {
         Self::Origin,
         Self::OtherApplication,
         Self::Path,
+        Self::PlanLimit,
         Self::Request,
         Self::Scope,
         Self::Secret,
@@ -140,6 +142,7 @@ impl ProblemType {
                 ("other-application", StatusCode::FORBIDDEN, "The credentials are another application's")
             }
             Self::Path => ("path", StatusCode::BAD_REQUEST, "The path cannot be read"),
+            Self::PlanLimit => ("plan-limit", StatusCode::PAYMENT_REQUIRED, "The plan does not allow more"),
             Self::Request => ("request", StatusCode::BAD_REQUEST, "The request cannot be read"),
             Self::Scope => ("scope", StatusCode::FORBIDDEN, "The credentials lack a scope"),
             Self::Secret => ("secret", StatusCode::UNAUTHORIZED, "The webhook's secret is missing or wrong"),
