@@ -191,7 +191,7 @@ fn oma_reason(body: &Value) -> Option<String> {
 }
 
 /// The reason of an error response: problem+json (RFC 9457) with its `field`, or the envelope of the channel API, whose
-/// `errors` are by field or by layer (section 6.3).
+/// `errors` are by field or by layer (section 6.3), or the `error` of billing.
 fn error_reason(body: &Value) -> String {
     if let Some(reason) = oma_reason(body) {
         return reason;
@@ -207,7 +207,7 @@ fn error_reason(body: &Value) -> String {
         return all.join("; ");
     }
     // the title names the type of the problem, the detail this case of it
-    let reason = text("detail").or_else(|| text("title")).or_else(|| text("message")).unwrap_or("no reason given");
+    let reason = ["detail", "title", "message", "error"].into_iter().find_map(text).unwrap_or("no reason given");
     match text("field").filter(|it| !reason.starts_with(it)) {
         Some(field) => format!("{field}: {reason}"),
         None => reason.to_owned(),
@@ -277,6 +277,7 @@ mod tests {
                 "OMAPush is none of LongPolling, WebSockets (POL1023)",
             ),
             (json!({ "message": "Forbidden" }), "Forbidden"),
+            (json!({ "code": 1000, "error": "No active subscription." }), "No active subscription."),
             (Value::Null, "no reason given"),
         ] {
             assert_eq!(error_reason(&body), want);

@@ -2,6 +2,7 @@
 
 mod app;
 mod bench;
+mod billing;
 mod bucket;
 mod channel;
 mod client;
@@ -70,6 +71,7 @@ const EXAMPLES: &str = "Examples:
   notify key create player --scope inbox
                                        create a key for inboxes alone
   notify channel test 0f8fad5b-…       send a test message and show its delivery
+  notify billing show                  show subscriptions, limits, and what was used
   notify config import --config config.json --env .env
                                        import an existing configuration
   notify config set items_per_day=500  change a setting
@@ -110,6 +112,9 @@ enum Command {
     /// Manage channels, and show deliveries to them
     #[command(subcommand)]
     Channel(channel::Command),
+    /// Show the plans that are sold, and what the application has of them
+    #[command(subcommand)]
+    Billing(billing::Command),
     /// Show, change or import the application's settings
     #[command(subcommand)]
     Config(config::Command),
@@ -208,6 +213,7 @@ async fn run(cli: Cli, data: &Path) -> Result<(), CliError> {
         Some(Command::App(command)) => app::run(command, data, json).await,
         Some(Command::Key(command)) => key::run(command, data, json).await,
         Some(Command::Channel(command)) => channel::run(command, data, json).await,
+        Some(Command::Billing(command)) => billing::run(command, data, json).await,
         Some(Command::Config(command)) => config::run(command, data, json).await,
         Some(Command::Console(args)) => console::run(args, data, json).await,
         Some(Command::Iconik(command)) => iconik::run(command, data, json).await,
