@@ -16,6 +16,7 @@ const PAGES: &[(&str, &str)] = &[
     ("inbox", include_str!("../../../shared/docs/inbox.md")),
     ("console", include_str!("../../../shared/docs/console.md")),
     ("oma", include_str!("../../../shared/docs/oma.md")),
+    ("billing", include_str!("../../../shared/docs/billing.md")),
     ("iconik", include_str!("../../../shared/docs/iconik.md")),
     ("images", include_str!("../../../shared/docs/images.md")),
     ("media", include_str!("../../../shared/docs/media.md")),
