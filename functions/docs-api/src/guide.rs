@@ -1,7 +1,7 @@
 //! The guide: pages in Markdown (`shared/docs`), out of the binary, shown as HTML.
 
 use axum::extract::Path;
-use axum::http::header;
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use entry::http::{PUBLIC_CACHE, Problem, ProblemType};
 use pulldown_cmark::html;
@@ -74,7 +74,8 @@ pub(crate) async fn show(Path(name): Path<String>) -> Response {
 pub(crate) async fn picture(Path(name): Path<String>) -> Response {
     match PICTURES.iter().find(|picture| picture.0 == name) {
         Some((_, bytes)) => {
-            ([(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, PUBLIC_CACHE)], *bytes).into_response()
+            let png = HeaderValue::from_static("image/png");
+            ([(header::CONTENT_TYPE, png), (header::CACHE_CONTROL, PUBLIC_CACHE)], *bytes).into_response()
         }
         None => Problem::new(ProblemType::NoSuchPage, "the guide has no such picture").into_response(),
     }
