@@ -31,6 +31,7 @@ const TAGS: &[(&str, &str)] = &[
     ("Inbox", "Notifications of users"),
     ("Inbox, as the seed has it", "The inbox for clients that know no application"),
     ("Items", "Media that was found, and its results"),
+    ("Messages", "Events that an application publishes, and what was published, in order"),
     ("OMA, as the seed has it", "The seed's dialect of OMA's APIs, on short paths. A key needs the scope `oma`"),
     (
         "OMA message store",

@@ -21,6 +21,8 @@ const NAMESPACES: [(&str, &str); 3] = [
 const NOTIFICATION: &str = "nc.Notification";
 const EVENT_LIST: &str = "nms.NmsEventList";
 const FAULT: &str = "common.RequestError";
+/// A change of a box.
+const EVENT: &str = "nms.NmsEvent";
 /// The flags of an object, which may be none.
 const FLAGS: &str = "nms.FlagList";
 /// What a search for vanished objects answers.
@@ -82,9 +84,13 @@ pub(crate) fn complete(document: &mut Value) -> Result<(), serde_json::Error> {
     if let Some(notification) = schemas.get_mut(NOTIFICATION) {
         notification["additionalProperties"] = json!(true);
     }
-    // an element without content
+    // elements without content; where the other kinds of a union are types, some generators of clients take no list of types
     if let Some(flags) = schemas.get_mut(FLAGS) {
         flags["type"] = json!(["object", "null"]);
+    }
+    let events = schemas.get_mut(EVENT).and_then(|it| it.get_mut("oneOf")).and_then(Value::as_array_mut);
+    for reset in events.into_iter().flatten().filter_map(|it| it.pointer_mut("/properties/resetBox")) {
+        *reset = json!({ "description": reset["description"], "oneOf": [{ "type": "null" }, { "type": "object" }] });
     }
     for name in documents {
         let root = root(&name);
