@@ -84,13 +84,13 @@ pub(crate) fn complete(document: &mut Value) -> Result<(), serde_json::Error> {
     if let Some(notification) = schemas.get_mut(NOTIFICATION) {
         notification["additionalProperties"] = json!(true);
     }
-    // elements without content; where the other kinds of a union are types, some generators of clients take no list of types
+    // elements without content: flags may have some, a reset has none
     if let Some(flags) = schemas.get_mut(FLAGS) {
         flags["type"] = json!(["object", "null"]);
     }
     let events = schemas.get_mut(EVENT).and_then(|it| it.get_mut("oneOf")).and_then(Value::as_array_mut);
     for reset in events.into_iter().flatten().filter_map(|it| it.pointer_mut("/properties/resetBox")) {
-        *reset = json!({ "description": reset["description"], "oneOf": [{ "type": "null" }, { "type": "object" }] });
+        *reset = json!({ "type": "null", "description": reset["description"] });
     }
     for name in documents {
         let root = root(&name);
