@@ -195,9 +195,12 @@ async fn many(described: &Described<'_>) {
     let deep = "/a".repeat(40);
     described.check("POST", path, &client.bulk(list(vec![object(&deep)]), &[]).await, 400);
     let path = "/objects/operations/bulkUpdate";
-    let update = |flag: &str| json!({ "bulkUpdate": { "objects": named(&[one]), "flags": { "flag": [flag] }, "operation": "AddFlag" } });
-    described.in_box("POST", path, &path[1..], Some(update("\\Seen")), 200).await;
-    described.in_box("POST", path, &path[1..], Some(update(&"f".repeat(101))), 400).await;
+    let update = |flag: &str| {
+        let flags = json!({ "flag": [flag] });
+        Some(json!({ "bulkUpdate": { "objects": named(&[one]), "flags": flags, "operation": "AddFlag" } }))
+    };
+    described.in_box("POST", path, &path[1..], update("\\Seen"), 200).await;
+    described.in_box("POST", path, &path[1..], update(&"f".repeat(101)), 400).await;
     let path = "/objects/operations/bulkDelete";
     let both = Some(json!({ "bulkDelete": { "objects": named(&[one, other]) } }));
     described.in_box("POST", path, &path[1..], both.clone(), 204).await;

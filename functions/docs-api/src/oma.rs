@@ -263,3 +263,59 @@ fn xml_document(name: &str) -> Value {
     let element = json!({ "name": root(name), "namespace": uri, "prefix": prefix });
     json!({ "allOf": [reference(name)], "xml": element })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_a_document_in_json_and_in_xml_and_errors_are_faults() {
+        let content = json!({ JSON: { "schema": reference("nms.Folder") } });
+        let operation = json!({
+            "security": [{ "token": [] }],
+            "parameters": [],
+            "requestBody": { "content": content },
+            "responses": { "201": { "content": content }, "404": {} },
+        });
+        let folder = json!({ "type": "object", "properties": { "name": { "type": ["string", "null"] } } });
+        let mut document = json!({
+            "paths": { "/nms/v1/any": { "post": operation } },
+            "components": { "schemas": { "nms.Folder": folder } },
+        });
+        complete(&mut document).unwrap();
+        let operation = &document["paths"]["/nms/v1/any"]["post"];
+        for body in [&operation["requestBody"], &operation["responses"]["201"]] {
+            assert_eq!(body["content"][JSON]["schema"], reference("nms.FolderDocument"));
+            let schema = &body["content"][XML]["schema"];
+            let element = json!({ "name": "folder", "namespace": "urn:oma:xml:rest:netapi:nms:1", "prefix": "nms" });
+            assert_eq!(*schema, json!({ "allOf": [reference("nms.Folder")], "xml": element }));
+        }
+        let responses = operation["responses"].as_object().unwrap();
+        let mut statuses: Vec<&str> = responses.keys().map(String::as_str).collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses, ["201", "400", "401", "403", "404", "406", "413", "415", "429", "500", "503"]);
+        for (status, response) in responses.iter().filter(|it| it.0 != "201") {
+            let content = &response["content"];
+            assert_eq!(content[JSON]["schema"], reference("common.RequestErrorDocument"), "{status}");
+            assert_eq!(content.get(XML).is_none(), status == "406", "{status}");
+        }
+        let schemas = &document["components"]["schemas"];
+        assert_eq!(schemas["nms.Folder"]["properties"]["name"]["type"], "string");
+        assert_eq!(schemas["nms.FolderDocument"]["properties"], json!({ "folder": reference("nms.Folder") }));
+        assert_eq!(schemas["nms.FolderDocument"]["required"], json!(["folder"]));
+    }
+
+    #[test]
+    fn the_seeds_dialect_is_json_and_has_errors_of_its_own() {
+        let operation = json!({ "requestBody": { "content": {} }, "responses": { "202": {} } });
+        let path = "/{userId}/channels/any";
+        let mut document = json!({ "paths": { path: { "post": operation } }, "components": { "schemas": {} } });
+        complete(&mut document).unwrap();
+        let responses = &document["paths"][path]["post"]["responses"];
+        assert!(responses["202"]["content"].is_null());
+        for status in ["400", "401", "403", "413", "422", "429", "500", "503"] {
+            let content = json!({ JSON: { "schema": reference("SeedRefusal") } });
+            assert_eq!(responses[status]["content"], content, "{status}");
+        }
+    }
+}
