@@ -35,18 +35,15 @@ const RESERVED_SECONDS: u32 = 4;
 const LEASE_MARGIN_SECONDS: u32 = 2;
 
 #[derive(OpenApi)]
-#[openapi(
-    paths(
-        retrieve::retrieve,
-        trial::start,
-        trial::cancel,
-        subscribe::start_or_update,
-        cancel::cancel,
-        plans::plans,
-        plans::limits
-    ),
-    components(schemas(dto::Event))
-)]
+#[openapi(paths(
+    retrieve::retrieve,
+    trial::start,
+    trial::cancel,
+    subscribe::start_or_update,
+    cancel::cancel,
+    plans::plans,
+    plans::limits
+))]
 struct Description;
 
 /// The OpenAPI description of the routes.

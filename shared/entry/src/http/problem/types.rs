@@ -51,7 +51,7 @@ pub enum ProblemType {
 
 impl ProblemType {
     #[cfg(test)]
-    const ALL: [Self; 41] = [
+    const ALL: [Self; 42] = [
         Self::Busy,
         Self::ContentCoding,
         Self::Credentials,
