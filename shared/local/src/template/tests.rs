@@ -28,6 +28,8 @@ fn the_real_template_is_understood_whole() {
             "connections-api",
             "messages-api",
             "oma-api",
+            "operations-api",
+            "console-api",
             "sweep",
             "scan",
             "process",
@@ -45,7 +47,7 @@ fn the_real_template_is_understood_whole() {
             "billing-sync"
         ]
     );
-    let process = &model.functions[11];
+    let process = &model.functions[13];
     assert_eq!((process.concurrency, process.timeout.as_secs()), (2, 900));
     assert_eq!(process.sqs_sources[0].queue, "notifications-FacesQueue");
     assert_eq!(process.environment["DEAD_LETTERS"], "http://127.0.0.1:1/000000000000/notifications-FacesDead");
@@ -55,14 +57,14 @@ fn the_real_template_is_understood_whole() {
     for (binary, processes) in bounds {
         assert_eq!(concurrency(binary), Some(processes), "{binary}");
     }
-    let stream = model.functions[12].stream_source.as_ref().unwrap();
+    let stream = model.functions[14].stream_source.as_ref().unwrap();
     assert!(stream.bisect_on_error && stream.reports_item_failures && stream.filters.len() == 5);
     assert_eq!(stream.on_failure.as_deref(), Some("notifications-StreamDead"));
     assert_eq!(model.queues[0].redrive, Some(("notifications-ScanDead".to_owned(), 5)));
     let sockets = model.websocket_api.unwrap();
     assert_eq!((sockets.stage.as_str(), sockets.routes["$connect"].as_str()), ("live", "notifications-Socket"));
     assert_eq!(sockets.paths, ["/notifications/ws/*", "/hubs/notifications", "/api/v1/Inbox/Socket"]);
-    let endpoint = &model.functions[13].environment["SOCKET_ENDPOINT"];
+    let endpoint = &model.functions[15].environment["SOCKET_ENDPOINT"];
     assert_eq!(
         endpoint, "https://local.execute-api.us-east-1.amazonaws.com/live",
         "without a parameter, API Gateway's own"
