@@ -7,7 +7,7 @@ use entry::{Message, MessageError};
 /// What no repeat of a message can help with.
 #[derive(Debug, thiserror::Error)]
 enum SyncError {
-    /// The subscription gives nothing until its price is added to the plans.
+    /// A new subscription gives nothing until its price is added to the plans.
     #[error(
         "the subscription {subscription} has the price {price}, which no plan has: add it to the plans, then redrive"
     )]

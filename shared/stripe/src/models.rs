@@ -124,6 +124,7 @@ impl From<Subscription> for RemoteSubscription {
             trial_end: it.trial_end,
             created: it.created,
             own_card: [it.default_payment_method, it.default_source].iter().find_map(Value::as_str).map(str::to_owned),
+            product: it.metadata.remove("product"),
             cta: it.metadata.remove("cta").filter(|cta| !cta.is_empty()),
         }
     }
@@ -169,8 +170,10 @@ mod tests {
         ] {
             assert_eq!(read(more.clone()).cancelling, want, "{more}");
         }
-        let trial = read(json!({ "status": "trialing", "trial_start": 1, "metadata": { "cta": "a", "plan": "pro" } }));
+        let metadata = json!({ "cta": "a", "plan": "pro", "product": "publish" });
+        let trial = read(json!({ "status": "trialing", "trial_start": 1, "metadata": metadata }));
         assert_eq!((trial.status, trial.trial_start, trial.cta.as_deref()), (Status::Trialing, Some(1), Some("a")));
+        assert_eq!(trial.product.as_deref(), Some("publish"));
         assert_eq!(read(json!({ "status": "thawing", "metadata": { "cta": "" } })).status, Status::Other);
     }
 

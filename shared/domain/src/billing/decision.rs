@@ -304,6 +304,9 @@ mod tests {
         check_subscribe(&cancelling, "pro", 1, update("a", CreateProrations));
         // an earlier price becomes the one that is sold
         check_subscribe(&one("pro-old", Status::Active), "pro", 1, update("a", CreateProrations));
+        let mut dropped = one("dropped", Status::Active);
+        dropped[0].product = Some("publish".to_owned());
+        check_subscribe(&dropped, "pro", 1, update("a", CreateProrations));
     }
 
     #[test]

@@ -62,22 +62,24 @@ impl ProductState {
     }
 }
 
-/// A subscription as it is kept; what the provider does not tell is taken from what was `known` of it.
+/// A subscription as it is kept; what the provider does not tell is taken from what was `known` of it. At a price that no plan
+/// has any more it keeps the plan that it was known by, and is not kept if it was not known.
 fn kept(
     subscription: &RemoteSubscription,
     item: &RemoteItem,
     known: Option<&Subscription>,
     look: Look<'_>,
 ) -> Option<Subscription> {
-    let of = look.plans.of_price(&item.price)?;
+    let of = look.plans.of_price(&item.price).map(|of| (of.plan.clone(), of.cycle));
+    let (plan, cycle) = of.or_else(|| known.map(|it| (it.plan.clone(), it.cycle)))?;
     let is_trialing = subscription.status == Status::Trialing;
     let was_announced = known.is_some_and(|it| it.trial_ending && it.trial_end == subscription.trial_end);
     let since = known.and_then(|it| it.past_due_since).unwrap_or(look.now.unix_timestamp());
     Some(Subscription {
         id: subscription.id.clone(),
         status: subscription.status,
-        plan: of.plan.clone(),
-        cycle: of.cycle,
+        plan,
+        cycle,
         price: item.price.clone(),
         quantity: item.quantity,
         period_end: item.period_end,
@@ -128,6 +130,7 @@ pub(crate) mod tests {
             trial_end: (status == Status::Trialing).then_some(90),
             created: 10,
             own_card: None,
+            product: None,
             cta: None,
         }
     }
@@ -158,6 +161,20 @@ pub(crate) mod tests {
         assert_eq!(shown, [("a", "pro", "month", 1), ("b", "agency", "year", 3)]);
         assert_eq!((state.had_trial, state.revision, state.product.as_str()), (false, 1, "publish"));
         assert_eq!(all.iter().filter(|it| it.unknown_item(&plans()).is_some()).count(), 1);
+    }
+
+    #[test]
+    fn a_price_that_is_taken_from_the_plans_ends_no_subscription() {
+        let first = seen(None, &[remote("a", "pro-m", Status::Active)]);
+        let mut dropped = remote("a", "dropped", Status::PastDue);
+        dropped.product = Some("publish".to_owned());
+        let second = seen(Some(&first), std::slice::from_ref(&dropped));
+        let kept = &second.subscriptions[0];
+        assert_eq!((kept.plan.as_str(), kept.cycle.name(), kept.price.as_str()), ("pro", "month", "dropped"));
+        assert_eq!(kept.status, Status::PastDue);
+        assert_eq!(seen(None, std::slice::from_ref(&dropped)).subscriptions, [], "it is not known what it gives");
+        dropped.product = Some("analyze".to_owned());
+        assert_eq!(seen(None, &[dropped]).subscriptions, []);
     }
 
     #[test]

@@ -71,6 +71,8 @@ pub struct RemoteSubscription {
     pub created: i64,
     /// What it is paid with, if that is not the customer's default.
     pub own_card: Option<String>,
+    /// The product that its request named.
+    pub product: Option<String>,
     /// What led to it, as its request said.
     pub cta: Option<String>,
 }
@@ -86,9 +88,11 @@ pub struct RemoteItem {
 }
 
 impl RemoteSubscription {
-    /// Its item for a product, if it has one.
+    /// Its item for a product, if it has one. One at a price that no plan has any more is still of the product that the
+    /// subscription's request named: it is paid for, and a second subscription would be paid for beside it.
     pub fn item_of(&self, plans: &Plans, product: &str) -> Option<&RemoteItem> {
-        self.items.iter().find(|item| plans.of_price(&item.price).is_some_and(|it| it.product == product))
+        let sold = self.items.iter().find(|item| plans.of_price(&item.price).is_some_and(|it| it.product == product));
+        sold.or_else(|| self.unknown_item(plans).filter(|_| self.product.as_deref() == Some(product)))
     }
 
     /// Its item at a price that no plan has, if it has one.
@@ -195,6 +199,7 @@ mod tests {
             trial_end: None,
             created: 0,
             own_card: own_card.map(str::to_owned),
+            product: None,
             cta: None,
         };
         let all = [
