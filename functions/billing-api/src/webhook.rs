@@ -33,7 +33,7 @@ pub(crate) async fn receive(context: &Context, headers: &HeaderMap, body: &[u8])
     }
     let trial_ending = event.announces_end_of_trial();
     let (subject, id) = (BillingSubject::Customer(customer), event.id.clone());
-    let command = BillingCommand { v: 1, subject, event: Some(id), trial_ending };
+    let command = BillingCommand { v: 1, subject, event: Some(id), trial_ending, subscription: event.subscription };
     provider.queue.send(&command, Duration::ZERO).await.map_err(|error| Fault::internal(&error))?;
     // stored after it is queued: an event that is queued twice is looked after twice, one that is only stored never
     context.table.put_stripe_event(&event.id, now).await?;

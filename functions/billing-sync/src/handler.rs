@@ -31,7 +31,8 @@ pub(crate) async fn handle(billing: Option<&Billing>, message: Message) -> Resul
         tracing::info!(event.id = command.event, "an event is of no customer of ours");
         return Ok(());
     };
-    match billing.synchronize(app, command.trial_ending).await? {
+    let ending_trial = command.subscription.as_deref().filter(|_| command.trial_ending);
+    match billing.synchronize(app, ending_trial).await? {
         SyncOutcome::Done | SyncOutcome::NoCustomer => Ok(()),
         SyncOutcome::UnknownPrice { subscription, price } => {
             Err(MessageError::DeadLetter(Box::new(SyncError::UnknownPrice { subscription, price })))

@@ -35,7 +35,7 @@ impl Billing {
             let steps = cancel(&self.plans, order.product, what.scope, what.at_period_end, &seen.remote, known);
             let steps = steps.ok_or(BillingError::NothingToCancel)?;
             if steps.is_empty() {
-                return self.record((order.app, order.product, &customer), seen, order.cta, false).await;
+                return self.record((order.app, order.product, &customer), seen, order.cta, None).await;
             }
             is_retry = true; // what is gone from now on was cancelled here
             for step in &steps {

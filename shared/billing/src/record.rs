@@ -41,11 +41,11 @@ impl Billing {
         (app, product, customer): (AppId, &str, &str),
         mut seen: Seen,
         cta: Option<&str>,
-        trial_ending: bool,
+        ending_trial: Option<&str>,
     ) -> Result<(), BillingError> {
         for _ in 0..MAX_TRIES {
             let now = clock::now();
-            let look = Look { app, product, plans: &self.plans, remote: &seen.remote, trial_ending, now };
+            let look = Look { app, product, plans: &self.plans, remote: &seen.remote, ending_trial, now };
             let after = ProductState::after(seen.state.as_ref(), look);
             let is_known = match &seen.state {
                 Some(before) => before.says_the_same(&after),

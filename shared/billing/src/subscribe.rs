@@ -75,14 +75,14 @@ impl Billing {
             let wanted = wanted.ok_or(BillingError::NotSold)?;
             let step = subscribe(&self.plans, &wanted, &seen.remote);
             if step == SubscribeStep::Done {
-                self.record((order.app, order.product, &customer.id), seen, order.cta, false).await?;
+                self.record((order.app, order.product, &customer.id), seen, order.cta, None).await?;
                 return Ok(None);
             }
             match self.take_step(order, asked, &customer, &seen, &wanted, (step, attempt)).await {
                 Ok(Progress::Next) => {}
                 Ok(Progress::Payment(secret)) => {
                     let seen = self.see(order.app, order.product, &customer.id).await?;
-                    self.record((order.app, order.product, &customer.id), seen, order.cta, false).await?;
+                    self.record((order.app, order.product, &customer.id), seen, order.cta, None).await?;
                     return Ok(secret);
                 }
                 // the stored failure would be the answer for ever: what is so now is read, and asked for anew

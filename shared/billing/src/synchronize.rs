@@ -22,12 +22,12 @@ pub enum SyncOutcome {
 }
 
 impl Billing {
-    /// Brings the rows of an application to what the provider has. `trial_ending` says that the provider has announced the
-    /// end of a trial.
+    /// Brings the rows of an application to what the provider has. `ending_trial` is the subscription of which the provider
+    /// has announced the end of its trial.
     ///
     /// # Errors
     /// If the provider or the table fails.
-    pub async fn synchronize(&self, app: AppId, trial_ending: bool) -> Result<SyncOutcome, BillingError> {
+    pub async fn synchronize(&self, app: AppId, ending_trial: Option<&str>) -> Result<SyncOutcome, BillingError> {
         let stored = self.table.billing_customer(app).await?;
         let Some((row, customer)) = stored.and_then(|row| row.customer.clone().map(|id| (row, id))) else {
             return Ok(SyncOutcome::NoCustomer);
@@ -37,7 +37,7 @@ impl Billing {
         for product in self.plans.products() {
             let state = states.iter().position(|it| it.product == product).map(|at| states.swap_remove(at));
             let seen = Seen { state, remote: remote.clone() };
-            self.record((app, product, &customer), seen, None, trial_ending).await?;
+            self.record((app, product, &customer), seen, None, ending_trial).await?;
         }
         if !remote.iter().any(|it| it.status.is_live()) && self.is_deleted(&customer).await? {
             return self.forget_customer(row, customer).await.map(|()| SyncOutcome::Done);

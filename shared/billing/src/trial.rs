@@ -38,7 +38,7 @@ impl Billing {
             let seen = self.see(order.app, order.product, &customer.id).await?;
             match start_trial(&self.plans, &wanted, &seen.remote, seen.state.as_ref(), is_retry) {
                 TrialStep::Done => {
-                    return self.record((order.app, order.product, &customer.id), seen, order.cta, false).await;
+                    return self.record((order.app, order.product, &customer.id), seen, order.cta, None).await;
                 }
                 TrialStep::Subscribed => return Err(BillingError::Subscribed),
                 TrialStep::SecondTrial => return Err(BillingError::SecondTrial),

@@ -14,6 +14,8 @@ pub struct Event {
     pub kind: String,
     /// The customer that it is about, if it names one.
     pub customer: Option<String>,
+    /// The subscription that it is about, if it is about one.
+    pub subscription: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -39,8 +41,10 @@ impl Event {
             // an id, or the customer itself
             _ => object["customer"].as_str().or_else(|| object["customer"]["id"].as_str()),
         };
-        let customer = customer.filter(|it| is_id(it)).map(str::to_owned);
-        (is_id(&id) && kind.len() <= MAX_ID_CHARS).then_some(Self { id, kind, customer })
+        let subscription = object["id"].as_str().filter(|_| object["object"] == "subscription");
+        let [customer, subscription] =
+            [customer, subscription].map(|found| found.filter(|it| is_id(it)).map(str::to_owned));
+        (is_id(&id) && kind.len() <= MAX_ID_CHARS).then_some(Self { id, kind, customer, subscription })
     }
 
     /// Whether a subscription may have changed, or its customer was deleted (billing, section 4.4).
@@ -76,7 +80,9 @@ mod tests {
             (json!({ "object": "subscription", "customer": "../x" }), None),
             (json!(7), None),
         ] {
-            assert_eq!(read(object.clone()).unwrap().customer.as_deref(), want, "{object}");
+            let event = read(object.clone()).unwrap();
+            assert_eq!(event.customer.as_deref(), want, "{object}");
+            assert_eq!(event.subscription.is_some(), object["id"] == "sub_1", "{object}");
         }
     }
 
@@ -99,7 +105,7 @@ mod tests {
             ("charge.succeeded", false),
             ("payment_method.detached", false),
         ] {
-            let event = Event { id: "evt_1".into(), kind: kind.into(), customer: None };
+            let event = Event { id: "evt_1".into(), kind: kind.into(), customer: None, subscription: None };
             assert_eq!(event.is_of_subscriptions(), want, "{kind}");
         }
     }

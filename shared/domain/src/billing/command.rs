@@ -13,9 +13,12 @@ pub struct BillingCommand {
     /// The provider's event that led to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<String>,
-    /// The event announces that a trial is about to end.
+    /// The event announces that a trial is about to end: that of `subscription`.
     #[serde(default)]
     pub trial_ending: bool,
+    /// The subscription that the event is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription: Option<String>,
 }
 
 /// Whose subscriptions.

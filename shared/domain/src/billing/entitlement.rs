@@ -34,7 +34,7 @@ mod tests {
     fn analyze(status: Status) -> ProductState {
         let remote = [remote("e", "early-m", status)];
         let look =
-            Look { app: app(), product: "analyze", plans: &plans(), remote: &remote, trial_ending: false, now: NOW };
+            Look { app: app(), product: "analyze", plans: &plans(), remote: &remote, ending_trial: None, now: NOW };
         ProductState::after(None, look)
     }
 

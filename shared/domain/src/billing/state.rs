@@ -32,8 +32,8 @@ pub struct Look<'a> {
     pub plans: &'a Plans,
     /// All subscriptions of the customer, whatever their state and product.
     pub remote: &'a [RemoteSubscription],
-    /// The provider has announced that a trial of the customer is about to end.
-    pub trial_ending: bool,
+    /// The subscription of which the provider has announced that its trial is about to end.
+    pub ending_trial: Option<&'a str>,
     /// When the provider was asked.
     pub now: OffsetDateTime,
 }
@@ -87,7 +87,7 @@ fn kept(
         trial_end: subscription.trial_end,
         created: subscription.created,
         past_due_since: (subscription.status == Status::PastDue).then_some(since),
-        trial_ending: is_trialing && (look.trial_ending || was_announced),
+        trial_ending: is_trialing && (look.ending_trial == Some(&*subscription.id) || was_announced),
         cta: subscription.cta.clone(),
     })
 }
@@ -137,7 +137,7 @@ pub(crate) mod tests {
 
     /// The state of `publish` after a look, on top of another one.
     pub(crate) fn seen(before: Option<&ProductState>, remote: &[RemoteSubscription]) -> ProductState {
-        let look = Look { app: app(), product: "publish", plans: &plans(), remote, trial_ending: false, now: NOW };
+        let look = Look { app: app(), product: "publish", plans: &plans(), remote, ending_trial: None, now: NOW };
         ProductState::after(before, look)
     }
 
@@ -200,7 +200,7 @@ pub(crate) mod tests {
             product: "publish",
             plans: &plans(),
             remote: &remote_now,
-            trial_ending: false,
+            ending_trial: None,
             now: NOW + Duration::DAY,
         };
         assert_eq!(ProductState::after(Some(&first), later).subscriptions[0].past_due_since, since);
@@ -210,15 +210,21 @@ pub(crate) mod tests {
 
     #[test]
     fn the_end_of_a_trial_is_announced_for_this_trial() {
-        let remote_now = [remote("a", "pro-m", Status::Trialing), remote("b", "pro-m", Status::Active)];
-        let look =
-            Look { app: app(), product: "publish", plans: &plans(), remote: &remote_now, trial_ending: true, now: NOW };
-        let announced = ProductState::after(None, look);
+        let remote_now =
+            ["a", "b", "c"].map(|id| remote(id, "pro-m", if id == "b" { Status::Active } else { Status::Trialing }));
+        let after = |ending: &str| {
+            let (plans, ending_trial) = (plans(), Some(ending));
+            let look =
+                Look { app: app(), product: "publish", plans: &plans, remote: &remote_now, ending_trial, now: NOW };
+            ProductState::after(None, look)
+        };
         let told = |it: &ProductState| it.subscriptions.iter().map(|it| it.trial_ending).collect::<Vec<_>>();
-        assert_eq!(told(&announced), [true, false]);
-        assert_eq!(told(&seen(Some(&announced), &remote_now)), [true, false]);
+        let announced = after("a");
+        assert_eq!(told(&announced), [true, false, false], "another trial goes on");
+        assert_eq!(told(&after("b")), [false, false, false], "it is no trial");
+        assert_eq!(told(&seen(Some(&announced), &remote_now)), [true, false, false]);
         let mut longer = remote_now.clone();
         longer[0].trial_end = Some(900);
-        assert_eq!(told(&seen(Some(&announced), &longer)), [false, false]);
+        assert_eq!(told(&seen(Some(&announced), &longer)), [false, false, false]);
     }
 }
