@@ -1,5 +1,7 @@
 //! Folders: create, read, rename, delete, and the paths that they make (NMS 6.9 to 6.11).
 
+use std::collections::HashMap;
+
 use domain::cursor;
 use domain::message_store::{BoxId, ROOT_FOLDER, Stored, StoredAttribute, StoredState};
 use domain::millis;
@@ -188,12 +190,7 @@ pub(super) async fn delete(context: &Context, in_box: &BoxId, id: u64) -> Result
         return Err(Fault::policy_error("the root folder stays").into());
     }
     let all = context.table.all_stored(in_box).await?;
-    let mut doomed = vec![id];
-    let mut next = 0;
-    while let Some(parent) = doomed.get(next).copied() {
-        doomed.extend(all.iter().filter(|it| it.is_live() && it.parent == parent).map(|it| it.id));
-        next += 1;
-    }
+    let doomed: Vec<u64> = std::iter::once(id).chain(inside(&all, id).iter().map(|it| it.id)).collect();
     for id in doomed.iter().rev() {
         let delete = |it: &mut Stored| {
             it.state = StoredState::Deleted;
@@ -210,6 +207,21 @@ pub(super) async fn delete(context: &Context, in_box: &BoxId, id: u64) -> Result
     }
     changes::notify(context, in_box).await;
     Ok(Answer::Empty)
+}
+
+/// What is in a folder, and in the folders in it, from the outside in. Each is there once, even if two moves at the same time
+/// have put two folders into each other.
+pub(super) fn inside(all: &[Stored], folder: u64) -> Vec<&Stored> {
+    let mut by_parent: HashMap<u64, Vec<&Stored>> = HashMap::new();
+    for thing in all.iter().filter(|it| it.is_live() && it.id != folder) {
+        by_parent.entry(thing.parent).or_default().push(thing);
+    }
+    let (mut found, mut next) = (by_parent.remove(&folder).unwrap_or_default(), 0);
+    while let Some(id) = found.get(next).map(|it| it.id) {
+        found.extend(by_parent.remove(&id).unwrap_or_default());
+        next += 1;
+    }
+    found
 }
 
 fn answer_name(name: String) -> Result<Answer, FaultResponse> {
@@ -341,4 +353,25 @@ pub(super) async fn path_of(context: &Context, in_box: &BoxId, mut id: u64) -> R
     }
     names.reverse();
     Ok(format!("/{}", names.join("/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::AppId;
+
+    use super::*;
+
+    #[test]
+    fn what_is_inside_a_folder_is_listed_once_from_the_outside_in() {
+        let in_box = BoxId { app: AppId::random([7; 16]), store: "s".to_owned(), name: "n".to_owned() };
+        let mut all: Vec<Stored> = [(1, 0), (2, 1), (3, 2), (4, 3), (5, 0), (6, 1), (7, 8), (8, 7)]
+            .into_iter()
+            .map(|(id, parent)| Stored::new(&in_box, id, parent, 0))
+            .collect();
+        let ids = |all: &[Stored], folder: u64| inside(all, folder).iter().map(|it| it.id).collect::<Vec<_>>();
+        assert_eq!(ids(&all, 1), [2, 6, 3, 4]);
+        assert_eq!((ids(&all, 4), ids(&all, 7)), (vec![], vec![8]), "7 and 8 are in each other");
+        all[1].state = StoredState::Deleted;
+        assert_eq!(ids(&all, 1), [6]);
+    }
 }
