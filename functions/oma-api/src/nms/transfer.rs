@@ -1,5 +1,7 @@
 //! Copies and moves of objects and folders into a folder (NMS 6.14, 6.15).
 
+use std::collections::HashMap;
+
 use axum::http::StatusCode;
 use domain::message_store::{BoxId, ROOT_FOLDER, Stored};
 use domain::millis;
@@ -78,12 +80,12 @@ async fn transfer(
     if count == 0 || count > MAX_SOURCES {
         return Err(Fault::invalid_input("sourceRefs").into());
     }
-    let mut answers = BulkAnswers::default();
+    let (mut answers, mut copies_left) = (BulkAnswers::default(), MAX_COPIES);
     let status = if how == Transfer::Copy { StatusCode::CREATED } else { StatusCode::OK };
     for source in &sources.folders.folder_reference {
         let outcome = async {
             let id = folders::id_of_reference(context, in_box, source, "folderReference").await?;
-            let id = transfer_folder(context, in_box, id, target, how).await?;
+            let id = transfer_folder(context, in_box, id, target, how, &mut copies_left).await?;
             folders::reference(context, asked, in_box, id).await
         };
         answers.push(status, outcome.await);
@@ -110,6 +112,7 @@ async fn transfer_folder(
     id: u64,
     target: u64,
     how: Transfer,
+    copies_left: &mut usize,
 ) -> Result<u64, FaultResponse> {
     let Some(folder) = folders::find(context, in_box, id).await? else {
         return Err(Fault::policy_error("the root folder stays").into());
@@ -120,7 +123,7 @@ async fn transfer_folder(
     }
     let name = folder.folder_name.clone().unwrap_or_default();
     match how {
-        Transfer::Copy => copy_folder(context, &folder, target).await,
+        Transfer::Copy => copy_folder(context, &folder, target, copies_left).await,
         Transfer::Move if folder.parent == target => Ok(id),
         Transfer::Move => {
             folders::claim(context, in_box, target, &name, id).await?;
@@ -142,33 +145,42 @@ async fn move_to(context: &Context, thing: &Stored, target: u64) -> Result<Store
     Ok(moved.await?.0)
 }
 
-/// Copies a folder and all that is in it, from the outside in.
-async fn copy_folder(context: &Context, folder: &Stored, target: u64) -> Result<u64, FaultResponse> {
+/// Copies a folder and all that is in it, from the outside in; nothing of it if that is more than the request may still copy.
+async fn copy_folder(
+    context: &Context,
+    folder: &Stored,
+    target: u64,
+    copies_left: &mut usize,
+) -> Result<u64, FaultResponse> {
     let in_box = &folder.in_box;
     let all = context.table.all_stored(in_box).await?;
     let name = folder.folder_name.clone().unwrap_or_default();
     if context.table.folder_named(in_box, target, &name).await?.is_some() {
         return Err(folders::name_taken());
     }
+    let inside = folders::inside(&all, folder.id);
+    take_copies(copies_left, inside.len() + 1)?;
     let copied = folders::child(context, in_box, target, &name, folder.attributes.clone()).await?;
-    let (mut pairs, mut next, mut count) = (vec![(folder.id, copied)], 0, 0);
-    while let Some((from, to)) = pairs.get(next).copied() {
-        next += 1;
-        for thing in all.iter().filter(|it| it.is_live() && it.parent == from) {
-            count += 1;
-            if count > MAX_COPIES {
-                return Err(Fault::policy_error("a copy has at most 1000 things").into());
+    let mut copies = HashMap::from([(folder.id, copied)]);
+    for thing in inside {
+        let to = copies.get(&thing.parent).copied().unwrap_or(copied);
+        match &thing.folder_name {
+            Some(name) => {
+                let id = folders::child(context, in_box, to, name, thing.attributes.clone()).await?;
+                copies.insert(thing.id, id);
             }
-            match &thing.folder_name {
-                Some(name) => {
-                    let id = folders::child(context, in_box, to, name, thing.attributes.clone()).await?;
-                    pairs.push((thing.id, id));
-                }
-                None => drop(copy_object(context, thing, to).await?),
-            }
+            None => drop(copy_object(context, thing, to).await?),
         }
     }
     Ok(copied)
+}
+
+/// Takes the copies of a folder from those that a request has left, or none of them.
+fn take_copies(left: &mut usize, count: usize) -> Result<(), FaultResponse> {
+    let rest = left.checked_sub(count);
+    *left =
+        rest.ok_or_else(|| Fault::policy_error(format!("a request copies at most {MAX_COPIES} things of folders")))?;
+    Ok(())
 }
 
 /// A copy is an object of its own: it has a new id, and the same attributes, flags and payload.
@@ -198,4 +210,18 @@ async fn ancestors(context: &Context, in_box: &BoxId, mut id: u64) -> Result<Vec
         id = context.table.stored(in_box, id).await?.map_or(ROOT_FOLDER, |it| it.parent);
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folders_of_a_request_share_its_copies() {
+        let mut left = MAX_COPIES;
+        for (count, is_copied, rest) in [(600, true, 400), (401, false, 400), (400, true, 0), (1, false, 0)] {
+            let status = take_copies(&mut left, count).map_err(|it| it.fault.status);
+            assert_eq!((status, left), (if is_copied { Ok(()) } else { Err(403) }, rest), "{count}");
+        }
+    }
 }
