@@ -218,9 +218,14 @@ fn a_subscription_expires_and_one_without_a_channel_is_dropped() {
     World::run(async |world| {
         in_both(world, async |client| {
             let (channel, other) = (channel(client).await, channel(client).await);
-            let short = client.subscribe(&channel["callbackURL"], json!({ "duration": 1 })).await;
+            let mut short = Value::Null;
+            for _ in 0..50 {
+                short = client.subscribe(&channel["callbackURL"], json!({ "duration": 1 })).await;
+            }
             let left = short["duration"].as_u64().unwrap();
             assert!(left <= 60, "it may be made longer, but not by much: {left}");
+            let one_more = client.try_subscribe(&channel["callbackURL"], json!({})).await;
+            assert_eq!(one_more.fault().0, 403, "a box has 50 of them: {}", one_more.text);
             gone(client, &short).await;
             // its channel is deleted: nothing cascades, and the next list finds nobody
             let orphan = client.subscribe(&other["callbackURL"], json!({})).await;

@@ -46,11 +46,11 @@ pub(super) async fn create(context: &Context, asked: &OmaRequest<'_>, in_box: &B
     }
     let channel = channel_of(context, asked, &given.callback_reference.notify_url).await?;
     let now = millis(clock::now());
-    let others = context.table.box_subscriptions(in_box).await?;
+    let stored = context.table.box_subscriptions(in_box).await?;
+    let (others, ended): (Vec<BoxSubscription>, Vec<BoxSubscription>) =
+        stored.into_iter().partition(|it| !it.has_expired(now));
     let correlator = given.client_correlator.as_ref().filter(|it| !it.is_empty());
-    let same = others
-        .iter()
-        .find(|it| !it.has_expired(now) && correlator.is_some() && it.client_correlator.as_ref() == correlator);
+    let same = others.iter().find(|it| correlator.is_some() && it.client_correlator.as_ref() == correlator);
     if let Some(existing) = same {
         let url = subscription_url(&asked.root, in_box, existing.id);
         let is_same = existing.notify_url == given.callback_reference.notify_url
@@ -67,6 +67,10 @@ pub(super) async fn create(context: &Context, asked: &OmaRequest<'_>, in_box: &B
     }
     if others.len() >= MAX_SUBSCRIPTIONS {
         return Err(Fault::policy_error("subscriptions").into());
+    }
+    for one in ended {
+        // it would stay until the box changes
+        context.table.delete_box_subscription(in_box, one.id).await?;
     }
     let newest = newest(context, in_box).await?;
     let token = given.restart_token.filter(|it| !it.is_empty());
