@@ -163,6 +163,30 @@ fn a_request_that_takes_too_long_is_put_off_and_goes_on() {
 }
 
 #[test]
+fn a_request_whose_answer_is_lost_keeps_other_ones_away_until_it_comes_again() {
+    World::alone(async || {
+        let data = tempfile::tempdir_in(project().join("target/tmp")).unwrap();
+        let stack = own_stack(data.path(), &[("BillingSeconds", "8")]).await;
+        let world = World::open(&stack).await;
+        let subscriber = Subscriber::new(&world);
+        let lost = json!({ "method": "POST", "path_prefix": "/v1/subscriptions", "drop": "before", "times": 3 });
+        subscriber.stripe.control(Method::POST, "faults", lost).await;
+        let token = token(&subscriber).await;
+        let first = [("product", "publish"), ("plan", "pro"), ("stripeToken", token.as_str())];
+        let other = [("product", "publish"), ("plan", "small")];
+        subscriber.post_as("first", SUBSCRIBE, &first).await.is_error(503, 1000);
+        // Stripe may still be starting the first subscription: this one would be a second
+        subscriber.post_as("other", SUBSCRIBE, &other).await.is_error(503, 1000);
+        let customer = subscriber.customer().await;
+        assert_eq!(subscriber.stripe.subscriptions(&customer).await.len(), 0);
+        subscriber.post_as("first", SUBSCRIBE, &first).await.is_success();
+        subscriber.post_as("other", SUBSCRIBE, &other).await.is_success();
+        assert_eq!(subscriber.stripe.subscriptions(&customer).await.len(), 1);
+        subscriber.settled().await;
+    });
+}
+
+#[test]
 fn a_wrong_key_of_the_deployment_is_not_the_clients_fault_and_no_secret_comes_out() {
     World::alone(async || {
         let data = tempfile::tempdir_in(project().join("target/tmp")).unwrap();

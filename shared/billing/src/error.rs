@@ -33,6 +33,11 @@ pub enum BillingError {
 }
 
 impl BillingError {
+    /// Whether the provider may still be doing what it was asked for: its answer did not come.
+    pub(crate) fn is_uncertain(&self) -> bool {
+        matches!(self, Self::Stripe(StripeError::Unreachable(_) | StripeError::InFlight))
+    }
+
     /// Whether the request has done nothing that a repeat would have to find again.
     pub fn is_final(&self) -> bool {
         match self {

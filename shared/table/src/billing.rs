@@ -163,6 +163,18 @@ impl Table {
         self.claim(&Row::BillingLease(app, product.to_owned()), holder, now, until).await
     }
 
+    /// Leaves a holder's lease to another holder until `until`.
+    pub async fn hand_over_billing_lease(
+        &self,
+        app: AppId,
+        product: &str,
+        holder: &str,
+        to: &str,
+        until: OffsetDateTime,
+    ) -> Result<(), TableError> {
+        self.hand_over(&Row::BillingLease(app, product.to_owned()), holder, to, until).await
+    }
+
     /// Gives a lease back, if it is still this holder's.
     pub async fn release_billing_lease(&self, app: AppId, product: &str, holder: &str) -> Result<(), TableError> {
         self.release(&Row::BillingLease(app, product.to_owned()), holder).await

@@ -104,6 +104,24 @@ impl Table {
         condition_held(row, put.send().await)
     }
 
+    /// Leaves a holder's claim of a row to another holder until `until`; without effect if it is not this holder's any more.
+    pub(crate) async fn hand_over(
+        &self,
+        row: &Row,
+        holder: &str,
+        to: &str,
+        until: OffsetDateTime,
+    ) -> Result<(), TableError> {
+        let slot = ConcurrencySlotRow { holder: to.to_owned(), until: domain::millis(until) };
+        let extra = codec::ttl(until.unix_timestamp() + 86_400);
+        let put = self
+            .put_item()
+            .set_item(Some(codec::encode(row, &slot, extra)?))
+            .condition_expression("holder = :holder")
+            .expression_attribute_values(":holder", AttributeValue::S(holder.to_owned()));
+        condition_held(row, put.send().await).map(drop)
+    }
+
     /// Releases a slot, if it is still this holder's.
     pub async fn release_slot(&self, app: AppId, number: u32, holder: &str) -> Result<(), TableError> {
         self.release(&Row::ConcurrencySlot(app, number), holder).await
