@@ -1,7 +1,8 @@
 //! The message store (NMS): what is in a box, and its subscriptions.
 
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, Put, TransactWriteItem};
 use domain::message_store::{BOX_CHANGED, BoxId, BoxSubscription, Stored};
 use domain::notification::{NewNotification, Position};
 use serde::Serialize;
@@ -55,7 +56,8 @@ impl Table {
     }
 
     /// Stores a change together with the notification that tells of it: `lastModSeq` is the notification's number. The
-    /// `revision` is one higher than the stored one's. The thing as it is stored; `None` if another writer was faster.
+    /// `revision` is one higher than the stored one's. A folder comes and goes together with its name. The thing as it is
+    /// stored; `None` if another writer was faster, or if the name of a new folder is taken.
     ///
     /// # Errors
     /// `Conflict` if other changes of the box took the next number in every try.
@@ -76,7 +78,19 @@ impl Table {
                 .condition_expression(IF_REVISION)
                 .expression_attribute_values(":before", revision_before(changed.revision));
             let put = put.build().map_err(|it| TableError::write(&row, it))?;
-            Ok(vec![TransactWriteItem::builder().put(put).build()])
+            let put = TransactWriteItem::builder().put(put).build();
+            Ok(match name_row(changed) {
+                // first: it is the condition that may not hold
+                Some(name) if changed.revision == 1 => {
+                    let claim = PayloadRow { object: changed.id };
+                    let claim = self.transaction_put(&name, &claim, Attributes::new(), IF_ABSENT)?;
+                    vec![TransactWriteItem::builder().put(claim).build(), put]
+                }
+                Some(name) if !changed.is_live() => {
+                    vec![put, TransactWriteItem::builder().delete(self.transaction_delete(&name)?).build()]
+                }
+                _ => vec![put],
+            })
         };
         let notification = NewNotification::new(BOX_CHANGED, json!({ "id": changed.id }));
         let (app, stream) = (changed.in_box.app, changed.in_box.stream());
@@ -84,14 +98,31 @@ impl Table {
         Ok(position.map(|it| numbered(it.sequence)))
     }
 
-    /// Deletes a thing without a trace, as it was read; `false` if it was changed meanwhile.
+    /// Deletes a thing without a trace, as it was read, and a folder's name with it; `false` if it was changed meanwhile.
+    ///
+    /// # Errors
+    /// `Conflict` if another request writes the same at the same time.
     pub async fn forget_stored(&self, thing: &Stored) -> Result<bool, TableError> {
         let row = Row::Stored(thing.in_box.clone(), thing.id);
-        let delete = self
-            .delete_item(&row)
-            .condition_expression("attribute_not_exists(PK) OR revision = :revision")
-            .expression_attribute_values(":revision", AttributeValue::N(thing.revision.to_string()));
-        condition_held(&row, delete.send().await)
+        let mut delete = self.transaction_delete(&row)?;
+        delete.condition_expression = Some("attribute_not_exists(PK) OR revision = :revision".to_owned());
+        let revision = AttributeValue::N(thing.revision.to_string());
+        delete.expression_attribute_values = Some([(":revision".to_owned(), revision)].into());
+        let mut writes = vec![TransactWriteItem::builder().delete(delete).build()];
+        if let Some(name) = name_row(thing).filter(|_| thing.is_live()) {
+            writes.push(TransactWriteItem::builder().delete(self.transaction_delete(&name)?).build());
+        }
+        match self.transaction(writes).send().await.map_err(|it| it.into_service_error()) {
+            Ok(_) => Ok(true),
+            Err(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
+                let first = canceled.cancellation_reasons().first().and_then(CancellationReason::code);
+                match first {
+                    Some("ConditionalCheckFailed") => Ok(false),
+                    _ => Err(TableError::conflict(&row)),
+                }
+            }
+            Err(source) => Err(TableError::write(&row, source)),
+        }
     }
 
     /// Claims the name of a folder for its id; the id that has it, if another has.
@@ -195,6 +226,12 @@ impl Table {
     pub async fn delete_box_subscription(&self, in_box: &BoxId, id: u64) -> Result<bool, TableError> {
         self.delete(&Row::BoxSubscription(in_box.clone(), id)).await
     }
+}
+
+/// The row of a folder's name; an object has none.
+fn name_row(thing: &Stored) -> Option<Row> {
+    let name = thing.folder_name.clone()?;
+    Some(Row::FolderName(thing.in_box.clone(), thing.parent, name))
 }
 
 fn subscription_condition(subscription: &BoxSubscription) -> &'static str {

@@ -197,10 +197,8 @@ pub(super) async fn delete(context: &Context, in_box: &BoxId, id: u64) -> Result
             true
         };
         match changes::change(context, in_box, *id, delete).await {
-            Ok((gone, _)) => match &gone.folder_name {
-                Some(name) => context.table.release_folder_name(in_box, gone.parent, name).await?,
-                None => context.table.delete_payload(in_box, *id).await?,
-            },
+            Ok((gone, _)) if gone.is_folder() => {}
+            Ok(_) => context.table.delete_payload(in_box, *id).await?,
             Err(missing) if missing.fault.status == 404 => {} // another request was faster
             Err(other) => return Err(other),
         }
@@ -308,16 +306,16 @@ pub(super) async fn child(
     attributes: Vec<StoredAttribute>,
 ) -> Result<u64, FaultResponse> {
     let id = context.table.next_box_id(in_box).await?;
-    if let Some(other) = context.table.claim_folder_name(in_box, parent, name, id).await? {
-        return Ok(other);
-    }
     let new = Stored {
         folder_name: Some(name.to_owned()),
         attributes,
         ..Stored::new(in_box, id, parent, millis(clock::now()))
     };
-    changes::create(context, &new).await?;
-    Ok(id)
+    match context.table.commit_stored(&new, clock::now()).await? {
+        Some(_) => Ok(id),
+        // the name is taken; or it was, by a folder that was deleted since
+        None => context.table.folder_named(in_box, parent, name).await?.ok_or_else(FaultResponse::busy),
+    }
 }
 
 /// The id of what is at a path, and whether it is a folder; `None` if nothing is.

@@ -36,10 +36,8 @@ async fn forget(context: &Context, thing: Stored) -> Result<(), FaultResponse> {
     if !context.table.forget_stored(&thing).await? {
         return Ok(()); // it was changed after the reset
     }
-    match &thing.folder_name {
-        Some(name) if thing.is_live() => context.table.release_folder_name(in_box, thing.parent, name).await?,
-        None if thing.payload.is_some() => context.table.delete_payload(in_box, thing.id).await?,
-        _ => {}
+    if thing.payload.is_some() {
+        context.table.delete_payload(in_box, thing.id).await?;
     }
     Ok(())
 }
