@@ -145,6 +145,28 @@ fn a_code_signs_in_once() {
 }
 
 #[test]
+fn a_token_begins_no_session_that_outlasts_it() {
+    World::run(async |world| {
+        let begun = sign_in(world, &world.keys.api_key, &world.keys.api_secret).await;
+        let time = |it: &Value| OffsetDateTime::parse(&text(it), &Rfc3339).unwrap();
+        let expires = time(&begun.body["accessTokenExpiration"]);
+        let token = format!("Bearer {}", text(&begun.body["accessToken"]));
+        for headers in
+            [&[("authorization", token.as_str())][..], &[("authorization", token.as_str()), ("x-api-key", "")]]
+        {
+            let again = ask(world, "POST", SESSION, headers, None).await;
+            assert_eq!(again.status, 200, "{}", again.body);
+            assert!(time(&again.body["sessionExpiration"]) <= expires, "{}", again.body);
+            let made = ask(world, "POST", "/console/codes", headers, Some(json!({ "minutes": 60 }))).await;
+            assert!(made.status == 201 && time(&made.body["expiresAt"]) <= expires, "{}", made.body);
+            let code = ask(world, "POST", SESSION, &[], Some(json!({ "code": made.body["code"] }))).await;
+            assert_eq!(code.status, 200, "{}", code.body);
+            assert!(time(&code.body["sessionExpiration"]) <= expires, "{}", code.body);
+        }
+    });
+}
+
+#[test]
 fn a_session_ends_with_its_key() {
     World::run(async |world| {
         let key = new_key(world, &["media"]).await;

@@ -75,11 +75,7 @@ pub(crate) async fn sign_in(
     if headers.contains_key("x-api-key") || headers.contains_key(header::AUTHORIZATION) {
         let principal = context.authenticator.principal(&headers).await.map_err(auth_problem)?;
         check_named_application(&headers, principal.app)?;
-        let latest = match bearer_expiry(&headers).filter(|_| principal.key_id.is_none()) {
-            Some(expiry) => expiry.saturating_mul(1_000).min(millis(now + LONGEST_SESSION)), // no longer than its token
-            None => millis(now + LONGEST_SESSION),
-        };
-        return begin(&context, &headers, session(principal, latest, now), now).await;
+        return begin(&context, &headers, session(principal, latest_end(&headers, now), now), now).await;
     }
     let Some(secret) = cookie::session_secret(&headers) else {
         return Err(auth_problem(AuthError::MissingCredentials));
@@ -96,6 +92,15 @@ pub(crate) async fn sign_out(State(context): State<Context>, headers: HeaderMap)
         context.table.delete_session(&sha256_hex(secret.as_bytes())).await?;
     }
     Ok(with_cookie(StatusCode::NO_CONTENT, cookie::set(&headers, "", Duration::ZERO)))
+}
+
+/// Up to when a session of a request's credentials can be extended, in milliseconds since 1970. Without a key pair it ends with the
+/// token, also if that is a session's own: whoever gets hold of a token has it for no longer.
+pub(crate) fn latest_end(headers: &HeaderMap, now: OffsetDateTime) -> i64 {
+    let longest = millis(now + LONGEST_SESSION);
+    let has_key = headers.get("x-api-key").and_then(|it| it.to_str().ok()).is_some_and(|it| !it.is_empty());
+    let expiry = bearer_expiry(headers).filter(|_| !has_key);
+    expiry.map_or(longest, |it| it.saturating_mul(1_000).min(longest))
 }
 
 /// A session of a principal that can be extended up to `latest`, in milliseconds since 1970.
