@@ -80,6 +80,11 @@ fn each_page_works_and_axe_reports_nothing_serious() {
         assert_eq!(browser.run(json!({ "do": "cookies" })).await, json!([]));
         let wrong = browser.run(json!({ "do": "axe" })).await;
         assert_eq!(wrong, json!([]), "the form to sign in");
+        // a link that is opened where the console is already loads no page by itself
+        browser.open("first", &link(world).await).await;
+        browser.wait("h1", "Overview").await;
+        let address = browser.run(json!({ "do": "address" })).await;
+        assert!(!address.to_string().contains("sign-in"), "the code is gone: {address}");
     });
 }
 

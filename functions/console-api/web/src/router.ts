@@ -22,7 +22,12 @@ function read(): Route {
 
 export const route = signal<Route>(read());
 
+/** The code of a link that signs in. */
+const signInCode = () => /^#sign-in=([A-Za-z0-9]+)$/.exec(location.hash)?.[1];
+
 addEventListener('hashchange', () => {
+  // a link that was opened in a tab of the console loads nothing by itself: the page begins anew, and takes the code
+  if (signInCode()) return location.reload();
   route.value = read();
   scrollTo(0, 0);
 });
@@ -46,7 +51,7 @@ export function setQuery(query: Record<string, string>): void {
 
 /** The code of a link that signs in, taken out of the address at once: neither the history nor a bookmark keeps it. */
 export function takeSignInCode(): string | undefined {
-  const code = /^#sign-in=([A-Za-z0-9]+)$/.exec(location.hash)?.[1];
+  const code = signInCode();
   if (code) {
     history.replaceState(null, '', `${location.pathname}#/overview`);
     route.value = read();
