@@ -85,6 +85,11 @@ fn each_page_works_and_axe_reports_nothing_serious() {
         browser.wait("h1", "Overview").await;
         let address = browser.run(json!({ "do": "address" })).await;
         assert!(!address.to_string().contains("sign-in"), "the code is gone: {address}");
+        // sums are of all days of the month, of which there are up to 31
+        browser.open("first", &format!("{}/console#/usage", stack.url)).await;
+        browser.run(json!({ "do": "wait", "at": "tbody tr:nth-child(31)" })).await;
+        let sums = browser.run(json!({ "do": "texts", "at": ".tile-value" })).await;
+        assert!(sums.as_array().unwrap().iter().all(|it| text(it).contains('$')), "{sums}");
     });
 }
 

@@ -12,7 +12,8 @@ interface Day {
   more: boolean;
 }
 
-const DAYS = 30;
+/** The longest month. The API counts today and the 30 days before it. */
+const DAYS = 31;
 const AT_ONCE = 4;
 const NAMES: Record<string, string> = { item: 'Items found', delivery: 'Deliveries', inbox: 'Inbox notifications' };
 
@@ -40,8 +41,12 @@ export default function Usage() {
   }, []);
   const all = days().flatMap((it) => found.value[it] ?? []);
   const paths = all[0]?.paths.map((it) => it.path) ?? [];
+  const today = found.value[days()[0]!];
   const month = new Date().toISOString().slice(0, 7);
   const ofMonth = all.filter((it) => it.day.startsWith(month));
+  // a sum is shown once each of its days is there: what is missing would be taken for nothing
+  const isWhole = ofMonth.length === days().filter((it) => it.startsWith(month)).length;
+  const more = ofMonth.some((it) => it.more) ? '+' : '';
   const spent = ofMonth.reduce((sum, it) => sum + it.listPrice, 0);
   const now = new Date();
   const length = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 0)).getUTCDate();
@@ -53,15 +58,15 @@ export default function Usage() {
       <div class="tiles">
         <div class="tile">
           <span class="tile-name">Today</span>
-          <span class="tile-value">{all[0] ? money(all[0].listPrice) : '–'}</span>
+          <span class="tile-value">{today ? `${money(today.listPrice)}${today.more ? '+' : ''}` : '–'}</span>
         </div>
         <div class="tile">
           <span class="tile-name">This month so far</span>
-          <span class="tile-value">{ofMonth.length > 0 ? money(spent) : '–'}</span>
+          <span class="tile-value">{isWhole ? `${money(spent)}${more}` : '–'}</span>
         </div>
         <div class="tile">
           <span class="tile-name">Projected month</span>
-          <span class="tile-value">{ofMonth.length > 0 ? money(projected) : '–'}</span>
+          <span class="tile-value">{isWhole ? `${money(projected)}${more}` : '–'}</span>
         </div>
       </div>
       <Panel title="By day and path">
