@@ -2,7 +2,9 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use system_tests::{World, media, text};
+use system_tests::{World, in_seconds, media, text};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// An order to scan a bucket of a world's.
 fn order(world: &World<'_>, bucket: &str, scan: &str) -> Value {
@@ -125,5 +127,40 @@ fn usage_deliveries_and_connections_are_counted() {
         assert!(counted >= 2 && hook.messages().len() == came, "{counted}");
         assert_eq!(replay("false").await, counted);
         world.until("they come again", async || (hook.messages().len() > came).then_some(())).await;
+    });
+}
+
+#[test]
+fn the_newest_deliveries_are_counted_however_many_there_were_before() {
+    World::run(async |world| {
+        // batches of half an hour ago, as many as one request reads
+        let app = &world.keys.application_id;
+        let before = OffsetDateTime::parse(&in_seconds(-1_800), &Rfc3339).unwrap().unix_timestamp() * 1_000;
+        for number in 0..500 {
+            let put = json!({
+                "TableName": "notifications-Table",
+                "Item": {
+                    "PK": { "S": format!("SEGMENT#{app}#deliveries") },
+                    "SK": { "S": format!("{before:013}#{number:03}") },
+                    "kind": { "S": "segment" }, "app": { "S": app }, "count": { "N": "0" },
+                },
+            });
+            let request =
+                world.http.post(&world.stack.dynamodb_url).header("x-amz-target", "DynamoDB_20120810.PutItem");
+            assert_eq!(request.body(put.to_string()).send().await.unwrap().status(), 200);
+        }
+        let summary = async || {
+            let (status, summary) =
+                world.channels(Method::GET, "/api/v1/Notification/Deliveries/Summary", &[], None).await;
+            assert_eq!(status, 200, "{summary}");
+            summary
+        };
+        assert_eq!(summary().await, json!({ "minutes": [], "more": false }));
+        let hook = world.webhook(&[]).await;
+        let channel = hook.channel.lock().unwrap().clone();
+        world.delivery(&channel, &world.send_test(&channel).await, "delivered").await;
+        let counted = summary().await;
+        let delivered = counted["minutes"].as_array().unwrap().iter().filter_map(|it| it["delivered"].as_u64());
+        assert!(delivered.sum::<u64>() >= 1 && counted["more"] == true, "{counted}");
     });
 }

@@ -22,7 +22,7 @@ use adcreative_api::{ApiError, Envelope};
 const DEFAULT_PERIOD: time::Duration = time::Duration::HOUR;
 const LONGEST_PERIOD: time::Duration = time::Duration::DAY;
 /// Rows of deliveries that succeeded at once which one request reads, each of up to a hundred.
-const MAX_SEGMENTS: i32 = 500;
+const MAX_SEGMENTS: usize = 500;
 const MINUTE_MS: i64 = 60_000;
 
 /// Deliveries by minute.
@@ -30,6 +30,8 @@ const MINUTE_MS: i64 = 60_000;
 pub(crate) struct DeliverySummary {
     /// Minutes with at least one attempt, oldest first
     minutes: Vec<MinuteOut>,
+    /// Whether more deliveries succeeded than one request counts: what is missing is the oldest
+    more: bool,
 }
 
 /// The attempts of one minute.
@@ -53,13 +55,14 @@ pub(crate) async fn summary(State(context): State<Context>, caller: Caller) -> R
     };
     let since = millis(since.max(now - LONGEST_PERIOD));
     let mut minutes: BTreeMap<i64, MinuteOut> = BTreeMap::new();
-    let successes = context.table.successful_attempts(caller.app, Some(since), MAX_SEGMENTS).await;
-    successes.map_err(ApiError::internal)?.iter().for_each(|it| count(&mut minutes, it, since));
+    let successes = context.table.newest_successful_attempts(caller.app, since, MAX_SEGMENTS).await;
+    let (successes, more) = successes.map_err(ApiError::internal)?;
+    successes.iter().for_each(|it| count(&mut minutes, it, since));
     for channel in context.table.channels(caller.app).await.map_err(ApiError::internal)? {
         let failed = context.table.failed_deliveries(caller.app, channel.id).await.map_err(ApiError::internal)?;
         failed.iter().flat_map(|it| it.attempts.values()).for_each(|it| count(&mut minutes, it, since));
     }
-    Ok(Json(DeliverySummary { minutes: minutes.into_values().collect() }))
+    Ok(Json(DeliverySummary { minutes: minutes.into_values().collect(), more }))
 }
 
 fn count(minutes: &mut BTreeMap<i64, MinuteOut>, attempt: &DeliveryAttempt, since: i64) {

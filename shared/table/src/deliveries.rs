@@ -8,7 +8,7 @@ use domain::notification::NotificationId;
 use domain::{AppId, ChannelId};
 use serde::{Deserialize, Serialize};
 
-use crate::codec;
+use crate::codec::{self, Attributes};
 use crate::error::TableError;
 use crate::keys::{self, Row};
 use crate::streams::{MAX_ATTEMPTS, back_off};
@@ -16,6 +16,8 @@ use crate::table::{IF_REVISION, RangeQuery, Table, condition_held, revision_befo
 
 /// How long outcomes are kept: 30 days.
 const RETENTION_SECONDS: i64 = 30 * 86_400;
+/// Segments that one query reads: a page of DynamoDB's has at most 1 MB, and a segment some KB.
+const PAGE_ROWS: i32 = 100;
 
 /// One attempt to deliver a notification to a channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -176,15 +178,44 @@ impl Table {
         let (from, forward) = (since.map_or("0".to_owned(), |it| keys::time_key(it, "")), since.is_some());
         let range = RangeQuery { partition: &partition, from: &from, to: "~", forward, consistent: false, limit: rows };
         let mut all = Vec::new();
-        for mut row in self.query_range(range).await? {
-            if let Some(AttributeValue::B(packed)) = row.remove("packed") {
-                let corrupt =
-                    |source| TableError::Corrupt { kind: "segment", key: partition.clone(), source: Box::new(source) };
-                let entries: Vec<DeliveryAttempt> = codec::unpack(&packed).map_err(corrupt)?;
-                all.extend(entries);
-            }
+        for row in self.query_range(range).await? {
+            all.extend(unpacked(&partition, row)?);
         }
         Ok(all)
+    }
+
+    /// The attempts of deliveries that succeeded at once since a time, in milliseconds since 1970, newest batch first: of the
+    /// last `rows` batches at most. With them, whether there are more.
+    pub async fn newest_successful_attempts(
+        &self,
+        app: AppId,
+        since: i64,
+        rows: usize,
+    ) -> Result<(Vec<DeliveryAttempt>, bool), TableError> {
+        let partition = keys::segment(app);
+        let (from, mut to) = (keys::time_key(since, ""), "~".to_owned());
+        let (mut all, mut read) = (Vec::new(), 0);
+        loop {
+            let range = RangeQuery {
+                partition: &partition,
+                from: &from,
+                to: &to,
+                forward: false,
+                consistent: false,
+                limit: PAGE_ROWS,
+            };
+            let mut page = self.query_range(range).await?;
+            page.retain(|it| codec::sort_key(it) != to); // a query includes its bounds
+            let Some(last) = page.last().map(codec::sort_key) else { return Ok((all, false)) };
+            for row in page {
+                if read == rows {
+                    return Ok((all, true));
+                }
+                read += 1;
+                all.extend(unpacked(&partition, row)?);
+            }
+            to = last;
+        }
     }
 
     /// Failed deliveries to a channel, by descending notification id, at most 100.
@@ -192,6 +223,14 @@ impl Table {
         let rows = self.query_newest(keys::failed_deliveries(app, channel), 100).await?;
         rows.into_iter().map(|it| codec::decode("failed", it)).collect()
     }
+}
+
+/// The attempts in the row of a segment.
+fn unpacked(partition: &str, mut row: Attributes) -> Result<Vec<DeliveryAttempt>, TableError> {
+    let Some(AttributeValue::B(packed)) = row.remove("packed") else { return Ok(Vec::new()) };
+    let corrupt =
+        |it: std::io::Error| TableError::Corrupt { kind: "segment", key: partition.to_owned(), source: Box::new(it) };
+    codec::unpack(&packed).map_err(corrupt)
 }
 
 #[cfg(test)]

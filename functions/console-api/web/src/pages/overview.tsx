@@ -69,7 +69,13 @@ function Recent() {
 
 function Deliveries() {
   const minutes = useSignal<Minute[]>([]);
-  usePolling(async () => (minutes.value = (await channelApi<{ minutes: Minute[] }>('GET', '/Deliveries/Summary')).minutes), 10_000, []);
+  const more = useSignal(false);
+  const read = async () => {
+    const summary = await channelApi<{ minutes: Minute[]; more: boolean }>('GET', '/Deliveries/Summary');
+    minutes.value = summary.minutes;
+    more.value = summary.more;
+  };
+  usePolling(read, 10_000, []);
   const thisMinute = Math.floor(now.value / 60_000);
   const { times, delivered, failed } = useMemo(() => {
     const by = new Map(minutes.value.map((it) => [Math.floor(Date.parse(it.at) / 60_000), it]));
@@ -81,7 +87,7 @@ function Deliveries() {
     };
   }, [minutes.value, thisMinute]);
   const sum = (all: number[]) => all.reduce((a, b) => a + b, 0);
-  const total = `${count(sum(delivered))} delivered and ${count(sum(failed))} failed attempts in the last hour`;
+  const total = `${count(sum(delivered))}${more.value ? ' or more' : ''} delivered and ${count(sum(failed))} failed attempts in the last hour`;
   const series = useMemo(
     () => [
       { name: 'all attempts', values: delivered.map((it, index) => it + failed[index]!), color: '--bad' },
