@@ -10,7 +10,7 @@ const SECRET_NAMES: [&str; 15] = [
     "token", "key", "secret", "sig", "code", "auth", "pass", "pwd", "jwt", "sess", "cred", "hmac", "hash", "policy",
     "ticket",
 ];
-/// Parts of the names of members whose texts are secrets, whatever they are. Fewer than in a URL: an object's `key`, a problem's
+/// Parts of the names of members whose values are secrets, whatever they are. Fewer than in a URL: an object's `key`, a problem's
 /// `code` and a collapse key say what happened.
 const SECRET_MEMBERS: [&str; 11] = [
     "token",
@@ -48,23 +48,51 @@ pub fn mask_url(url: &str) -> String {
     format!("{front}?{}", pairs.collect::<Vec<_>>().join("&"))
 }
 
-/// Masks the secrets in a message: texts of members whose names suggest one, and the queries of URLs.
+/// Masks the secrets in a message: whatever members hold whose names suggest one, and what is secret in URLs.
 pub fn mask_message(message: &mut Value) {
     match message {
         Value::Object(members) => {
             for (name, value) in members {
                 let lower = name.to_ascii_lowercase();
-                let is_secret = SECRET_MEMBERS.iter().any(|it| lower.contains(it));
-                match value {
-                    Value::String(text) if is_secret && !text.is_empty() => MASK.clone_into(text),
-                    other => mask_message(other),
+                if SECRET_MEMBERS.iter().any(|it| lower.contains(it)) {
+                    mask_whole(value);
+                } else {
+                    mask_message(value);
                 }
             }
         }
         Value::Array(all) => all.iter_mut().for_each(mask_message),
-        Value::String(text) if text.contains("://") => *text = mask_url(text),
+        Value::String(text) if text.contains("://") => *text = mask_url(&mask_users(text)),
         _ => {}
     }
+}
+
+/// Masks each text and number of a value, which is a secret or a list or an object of some.
+fn mask_whole(value: &mut Value) {
+    match value {
+        Value::Object(members) => members.values_mut().for_each(mask_whole),
+        Value::Array(all) => all.iter_mut().for_each(mask_whole),
+        Value::String(text) if text.is_empty() => {}
+        Value::String(_) | Value::Number(_) => *value = Value::String(MASK.to_owned()),
+        Value::Null | Value::Bool(_) => {}
+    }
+}
+
+/// Masks the user, and with it the password, of each URL in a text (RFC 3986, section 3.2.1).
+fn mask_users(text: &str) -> String {
+    let mut parts = text.split("://");
+    let mut masked = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|it: char| matches!(it, '/' | '?' | '#') || it.is_whitespace()).unwrap_or(part.len());
+        let host = part[..end].rfind('@').map_or(0, |it| it + 1);
+        masked.push_str("://");
+        if host > 0 {
+            masked.push_str(MASK);
+            masked.push('@');
+        }
+        masked.push_str(&part[host..]);
+    }
+    masked
 }
 
 #[cfg(test)]
@@ -87,6 +115,25 @@ mod tests {
                 "notification": { "data": { "accessToken": MASK, "list": [{ "Password": MASK }], "url": "https://a.example/?sig=********" } },
             })
         );
+        for (member, want) in [
+            (json!({ "tokens": ["abc", "", 7] }), json!({ "tokens": [MASK, "", MASK] })),
+            (
+                json!({ "credentials": { "user": "a", "pin": 7 } }),
+                json!({ "credentials": { "user": MASK, "pin": MASK } }),
+            ),
+            (json!({ "secret": 7, "hasSecret": true }), json!({ "secret": MASK, "hasSecret": true })),
+            (json!({ "url": "amqps://me:pw@b.example/v" }), json!({ "url": "amqps://********@b.example/v" })),
+            (
+                json!(["see https://a.example/@x and https://t@b.example?sig=1"]),
+                json!(["see https://a.example/@x and https://********@b.example?sig=********"]),
+            ),
+        ] {
+            let mut message = member.clone();
+            mask_message(&mut message);
+            assert_eq!(message, want, "{member}");
+            mask_message(&mut message);
+            assert_eq!(message, want, "twice is once");
+        }
     }
 
     #[test]
