@@ -2,7 +2,7 @@
 // answer, `{"ok":…}` or `{"failed":"…"}`.
 //
 // Environment: MODULES. Commands: `open` a URL in a tab, `use` a tab, `click`, `fill`, `select`, `wait` for a selector (and a text in
-// it), `text`, `texts`, `count`, `attribute`, `press` a key, `focused`, `loads` (when the page was loaded), `size` of the window, `scheme`, `stored` (what scripts could keep), `cookies`, `address`, `axe`
+// it), `text`, `texts`, `count`, `attribute`, `scroll` a list, `topmost` (its first row that is seen whole), `press` a key, `focused`, `loads` (when the page was loaded), `size` of the window, `scheme`, `stored` (what scripts could keep), `cookies`, `address`, `axe`
 // (serious violations), `complaints` (errors of the page since the last time), `reload`, `end`.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -62,6 +62,14 @@ const commands = {
   text: (it) => located(it).first().innerText(),
   texts: (it) => located(it).allInnerTexts(),
   count: (it) => located(it).count(),
+  scroll: (it) => located(it).first().evaluate((box, to) => void (box.scrollTop = to), it.to),
+  topmost: async (it) => {
+    await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+    return located(it).first().evaluate((box) => {
+      const top = box.getBoundingClientRect().top;
+      return [...box.querySelectorAll('li')].find((row) => row.getBoundingClientRect().top >= top)?.textContent?.trim() ?? '';
+    });
+  },
   attribute: (it) => located(it).first().getAttribute(it.name),
   size: async (it) => {
     await page.setViewportSize({ width: it.width, height: it.height });

@@ -19,6 +19,7 @@ fn what_happens_is_seen_at_once_and_can_be_mended() {
         a_hanging_webhook_is_visible_and_explained(world, &mut browser).await;
         a_dead_letter_is_redriven(world, &mut browser).await;
         two_inbox_tabs_agree(world, &mut browser).await;
+        what_is_read_stays_where_it_is(world, &mut browser).await;
     });
 }
 
@@ -117,4 +118,23 @@ async fn two_inbox_tabs_agree(world: &World<'_>, browser: &mut Browser) {
             browser.gone(&format!(".device:nth-child({device}) .note-row.unread"), "two").await;
         }
     }
+}
+
+async fn what_is_read_stays_where_it_is(world: &World<'_>, browser: &mut Browser) {
+    let publish = async |numbers: std::ops::Range<u32>| {
+        for number in numbers {
+            let event = json!({ "type": "row.filled", "data": { "title": format!("row {number} of many") } });
+            let (status, told) = world.ask("POST", "/api/v1/Notification/Messages", Some(event)).await;
+            assert_eq!(status, 202, "{told}");
+        }
+    };
+    publish(0..60).await;
+    browser.open("first", &format!("{}/console#/messages?type=row.filled", world.stack.url)).await;
+    browser.wait("li[aria-setsize='60']", "row 59 of many").await;
+    browser.run(json!({ "do": "scroll", "at": ".virtual", "to": 800 })).await;
+    let read = browser.run(json!({ "do": "topmost", "at": ".virtual" })).await;
+    assert!(read.to_string().contains("row 39 of many"), "twenty rows are above: {read}");
+    publish(60..65).await;
+    browser.run(json!({ "do": "wait", "at": "li[aria-setsize='65']" })).await;
+    assert_eq!(browser.run(json!({ "do": "topmost", "at": ".virtual" })).await, read);
 }

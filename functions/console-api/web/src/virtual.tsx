@@ -1,7 +1,7 @@
 // A list that draws only the rows that are seen, however long it is.
 import { useSignal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 
 export interface VirtualProps<T> {
   rows: readonly T[];
@@ -18,6 +18,16 @@ export interface VirtualProps<T> {
 const MARGIN = 6;
 /** Browsers bound an element's height: Chromium's, Firefox's and Safari's all exceed this, in pixels. */
 const MAX_HEIGHT = 8_000_000;
+/** Rows that may come in above at once, and what is seen still stays where it is. */
+const MAX_ABOVE = 2_000;
+
+/** What is seen at the top: the index and the keys of its rows, the pixels of the first one that are hidden, the scroll position. */
+interface Anchor {
+  index: number;
+  keys: string[];
+  hidden: number;
+  top: number;
+}
 
 /** A list whose rows hold links or buttons. Each row says where it stands among all, since most of them are not drawn. */
 export function Virtual<T>({ rows, height, render, keyOf, label, onEnd }: VirtualProps<T>) {
@@ -43,6 +53,26 @@ export function Virtual<T>({ rows, height, render, keyOf, label, onEnd }: Virtua
   useEffect(() => {
     if (last >= rows.length - MARGIN) onEnd?.();
   }, [last, rows.length]);
+  // what is read stays where it is when rows come in above, or go: two rows that are still neighbours tell how far it moved
+  const anchor = useRef<Anchor>({ index: 0, keys: [], hidden: 0, top: 0 });
+  useLayoutEffect(() => {
+    const element = box.current;
+    const { index, keys, hidden, top: before } = anchor.current;
+    if (!element || element.scrollTop === 0) return;
+    const isThere = (at: number) => at >= 0 && keys.length > 0 && keys.every((key, next) => rows[at + next] !== undefined && keyOf(rows[at + next]!) === key);
+    for (let distance = 0; distance <= MAX_ABOVE; distance += 1) {
+      const found = [index + distance, index - distance].find(isThere);
+      if (found === undefined) continue;
+      const moved = (found * height + hidden) / scale - before;
+      if (Math.abs(moved) >= 1) element.scrollTop += moved;
+      top.value = element.scrollTop;
+      return;
+    }
+  }, [rows]);
+  useLayoutEffect(() => {
+    const index = Math.min(rows.length, Math.max(0, Math.floor(offset / height)));
+    anchor.current = { index, keys: rows.slice(index, index + 2).map(keyOf), hidden: offset - index * height, top: top.value };
+  });
   const shift = top.value - (offset - first * height);
   return (
     <div class="virtual" ref={box} tabIndex={0} role="region" aria-label={label} onScroll={(event) => (top.value = event.currentTarget.scrollTop)}>
