@@ -2,7 +2,7 @@
 // answer, `{"ok":…}` or `{"failed":"…"}`.
 //
 // Environment: MODULES. Commands: `open` a URL in a tab, `use` a tab, `click`, `fill`, `select`, `wait` for a selector (and a text in
-// it), `text`, `texts`, `count`, `attribute`, `scroll` a list, `topmost` (its first row that is seen whole), `press` a key, `focused`, `loads` (when the page was loaded), `size` of the window, `scheme`, `stored` (what scripts could keep), `cookies`, `address`, `axe`
+// it), `text`, `texts`, `count`, `attribute`, `scroll` a list, `topmost` (its first row that is seen whole), `answer` requests to a URL instead of the API, `press` a key, `focused`, `loads` (when the page was loaded), `size` of the window, `scheme`, `stored` (what scripts could keep), `cookies`, `address`, `axe`
 // (serious violations), `complaints` (errors of the page since the last time), `reload`, `end`.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -70,6 +70,7 @@ const commands = {
       return [...box.querySelectorAll('li')].find((row) => row.getBoundingClientRect().top >= top)?.textContent?.trim() ?? '';
     });
   },
+  answer: (it) => page.route(it.url, (route) => route.fulfill({ json: it.json })),
   attribute: (it) => located(it).first().getAttribute(it.name),
   size: async (it) => {
     await page.setViewportSize({ width: it.width, height: it.height });

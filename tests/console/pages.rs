@@ -1,7 +1,7 @@
 //! Each page of the console in a real browser: it works, reads well, fits small and large windows, and keeps nothing.
 
 use serde_json::{Value, json};
-use system_tests::{World, media, own_stack, text};
+use system_tests::{World, in_seconds, media, own_stack, text};
 
 use crate::console::browser::{Browser, link};
 
@@ -90,6 +90,13 @@ fn each_page_works_and_axe_reports_nothing_serious() {
         browser.run(json!({ "do": "wait", "at": "tbody tr:nth-child(31)" })).await;
         let sums = browser.run(json!({ "do": "texts", "at": ".tile-value" })).await;
         assert!(sums.as_array().unwrap().iter().all(|it| text(it).contains('$')), "{sums}");
+        // where more wait than are read, the oldest may have waited for longer
+        let many = json!({ "items": [{ "foundAt": in_seconds(-7_200) }], "next": "older" });
+        for (url, answer) in [("**/Media/Items*", many), ("**/Media/Summary", json!({ "Pending": 1_000 }))] {
+            browser.run(json!({ "do": "answer", "url": url, "json": answer })).await;
+        }
+        browser.open("first", &format!("{}/console#/overview", stack.url)).await;
+        browser.wait(".tile:has-text('Oldest waiting')", "2 h+").await;
     });
 }
 

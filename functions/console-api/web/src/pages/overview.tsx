@@ -107,12 +107,11 @@ export default function Overview() {
   const counts = useSignal<Record<string, number>>({});
   const sockets = useSignal<{ open: number; more: boolean } | undefined>(undefined);
   const cost = useSignal<number | undefined>(undefined);
-  const oldest = useSignal<string | undefined>(undefined);
+  const oldest = useSignal<Oldest>({ more: false });
   const letters = useSignal<{ count: number; more: boolean } | undefined>(undefined);
-  const readCounts = async () => {
-    counts.value = await get('/api/v1/Media/Summary');
-    oldest.value = await oldestWaiting((counts.value['Pending'] ?? 0) + (counts.value['Processing'] ?? 0));
-  };
+  const readCounts = async () => (counts.value = await get<Record<string, number>>('/api/v1/Media/Summary'));
+  // a page of items costs far more than their counts: it is not read for each event
+  const readOldest = async () => (oldest.value = await oldestWaiting(await readCounts()));
   useEffect(() => {
     if (!mayRead('media')) return;
     let timer = 0;
@@ -126,11 +125,13 @@ export default function Overview() {
       clearTimeout(timer);
     };
   }, [generation.value]);
-  usePolling(async () => mayRead('media') && readCounts(), 15_000, []);
+  usePolling(async () => mayRead('media') && readOldest(), 15_000, []);
   usePolling(async () => mayRead('inbox') && (sockets.value = await get('/api/v1/Everyone/Connections')), 10_000, []);
   usePolling(async () => (letters.value = await deadLetterCount()), 60_000, []);
   usePolling(async () => mayRead('keys') && (cost.value = (await get<{ listPrice: number }>('/api/v1/Usage')).listPrice), 60_000, []);
-  const waits = oldest.value ? duration((now.value - Date.parse(oldest.value)) / 1_000) : '–';
+  const { foundAt, more } = oldest.value;
+  const isWaiting = !!counts.value['Pending'] || !!counts.value['Processing'];
+  const waits = foundAt && isWaiting ? `${duration((now.value - Date.parse(foundAt)) / 1_000)}${more ? '+' : ''}` : '–';
   return (
     <>
       <div class="tiles">
@@ -187,18 +188,25 @@ function target(json: string): string {
   return it['WebHookUrl'] ?? it['HubUrl'] ?? `${it['Url'] ?? ''} ${it['QueueName'] ?? ''}`;
 }
 
+interface Oldest {
+  foundAt?: string;
+  /** Whether more wait than were read, so that another one may wait longer. */
+  more: boolean;
+}
+
 /** When the item was found that waits longest, of those that the newest pages show. */
-async function oldestWaiting(open: number): Promise<string | undefined> {
-  if (open === 0) return undefined;
-  let found: string | undefined;
+async function oldestWaiting(counts: Record<string, number>): Promise<Oldest> {
+  const oldest: Oldest = { more: false };
   for (const status of ['Pending', 'Processing']) {
+    if (!counts[status]) continue;
     let cursor: string | undefined;
     for (let page = 0; page < 3; page += 1) {
       const read = await get<{ items: Item[]; next?: string }>('/api/v1/Media/Items', { status, limit: 100, cursor });
-      for (const item of read.items) if (!found || item.foundAt < found) found = item.foundAt;
+      for (const item of read.items) if (!oldest.foundAt || item.foundAt < oldest.foundAt) oldest.foundAt = item.foundAt;
       cursor = read.next;
       if (!cursor) break;
     }
+    oldest.more ||= cursor !== undefined;
   }
-  return found;
+  return oldest;
 }
