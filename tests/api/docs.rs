@@ -41,8 +41,10 @@ fn every_route_is_described_and_the_viewer_is_our_own() {
                 "{method} {path}: {status}"
             );
         }
-        let page =
-            world.http.get(format!("{}/docs/index.html", world.stack.url)).send().await.unwrap().text().await.unwrap();
+        let page = world.http.get(format!("{}/docs/index.html", world.stack.url)).send().await.unwrap();
+        let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
+        assert!(policy.contains("script-src 'self';") && policy.contains("frame-ancestors 'none'"), "{policy}");
+        let page = page.text().await.unwrap();
         assert!(page.contains("swagger-ui-bundle.js") && !page.contains("https://"), "nothing comes from elsewhere");
         let script = world.http.get(format!("{}/docs/swagger-ui-bundle.js", world.stack.url)).send().await.unwrap();
         assert!(script.status() == 200 && script.bytes().await.unwrap().len() > 500_000);

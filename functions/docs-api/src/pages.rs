@@ -13,11 +13,23 @@ use crate::guide;
 /// The description of the sockets, AsyncAPI 3.
 const SOCKETS: &str = include_str!("asyncapi.json");
 
+/// What the viewer may load and call: its own files, the API of its host, and sockets, which may be elsewhere. It is at the
+/// origin of the console, whose sessions a script in it could use: none runs that is not a file of ours, and no other site
+/// shows it in a frame. Its styles are inline; its icons and fonts are in its style sheet.
+const VIEWER_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; \
+     connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
+
 /// The viewer's files, out of the binary.
 async fn viewer(Path(path): Path<String>) -> Response {
     let config = std::sync::Arc::new(utoipa_swagger_ui::Config::from("/docs/openapi.json"));
     match utoipa_swagger_ui::serve(&path, config) {
-        Ok(Some(file)) => same(&file.content_type, file.bytes.into_owned()),
+        Ok(Some(file)) => {
+            let mut response = same(&file.content_type, file.bytes.into_owned());
+            response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, VIEWER_POLICY);
+            response
+        }
         _ => Problem::new(ProblemType::NoSuchPage, "there is no such page").into_response(),
     }
 }
