@@ -20,7 +20,9 @@ fn changed(lists: &[Value]) -> Vec<String> {
 #[test]
 fn a_clients_own_server_gets_each_list_signed_and_in_its_format() {
     World::run(async |world| {
-        let keys = world.get(&format!("/api/v1/Notification/Jwks?applicationId={}", world.keys.application_id)).await;
+        let keys = world
+            .get(&format!("/api/v1/Notification/Jwks?purpose=nms&applicationId={}", world.keys.application_id))
+            .await;
         in_both(world, async |client| {
             let server = NotifyServer::start(client.format).await;
             let subscription = client.subscribe(&json!(server.url), json!({ "maxEvents": 1 })).await;

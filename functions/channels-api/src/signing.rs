@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, HeaderName};
 use channels::secret;
-use channels::sign::{PURPOSE, SigningKeyPair};
+use channels::sign::{NMS_PURPOSE, PURPOSE, SigningKeyPair};
 use domain::channel::{MAX_SIGNING_KEYS, SigningKey, Target};
 use domain::{AppId, rfc3339};
 use entry::clock;
@@ -36,12 +36,16 @@ pub(crate) struct SecretOut {
 type CacheableJson = ([(HeaderName, HeaderValue); 1], Json<Value>);
 
 /// The public keys that verify `v1a` signatures of an application's webhooks, as a JSON Web Key Set. No credentials are
-/// needed. A receiver should store these keys, and never take one from a message.
-#[utoipa::path(get, path = "/api/v1/Notification/Jwks", tag = "Channels", params(("applicationId" = String, Query)),
+/// needed. A receiver should store these keys, and never take one from a message. With `purpose=nms` it is the key that signs the
+/// event lists of message stores.
+#[utoipa::path(get, path = "/api/v1/Notification/Jwks", tag = "Channels",
+    params(("applicationId" = String, Query), ("purpose" = Option<String>, Query, description = "`nms`, or nothing")),
     responses((status = 200, body = Object), (status = 404, body = Envelope)))]
 pub(crate) async fn jwks(State(context): State<Context>, uri: axum::http::Uri) -> Result<CacheableJson, ApiError> {
     let app: AppId = application_id(&uri)?;
-    let seed = context.secrets.derive_key(app, PURPOSE).await.map_err(|error| match error {
+    let is_nms = uri.query().unwrap_or_default().split('&').any(|it| it == "purpose=nms");
+    let purpose = if is_nms { NMS_PURPOSE } else { PURPOSE };
+    let seed = context.secrets.derive_key(app, purpose).await.map_err(|error| match error {
         SecretError::NoApplication(_) => ApiError::NotFound(format!("There is no Application {app}.")),
         it => ApiError::internal(it),
     })?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use channels::sign::{PURPOSE, SigningKeyPair};
+use channels::sign::{NMS_PURPOSE, SigningKeyPair};
 use channels::webhook::Receiver;
 use domain::EventListId;
 use domain::command::{EventListDelivery, PushCommand};
@@ -57,7 +57,7 @@ async fn post_all(
     deadline: OffsetDateTime,
 ) -> Result<Progress, MessageError> {
     let (in_box, id) = (&delivery.in_box, delivery.subscription);
-    let seed = context.secrets.derive_key(in_box.app, PURPOSE).await?;
+    let seed = context.secrets.derive_key(in_box.app, NMS_PURPOSE).await?;
     let pair = Arc::new(SigningKeyPair::new(&seed));
     let mut attempt = delivery.attempt;
     while let Some(list) = context.table.oldest_event_list(in_box, id).await? {

@@ -10,6 +10,10 @@ use sha2::{Digest, Sha256};
 /// The purpose for which an application's `v1a` seed is derived from its own key.
 pub const PURPOSE: &str = "webhook-v1a";
 
+/// The same for the lists that are posted to `notifyURL`s (NMS): users choose those addresses, and some of what the lists hold, so
+/// that a key of the webhooks would let them sign what an application's own webhooks believe.
+pub const NMS_PURPOSE: &str = "nms-v1a";
+
 /// An application's key pair for `v1a`.
 pub struct SigningKeyPair(Ed25519KeyPair);
 

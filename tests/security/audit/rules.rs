@@ -91,7 +91,7 @@ const RULES: &[(&str, &str, Rule)] = &[
 #[rustfmt::skip]
 const LEFT: &[&str] = &[
     "access_token", "after", "archived", "attrFilter", "before", "cursor", "day", "dryRun", "format", "fromCursor", "identifier",
-    "limit", "listFilter", "lowResolution", "maxEntries", "negotiateVersion", "organization_id", "read", "references",
+    "limit", "listFilter", "lowResolution", "maxEntries", "negotiateVersion", "organization_id", "purpose", "read", "references",
     "resFormat", "results", "since", "status", "system", "type", "useStatefulReconnect", "wait",
     "Idempotency-Key", "X-Extended", "X-Reveal-Secrets", "x-operator-key", "x-webhook-secret",
 ];
