@@ -203,8 +203,7 @@ fn what_no_event_has_said_is_found_each_day() {
             "ConditionExpression": "attribute_exists(PK)",
             "ExpressionAttributeValues": { ":then": { "S": format!("{:013}#{app}", 1) } },
         });
-        let request = world.http.post(&world.stack.dynamodb_url).header("x-amz-target", "DynamoDB_20120810.UpdateItem");
-        assert_eq!(request.body(update.to_string()).send().await.unwrap().status(), 200);
+        world.write_row("UpdateItem", &update).await;
         assert!(world.stack.fire_schedule("sweep").await);
         subscriber.settled().await;
         let cancelled = ("billing.subscription.cancelled".to_owned(), "pro".to_owned());

@@ -145,9 +145,7 @@ fn the_newest_deliveries_are_counted_however_many_there_were_before() {
                     "kind": { "S": "segment" }, "app": { "S": app }, "count": { "N": "0" },
                 },
             });
-            let request =
-                world.http.post(&world.stack.dynamodb_url).header("x-amz-target", "DynamoDB_20120810.PutItem");
-            assert_eq!(request.body(put.to_string()).send().await.unwrap().status(), 200);
+            world.write_row("PutItem", &put).await;
         }
         let summary = async || {
             let (status, summary) =

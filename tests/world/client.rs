@@ -81,3 +81,14 @@ pub fn outcomes(delivery: &Value) -> Vec<String> {
     let attempts = delivery["attempts"].as_array().cloned().unwrap_or_default();
     attempts.iter().map(|it| text(&it["outcome"])).collect()
 }
+
+impl World<'_> {
+    /// Writes to the table behind the product's back, as an operator could: an operation of DynamoDB with its parameters.
+    pub async fn write_row(&self, operation: &str, parameters: &Value) {
+        let request = self.http.post(&self.stack.dynamodb_url).header("content-type", "application/x-amz-json-1.0");
+        let request = request.header("x-amz-target", format!("DynamoDB_20120810.{operation}"));
+        let request = request.header("x-amz-date", "20260101T000000Z").header("authorization", "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0");
+        let answer = request.body(parameters.to_string()).send().await.expect("the table answers");
+        assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap_or_default());
+    }
+}

@@ -16,7 +16,13 @@ const ASF_HEADER: [u8; 16] = [0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, 0x
 const ASF_FILE_PROPERTIES: [u8; 16] =
     [0xa1, 0xdc, 0xab, 0x8c, 0x47, 0xa9, 0xcf, 0x11, 0x8e, 0xe4, 0, 0xc0, 0x0c, 0x20, 0x53, 0x65];
 
-/// The size that an AVI (RIFF), ASF or ISO base media file (MP4, MOV) declares, if the file is smaller.
+/// How far from its end a GXF file is searched for its last packet: a packet of media has at most 64 KiB (SMPTE ST 360).
+const GXF_TAIL: u64 = 256 << 10;
+/// The length of a GXF packet's header, which is all that the packet at the end of the stream has, and that packet's type.
+const GXF_HEADER: usize = 16;
+const GXF_END_OF_STREAM: u8 = 0xfb;
+
+/// The size that an AVI (RIFF), ASF, GXF or ISO base media file (MP4, MOV) declares, if the file is smaller.
 pub(super) fn declared_size(file: &Path) -> Option<u64> {
     let mut file = File::open(file).ok()?;
     let length = file.metadata().ok()?.len();
@@ -26,6 +32,8 @@ pub(super) fn declared_size(file: &Path) -> Option<u64> {
         riff_size(&mut file, length)?
     } else if start == ASF_HEADER {
         asf_size(&mut file)?
+    } else if is_gxf_header(&start) {
+        gxf_size(&mut file, length)?
     } else if FIRST_BOXES.iter().any(|it| start[4..8] == **it) {
         boxes_size(&mut file, length)?
     } else {
@@ -88,6 +96,27 @@ fn riff_size(file: &mut File, length: u64) -> Option<u64> {
     None
 }
 
+/// Whether bytes are the header of a GXF packet (SMPTE ST 360, section 5): its leader and its trailer.
+fn is_gxf_header(bytes: &[u8]) -> bool {
+    bytes.len() == GXF_HEADER && bytes.starts_with(&[0, 0, 0, 0, 1]) && bytes.ends_with(&[0xe1, 0xe2])
+}
+
+/// The end of the last packet, and of the one at the end of the stream, which follows it. `None` if that one is there.
+fn gxf_size(file: &mut File, length: u64) -> Option<u64> {
+    let from = length.saturating_sub(GXF_TAIL);
+    file.seek(SeekFrom::Start(from)).ok()?;
+    let mut tail = Vec::new();
+    file.take(GXF_TAIL).read_to_end(&mut tail).ok()?;
+    let at = tail.windows(GXF_HEADER).rposition(is_gxf_header)?;
+    let header = &tail[at..at + GXF_HEADER];
+    if header[5] == GXF_END_OF_STREAM {
+        return None;
+    }
+    let size = u32::from_be_bytes([header[6], header[7], header[8], header[9]]);
+    let end = from + at as u64 + u64::from(size);
+    Some(end.max(length) + GXF_HEADER as u64)
+}
+
 /// The file size in the File Properties Object. `None` for a live recording (flag 1).
 fn asf_size(file: &mut File) -> Option<u64> {
     let mut header = vec![0; 64 << 10];
@@ -146,5 +175,15 @@ mod tests {
         check(&[&whole[..], &[0; 40]].concat(), None);
         check(&[&whole[..], &[200; 40]].concat(), None);
         check(&[&ftyp[..], &part(b"mdat", 3, 50)].concat(), None);
+        let packet = |kind: u8, inside: usize| {
+            let size = u32::try_from(16 + inside).unwrap().to_be_bytes();
+            [&[0, 0, 0, 0, 1, kind][..], &size, &[0; 4], &[0xe1, 0xe2], &vec![7; inside]].concat()
+        };
+        let gxf = [packet(0xbc, 20), packet(0xbf, 100), packet(GXF_END_OF_STREAM, 0)].concat();
+        check(&gxf, None);
+        check(&[&gxf[..], &[0; 40]].concat(), None);
+        check(&gxf[..152], Some(168)); // without the last packet
+        check(&gxf[..160], Some(176)); // whose header is not whole
+        check(&gxf[..100], Some(168));
     }
 }
