@@ -13,6 +13,8 @@ use crate::route::Endpoint;
 
 /// For how long the same request without a key is a repeat, in seconds.
 const REPEAT_SECONDS: i64 = 60;
+/// For how many such periods more it is one, if the earlier one has not been carried out yet.
+const UNFINISHED_PERIODS: i64 = 5;
 
 /// One try of a request.
 pub(crate) struct Attempt {
@@ -44,11 +46,10 @@ impl Attempt {
                 Some(key.ok_or_else(|| Fault::out_of_bounds("Idempotency-Key", "1 to 200 printable characters"))?)
             }
         };
-        let name = match key {
-            Some(key) => format!("key|{}|{key}", endpoint.name()),
-            None => format!("body|{}|{body}|{}", endpoint.name(), now.unix_timestamp().div_euclid(REPEAT_SECONDS)),
+        let seed = match key {
+            Some(key) => sha256_hex(format!("billing|key|{}|{key}", endpoint.name()).as_bytes()),
+            None => unkeyed_seed(table, app, endpoint, &body, now.unix_timestamp()).await?,
         };
-        let seed = sha256_hex(format!("billing|{name}").as_bytes());
         let record = IdempotencyRecord { body: body.clone(), answer: None, at: domain::millis(now) };
         let Some(stored) = table.begin_idempotent(app, &seed, &body, &clock::random_alphanumeric(20), now).await?
         else {
@@ -74,4 +75,17 @@ impl Attempt {
     pub(crate) async fn forget(self, table: &Table) -> Result<(), Fault> {
         Ok(table.forget_idempotent(self.app, &self.seed).await?)
     }
+}
+
+/// The seed of a request without a key: that of an earlier one that was begun a few minutes ago and not carried out, or else that
+/// of its own period.
+async fn unkeyed_seed(table: &Table, app: AppId, endpoint: Endpoint, body: &str, now: i64) -> Result<String, Fault> {
+    let period = now.div_euclid(REPEAT_SECONDS);
+    let seed = |period: i64| sha256_hex(format!("billing|body|{}|{body}|{period}", endpoint.name()).as_bytes());
+    for earlier in (period - UNFINISHED_PERIODS..period).rev().map(seed) {
+        if table.idempotent(app, &earlier).await?.is_some_and(|it| it.answer.is_none()) {
+            return Ok(earlier);
+        }
+    }
+    Ok(seed(period))
 }

@@ -34,14 +34,14 @@ pub(crate) fn too_large() -> Response {
     Detail(StatusCode::PAYLOAD_TOO_LARGE, "Content Too Large".to_owned(), None).into_response()
 }
 
-/// Refuses a method that the resource does not have.
-pub(crate) fn check_method(route: &Route, method: &Method) -> Result<(), Response> {
+/// The answer to a method that the resource does not have.
+pub(crate) fn refused_method(route: &Route, method: &Method) -> Option<Response> {
     if route.allowed().split(", ").any(|it| it == method.as_str()) {
-        return Ok(());
+        return None;
     }
     let allow = [(header::ALLOW, route.allowed())];
     let refusal = SeedRefusal { detail: "Method Not Allowed".to_owned() };
-    Err((StatusCode::METHOD_NOT_ALLOWED, allow, Json(refusal)).into_response())
+    Some((StatusCode::METHOD_NOT_ALLOWED, allow, Json(refusal)).into_response())
 }
 
 /// A member of a body in either of its spellings; null if it has none.

@@ -32,7 +32,7 @@ async fn handle(State(context): State<Arc<Context>>, request: Request) -> Respon
         Err(_) => return FaultResponse::from(Fault::invalid_input("Request-URI")).into_response(Format::Json),
     };
     if let Some(route) = found.as_ref().filter(|it| it.is_short()) {
-        if let Err(refused) = dialect::check_method(route, &parts.method) {
+        if let Some(refused) = dialect::refused_method(route, &parts.method) {
             return refused;
         }
         let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else { return dialect::too_large() };

@@ -129,6 +129,11 @@ impl Table {
         if put == PutOutcome::Stored { Ok(None) } else { self.get(&row).await }
     }
 
+    /// The record of a request with an idempotency key.
+    pub async fn idempotent(&self, app: AppId, key: &str) -> Result<Option<IdempotencyRecord>, TableError> {
+        self.get(&Row::IdempotencyKey(app, key.to_owned())).await
+    }
+
     /// Stores the response to a request with an idempotency key.
     pub async fn finish_idempotent(&self, app: AppId, key: &str, record: &IdempotencyRecord) -> Result<(), TableError> {
         let expires = domain::from_millis(record.at) + IDEMPOTENCY_KEY_RETENTION;
