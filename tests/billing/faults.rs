@@ -105,7 +105,7 @@ async fn run(subscriber: &Subscriber<'_>, kind: &Value, times: usize, variant: u
         (fault["method"], fault["path_prefix"], fault["times"]) = (json!(method), json!(path), json!(times));
         subscriber.stripe.control(Method::POST, "faults", fault).await;
         // with a key of the client's own, and without one
-        let key = (variant % 2 == 0).then(|| format!("{kind}-{number}").replace('"', "'"));
+        let key = variant.is_multiple_of(2).then(|| format!("{kind}-{number}").replace('"', "'"));
         if path == "/v1/payment_methods" && kind["when"] == "after" {
             // Stripe has spent the token and says that it failed: nobody can know what became of it, and the card is given again
             let params = [stage.params, &[("stripeToken", &*card)]].concat();

@@ -175,7 +175,7 @@ fn a_look_that_is_killed_at_any_step_is_made_again() {
         let subscription = format!("/v1/subscriptions/{}", text(&subscriber.remote("publish").await["id"]));
         let look = json!({ "v": 1, "subject": { "app": world.keys.application_id } }).to_string();
         let change = async |number: usize| {
-            let flag = if number % 2 == 0 { "true" } else { "false" };
+            let flag = if number.is_multiple_of(2) { "true" } else { "false" };
             subscriber.stripe.post(&subscription, &[("cancel_at_period_end", flag)]).await;
         };
         let is_idle = || stack.sqs.bodies("notifications-BillingQueue").unwrap().is_empty();

@@ -11,14 +11,16 @@ use super::client::{Answer, CANCEL, CANCEL_TRIAL, PRODUCTS, SUBSCRIBE, Subscribe
 const REPEATS: usize = 20;
 const DAY: i64 = 86_400;
 
+/// A request: its key, its endpoint and its parameters.
+type Request = (String, &'static str, Vec<(&'static str, String)>);
+
 /// A client, whose steps the dice choose.
 struct Client<'a> {
     subscriber: Subscriber<'a>,
     dice: Dice,
     /// Requests so far.
     requests: usize,
-    /// The last request: its key, its endpoint and its parameters.
-    last: Option<(String, &'static str, Vec<(&'static str, String)>)>,
+    last: Option<Request>,
     /// Whether Stripe fails now and then.
     fails: bool,
     /// What was done, for whoever looks into a failure.
