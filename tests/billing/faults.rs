@@ -90,6 +90,7 @@ async fn repeat(subscriber: &Subscriber<'_>, key: Option<&str>, stage: &Stage, t
             assert_eq!(answer.text, SUCCESS);
             return put_off;
         }
+        assert_eq!(answer.status, 503, "{key:?} {params:?}: {answer:?}");
         answer.is_error(503, 1000);
         assert!(answer.header("retry-after").parse::<u32>().is_ok(), "{answer:?}");
     }

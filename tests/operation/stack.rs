@@ -98,7 +98,9 @@ fn the_program_explains_itself() {
         let (good, text) = world.notify(&["redrive", "nothing"]).await;
         assert!(
             !good
-                && text.contains("those there are: amqp, faces, iconik, push, render, scan, signalr, stream, webhook"),
+                && text.contains(
+                    "those there are: amqp, billing, faces, iconik, nms, push, render, scan, signalr, stream, webhook"
+                ),
             "{text}"
         );
         let (good, text) = world.notify(&["completions", "bash"]).await;
