@@ -4,8 +4,6 @@
 mod code;
 mod context;
 mod cookie;
-#[path = "../dist/files.rs"]
-mod files;
 mod pages;
 mod session;
 

@@ -10,7 +10,10 @@ use flate2::read::GzDecoder;
 use url::Url;
 
 use crate::context::Context;
-use crate::files::{FILES, INDEX};
+use files::{FILES, INDEX};
+
+#[path = "../dist/files.rs"]
+mod files;
 
 /// A built file.
 pub(crate) struct BuiltFile {
