@@ -36,7 +36,7 @@ pub(crate) fn too_large() -> Response {
 
 /// The answer to a method that the resource does not have.
 pub(crate) fn refused_method(route: &Route, method: &Method) -> Option<Response> {
-    if route.allowed().split(", ").any(|it| it == method.as_str()) {
+    if route.allows(method) {
         return None;
     }
     let allow = [(header::ALLOW, route.allowed())];

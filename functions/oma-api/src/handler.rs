@@ -63,12 +63,11 @@ async fn handle(State(context): State<Arc<Context>>, request: Request) -> Respon
 }
 
 fn check_method(route: &Route, method: &Method) -> Result<(), FaultResponse> {
-    let allowed = route.allowed();
-    if allowed.split(", ").any(|it| it == method.as_str()) {
+    if route.allows(method) {
         return Ok(());
     }
     let refusal = FaultResponse::from(Fault::service_error("method").with_status(405));
-    Err(refusal.with_header(header::ALLOW, allowed))
+    Err(refusal.with_header(header::ALLOW, route.allowed()))
 }
 
 async fn answer(context: &Context, route: Route, asked: &OmaRequest<'_>) -> Result<Answer, FaultResponse> {

@@ -6,7 +6,6 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use domain::AppId;
 use domain::application::Access;
 use domain::notification::is_valid_name;
-use entry::http::auth::check_named_application;
 use entry::http::{TICKET_PREFIX, bearer_token, is_application_token, named_application};
 use oma::{Fault, Format, RequestFormat};
 
@@ -61,8 +60,7 @@ pub(crate) async fn caller(
         }
         return Ok((member.app, member.user));
     }
-    let principal = context.authenticator.authenticate(headers, Access::Change).await?;
-    check_named_application(headers, principal.app)?;
+    let principal = context.authenticator.named_principal(headers, Access::Change).await?;
     if named == ACR_AUTH {
         return Err(Fault::invalid_address("Request-URI").into()); // an application is no user
     }

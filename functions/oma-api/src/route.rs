@@ -1,6 +1,6 @@
 //! Which resource a path names. The path is decoded once, and a user's id may hold anything but a slash.
 
-use axum::http::Uri;
+use axum::http::{Method, Uri};
 use oma::encoded;
 use percent_encoding::percent_decode_str;
 
@@ -172,6 +172,11 @@ impl Route {
                 BoxResource::Subscription(_) => "GET, POST, DELETE",
             },
         }
+    }
+
+    /// Whether the resource has a method.
+    pub(crate) fn allows(&self, method: &Method) -> bool {
+        self.allowed().split(", ").any(|it| it == method.as_str())
     }
 
     /// Whether the resource speaks the seed's dialect.

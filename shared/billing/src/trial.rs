@@ -52,11 +52,10 @@ impl Billing {
                 cta: order.cta,
             };
             let seed = order.step("trial", &seen.version(), attempt);
+            is_retry = true; // what is there from now on is ours, even if the provider says that it failed
             match self.stripe.create_subscription(&new, &seed).await {
-                Ok(_) => is_retry = true, // what is there from now on is ours
-                // it may have been made all the same, and an event may have told of it: it is ours
-                Err(error) if error.is_stored_failure() => (attempt, is_retry) = (attempt + 1, true),
-                Err(error) => return Err(error.into()),
+                Err(error) if error.is_stored_failure() => attempt += 1,
+                created => drop(created?),
             }
         }
         Err(BillingError::Unsettled)

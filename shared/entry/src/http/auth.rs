@@ -88,6 +88,16 @@ impl Authenticator {
         }
     }
 
+    /// The caller that [`Self::authenticate`] finds, whose application is the one that the request names, if it names one.
+    ///
+    /// # Errors
+    /// As the problem that is answered.
+    pub async fn named_principal(&self, headers: &HeaderMap, access: Access) -> Result<Principal, Problem> {
+        let principal = self.authenticate(headers, access).await.map_err(auth_problem)?;
+        check_named_application(headers, principal.app)?;
+        Ok(principal)
+    }
+
     /// Authenticates a request, and checks the scope that this function requires.
     pub async fn authenticate(&self, headers: &HeaderMap, access: Access) -> Result<Principal, AuthError> {
         self.authorize(headers, self.scope, access).await
@@ -313,11 +323,8 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let authenticator = Authenticator::from_ref(state);
-        let principal = authenticator.authenticate(&parts.headers, access_of(&parts.method)).await;
-        let principal = principal.map_err(auth_problem)?;
-        check_named_application(&parts.headers, principal.app)?;
-        Ok(Self(principal.app))
+        let access = access_of(&parts.method);
+        Ok(Self(Authenticator::from_ref(state).named_principal(&parts.headers, access).await?.app))
     }
 }
 
@@ -331,10 +338,7 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let principal = Authenticator::from_ref(state).authenticate(&parts.headers, Access::Read).await;
-        let principal = principal.map_err(auth_problem)?;
-        check_named_application(&parts.headers, principal.app)?;
-        Ok(Self(principal))
+        Ok(Self(Authenticator::from_ref(state).named_principal(&parts.headers, Access::Read).await?))
     }
 }
 
