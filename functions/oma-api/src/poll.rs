@@ -19,8 +19,8 @@ use crate::request::OmaRequest;
 
 /// A poll ends after this time, in milliseconds: API Gateway's integrations have 30 seconds.
 const TIMEOUT_MS: i64 = 25_000;
-/// The time between two reads: less than 40 read units a minute, the reads at the beginning and the end included.
-const TICK: Duration = Duration::from_millis(950);
+/// The time between two reads: less than 40 read units a minute, the three reads at the beginning included.
+const TICK: Duration = Duration::from_millis(860);
 /// Polls that wait at the same time: of one application, and of all.
 const MAX_POLLS_PER_APPLICATION: u32 = 100;
 const MAX_POLLS: u32 = 500;
@@ -80,8 +80,8 @@ async fn wait(
     let mut waiting: Vec<QueuedNotification> = Vec::new();
     loop {
         let over = millis(clock::now()) - began >= TIMEOUT_MS;
-        if looks > 0 || over {
-            looks = looks.saturating_sub(1);
+        if looks > 0 {
+            looks -= 1;
             waiting = table.glance_at_queue(&channel.id, channel.max_notifications).await?;
         }
         let now = millis(clock::now());
@@ -93,10 +93,10 @@ async fn wait(
             if table.take_queued(&channel.id, poll, &waiting[..count]).await? {
                 return Ok(Answer::Text(text));
             }
+            check_newest(table.glance_at_notification_channel(&channel.id, now).await?, poll)?;
             looks = 2;
         }
         if over {
-            check_newest(table.glance_at_notification_channel(&channel.id, now).await?, poll)?;
             return Ok(Answer::Text(write(&Document::notification_list(Vec::new(), false), format)));
         }
         let left = u64::try_from(TIMEOUT_MS - (now - began)).unwrap_or(0);
