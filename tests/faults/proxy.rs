@@ -12,8 +12,8 @@ use local::{Options, Programs, Stack};
 use system_tests::{http, program, project};
 
 /// Stands between functions and the emulators, and kills the function at a step.
-#[derive(Default)]
 pub(crate) struct KillingProxy {
+    http: reqwest::Client,
     /// The address behind a service's name.
     targets: OnceLock<HashMap<&'static str, String>>,
     function: OnceLock<Arc<Function>>,
@@ -60,7 +60,7 @@ async fn pass(State((service, proxy)): State<(&'static str, Arc<KillingProxy>)>,
     let url = format!("{}{}", proxy.targets.get().unwrap()[service], parts.uri.path_and_query().unwrap());
     let mut headers = parts.headers;
     headers.remove(header::HOST);
-    let answer = http().request(parts.method, url).headers(headers).body(body).send().await.unwrap();
+    let answer = proxy.http.request(parts.method, url).headers(headers).body(body).send().await.unwrap();
     let mut response = Response::builder().status(answer.status());
     for (name, value) in answer.headers().iter().filter(|it| it.0 != header::TRANSFER_ENCODING) {
         response = response.header(name, value);
@@ -80,7 +80,12 @@ pub(crate) async fn proxied_stack(
     name: &str,
     parameters: &[(&str, &str)],
 ) -> (Stack, Arc<KillingProxy>) {
-    let proxy = Arc::new(KillingProxy::default());
+    let proxy = Arc::new(KillingProxy {
+        http: http(),
+        targets: OnceLock::new(),
+        function: OnceLock::new(),
+        plan: Mutex::default(),
+    });
     let mut urls = HashMap::new();
     for service in ["DYNAMODB", "SQS", "SOCKETS", "STRIPE"] {
         let router = Router::new().fallback(pass).with_state((service, proxy.clone()));

@@ -1,5 +1,7 @@
 //! A client of the OMA APIs, on the wire, in JSON or in XML: no code of the product in it.
 
+use std::time::Duration;
+
 use futures_util::future::join;
 use reqwest::RequestBuilder;
 use reqwest::header::HeaderMap;
@@ -7,6 +9,7 @@ use serde_json::{Value, json};
 use system_tests::socket::Socket;
 use system_tests::{World, text};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::xml;
 
@@ -181,6 +184,26 @@ impl<'a> Client<'a> {
         self.world.until("the channel is older", older).await
     }
 
+    /// Between which moments a channel's lifetime ends, as far as an answer tells that took a while.
+    async fn end(&self, channel: &Value) -> (Instant, Instant) {
+        let asked = Instant::now();
+        let left = Duration::from_secs(self.remaining(channel).await);
+        (asked + left, Instant::now() + left + Duration::from_secs(1))
+    }
+
+    /// Waits until a reset would show; answers when the channel's lifetime ends at the latest, without one.
+    pub(crate) async fn before_reset(&self, channel: &Value) -> Instant {
+        let (earliest, latest) = self.end(channel).await;
+        self.aged(channel, 5 + (latest - earliest).as_secs()).await;
+        latest
+    }
+
+    /// Waits until a channel's lifetime ends later than it did.
+    pub(crate) async fn until_reset(&self, channel: &Value, before: Instant) {
+        let reset = async || (self.end(channel).await.0 > before).then_some(());
+        self.world.until("the lifetime is reset", reset).await;
+    }
+
     /// Posts what an enabler would: an event list with a number.
     pub(crate) async fn notify(&self, channel: &Value, number: u64) {
         let answer = self.call(&channel["callbackURL"], event_list(number)).await;
@@ -215,12 +238,11 @@ impl<'a> Client<'a> {
 
     /// A poll that the server has begun to answer: it resets the lifetime, which is how one sees that it came.
     pub(crate) async fn waiting_poll(&self, channel: &Value) -> JoinHandle<Answer> {
-        let before = self.aged(channel, 5).await;
+        let before = self.before_reset(channel).await;
         let document = self.format.write(&json!({ "longPollingRequestParameters": null }));
         let request = self.request("POST", &text(&channel["channelData"]["channelURL"])).body(document);
         let poll = tokio::spawn(Answer::to(request.header("content-type", self.format.media_type()), self.format));
-        let begun = async || (self.remaining(channel).await > before).then_some(());
-        self.world.until("the poll resets the lifetime", begun).await;
+        self.until_reset(channel, before).await;
         poll
     }
 

@@ -81,12 +81,11 @@ fn a_check_is_acknowledged_and_resets_the_lifetime() {
             let shorter = json!({ "notificationChannelLifetime": { "channelLifetime": 900 } });
             assert_eq!(client.ask("PUT", &lifetime_url(&channel), Some(shorter)).await.status, 200);
             for check in [json!({ "connCheck": null }), json!({ "connCheck": { "checkInterval": 60 } })] {
-                let before = client.aged(&channel, 5).await;
+                let before = client.before_reset(&channel).await;
                 socket.text(client.format.write(&check)).await;
                 let granted = client.hear_root(&mut socket, "connAck").await["channelLifetime"].as_u64();
                 assert_eq!(granted, Some(900), "what was granted last");
-                let reset = async || (client.remaining(&channel).await > before).then_some(());
-                world.until("the lifetime is reset", reset).await;
+                client.until_reset(&channel, before).await;
             }
             // nonsense is no reason to close
             for text in ["nonsense", "{\"nonsense\": 1}", "<a/>", "[]"] {
