@@ -74,6 +74,7 @@ mod ingest {
 }
 /// The program, the stack, the template, logs, and the cost.
 mod operation {
+    mod deployment;
     mod logs;
     mod meter;
     mod program;

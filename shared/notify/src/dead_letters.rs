@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use clap::Args as ClapArgs;
+use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::error::CliError;
@@ -32,23 +33,26 @@ pub(crate) struct DeadLettersArgs {
 pub(crate) async fn run(args: DeadLettersArgs, data: &Path, json: bool) -> Result<(), CliError> {
     let deployment = args.target.option();
     let queues = Queues::open(args.target, data).await?;
-    let (mut letters, mut in_flight_error, mut total) = (Vec::new(), None, 0);
-    for kind in queues.kinds(args.kind.as_deref())? {
-        let batch = queues.receive_dead_letters(&kind, args.most.get(), VISIBILITY_SECONDS).await;
-        let batch = match batch {
-            Ok(it) => it,
-            Err(error) => {
-                queues.release(&letters).await?;
-                return Err(error);
+    let kinds = queues.kinds(args.kind.as_deref())?;
+    let most = args.most.get();
+    let batches = join_all(kinds.iter().map(|it| queues.receive_dead_letters(it, most, VISIBILITY_SECONDS))).await;
+    let (mut letters, mut in_flight_error, mut failure, mut total) = (Vec::new(), None, None, 0);
+    for (kind, batch) in kinds.into_iter().zip(batches) {
+        match batch {
+            Ok(batch) => {
+                if batch.in_flight > 0 && in_flight_error.is_none() {
+                    in_flight_error = Some(CliError::DeadLettersInFlight { kind, count: batch.in_flight });
+                }
+                total += batch.total.max(batch.letters.len() as u64);
+                letters.extend(batch.letters);
             }
-        };
-        if batch.in_flight > 0 && in_flight_error.is_none() {
-            in_flight_error = Some(CliError::DeadLettersInFlight { kind, count: batch.in_flight });
+            Err(error) => failure = failure.or(Some(error)),
         }
-        total += batch.total.max(batch.letters.len() as u64);
-        letters.extend(batch.letters);
     }
     queues.release(&letters).await?;
+    if let Some(error) = failure {
+        return Err(error);
+    }
     if json {
         letters.iter().for_each(|letter| {
             outln!("{}", json!({ "kind": letter.kind, "id": letter.id, "sent": letter.sent_at_ms, "reason": letter.reason, "body": letter.body }))

@@ -34,6 +34,10 @@ pub(crate) enum CliError {
     AmbiguousBucket(String, String),
     #[error("port {0} is taken; choose another with --port")]
     PortInUse(u16),
+    #[error("the stack `{stack}`: {what}")]
+    Deployment { stack: String, what: String },
+    #[error("there are no AWS credentials to use: set AWS_PROFILE, or sign in (`aws sso login`)")]
+    Credentials(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("could not read the queues")]
     Queues(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("there are no dead letters called `{0}`; those there are: {1}")]

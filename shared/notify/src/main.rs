@@ -9,6 +9,7 @@ mod client;
 mod config;
 mod console;
 mod dead_letters;
+mod deployment;
 mod env_file;
 mod error;
 mod functions;

@@ -1,17 +1,17 @@
-//! Queues and their dead letters: the local stack's, or a deployment's by its stack name and the usual AWS credentials.
+//! Queues and their dead letters: the local stack's, or a deployment's by its stack and the usual AWS credentials.
 //! `notify queues` shows how many messages they hold.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use aws_config::{BehaviorVersion, Region};
+use aws_config::Region;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use clap::Args;
 use serde_json::json;
 
-use crate::client::{poll_delay, running_stack};
+use crate::client::running_stack;
+use crate::deployment::{Deployment, Resource, aws_config};
 use crate::error::CliError;
 use crate::print::{self, outln};
 
@@ -30,8 +30,13 @@ impl QueueTarget {
     }
 }
 
-/// Empty receives of a queue that holds letters, 0.3 seconds apart, before the command gives up.
-const MAX_EMPTY_RECEIVES: u32 = 10;
+/// How long a request waits for letters, in seconds: with a wait SQS asks all of its servers, without one a sample of them
+/// (Amazon SQS, short and long polling).
+const WAIT_SECONDS: i32 = 1;
+/// Requests in a row that bring none of a queue that holds letters, before the command gives up.
+const MAX_EMPTY_RECEIVES: u32 = 3;
+/// How the names of the local stack's queues and its table begin.
+const LOCAL_PREFIX: &str = "notifications-";
 
 /// How many messages a queue holds.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +70,8 @@ pub(crate) struct Queues {
     pub(crate) sqs: Client,
     pub(crate) dynamodb: aws_sdk_dynamodb::Client,
     pub(crate) urls: BTreeMap<String, String>,
-    pub(crate) prefix: String,
+    /// The name of the table.
+    pub(crate) table: String,
 }
 
 /// A dead letter.
@@ -109,38 +115,45 @@ pub(crate) fn queue_error(cause: impl std::error::Error + Send + Sync + 'static)
 
 impl Queues {
     pub(crate) async fn open(target: QueueTarget, data: &Path) -> Result<Self, CliError> {
-        let http =
-            aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-        let config = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
-        let deployed = target.stack.is_some();
-        let (config, endpoints, prefix) = match target.stack {
-            Some(name) => (config.load().await, None, format!("{name}-")),
-            None => {
-                let demo = running_stack(data)?;
-                let test = aws_sdk_sqs::config::Credentials::new("test", "test", None, None, "local stack");
-                let config = config.credentials_provider(test).region(Region::new(local::REGION)).load().await;
-                (config, Some((demo.sqs_url, demo.dynamodb_url)), "notifications-".to_owned())
-            }
-        };
-        let mut sqs = aws_sdk_sqs::config::Builder::from(&config);
-        let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(&config);
-        if let Some((queues, table)) = endpoints {
-            sqs = sqs.endpoint_url(queues);
-            dynamodb = dynamodb.endpoint_url(table);
+        match target.stack {
+            Some(stack) => Self::of_deployment(&Deployment::open(&stack).await?).await,
+            None => Self::of_local_stack(data).await,
         }
-        let sqs = Client::from_conf(sqs.build());
-        let listed = sqs.list_queues().queue_name_prefix(&prefix).send().await.map_err(queue_error)?;
+    }
+
+    /// The queues of a deployment.
+    ///
+    /// # Errors
+    /// The stack has no dead letters, or no table: it is another product's.
+    pub(crate) async fn of_deployment(deployment: &Deployment) -> Result<Self, CliError> {
+        let queue = |it: &Resource| (it.logical.clone(), it.physical.clone());
+        let urls: BTreeMap<String, String> = deployment.of_kind("AWS::SQS::Queue").map(queue).collect();
+        let table = match deployment.physical("Table") {
+            Some(name) => Some(name.to_owned()),
+            // a table that was there before the stack is none of its resources
+            None => deployment.outputs().await?.remove("TableName"),
+        };
+        let Some(table) = table.filter(|_| urls.keys().any(|it| it.ends_with("Dead"))) else {
+            let what = "it has no queues of dead letters, or no table; is it the stack of a Notifications API?";
+            return Err(CliError::Deployment { stack: deployment.stack.clone(), what: what.to_owned() });
+        };
+        let config = &deployment.config;
+        Ok(Self { sqs: Client::new(config), dynamodb: aws_sdk_dynamodb::Client::new(config), urls, table })
+    }
+
+    async fn of_local_stack(data: &Path) -> Result<Self, CliError> {
+        let demo = running_stack(data)?;
+        let test = aws_sdk_sqs::config::Credentials::new("test", "test", None, None, "local stack");
+        let config = aws_config().credentials_provider(test).region(Region::new(local::REGION)).load().await;
+        let sqs = aws_sdk_sqs::config::Builder::from(&config).endpoint_url(demo.sqs_url).build();
+        let dynamodb = aws_sdk_dynamodb::config::Builder::from(&config).endpoint_url(demo.dynamodb_url).build();
+        let (sqs, dynamodb) = (Client::from_conf(sqs), aws_sdk_dynamodb::Client::from_conf(dynamodb));
+        let listed = sqs.list_queues().queue_name_prefix(LOCAL_PREFIX).send().await.map_err(queue_error)?;
         let named = listed.queue_urls.unwrap_or_default().into_iter().filter_map(|url| {
-            // CloudFormation appends a random part: stack-ScanDead-1A2B3C
-            let name = url.rsplit('/').next()?.strip_prefix(&prefix)?.split('-').next()?.to_owned();
+            let name = url.rsplit('/').next()?.strip_prefix(LOCAL_PREFIX)?.to_owned();
             Some((name, url))
         });
-        let urls: BTreeMap<String, String> = named.collect();
-        if deployed && urls.is_empty() {
-            let text = format!("no queues begin with `{prefix}`: are the stack's name and the region right?");
-            return Err(CliError::Other(text));
-        }
-        Ok(Self { sqs, dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()), urls, prefix })
+        Ok(Self { sqs, dynamodb, urls: named.collect(), table: format!("{LOCAL_PREFIX}Table") })
     }
 
     /// All kinds of dead letters, or the requested one. An unknown kind is an error.
@@ -163,8 +176,8 @@ impl Queues {
     /// Receives dead letters of one kind, at most `max_letters`. They are invisible for `seconds`, unless they are
     /// deleted or released.
     ///
-    /// An empty response does not mean an empty queue: SQS samples its servers, and letters in flight are left out.
-    /// Only the counts (`ApproximateNumberOfMessages` and the like) say that nothing is left.
+    /// An empty response does not mean an empty queue: letters in flight are left out. Nor does a count of none: SQS's counts
+    /// may be old. Both together say that nothing is left.
     pub(crate) async fn receive_dead_letters(
         &self,
         kind: &str,
@@ -178,6 +191,7 @@ impl Queues {
             let page_size = i32::try_from((max_letters - letters.len()).min(10)).unwrap_or(10);
             let ask =
                 self.sqs.receive_message().queue_url(url).max_number_of_messages(page_size).visibility_timeout(seconds);
+            let ask = ask.wait_time_seconds(WAIT_SECONDS);
             let ask =
                 ask.message_attribute_names("All").message_system_attribute_names(MessageSystemAttributeName::All);
             let messages = ask.send().await.map_err(queue_error)?.messages.unwrap_or_default();
@@ -194,7 +208,6 @@ impl Queues {
                 break;
             }
             empty += 1;
-            poll_delay().await;
         }
         Ok(DeadLetterBatch { in_flight: if letters.len() < max_letters { in_flight } else { 0 }, letters, total })
     }

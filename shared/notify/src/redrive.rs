@@ -1,10 +1,11 @@
-//! `notify redrive`: sends dead letters back to their queue. Each is sent before it is deleted.
+//! `notify redrive`: sends dead letters back to their queue, first a few, then more and more. Each is sent before it is deleted.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use clap::Args as ClapArgs;
+use domain::dead_letter::redrive_delay;
 use serde_json::{Value, json};
 
 use crate::error::CliError;
@@ -69,8 +70,10 @@ async fn redrive_batches(
             if kept.iter().any(|it| it.id == letter.id) {
                 continue; // its visibility timeout ended, and it came again
             }
-            let sent_back =
-                if kind == "stream" { touch_row(queues, &letter).await? } else { send_back(queues, &letter).await? };
+            let sent_back = match kind {
+                "stream" => touch_row(queues, &letter).await?,
+                _ => send_back(queues, &letter, *sent).await?,
+            };
             if sent_back {
                 let delete = queues.sqs.delete_message().queue_url(&letter.queue).receipt_handle(&letter.receipt);
                 delete.send().await.map_err(queue_error)?;
@@ -89,9 +92,14 @@ async fn redrive_batches(
     Ok(0)
 }
 
-async fn send_back(queues: &Queues, letter: &DeadLetter) -> Result<bool, CliError> {
+async fn send_back(queues: &Queues, letter: &DeadLetter, index: usize) -> Result<bool, CliError> {
     let Some(url) = queues.url(&letter.kind, "Queue") else { return Ok(false) };
-    queues.sqs.send_message().queue_url(url).message_body(&letter.body).send().await.map_err(queue_error)?;
+    let body: Value = serde_json::from_str(&letter.body).unwrap_or_default();
+    // deliveries are in the message group of their channel, as they were
+    let group = body["channel"].as_str().filter(|_| body["notification"].is_object()).map(str::to_owned);
+    let delay = i32::try_from(redrive_delay(index).whole_seconds()).unwrap_or_default();
+    let send = queues.sqs.send_message().queue_url(url).message_body(&letter.body);
+    send.delay_seconds(delay).set_message_group_id(group).send().await.map_err(queue_error)?;
     Ok(true)
 }
 
@@ -102,11 +110,7 @@ async fn touch_row(queues: &Queues, letter: &DeadLetter) -> Result<bool, CliErro
         keys[name]["S"].as_str().or_else(|| keys[name].as_str()).map(|it| AttributeValue::S(it.to_owned()))
     };
     let (Some(pk), Some(sk)) = (key("PK"), key("SK")) else { return Ok(false) };
-    let tables = queues.dynamodb.list_tables().send().await.map_err(queue_error)?.table_names.unwrap_or_default();
-    let Some(table) = tables.into_iter().find(|it| it.starts_with(&format!("{}Table", queues.prefix))) else {
-        return Ok(false);
-    };
-    let update = queues.dynamodb.update_item().table_name(table).key("PK", pk).key("SK", sk);
+    let update = queues.dynamodb.update_item().table_name(&queues.table).key("PK", pk).key("SK", sk);
     let update = update.update_expression("SET redriven = :id").condition_expression("attribute_exists(PK)");
     let update = update.expression_attribute_values(":id", AttributeValue::S(letter.id.clone()));
     match update.send().await.map_err(|it| it.into_service_error()) {

@@ -1,0 +1,151 @@
+//! `notify --stack`: what the program does at a deployment on AWS, whose CloudFormation is a stand-in here.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use local::stack::Stack;
+use serde_json::{Value, json};
+use system_tests::{World, own_stack, program, serve};
+use tokio::process::Command;
+
+/// The resources of a stack: logical name, type, and what AWS knows each by.
+type Resources = Vec<(String, &'static str, String)>;
+
+fn resources(stack: &Stack) -> Resources {
+    let queue = |name: &str| {
+        let url = format!("{}/000000000000/notifications-{name}", stack.sqs_url);
+        (name.to_owned(), "AWS::SQS::Queue", url)
+    };
+    let names = ["ScanQueue", "ScanDead", "WebhookQueue", "WebhookDead", "StreamDead"];
+    let mut all: Resources = names.map(queue).into();
+    all.push(("Table".to_owned(), "AWS::DynamoDB::Table", "notifications-Table".to_owned()));
+    all
+}
+
+/// An answer to `ListStackResources`, one resource a page.
+fn page(all: &Resources, number: usize) -> String {
+    let member = all.get(number).map_or_else(String::new, |(logical, kind, physical)| {
+        format!(
+            "<member><ResourceStatus>UPDATE_COMPLETE</ResourceStatus><LogicalResourceId>{logical}</LogicalResourceId>\
+             <PhysicalResourceId>{physical}</PhysicalResourceId><ResourceType>{kind}</ResourceType></member>"
+        )
+    });
+    let next = if number + 1 < all.len() { format!("<NextToken>{}</NextToken>", number + 1) } else { String::new() };
+    format!(
+        "<ListStackResourcesResponse xmlns=\"http://cloudformation.amazonaws.com/doc/2010-05-15/\"><ListStackResourcesResult>\
+         <StackResourceSummaries>{member}</StackResourceSummaries>{next}</ListStackResourcesResult>\
+         <ResponseMetadata/></ListStackResourcesResponse>"
+    )
+}
+
+/// A stand-in for CloudFormation, and who has signed its requests.
+async fn cloudformation(all: Resources) -> (String, Arc<Mutex<Vec<String>>>) {
+    let signers = Arc::new(Mutex::new(Vec::new()));
+    let seen = signers.clone();
+    let answer = move |headers: HeaderMap, body: String| {
+        let (all, seen) = (all.clone(), seen.clone());
+        async move {
+            let signed = headers.get("authorization").and_then(|it| it.to_str().ok()).unwrap_or_default();
+            seen.lock().unwrap().push(signed.to_owned());
+            let field = |name: &str| {
+                form_urlencoded::parse(body.as_bytes()).find(|it| it.0 == name).map(|it| it.1.into_owned())
+            };
+            let refused = |status: StatusCode, code: &str, message: &str| {
+                (
+                    status,
+                    format!(
+                        "<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
+                    ),
+                )
+            };
+            let number = field("NextToken").and_then(|it| it.parse().ok()).unwrap_or(0);
+            match (field("Action").as_deref(), field("StackName").as_deref()) {
+                (Some("ListStackResources"), Some("operations")) => (StatusCode::OK, page(&all, number)),
+                (Some("ListStackResources"), Some("another-product")) => (StatusCode::OK, page(&Vec::new(), 0)),
+                (Some("DescribeStacks"), Some("another-product")) => {
+                    (StatusCode::OK, "<DescribeStacksResponse/>".to_owned())
+                }
+                (_, Some("not-mine")) => {
+                    refused(StatusCode::FORBIDDEN, "AccessDenied", "not authorized to perform this")
+                }
+                _ => refused(StatusCode::BAD_REQUEST, "ValidationError", "Stack with id x does not exist"),
+            }
+        }
+    };
+    (serve(Router::new().route("/", post(answer))).await, signers)
+}
+
+/// Runs the program with the profile `operator`, whose credentials a program gives.
+async fn run(stack: &Stack, cloudformation: &str, folder: &Path, arguments: &[&str]) -> (bool, String) {
+    let credentials = json!({ "Version": 1, "AccessKeyId": "AKIAOPERATOR", "SecretAccessKey": "test" });
+    std::fs::write(folder.join("credentials.json"), credentials.to_string()).unwrap();
+    let profile = format!(
+        "[profile operator]\nregion = us-east-1\ncredential_process = cat {}\n",
+        folder.join("credentials.json").display()
+    );
+    std::fs::write(folder.join("aws-config"), profile).unwrap();
+    let mut command = Command::new(program());
+    command.args(arguments).env("AWS_CONFIG_FILE", folder.join("aws-config")).env("AWS_PROFILE", "operator");
+    command.env("AWS_SHARED_CREDENTIALS_FILE", folder.join("none")).env("AWS_ENDPOINT_URL", cloudformation);
+    command.env("AWS_ENDPOINT_URL_SQS", &stack.sqs_url).env("AWS_ENDPOINT_URL_DYNAMODB", &stack.dynamodb_url);
+    for set in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"] {
+        command.env_remove(set);
+    }
+    let output = command.output().await.unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+fn a_deployment_is_found_by_its_stack_and_nothing_else_is_taken_for_it() {
+    World::alone(async || {
+        let folder = tempfile::tempdir().unwrap();
+        let stack = own_stack(folder.path(), &[]).await;
+        let world = &World::open(&stack).await;
+        let (url, signers) = cloudformation(resources(&stack)).await;
+        let said = async |arguments: &[&str]| run(&stack, &url, folder.path(), arguments).await;
+
+        let (good, queues) = said(&["queues", "--stack", "operations", "--json"]).await;
+        let names: Vec<Value> =
+            queues.lines().map(|it| serde_json::from_str::<Value>(it).unwrap()["queue"].take()).collect();
+        assert!(good && names == ["ScanDead", "ScanQueue", "StreamDead", "WebhookDead", "WebhookQueue"], "{queues}");
+        let signed = signers.lock().unwrap().clone();
+        assert_eq!(signed.len(), 6, "a page each");
+        assert!(
+            signed
+                .iter()
+                .all(|it| it.contains("AKIAOPERATOR") && it.contains("/us-east-1/cloudformation/aws4_request"))
+        );
+
+        // what cannot be seen is not said to be empty
+        for (name, reason) in [
+            ("nowhere", "does not exist"),
+            ("not-mine", "AccessDenied"),
+            ("another-product", "is it the stack of a Notifications API?"),
+        ] {
+            for command in [&["dead-letters"][..], &["redrive", "webhook"], &["queues"]] {
+                let (good, refused) = said(&[command, &["--stack", name]].concat()).await;
+                assert!(!good && refused.contains(reason) && !refused.contains('✓'), "{command:?} {name}: {refused}");
+            }
+        }
+
+        let letter = json!({ "PK": { "S": "APP#none" }, "SK": { "S": "APP" } }).to_string();
+        world.queue("StreamDead", &letter);
+        world.queue("WebhookDead", "{}");
+        let (good, shown) = said(&["dead-letters", "--stack", "operations", "--json"]).await;
+        assert!(good && shown.lines().count() == 2, "{shown}");
+        let (good, done) = said(&["redrive", "stream", "--stack", "operations", "--json"]).await;
+        assert!(good && done.contains(r#""redriven":1"#), "its row is in the stack's table, and gone: {done}");
+        let (good, done) = said(&["redrive", "webhook", "--stack", "operations"]).await;
+        assert!(good && done.contains("1 letters are back"), "{done}");
+        world
+            .until("it is a dead letter again", async || {
+                let (good, shown) = said(&["dead-letters", "webhook", "--stack", "operations"]).await;
+                (good && shown.contains("1 of 1 letters") && shown.contains("--stack operations")).then_some(())
+            })
+            .await;
+    });
+}
