@@ -49,6 +49,16 @@ fn guesses_of_every_kind_are_counted_and_right_credentials_are_never_locked_out(
         guess("applications", || from(world.http.post(url("/api/v1/Authorization/GenerateJwtToken")).json(&no_app), 2))
             .await;
         let operator = |key: &str| from(world.http.get(url("/api/v1/Applications")).header("x-operator-key", key), 3);
+        // what a client says before its address is no address of its own, whoever it says has passed it on
+        let count = std::sync::atomic::AtomicU32::new(1);
+        let elsewhere = |request: RequestBuilder| {
+            let other = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let request =
+                request.header("x-edge-token", "guessed").header("x-client-address", format!("192.0.2.{other}"));
+            request.header("x-forwarded-for", format!("198.51.100.{other}, 203.0.113.8"))
+        };
+        let forged_operator = || world.http.get(url("/api/v1/Applications")).header("x-operator-key", "op_guessed");
+        guess("the operator's key from ever other addresses", || elsewhere(forged_operator())).await;
         let answer = guess("the operator's key", || operator("op_guessed")).await;
         assert_eq!(answer.headers()["retry-after"], "60");
         assert_eq!(

@@ -29,6 +29,7 @@ use lambda_runtime::LambdaEvent;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::client_address;
 use crate::start::{Error, Start};
 
 pub use auth::{
@@ -53,28 +54,32 @@ impl Start {
         self.check_settings()?;
         let no_route = async || Problem::new(ProblemType::NoSuchRoute, "there is no such route");
         let no_method = async || Problem::new(ProblemType::Method, "the route does not know this method");
-        let (meter, cors) = (&self.meter, Arc::new(cors));
+        let (meter, cors, edge_token) = (&self.meter, Arc::new(cors), self.edge_token());
         let router = &router.fallback(no_route).method_not_allowed_fallback(no_method);
-        let handle = async |event: LambdaEvent<Value>| meter.measure_invocation(respond(router, &cors, event)).await;
+        let handle = async |event: LambdaEvent<Value>| {
+            meter.measure_invocation(respond(router, &cors, &edge_token, event)).await
+        };
         lambda_runtime::run(lambda_runtime::service_fn(handle)).await
     }
 }
 
 /// The response of a router to an event of API Gateway's (payload format 2.0), as Lambda returns it. An event that is no
-/// request is answered with a problem.
+/// request is answered with a problem. `edge_token` is CloudFront's, empty where none is in front.
 ///
 /// # Errors
 /// Never: every error is a response.
 pub async fn respond(
     router: &Router,
     cors: &Arc<CorsPolicy>,
+    edge_token: &str,
     event: LambdaEvent<Value>,
 ) -> Result<impl Serialize + use<>, Infallible> {
     let LambdaEvent { payload, context } = event;
-    let (received, mut refused) = match gateway_event::decode(payload) {
+    let (mut received, mut refused) = match gateway_event::decode(payload) {
         Ok(received) => (received, None),
         Err(problem) => (gateway_event::placeholder(), Some(problem)),
     };
+    client_address::mark(&mut received.headers, &received.source, edge_token);
     let (mut headers, router, cors) = (Some(received.headers), router.clone(), cors.clone());
     let serve = service_fn(move |mut request: Request| {
         request.headers_mut().extend(headers.take().unwrap_or_default());

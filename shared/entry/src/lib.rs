@@ -5,6 +5,7 @@
 
 pub mod app_settings;
 pub mod chain;
+mod client_address;
 pub mod clock;
 pub mod dead_letter_queue;
 pub mod external_queue;

@@ -51,6 +51,11 @@ impl Start {
         self.settings.get(name).filter(|it| !it.is_empty()).map(str::to_owned)
     }
 
+    /// What CloudFront adds to the requests that it passes on (setting `EDGE_TOKEN`); empty where none is in front.
+    pub(crate) fn edge_token(&self) -> String {
+        self.optional("EDGE_TOKEN").unwrap_or_default()
+    }
+
     /// A setting that is a whole number.
     pub fn number(&mut self, name: &'static str) -> u32 {
         self.settings.number(name)

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::chain::Chain;
-use crate::clock;
 use crate::start::{Error, Start};
+use crate::{client_address, clock};
 
 /// How long a post to a connection may take, retries included, so that a slow connection does not delay the others.
 const POST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -54,9 +54,9 @@ impl Start {
         handle: impl AsyncFn(OffsetDateTime, String, WebSocketEvent) -> Result<ConnectOutcome, E>,
     ) -> Result<(), Error> {
         self.check_settings()?;
-        let (meter, handle) = (&self.meter, &handle);
+        let (meter, handle, edge_token) = (&self.meter, &handle, &self.edge_token());
         lambda_runtime::run(service_fn(async |event: LambdaEvent<Request>| {
-            let (id, event) = decode(event.payload);
+            let (id, event) = decode(event.payload, edge_token);
             let outcome = meter.measure_invocation(handle(clock::now(), id, event)).await;
             Ok::<_, Error>(response(outcome))
         }))
@@ -64,12 +64,15 @@ impl Start {
     }
 }
 
-fn decode(request: Request) -> (String, WebSocketEvent) {
+/// Decodes an event. `edge_token` is CloudFront's, empty where none is in front.
+fn decode(mut request: Request, edge_token: &str) -> (String, WebSocketEvent) {
     let id = request.request_context.connection_id.unwrap_or_default();
     let event = match request.request_context.event_type.as_deref() {
         Some("CONNECT") => {
             let parameters = request.query_string_parameters.iter();
             let query = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            let source = request.request_context.identity.source_ip.take().unwrap_or_default();
+            client_address::mark(&mut request.headers, &source, edge_token);
             WebSocketEvent::Connect { headers: request.headers, query }
         }
         Some("DISCONNECT") => WebSocketEvent::Disconnect,
@@ -98,11 +101,12 @@ mod tests {
 
     #[test]
     fn its_events_decode() {
-        let read = |text: &str| decode(serde_json::from_str(text).unwrap());
+        let read = |text: &str| decode(serde_json::from_str(text).unwrap(), "");
         let (id, event) = read(include_str!("../../../events/socket.connect.json"));
         let WebSocketEvent::Connect { headers, query } = event else { panic!("{event:?}") };
         assert_eq!((id.as_str(), headers["sec-websocket-version"].to_str().unwrap()), ("TjZ1neeXAAMCJZw=", "13"));
         assert_eq!(query["path"], "/notifications/ws/123");
+        assert!(!client_address::of(&headers).is_empty());
         let (_, event) = read(include_str!("../../../events/socket.message.json"));
         assert!(matches!(event, WebSocketEvent::Message(it) if it == r#"{"action":"ping"}"#));
         let (_, event) = read(include_str!("../../../events/socket.disconnect.json"));

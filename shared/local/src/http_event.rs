@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode, request::Parts};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, request::Parts};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
@@ -93,6 +93,13 @@ impl RequestEvent<'_> {
     }
 }
 
+/// The address that a request comes from. All come from this machine: one that says another, as the last in `x-forwarded-for`,
+/// is taken for a client there, as if the gateway had appended it.
+pub(crate) fn source_address(headers: &HeaderMap) -> &str {
+    let mut all = headers.get_all("x-forwarded-for").into_iter().filter_map(|it| it.to_str().ok());
+    all.next_back().and_then(|it| it.rsplit(',').next()).map_or("127.0.0.1", str::trim)
+}
+
 /// The event of a request.
 pub(crate) fn request_event<'a>(
     parts: &'a Parts,
@@ -111,7 +118,8 @@ pub(crate) fn request_event<'a>(
             headers.entry(name.as_str()).and_modify(|it| *it = format!("{it},{text}").into()).or_insert(text);
         }
     }
-    headers.entry("x-forwarded-for").or_insert(Cow::Borrowed("127.0.0.1"));
+    let source = source_address(&parts.headers);
+    headers.entry("x-forwarded-for").or_insert(Cow::Borrowed(source));
     let path = percent_decoded(parts.uri.path());
     let query = parts.uri.query().unwrap_or_default();
     let route_key = match route.path.as_str() {
@@ -122,7 +130,7 @@ pub(crate) fn request_event<'a>(
     let request_context = json!({
         "accountId": ACCOUNT, "apiId": "local", "domainName": host, "domainPrefix": host.split('.').next(),
         "http": {
-            "method": parts.method.as_str(), "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1",
+            "method": parts.method.as_str(), "path": path, "protocol": "HTTP/1.1", "sourceIp": source,
             "userAgent": headers.get("user-agent").map_or("", |it| it.as_ref()),
         },
         "requestId": random_id(), "routeKey": route_key, "stage": "$default", "time": request_time(now), "timeEpoch": now,

@@ -23,7 +23,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use crate::clock::{now_ms, pause};
 use crate::function::Function;
 use crate::gateway_error::problem_response;
-use crate::http_event::percent_decoded;
+use crate::http_event::{percent_decoded, source_address};
 use crate::lock::lock;
 use crate::process::InvocationOutcome;
 use crate::random::random_id;
@@ -171,6 +171,7 @@ impl WebSocketGateway {
         };
         let info = ConnectionInfo::new(&parts.headers);
         let mut event = self.event("$connect", "CONNECT", &info);
+        event["requestContext"]["identity"]["sourceIp"] = json!(source_address(&parts.headers));
         parts.headers.entry("x-forwarded-for").or_insert(HeaderValue::from_static("127.0.0.1")); // as the gateway adds it
         add_request(&mut event, &parts, path);
         let reply = match self.invoke("$connect", &event).await {

@@ -94,7 +94,7 @@ fn answer(event: Value) -> (u64, Value) {
         .route("/query", any(async |QueryParams(query): QueryParams<Query>| Json(query)))
         .layer(DefaultBodyLimit::disable());
     let (cors, event) = (Arc::new(CorsPolicy::SameOrigin), LambdaEvent::new(event, Context::default()));
-    let Ok(response) = block_on(respond(&router, &cors, event));
+    let Ok(response) = block_on(respond(&router, &cors, "", event));
     let response = serde_json::to_value(response).expect("a response is JSON");
     let status = response["statusCode"].as_u64().unwrap_or_default();
     assert!((200..600).contains(&status) && status != 500, "{response}");

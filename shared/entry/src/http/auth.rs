@@ -22,9 +22,9 @@ use super::problem::{Problem, ProblemType};
 use super::request_application::record_application;
 use super::token;
 use super::token::Claims;
-use crate::clock;
 use crate::seal::Seal;
 use crate::ttl_cache::TtlCache;
+use crate::{client_address, clock};
 
 /// The prefix of tickets, which tells them from tokens.
 pub const TICKET_PREFIX: &str = "tkt_";
@@ -172,7 +172,7 @@ impl Authenticator {
 
     /// Counts wrong credentials that were checked elsewhere; returns the error to answer with.
     pub fn record_failure(&self, headers: &HeaderMap) -> AuthError {
-        self.throttle.record_failure(&client_address(headers))
+        self.throttle.record_failure(&client_address::of(headers))
     }
 
     fn count_failure<T>(&self, headers: &HeaderMap, checked: Result<T, AuthError>) -> Result<T, AuthError> {
@@ -300,12 +300,6 @@ pub fn bearer_expiry(headers: &HeaderMap) -> Option<i64> {
 /// The application that a request names in the header `x-application-id`.
 pub fn named_application(headers: &HeaderMap) -> Option<AppId> {
     headers.get("x-application-id")?.to_str().ok()?.parse().ok()
-}
-
-/// The client's address: API Gateway appends the address that it saw to `x-forwarded-for`.
-fn client_address(headers: &HeaderMap) -> String {
-    let all = headers.get("x-forwarded-for").and_then(|it| it.to_str().ok()).unwrap_or_default();
-    all.rsplit(',').next().unwrap_or_default().trim().to_owned()
 }
 
 /// Whether a secret has this SHA-256 (hexadecimal), compared in constant time.

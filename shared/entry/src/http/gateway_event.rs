@@ -45,6 +45,8 @@ const MAX_URI_BYTES: usize = 65_000;
 pub(crate) struct GatewayRequest {
     pub(crate) event: LambdaRequest,
     pub(crate) headers: HeaderMap,
+    /// The address that API Gateway saw.
+    pub(crate) source: String,
 }
 
 /// Decodes an event.
@@ -63,6 +65,7 @@ pub(crate) fn decode(mut event: Value) -> Result<GatewayRequest, Problem> {
         Some(domain) => drop(headers.insert(GATEWAY_DOMAIN, domain)),
         None => drop(headers.remove(GATEWAY_DOMAIN)),
     }
+    let source = event["requestContext"]["http"]["sourceIp"].as_str().unwrap_or_default().to_owned();
     let path = match &event["rawPath"] {
         Value::String(path) => encode_path(path)?,
         _ => "/".to_owned(),
@@ -87,7 +90,7 @@ pub(crate) fn decode(mut event: Value) -> Result<GatewayRequest, Problem> {
         return Err(Problem::new(ProblemType::Method, "the method is none of HTTP's"));
     }
     let event = serde_json::from_value(event).map_err(|_| invalid())?;
-    Ok(GatewayRequest { event, headers })
+    Ok(GatewayRequest { event, headers, source })
 }
 
 /// A request in the place of one that was refused.
@@ -95,7 +98,7 @@ pub(crate) fn placeholder() -> GatewayRequest {
     let event =
         json!({ "version": "2.0", "rawPath": "/", "requestContext": { "http": { "method": "GET", "path": "/" } } });
     let event = serde_json::from_value(event).unwrap_or_else(|_| LambdaRequest::ApiGatewayV2(Default::default()));
-    GatewayRequest { event, headers: HeaderMap::new() }
+    GatewayRequest { event, headers: HeaderMap::new(), source: String::new() }
 }
 
 /// Encodes a decoded path.
@@ -139,7 +142,8 @@ mod tests {
 
     /// The user in a path, by both of axum's extractors.
     fn named(path: &str) -> Option<(String, String)> {
-        let GatewayRequest { event, headers } = decode(event(path, "", json!({ "host": "api.example.com" }))).ok()?;
+        let GatewayRequest { event, headers, .. } =
+            decode(event(path, "", json!({ "host": "api.example.com" }))).ok()?;
         let mut request: lambda_http::Request = event.into();
         request.headers_mut().extend(headers);
         let show = async |raw: RawPathParams, Path(user): Path<String>| {

@@ -68,6 +68,9 @@ impl Resolver {
             let holds = holds.ok_or_else(|| (condition.line, format!("there is no condition `{name}`")))?;
             return self.text(if *holds { yes } else { no });
         }
+        if let (Some("Select"), [index, list]) = (node.tag.as_deref(), node.items()) {
+            return self.select(index, list);
+        }
         let Value::Scalar(text) = &node.value else {
             return Err((node.line, "a text is expected here".to_owned()));
         };
@@ -80,6 +83,16 @@ impl Resolver {
         }
     }
 
+    /// A part of a text, by its index.
+    fn select(&self, index: &Node, list: &Node) -> Result<String, LineError> {
+        let (Some("Split"), [separator, whole]) = (list.tag.as_deref(), list.items()) else {
+            return Err((list.line, "`!Select` is of a `!Split` here".to_owned()));
+        };
+        let (separator, whole) = (self.text(separator)?, self.text(whole)?);
+        let part = self.text(index)?.parse().ok().and_then(|it| whole.split(separator.as_str()).nth(it));
+        part.map(str::to_owned).ok_or_else(|| (index.line, format!("`{whole}` has no such part")))
+    }
+
     fn reference(&self, name: &str) -> Result<String, String> {
         if let Some(value) = self.parameters.get(name) {
             return Ok(value.clone());
@@ -89,6 +102,11 @@ impl Resolver {
             "AWS::AccountId" => return Ok(ACCOUNT.to_owned()),
             "AWS::Partition" => return Ok("aws".to_owned()),
             "AWS::StackName" => return Ok("local".to_owned()),
+            "AWS::StackId" => {
+                return Ok(format!(
+                    "arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/local/00000000-0000-4000-8000-000000000000"
+                ));
+            }
             "AWS::URLSuffix" => return Ok("amazonaws.com".to_owned()),
             _ => {}
         }

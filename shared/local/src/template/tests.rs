@@ -70,6 +70,10 @@ fn the_real_template_is_understood_whole() {
         "without a parameter, API Gateway's own"
     );
     assert_eq!(model.table.unwrap().ttl_attribute.as_deref(), Some("ttl"));
+    assert_eq!(process.environment["EDGE_TOKEN"], "", "no CloudFront is in front");
+    let edge = [("ProcessConcurrency".to_owned(), "2".to_owned()), ("Edge".to_owned(), "on".to_owned())];
+    let model = parse(REAL, &BTreeMap::from(edge), &emulator_urls()).unwrap();
+    assert_eq!(model.functions[0].environment["EDGE_TOKEN"], "00000000-0000-4000-8000-000000000000");
 }
 
 #[test]
