@@ -80,6 +80,7 @@ mod operation {
     mod program;
     mod stack;
     mod template;
+    mod versions;
 }
 /// Inboxes, and sockets that follow them.
 mod realtime {

@@ -17,9 +17,10 @@ use crate::{asset, check, external_message, walk};
 
 /// Handles one message: a command of ours, or an event that another system has put on the queue.
 pub(crate) async fn handle(context: &Context, now: OffsetDateTime, message: Message) -> Result<(), MessageError> {
-    match serde_json::from_str::<IngestCommand>(&message.body) {
+    match message.command::<IngestCommand>("ingest command") {
         Ok(command) => apply(context, now, command).await,
-        Err(_) => external_message::receive(context, now, &message).await,
+        Err(MessageError::DeadLetter(_)) => external_message::receive(context, now, &message).await,
+        Err(newer) => Err(newer),
     }
 }
 

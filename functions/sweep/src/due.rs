@@ -1,6 +1,6 @@
 //! Processes the due index: deliveries and expiries go to their queues, notifications that are still unread are escalated.
 
-use domain::command::{Delivery, Push, PushCommand, delay_until};
+use domain::command::{COMMAND_VERSION, Delivery, Push, PushCommand, delay_until};
 use entry::Chain;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use inbox::escalation;
@@ -61,8 +61,10 @@ async fn queue_deliveries(
         let due = context.table.due_entries(slot, end).await?;
         let (deliveries, others): (Vec<DueEntry>, Vec<DueEntry>) =
             due.into_iter().partition(|it| matches!(it.work, DueWork::Delivery(_)));
+        // those of a newer version wait for its own `sweep`: this one would lose what it does not know of them
+        let (newer, deliveries): (Vec<DueEntry>, Vec<DueEntry>) = deliveries.into_iter().partition(is_newer);
         if deliveries.is_empty() || pages == MAX_PAGES {
-            return Ok((others, deliveries.iter().map(|it| it.at - 1).min()));
+            return Ok((others, newer.iter().chain(&deliveries).map(|it| it.at - 1).min()));
         }
         pages += 1;
         let delayed: Vec<(&Delivery, Duration)> = deliveries.iter().filter_map(|it| delivery(it, at)).collect();
@@ -71,6 +73,11 @@ async fn queue_deliveries(
         deleted.buffer_unordered(MAX_CONCURRENT).try_collect::<()>().await?;
         tracing::info!(count = deliveries.len(), "{} deliveries fall due", deliveries.len());
     }
+}
+
+/// Whether it is a delivery of a newer version.
+fn is_newer(due: &DueEntry) -> bool {
+    matches!(&due.work, DueWork::Delivery(it) if it.v > COMMAND_VERSION)
 }
 
 /// Queues an expiry or makes an escalation; `false` if it failed. A failed entry stays for the next run, and does not hold up

@@ -1,4 +1,7 @@
-//! Commands that our functions send each other through queues. The version `v` is 1.
+//! Commands that our functions send each other through queues.
+//!
+//! While a deployment is updated, functions of two versions run side by side. A new field is one that may be missing and that an
+//! older function may ignore; a change that it must not ignore is a new version (`v`), which it leaves in its queue.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -9,9 +12,11 @@ use crate::notification::{Notification, Stream, WriteKey};
 use crate::notification_channel::NotificationChannelId;
 use crate::{AppId, BucketId, ChannelId, ItemId};
 
+/// The newest version of a command that this code reads.
+pub const COMMAND_VERSION: u8 = 1;
+
 /// Scan one page of a bucket: the first, or the page at `token`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ScanCommand {
     pub v: u8,
     pub app: AppId,
@@ -44,7 +49,6 @@ pub struct ScanCommand {
 
 /// Listed objects that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct UnreadableObjects {
     /// Number of objects, at least 1.
     pub count: u64,
@@ -69,7 +73,6 @@ impl std::fmt::Display for UnreadableObjects {
 
 /// Process an item.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ProcessCommand {
     pub v: u8,
     pub item: ItemId,
@@ -77,7 +80,6 @@ pub struct ProcessCommand {
 
 /// Render one rendition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct RenderCommand {
     pub v: u8,
     pub app: AppId,
@@ -88,7 +90,6 @@ pub struct RenderCommand {
 /// Deliver one notification to one channel. The attempt number is part of the message; the receive count of SQS counts
 /// our own failures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Delivery {
     pub v: u8,
     pub app: AppId,
@@ -125,7 +126,6 @@ pub struct Delivery {
 /// The write that stores the notification of a delivery. The delivery is queued first, so that no crash can come between
 /// the two; it counts once the write is found. Until then the notification has the id that its publisher expected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct PendingWrite {
     /// The id of the write, which its row has.
     pub write_id: String,
@@ -203,7 +203,6 @@ fn is_false(flag: &bool) -> bool {
 
 /// Push to the subscribers of a topic ([`crate::socket::Connection::topics`]).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct PushCommand {
     pub v: u8,
     pub app: AppId,
@@ -224,7 +223,7 @@ pub struct PushCommand {
 
 /// What is pushed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Push {
     /// Notifications of one stream, oldest first.
     #[serde(rename = "news")]
@@ -254,7 +253,6 @@ pub enum Push {
 
 /// Post the lists of events that wait for a subscription to a box (NMS) to its `notifyURL`, which is another server's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct EventListDelivery {
     pub v: u8,
     pub in_box: BoxId,
@@ -300,7 +298,6 @@ impl PushCommand {
 /// Ingest from the application's asset manager (media systems, section 8.1). It holds neither a token nor a presigned
 /// URL.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct IngestCommand {
     pub v: u8,
     pub app: AppId,
@@ -320,7 +317,7 @@ pub struct IngestCommand {
 
 /// What to ingest. Ids are those of the asset manager.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Ingest {
     /// An asset, or one version of it.
     Asset { asset: Uuid, version: Option<Uuid> },

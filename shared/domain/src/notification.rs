@@ -196,7 +196,6 @@ pub(crate) fn is_type_word(word: &str) -> bool {
 /// A write of notifications: its time in milliseconds since 1970, and its id with its stream (one request may write to
 /// several).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct WriteKey {
     pub at: i64,
     pub id: String,

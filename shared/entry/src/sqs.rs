@@ -3,8 +3,10 @@
 use std::error::Error as StdError;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use domain::command::COMMAND_VERSION;
 use futures_util::{StreamExt, stream};
 use lambda_runtime::{LambdaEvent, service_fn};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
@@ -48,14 +50,32 @@ struct InvalidCommand {
     source: serde_json::Error,
 }
 
+/// A message's body is a command of a function that is newer than this one: they are being replaced.
+#[derive(Debug, thiserror::Error)]
+#[error("the {what} has version {version}, and this function reads {COMMAND_VERSION}: one that is newer will take it")]
+struct NewerCommand {
+    what: &'static str,
+    version: u64,
+}
+
+/// The version of a command.
+#[derive(Deserialize)]
+struct CommandVersion {
+    v: u64,
+}
+
 impl Message {
-    /// Decodes the body as a command. `what` names it in the error.
+    /// Decodes the body as a command. `what` names it in the error. Fields that this version does not know are ignored.
     ///
     /// # Errors
-    /// `DeadLetter` if the body is not such a command.
+    /// `Retry` if it is a command of a newer version, `DeadLetter` if it is no such command.
     pub fn command<T: DeserializeOwned>(&self, what: &'static str) -> Result<T, MessageError> {
-        serde_json::from_str(&self.body)
-            .map_err(|source| MessageError::DeadLetter(Box::new(InvalidCommand { what, source })))
+        let invalid = |source| MessageError::DeadLetter(Box::new(InvalidCommand { what, source }));
+        let version = serde_json::from_str::<CommandVersion>(&self.body).map_err(invalid)?.v;
+        if version > u64::from(COMMAND_VERSION) {
+            return Err(MessageError::Retry(Box::new(NewerCommand { what, version })));
+        }
+        serde_json::from_str(&self.body).map_err(invalid)
     }
 }
 
@@ -149,4 +169,52 @@ fn batch_item_failure(id: &str) -> BatchItemFailure {
     let mut failure = BatchItemFailure::default();
     id.clone_into(&mut failure.item_identifier);
     failure
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::command::{Delivery, ProcessCommand, ScanCommand};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read<T: DeserializeOwned>(body: &Value) -> Result<T, MessageError> {
+        Message { id: "1".to_owned(), body: body.to_string(), receive_count: 1 }.command("order")
+    }
+
+    /// The order in an event, with a field that only a later version knows in each of its objects.
+    fn later(event: &str) -> Value {
+        fn extend(value: &mut Value) {
+            match value {
+                Value::Object(fields) => {
+                    fields.values_mut().for_each(extend);
+                    fields.insert("addedLater".to_owned(), json!({ "a": 1 }));
+                }
+                Value::Array(all) => all.iter_mut().for_each(extend),
+                _ => {}
+            }
+        }
+        let event: Value = serde_json::from_str(event).unwrap();
+        let mut order = serde_json::from_str(event["Records"][0]["body"].as_str().unwrap()).unwrap();
+        extend(&mut order);
+        order
+    }
+
+    #[test]
+    fn an_order_with_more_fields_is_read_and_one_of_a_newer_version_waits() {
+        let scan = later(include_str!("../../../events/scan.next-page.json"));
+        assert!(read::<ScanCommand>(&scan).is_ok());
+        assert!(read::<ProcessCommand>(&later(include_str!("../../../events/process.faces.json"))).is_ok());
+        let delivery = later(include_str!("../../../events/deliver-webhook.first-attempt.json"));
+        assert!(read::<Delivery>(&delivery).is_ok());
+        for version in [2, 300] {
+            for body in [json!({ "v": version }), json!({ "v": version, "app": scan["app"], "bucket": 7 })] {
+                let Err(MessageError::Retry(reason)) = read::<ScanCommand>(&body) else { panic!("{body}") };
+                assert!(reason.to_string().contains(&format!("has version {version}")), "{reason}");
+            }
+        }
+        for body in [json!({}), json!({ "v": 1 }), json!({ "v": "2" }), json!({ "v": -2 }), json!("v"), Value::Null] {
+            assert!(matches!(read::<ScanCommand>(&body), Err(MessageError::DeadLetter(_))), "{body}");
+        }
+    }
 }

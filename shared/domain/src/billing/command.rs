@@ -6,7 +6,6 @@ use crate::AppId;
 
 /// Look at the subscriptions that the payment provider has of an application.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct BillingCommand {
     pub v: u8,
     pub subject: BillingSubject,
