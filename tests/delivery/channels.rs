@@ -337,7 +337,7 @@ fn a_receiver_that_wants_no_more_is_switched_off_and_that_is_told() {
 }
 
 #[test]
-fn what_cannot_be_delivered_is_a_dead_letter_that_can_be_brought_back() {
+fn what_cannot_be_delivered_is_the_applications_and_can_be_brought_back_or_discarded() {
     World::run(async |world| {
         let _letters = world.letters().await;
         let hook = world.webhook(&[("retryCount", "1"), ("exponentialBackoffFactor", "1.0")]).await;
@@ -345,17 +345,22 @@ fn what_cannot_be_delivered_is_a_dead_letter_that_can_be_brought_back() {
         publish_one(world).await;
         let app = &world.keys.application_id;
         let letters = world
-            .until("both are dead letters", async || {
-                let (good, text) = world.notify(&["dead-letters", "webhook", "--json"]).await;
+            .until("both are used up", async || {
+                let (good, text) = world.notify_as(&["dead-letters", "webhook", "--json"]).await;
                 assert!(good, "{text}");
-                let ours: Vec<Value> = text
-                    .lines()
-                    .filter(|it| it.contains(app.as_str()))
-                    .filter_map(|it| serde_json::from_str(it).ok())
-                    .collect();
+                let ours: Vec<Value> = text.lines().filter_map(|it| serde_json::from_str(it).ok()).collect();
+                assert!(ours.iter().all(|it| it.to_string().contains(app.as_str())), "{text}");
                 (ours.len() == 2).then_some(ours)
             })
             .await;
+        // a dead receiver is its application's trouble: no queue of the deployment's holds anything of it
+        assert_eq!(world.leftovers(), Vec::<String>::new());
+        let exhausted = async || {
+            let published = world.get("/api/v1/Notification/Messages?limit=100").await;
+            let all = published["items"].as_array().cloned().unwrap_or_default();
+            all.into_iter().filter(|it| it["type"] == "delivery.exhausted").count()
+        };
+        world.until("it is told", async || (exhausted().await == 2).then_some(())).await;
         for letter in letters {
             assert!(
                 text(&letter["reason"]).contains("2 attempts to reach channel")
@@ -365,11 +370,24 @@ fn what_cannot_be_delivered_is_a_dead_letter_that_can_be_brought_back() {
         }
         world
             .until("they are delivered after a redrive", async || {
-                let (good, text) = world.notify(&["redrive", "webhook"]).await;
+                let (good, text) = world.notify_as(&["redrive", "webhook"]).await;
                 assert!(good, "{text}");
                 let well: std::collections::HashSet<String> = hook.well_since().into_iter().collect();
                 (well.len() == 2).then_some(())
             })
             .await;
+        let (good, text) = world.notify_as(&["dead-letters", "webhook"]).await;
+        assert!(good && text.contains("there are no dead letters"), "{text}");
+        // what nobody wants any more is discarded
+        hook.answers((0..2).map(|_| Answer::Status(500, vec![])));
+        let channel = hook.channel.lock().unwrap().clone();
+        let told = world.send_test(&channel).await;
+        world.delivery(&channel, &told, "dead").await;
+        let id = format!("{channel}~{told}");
+        let (good, text) = world.notify_as(&["discard", "webhook", &id, "--json"]).await;
+        assert!(good && text.contains(r#""discarded":1"#), "{text}");
+        world.delivery(&channel, &told, "dropped").await;
+        let (good, text) = world.notify_as(&["discard", "webhook", &id, "--json"]).await;
+        assert!(good && text.contains(r#""discarded":0"#), "{text}");
     });
 }

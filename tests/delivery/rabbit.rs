@@ -289,10 +289,10 @@ fn a_broker_that_refuses_or_is_gone_is_on_record_and_what_waits_arrives_when_it_
             let path = format!("{CHANNELS}/RabbitMQ");
             assert_eq!(world.channels(Method::PUT, &path, &[("configurationId", &id)], Some(&form)).await.0, 200);
             world
-                .until("the letter is redriven", async || {
-                    let (good, text) = world.notify(&["redrive", "amqp"]).await;
+                .until("the delivery is redriven", async || {
+                    let (good, text) = world.notify_as(&["redrive", "amqp", "--json"]).await;
                     assert!(good, "{text}");
-                    world.leftovers().is_empty().then_some(())
+                    text.contains(r#""redriven":1"#).then_some(())
                 })
                 .await;
             world.delivery(&id, &told, "delivered").await;

@@ -1,4 +1,5 @@
-//! `/api/v1/DeadLetters`: an application's dead letters, and their way back to the queue.
+//! `/api/v1/DeadLetters`: what could not be handled for an application, or delivered to its receivers, and the way back to the
+//! queue.
 //!
 //! The queues are the deployment's. A letter is shown to, and moved by, the application that its message is for; the others are
 //! released as soon as they were looked at.
@@ -20,6 +21,7 @@ use table::TableError;
 use utoipa::ToSchema;
 
 use crate::context::Context;
+use crate::exhausted;
 
 /// Letters that one request looks at: with ten a request of SQS it ends well within the function's time.
 const MAX_SEEN: usize = 200;
@@ -61,6 +63,24 @@ pub(crate) struct RedriveIn {
     ids: Option<Vec<String>>,
 }
 
+/// Which letters are discarded.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DiscardIn {
+    /// Their ids, 1 to 100
+    #[serde(default)]
+    #[schema(min_items = 1, max_items = 100)]
+    ids: Vec<String>,
+}
+
+/// What was discarded.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct DiscardOut {
+    discarded: usize,
+    /// Whether a letter that was named may be there still: ask again
+    more: bool,
+}
+
 /// What went back.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct RedriveOut {
@@ -76,7 +96,7 @@ struct SeenLetters {
     more: bool,
 }
 
-/// The application's dead letters of one kind: `scan`, `iconik`, `faces`, `render`, `webhook`, `amqp`, `signalr`, `push` or `nms`.
+/// The application's dead letters of one kind, with the deliveries whose attempts are used up: `scan`, `iconik`, `faces`, `render`, `webhook`, `amqp`, `signalr`, `push` or `nms`.
 /// The caller needs the scope of what they are about: `media` (the first three), `images`, `channels` (the next three), `inbox` or
 /// `oma`.
 #[utoipa::path(get, path = "/api/v1/DeadLetters/{kind}", tag = "Operations", security(("keys" = [])), params(("kind" = String, Path)),
@@ -92,18 +112,24 @@ pub(crate) async fn list(
     for letter in seen.own.iter().map(|it| &it.0).chain(&seen.others) {
         dead.release(letter).await?;
     }
-    let shown = |(letter, mut body): (ReceivedLetter, Value)| {
+    let shown = |id: String, reason: String, sent_at: i64, mut body: Value| {
         mask_message(&mut body);
-        DeadLetterOut {
-            id: letter.id,
-            reason: letter.reason.unwrap_or_else(|| NO_ANSWER.to_owned()),
-            sent_at: rfc3339(from_millis(letter.sent_at)),
-            body,
-        }
+        DeadLetterOut { id, reason, sent_at: rfc3339(from_millis(sent_at)), body }
     };
-    let mut items: Vec<DeadLetterOut> = seen.own.into_iter().map(shown).collect();
+    let of_queue = |(letter, body): (ReceivedLetter, Value)| {
+        shown(letter.id, letter.reason.unwrap_or_else(|| NO_ANSWER.to_owned()), letter.sent_at, body)
+    };
+    let mut items: Vec<DeadLetterOut> = seen.own.into_iter().map(of_queue).collect();
+    let mut more = seen.more;
+    if let Some(kind) = kind.channel_kind() {
+        let (exhausted, further) = exhausted::find(&context, caller.app, kind).await?;
+        for it in exhausted {
+            items.push(shown(it.id(), it.reason(), it.at(), serde_json::to_value(it.next_attempt())?));
+        }
+        more |= further;
+    }
     items.sort_by(|a, b| b.sent_at.cmp(&a.sent_at));
-    Ok(Json(DeadLettersOut { items, more: seen.more }))
+    Ok(Json(DeadLettersOut { items, more }))
 }
 
 /// Sends dead letters of one kind back to their queue: first a few, then more and more, so that whatever failed is not flooded.
@@ -122,21 +148,105 @@ pub(crate) async fn redrive(
         return Err(Problem::invalid("ids", format!("at most {MAX_IDS}")));
     }
     let Some((dead, queue)) = context.letters.of(kind) else { return Err(no_such_kind()) };
-    let mut seen = look_for(&context, kind, caller.app, dead).await?;
-    let is_wanted = |letter: &ReceivedLetter| body.ids.as_ref().is_none_or(|ids| ids.contains(&letter.id));
-    let (wanted, kept): (Vec<_>, Vec<_>) = seen.own.drain(..).partition(|it| is_wanted(&it.0));
+    let wanted = Wanted(body.ids);
+    let (mut redriven, mut more) = (0, false);
+    if wanted.in_queues() {
+        let (letters, further) = take(&context, kind, caller.app, dead, &wanted).await?;
+        more |= further;
+        for (letter, message) in &letters {
+            // deliveries are in the message group of their channel, as they were
+            let group = message["channel"].as_str().filter(|_| message["notification"].is_object()).map(str::to_owned);
+            queue.send_text(&letter.body, group, redrive_delay(redriven)).await?;
+            dead.delete(letter).await?;
+            redriven += 1;
+        }
+    }
+    if let Some(kind) = kind.channel_kind().filter(|_| wanted.in_table()) {
+        let (exhausted, further) = exhausted::find(&context, caller.app, kind).await?;
+        more |= further;
+        // what is for a channel that is switched off stays until it is switched on
+        for it in exhausted.iter().filter(|it| it.channel.active && wanted.has(&it.id())) {
+            exhausted::redrive(&context, caller.app, queue, it, redrive_delay(redriven)).await?;
+            redriven += 1;
+        }
+    }
+    Ok((StatusCode::ACCEPTED, Json(RedriveOut { redriven, more: more && wanted.may_be_left(redriven) })))
+}
+
+/// Discards dead letters of one kind: nobody gets them any more.
+#[utoipa::path(post, path = "/api/v1/DeadLetters/{kind}/discard", tag = "Operations", security(("keys" = [])), params(("kind" = String, Path)),
+    request_body = DiscardIn,
+    responses((status = 200, body = DiscardOut), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn discard(
+    State(context): State<Context>,
+    AnyCaller(caller): AnyCaller,
+    Path(kind): Path<String>,
+    JsonBody(body): JsonBody<DiscardIn>,
+) -> Result<Json<DiscardOut>, Problem> {
+    let kind = permitted_kind(&caller, &kind, Access::Change)?;
+    if !(1..=MAX_IDS).contains(&body.ids.len()) {
+        return Err(Problem::invalid("ids", format!("1 to {MAX_IDS}")));
+    }
+    let Some((dead, _)) = context.letters.of(kind) else { return Err(no_such_kind()) };
+    let wanted = Wanted(Some(body.ids));
+    let (mut discarded, mut more) = (0, false);
+    if wanted.in_queues() {
+        let (letters, further) = take(&context, kind, caller.app, dead, &wanted).await?;
+        more |= further;
+        for (letter, _) in &letters {
+            dead.delete(letter).await?;
+            discarded += 1;
+        }
+    }
+    if let Some(kind) = kind.channel_kind().filter(|_| wanted.in_table()) {
+        let (exhausted, further) = exhausted::find(&context, caller.app, kind).await?;
+        more |= further;
+        for it in exhausted.iter().filter(|it| wanted.has(&it.id())) {
+            context.table.take_exhausted(caller.app, &it.record, None).await?;
+            discarded += 1;
+        }
+    }
+    Ok(Json(DiscardOut { discarded, more: more && wanted.may_be_left(discarded) }))
+}
+
+/// The ids of the letters that a request names; all without.
+struct Wanted(Option<Vec<String>>);
+
+impl Wanted {
+    fn has(&self, id: &str) -> bool {
+        self.0.as_ref().is_none_or(|all| all.iter().any(|it| it == id))
+    }
+
+    /// Whether one may be in a queue. Deliveries whose attempts are used up have ids with a `~`.
+    fn in_queues(&self) -> bool {
+        self.0.as_ref().is_none_or(|all| all.iter().any(|it| !it.contains('~')))
+    }
+
+    /// Whether one may be in the table.
+    fn in_table(&self) -> bool {
+        self.0.as_ref().is_none_or(|all| all.iter().any(|it| it.contains('~')))
+    }
+
+    /// Whether there may be others than those that were handled.
+    fn may_be_left(&self, handled: usize) -> bool {
+        self.0.as_ref().is_none_or(|all| all.len() > handled)
+    }
+}
+
+/// The wanted letters of the application, which stay hidden for a while, and whether there may be more. All others are released.
+async fn take(
+    context: &Context,
+    kind: DeadLetterKind,
+    app: AppId,
+    dead: &DeadLetterQueue,
+    wanted: &Wanted,
+) -> Result<(Vec<(ReceivedLetter, Value)>, bool), Problem> {
+    let seen = look_for(context, kind, app, dead).await?;
+    let (mine, kept): (Vec<_>, Vec<_>) = seen.own.into_iter().partition(|it| wanted.has(&it.0.id));
     for letter in kept.iter().map(|it| &it.0).chain(&seen.others) {
         dead.release(letter).await?;
     }
-    let redriven = wanted.len();
-    for (index, (letter, message)) in wanted.iter().enumerate() {
-        // deliveries are in the message group of their channel, as they were
-        let group = message["channel"].as_str().filter(|_| message["notification"].is_object()).map(str::to_owned);
-        queue.send_text(&letter.body, group, redrive_delay(index)).await?;
-        dead.delete(letter).await?;
-    }
-    let missing = body.ids.as_ref().is_none_or(|ids| ids.len() > redriven);
-    Ok((StatusCode::ACCEPTED, Json(RedriveOut { redriven, more: seen.more && missing })))
+    Ok((mine, seen.more))
 }
 
 /// The kind that a path names, if the caller may do this with its letters.

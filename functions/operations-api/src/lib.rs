@@ -1,7 +1,8 @@
-//! `operations-api`: dead letters of an application, which it may send back to their queues, and its usage.
+//! `operations-api`: dead letters of an application, which it may send back to their queues or discard, and its usage.
 
 mod context;
 mod dead_letters;
+mod exhausted;
 mod usage;
 
 use std::sync::Arc;
@@ -32,5 +33,6 @@ entry::api_routes! {
     Context:
     [dead_letters::list],
     [dead_letters::redrive],
+    [dead_letters::discard],
     [usage::get],
 }

@@ -26,7 +26,7 @@ use crate::{health, in_order, settle};
 /// batch; any other outcome is stored here.
 ///
 /// # Errors
-/// A retry if something of ours failed; a dead letter if this was the last attempt.
+/// A retry if something of ours failed.
 pub(crate) async fn make<S: Sender>(
     context: &Context,
     sender: &S,
@@ -37,8 +37,8 @@ pub(crate) async fn make<S: Sender>(
 ) -> Result<Option<(AppId, DeliveryAttempt)>, MessageError> {
     let Some(Ok(Some(target))) = receivers.get(&(delivery.app, delivery.channel)) else { return Ok(None) };
     let first = delivery.attempt == 1 && delivery.round.is_none();
-    if !first && let Some(outcome) = settle::recorded_outcome(context, &delivery).await? {
-        return outcome.map(|()| None); // SQS has delivered this message before
+    if !first && settle::is_recorded(context, &delivery).await? {
+        return Ok(None);
     }
     if in_order::is_finished(context, &delivery).await? {
         in_order::enqueue_follower(context, &delivery).await?; // its follower may not be queued yet
@@ -104,17 +104,13 @@ pub(crate) async fn make<S: Sender>(
         return Ok(Some((delivery.app, attempt)));
     }
     // what follows the attempt has followed it if SQS has delivered this message before; a channel may be still to disable
-    if first
-        && attempt.outcome != DeliveryOutcome::Gone
-        && let Some(outcome) = settle::recorded_outcome(context, &delivery).await?
-    {
-        return outcome.map(|()| None);
+    if first && attempt.outcome != DeliveryOutcome::Gone && settle::is_recorded(context, &delivery).await? {
+        return Ok(None);
     }
-    let settled = settle::settle(context, &target.channel, delivery, attempt, now).await;
-    if matches!(settled, Err(MessageError::DeadLetterAs { .. })) {
+    if settle::settle(context, &target.channel, delivery, attempt, now).await? {
         target.observe(|stats| stats.exhausted += 1);
     }
-    settled.map(|()| None)
+    Ok(None)
 }
 
 /// Sends a message. `None` if the answer is not waited for any longer.

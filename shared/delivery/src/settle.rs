@@ -1,9 +1,11 @@
-//! What follows an attempt that is not a success at once: a retry, a dead letter or the end. It is stored before the
-//! message is acknowledged.
+//! What follows an attempt that is not a success at once: a retry or the end. It is stored before the message is acknowledged.
+//!
+//! A delivery whose attempts are used up is no dead letter: the receiver is its application's, and so is the record, which a
+//! redrive takes up again.
 
 use domain::channel::{CHALLENGE, Channel, is_about_delivery};
 use domain::command::Delivery;
-use domain::delivery::{DeliveryOutcome, RetryDecision, decide_retry};
+use domain::delivery::{RetryDecision, decide_retry};
 use domain::notification::{NewNotification, Stream};
 use entry::queue::MAX_DELAY;
 use entry::{MessageError, clock};
@@ -14,35 +16,23 @@ use time::OffsetDateTime;
 use crate::context::Context;
 use crate::in_order;
 
-/// The result of an attempt that is recorded already, which happens when SQS delivers a message twice; `None` if it is
-/// not recorded.
-pub(crate) async fn recorded_outcome(
-    context: &Context,
-    delivery: &Delivery,
-) -> Result<Option<Result<(), MessageError>>, MessageError> {
+/// Whether an attempt needs not be made: it is recorded already, which happens when SQS delivers a message twice, or a user
+/// has had it retried successfully.
+pub(crate) async fn is_recorded(context: &Context, delivery: &Delivery) -> Result<bool, TableError> {
     let record = context.table.failed_delivery(delivery.app, delivery.channel, &delivery.notification.id).await?;
-    let Some(record) = record else { return Ok(None) };
-    if delivery.round.is_none() && record.state == "delivered" {
-        return Ok(Some(Ok(()))); // a user has had it retried successfully
-    }
-    let Some(attempt) = record.attempts.get(&delivery.attempt_key()) else { return Ok(None) };
-    // the process may have ended before the dead letter was written
-    let last =
-        record.state == "dead" && has_dead_letter(delivery) && record.attempts.values().all(|it| it.at <= attempt.at);
-    Ok(Some(if last { Err(dead_letter(delivery, &attempt.outcome)?) } else { Ok(()) }))
+    Ok(record.is_some_and(|it| {
+        delivery.round.is_none() && it.state == "delivered" || it.attempts.contains_key(&delivery.attempt_key())
+    }))
 }
 
-/// Stores what follows, then the attempt.
-///
-/// # Errors
-/// A dead letter if this was the last attempt.
+/// Stores what follows, then the attempt. Returns whether this was the last attempt of a delivery that has not arrived.
 pub(crate) async fn settle(
     context: &Context,
     channel: &Channel,
     delivery: Delivery,
     attempt: DeliveryAttempt,
     now: OffsetDateTime,
-) -> Result<(), MessageError> {
+) -> Result<bool, MessageError> {
     let mut next_at = None;
     let state =
         match decide_retry(channel.target.schedule(), delivery.attempt, &attempt.outcome, clock::random_fraction()) {
@@ -54,14 +44,13 @@ pub(crate) async fn settle(
                     .table
                     .put_attempt(delivery.app, &delivery.attempt_key(), &attempt, Some("disabled"), None)
                     .await?;
-                return Ok(disable_channel(context, channel, &attempt.outcome.to_string(), now).await?);
+                disable_channel(context, channel, &attempt.outcome.to_string(), now).await?;
+                return Ok(false);
             }
             // an attempt that a user asked for: the scheduled attempts are independent of it
             RetryDecision::Retry { .. } | RetryDecision::GiveUp if delivery.single_attempt => {
-                return Ok(context
-                    .table
-                    .put_attempt(delivery.app, &delivery.attempt_key(), &attempt, None, None)
-                    .await?);
+                context.table.put_attempt(delivery.app, &delivery.attempt_key(), &attempt, None, None).await?;
+                return Ok(false);
             }
             RetryDecision::Retry { after } => {
                 let delivery = Delivery { attempt: delivery.attempt + 1, ..delivery.clone() };
@@ -83,7 +72,8 @@ pub(crate) async fn settle(
         in_order::enqueue_follower(context, &delivery).await?;
     }
     context.table.put_attempt(delivery.app, &delivery.attempt_key(), &attempt, Some(state), next_at).await?;
-    if state == "dead" && has_dead_letter(&delivery) { Err(dead_letter(&delivery, &attempt.outcome)?) } else { Ok(()) }
+    // a challenge is none: saving the channel sends a new one
+    Ok(state == "dead" && delivery.notification.kind != CHALLENGE)
 }
 
 /// Ends a delivery whose channel is deleted or inactive, or does not accept the notification any more. If it was waiting
@@ -93,25 +83,6 @@ pub(crate) async fn end_unwanted(context: &Context, delivery: &Delivery) -> Resu
         context.table.end_retries(delivery.app, delivery.channel, &delivery.notification.id).await?;
     }
     in_order::enqueue_follower(context, delivery).await
-}
-
-/// Whether a failed delivery becomes a dead letter, which can be redriven. A challenge does not, because saving the
-/// channel sends a new one; nor does an attempt that a user asked for.
-fn has_dead_letter(delivery: &Delivery) -> bool {
-    !delivery.single_attempt && delivery.notification.kind != CHALLENGE
-}
-
-/// The dead letter of a delivery. A redrive makes one more attempt, with the next number.
-fn dead_letter(delivery: &Delivery, last: &DeliveryOutcome) -> Result<MessageError, MessageError> {
-    let reason =
-        format!("{} attempts to reach channel {} failed; the last: {last}", delivery.attempt, delivery.channel);
-    let body = serde_json::to_string(&Delivery {
-        attempt: delivery.attempt + 1,
-        follow_up: None,
-        ordered: false, // the next of its key has followed
-        ..delivery.clone()
-    })?;
-    Ok(MessageError::DeadLetterAs { body, reason: reason.into() })
 }
 
 /// Publishes that a channel did not get a notification. Notifications about deliveries are exempt, or they would cause

@@ -5,6 +5,7 @@ use time::Duration;
 
 use crate::AppId;
 use crate::application::Scope;
+use crate::channel::ChannelKind;
 
 /// A kind of dead letter, by the queue that it comes from. Those of the table's stream and of the payment provider's events need
 /// not name an application, and are the operator's alone.
@@ -56,6 +57,16 @@ impl DeadLetterKind {
             Self::SignalR => "signalr",
             Self::Push => "push",
             Self::Nms => "nms",
+        }
+    }
+
+    /// The kind of channel that its letters are deliveries to, if they are.
+    pub fn channel_kind(self) -> Option<ChannelKind> {
+        match self {
+            Self::Webhook => Some(ChannelKind::Webhook),
+            Self::Amqp => Some(ChannelKind::RabbitMq),
+            Self::SignalR => Some(ChannelKind::SignalR),
+            Self::Scan | Self::Iconik | Self::Faces | Self::Render | Self::Push | Self::Nms => None,
         }
     }
 

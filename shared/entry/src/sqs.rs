@@ -32,8 +32,6 @@ pub enum MessageError {
     Retry(Box<dyn StdError + Send + Sync>),
     /// A retry cannot help: the message goes to the dead-letter queue with the reason.
     DeadLetter(Box<dyn StdError + Send + Sync>),
-    /// A retry cannot help. The dead letter has another body: the one to handle after a redrive.
-    DeadLetterAs { body: String, reason: Box<dyn StdError + Send + Sync> },
 }
 
 impl<E: StdError + Send + Sync + 'static> From<E> for MessageError {
@@ -142,10 +140,9 @@ async fn batch(
 
 /// Whether a failed message may be acknowledged: it is in the dead-letter queue.
 async fn settle(message: &Message, error: &MessageError, dead_letters: &DeadLetters) -> bool {
-    let (last, cause, body) = match error {
-        MessageError::DeadLetter(it) => (true, it, &message.body),
-        MessageError::DeadLetterAs { body, reason } => (true, reason, body),
-        MessageError::Retry(it) => (message.receive_count >= dead_letters.max_receives, it, &message.body),
+    let (last, cause) = match error {
+        MessageError::DeadLetter(it) => (true, it),
+        MessageError::Retry(it) => (message.receive_count >= dead_letters.max_receives, it),
     };
     let (id, reason) = (&message.id, Chain(cause.as_ref()).to_string());
     if !last {
@@ -153,7 +150,7 @@ async fn settle(message: &Message, error: &MessageError, dead_letters: &DeadLett
         return false;
     }
     tracing::error!(sqs.message.id = %id, error = %reason, "message `{id}` goes to the dead letters: {reason}");
-    let sent = dead_letters.queue.send_dead_letter(body, &reason, &dead_letters.function).await;
+    let sent = dead_letters.queue.send_dead_letter(&message.body, &reason, &dead_letters.function).await;
     sent.inspect_err(
         |it| tracing::error!(sqs.message.id = %id, error = %Chain(it), "could not store the dead letter of message `{id}`"),
     )

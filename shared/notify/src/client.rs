@@ -30,6 +30,14 @@ pub(crate) struct Target {
     api_secret: Option<String>,
 }
 
+impl Target {
+    /// Whether an address or keys were given.
+    pub(crate) fn is_given(&self) -> bool {
+        let all = [&self.url, &self.application_id, &self.api_key, &self.api_secret];
+        all.into_iter().flatten().any(|it| !it.is_empty())
+    }
+}
+
 /// A connection to one application.
 pub(crate) struct Client {
     http: reqwest::Client,

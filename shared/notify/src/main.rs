@@ -1,6 +1,7 @@
 //! `notify`: starts the local stack, and calls its API or that of a deployment.
 
 mod app;
+mod application_letters;
 mod bench;
 mod billing;
 mod bucket;
@@ -10,6 +11,7 @@ mod config;
 mod console;
 mod dead_letters;
 mod deployment;
+mod discard;
 mod env_file;
 mod error;
 mod functions;
@@ -19,6 +21,7 @@ mod inbox;
 mod item;
 mod json;
 mod key;
+mod letter_target;
 mod listen;
 mod oma;
 mod print;
@@ -144,6 +147,8 @@ enum Command {
     Queues(queues::QueueTarget),
     /// Send dead letters back to their queue
     Redrive(redrive::RedriveArgs),
+    /// Delete dead letters that nobody wants any more
+    Discard(discard::DiscardArgs),
     /// Measure: init, warm invocations and sizes of the functions; the cost of a scan; latencies of inboxes and sockets
     #[command(subcommand)]
     Bench(bench::Command),
@@ -226,6 +231,7 @@ async fn run(cli: Cli, data: &Path) -> Result<(), CliError> {
         Some(Command::MockEvents(args)) => inbox::mock(args, data, json).await,
         Some(Command::DeadLetters(args)) => dead_letters::run(args, data, json).await,
         Some(Command::Redrive(args)) => redrive::run(args, data, json).await,
+        Some(Command::Discard(args)) => discard::run(args, data, json).await,
         Some(Command::Bench(command)) => bench::run(command, json).await,
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
@@ -280,6 +286,7 @@ mod tests {
             &["listen", "--user", ""],
             &["bench", "functions", "--starts", "0"],
             &["dead-letters", "--most", "0"],
+            &["discard", "webhook"],
             &["key", "create", "a", "--scope", "everything"],
             &["key", "rotate", "a", "--overlap", "604801"],
             &["bucket", "add", "a", "--system", "nas"],

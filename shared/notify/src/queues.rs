@@ -28,6 +28,11 @@ impl QueueTarget {
     pub(crate) fn option(&self) -> String {
         self.stack.as_ref().map_or_else(String::new, |it| format!(" --stack {it}"))
     }
+
+    /// Whether it is a deployment, and not the local stack.
+    pub(crate) fn is_deployment(&self) -> bool {
+        self.stack.is_some()
+    }
 }
 
 /// How long a request waits for letters, in seconds: with a wait SQS asks all of its servers, without one a sample of them

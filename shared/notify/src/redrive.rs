@@ -8,9 +8,11 @@ use clap::Args as ClapArgs;
 use domain::dead_letter::redrive_delay;
 use serde_json::{Value, json};
 
+use crate::application_letters;
 use crate::error::CliError;
+use crate::letter_target::LetterTarget;
 use crate::print::{self, outln};
-use crate::queues::{DeadLetter, QueueTarget, Queues, queue_error};
+use crate::queues::{DeadLetter, Queues, queue_error};
 
 /// Which dead letters.
 #[derive(ClapArgs)]
@@ -22,29 +24,39 @@ pub(crate) struct RedriveArgs {
     #[arg(long, default_value = "1000")]
     most: NonZeroUsize,
     #[command(flatten)]
-    target: QueueTarget,
+    target: LetterTarget,
 }
 
 /// Letters per batch, and their visibility timeout in seconds.
 const ROUND: (usize, i32) = (10, 60);
 
 pub(crate) async fn run(args: RedriveArgs, data: &Path, as_json: bool) -> Result<(), CliError> {
-    let queues = Queues::open(args.target, data).await?;
-    queues.kinds(Some(&args.kind))?;
-    let (mut sent, mut kept) = (0, Vec::new());
-    let outcome = redrive_batches(&queues, &args.kind, args.most.get(), &mut sent, &mut kept).await;
-    queues.release(&kept).await?;
-    let in_flight = outcome?;
+    let sources = args.target.open(data).await?;
+    sources.kinds(Some(&args.kind))?;
+    let (mut sent, mut kept, mut in_flight, mut switched_off) = (0, Vec::new(), 0, 0);
+    if let Some(queues) = &sources.queues {
+        let outcome = redrive_batches(queues, &args.kind, args.most.get(), &mut sent, &mut kept).await;
+        queues.release(&kept).await?;
+        in_flight = outcome?;
+    }
     let kept = kept.len();
+    if let Some(client) = sources.application(&args.kind) {
+        let most = args.most.get().saturating_sub(sent + kept);
+        let (more, left) = application_letters::redrive(&sources, client, &args.kind, most).await?;
+        (sent, switched_off) = (sent + more, left);
+    }
     if as_json {
-        outln!("{}", json!({ "redriven": sent, "kept": kept, "held": in_flight }));
+        outln!("{}", json!({ "redriven": sent, "kept": kept + switched_off, "held": in_flight }));
     } else if sent > 0 {
         print::success(&format!("{sent} letters are back in their queue"));
-    } else if kept == 0 && in_flight == 0 {
+    } else if kept == 0 && in_flight == 0 && switched_off == 0 {
         print::success(&format!("there are no dead letters of {}", args.kind));
     }
     if !as_json && kept > 0 {
         print::failure(&format!("{kept} stay: they name no row that could be sent again"));
+    }
+    if !as_json && switched_off > 0 {
+        print::failure(&format!("{switched_off} stay: the channels that they are for are switched off"));
     }
     if in_flight > 0 {
         return Err(CliError::DeadLettersInFlight { kind: args.kind, count: in_flight });

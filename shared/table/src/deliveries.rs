@@ -18,6 +18,8 @@ use crate::table::{IF_REVISION, RangeQuery, Table, condition_held, revision_befo
 const RETENTION_SECONDS: i64 = 30 * 86_400;
 /// Segments that one query reads: a page of DynamoDB's has at most 1 MB, and a segment some KB.
 const PAGE_ROWS: i32 = 100;
+/// Records of failed deliveries of one channel that one request reads for those that are exhausted.
+const MAX_FAILED: usize = 2_000;
 
 /// One attempt to deliver a notification to a channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,8 +47,11 @@ pub struct FailedDelivery {
     pub channel: ChannelId,
     pub notification: NotificationId,
     /// `retrying`, `delivered`, `dead`, `disabled` (the channel does not want it any more) or `dropped` (nor does its
-    /// publisher).
+    /// publisher, or somebody has discarded it).
     pub state: String,
+    /// Its attempts are used up, and it waits for somebody who redrives or discards it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub exhausted: bool,
     /// When the next attempt is due (milliseconds since 1970), while the delivery is retrying.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_at: Option<i64>,
@@ -61,7 +66,13 @@ impl FailedDelivery {
     /// The record of a delivery that has none yet.
     fn new(attempt: &DeliveryAttempt, next_at: Option<i64>) -> Self {
         let (channel, notification) = (attempt.channel, attempt.notification.clone());
-        Self { channel, notification, state: "dead".to_owned(), next_at, attempts: HashMap::new(), revision: 0 }
+        let state = "dead".to_owned();
+        Self { channel, notification, state, exhausted: false, next_at, attempts: HashMap::new(), revision: 0 }
+    }
+
+    /// The attempt that was made last.
+    pub fn last_attempt(&self) -> Option<&DeliveryAttempt> {
+        self.attempts.values().max_by_key(|it| (it.at, it.attempt))
     }
 
     /// The record with one more attempt.
@@ -74,7 +85,7 @@ impl FailedDelivery {
     ) -> Self {
         let is_later = |it: &DeliveryAttempt| it.round == attempt.round && it.attempt > attempt.attempt;
         if let Some(state) = state.filter(|_| !self.attempts.values().any(is_later)) {
-            (self.state, self.next_at) = (state.to_owned(), next_at);
+            (self.state, self.next_at, self.exhausted) = (state.to_owned(), next_at, state == "dead");
         }
         self.attempts.insert(number.to_owned(), attempt.clone());
         self
@@ -128,9 +139,28 @@ impl Table {
     pub async fn end_retries(&self, app: AppId, channel: ChannelId, id: &NotificationId) -> Result<(), TableError> {
         let change = |record: Option<FailedDelivery>| {
             let record = record.filter(|it| it.state == "retrying")?;
-            Some(FailedDelivery { state: "disabled".to_owned(), next_at: None, ..record })
+            Some(FailedDelivery { state: "disabled".to_owned(), exhausted: false, next_at: None, ..record })
         };
         self.change_failed_delivery(&Row::FailedDelivery(app, channel, id.clone()), change).await
+    }
+
+    /// Takes a delivery from those whose attempts are used up: it is queued again and due at a time (milliseconds since 1970),
+    /// or discarded. It stays as it is if it has changed since it was read.
+    ///
+    /// # Errors
+    /// `Conflict` if others changed the record in every try.
+    pub async fn take_exhausted(
+        &self,
+        app: AppId,
+        seen: &FailedDelivery,
+        next_at: Option<i64>,
+    ) -> Result<(), TableError> {
+        let state = if next_at.is_some() { "retrying" } else { "dropped" };
+        let change = |record: Option<FailedDelivery>| {
+            let record = record.filter(|it| it.exhausted && it.revision == seen.revision)?;
+            Some(FailedDelivery { state: state.to_owned(), exhausted: false, next_at, ..record })
+        };
+        self.change_failed_delivery(&Row::FailedDelivery(app, seen.channel, seen.notification.clone()), change).await
     }
 
     /// Changes a record, again if another revision was stored meanwhile; `None` leaves it as it is.
@@ -218,11 +248,52 @@ impl Table {
         }
     }
 
+    /// Deliveries to a channel whose attempts are used up, at most `limit`, and whether there are more than were read.
+    pub async fn exhausted_deliveries(
+        &self,
+        app: AppId,
+        channel: ChannelId,
+        limit: usize,
+    ) -> Result<(Vec<FailedDelivery>, bool), TableError> {
+        let partition = keys::failed_deliveries(app, channel);
+        let (mut to, mut all, mut read) = ("~".to_owned(), Vec::new(), 0);
+        loop {
+            let range = RangeQuery {
+                partition: &partition,
+                from: "0",
+                to: &to,
+                forward: false,
+                consistent: true,
+                limit: PAGE_ROWS,
+            };
+            let mut page = self.query_range(range).await?;
+            page.retain(|it| codec::sort_key(it) != to); // a query includes its bounds
+            let Some(last) = page.last().map(codec::sort_key) else { return Ok((all, false)) };
+            read += page.len();
+            for row in page {
+                let record: FailedDelivery = codec::decode("failed", row)?;
+                if record.exhausted && all.len() == limit {
+                    return Ok((all, true));
+                }
+                all.extend(Some(record).filter(|it| it.exhausted));
+            }
+            if read >= MAX_FAILED {
+                return Ok((all, true));
+            }
+            to = last;
+        }
+    }
+
     /// Failed deliveries to a channel, by descending notification id, at most 100.
     pub async fn failed_deliveries(&self, app: AppId, channel: ChannelId) -> Result<Vec<FailedDelivery>, TableError> {
         let rows = self.query_newest(keys::failed_deliveries(app, channel), 100).await?;
         rows.into_iter().map(|it| codec::decode("failed", it)).collect()
     }
+}
+
+/// Whether a flag is not set.
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// The attempts in the row of a segment.
@@ -256,13 +327,14 @@ mod tests {
         let record = FailedDelivery::new(&first, Some(5)).with_attempt("1", &first, Some("retrying"), Some(5));
         assert_eq!((record.state.as_str(), record.next_at), ("retrying", Some(5)));
         let record = record.with_attempt("2", &attempt(2, None), Some("dead"), None);
-        assert_eq!((record.state.as_str(), record.next_at), ("dead", None));
+        assert_eq!((record.state.as_str(), record.next_at, record.exhausted), ("dead", None, true));
+        assert_eq!(record.last_attempt().map(|it| it.attempt), Some(2));
         // the first attempt was made twice, and its repeat took longer than the second
         let record = record.with_attempt("1", &first, Some("retrying"), Some(5));
         assert_eq!((record.state.as_str(), record.next_at, record.attempts.len()), ("dead", None, 2));
         // a replay is another round, and an additional attempt changes nothing
         let record = record.with_attempt("9.1", &attempt(1, Some(9)), Some("delivered"), None);
         let record = record.with_attempt("10.1", &attempt(1, Some(10)), None, None);
-        assert_eq!((record.state.as_str(), record.attempts.len()), ("delivered", 4));
+        assert_eq!((record.state.as_str(), record.attempts.len(), record.exhausted), ("delivered", 4, false));
     }
 }

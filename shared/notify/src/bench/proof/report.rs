@@ -37,7 +37,7 @@ pub(super) struct Report {
     forged: u32,
     gap: bool,
     leftovers: usize,
-    unmatched_dead_letters: usize,
+    dead_letters: usize,
     without_faults: bool,
 }
 
@@ -74,7 +74,7 @@ impl Report {
             forged: run.webhooks.forged.load(Ordering::Relaxed),
             gap: run.gap.load(Ordering::Relaxed),
             leftovers: outcome.leftovers,
-            unmatched_dead_letters: outcome.unmatched_dead_letters,
+            dead_letters: outcome.dead_letters,
             without_faults: run.faults.is_empty(),
         })
     }
@@ -109,7 +109,7 @@ impl Report {
             (self.forged as usize, "requests had no good signature"),
             (usize::from(self.gap), "gap was told, though nothing has expired"),
             (self.leftovers, "messages are left in queues"),
-            (self.unmatched_dead_letters, "dead letters and given up events do not match"),
+            (self.dead_letters, "messages are dead letters: a function could not handle them"),
         ] {
             if count > 0 {
                 faults.push(format!("{count} {text}"));
