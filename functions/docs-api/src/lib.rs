@@ -14,6 +14,5 @@ use entry::http::CorsPolicy;
 /// Runs the function until Lambda ends it.
 #[tokio::main(flavor = "current_thread")]
 pub async fn run() -> Result<(), entry::Error> {
-    let document = serde_json::to_vec(&document::document()?)?;
-    entry::start().await.http(pages::router(document.into()), CorsPolicy::AnyOrigin).await
+    entry::start().await.http(pages::router(), CorsPolicy::AnyOrigin).await
 }

@@ -1,5 +1,7 @@
 //! The description, its viewer, and where they begin.
 
+use std::sync::OnceLock;
+
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::Path;
@@ -8,7 +10,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use entry::http::{PUBLIC_CACHE, Problem, ProblemType};
 
-use crate::guide;
+use crate::{document, guide};
 
 /// The description of the sockets, AsyncAPI 3.
 const SOCKETS: &str = include_str!("asyncapi.json");
@@ -48,13 +50,27 @@ async fn start() -> Redirect {
     Redirect::permanent("/docs/index.html")
 }
 
-/// All pages, with the description (OpenAPI, JSON).
-pub(crate) fn router(document: Bytes) -> Router {
+/// The description (OpenAPI, JSON). It is made for the first request that asks for it: a start of the function, and a reader of
+/// the guide, need none.
+async fn description() -> Result<Response, Problem> {
+    static DESCRIPTION: OnceLock<Bytes> = OnceLock::new();
+    let made = match DESCRIPTION.get() {
+        Some(made) => made.clone(), // counts a reference
+        None => {
+            let made = serde_json::to_vec(&document::document()?)?;
+            DESCRIPTION.get_or_init(|| made.into()).clone()
+        }
+    };
+    Ok(same("application/json", made))
+}
+
+/// All pages.
+pub(crate) fn router() -> Router {
     Router::new()
         .route("/", get(async || Redirect::temporary("/docs")))
         .route("/docs", get(start))
         .route("/docs/", get(start))
-        .route("/docs/openapi.json", get(async move || same("application/json", document.clone())))
+        .route("/docs/openapi.json", get(description))
         .route("/docs/asyncapi.json", get(async || same("application/json", SOCKETS)))
         .route("/docs/guide", get(guide::list))
         .route("/docs/guide/", get(guide::list))

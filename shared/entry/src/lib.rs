@@ -4,6 +4,7 @@
 //! The only crate that reads the environment, the clock and randomness.
 
 pub mod app_settings;
+mod aws;
 pub mod chain;
 mod client_address;
 pub mod clock;

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use aws_config::{BehaviorVersion, SdkConfig};
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_config::SdkConfig;
 use domain::billing::plans::Plans;
 use domain::ssrf::AllowedNetworks;
 
+use crate::aws;
 use crate::meter::Meter;
 use crate::queue::{DeliveryQueues, Queue};
 use crate::seal::Seal;
@@ -30,14 +29,10 @@ pub struct Start {
 
 /// Reads the environment and prepares the AWS clients. No request is sent yet.
 pub async fn start() -> Start {
-    let settings = Settings::from_environment();
+    let mut settings = Settings::from_environment();
     telemetry::init(settings.get("AWS_LAMBDA_LOG_LEVEL"));
-    let aws = aws_config::defaults(BehaviorVersion::latest()).http_client(https_client()).load().await;
+    let aws = aws::config(&mut settings);
     Start { settings, aws, meter: Meter::default(), sqs: None }
-}
-
-fn https_client() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 
 impl Start {
@@ -83,9 +78,9 @@ impl Start {
 
     /// The table that the setting `TABLE` names.
     pub fn table(&mut self) -> table::Table {
-        let config =
-            aws_sdk_dynamodb::config::Builder::from(&self.aws).interceptor(self.meter.counter("dynamodb")).build();
-        table::Table::new(aws_sdk_dynamodb::Client::from_conf(config), self.text("TABLE"))
+        let mut config = aws_sdk_dynamodb::config::Builder::from(&self.aws).interceptor(self.meter.counter("dynamodb"));
+        config.set_endpoint_url(aws::endpoint(&self.settings, "DYNAMODB"));
+        table::Table::new(aws_sdk_dynamodb::Client::from_conf(config.build()), self.text("TABLE"))
     }
 
     /// The queue whose URL a setting holds.
@@ -107,8 +102,9 @@ impl Start {
 
     /// An S3 client for our own buckets.
     pub fn s3(&self) -> aws_sdk_s3::Client {
-        let config =
+        let mut config =
             aws_sdk_s3::config::Builder::from(&self.aws).force_path_style(true).interceptor(self.meter.counter("s3"));
+        config.set_endpoint_url(aws::endpoint(&self.settings, "S3"));
         aws_sdk_s3::Client::from_conf(config.build())
     }
 
@@ -119,8 +115,9 @@ impl Start {
 
     /// The encryption of secrets under the KMS key that the setting `MASTER_KEY` names.
     pub fn seal(&mut self) -> Seal {
-        let config = aws_sdk_kms::config::Builder::from(&self.aws).interceptor(self.meter.counter("kms")).build();
-        Seal::new(aws_sdk_kms::Client::from_conf(config), self.text("MASTER_KEY"))
+        let mut config = aws_sdk_kms::config::Builder::from(&self.aws).interceptor(self.meter.counter("kms"));
+        config.set_endpoint_url(aws::endpoint(&self.settings, "KMS"));
+        Seal::new(aws_sdk_kms::Client::from_conf(config.build()), self.text("MASTER_KEY"))
     }
 
     /// The applications' secrets, which the table stores sealed.
@@ -130,8 +127,9 @@ impl Start {
 
     pub(crate) fn sqs_client(&mut self) -> aws_sdk_sqs::Client {
         let new_client = || {
-            let config = aws_sdk_sqs::config::Builder::from(&self.aws).interceptor(self.meter.counter("sqs")).build();
-            aws_sdk_sqs::Client::from_conf(config)
+            let mut config = aws_sdk_sqs::config::Builder::from(&self.aws).interceptor(self.meter.counter("sqs"));
+            config.set_endpoint_url(aws::endpoint(&self.settings, "SQS"));
+            aws_sdk_sqs::Client::from_conf(config.build())
         };
         self.sqs.get_or_insert_with(new_client).clone()
     }

@@ -3,19 +3,18 @@
 use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use domain::ssrf::AllowedNetworks;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::limits::CONNECT_TIMEOUT;
 use crate::resolver::{ForbiddenAddressError, require_permitted};
+use crate::tls;
 
 trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
@@ -72,22 +71,12 @@ async fn open(
     let tcp = TcpStream::from_std(tcp)?;
     let stream: Box<dyn ByteStream> = if tls {
         let name = ServerName::try_from(host.to_owned()).map_err(|it| ConnectError::Tls(io::Error::other(it)))?;
-        Box::new(TlsConnector::from(TLS_CONFIG.clone()).connect(name, tcp).await.map_err(ConnectError::Tls)?)
+        Box::new(TlsConnector::from(tls::CONFIG.clone()).connect(name, tcp).await.map_err(ConnectError::Tls)?)
     } else {
         Box::new(tcp)
     };
     Ok((MaybeTlsStream(stream), shutdown))
 }
-
-/// The system's root certificates, read once.
-static TLS_CONFIG: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = config.expect("ring knows the usual versions of TLS");
-    Arc::new(config.with_root_certificates(roots).with_no_client_auth())
-});
 
 impl ShutdownGuard {
     /// Whether the connection is open and nothing waits to be read.

@@ -85,7 +85,7 @@ impl Deployment {
     /// Asks CloudFormation.
     async fn query(&self, action: &str, parameters: &[(&str, &str)]) -> Result<Answer, CliError> {
         let failed = |what: String| CliError::Deployment { stack: self.stack.clone(), what };
-        let region = self.config.region().map(|it| it.as_ref().to_owned()).ok_or_else(|| {
+        let region = self.config.region().map(ToString::to_string).ok_or_else(|| {
             failed("no region is set; set AWS_REGION, or `region` in the profile that AWS_PROFILE names".to_owned())
         })?;
         let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
