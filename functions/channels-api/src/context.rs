@@ -16,7 +16,7 @@ pub(crate) struct Context {
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) seal: Arc<Seal>,
     /// SHA-256 of the operator's key, in hex; empty means that there is no operator.
-    pub(crate) operator_key_hash: String,
+    pub(crate) operator_key_hashes: String,
     pub(crate) allowed_networks: AllowedNetworks,
     /// Where retries and replays are queued.
     pub(crate) delivery_queues: DeliveryQueues,

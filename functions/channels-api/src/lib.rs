@@ -36,7 +36,7 @@ pub async fn run() -> Result<(), entry::Error> {
     let context = Context {
         authenticator: Authenticator::new(table.clone(), seal.clone(), &allowed, Scope::Channels),
         secrets: Arc::new(Secrets::new(table.clone(), seal.clone())),
-        operator_key_hash: start.text("OPERATOR_KEY_HASH"),
+        operator_key_hashes: start.text("OPERATOR_KEY_HASH"),
         allowed_networks: allowed,
         delivery_queues: start.delivery_queues(),
         reveal_secrets: start.text("REVEAL_SECRETS"),

@@ -56,7 +56,7 @@ impl FromRequestParts<Context> for Manager {
 
 fn is_operator(context: &Context, headers: &HeaderMap) -> Result<(), Problem> {
     let key = headers.get("x-operator-key").and_then(|it| it.to_str().ok()).unwrap_or_default();
-    if !context.operator_key_hash.is_empty() && matches_hash(key, &context.operator_key_hash) {
+    if is_operator_key(key, &context.operator_key_hashes) {
         return Ok(());
     }
     Err(match context.authenticator.record_failure(headers) {
@@ -67,6 +67,38 @@ fn is_operator(context: &Context, headers: &HeaderMap) -> Result<(), Problem> {
     })
 }
 
+/// Whether a key has one of these hashes (hexadecimal, separated by commas): while it is replaced, the old and the new one are
+/// good.
+fn is_operator_key(key: &str, hashes: &str) -> bool {
+    hashes.split(',').filter(|it| !it.is_empty()).any(|it| matches_hash(key, it))
+}
+
 pub(crate) fn no_such_application() -> Problem {
     Problem::new(ProblemType::NoSuchApplication, "there is no such application")
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::id::sha256_hex;
+
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_being_replaced_is_good_beside_the_new_one() {
+        let [old, new] = ["op_old", "op_new"].map(|it| sha256_hex(it.as_bytes()));
+        let both = format!("{old},{new}");
+        for (key, hashes, good) in [
+            ("op_old", old.as_str(), true),
+            ("op_old", &both, true),
+            ("op_new", &both, true),
+            ("op_old", &new, false),
+            ("op_other", &both, false),
+            ("", &both, false),
+            ("op_old", "", false),
+            ("", "", false),
+            ("", ",", false),
+        ] {
+            assert_eq!(is_operator_key(key, hashes), good, "{key} {hashes}");
+        }
+    }
 }
