@@ -119,6 +119,7 @@ mod oma {
 mod security {
     mod audit;
     mod credentials;
+    mod erasure;
     mod fuzz_seeds;
     mod garbage;
     mod guesses;

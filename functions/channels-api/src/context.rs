@@ -15,7 +15,7 @@ pub(crate) struct Context {
     pub(crate) authenticator: Authenticator,
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) seal: Arc<Seal>,
-    /// SHA-256 of the operator's key, in hex; empty means that there is no operator.
+    /// SHA-256 of the operator's key, in hex, or of two, separated by a comma; empty means that there is no operator.
     pub(crate) operator_key_hashes: String,
     pub(crate) allowed_networks: AllowedNetworks,
     /// Where retries and replays are queued.

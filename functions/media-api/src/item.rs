@@ -27,7 +27,7 @@ fn missing() -> Problem {
     Problem::new(ProblemType::NoSuchItem, "there is no item of that id")
 }
 
-async fn find(context: &Context, app: AppId, id: &str) -> Result<Item, Problem> {
+pub(crate) async fn find(context: &Context, app: AppId, id: &str) -> Result<Item, Problem> {
     let id: ItemId = id.parse().map_err(|_| missing())?;
     // an item of another application is answered like an unknown one, so that ids cannot be probed
     context.table.item(id).await?.filter(|it| it.app == app).ok_or_else(missing)
@@ -162,7 +162,7 @@ pub(crate) async fn preview(
     let item = find(&context, app, &id).await?;
     let none = || Problem::new(ProblemType::NoPreview, "the item has no result yet");
     let key = item.results.ok_or_else(none)?.preview;
-    let bytes = read_object(&context, &key).await?;
+    let bytes = read_object(&context, &key).await?.ok_or_else(none)?;
     Ok(([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "private, max-age=60")], bytes).into_response())
 }
 
@@ -180,14 +180,19 @@ pub(crate) async fn summary(
 
 async fn add_document(context: &Context, item: &Item, out: &mut ItemOut) -> Result<(), Problem> {
     let (Some(results), Some(shown)) = (&item.results, &mut out.results) else { return Ok(()) };
-    let document: Value = serde_json::from_slice(&read_object(context, &results.document).await?)?;
+    let Some(document) = read_object(context, &results.document).await? else { return Ok(()) };
+    let document: Value = serde_json::from_slice(&document)?;
     for (name, value) in document.as_object().into_iter().flatten() {
         shown[item.processor.name()][name] = value.clone();
     }
     Ok(())
 }
 
-async fn read_object(context: &Context, key: &str) -> Result<Vec<u8>, Problem> {
-    let answer = context.s3.get_object().bucket(&context.results_bucket).key(key).send().await?;
-    Ok(answer.body.collect().await?.to_vec())
+/// An object of the results' bucket; `None` if it is erased, or has expired.
+async fn read_object(context: &Context, key: &str) -> Result<Option<Vec<u8>>, Problem> {
+    match context.s3.get_object().bucket(&context.results_bucket).key(key).send().await {
+        Ok(answer) => Ok(Some(answer.body.collect().await?.to_vec())),
+        Err(error) if error.as_service_error().is_some_and(|it| it.is_no_such_key()) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }

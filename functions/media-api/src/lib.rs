@@ -4,6 +4,7 @@
 mod bucket;
 mod context;
 mod dto;
+mod erase;
 mod iconik;
 mod issuer;
 mod item;
@@ -51,6 +52,8 @@ entry::api_routes! {
     [item::get],
     [item::reprocess],
     [item::preview],
+    [erase::one],
+    [erase::all],
     [item::summary],
     [settings::get, settings::put],
     [iconik::get],

@@ -103,6 +103,17 @@ pub fn reprocess(now: OffsetDateTime, item: &Item) -> Option<ItemTransition> {
     Some(ItemTransition { item: next, notification: None })
 }
 
+/// A user has the results erased, with the faces in them; `None` if the item is Pending or Processing, or has no results.
+pub fn erase_results(now: OffsetDateTime, item: &Item) -> Option<ItemTransition> {
+    if matches!(item.status, ItemStatus::Pending | ItemStatus::Processing) || item.results.is_none() {
+        return None;
+    }
+    let problem = Problem::new("erased", "its results were erased on request");
+    let mut erased = finish(now, item, ItemStatus::Skipped, "item.skipped", problem);
+    erased.item.results = None;
+    Some(erased)
+}
+
 fn finish(
     now: OffsetDateTime,
     item: &Item,
@@ -129,6 +140,25 @@ mod tests {
     use crate::scanning::{ListedObject, tests::bucket};
 
     const NOW: OffsetDateTime = datetime!(2026-11-21 12:00 UTC);
+
+    #[test]
+    fn results_are_erased_from_an_item_that_nobody_works_on() {
+        let results = ResultSummary {
+            faces: 2,
+            quality: "demo".to_owned(),
+            document: "d".to_owned(),
+            preview: "p".to_owned(),
+            sha256: "s".to_owned(),
+        };
+        let with = |status: ItemStatus| Item { status, results: Some(results.clone()), ..item() };
+        assert_eq!(erase_results(NOW, &with(ItemStatus::Processing)), None);
+        assert_eq!(erase_results(NOW, &with(ItemStatus::Pending)), None);
+        assert_eq!(erase_results(NOW, &Item { status: ItemStatus::Completed, ..item() }), None, "there are none");
+        let plan = erase_results(NOW, &with(ItemStatus::Completed)).unwrap();
+        assert_eq!((plan.item.status, plan.item.results), (ItemStatus::Skipped, None));
+        assert_eq!(plan.item.error.map(|it| it.code).as_deref(), Some("erased"));
+        assert_eq!(plan.notification.map(|it| it.kind).as_deref(), Some("item.skipped"));
+    }
 
     fn item() -> Item {
         let object = ListedObject { key: "a.jpg".into(), etag: "e".into(), size: 7, media_type: None };

@@ -1,12 +1,14 @@
-//! `notify reprocess`: processes an item again.
+//! `notify reprocess`: processes an item again. `notify erase`: erases results.
 
 use std::path::Path;
 
 use clap::Args as ClapArgs;
 use reqwest::Method;
+use serde_json::json;
 
 use crate::client::{Client, Target};
 use crate::error::CliError;
+use crate::json::text_member;
 use crate::print::{self, outln};
 
 /// Which item.
@@ -29,6 +31,54 @@ pub(crate) async fn reprocess(args: ReprocessArgs, data: &Path, as_json: bool) -
     } else {
         let text = |name: &str| item[name].as_str().unwrap_or_default();
         print::success(&format!("{} is {}", text("key"), text("status")));
+    }
+    Ok(())
+}
+
+/// Whose results.
+#[derive(ClapArgs)]
+#[command(after_help = "Examples:\n  notify erase itm_0f8fad5bd9cb469fa165708677289500\n  notify erase --all")]
+pub(crate) struct EraseArgs {
+    /// The item's id
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    item: Option<String>,
+    /// Erase the results of all items of the application
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Erases results, with the faces in them.
+pub(crate) async fn erase(args: EraseArgs, data: &Path, as_json: bool) -> Result<(), CliError> {
+    let client = Client::open(args.target, data)?;
+    if let Some(item) = &args.item {
+        let path = Client::path(&["api", "v1", "Media", "Items", item, "Results"])?;
+        let erased = client.send("erasing", client.request(Method::DELETE, &path)).await?;
+        if as_json {
+            outln!("{erased}");
+        } else {
+            print::success(&format!("the results of {} are erased", text_member(&erased, "key")));
+        }
+        return Ok(());
+    }
+    let (mut erased, mut more) = (0, true);
+    let mut busy = 0;
+    while more {
+        let done = client.send("erasing", client.request(Method::DELETE, "/api/v1/Media/Results")).await?;
+        erased += done["erased"].as_u64().unwrap_or_default();
+        busy = done["busy"].as_u64().unwrap_or_default();
+        more = done["more"] == true;
+    }
+    if as_json {
+        outln!("{}", json!({ "erased": erased, "busy": busy }));
+    } else {
+        print::success(&format!("the results of {erased} items are erased"));
+    }
+    if busy > 0 {
+        let text =
+            format!("{busy} items are being processed and keep what they have; erase again when they have ended");
+        return Err(CliError::Other(text));
     }
     Ok(())
 }

@@ -102,6 +102,8 @@ enum Command {
     Scan(scan::ScanArgs),
     /// Process an item again
     Reprocess(item::ReprocessArgs),
+    /// Erase the results of an item, or of all items of the application, with the faces in them
+    Erase(item::EraseArgs),
     /// Run a webhook receiver: add it as a channel, verify each signature, print each message
     Receive(receive::ReceiveArgs),
     /// Manage the buckets that are scanned
@@ -212,6 +214,7 @@ async fn run(cli: Cli, data: &Path) -> Result<(), CliError> {
         None => up::run(cli.up, data, json).await,
         Some(Command::Up(args)) => up::run(args, data, json).await,
         Some(Command::Reprocess(args)) => item::reprocess(args, data, json).await,
+        Some(Command::Erase(args)) => item::erase(args, data, json).await,
         Some(Command::Queues(target)) => queues::run(target, data, json).await,
         Some(Command::Scan(args)) => scan::run(args, data, json).await,
         Some(Command::Receive(args)) => receive::run(args, data, json).await,
@@ -287,6 +290,8 @@ mod tests {
             &["bench", "functions", "--starts", "0"],
             &["dead-letters", "--most", "0"],
             &["discard", "webhook"],
+            &["erase"],
+            &["erase", "itm_0", "--all"],
             &["key", "create", "a", "--scope", "everything"],
             &["key", "rotate", "a", "--overlap", "604801"],
             &["bucket", "add", "a", "--system", "nas"],
