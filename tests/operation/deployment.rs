@@ -8,25 +8,25 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use local::stack::Stack;
 use serde_json::{Value, json};
-use system_tests::{World, own_stack, program, serve};
+use system_tests::{World, own_stack, program, serve, text};
 use tokio::process::Command;
 
-/// The resources of a stack: logical name, type, and what AWS knows each by.
-type Resources = Vec<(String, &'static str, String)>;
+/// A resource of a stack: logical name, type, and what AWS knows it by.
+type Resource = (String, &'static str, String);
 
-fn resources(stack: &Stack) -> Resources {
+fn resources(stack: &Stack) -> Vec<Resource> {
     let queue = |name: &str| {
         let url = format!("{}/000000000000/notifications-{name}", stack.sqs_url);
         (name.to_owned(), "AWS::SQS::Queue", url)
     };
     let names = ["ScanQueue", "ScanDead", "WebhookQueue", "WebhookDead", "StreamDead"];
-    let mut all: Resources = names.map(queue).into();
+    let mut all: Vec<Resource> = names.map(queue).into();
     all.push(("Table".to_owned(), "AWS::DynamoDB::Table", "notifications-Table".to_owned()));
     all
 }
 
 /// An answer to `ListStackResources`, one resource a page.
-fn page(all: &Resources, number: usize) -> String {
+fn page(all: &[Resource], number: usize) -> String {
     let member = all.get(number).map_or_else(String::new, |(logical, kind, physical)| {
         format!(
             "<member><ResourceStatus>UPDATE_COMPLETE</ResourceStatus><LogicalResourceId>{logical}</LogicalResourceId>\
@@ -42,11 +42,16 @@ fn page(all: &Resources, number: usize) -> String {
 }
 
 /// A stand-in for CloudFormation, and who has signed its requests.
-async fn cloudformation(all: Resources) -> (String, Arc<Mutex<Vec<String>>>) {
+async fn cloudformation(all: Vec<Resource>, api: &str) -> (String, Arc<Mutex<Vec<String>>>) {
     let signers = Arc::new(Mutex::new(Vec::new()));
     let seen = signers.clone();
+    let outputs = format!(
+        "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>operations</StackName><Outputs><member>\
+         <OutputKey>Url</OutputKey><OutputValue>{api}</OutputValue></member></Outputs></member></Stacks>\
+         </DescribeStacksResult></DescribeStacksResponse>"
+    );
     let answer = move |headers: HeaderMap, body: String| {
-        let (all, seen) = (all.clone(), seen.clone());
+        let (all, seen, outputs) = (all.clone(), seen.clone(), outputs.clone());
         async move {
             let signed = headers.get("authorization").and_then(|it| it.to_str().ok()).unwrap_or_default();
             seen.lock().unwrap().push(signed.to_owned());
@@ -64,7 +69,8 @@ async fn cloudformation(all: Resources) -> (String, Arc<Mutex<Vec<String>>>) {
             let number = field("NextToken").and_then(|it| it.parse().ok()).unwrap_or(0);
             match (field("Action").as_deref(), field("StackName").as_deref()) {
                 (Some("ListStackResources"), Some("operations")) => (StatusCode::OK, page(&all, number)),
-                (Some("ListStackResources"), Some("another-product")) => (StatusCode::OK, page(&Vec::new(), 0)),
+                (Some("ListStackResources"), Some("another-product")) => (StatusCode::OK, page(&[], 0)),
+                (Some("DescribeStacks"), Some("operations")) => (StatusCode::OK, outputs),
                 (Some("DescribeStacks"), Some("another-product")) => {
                     (StatusCode::OK, "<DescribeStacksResponse/>".to_owned())
                 }
@@ -105,7 +111,7 @@ fn a_deployment_is_found_by_its_stack_and_nothing_else_is_taken_for_it() {
         let folder = tempfile::tempdir().unwrap();
         let stack = own_stack(folder.path(), &[]).await;
         let world = &World::open(&stack).await;
-        let (url, signers) = cloudformation(resources(&stack)).await;
+        let (url, signers) = cloudformation(resources(&stack), &stack.url).await;
         let said = async |arguments: &[&str]| run(&stack, &url, folder.path(), arguments).await;
 
         let (good, queues) = said(&["queues", "--stack", "operations", "--json"]).await;
@@ -132,9 +138,35 @@ fn a_deployment_is_found_by_its_stack_and_nothing_else_is_taken_for_it() {
             }
         }
 
+        // from end to end, with an application's keys
+        let keys = &world.keys;
+        let (app, key, secret) = (&keys.application_id, &keys.api_key, &keys.api_secret);
+        let doctor = async |secret: &str| {
+            let keys = ["--application-id", app, "--api-key", key, "--api-secret", secret];
+            let (good, checks) = said(&[&["doctor", "--stack", "operations", "--json"][..], &keys].concat()).await;
+            let checks: Vec<Value> = checks.lines().filter_map(|it| serde_json::from_str(it).ok()).collect();
+            (good, checks)
+        };
+        let failed = |checks: &[Value]| {
+            let failed = checks.iter().filter(|it| it["good"] == false).map(|it| text(&it["check"]));
+            failed.collect::<Vec<String>>()
+        };
+        let (good, checks) = doctor(secret).await;
+        let names: Vec<String> = checks.iter().map(|it| text(&it["check"])).collect();
+        assert_eq!(names, ["queues", "api", "key", "socket", "webhook", "buckets"], "{checks:?}");
+        assert!(good && failed(&checks).is_empty(), "{checks:?}");
+        let (good, checks) = doctor("guessed").await;
+        assert!(!good && failed(&checks) == ["key"], "{checks:?}");
+        let (good, costs) = world.notify_as(&["cost", "--days", "2", "--json"]).await;
+        let days: Vec<Value> = costs.lines().filter_map(|it| serde_json::from_str(it).ok()).collect();
+        assert!(good && days.len() == 3 && days[2]["listPrice"].as_f64() > Some(0.0), "{costs}");
+
         let letter = json!({ "PK": { "S": "APP#none" }, "SK": { "S": "APP" } }).to_string();
         world.queue("StreamDead", &letter);
         world.queue("WebhookDead", "{}");
+        let (good, checks) = doctor(secret).await;
+        assert!(!good && failed(&checks) == ["queues"], "{checks:?}");
+        assert!(text(&checks[0]["said"]).contains("1 in StreamDead, 1 in WebhookDead"), "{checks:?}");
         let (good, shown) = said(&["dead-letters", "--stack", "operations", "--json"]).await;
         assert!(good && shown.lines().count() == 2, "{shown}");
         let (good, done) = said(&["redrive", "stream", "--stack", "operations", "--json"]).await;

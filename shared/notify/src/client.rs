@@ -36,6 +36,20 @@ impl Target {
         let all = [&self.url, &self.application_id, &self.api_key, &self.api_secret];
         all.into_iter().flatten().any(|it| !it.is_empty())
     }
+
+    /// Whether keys were given.
+    pub(crate) fn has_keys(&self) -> bool {
+        [&self.api_key, &self.api_secret].into_iter().flatten().any(|it| !it.is_empty())
+    }
+
+    /// The address, if one was given.
+    pub(crate) fn address(&self) -> Option<String> {
+        self.url.clone().filter(|it| !it.is_empty()).map(|it| it.trim_end_matches('/').to_owned())
+    }
+
+    pub(crate) fn set_address(&mut self, url: &str) {
+        self.url = Some(url.to_owned());
+    }
 }
 
 /// A connection to one application.

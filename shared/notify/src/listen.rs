@@ -44,7 +44,7 @@ pub(crate) async fn run(args: ListenArgs, data: &Path, json: bool) -> Result<(),
     let mut socket = SocketClient::new(args.protocol, [(format!("user:{}", args.user), first)].into());
     let (mut shown, mut failures) = (0, 0);
     loop {
-        match connect(&client, &args).await {
+        match connect(&client, &args.user, args.protocol, args.socket_url.as_deref()).await {
             Ok(stream) => {
                 failures = 0;
                 // the ticket is for no groups, so their cursors would be refused
@@ -78,21 +78,26 @@ pub(crate) async fn run(args: ListenArgs, data: &Path, json: bool) -> Result<(),
     }
 }
 
-async fn connect(client: &Client, args: &ListenArgs) -> Result<Stream, CliError> {
-    let user = &args.user;
+/// Opens a user's socket, at the URL of the WebSocket API if one is given.
+pub(crate) async fn connect(
+    client: &Client,
+    user: &str,
+    protocol: Protocol,
+    socket_url: Option<&str>,
+) -> Result<Stream, CliError> {
     let path = Client::path(&["api", "v1", "Inbox", user, "Tickets"])?;
     let ticket = client.send("a ticket", client.request(Method::POST, &path).json(&json!({}))).await?;
     let ticket = ticket["ticket"].as_str().unwrap_or_default();
-    let url = match &args.socket_url {
+    let url = match socket_url {
         Some(url) => {
-            let protocol = format!("{:?}", args.protocol).to_lowercase();
+            let protocol = format!("{protocol:?}").to_lowercase();
             let user: String = reqwest::Url::parse_with_params(url, [("protocol", protocol.as_str()), ("user", user)])
                 .map_err(|it| CliError::Usage(format!("--socket-url: {it}")))?
                 .into();
             format!("{user}&ticket={ticket}")
         }
         None => {
-            format!("{}{}?ticket={ticket}", client.url.replacen("http", "ws", 1), args.protocol.path(user)?)
+            format!("{}{}?ticket={ticket}", client.url.replacen("http", "ws", 1), protocol.path(user)?)
         }
     };
     socket_client::open(&url).await

@@ -9,9 +9,11 @@ mod channel;
 mod client;
 mod config;
 mod console;
+mod cost;
 mod dead_letters;
 mod deployment;
 mod discard;
+mod doctor;
 mod env_file;
 mod error;
 mod functions;
@@ -151,6 +153,10 @@ enum Command {
     Redrive(redrive::RedriveArgs),
     /// Delete dead letters that nobody wants any more
     Discard(discard::DiscardArgs),
+    /// Check a deployment from end to end: queues, keys, a socket, a webhook, a scan
+    Doctor(doctor::DoctorArgs),
+    /// Print what the application did on the last days, by path, and its list price
+    Cost(cost::CostArgs),
     /// Measure: init, warm invocations and sizes of the functions; the cost of a scan; latencies of inboxes and sockets
     #[command(subcommand)]
     Bench(bench::Command),
@@ -235,6 +241,8 @@ async fn run(cli: Cli, data: &Path) -> Result<(), CliError> {
         Some(Command::DeadLetters(args)) => dead_letters::run(args, data, json).await,
         Some(Command::Redrive(args)) => redrive::run(args, data, json).await,
         Some(Command::Discard(args)) => discard::run(args, data, json).await,
+        Some(Command::Doctor(args)) => doctor::run(args, data, json).await,
+        Some(Command::Cost(args)) => cost::run(args, data, json).await,
         Some(Command::Bench(command)) => bench::run(command, json).await,
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();

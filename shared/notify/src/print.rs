@@ -91,6 +91,19 @@ pub(crate) fn error(error: &dyn Error) {
     }
 }
 
+/// An error with its causes, in one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let (mut all, mut cause) = (error.to_string(), error.source());
+    while let Some(source) = cause {
+        let text = source.to_string();
+        if !all.contains(&text) {
+            all = format!("{all}: {text}");
+        }
+        cause = source.source();
+    }
+    all
+}
+
 pub(crate) fn heading(text: &str) {
     write_line(anstream::stdout(), &format!("{BOLD}{}{PLAIN}", escaped(text)));
 }
