@@ -8,7 +8,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use crate::settings::Settings;
 
-/// The roots of Amazon Trust Services, under which the endpoints of AWS are (https://www.amazontrust.com/repository/).
+/// The roots of Amazon Trust Services, under which the endpoints of AWS are (<https://www.amazontrust.com/repository/>).
 const AMAZON_ROOTS: &str = include_str!("amazon-roots.pem");
 
 /// The configuration of all clients. A missing setting is reported when the function begins to run.

@@ -39,7 +39,7 @@ pub(crate) struct Resource {
 }
 
 /// The configuration of AWS clients: the environment, profiles, SSO, `credential_process`, roles and instances.
-pub(crate) fn aws_config() -> aws_config::ConfigLoader {
+pub(crate) fn client_config() -> aws_config::ConfigLoader {
     let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     aws_config::defaults(BehaviorVersion::latest()).http_client(http)
 }
@@ -50,7 +50,7 @@ impl Deployment {
     /// # Errors
     /// There are no credentials, no region or no such stack, or the caller may not read it.
     pub(crate) async fn open(stack: &str) -> Result<Self, CliError> {
-        let config = aws_config().load().await;
+        let config = client_config().load().await;
         let mut it = Self { stack: stack.to_owned(), config, http: http_client()?, resources: Vec::new() };
         let mut next: Option<String> = None;
         loop {

@@ -11,7 +11,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::client::running_stack;
-use crate::deployment::{Deployment, Resource, aws_config};
+use crate::deployment::{Deployment, Resource, client_config};
 use crate::error::CliError;
 use crate::print::{self, outln};
 
@@ -149,7 +149,7 @@ impl Queues {
     async fn of_local_stack(data: &Path) -> Result<Self, CliError> {
         let demo = running_stack(data)?;
         let test = aws_sdk_sqs::config::Credentials::new("test", "test", None, None, "local stack");
-        let config = aws_config().credentials_provider(test).region(Region::new(local::REGION)).load().await;
+        let config = client_config().credentials_provider(test).region(Region::new(local::REGION)).load().await;
         let sqs = aws_sdk_sqs::config::Builder::from(&config).endpoint_url(demo.sqs_url).build();
         let dynamodb = aws_sdk_dynamodb::config::Builder::from(&config).endpoint_url(demo.dynamodb_url).build();
         let (sqs, dynamodb) = (Client::from_conf(sqs), aws_sdk_dynamodb::Client::from_conf(dynamodb));
