@@ -4,10 +4,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
+use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use local::stack::Stack;
 use serde_json::{Value, json};
+use system_tests::client::http;
 use system_tests::{World, own_stack, program, serve, text};
 use tokio::process::Command;
 
@@ -179,5 +181,47 @@ fn a_deployment_is_found_by_its_stack_and_nothing_else_is_taken_for_it() {
                 (good && shown.contains("1 of 1 letters") && shown.contains("--stack operations")).then_some(())
             })
             .await;
+    });
+}
+
+/// The API under a path, as behind a company's proxy.
+async fn under_a_path(api: &str) -> String {
+    let (api, http) = (api.to_owned(), http());
+    let forward = move |request: Request| {
+        let (api, http) = (api.clone(), http.clone());
+        async move {
+            let (mut parts, body) = request.into_parts();
+            parts.headers.remove("host");
+            let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+            let request = http.request(parts.method, format!("{api}{}", parts.uri)).headers(parts.headers);
+            let answer = request.body(body).send().await.unwrap();
+            (answer.status(), answer.bytes().await.unwrap())
+        }
+    };
+    let proxy = Router::new().nest("/company/api", Router::new().fallback(forward));
+    format!("{}/company/api", serve(proxy).await)
+}
+
+#[test]
+fn an_api_under_a_path_is_called_there() {
+    World::run(async |world| {
+        let url = under_a_path(&world.stack.url).await;
+        let keys = &world.keys;
+        let target = ["--url", &url, "--application-id", &keys.application_id];
+        let secrets = ["--api-key", &keys.api_key, "--api-secret", &keys.api_secret];
+        for command in [
+            &["bucket", "list"][..],
+            &["channel", "list"],
+            &["config", "show"],
+            &["console"],
+            &["cost", "--days", "1"],
+            &["dead-letters"],
+            &["key", "list"],
+            &["send", "--user", "jane", "--title", "t"],
+        ] {
+            let (good, said) = world.notify(&[command, &target, &secrets].concat()).await;
+            assert!(good, "{command:?}: {said}");
+            assert!(command != ["console"] || said.starts_with(&format!("{url}/console#sign-in=")), "{said}");
+        }
     });
 }
