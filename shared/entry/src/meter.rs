@@ -1,7 +1,7 @@
 //! The meter: counts every request to AWS by operation and by units, in production and in tests.
 //!
-//! At the end of each invocation it prints the counts as one line in CloudWatch's embedded metric format, without
-//! dimensions: each combination of dimensions is billed as a metric.
+//! At the end of each invocation it prints the counts as one line of the log, which CloudWatch Logs Insights sums up. They
+//! are no metrics of CloudWatch: each of those has its price, and two stacks would count together.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +23,8 @@ use aws_smithy_runtime_api::client::interceptors::context::{
 use aws_smithy_runtime_api::client::orchestrator::{Metadata, OrchestratorError};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
-use serde_json::{Value, json};
+use serde_json::json;
+use time::format_description::well_known::Rfc3339;
 
 use crate::clock;
 
@@ -55,24 +56,15 @@ impl Meter {
         outcome
     }
 
-    /// Takes the counts as one line in the embedded metric format; `None` if there are none.
+    /// Takes the counts as one line of the log, with the level and the time by which Lambda filters (AWS Lambda, advanced
+    /// logging controls); `None` if there are none.
     fn report(&self, now: time::OffsetDateTime) -> Option<String> {
         let counts = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         if counts.is_empty() {
             return None;
         }
-        let metrics: Vec<Value> =
-            counts.keys().filter(|it| !it.contains('.')).map(|it| json!({ "Name": it, "Unit": "Count" })).collect();
-        let mut line = json!({
-            "_aws": {
-                "Timestamp": domain::millis(now),
-                "CloudWatchMetrics": [{ "Namespace": "Notifications", "Dimensions": [[]], "Metrics": metrics }],
-            },
-        });
-        for (name, units) in counts {
-            line[name] = json!(units);
-        }
-        Some(line.to_string())
+        let time = now.format(&Rfc3339).unwrap_or_default();
+        Some(json!({ "timestamp": time, "level": "INFO", "message": "used", "meter": counts }).to_string())
     }
 }
 
@@ -219,11 +211,10 @@ mod tests {
         let meter = Meter::default();
         meter.add("sqs.SendMessage", 1.0);
         meter.add("sqs_requests", 1.0);
-        let line: Value = serde_json::from_str(&meter.report(time::OffsetDateTime::UNIX_EPOCH).unwrap()).unwrap();
-        assert_eq!(
-            line["_aws"]["CloudWatchMetrics"][0]["Metrics"],
-            json!([{ "Name": "sqs_requests", "Unit": "Count" }])
-        );
+        let line = meter.report(time::OffsetDateTime::UNIX_EPOCH).unwrap();
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(line["meter"], json!({ "sqs.SendMessage": 1.0, "sqs_requests": 1.0 }));
+        assert_eq!((&line["timestamp"], &line["level"]), (&json!("1970-01-01T00:00:00Z"), &json!("INFO")));
         assert_eq!(meter.report(time::OffsetDateTime::UNIX_EPOCH), None);
     }
 }

@@ -63,13 +63,11 @@ impl EventBus {
         self.send(Event::Note(text.into()));
     }
 
-    /// Takes a line of a function's output: metrics in the embedded metric format, or a log line.
+    /// Takes a line of a function's output: the counts of its meter, or a log line.
     pub(crate) fn function_output(&self, function: &str, line: String) {
         let function = function.to_owned();
         match serde_json::from_str::<Value>(&line) {
-            Ok(metrics) if metrics.get("_aws").is_some() => {
-                lock(&self.meter).add_metrics(&function, &metrics);
-            }
+            Ok(line) if line.get("meter").is_some() => lock(&self.meter).add_metrics(&function, &line["meter"]),
             Ok(line @ Value::Object(_)) => self.send(Event::Log { function, line }),
             _ => self.send(Event::RawLog { function, line }),
         }

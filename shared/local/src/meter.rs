@@ -1,4 +1,4 @@
-//! Counts of requests to AWS and of their units, as the functions report them in CloudWatch's embedded metric format.
+//! Counts of requests to AWS and of their units, as the functions report them in their logs.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -54,8 +54,8 @@ impl Meter {
         *self.busy_time.entry(function.to_owned()).or_default() += took;
     }
 
-    pub(crate) fn add_metrics(&mut self, function: &str, line: &Value) {
-        for (name, units) in line.as_object().into_iter().flatten() {
+    pub(crate) fn add_metrics(&mut self, function: &str, counts: &Value) {
+        for (name, units) in counts.as_object().into_iter().flatten() {
             if let Some(units) = units.as_f64() {
                 self.add(function, name, units);
             }
