@@ -81,6 +81,7 @@ mod operation {
     mod stack;
     mod template;
     mod versions;
+    mod watch;
 }
 /// Inboxes, and sockets that follow them.
 mod realtime {

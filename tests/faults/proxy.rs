@@ -98,7 +98,7 @@ pub(crate) async fn proxied_stack(
         let is_resource = line.starts_with("  ") && line.as_bytes().get(2).is_some_and(u8::is_ascii_uppercase);
         is_own = if is_resource { line == format!("  {resource}:") } else { is_own };
         match line.trim() {
-            "TABLE: !Ref Table" if is_own => {
+            own if is_own && own.starts_with("TABLE:") => {
                 changed += &format!("{line}\n");
                 for service in ["DYNAMODB", "SQS"] {
                     changed += &format!("          AWS_ENDPOINT_URL_{service}: {}\n", urls[service]);

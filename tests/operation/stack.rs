@@ -71,14 +71,14 @@ fn what_keeps_the_stack_from_starting_is_said() {
         let broken = tempfile::tempdir().unwrap();
         std::fs::write(
             broken.path().join("template.yaml"),
-            "Parameters:\n  OperatorKeyHash: { Type: String }\n  SocketEndpoint: { Type: String }\n  ServerRoot: { Type: String }\n  StripeUrl: { Type: String }\n  StripeSecretKey: { Type: String }\n  StripeWebhookSecret: { Type: String }\nResources:\n  X:\n    Type: AWS::SNS::Topic\n",
+            "Parameters:\n  OperatorKeyHash: { Type: String }\n  SocketEndpoint: { Type: String }\n  ServerRoot: { Type: String }\n  StripeUrl: { Type: String }\n  StripeSecretKey: { Type: String }\n  StripeWebhookSecret: { Type: String }\nResources:\n  X:\n    Type: AWS::Kinesis::Stream\n",
         )
         .unwrap();
         let fresh = tempfile::tempdir().unwrap();
         assert!(
-            start(fresh.path(), 0, broken.path().to_owned())
-                .await
-                .contains("template.yaml, line 10: the local stack does not know resources of type AWS::SNS::Topic")
+            start(fresh.path(), 0, broken.path().to_owned()).await.contains(
+                "template.yaml, line 10: the local stack does not know resources of type AWS::Kinesis::Stream"
+            )
         );
     });
 }

@@ -16,6 +16,7 @@ static PYTHON: OnceCell<PathBuf> = OnceCell::const_new();
 static LINTERS: OnceCell<PathBuf> = OnceCell::const_new();
 static CHECKER: OnceCell<PathBuf> = OnceCell::const_new();
 static CHROMIUM: OnceCell<()> = OnceCell::const_new();
+static EXPANDED: OnceCell<serde_json::Value> = OnceCell::const_new();
 
 /// The folder whose `node_modules` hold the official SignalR client, a driver for browsers, and axe, which checks pages.
 pub async fn node() -> &'static PathBuf {
@@ -64,6 +65,20 @@ pub async fn python() -> &'static PathBuf {
 pub async fn checker() -> &'static PathBuf {
     let packages = ["openapi-spec-validator==0.9.0", "openapi-python-client==0.29.1", "schemathesis==4.32.5"];
     CHECKER.get_or_init(async || pip("checker", &packages).await).await
+}
+
+/// The template as the transform of SAM expands it, which is what CloudFormation deploys.
+pub async fn expanded_template() -> &'static serde_json::Value {
+    EXPANDED
+        .get_or_init(async || {
+            let python = pip("sam", &["aws-sam-translator==1.115.0"]).await.join("bin/python");
+            let (script, template) = (project().join(".ci/expand.py"), project().join("template.yaml"));
+            let arguments = ["-W", "ignore", &script.to_string_lossy(), &template.to_string_lossy()];
+            let (done, text) = piped(&python.to_string_lossy(), &arguments, &[], "").await;
+            assert!(done, "{text}");
+            serde_json::from_str(&text).expect("the template in JSON")
+        })
+        .await
 }
 
 /// A copy of the console's sources and built files, with the packages that its lock file names: the folder of the sources.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use domain::channel::ChannelKind;
 use domain::ssrf::AllowedNetworks;
 use entry::http::Authenticator;
 use entry::{DeliveryQueues, PlanLimits, Seal, Secrets};
@@ -23,6 +24,8 @@ pub(crate) struct Context {
     /// Whether owners may see secrets in clear: `never` or `owner`.
     pub(crate) reveal_secrets: String,
     pub(crate) plan_limits: Arc<PlanLimits>,
+    /// The kinds of channels that the deployment has switched off.
+    pub(crate) kinds_off: Vec<ChannelKind>,
 }
 
 impl FromRef<Context> for Authenticator {

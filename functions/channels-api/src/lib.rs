@@ -20,6 +20,7 @@ mod write;
 use std::sync::Arc;
 
 use domain::application::Scope;
+use domain::channel::ChannelKind;
 use entry::Secrets;
 use entry::http::{Authenticator, CorsPolicy};
 
@@ -33,6 +34,9 @@ pub async fn run() -> Result<(), entry::Error> {
     let allowed = start.allowed_networks();
     let pages = CorsPolicy::AllowedOrigins(start.allowed_origins(&table));
     let plan_limits = start.plan_limits(&table);
+    let switches = [("AMQP", ChannelKind::RabbitMq), ("SIGNALR", ChannelKind::SignalR)];
+    let off = switches.into_iter().filter(|it| start.text(it.0) == "off").map(|it| it.1);
+    let kinds_off = off.collect();
     let context = Context {
         authenticator: Authenticator::new(table.clone(), seal.clone(), &allowed, Scope::Channels),
         secrets: Arc::new(Secrets::new(table.clone(), seal.clone())),
@@ -41,6 +45,7 @@ pub async fn run() -> Result<(), entry::Error> {
         delivery_queues: start.delivery_queues(),
         reveal_secrets: start.text("REVEAL_SECRETS"),
         plan_limits,
+        kinds_off,
         table,
         seal,
     };

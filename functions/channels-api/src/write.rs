@@ -121,6 +121,10 @@ async fn create(
     headers: &HeaderMap,
     form: &Form,
 ) -> Result<Json<Configuration>, ApiError> {
+    if context.kinds_off.contains(&kind) {
+        let reason = "the operator of this deployment has switched channels of this kind off";
+        return Err(ApiError::InvalidField("kind", reason.to_owned()));
+    }
     let now = clock::now();
     let parsed = fields::read(context, caller.app, kind, form, None, now).await?;
     context.plan_limits.check_channel(caller.app).await.map_err(plan_error)?;

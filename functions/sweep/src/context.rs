@@ -1,6 +1,6 @@
 //! What every step of the sweep works with.
 
-use entry::{DeliveryQueues, Queue};
+use entry::{DeliveryQueues, Queue, QueueDepths};
 use table::Table;
 
 /// The table, and the queues that the sweep sends to.
@@ -16,4 +16,10 @@ pub(crate) struct Context {
     pub(crate) delivery_queues: DeliveryQueues,
     /// Pushes, among them the expiry of notifications: `deliver-push`.
     pub(crate) pushes: Queue,
+    /// All queues of work.
+    pub(crate) work_queues: QueueDepths,
+    /// All queues of dead letters.
+    pub(crate) dead_letter_queues: QueueDepths,
+    /// What this environment of the function is called among those that run at the same time.
+    pub(crate) name: String,
 }

@@ -1,6 +1,6 @@
 //! `sweep`, each minute: queues scans, checks of asset managers and looks at subscriptions that are due, releases items whose
-//! lease has run out, queues retries that are due and the expiry of notifications, and escalates notifications that are
-//! still unread.
+//! lease has run out, queues retries that are due and the expiry of notifications, escalates notifications that are still
+//! unread, and looks at the queues.
 
 mod asset_managers;
 mod billing;
@@ -9,6 +9,7 @@ mod due;
 mod error;
 mod handler;
 mod leases;
+mod queues;
 mod scans;
 
 use error::SweepError;
@@ -24,6 +25,9 @@ pub async fn run() -> Result<(), entry::Error> {
         billing: start.queue("BILLING_QUEUE"),
         delivery_queues: start.delivery_queues(),
         pushes: start.queue("PUSH_QUEUE"),
+        work_queues: start.queue_depths("WORK_QUEUES", "SCAN_QUEUE"),
+        dead_letter_queues: start.queue_depths("DEAD_LETTER_QUEUES", "SCAN_QUEUE"),
+        name: entry::clock::random_alphanumeric(20),
     };
     start.schedule::<SweepError>(async |now| handler::handle(&context, now).await).await
 }

@@ -33,6 +33,7 @@ pub mod notification_channel;
 pub mod origin;
 mod priority;
 pub mod processing;
+pub mod queue_watch;
 mod read_state;
 pub mod result;
 pub mod scanning;

@@ -149,7 +149,7 @@ impl Stack {
             iconik_task,
             tokio::spawn(stripe.clone().serve(stripe_listener)),
         ];
-        tasks.extend(spawn_event_sources(&functions, &sqs, &http, &dynamodb.url, &checkpoint, &model, &bus));
+        tasks.extend(spawn_event_sources(&functions, &sqs, &http, &dynamodb.url, &checkpoint, &bus));
         let routes = functions
             .iter()
             .flat_map(|it| it.definition.routes.iter().map(|route| (route.clone(), it.clone())))
@@ -239,7 +239,6 @@ fn spawn_event_sources(
     http: &reqwest::Client,
     dynamodb: &str,
     checkpoint: &Path,
-    model: &Model,
     bus: &EventBus,
 ) -> Vec<JoinHandle<()>> {
     let mut tasks = Vec::new();
@@ -247,10 +246,10 @@ fn spawn_event_sources(
         for source in &function.definition.sqs_sources {
             tasks.push(tokio::spawn(sqs_source::run(source.clone(), function.clone(), sqs.clone(), bus.clone())));
         }
-        if let (Some(source), Some(table)) = (&function.definition.stream_source, &model.table) {
+        if let Some(source) = &function.definition.stream_source {
             let mapping = StreamMapping {
                 source: source.clone(),
-                table: table.name.clone(),
+                table: source.table.clone(),
                 function: function.clone(),
                 sqs: sqs.clone(),
                 http: http.clone(),

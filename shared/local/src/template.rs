@@ -4,6 +4,8 @@
 mod model;
 mod read;
 mod resolve;
+mod storage;
+mod values;
 
 use std::collections::BTreeMap;
 use std::path::Path;

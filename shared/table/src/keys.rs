@@ -50,7 +50,7 @@
 //! | whether an event of the payment provider has come before | stripe-event | `STRIPE#{event}` | `STRIPE` |
 //! | what an application has used in a calendar month; its users of the month, and their number | month; user | `USAGE#{app}`; `USERS#{app}#{month}` | `{yyyy-mm}`; `{user}`, `#COUNT` |
 //! | what a `clientCorrelator` has made | correlator | `CORRELATOR#{app}#{scope}` | `{sha256 of the correlator}` |
-//! | the checkpoint of the sweep | mark | `SWEEP` | `MARK` |
+//! | the checkpoint of the sweep; which of its runs works now | mark, slot | `SWEEP` | `MARK`, `LEASE` |
 //!
 //! One sparse index, `open` (`open`, `open_at`), holds what `sweep` reads: active buckets (`BUCKETS`), items that are being
 //! processed (`LEASES`, by the end of the lease) and asset managers (`MANAGERS`, by the time of the next check).
@@ -105,6 +105,7 @@ pub enum Row {
     FailedDelivery(AppId, ChannelId, NotificationId),
     Due(u64, u8, i64, String),
     SweepCheckpoint,
+    SweepLease,
     Settings(AppId),
     AssetManager(AppId),
     Usage(AppId, String),
@@ -184,6 +185,7 @@ impl Row {
             Self::FailedDelivery(..) => "failed",
             Self::Due(..) => "due",
             Self::SweepCheckpoint => "mark",
+            Self::SweepLease => "slot",
             Self::Settings(_) => "settings",
             Self::AssetManager(_) => "manager",
             Self::Usage(..) => "usage",
@@ -259,6 +261,7 @@ impl Row {
             Self::FailedDelivery(app, channel, id) => (failed_deliveries(*app, *channel), id.to_string()),
             Self::Due(slot, shard, ms, id) => (due(*slot, *shard), time_key(*ms, id)),
             Self::SweepCheckpoint => ("SWEEP".to_owned(), "MARK".to_owned()),
+            Self::SweepLease => ("SWEEP".to_owned(), "LEASE".to_owned()),
             Self::Settings(app) => (application(*app), "SETTINGS".to_owned()),
             Self::AssetManager(app) => (application(*app), "MANAGER".to_owned()),
             Self::Usage(app, day) => (application(*app), format!("USAGE#{}", escaped(day))),

@@ -1,5 +1,6 @@
 //! What `sweep` reads of the sparse index `open`, and its checkpoint.
 
+use domain::queue_watch::QueueLook;
 use domain::{AppId, BucketId, ItemId};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -11,10 +12,13 @@ use crate::keys::{self, Row};
 use crate::table::Table;
 
 /// How far the sweep has come: everything due before these times (milliseconds since 1970) has been queued.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SweepCheckpoint {
     pub scans: i64,
     pub due: i64,
+    /// Its last look at the queues.
+    #[serde(default)]
+    pub queues: QueueLook,
 }
 
 /// An item whose lease has run out, as the index has it.
@@ -38,6 +42,16 @@ impl Table {
     /// Stores the checkpoint of a run of the sweep.
     pub async fn put_sweep_checkpoint(&self, checkpoint: &SweepCheckpoint) -> Result<(), TableError> {
         self.put(&Row::SweepCheckpoint, checkpoint, Attributes::new()).await
+    }
+
+    /// Claims the sweep for one run until `until`; `false` if another run holds it.
+    pub async fn claim_sweep(&self, run: &str, now: OffsetDateTime, until: OffsetDateTime) -> Result<bool, TableError> {
+        self.claim(&Row::SweepLease, run, now, until).await
+    }
+
+    /// Ends a run's claim of the sweep.
+    pub async fn release_sweep(&self, run: &str) -> Result<(), TableError> {
+        self.release(&Row::SweepLease, run).await
     }
 
     /// The ids of all active buckets, of all applications.

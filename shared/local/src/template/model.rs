@@ -8,8 +8,9 @@ use std::time::Duration;
 pub struct Model {
     pub functions: Vec<Function>,
     pub queues: Vec<Queue>,
+    /// The table that the stack makes; `None` if a parameter names one that is there already.
     pub table: Option<Table>,
-    /// The names of the buckets.
+    /// The names of the buckets that the stack makes.
     pub buckets: Vec<String>,
     /// The CORS rules by bucket, in the order of their evaluation.
     pub cors: BTreeMap<String, Vec<CorsRule>>,
@@ -79,6 +80,8 @@ pub struct SqsEventSource {
 /// The event source mapping of the table's stream. Sizes count records.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StreamEventSource {
+    /// The name of the table.
+    pub table: String,
     pub batch_size: usize,
     pub batching_window: Duration,
     pub reports_item_failures: bool,

@@ -1,4 +1,4 @@
-//! Resolves `!Ref`, `!GetAtt`, `!Sub` and conditions, and gives resources their local names.
+//! Resolves `!Ref`, `!GetAtt`, `!Sub`, lists, conditions and rules, and gives resources their local names.
 
 use std::collections::BTreeMap;
 
@@ -49,27 +49,68 @@ impl Resolver {
             let holds = names.condition_holds(node)?;
             names.conditions.insert(name.clone(), holds);
         }
+        for (_, rule) in root.get("Rules").map(Node::entries).unwrap_or_default() {
+            names.check_rule(rule)?;
+        }
         Ok(names)
+    }
+
+    /// Whether the parameters keep a rule; the error is its own text.
+    fn check_rule(&self, rule: &Node) -> Result<(), LineError> {
+        let applies = rule.get("RuleCondition").map_or(Ok(true), |it| self.condition_holds(it))?;
+        for assertion in rule.get("Assertions").map(Node::items).unwrap_or_default() {
+            let assert = assertion.get("Assert").ok_or((assertion.line, "`Assert` is missing".to_owned()))?;
+            if applies && !self.condition_holds(assert)? {
+                let text = assertion.get("AssertDescription").and_then(Node::text);
+                return Err((assertion.line, text.unwrap_or("the parameters break a rule").to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a resource is made: it has no condition, or its condition holds.
+    pub(crate) fn is_made(&self, resource: &Node) -> Result<bool, LineError> {
+        resource.get("Condition").map_or(Ok(true), |it| self.named_condition(it))
+    }
+
+    /// Whether the condition holds whose name a node is. A condition stands behind those that it uses.
+    fn named_condition(&self, name: &Node) -> Result<bool, LineError> {
+        let text = name.text().unwrap_or_default();
+        self.conditions.get(text).copied().ok_or_else(|| (name.line, format!("there is no condition `{text}`")))
     }
 
     fn condition_holds(&self, node: &Node) -> Result<bool, LineError> {
         match (node.tag.as_deref(), node.items()) {
             (Some("Not"), [inner]) => self.condition_holds(inner).map(|it| !it),
             (Some("Equals"), [one, other]) => Ok(self.text(one)? == self.text(other)?),
-            _ => Err((node.line, "a condition is `!Equals` or `!Not` here".to_owned())),
+            (Some("And"), all) => all.iter().try_fold(true, |so_far, it| Ok(self.condition_holds(it)? && so_far)),
+            (Some("Or"), all) => all.iter().try_fold(false, |so_far, it| Ok(self.condition_holds(it)? || so_far)),
+            (Some("Condition"), _) => self.named_condition(node),
+            _ => Err((node.line, "a condition is `!Equals`, `!Not`, `!And`, `!Or` or `!Condition` here".to_owned())),
         }
     }
 
     /// The text of a value with its references resolved. The error has the line.
     pub(crate) fn text(&self, node: &Node) -> Result<String, LineError> {
-        if let (Some("If"), [condition, yes, no]) = (node.tag.as_deref(), node.items()) {
-            let name = condition.text().unwrap_or_default();
-            let holds = self.conditions.get(name);
-            let holds = holds.ok_or_else(|| (condition.line, format!("there is no condition `{name}`")))?;
-            return self.text(if *holds { yes } else { no });
-        }
-        if let (Some("Select"), [index, list]) = (node.tag.as_deref(), node.items()) {
-            return self.select(index, list);
+        match (node.tag.as_deref(), node.items()) {
+            (Some("If"), [condition, yes, no]) => {
+                return self.text(if self.named_condition(condition)? { yes } else { no });
+            }
+            (Some("Join"), [separator, list]) => return Ok(self.list(list)?.join(&self.text(separator)?)),
+            (Some("Select"), [index, list]) => {
+                let text = self.text(index)?;
+                let found = text.parse().ok().and_then(|at: usize| self.list(list).ok()?.into_iter().nth(at));
+                return found.ok_or_else(|| (node.line, format!("the list has no item {text}")));
+            }
+            (Some("Sub"), [template, variables]) => {
+                let mut known = BTreeMap::new();
+                for (name, value) in variables.entries() {
+                    known.insert(name.as_str(), self.text(value)?);
+                }
+                let text = template.text().unwrap_or_default();
+                return self.substitute(text, &known).map_err(|it| (node.line, it));
+            }
+            _ => {}
         }
         let Value::Scalar(text) = &node.value else {
             return Err((node.line, "a text is expected here".to_owned()));
@@ -78,19 +119,21 @@ impl Resolver {
             None => Ok(text.clone()),
             Some("Ref") => self.reference(text).map_err(|it| (node.line, it)),
             Some("GetAtt") => self.attribute(text).map_err(|it| (node.line, it)),
-            Some("Sub") => self.substitute(text).map_err(|it| (node.line, it)),
+            Some("Sub") => self.substitute(text, &BTreeMap::new()).map_err(|it| (node.line, it)),
             Some(other) => Err((node.line, format!("`!{other}` is not known to the local stack here"))),
         }
     }
 
-    /// A part of a text, by its index.
-    fn select(&self, index: &Node, list: &Node) -> Result<String, LineError> {
-        let (Some("Split"), [separator, whole]) = (list.tag.as_deref(), list.items()) else {
-            return Err((list.line, "`!Select` is of a `!Split` here".to_owned()));
-        };
-        let (separator, whole) = (self.text(separator)?, self.text(whole)?);
-        let part = self.text(index)?.parse().ok().and_then(|it| whole.split(separator.as_str()).nth(it));
-        part.map(str::to_owned).ok_or_else(|| (index.line, format!("`{whole}` has no such part")))
+    /// The texts of a list, or of what `!Split` makes one.
+    fn list(&self, node: &Node) -> Result<Vec<String>, LineError> {
+        match (node.tag.as_deref(), node.items()) {
+            (Some("Split"), [separator, text]) => {
+                let (separator, text) = (self.text(separator)?, self.text(text)?);
+                Ok(text.split(&separator).map(str::to_owned).collect())
+            }
+            (None, items) if matches!(node.value, Value::Sequence(_)) => items.iter().map(|it| self.text(it)).collect(),
+            _ => Err((node.line, "a list is expected here".to_owned())),
+        }
     }
 
     fn reference(&self, name: &str) -> Result<String, String> {
@@ -135,6 +178,7 @@ impl Resolver {
             }
             ("AWS::DynamoDB::Table", "Arn") => Ok(format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{physical}")),
             ("AWS::S3::Bucket", "Arn") => Ok(format!("arn:aws:s3:::{}", physical.to_lowercase())),
+            ("AWS::IAM::Role", "Arn") => Ok(format!("arn:aws:iam::{ACCOUNT}:role/{physical}")),
             ("AWS::KMS::Key", "Arn") => Ok(format!("arn:aws:kms:{REGION}:{ACCOUNT}:key/{physical}")),
             ("AWS::Serverless::Function", "Arn") => {
                 Ok(format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{physical}"))
@@ -144,13 +188,18 @@ impl Resolver {
         }
     }
 
-    fn substitute(&self, text: &str) -> Result<String, String> {
+    /// Replaces each `${…}`: by a variable of the `!Sub` itself, or a reference.
+    fn substitute(&self, text: &str, variables: &BTreeMap<&str, String>) -> Result<String, String> {
         let (mut done, mut rest) = (String::new(), text);
         while let Some(start) = rest.find("${") {
             let end = rest[start..].find('}').ok_or("a `${` is not closed")? + start;
             let name = &rest[start + 2..end];
             done.push_str(&rest[..start]);
-            done.push_str(&if name.contains('.') { self.attribute(name) } else { self.reference(name) }?);
+            done.push_str(&match variables.get(name) {
+                Some(value) => value.clone(),
+                None if name.contains('.') => self.attribute(name)?,
+                None => self.reference(name)?,
+            });
             rest = &rest[end + 1..];
         }
         Ok(done + rest)

@@ -57,7 +57,10 @@ fn the_real_template_is_understood_whole() {
     for (binary, processes) in bounds {
         assert_eq!(concurrency(binary), Some(processes), "{binary}");
     }
+    let sweep = &model.functions[11].environment;
+    assert!(sweep["WORK_QUEUES"].starts_with("notifications-ScanQueue,notifications-FacesQueue,"));
     let stream = model.functions[14].stream_source.as_ref().unwrap();
+    assert_eq!(stream.table, "notifications-Table");
     assert!(stream.bisect_on_error && stream.reports_item_failures && stream.filters.len() == 5);
     assert_eq!(stream.on_failure.as_deref(), Some("notifications-StreamDead"));
     assert_eq!(model.queues[0].redrive, Some(("notifications-ScanDead".to_owned(), 5)));
@@ -80,12 +83,26 @@ fn the_real_template_is_understood_whole() {
 fn a_construct_that_is_not_known_is_an_error_with_its_line() {
     let line_of = |needle: &str, text: &str| text.lines().position(|it| it.contains(needle)).unwrap() + 1;
     for (from, to, needle, what) in [
-        ("Type: AWS::S3::Bucket", "Type: AWS::SNS::Topic", "Results:", "resources of type AWS::SNS::Topic"),
+        ("Type: AWS::S3::Bucket", "Type: AWS::Kinesis::Stream", "Results:", "resources of type AWS::Kinesis::Stream"),
         ("BatchSize: 4", "BatchSizes: 4", "BatchSizes", "`BatchSizes` in a queue trigger"),
         ("BatchSize: 4", "BatchSize: many", "BatchSize: many", "`many` is not a number"),
         ("Schedule: rate(1 minute)", "Schedule: rate(1 minutes)", "rate(1 minutes)", "is no schedule"),
-        ("TABLE: !Ref Table", "TABLE: !Ref Tabel", "!Ref Tabel", "nothing called `Tabel`"),
-        ("TABLE: !Ref Table", "TABLE: !ImportValue x", "!ImportValue", "`!ImportValue` is not known"),
+        (
+            "TABLE: !If [OwnsTable, !Ref Table,",
+            "TABLE: !If [OwnsTable, !Ref Tabel,",
+            "Ref Tabel,",
+            "nothing called `Tabel`",
+        ),
+        ("TABLE: !If [OwnsTable,", "TABLE: !If [OwnTable,", "OwnTable,", "no condition `OwnTable`"),
+        ("QUEUE: !Ref ScanQueue", "QUEUE: !ImportValue x", "!ImportValue", "`!ImportValue` is not known"),
+        ("Role: !GetAtt SweepRole.Arn", "Role: !GetAtt Sweeprole.Arn", "Sweeprole", "nothing called `Sweeprole`"),
+        (
+            "!Join [',', [!GetAtt ScanQueue",
+            "!Join [',', !GetAtt [ScanQueue",
+            "!Join [',', !GetAtt",
+            "a list is expected",
+        ),
+        ("HasAmqp: !Equals", "HasAmqp: !Contains", "!Contains", "a condition is `!Equals`"),
         ("MessageRetentionPeriod: 1209600", "FifoQueue: true", "FifoQueue", "`FifoQueue` in a queue"),
         ("{\"exists\":true}", "{\"numeric\":[\">\",1]}", "numeric", "`numeric` is not known"),
     ] {
@@ -94,6 +111,43 @@ fn a_construct_that_is_not_known_is_an_error_with_its_line() {
         assert!(said.contains(what), "{said}");
         let expected = line_of(needle, &text);
         assert!(line == expected || line == expected + 1, "{what}: line {line}, not {expected}");
+    }
+}
+
+/// What a parameter names is taken, and not made; what it switches off is not asked for.
+#[test]
+fn parameters_change_what_there_is() {
+    let with = |given: &[(&str, &str)]| {
+        let given = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        parse(REAL, &given, &emulator_urls())
+    };
+    let restored = with(&[
+        ("TableName", "restored"),
+        ("TableStreamArn", "arn:aws:dynamodb:us-east-1:000000000000:table/restored/stream/2026-11-20T20:49:45.756"),
+        ("MasterKeyArn", "arn:aws:kms:us-east-1:000000000000:key/old"),
+        ("ResultsBucketName", "old-results"),
+    ])
+    .unwrap();
+    assert_eq!((restored.table, restored.buckets.len()), (None, 0));
+    let environment = &restored.functions[0].environment;
+    let names = ["TABLE", "RESULTS", "MASTER_KEY"].map(|it| environment[it].as_str());
+    assert_eq!(names, ["restored", "old-results", "arn:aws:kms:us-east-1:000000000000:key/old"]);
+    assert_eq!(restored.functions[14].stream_source.as_ref().unwrap().table, "restored");
+
+    let sources = |model: &Model, binary: &str| {
+        model.functions.iter().find(|it| it.binary == binary).map(|it| it.sqs_sources.len())
+    };
+    let (all, fewer) = (with(&[]).unwrap(), with(&[("Amqp", "off")]).unwrap());
+    assert_eq!((sources(&all, "deliver-amqp"), sources(&fewer, "deliver-amqp")), (Some(1), Some(0)));
+    assert_eq!((sources(&all, "billing-sync"), sources(&fewer, "deliver-signalr")), (Some(0), Some(1)));
+
+    for (given, why) in [
+        (&[("SubnetIds", "subnet-1")][..], "SubnetIds and SecurityGroupIds belong together"),
+        (&[("DomainName", "api.example.com"), ("Edge", "on")][..], "DomainName needs CertificateArn"),
+        (&[("TableName", "restored")][..], "TableName needs TableStreamArn"),
+    ] {
+        let (line, said) = with(given).unwrap_err();
+        assert!(said.starts_with(why) && line > 1, "{line}: {said}");
     }
 }
 
