@@ -74,7 +74,7 @@ fn a_session_begins_goes_on_and_ends() {
         let proxied = [proxied[0], proxied[1], ("x-forwarded-proto", "https")];
         let secure = ask(world, "POST", SESSION, &proxied, None).await;
         let set = secure.headers["set-cookie"].to_str().unwrap();
-        assert!(set.starts_with("__Secure-console=") && set.ends_with("; Secure"), "{set}");
+        assert!(set.starts_with("__Host-console=") && set.contains("; Path=/;") && set.ends_with("; Secure"), "{set}");
         // its token is good for what the key is good for, channels and keys included
         let channels = format!("/api/v1/Notification/ChannelConfiguration/All?applicationId={app}");
         let keys = format!("/api/v1/Applications/{app}/Keys");
@@ -101,6 +101,14 @@ fn a_session_begins_goes_on_and_ends() {
                 assert_eq!(ask(world, method, SESSION, forged, None).await.status, 403, "{method} {forged:?}");
             }
         }
+        // nor does another site's page sign its visitor in as somebody else
+        for from in [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example.com")] {
+            assert_eq!(
+                ask(world, "POST", SESSION, &[proxied[0], proxied[1], from], None).await.status,
+                403,
+                "{from:?}"
+            );
+        }
         let preflight = world.http.request("OPTIONS".parse().unwrap(), format!("{}{SESSION}", world.stack.url));
         let preflight = preflight.header("origin", "https://evil.example.com");
         let preflight = preflight.header("access-control-request-method", "POST").send().await.unwrap();
@@ -109,6 +117,12 @@ fn a_session_begins_goes_on_and_ends() {
         let cookie_alone = ask(world, "GET", "/api/v1/Media/Buckets", &headers, None).await;
         assert_eq!(cookie_alone.status, 401);
 
+        // whoever signs in again leaves no session behind
+        let signed_in_again = [headers[0], headers[1], headers[2], proxied[0], proxied[1]];
+        let replaced = ask(world, "POST", SESSION, &signed_in_again, None).await;
+        assert_eq!((replaced.status, ask(world, "POST", SESSION, &headers, None).await.status), (200, 401));
+        let cookie = replaced.cookie();
+        headers[0] = ("cookie", cookie.as_str());
         let gone = ask(world, "DELETE", SESSION, &headers, None).await;
         assert!(gone.status == 204 && gone.headers["set-cookie"].to_str().unwrap().contains("Max-Age=0"));
         assert_eq!(ask(world, "POST", SESSION, &headers, None).await.status, 401);

@@ -12,11 +12,12 @@ fn is_https(headers: &HeaderMap) -> bool {
     text(headers, "x-forwarded-proto").is_some_and(|it| it.eq_ignore_ascii_case("https"))
 }
 
-/// The cookie's name. Browsers keep cookies of all ports of a host together: without HTTPS, as on the local stack, the port tells
-/// them apart.
+/// The cookie's name. Over HTTPS its prefix makes browsers refuse one that another host of the domain has set, so that nobody signs
+/// a visitor in as somebody else (RFC 6265bis, section 4.1.3.2). Browsers keep cookies of all ports of a host together: without
+/// HTTPS, as on the local stack, the port tells them apart.
 fn name(headers: &HeaderMap) -> String {
     if is_https(headers) {
-        return "__Secure-console".to_owned();
+        return "__Host-console".to_owned();
     }
     let port = text(headers, "host").and_then(|it| it.rsplit_once(':')).map_or("80", |it| it.1);
     let port: String = port.chars().filter(char::is_ascii_digit).take(5).collect();
@@ -34,8 +35,9 @@ pub(crate) fn session_secret(headers: &HeaderMap) -> Option<&str> {
 /// The header that stores a session's secret for a time, or with an empty secret forgets it.
 pub(crate) fn set(headers: &HeaderMap, secret: &str, lifetime: Duration) -> HeaderValue {
     let (name, age) = (name(headers), lifetime.whole_seconds().max(0));
-    let secure = if is_https(headers) { "; Secure" } else { "" };
-    let text = format!("{name}={secret}; Path=/console; Max-Age={age}; HttpOnly; SameSite=Strict{secure}");
+    // the prefix wants the path `/`; the API takes no cookie
+    let (path, secure) = if is_https(headers) { ("/", "; Secure") } else { ("/console", "") };
+    let text = format!("{name}={secret}; Path={path}; Max-Age={age}; HttpOnly; SameSite=Strict{secure}");
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("")) // letters and digits: it is a header
 }
 
@@ -45,6 +47,15 @@ pub(crate) fn set(headers: &HeaderMap, secret: &str, lifetime: Duration) -> Head
 /// # Errors
 /// 403.
 pub(crate) fn check_sender(headers: &HeaderMap) -> Result<(), Problem> {
+    check_origin(headers)?;
+    if headers.contains_key(OWN_HEADER) { Ok(()) } else { Err(wrong_sender()) }
+}
+
+/// Refuses a request that a page of another origin makes, as the browser says: it could sign its visitor in as somebody else.
+///
+/// # Errors
+/// 403.
+pub(crate) fn check_origin(headers: &HeaderMap) -> Result<(), Problem> {
     let is_own = match (text(headers, "sec-fetch-site"), text(headers, "origin")) {
         (Some(site), _) => site == "same-origin",
         (None, Some(origin)) => {
@@ -53,11 +64,12 @@ pub(crate) fn check_sender(headers: &HeaderMap) -> Result<(), Problem> {
         }
         (None, None) => true, // no browser
     };
-    if is_own && headers.contains_key(OWN_HEADER) {
-        return Ok(());
-    }
-    let reason = format!("a session goes on from the console's own pages alone, which send {OWN_HEADER}");
-    Err(Problem::new(ProblemType::Origin, reason))
+    if is_own { Ok(()) } else { Err(wrong_sender()) }
+}
+
+fn wrong_sender() -> Problem {
+    let reason = format!("a session begins and goes on from the console's own pages alone, which send {OWN_HEADER}");
+    Problem::new(ProblemType::Origin, reason)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -80,7 +92,7 @@ mod tests {
         let cookie = |it: &HeaderMap, secret: &str, age: Duration| set(it, secret, age).to_str().unwrap().to_owned();
         assert_eq!(
             cookie(&https, "s", Duration::HOUR),
-            "__Secure-console=s; Path=/console; Max-Age=3600; HttpOnly; SameSite=Strict; Secure"
+            "__Host-console=s; Path=/; Max-Age=3600; HttpOnly; SameSite=Strict; Secure"
         );
         assert_eq!(
             cookie(&plain, "", Duration::ZERO),
@@ -114,6 +126,9 @@ mod tests {
             (&[own, ("origin", "null")], false),
         ] {
             assert_eq!(check_sender(&headers(sent)).is_ok(), want, "{sent:?}");
+            let without: Vec<_> = sent.iter().copied().filter(|it| it.0 != own.0).collect();
+            let is_own = check_origin(&headers(&without)).is_ok();
+            assert_eq!(is_own, want || *sent == [host, ("sec-fetch-site", "same-origin")], "{without:?}");
         }
     }
 }

@@ -67,6 +67,7 @@ pub(crate) async fn sign_in(
     JsonBody(body): JsonBody<SignIn>,
 ) -> Result<Response, Problem> {
     let now = clock::now();
+    cookie::check_origin(&headers)?;
     if let Some(code) = body.code {
         let redeemed = context.table.redeem_sign_in_code(&sha256_hex(code.as_bytes()), now).await?;
         let wrong = || auth_problem(context.authenticator.record_failure(&headers));
@@ -109,7 +110,7 @@ pub(crate) fn session(principal: Principal, latest: i64, now: OffsetDateTime) ->
     Session { app, scopes, key_id, until: millis(now + SESSION_LIFETIME).min(latest), latest }
 }
 
-/// Stores a new session under a secret of its own, and answers with its cookie.
+/// Stores a new session under a secret of its own, and answers with its cookie. The session that the browser had ends.
 async fn begin(
     context: &Context,
     headers: &HeaderMap,
@@ -122,6 +123,9 @@ async fn begin(
     let session = Session { until: millis(now + SESSION_LIFETIME).min(session.latest), ..session };
     let secret = clock::random_alphanumeric(43); // 256 bits
     context.table.put_session(&sha256_hex(secret.as_bytes()), &session).await?;
+    if let Some(replaced) = cookie::session_secret(headers) {
+        context.table.delete_session(&sha256_hex(replaced.as_bytes())).await?;
+    }
     respond(context, headers, &session, &secret, now).await
 }
 
@@ -144,7 +148,10 @@ async fn go_on(context: &Context, headers: &HeaderMap, secret: &str, now: Offset
     let until = millis(now + SESSION_LIFETIME).min(session.latest);
     if until - session.until > millis_of(EXTEND_AFTER) {
         session.until = until;
-        context.table.put_session(&hash, &session).await?;
+        // whoever signs out at the same time stays signed out
+        if !context.table.extend_session(&hash, &session).await? {
+            return ended();
+        }
     }
     respond(context, headers, &session, secret, now).await
 }

@@ -26,9 +26,14 @@ pub struct Session {
 }
 
 impl Table {
-    /// Stores a session by the SHA-256 of its secret, or extends it.
+    /// Stores a session by the SHA-256 of its secret.
     pub async fn put_session(&self, hash: &str, session: &Session) -> Result<(), TableError> {
         self.put(&Row::Session(hash.to_owned()), session, codec::ttl(session.until / 1_000 + 1)).await
+    }
+
+    /// Stores a later end of a session; `false` if it was ended in the meantime, and stays so.
+    pub async fn extend_session(&self, hash: &str, session: &Session) -> Result<bool, TableError> {
+        self.replace(&Row::Session(hash.to_owned()), session, codec::ttl(session.until / 1_000 + 1)).await
     }
 
     /// A session that has not ended, by the SHA-256 of its secret.
