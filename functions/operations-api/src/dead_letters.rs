@@ -8,25 +8,23 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use domain::application::Access;
-use domain::command::ProcessCommand;
-use domain::dead_letter::{DeadLetterKind, application, redrive_delay};
-use domain::masking::mask_message;
+use domain::dead_letter::{DeadLetterKind, redrive_delay};
+use domain::masking::{mask_message, mask_text};
 use domain::{AppId, from_millis, rfc3339};
 use entry::http::auth::AnyCaller;
 use entry::http::{AuthError, JsonBody, Principal, Problem, ProblemType, auth_problem};
 use entry::{DeadLetterQueue, ReceivedLetter};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use table::TableError;
 use utoipa::ToSchema;
 
 use crate::context::Context;
 use crate::exhausted;
+use crate::search::look_for;
 
-/// Letters that one request looks at: with ten a request of SQS it ends well within the function's time.
-const MAX_SEEN: usize = 200;
-/// How long letters are hidden while one request looks at them, in seconds: longer than that takes.
-const VISIBILITY_SECONDS: i32 = 30;
+/// The most bytes of a message that are shown: 200 of them fit into a function's answer (6 MB; AWS Lambda, quotas), even
+/// where each quotation mark takes two bytes.
+const MAX_SHOWN_BYTES: usize = 12 << 10;
 /// Letters that a request may name.
 const MAX_IDS: usize = 100;
 /// What is said of a letter that SQS itself has moved.
@@ -40,27 +38,33 @@ pub(crate) struct DeadLetterOut {
     /// Why it was not handled
     reason: String,
     sent_at: String,
-    /// The message, with its secrets masked
+    /// The message, with its secrets masked; the beginning of its text if it is `truncated`
     #[schema(value_type = Object)]
     body: Value,
+    /// Whether the message is longer than what is shown, which is up to 12 KiB
+    truncated: bool,
 }
 
 /// Dead letters of one kind.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct DeadLettersOut {
     items: Vec<DeadLetterOut>,
-    /// Whether there may be more: others are reading some, or there are more than one request looks at
+    /// Whether there may be more: others are reading some, or there are more than one request looks at. Asked again at once, it
+    /// looks further. What came within the last minute may be missing
     more: bool,
 }
 
 /// Which letters go back.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct RedriveIn {
     /// Their ids, at most 100; all of the application's by default
     #[serde(default)]
     #[schema(max_items = 100)]
     ids: Option<Vec<String>>,
+    /// How many went back by the requests just before: the slow start goes on there
+    #[serde(default)]
+    already_redriven: usize,
 }
 
 /// Which letters are discarded.
@@ -89,13 +93,6 @@ pub(crate) struct RedriveOut {
     more: bool,
 }
 
-/// Letters that are held while a request looks for the caller's.
-struct SeenLetters {
-    own: Vec<(ReceivedLetter, Value)>,
-    others: Vec<ReceivedLetter>,
-    more: bool,
-}
-
 /// The application's dead letters of one kind, with the deliveries whose attempts are used up: `scan`, `iconik`, `faces`, `render`, `webhook`, `amqp`, `signalr`, `push` or `nms`.
 /// The caller needs the scope of what they are about: `media` (the first three), `images`, `channels` (the next three), `inbox` or
 /// `oma`.
@@ -109,12 +106,10 @@ pub(crate) async fn list(
     let kind = permitted_kind(&caller, &kind, Access::Read)?;
     let Some((dead, _)) = context.letters.of(kind) else { return Err(no_such_kind()) };
     let seen = look_for(&context, kind, caller.app, dead).await?;
-    for letter in seen.own.iter().map(|it| &it.0).chain(&seen.others) {
-        dead.release(letter).await?;
-    }
-    let shown = |id: String, reason: String, sent_at: i64, mut body: Value| {
-        mask_message(&mut body);
-        DeadLetterOut { id, reason, sent_at: rfc3339(from_millis(sent_at)), body }
+    dead.release(&seen.released(seen.own.iter().map(|it| &it.0))).await?;
+    let shown = |id: String, reason: String, sent_at: i64, body: Value| {
+        let (body, truncated) = shown_message(body);
+        DeadLetterOut { id, reason: mask_text(&reason), sent_at: rfc3339(from_millis(sent_at)), body, truncated }
     };
     let of_queue = |(letter, body): (ReceivedLetter, Value)| {
         shown(letter.id, letter.reason.unwrap_or_else(|| NO_ANSWER.to_owned()), letter.sent_at, body)
@@ -148,7 +143,7 @@ pub(crate) async fn redrive(
         return Err(Problem::invalid("ids", format!("at most {MAX_IDS}")));
     }
     let Some((dead, queue)) = context.letters.of(kind) else { return Err(no_such_kind()) };
-    let wanted = Wanted(body.ids);
+    let (wanted, before) = (Wanted(body.ids), body.already_redriven);
     let (mut redriven, mut more) = (0, false);
     if wanted.in_queues() {
         let (letters, further) = take(&context, kind, caller.app, dead, &wanted).await?;
@@ -156,7 +151,7 @@ pub(crate) async fn redrive(
         for (letter, message) in &letters {
             // deliveries are in the message group of their channel, as they were
             let group = message["channel"].as_str().filter(|_| message["notification"].is_object()).map(str::to_owned);
-            queue.send_text(&letter.body, group, redrive_delay(redriven)).await?;
+            queue.send_text(&letter.body, group, redrive_delay(before.saturating_add(redriven))).await?;
             dead.delete(letter).await?;
             redriven += 1;
         }
@@ -166,7 +161,8 @@ pub(crate) async fn redrive(
         more |= further;
         // what is for a channel that is switched off stays until it is switched on
         for it in exhausted.iter().filter(|it| it.channel.active && wanted.has(&it.id())) {
-            exhausted::redrive(&context, caller.app, queue, it, redrive_delay(redriven)).await?;
+            let delay = redrive_delay(before.saturating_add(redriven));
+            exhausted::redrive(&context, caller.app, queue, it, delay).await?;
             redriven += 1;
         }
     }
@@ -241,11 +237,9 @@ async fn take(
     dead: &DeadLetterQueue,
     wanted: &Wanted,
 ) -> Result<(Vec<(ReceivedLetter, Value)>, bool), Problem> {
-    let seen = look_for(context, kind, app, dead).await?;
-    let (mine, kept): (Vec<_>, Vec<_>) = seen.own.into_iter().partition(|it| wanted.has(&it.0.id));
-    for letter in kept.iter().map(|it| &it.0).chain(&seen.others) {
-        dead.release(letter).await?;
-    }
+    let mut seen = look_for(context, kind, app, dead).await?;
+    let (mine, kept): (Vec<_>, Vec<_>) = seen.own.drain(..).partition(|it| wanted.has(&it.0.id));
+    dead.release(&seen.released(kept.iter().map(|it| &it.0))).await?;
     Ok((mine, seen.more))
 }
 
@@ -266,44 +260,29 @@ fn no_such_kind() -> Problem {
     Problem::new(ProblemType::NoSuchQueue, "there are no dead letters of that kind")
 }
 
-/// Receives letters until none comes any more, and tells the application's from the others. All of them stay hidden until they
-/// are released, or their time is over.
-async fn look_for(
-    context: &Context,
-    kind: DeadLetterKind,
-    app: AppId,
-    dead: &DeadLetterQueue,
-) -> Result<SeenLetters, Problem> {
-    let mut seen = SeenLetters { own: Vec::new(), others: Vec::new(), more: false };
-    let depth = usize::try_from(dead.depth().await?).unwrap_or(usize::MAX);
-    if depth == 0 {
-        return Ok(seen);
+/// A message as it is shown: without its secrets, and whether it is only the beginning of its text.
+fn shown_message(mut message: Value) -> (Value, bool) {
+    mask_message(&mut message);
+    let text = message.to_string();
+    if text.len() <= MAX_SHOWN_BYTES {
+        return (message, false);
     }
-    while seen.own.len() + seen.others.len() < MAX_SEEN.min(depth) {
-        let received = dead.receive(VISIBILITY_SECONDS).await?;
-        if received.is_empty() {
-            break;
-        }
-        for letter in received {
-            let message: Value = serde_json::from_str(&letter.body).unwrap_or_default();
-            if owner(context, kind, &message).await? == Some(app) {
-                seen.own.push((letter, message));
-            } else {
-                seen.others.push(letter);
-            }
-        }
-    }
-    seen.more = seen.own.len() + seen.others.len() < depth;
-    Ok(seen)
+    (Value::String(text[..text.floor_char_boundary(MAX_SHOWN_BYTES)].to_owned()), true)
 }
 
-/// The application that a message is for. An order to process an item names the item alone.
-async fn owner(context: &Context, kind: DeadLetterKind, message: &Value) -> Result<Option<AppId>, TableError> {
-    if kind != DeadLetterKind::Faces {
-        return Ok(application(message));
-    }
-    match serde_json::from_value::<ProcessCommand>(message.clone()) {
-        Ok(command) => Ok(context.table.item(command.item).await?.map(|it| it.app)),
-        Err(_) => Ok(None),
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_long_message_is_shown_in_part_and_masked_before() {
+        let short = json!({ "data": "x", "token": "abc" });
+        assert_eq!(shown_message(short), (json!({ "data": "x", "token": "********" }), false));
+        let (shown, truncated) = shown_message(json!({ "a": { "token": "abc" }, "data": "ä".repeat(MAX_SHOWN_BYTES) }));
+        let text = shown.as_str().unwrap();
+        assert!(truncated && text.starts_with("{\"a\":{\"token\":\"********\"}") && text.ends_with('ä'), "{text}");
+        assert!((MAX_SHOWN_BYTES - 1..=MAX_SHOWN_BYTES).contains(&text.len()));
     }
 }

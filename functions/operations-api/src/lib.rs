@@ -3,6 +3,7 @@
 mod context;
 mod dead_letters;
 mod exhausted;
+mod search;
 mod usage;
 
 use std::sync::Arc;

@@ -53,8 +53,7 @@ pub fn mask_message(message: &mut Value) {
     match message {
         Value::Object(members) => {
             for (name, value) in members {
-                let lower = name.to_ascii_lowercase();
-                if SECRET_MEMBERS.iter().any(|it| lower.contains(it)) {
+                if is_secret_member(name) {
                     mask_whole(value);
                 } else {
                     mask_message(value);
@@ -65,6 +64,42 @@ pub fn mask_message(message: &mut Value) {
         Value::String(text) if text.contains("://") => *text = mask_url(&mask_users(text)),
         _ => {}
     }
+}
+
+/// Masks the secrets in a sentence, such as what an error says: in its URLs, behind `Bearer` and `Basic`, and where a word says
+/// `name=value` or `name:value` and the name suggests one.
+pub fn mask_text(text: &str) -> String {
+    let mut is_credential = false;
+    let words = text.split(' ').map(|word| {
+        if word.is_empty() {
+            return String::new();
+        }
+        if std::mem::replace(&mut is_credential, is_scheme(word)) {
+            return MASK.to_owned();
+        }
+        if word.contains("://") {
+            return mask_url(&mask_users(word));
+        }
+        let Some(end) = word.find(['=', ':']).filter(|it| it + 1 < word.len()) else {
+            // `token: value`
+            is_credential |= word.strip_suffix([':', '=']).is_some_and(is_secret_member);
+            return word.to_owned();
+        };
+        if is_secret_member(&word[..end]) { format!("{}{MASK}", &word[..=end]) } else { word.to_owned() }
+    });
+    words.collect::<Vec<String>>().join(" ")
+}
+
+/// Whether a credential follows a word (RFC 9110, section 11.1).
+fn is_scheme(word: &str) -> bool {
+    let word = word.trim_start_matches(|it: char| !it.is_ascii_alphanumeric());
+    word.eq_ignore_ascii_case("bearer") || word.eq_ignore_ascii_case("basic")
+}
+
+/// Whether a member's name suggests that its value is a secret.
+fn is_secret_member(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    SECRET_MEMBERS.iter().any(|it| lower.contains(it))
 }
 
 /// Masks each text and number of a value, which is a secret or a list or an object of some.
@@ -133,6 +168,29 @@ mod tests {
             assert_eq!(message, want, "{member}");
             mask_message(&mut message);
             assert_eq!(message, want, "twice is once");
+        }
+    }
+
+    #[test]
+    fn what_a_sentence_holds_in_secret_is_masked() {
+        for (text, want) in [
+            ("", ""),
+            ("the hub answered 401: is it there? no", "the hub answered 401: is it there? no"),
+            (
+                "could not reach https://me:pw@a.example/x?sig=1&page=2 in time",
+                "could not reach https://********@a.example/x?sig=********&page=2 in time",
+            ),
+            ("amqps://me:pw@b.example/v: refused", "amqps://********@b.example/v: refused"),
+            ("it sent Authorization: Bearer abc.def twice", "it sent Authorization: ******** ******** twice"),
+            ("(bearer abc) and Basic  YWJj", "(bearer ******** and Basic  ********"),
+            (
+                "password=hush, apiKey:abc and secret: xyz, code:5",
+                "password=******** apiKey:******** and secret: ******** code:5",
+            ),
+            ("the key a/b.mp4 is gone: NoSuchKey", "the key a/b.mp4 is gone: NoSuchKey"),
+        ] {
+            assert_eq!(mask_text(text), want);
+            assert_eq!(mask_text(want), want, "twice is once");
         }
     }
 

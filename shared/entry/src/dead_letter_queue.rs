@@ -1,15 +1,14 @@
 //! Queues of dead letters: what they hold is looked at, and goes back to the queue that it came from.
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
+use aws_sdk_sqs::types::{
+    ChangeMessageVisibilityBatchRequestEntry, Message, MessageSystemAttributeName, QueueAttributeName,
+};
 
 use crate::start::Start;
 
-/// The most messages that one request receives (Amazon SQS, quotas).
-const MAX_BATCH: i32 = 10;
-/// How long a request waits for messages, in seconds: with a wait SQS asks all of its servers, without one a sample of them
-/// (Amazon SQS, short and long polling).
-const WAIT_SECONDS: i32 = 1;
+/// The most messages of one request (Amazon SQS, quotas).
+const MAX_BATCH: usize = 10;
 
 /// A queue of dead letters.
 #[derive(Clone)]
@@ -55,26 +54,33 @@ impl DeadLetterQueue {
         Ok(counts.values().filter_map(|it| it.parse::<u64>().ok()).sum())
     }
 
-    /// Receives up to ten letters, and hides them for `seconds`.
-    pub async fn receive(&self, seconds: i32) -> Result<Vec<ReceivedLetter>, DeadLetterError> {
-        let request = self.client.receive_message().queue_url(&self.url).max_number_of_messages(MAX_BATCH);
-        let request = request.visibility_timeout(seconds).wait_time_seconds(WAIT_SECONDS);
+    /// Receives up to ten letters, and hides them for `seconds`. With a wait, in seconds, SQS asks all of its servers for some,
+    /// without one a sample of them (Amazon SQS, short and long polling).
+    pub async fn receive(&self, seconds: i32, wait: i32) -> Result<Vec<ReceivedLetter>, DeadLetterError> {
+        let request = self.client.receive_message().queue_url(&self.url).max_number_of_messages(MAX_BATCH as i32);
+        let request = request.visibility_timeout(seconds).wait_time_seconds(wait);
         let request =
             request.message_attribute_names("All").message_system_attribute_names(MessageSystemAttributeName::All);
         let response = request.send().await.map_err(|it| DeadLetterError("read", it.into()))?;
         Ok(response.messages.unwrap_or_default().into_iter().filter_map(letter).collect())
     }
 
-    /// Shows a letter to other readers again.
-    pub async fn release(&self, letter: &ReceivedLetter) -> Result<(), DeadLetterError> {
-        let request = self.client.change_message_visibility().queue_url(&self.url);
-        let request = request.receipt_handle(&letter.receipt_handle).visibility_timeout(0);
-        match request.send().await.map_err(|it| it.into_service_error()) {
-            Ok(_) => Ok(()),
-            // its time is over: it is visible
-            Err(error) if error.is_message_not_inflight() || error.is_receipt_handle_is_invalid() => Ok(()),
-            Err(error) => Err(DeadLetterError("released", error.into())),
+    /// Shows letters to other readers again, by their receipt handles. One that is not released shows when its time is over.
+    pub async fn release(&self, receipt_handles: &[&str]) -> Result<(), DeadLetterError> {
+        for handles in receipt_handles.chunks(MAX_BATCH) {
+            let entries: Result<Vec<ChangeMessageVisibilityBatchRequestEntry>, _> = handles
+                .iter()
+                .enumerate()
+                .map(|(index, handle)| {
+                    let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(index.to_string());
+                    entry.receipt_handle(*handle).visibility_timeout(0).build()
+                })
+                .collect();
+            let entries = entries.map_err(|it| DeadLetterError("released", it.into()))?;
+            let request = self.client.change_message_visibility_batch().queue_url(&self.url).set_entries(Some(entries));
+            request.send().await.map_err(|it| DeadLetterError("released", it.into()))?;
         }
+        Ok(())
     }
 
     /// Deletes a letter.

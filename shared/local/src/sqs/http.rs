@@ -88,10 +88,13 @@ async fn run_operation(context: &Context, operation: &str, request: &Value) -> R
         }
         "ChangeMessageVisibility" => {
             queue_name(sqs, request)?;
-            let time = Duration::from_secs(request["VisibilityTimeout"].as_u64().unwrap_or(0).min(43_200));
-            sqs.change_visibility(request["ReceiptHandle"].as_str().unwrap_or_default(), time)
-                .map_err(internal_error)?;
+            change_visibility(sqs, request)?;
             Ok(json!({}))
+        }
+        "ChangeMessageVisibilityBatch" => {
+            queue_name(sqs, request)?;
+            let outcome = |entry: &Value| change_visibility(sqs, entry).map(|()| json!({ "Id": entry["Id"] }));
+            for_each_entry(request, outcome)
         }
         "GetQueueAttributes" => {
             let name = queue_name(sqs, request)?;
@@ -106,6 +109,12 @@ async fn run_operation(context: &Context, operation: &str, request: &Value) -> R
         }
         other => Err(SqsError("InvalidAction", format!("the local stack does not know the operation {other}"))),
     }
+}
+
+fn change_visibility(sqs: &Sqs, entry: &Value) -> Result<(), SqsError> {
+    let time = Duration::from_secs(entry["VisibilityTimeout"].as_u64().unwrap_or(0).min(43_200));
+    let receipt = entry["ReceiptHandle"].as_str().unwrap_or_default();
+    sqs.change_visibility(receipt, time).map(drop).map_err(internal_error)
 }
 
 fn send_batch(sqs: &Sqs, request: &Value) -> Result<Value, SqsError> {
