@@ -129,6 +129,12 @@ fn channels_and_users_are_limited_by_the_plan() {
             assert_eq!((status, &problem["type"]), (402, &json!("about:blank#plan-limit")), "{problem}");
             assert_eq!(problem["detail"], "the plan allows 2 users a month");
         }
+        // a dashboard is no user
+        for (looks, want) in [(json!({ "messages": true, "readOnly": true }), 201), (json!({ "messages": true }), 402)]
+        {
+            let (status, problem) = world.ask("POST", "/api/v1/Inbox/console/Tickets", Some(looks.clone())).await;
+            assert_eq!(status, want, "{looks}: {problem}");
+        }
         let shown = limits(&subscriber).await;
         assert_eq!((&shown["usage"]["channels"], &shown["usage"]["usersThisMonth"]), (&json!(1), &json!(2)));
         pay(&subscriber).await;

@@ -40,7 +40,7 @@ pub(crate) struct TokenIn {
 
 /// Properties of a ticket.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct TicketIn {
     /// Groups whose notifications the user receives as well, at most 20
     #[serde(default)]
@@ -50,6 +50,10 @@ pub(crate) struct TicketIn {
     /// The caller needs the scope `messages`, too
     #[serde(default)]
     messages: bool,
+    /// Whether the socket only receives, and marks nothing. With `messages` it is a dashboard's, which is not counted among the
+    /// plan's users
+    #[serde(default)]
+    read_only: bool,
 }
 
 /// A ticket or a token. It authenticates the user: keep it secret.
@@ -88,9 +92,12 @@ pub(crate) async fn create_ticket(
     if body.messages {
         context.authenticator.authorize(&headers, Scope::Messages, Access::Read).await.map_err(auth_problem)?;
     }
-    let (read_only, now) = (!caller.may(Scope::Inbox, Access::Change), clock::now());
+    let (read_only, now) = (body.read_only || !caller.may(Scope::Inbox, Access::Change), clock::now());
     let member = ConnectionUser { messages: body.messages, read_only, ..member(caller.app, &user, body.groups)? };
-    context.plan_limits.count_user(caller.app, &user).await?;
+    // what gets all of the application's stream and marks nothing is no user of an inbox, whom nobody would show all that
+    if !(member.messages && member.read_only) {
+        context.plan_limits.count_user(caller.app, &user).await?;
+    }
     let ticket = format!("{TICKET_PREFIX}{}", clock::random_alphanumeric(43)); // 256 bits
     context.table.put_ticket(&sha256_hex(ticket.as_bytes()), &member, now).await?;
     let expires_at = rfc3339(now + table::TICKET_LIFETIME);
