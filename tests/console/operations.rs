@@ -162,3 +162,37 @@ fn the_newest_deliveries_are_counted_however_many_there_were_before() {
         assert!(delivered.sum::<u64>() >= 1 && counted["more"] == true, "{counted}");
     });
 }
+
+#[test]
+fn settings_that_somebody_else_has_stored_are_not_undone() {
+    World::run(async |world| {
+        let url = format!("{}/api/v1/Media/Settings", world.stack.url);
+        let keys = [("x-api-key", &world.keys.api_key), ("x-api-secret", &world.keys.api_secret)];
+        let request = |method: Method| {
+            keys.iter().fold(world.http.request(method, &url), |it, (name, key)| it.header(*name, *key))
+        };
+        let read = async || {
+            let answer = request(Method::GET).send().await.unwrap();
+            answer.headers()["etag"].to_str().unwrap().to_owned()
+        };
+        let store = async |tag: &str, rate: u32| {
+            let body = json!({ "iconik_requests_per_second": rate });
+            let answer = request(Method::PUT).header("if-match", tag).json(&body).send().await.unwrap();
+            let tag = answer.headers().get("etag").map(|it| it.to_str().unwrap().to_owned());
+            (answer.status().as_u16(), tag, answer.json::<Value>().await.unwrap())
+        };
+        let seen_by_both = read().await;
+        let (status, tag, _) = store(&seen_by_both, 7).await;
+        assert_eq!((status, tag), (200, Some(read().await)));
+        let (status, _, refused) = store(&seen_by_both, 8).await;
+        assert_eq!((status, &refused["type"]), (412, &json!("about:blank#changed")));
+        assert_eq!(world.get("/api/v1/Media/Settings").await["iconik_requests_per_second"], 7);
+        assert_eq!((store(&read().await, 8).await.0, store("*", 9).await.0), (200, 200));
+        // of two that store at once, none is lost in silence
+        let both = read().await;
+        let (first, second) = tokio::join!(store(&both, 10), store(&both, 11));
+        let mut statuses = [first.0, second.0];
+        statuses.sort_unstable();
+        assert!(statuses[0] == 200 && matches!(statuses[1], 409 | 412), "{statuses:?}");
+    });
+}

@@ -66,6 +66,8 @@ pub struct Settings {
     pub allowed_origins: Vec<String>,
     /// Trusted OpenID Connect issuers.
     pub oidc_issuers: Vec<OidcIssuer>,
+    /// How often the settings were stored.
+    pub revision: u64,
 }
 
 /// A trusted OpenID Connect issuer.
@@ -78,6 +80,33 @@ pub struct OidcIssuer {
     /// The scopes that its tokens may carry. Without any, a token gives access to its user's inbox only.
     #[serde(default)]
     pub scopes: Vec<Scope>,
+    /// How people sign in to the console at this issuer; `None` if they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub console: Option<ConsoleClient>,
+}
+
+/// The console as a client of an issuer (OpenID Connect Core 1.0, section 3.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsoleClient {
+    pub client_id: String,
+    /// `None` for a public client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<SealedSecret>,
+    /// What is asked for, separated by spaces; by default `openid` and the scopes of the issuer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+}
+
+impl OidcIssuer {
+    /// What the console asks the issuer for: `scope` of an authorization request.
+    pub fn requested_scope(&self) -> String {
+        match self.console.as_ref().and_then(|it| it.scope.as_ref()) {
+            Some(scope) => scope.clone(),
+            None => {
+                std::iter::once("openid").chain(self.scopes.iter().map(|it| it.name())).collect::<Vec<_>>().join(" ")
+            }
+        }
+    }
 }
 
 impl Default for Settings {
@@ -114,6 +143,7 @@ impl Default for Settings {
             bytes_per_day: 0,
             allowed_origins: Vec::new(),
             oidc_issuers: Vec::new(),
+            revision: 0,
         }
     }
 }

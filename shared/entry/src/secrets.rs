@@ -139,6 +139,11 @@ pub fn settings_field(secret: SettingsSecret) -> &'static str {
     }
 }
 
+/// The field of the secret of the console's client at an OpenID Connect issuer.
+pub fn client_secret_field(issuer: &str, client_id: &str) -> String {
+    format!("oidc-client|{client_id} {issuer}") // an id has no blank: no other pair has this text
+}
+
 /// The field of a bucket's credentials.
 pub fn bucket_field(bucket: &domain::bucket::Bucket) -> String {
     format!("bucket|{}", bucket.id)

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::codec::{self, Attributes};
+use crate::commit::CommitOutcome;
 use crate::error::TableError;
 use crate::keys::{self, Row};
-use crate::table::{RangeQuery, Table};
+use crate::table::{RangeQuery, Table, condition_held, revision_before};
 
 /// Rows of a domain that are read at a time.
 const DOMAIN_PAGE: i32 = 100;
@@ -43,9 +44,20 @@ impl Table {
         Ok(self.get(&Row::Settings(app)).await?.unwrap_or_default())
     }
 
-    /// Stores an application's settings.
-    pub async fn put_settings(&self, app: AppId, settings: &Settings) -> Result<(), TableError> {
-        self.put(&Row::Settings(app), settings, Attributes::new()).await
+    /// Stores an application's settings, whose revision is the one that was read and one more. `Conflict` if somebody else has stored
+    /// others since.
+    pub async fn put_settings(&self, app: AppId, settings: &Settings) -> Result<CommitOutcome, TableError> {
+        let row = Row::Settings(app);
+        let put = self
+            .put_item()
+            .set_item(Some(codec::encode(&row, settings, Attributes::new())?))
+            .condition_expression("attribute_not_exists(revision) OR revision = :before") // older rows have none
+            .expression_attribute_values(":before", revision_before(settings.revision));
+        if condition_held(&row, put.send().await)? {
+            return Ok(CommitOutcome::Committed);
+        }
+        // the condition also fails on our own write, when its answer was lost and the SDK tried again
+        Ok(if self.settings(app).await? == *settings { CommitOutcome::Committed } else { CommitOutcome::Conflict })
     }
 
     /// The application whose webhooks carry the secret with this SHA-256.

@@ -46,6 +46,7 @@ static OPENID: LazyLock<Issuer> = LazyLock::new(|| {
         issuer: ISSUER.to_owned(),
         audience: audience.to_owned(),
         scopes: scopes.to_vec(),
+        console: None,
     };
     Issuer { pair, other, keys, trusted: [trust("us", &[Scope::Inbox]), trust("them", &[])] }
 });

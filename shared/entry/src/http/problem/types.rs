@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProblemType {
     Busy,
+    Changed,
     ContentCoding,
     Credentials,
     Domain,
@@ -51,8 +52,9 @@ pub enum ProblemType {
 
 impl ProblemType {
     #[cfg(test)]
-    const ALL: [Self; 42] = [
+    const ALL: [Self; 43] = [
         Self::Busy,
+        Self::Changed,
         Self::ContentCoding,
         Self::Credentials,
         Self::Domain,
@@ -100,6 +102,7 @@ impl ProblemType {
     pub(super) fn definition(self) -> (&'static str, StatusCode, &'static str) {
         match self {
             Self::Busy => ("busy", StatusCode::CONFLICT, "Somebody else is changing it"),
+            Self::Changed => ("changed", StatusCode::PRECONDITION_FAILED, "It was changed in the meantime"),
             Self::ContentCoding => {
                 ("content-coding", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The content coding is not taken")
             }
