@@ -42,6 +42,7 @@ mod console {
     mod live;
     mod operations;
     mod pages;
+    mod provider;
     mod session;
 }
 /// How deliveries reach receivers: webhooks, RabbitMQ, SignalR hubs of customers.

@@ -1,4 +1,4 @@
-//! The session's cookie, and the proof that a page of ours has sent it (RFC 6265bis; Fetch Metadata).
+//! The cookies, and the proof that a page of ours has sent them (RFC 6265bis; Fetch Metadata).
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use entry::http::{Problem, ProblemType};
@@ -7,38 +7,75 @@ use time::Duration;
 /// The header that pages send with the cookie. A page of another origin would need a preflight for it, which is refused.
 const OWN_HEADER: &str = "x-console";
 
+/// A cookie of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cookie {
+    /// The secret of a session.
+    Session,
+    /// A sign-in at an issuer that was begun.
+    SignIn,
+}
+
+impl Cookie {
+    /// Its name. Over HTTPS the prefix makes browsers refuse one that another host of the domain has set, so that nobody signs a
+    /// visitor in as somebody else (RFC 6265bis, section 4.1.3.2). Browsers keep cookies of all ports of a host together: without
+    /// HTTPS, as on the local stack, the port tells them apart.
+    fn name(self, headers: &HeaderMap) -> String {
+        let name = match self {
+            Self::Session => "console",
+            Self::SignIn => "console-sign-in",
+        };
+        if is_https(headers) {
+            return format!("__Host-{name}");
+        }
+        let port = text(headers, "host").and_then(|it| it.rsplit_once(':')).map_or("80", |it| it.1);
+        let port: String = port.chars().filter(char::is_ascii_digit).take(5).collect();
+        format!("{name}-{port}")
+    }
+
+    /// To whose requests it is added. The issuer's page leads back to ours, so that a strict one would not come with the answer.
+    fn same_site(self) -> &'static str {
+        match self {
+            Self::Session => "Strict",
+            Self::SignIn => "Lax",
+        }
+    }
+
+    /// Its value in a request.
+    pub(crate) fn value(self, headers: &HeaderMap) -> Option<&str> {
+        let name = self.name(headers);
+        let lines = headers.get_all(header::COOKIE).into_iter().filter_map(|it| it.to_str().ok());
+        let mut pairs = lines.flat_map(|it| it.split(';')).filter_map(|it| it.trim().split_once('='));
+        pairs.find(|it| it.0 == name).map(|it| it.1)
+    }
+
+    /// The header that stores a value for a time. The value is letters, digits and marks that a cookie may have.
+    pub(crate) fn set(self, headers: &HeaderMap, value: &str, lifetime: Duration) -> HeaderValue {
+        let (name, age, site) = (self.name(headers), lifetime.whole_seconds().max(0), self.same_site());
+        // the prefix wants the path `/`; the API takes no cookie
+        let (path, secure) = if is_https(headers) { ("/", "; Secure") } else { ("/console", "") };
+        let text = format!("{name}={value}; Path={path}; Max-Age={age}; HttpOnly; SameSite={site}{secure}");
+        HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
+    }
+
+    /// The header that forgets it.
+    pub(crate) fn forget(self, headers: &HeaderMap) -> HeaderValue {
+        self.set(headers, "", Duration::ZERO)
+    }
+}
+
 /// Whether the client came over HTTPS: API Gateway says so.
-fn is_https(headers: &HeaderMap) -> bool {
+pub(crate) fn is_https(headers: &HeaderMap) -> bool {
     text(headers, "x-forwarded-proto").is_some_and(|it| it.eq_ignore_ascii_case("https"))
 }
 
-/// The cookie's name. Over HTTPS its prefix makes browsers refuse one that another host of the domain has set, so that nobody signs
-/// a visitor in as somebody else (RFC 6265bis, section 4.1.3.2). Browsers keep cookies of all ports of a host together: without
-/// HTTPS, as on the local stack, the port tells them apart.
-fn name(headers: &HeaderMap) -> String {
-    if is_https(headers) {
-        return "__Host-console".to_owned();
+/// The origin of the pages, as the browser that asks sees it. Another client has that of the host that it asked.
+pub(crate) fn own_origin(headers: &HeaderMap) -> Option<String> {
+    if let Some(origin) = text(headers, "origin") {
+        return Some(origin.to_owned());
     }
-    let port = text(headers, "host").and_then(|it| it.rsplit_once(':')).map_or("80", |it| it.1);
-    let port: String = port.chars().filter(char::is_ascii_digit).take(5).collect();
-    format!("console-{port}")
-}
-
-/// The secret of the session that a request's cookie names.
-pub(crate) fn session_secret(headers: &HeaderMap) -> Option<&str> {
-    let name = name(headers);
-    let lines = headers.get_all(header::COOKIE).into_iter().filter_map(|it| it.to_str().ok());
-    let mut pairs = lines.flat_map(|it| it.split(';')).filter_map(|it| it.trim().split_once('='));
-    pairs.find(|it| it.0 == name).map(|it| it.1)
-}
-
-/// The header that stores a session's secret for a time, or with an empty secret forgets it.
-pub(crate) fn set(headers: &HeaderMap, secret: &str, lifetime: Duration) -> HeaderValue {
-    let (name, age) = (name(headers), lifetime.whole_seconds().max(0));
-    // the prefix wants the path `/`; the API takes no cookie
-    let (path, secure) = if is_https(headers) { ("/", "; Secure") } else { ("/console", "") };
-    let text = format!("{name}={secret}; Path={path}; Max-Age={age}; HttpOnly; SameSite=Strict{secure}");
-    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("")) // letters and digits: it is a header
+    let scheme = if is_https(headers) { "https" } else { "http" };
+    text(headers, "host").map(|it| format!("{scheme}://{it}"))
 }
 
 /// Refuses a request whose cookie another site's page may have sent: besides `SameSite`, the header of our pages is required,
@@ -89,7 +126,13 @@ mod tests {
     #[test]
     fn a_cookie_is_secure_over_https_and_of_its_port_without() {
         let (https, plain) = (headers(&[("x-forwarded-proto", "https")]), headers(&[("host", "127.0.0.1:8000")]));
-        let cookie = |it: &HeaderMap, secret: &str, age: Duration| set(it, secret, age).to_str().unwrap().to_owned();
+        let cookie = |it: &HeaderMap, secret: &str, age: Duration| {
+            Cookie::Session.set(it, secret, age).to_str().unwrap().to_owned()
+        };
+        assert_eq!(
+            Cookie::SignIn.set(&https, "s", Duration::MINUTE),
+            "__Host-console-sign-in=s; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure"
+        );
         assert_eq!(
             cookie(&https, "s", Duration::HOUR),
             "__Host-console=s; Path=/; Max-Age=3600; HttpOnly; SameSite=Strict; Secure"
@@ -103,10 +146,24 @@ mod tests {
             ("x=1;console-8000=a; y=2", Some("a")),
             ("console-8001=b; console-8000=a", Some("a")),
             ("console-8001=b", None),
+            ("console-sign-in-8000=b", None),
             ("console", None),
         ] {
             let sent = headers(&[("host", "127.0.0.1:8000"), ("cookie", cookies)]);
-            assert_eq!(session_secret(&sent), want, "{cookies}");
+            assert_eq!(Cookie::Session.value(&sent), want, "{cookies}");
+        }
+    }
+
+    #[test]
+    fn the_pages_are_where_the_browser_says() {
+        let (host, https) = (("host", "api.example.com"), ("x-forwarded-proto", "https"));
+        for (sent, want) in [
+            (&[host, https, ("origin", "https://cdn.example.com")][..], Some("https://cdn.example.com")),
+            (&[host, https], Some("https://api.example.com")),
+            (&[host], Some("http://api.example.com")),
+            (&[], None),
+        ] {
+            assert_eq!(own_origin(&headers(sent)).as_deref(), want, "{sent:?}");
         }
     }
 

@@ -5,6 +5,7 @@ mod code;
 mod context;
 mod cookie;
 mod pages;
+mod provider;
 mod session;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub async fn run() -> Result<(), entry::Error> {
 fn router(context: Context) -> axum::Router {
     let (router, _) = routes().split_for_parts();
     let router = router.route("/console", get(pages::index)).route("/console/", get(pages::index));
+    let router = router.route("/console/callback", get(provider::callback));
     router.route("/console/{name}", get(pages::file)).with_state(context)
 }
 
@@ -37,4 +39,6 @@ entry::api_routes! {
     Context:
     [session::sign_in, session::sign_out],
     [code::create],
+    [provider::list],
+    [provider::sign_in],
 }

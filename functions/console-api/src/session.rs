@@ -9,7 +9,7 @@ use domain::application::{Access, Scope};
 use domain::id::sha256_hex;
 use domain::{from_millis, millis, rfc3339};
 use entry::clock;
-use entry::http::auth::check_named_application;
+use entry::http::auth::{SignedIn, check_named_application};
 use entry::http::{AuthError, JsonBody, Principal, Problem, ProblemType, auth_problem, bearer_expiry};
 use serde::{Deserialize, Serialize};
 use table::Session;
@@ -17,7 +17,7 @@ use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
 use crate::context::Context;
-use crate::cookie;
+use crate::cookie::{Cookie, check_origin, check_sender};
 
 /// How long an access token is good. A key that is revoked, or signs out, is out after this time.
 const TOKEN_LIFETIME: Duration = Duration::minutes(5);
@@ -67,7 +67,7 @@ pub(crate) async fn sign_in(
     JsonBody(body): JsonBody<SignIn>,
 ) -> Result<Response, Problem> {
     let now = clock::now();
-    cookie::check_origin(&headers)?;
+    check_origin(&headers)?;
     if let Some(code) = body.code {
         let redeemed = context.table.redeem_sign_in_code(&sha256_hex(code.as_bytes()), now).await?;
         let wrong = || auth_problem(context.authenticator.record_failure(&headers));
@@ -78,21 +78,21 @@ pub(crate) async fn sign_in(
         check_named_application(&headers, principal.app)?;
         return begin(&context, &headers, session(principal, latest_end(&headers, now), now), now).await;
     }
-    let Some(secret) = cookie::session_secret(&headers) else {
+    let Some(secret) = Cookie::Session.value(&headers) else {
         return Err(auth_problem(AuthError::MissingCredentials));
     };
-    cookie::check_sender(&headers)?;
+    check_sender(&headers)?;
     go_on(&context, &headers, secret, now).await
 }
 
 /// Signs out: ends the session of the request's cookie, and forgets the cookie.
 #[utoipa::path(delete, path = "/console/session", tag = "Console", responses((status = 204), (status = 403, body = Problem)))]
 pub(crate) async fn sign_out(State(context): State<Context>, headers: HeaderMap) -> Result<Response, Problem> {
-    if let Some(secret) = cookie::session_secret(&headers) {
-        cookie::check_sender(&headers)?;
+    if let Some(secret) = Cookie::Session.value(&headers) {
+        check_sender(&headers)?;
         context.table.delete_session(&sha256_hex(secret.as_bytes())).await?;
     }
-    Ok(with_cookie(StatusCode::NO_CONTENT, cookie::set(&headers, "", Duration::ZERO)))
+    Ok(with_cookie(StatusCode::NO_CONTENT, Cookie::Session.forget(&headers)))
 }
 
 /// Up to when a session of a request's credentials can be extended, in milliseconds since 1970. Without a key pair it ends with the
@@ -107,34 +107,54 @@ pub(crate) fn latest_end(headers: &HeaderMap, now: OffsetDateTime) -> i64 {
 /// A session of a principal that can be extended up to `latest`, in milliseconds since 1970.
 pub(crate) fn session(principal: Principal, latest: i64, now: OffsetDateTime) -> Session {
     let Principal { app, key_id, scopes } = principal;
-    Session { app, scopes, key_id, until: millis(now + SESSION_LIFETIME).min(latest), latest }
+    Session { app, scopes, key_id, issuer: None, until: millis(now + SESSION_LIFETIME).min(latest), latest }
 }
 
-/// Stores a new session under a secret of its own, and answers with its cookie. The session that the browser had ends.
+/// A session of whoever has signed in at an issuer. It is not extended: whether the issuer still signs the visitor in shows then.
+pub(crate) fn session_of_issuer(signed_in: SignedIn, now: OffsetDateTime) -> Session {
+    let latest = millis(now + SESSION_LIFETIME);
+    Session { issuer: Some(signed_in.issuer), ..session(signed_in.principal, latest, now) }
+}
+
+/// Begins a session, and answers with its cookie.
 async fn begin(
     context: &Context,
     headers: &HeaderMap,
     session: Session,
     now: OffsetDateTime,
 ) -> Result<Response, Problem> {
+    let (secret, session) = store_new(context, headers, session, now).await?;
+    respond(context, headers, &session, &secret, now).await
+}
+
+/// Stores a new session under a secret of its own, and answers both. The session that the browser had ends.
+///
+/// # Errors
+/// 403 without a scope that the console could use.
+pub(crate) async fn store_new(
+    context: &Context,
+    headers: &HeaderMap,
+    session: Session,
+    now: OffsetDateTime,
+) -> Result<(String, Session), Problem> {
     if !Scope::ALL.into_iter().any(|it| principal(&session).may(it, Access::Read)) {
         return Err(Problem::new(ProblemType::Scope, "the credentials have no scope that the console could use"));
     }
     let session = Session { until: millis(now + SESSION_LIFETIME).min(session.latest), ..session };
     let secret = clock::random_alphanumeric(43); // 256 bits
     context.table.put_session(&sha256_hex(secret.as_bytes()), &session).await?;
-    if let Some(replaced) = cookie::session_secret(headers) {
+    if let Some(replaced) = Cookie::Session.value(headers) {
         context.table.delete_session(&sha256_hex(replaced.as_bytes())).await?;
     }
-    respond(context, headers, &session, &secret, now).await
+    Ok((secret, session))
 }
 
-/// Goes on with the session of a secret, as long as its key is there.
+/// Goes on with the session of a secret, as long as its key or its issuer is there.
 async fn go_on(context: &Context, headers: &HeaderMap, secret: &str, now: OffsetDateTime) -> Result<Response, Problem> {
     let hash = sha256_hex(secret.as_bytes());
     let ended = || {
         let problem = auth_problem(AuthError::ExpiredToken).into_response();
-        Ok(with_cookie(problem, cookie::set(headers, "", Duration::ZERO)))
+        Ok(with_cookie(problem, Cookie::Session.forget(headers)))
     };
     let Some(mut session) = context.table.session(&hash, now).await? else { return ended() };
     if let Some(id) = &session.key_id {
@@ -144,6 +164,14 @@ async fn go_on(context: &Context, headers: &HeaderMap, secret: &str, now: Offset
             return ended();
         };
         session.scopes.retain(|it| key.scopes.contains(it));
+    }
+    if let Some(issuer) = &session.issuer {
+        let granted = context.authenticator.sign_in_scopes(session.app, issuer).await.map_err(auth_problem)?;
+        session.scopes.retain(|it| granted.contains(it));
+        if session.scopes.is_empty() {
+            context.table.delete_session(&hash).await?;
+            return ended();
+        }
     }
     let until = millis(now + SESSION_LIFETIME).min(session.latest);
     if until - session.until > millis_of(EXTEND_AFTER) {
@@ -177,7 +205,7 @@ async fn respond(
         key_id: session.key_id.clone(),
         socket_url: context.socket_url.clone(),
     };
-    Ok(with_cookie(Json(body), cookie::set(headers, secret, ends - now)))
+    Ok(with_cookie(Json(body), Cookie::Session.set(headers, secret, ends - now)))
 }
 
 fn principal(session: &Session) -> Principal {
@@ -188,8 +216,9 @@ fn millis_of(duration: Duration) -> i64 {
     i64::try_from(duration.whole_milliseconds()).unwrap_or(i64::MAX)
 }
 
-fn with_cookie(response: impl IntoResponse, cookie: HeaderValue) -> Response {
+/// A response that sets a cookie, besides those that it sets already.
+pub(crate) fn with_cookie(response: impl IntoResponse, cookie: HeaderValue) -> Response {
     let mut response = response.into_response();
-    response.headers_mut().insert(header::SET_COOKIE, cookie);
+    response.headers_mut().append(header::SET_COOKIE, cookie);
     response
 }

@@ -11,6 +11,7 @@ mod integer;
 pub mod json;
 mod middleware;
 mod oidc;
+mod oidc_endpoints;
 pub mod oidc_token;
 pub mod problem;
 mod query_params;

@@ -19,6 +19,9 @@ pub struct Session {
     /// The id of the key that signed in; `None` for a token of an OpenID Connect issuer, or the application's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_id: Option<String>,
+    /// The issuer at which the visitor signed in by redirect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
     /// When it ends, in milliseconds since 1970.
     pub until: i64,
     /// Until when it can be extended, in milliseconds since 1970.

@@ -52,6 +52,8 @@ const RULES: &[(&str, &str, Rule)] = &[
     ("*", "/1/billing/*", Rule::Billing),
     ("*", "/api/v1/Applications", Rule::Operator),
     ("*", "/api/v1/Applications/{id}/*", Rule::Manager),
+    ("GET", "/console/providers", Rule::Public),
+    ("POST", "/console/sign-in", Rule::Public),
     ("POST", "/console/*", Rule::SignIn),
     ("DELETE", "/console/session", Rule::Public),
     ("*", "/api/v1/DeadLetters/*", Rule::Scope("media")), // of the kind that `fill` says

@@ -14,6 +14,7 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::auth_error::AuthError;
@@ -45,6 +46,19 @@ struct UnverifiedClaims {
     iss: String,
     #[serde(default, rename = "ApplicationId")]
     application: Option<AppId>,
+}
+
+/// The claims of an ID token beside those of every token.
+#[derive(Deserialize)]
+struct IdClaims {
+    #[serde(flatten)]
+    claims: Claims,
+    #[serde(default)]
+    aud: Value,
+    #[serde(default)]
+    azp: Option<String>,
+    #[serde(default)]
+    nonce: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -118,20 +132,12 @@ impl<'a> UnverifiedToken<'a> {
     /// # Errors
     /// `TokenNotYetValid` if its time has not come, `InvalidCredentials` in all other cases.
     pub fn verify(&self, app: AppId, trusted: &[OidcIssuer], keys: &IssuerKeys) -> Result<Identity, AuthError> {
-        ring_provider::RING.install_default().ok(); // fails if it is installed already
-        let key = keys.select(self.key_id(), self.header.alg).ok_or(AuthError::InvalidCredentials)?;
-        let key = DecodingKey::from_jwk(key).map_err(|_| AuthError::InvalidCredentials)?;
+        let key = self.decoding_key(keys)?;
         let mut error = AuthError::InvalidCredentials;
         // an issuer may be trusted for several audiences
         for issuer in trusted.iter().filter(|it| it.issuer == self.claims.iss) {
-            let mut rules = Validation::new(self.header.alg);
-            rules.set_issuer(&[&issuer.issuer]);
-            rules.set_audience(&[&issuer.audience]);
-            rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-            rules.validate_nbf = true;
-            rules.leeway = LEEWAY as u64;
-            match decode::<Claims>(self.text, &key, &rules) {
-                Ok(verified) => return identity(app, issuer, verified.claims).ok_or(AuthError::InvalidCredentials),
+            match self.decode::<Claims>(&key, &issuer.issuer, &issuer.audience) {
+                Ok(claims) => return identity(app, issuer, claims).ok_or(AuthError::InvalidCredentials),
                 // the library checks the time after the signature
                 Err(source) if matches!(source.kind(), ErrorKind::ImmatureSignature) => {
                     error = AuthError::TokenNotYetValid
@@ -140,6 +146,52 @@ impl<'a> UnverifiedToken<'a> {
             }
         }
         Err(error)
+    }
+
+    /// Verifies it as the ID token that an issuer gave a client for an authentication request with this nonce (OpenID Connect
+    /// Core 1.0, section 3.1.3.7).
+    ///
+    /// # Errors
+    /// `InvalidCredentials`.
+    pub fn verify_id_token(
+        &self,
+        app: AppId,
+        issuer: &OidcIssuer,
+        client_id: &str,
+        nonce: &str,
+        keys: &IssuerKeys,
+    ) -> Result<Identity, AuthError> {
+        let wrong = || AuthError::InvalidCredentials;
+        let key = self.decoding_key(keys)?;
+        let id: IdClaims = self.decode(&key, &issuer.issuer, client_id).map_err(|_| wrong())?;
+        let is_shared = id.aud.as_array().is_some_and(|it| it.len() > 1);
+        let is_ours = id.azp.as_ref().map_or(!is_shared, |it| it == client_id);
+        if !is_ours || id.nonce.as_deref() != Some(nonce) {
+            return Err(wrong());
+        }
+        identity(app, issuer, id.claims).ok_or_else(wrong)
+    }
+
+    /// The key of the issuer's that the token says it is signed with.
+    fn decoding_key(&self, keys: &IssuerKeys) -> Result<DecodingKey, AuthError> {
+        ring_provider::RING.install_default().ok(); // fails if it is installed already
+        let key = keys.select(self.key_id(), self.header.alg).ok_or(AuthError::InvalidCredentials)?;
+        DecodingKey::from_jwk(key).map_err(|_| AuthError::InvalidCredentials)
+    }
+
+    fn decode<T: DeserializeOwned>(
+        &self,
+        key: &DecodingKey,
+        issuer: &str,
+        audience: &str,
+    ) -> Result<T, jsonwebtoken::errors::Error> {
+        let mut rules = Validation::new(self.header.alg);
+        rules.set_issuer(&[issuer]);
+        rules.set_audience(&[audience]);
+        rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        rules.validate_nbf = true;
+        rules.leeway = LEEWAY as u64;
+        decode::<T>(self.text, key, &rules).map(|it| it.claims)
     }
 }
 
