@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use domain::ItemId;
 use domain::ssrf::AllowedNetworks;
 use entry::http::Authenticator;
-use entry::{Queue, Secrets};
+use entry::{AppSettings, Meter, Queue, Secrets, TtlCache};
+use iconik::Connections;
+use iconik::source::MediaSource;
 use table::Table;
 
 /// What the endpoints work with.
@@ -22,6 +25,11 @@ pub(crate) struct Context {
     /// The bucket of results.
     pub(crate) results_bucket: String,
     pub(crate) allowed_networks: AllowedNetworks,
+    pub(crate) settings: Arc<AppSettings>,
+    /// Clients of Iconik, and its links to media of items.
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) links: Arc<TtlCache<ItemId, (MediaSource, String)>>,
+    pub(crate) meter: Meter,
 }
 
 impl FromRef<Context> for Authenticator {

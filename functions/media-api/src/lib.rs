@@ -8,15 +8,20 @@ mod erase;
 mod iconik;
 mod issuer;
 mod item;
+mod media;
 mod settings;
 
 use std::sync::Arc;
 
 use domain::application::Scope;
-use entry::Secrets;
 use entry::http::{Authenticator, CorsPolicy};
+use entry::{AppSettings, Secrets, TtlCache};
+use iconik::Connections;
 
 use crate::context::Context;
+
+/// Links to media that are kept.
+const MAX_LINKS: usize = 1_000;
 
 /// Runs the function until Lambda ends it.
 #[tokio::main(flavor = "current_thread")]
@@ -25,9 +30,16 @@ pub async fn run() -> Result<(), entry::Error> {
     let (table, seal) = (start.table(), Arc::new(start.seal()));
     let allowed = start.allowed_networks();
     let pages = CorsPolicy::AllowedOrigins(start.allowed_origins(&table));
+    let secrets = Arc::new(Secrets::new(table.clone(), seal.clone()));
+    let meter = start.meter();
+    let connections = Connections::new(table.clone(), secrets.clone(), allowed.clone(), meter.clone());
     let context = Context {
-        authenticator: Authenticator::new(table.clone(), seal.clone(), &allowed, Scope::Media),
-        secrets: Arc::new(Secrets::new(table.clone(), seal)),
+        authenticator: Authenticator::new(table.clone(), seal, &allowed, Scope::Media),
+        secrets,
+        settings: Arc::new(AppSettings::new(table.clone())),
+        connections: Arc::new(connections),
+        links: Arc::new(TtlCache::new(MAX_LINKS)),
+        meter,
         scan_queue: start.queue("SCAN_QUEUE"),
         ingest_queue: start.queue("ICONIK_QUEUE"),
         s3: start.s3(),
@@ -54,6 +66,7 @@ entry::api_routes! {
     [item::preview],
     [erase::one],
     [erase::all],
+    [media::get],
     [item::summary],
     [settings::get, settings::put],
     [iconik::get],

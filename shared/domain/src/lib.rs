@@ -9,6 +9,7 @@ pub mod application;
 pub mod asset_manager;
 pub mod billing;
 pub mod bucket;
+pub mod byte_range;
 pub mod channel;
 pub mod circuit_breaker;
 pub mod command;

@@ -20,8 +20,8 @@ pub use post_client::{PostClient, PostError, PostResponse, PostTimeouts};
 pub use resolver::ForbiddenAddressError;
 pub use retry_after::retry_after;
 
-/// A client that [`client`] builds, and a request of it.
-pub use reqwest::{Client, RequestBuilder as Request};
+/// A client that [`client`] builds, a request of it, and its response.
+pub use reqwest::{Client, RequestBuilder as Request, Response};
 
 /// An HTTP client for customers' addresses: it follows no redirect, uses no proxy, and connects to checked addresses alone.
 /// `total` limits each request as a whole; without it each request sets its own timeout.

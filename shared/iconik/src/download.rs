@@ -5,7 +5,7 @@ use std::path::Path;
 use domain::id::hex;
 use domain::media_type::is_image;
 use domain::ssrf::check_url;
-use reqwest::header::LOCATION;
+use reqwest::header::{CONTENT_RANGE, LOCATION, RANGE};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
@@ -58,12 +58,44 @@ impl Iconik {
         }
     }
 
-    async fn fetch_once(&self, asset: Uuid, media: MediaSource, to: &Path) -> Result<String, FetchError> {
-        let (link, size) = match media {
-            MediaSource::Proxy(id, size) => (self.proxy_download_url(asset, id).await?, size),
-            MediaSource::File(id, size) => (self.file_download_url(asset, id).await?, size),
+    /// A link to media, which is good for some minutes.
+    pub async fn media_link(&self, asset: Uuid, media: MediaSource) -> Result<String, IconikError> {
+        match media {
+            MediaSource::Proxy(id, _) => self.proxy_download_url(asset, id).await,
+            MediaSource::File(id, _) => self.file_download_url(asset, id).await,
+        }
+    }
+
+    /// The bytes of media from `first` to `last`, both included, by its link.
+    pub async fn fetch_part(&self, link: &str, first: u64, last: u64) -> Result<Vec<u8>, FetchError> {
+        let mut response = self.follow_redirects(link.to_owned(), Some((first, last))).await?;
+        let status = response.status().as_u16();
+        let range = response.headers().get(CONTENT_RANGE).and_then(|it| it.to_str().ok());
+        // storage that knows no ranges answers with all of it
+        let begins = if status == 206 {
+            range.is_some_and(|it| it.starts_with(&format!("bytes {first}-")))
+        } else {
+            status == 200 && first == 0
         };
-        let mut response = self.follow_redirects(link).await?;
+        if !begins {
+            return Err(IconikError::Response { status, text: "no such part for its own link".to_owned() }.into());
+        }
+        let (mut bytes, length) = (Vec::new(), usize::try_from(last - first + 1).unwrap_or(usize::MAX));
+        while bytes.len() < length {
+            let chunk = tokio::time::timeout(READ_TIMEOUT, response.chunk()).await;
+            let chunk = chunk.map_err(|_| IconikError::Unreachable("the media stopped coming".to_owned()))?;
+            let Some(chunk) = chunk.map_err(unreachable)? else { break };
+            bytes.extend_from_slice(&chunk[..chunk.len().min(length - bytes.len())]);
+        }
+        if bytes.len() < length {
+            return Err(IconikError::Unreachable(format!("{} of {length} bytes came", bytes.len())).into());
+        }
+        Ok(bytes)
+    }
+
+    async fn fetch_once(&self, asset: Uuid, media: MediaSource, to: &Path) -> Result<String, FetchError> {
+        let (link, size) = (self.media_link(asset, media).await?, media.size());
+        let mut response = self.follow_redirects(link, None).await?;
         let status = response.status();
         if !status.is_success() {
             let text = "no media for its own link".to_owned();
@@ -90,10 +122,18 @@ impl Iconik {
     }
 
     /// Requests a link, and follows its redirects. Every address is checked like the first, and none gets our token.
-    async fn follow_redirects(&self, mut link: String) -> Result<reqwest::Response, FetchError> {
+    async fn follow_redirects(
+        &self,
+        mut link: String,
+        range: Option<(u64, u64)>,
+    ) -> Result<reqwest::Response, FetchError> {
         for _ in 0..=MAX_REDIRECTS {
             let url = check_url(&link, &self.allowed).map_err(|error| FetchError::Refused(error.to_string()))?;
-            let response = self.http.get(url.clone()).send().await.map_err(unreachable)?;
+            let mut request = self.http.get(url.clone());
+            if let Some((first, last)) = range {
+                request = request.header(RANGE, format!("bytes={first}-{last}"));
+            }
+            let response = request.send().await.map_err(unreachable)?;
             let location = response.headers().get(LOCATION).filter(|_| response.status().is_redirection());
             let Some(location) = location else { return Ok(response) };
             let next = location.to_str().ok().and_then(|it| url.join(it).ok());

@@ -17,6 +17,15 @@ pub enum MediaSource {
     File(Uuid, u64),
 }
 
+impl MediaSource {
+    /// In bytes.
+    pub fn size(self) -> u64 {
+        match self {
+            Self::Proxy(_, size) | Self::File(_, size) => size,
+        }
+    }
+}
+
 /// What the files and proxies of a version allow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceChoice {

@@ -87,4 +87,18 @@ impl ObjectStore for AnyObjectStore {
             Self::Scsp(store) => store.fetch(key, version, size, to).await,
         }
     }
+
+    async fn part(
+        &self,
+        key: &str,
+        version: &str,
+        size: u64,
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<u8>, ObjectStoreError> {
+        match self {
+            Self::S3(store) => store.part(key, version, size, first, last).await,
+            Self::Scsp(store) => store.part(key, version, size, first, last).await,
+        }
+    }
 }

@@ -7,6 +7,7 @@ use aws_sdk_s3::config::{
     BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
 };
 use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::list_objects::ListObjectsOutput;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::primitives::ByteStream;
@@ -24,7 +25,7 @@ use domain::ssrf::{AllowedNetworks, check_url};
 use http::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use time::OffsetDateTime;
 
-use crate::body::{read_first, write_to_file};
+use crate::body::{PartBody, read_first, write_to_file};
 use crate::error::ObjectStoreError;
 use crate::interceptor::{ListingInterceptor, NOT_S3};
 use crate::listing::ListingPage;
@@ -160,6 +161,38 @@ impl S3Store {
         Ok(Listing { objects: page.objects, errors: page.errors, next_token: next })
     }
 
+    /// The response with a version of an object, or with a range of it.
+    ///
+    /// # Errors
+    /// `Replaced` if another version is there.
+    async fn get_version(
+        &self,
+        key: &str,
+        version: &str,
+        size: u64,
+        range: Option<String>,
+    ) -> Result<GetObjectOutput, ObjectStoreError> {
+        let precondition = match Precondition::of(version, size) {
+            // ETags are not compared across APIs (section 4.5)
+            Precondition::Etag(etag) if etag.starts_with(crate::scsp::ETAG_PREFIX) => Precondition::None,
+            precondition => precondition,
+        };
+        let get = self.client.get_object().bucket(&self.bucket).key(key).set_range(range);
+        let strong_etag = match precondition {
+            Precondition::Etag(etag) if !etag.starts_with("W/") => Some(etag), // a weak one never matches (RFC 9110, section 13.1.1)
+            _ => None,
+        };
+        let get = get.set_if_match(strong_etag.map(|etag| format!("\"{etag}\"")));
+        let response = get.send().await.map_err(|it| self.error_from(it))?;
+        let same = match (precondition, &response.e_tag, &response.last_modified) {
+            (Precondition::Etag(listed), Some(current), _) => opaque_tag(listed) == opaque_tag(current),
+            // a header has no fractions of a second
+            (Precondition::Modified(listed), _, Some(current)) => listed.unix_timestamp() == current.secs(),
+            _ => true,
+        };
+        if same { Ok(response) } else { Err(ObjectStoreError::Replaced) }
+    }
+
     /// The page of a response.
     ///
     /// # Errors
@@ -249,28 +282,26 @@ impl ObjectStore for S3Store {
     }
 
     async fn fetch(&self, key: &str, version: &str, size: u64, to: &Path) -> Result<String, ObjectStoreError> {
-        let precondition = match Precondition::of(version, size) {
-            // ETags are not compared across APIs (section 4.5)
-            Precondition::Etag(etag) if etag.starts_with(crate::scsp::ETAG_PREFIX) => Precondition::None,
-            precondition => precondition,
-        };
-        let get = self.client.get_object().bucket(&self.bucket).key(key);
-        let strong_etag = match precondition {
-            Precondition::Etag(etag) if !etag.starts_with("W/") => Some(etag), // a weak one never matches (RFC 9110, section 13.1.1)
-            _ => None,
-        };
-        let get = get.set_if_match(strong_etag.map(|etag| format!("\"{etag}\"")));
-        let mut response = get.send().await.map_err(|it| self.error_from(it))?;
-        let same = match (precondition, &response.e_tag, &response.last_modified) {
-            (Precondition::Etag(listed), Some(current), _) => opaque_tag(listed) == opaque_tag(current),
-            // a header has no fractions of a second
-            (Precondition::Modified(listed), _, Some(current)) => listed.unix_timestamp() == current.secs(),
-            _ => true,
-        };
-        if !same {
-            return Err(ObjectStoreError::Replaced);
-        }
+        let mut response = self.get_version(key, version, size, None).await?;
         write_to_file(to, size, async || response.body.next().await.transpose().map_err(body_error)).await
+    }
+
+    async fn part(
+        &self,
+        key: &str,
+        version: &str,
+        size: u64,
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<u8>, ObjectStoreError> {
+        let mut response = self.get_version(key, version, size, Some(format!("bytes={first}-{last}"))).await?;
+        let mut part = PartBody::new(response.content_range.as_deref(), first, last)?;
+        while let Some(chunk) = response.body.next().await.transpose().map_err(body_error)? {
+            if !part.take(&chunk) {
+                break;
+            }
+        }
+        part.end()
     }
 }
 

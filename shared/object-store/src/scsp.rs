@@ -7,14 +7,14 @@ use domain::media_type::is_generic;
 use domain::scanning::{ListedObject, Precondition, modified_etag};
 use domain::ssrf::{AllowedNetworks, check_url};
 use domain::{from_millis, rfc3339};
-use http::header::{ETAG, HeaderMap, HeaderName, IF_MATCH, LAST_MODIFIED, RANGE};
+use http::header::{CONTENT_RANGE, ETAG, HeaderMap, HeaderName, IF_MATCH, LAST_MODIFIED, RANGE};
 use serde::Deserialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::{Rfc2822, Rfc3339};
 use url::Url;
 
-use crate::body::{read_first, write_to_file};
+use crate::body::{PartBody, read_first, write_to_file};
 use crate::error::{ObjectStoreError, excerpt};
 use crate::store::{Listing, ObjectStore, single_prefix};
 
@@ -81,6 +81,42 @@ impl ScspStore {
         }
         url.query_pairs_mut().append_pair("domain", &self.domain);
         Ok(url)
+    }
+
+    /// The response with a version of an object, or with a range of it, which comes within [`REQUEST_TIMEOUT`].
+    ///
+    /// # Errors
+    /// `Replaced` if another version is there.
+    async fn get_version(
+        &self,
+        key: &str,
+        version: &str,
+        size: u64,
+        range: Option<String>,
+    ) -> Result<guard::Response, ObjectStoreError> {
+        let mut request = self.authenticated(self.http.get(self.object_url(Some(key))?));
+        if let Some(range) = range {
+            request = request.header(RANGE, range).timeout(REQUEST_TIMEOUT);
+        }
+        // the listing's hash is the ETag of SCSP (section 4.5); that of another API proves nothing here
+        let precondition = match Precondition::of(version, size) {
+            Precondition::Etag(etag) => etag.strip_prefix(ETAG_PREFIX).map(Precondition::of_etag),
+            _ => None,
+        };
+        if let Some(Precondition::Etag(hash)) = precondition {
+            request = request.header(IF_MATCH, format!("\"{hash}\""));
+        }
+        let response = request.send().await.map_err(unreachable_error)?;
+        check_status(response.status().as_u16(), true, response.headers(), self.now)?;
+        let header = |name: HeaderName| response.headers().get(name)?.to_str().ok();
+        let same = match precondition {
+            Some(Precondition::Etag(hash)) => header(ETAG).is_none_or(|it| it.trim_matches('"') == hash),
+            Some(Precondition::Modified(at)) => header(LAST_MODIFIED)
+                .and_then(|it| OffsetDateTime::parse(it, &Rfc2822).ok())
+                .is_none_or(|it| it.unix_timestamp() == at.unix_timestamp()),
+            _ => true,
+        };
+        if same { Ok(response) } else { Err(ObjectStoreError::Replaced) }
     }
 
     fn authenticated(&self, request: guard::Request) -> guard::Request {
@@ -176,34 +212,32 @@ impl ObjectStore for ScspStore {
     }
 
     async fn fetch(&self, key: &str, version: &str, size: u64, to: &Path) -> Result<String, ObjectStoreError> {
-        let mut request = self.authenticated(self.http.get(self.object_url(Some(key))?));
-        // the listing's hash is the ETag of SCSP (section 4.5); that of another API proves nothing here
-        let precondition = match Precondition::of(version, size) {
-            Precondition::Etag(etag) => etag.strip_prefix(ETAG_PREFIX).map(Precondition::of_etag),
-            _ => None,
-        };
-        if let Some(Precondition::Etag(hash)) = precondition {
-            request = request.header(IF_MATCH, format!("\"{hash}\""));
-        }
-        let mut response = request.send().await.map_err(unreachable_error)?;
-        check_status(response.status().as_u16(), true, response.headers(), self.now)?;
-        let header = |name: HeaderName| response.headers().get(name)?.to_str().ok();
-        let same = match precondition {
-            Some(Precondition::Etag(hash)) => header(ETAG).is_none_or(|it| it.trim_matches('"') == hash),
-            Some(Precondition::Modified(at)) => header(LAST_MODIFIED)
-                .and_then(|it| OffsetDateTime::parse(it, &Rfc2822).ok())
-                .is_none_or(|it| it.unix_timestamp() == at.unix_timestamp()),
-            _ => true,
-        };
-        if !same {
-            return Err(ObjectStoreError::Replaced);
-        }
+        let mut response = self.get_version(key, version, size, None).await?;
         write_to_file(to, size, async || {
             let chunk = tokio::time::timeout(REQUEST_TIMEOUT, response.chunk()).await;
             let chunk = chunk.map_err(|_| ObjectStoreError::Unreachable("the media stopped coming".to_owned()))?;
             chunk.map_err(unreachable_error)
         })
         .await
+    }
+
+    async fn part(
+        &self,
+        key: &str,
+        version: &str,
+        size: u64,
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<u8>, ObjectStoreError> {
+        let mut response = self.get_version(key, version, size, Some(format!("bytes={first}-{last}"))).await?;
+        let range = response.headers().get(CONTENT_RANGE).and_then(|it| it.to_str().ok());
+        let mut part = PartBody::new(range, first, last)?;
+        while let Some(chunk) = response.chunk().await.map_err(unreachable_error)? {
+            if !part.take(&chunk) {
+                break;
+            }
+        }
+        part.end()
     }
 }
 

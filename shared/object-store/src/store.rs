@@ -39,6 +39,16 @@ pub trait ObjectStore {
         size: u64,
         to: &Path,
     ) -> impl Future<Output = Result<String, ObjectStoreError>>;
+    /// The bytes of a version of an object of `size` bytes from `first` to `last`, both included. If another version is there, it is
+    /// [`ObjectStoreError::Replaced`].
+    fn part(
+        &self,
+        key: &str,
+        version: &str,
+        size: u64,
+        first: u64,
+        last: u64,
+    ) -> impl Future<Output = Result<Vec<u8>, ObjectStoreError>> + Send;
 }
 
 /// The prefix to list with: a bucket's only one. With several, each page is filtered afterwards.

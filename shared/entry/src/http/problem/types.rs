@@ -19,8 +19,10 @@ pub enum ProblemType {
     Internal,
     Invalid,
     Issuer,
+    MediaSystem,
     MediaType,
     Method,
+    NoMedia,
     NoPreview,
     NoSuchAction,
     NoSuchApplication,
@@ -42,6 +44,7 @@ pub enum ProblemType {
     OtherApplication,
     Path,
     PlanLimit,
+    Range,
     Request,
     Scope,
     Secret,
@@ -52,7 +55,7 @@ pub enum ProblemType {
 
 impl ProblemType {
     #[cfg(test)]
-    const ALL: [Self; 43] = [
+    const ALL: [Self; 46] = [
         Self::Busy,
         Self::Changed,
         Self::ContentCoding,
@@ -67,8 +70,10 @@ impl ProblemType {
         Self::Internal,
         Self::Invalid,
         Self::Issuer,
+        Self::MediaSystem,
         Self::MediaType,
         Self::Method,
+        Self::NoMedia,
         Self::NoPreview,
         Self::NoSuchAction,
         Self::NoSuchApplication,
@@ -90,6 +95,7 @@ impl ProblemType {
         Self::OtherApplication,
         Self::Path,
         Self::PlanLimit,
+        Self::Range,
         Self::Request,
         Self::Scope,
         Self::Secret,
@@ -119,8 +125,12 @@ impl ProblemType {
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on our side"),
             Self::Invalid => ("invalid", StatusCode::UNPROCESSABLE_ENTITY, "What was sent is not valid"),
             Self::Issuer => ("issuer", StatusCode::SERVICE_UNAVAILABLE, "The issuer of the token does not answer"),
+            Self::MediaSystem => {
+                ("media-system", StatusCode::BAD_GATEWAY, "The media system does not answer as it should")
+            }
             Self::MediaType => ("media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The media type is not taken"),
             Self::Method => ("method", StatusCode::METHOD_NOT_ALLOWED, "The method is not allowed"),
+            Self::NoMedia => ("no-media", StatusCode::NOT_FOUND, "The media is not there any more"),
             Self::NoPreview => ("no-preview", StatusCode::NOT_FOUND, "There is no preview"),
             Self::NoSuchAction => ("no-such-action", StatusCode::NOT_FOUND, "There is no such action"),
             Self::NoSuchApplication => ("no-such-application", StatusCode::NOT_FOUND, "There is no such application"),
@@ -146,6 +156,7 @@ impl ProblemType {
             }
             Self::Path => ("path", StatusCode::BAD_REQUEST, "The path cannot be read"),
             Self::PlanLimit => ("plan-limit", StatusCode::PAYMENT_REQUIRED, "The plan does not allow more"),
+            Self::Range => ("range", StatusCode::RANGE_NOT_SATISFIABLE, "There is no such part"),
             Self::Request => ("request", StatusCode::BAD_REQUEST, "The request cannot be read"),
             Self::Scope => ("scope", StatusCode::FORBIDDEN, "The credentials lack a scope"),
             Self::Secret => ("secret", StatusCode::UNAUTHORIZED, "The webhook's secret is missing or wrong"),
