@@ -40,6 +40,7 @@ mod console {
     mod browser;
     mod built;
     mod live;
+    mod media;
     mod operations;
     mod pages;
     mod provider;

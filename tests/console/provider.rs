@@ -154,10 +154,8 @@ fn a_wrong_answer_of_an_issuer_signs_nobody_in() {
         assert_eq!(shown, json!({ "client_id": "console:a", "client_secret": "********", "scope": "openid profile" }));
         // stored again as it is shown, the secret stays
         trust(world, &issuer, &["read"], shown).await;
-        issuer.rules(|it| {
-            it.secret = Some("s/e+c%r&t".to_owned());
-            it.access = granted("read");
-        });
+        issuer.rules(|it| it.secret = Some("s/e+c%r&t".to_owned()));
+        issuer.rules(|it| it.access = granted("read"));
         let page = all(world, &issuer).await;
         assert_eq!((page.location.as_str(), page.cookie("console-").is_empty()), ("/console#/overview", false));
 

@@ -6,7 +6,7 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
 use domain::AppId;
-use entry::http::auth::{SIGN_IN_LIFETIME, SignInAnswer, SignInError, pending_application};
+use entry::http::auth::sign_in::{SIGN_IN_LIFETIME, SignInAnswer, SignInError, pending_application};
 use entry::http::{JsonBody, Problem, ProblemType, QueryParams, auth_problem};
 use entry::{Chain, clock};
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! Authentication of callers: by a key pair, with or without a token; by the application's own token; by a token of another
 //! issuer; or by a ticket (channel API, section 2).
 
-mod sign_in;
+pub mod sign_in;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +27,6 @@ use super::token::Claims;
 use crate::seal::Seal;
 use crate::ttl_cache::TtlCache;
 use crate::{client_address, clock};
-
-pub use sign_in::{BegunSignIn, SIGN_IN_LIFETIME, SignInAnswer, SignInError, SignedIn, pending_application};
 
 /// The prefix of tickets, which tells them from tokens.
 pub const TICKET_PREFIX: &str = "tkt_";

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use axum::http::{Response, StatusCode};
+use axum::http::{HeaderMap, Response, StatusCode, header};
 use axum::routing::{get, post};
 use axum::{Json, response::IntoResponse, response::Redirect};
 use ring::hmac;
@@ -103,6 +103,7 @@ pub(super) async fn media_bytes(
     State(iconik): State<IconikEmulator>,
     Path(file): Path<String>,
     Query(query): QueryPairs,
+    headers: HeaderMap,
 ) -> Response<Body> {
     let value = |name: &str| query_value(&query, name).unwrap_or_default();
     let redirect_origin = iconik.faults().redirect.clone();
@@ -117,8 +118,22 @@ pub(super) async fn media_bytes(
     // a media file is named by an id: no path leads out of the folder
     let is_plain_name = file.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-');
     match tokio::fs::read(iconik.media_path(&file)).await {
-        Ok(bytes) if is_plain_name => bytes.into_response(),
+        Ok(bytes) if is_plain_name => part(&headers, bytes),
         _ => error(StatusCode::NOT_FOUND, "the media is gone").into_response(),
+    }
+}
+
+/// All of a file, or what `Range` asks for, as the storage behind such links answers.
+fn part(headers: &HeaderMap, bytes: Vec<u8>) -> Response<Body> {
+    let range = headers.get(header::RANGE).and_then(|it| it.to_str().ok()?.strip_prefix("bytes=")?.split_once('-'));
+    let range = range.and_then(|(first, last)| Some((first.parse::<usize>().ok()?, last.parse::<usize>().ok()?)));
+    match range.filter(|(first, last)| first <= last && *last < bytes.len()) {
+        Some((first, last)) => {
+            let shown = format!("bytes {first}-{last}/{}", bytes.len());
+            let part = bytes[first..=last].to_vec();
+            (StatusCode::PARTIAL_CONTENT, [(header::CONTENT_RANGE, shown)], part).into_response()
+        }
+        None => bytes.into_response(),
     }
 }
 
