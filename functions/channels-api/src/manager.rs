@@ -87,13 +87,14 @@ mod tests {
     fn a_key_that_is_being_replaced_is_good_beside_the_new_one() {
         let [old, new] = ["op_old", "op_new"].map(|it| sha256_hex(it.as_bytes()));
         let both = format!("{old},{new}");
+        let (old, new, both) = (old.as_str(), new.as_str(), both.as_str());
         for (key, hashes, good) in [
-            ("op_old", old.as_str(), true),
-            ("op_old", &both, true),
-            ("op_new", &both, true),
-            ("op_old", &new, false),
-            ("op_other", &both, false),
-            ("", &both, false),
+            ("op_old", old, true),
+            ("op_old", both, true),
+            ("op_new", both, true),
+            ("op_old", new, false),
+            ("op_other", both, false),
+            ("", both, false),
             ("op_old", "", false),
             ("", "", false),
             ("", ",", false),
