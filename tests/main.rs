@@ -101,6 +101,7 @@ mod oma {
     mod channels;
     mod client;
     mod described;
+    mod folder_kills;
     mod folders;
     mod hostile_xml;
     mod many_objects;

@@ -1,10 +1,9 @@
 //! Folders as NMS has them beyond their creation: parts of a list, searches, copies and moves; and the emptying of a box.
 
 use serde_json::{Value, json};
-use system_tests::{World, own_stack, text};
+use system_tests::{World, text};
 
-use super::client::{Client, Format, events, in_both};
-use super::subscriptions::kill;
+use super::client::{Client, events, in_both};
 
 async fn folder(client: &Client<'_>, path: &str) -> String {
     let object = client.object(json!({ "parentFolderPath": path })).await;
@@ -218,26 +217,5 @@ fn a_box_that_is_emptied_says_so_and_to_a_replay_as_well() {
             assert!(!replayed.iter().any(|it| it.to_string().contains(&format!("{old}\""))), "{replayed:?}");
         })
         .await;
-    });
-}
-
-/// Functions are killed while a folder comes and goes: its name never leads to one that is not there.
-#[test]
-fn whatever_is_killed_an_object_is_put_into_a_folder_that_is_there() {
-    World::alone(async || {
-        let data = tempfile::tempdir().unwrap();
-        let stack = own_stack(data.path(), &[]).await;
-        let world = &World::open(&stack).await;
-        let client = &Client::new(world, Format::Json);
-        let main = || json!({ "parentFolderPath": "/main" });
-        for _ in 0..20 {
-            let kills = async { kill(&stack, "oma-api") };
-            futures_util::future::join(client.try_object(main()), kills).await;
-            let object = client.object(main()).await;
-            let parent = text(&client.ask("GET", &object, None).await.root("object")["parentFolder"]);
-            assert_eq!(client.ask("GET", &parent, None).await.status, 200, "{parent}");
-            let kills = async { kill(&stack, "oma-api") };
-            futures_util::future::join(client.ask("DELETE", &parent, None), kills).await;
-        }
     });
 }

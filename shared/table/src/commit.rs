@@ -1,7 +1,7 @@
 //! Writes that publish a notification, in one transaction: an item's next state and its notification.
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{CancellationReason, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use domain::id::sha256_hex;
 use domain::item::Item;
 use domain::notification::{NewNotification, Position, Stream, next_position};
@@ -52,8 +52,8 @@ impl Table {
         }
     }
 
-    /// Makes writes, of which the first has a condition, and publishes notifications in the application's stream, in one
-    /// transaction. `Conflict` if the condition does not hold.
+    /// Makes writes under conditions and publishes notifications in the application's stream, in one transaction. `Conflict` if
+    /// a condition does not hold.
     ///
     /// # Errors
     /// `Conflict` if other writers took the stream's next number in every try. It names `row`.
@@ -71,7 +71,7 @@ impl Table {
     }
 
     /// Makes writes as [`Table::write_and_publish`] does, which know the position of the first notification; that position, or
-    /// `None` if the condition does not hold.
+    /// `None` if a condition does not hold.
     pub(crate) async fn write_and_publish_at(
         &self,
         row: &Row,
@@ -93,11 +93,12 @@ impl Table {
             match transaction.send().await.map_err(|it| it.into_service_error()) {
                 Ok(_) => return Ok(Some(position)),
                 Err(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
-                    let first = canceled.cancellation_reasons().first().and_then(CancellationReason::code);
-                    if first == Some("ConditionalCheckFailed") {
+                    // one for each write, in their order: the last is the number's, which another writer may have taken
+                    let reasons = canceled.cancellation_reasons().split_last().map(|it| it.1).unwrap_or_default();
+                    if reasons.iter().any(|it| it.code() == Some("ConditionalCheckFailed")) {
                         return Ok(None);
                     }
-                    back_off(attempt).await; // another writer took the number
+                    back_off(attempt).await;
                 }
                 Err(source) => return Err(TableError::write(row, source)),
             }

@@ -55,18 +55,25 @@ impl Table {
         self.query_all(&keys::message_box(in_box), format!("{prefix}#"), &format!("{prefix}#~"), kind).await
     }
 
-    /// Stores a change together with the notification that tells of it: `lastModSeq` is the notification's number. The
-    /// `revision` is one higher than the stored one's. A folder comes and goes together with its name. The thing as it is
-    /// stored; `None` if another writer was faster, or if the name of a new folder is taken.
+    /// Stores a change together with the notification that tells of it: `lastModSeq` is the notification's number. `before`
+    /// is the thing as it was read, `None` if it is new; the `revision` of `changed` is one higher. A folder comes, moves, is
+    /// renamed and goes together with its name: whatever is killed, a name leads to the folder that has it, or is free. The
+    /// thing as it is stored; `None` if another writer was faster, or if the new name of a folder is taken.
     ///
     /// # Errors
     /// `Conflict` if other changes of the box took the next number in every try.
-    pub async fn commit_stored(&self, changed: &Stored, now: OffsetDateTime) -> Result<Option<Stored>, TableError> {
+    pub async fn commit_stored(
+        &self,
+        before: Option<&Stored>,
+        changed: &Stored,
+        now: OffsetDateTime,
+    ) -> Result<Option<Stored>, TableError> {
         let row = Row::Stored(changed.in_box.clone(), changed.id);
         let numbered = |sequence: u64| {
-            let created_seq = if changed.revision == 1 { sequence } else { changed.created_seq };
+            let created_seq = if before.is_none() { sequence } else { changed.created_seq };
             Stored { created_seq, changed_seq: sequence, ..changed.clone() }
         };
+        let names = name_change(before, changed);
         let writes = |position: Position| {
             let extra = match changed.is_live() {
                 true => Attributes::new(),
@@ -78,19 +85,16 @@ impl Table {
                 .condition_expression(IF_REVISION)
                 .expression_attribute_values(":before", revision_before(changed.revision));
             let put = put.build().map_err(|it| TableError::write(&row, it))?;
-            let put = TransactWriteItem::builder().put(put).build();
-            Ok(match name_row(changed) {
-                // first: it is the condition that may not hold
-                Some(name) if changed.revision == 1 => {
-                    let claim = PayloadRow { object: changed.id };
-                    let claim = self.transaction_put(&name, &claim, Attributes::new(), IF_ABSENT)?;
-                    vec![TransactWriteItem::builder().put(claim).build(), put]
-                }
-                Some(name) if !changed.is_live() => {
-                    vec![put, TransactWriteItem::builder().delete(self.transaction_delete(&name)?).build()]
-                }
-                _ => vec![put],
-            })
+            let mut writes = vec![TransactWriteItem::builder().put(put).build()];
+            if let Some(name) = &names.taken {
+                let claim = PayloadRow { object: changed.id };
+                let claim = self.transaction_put(name, &claim, Attributes::new(), IF_ABSENT)?;
+                writes.push(TransactWriteItem::builder().put(claim).build());
+            }
+            if let Some(name) = &names.left {
+                writes.push(TransactWriteItem::builder().delete(self.transaction_delete(name)?).build());
+            }
+            Ok(writes)
         };
         let notification = NewNotification::new(BOX_CHANGED, json!({ "id": changed.id }));
         let (app, stream) = (changed.in_box.app, changed.in_box.stream());
@@ -98,18 +102,19 @@ impl Table {
         Ok(position.map(|it| numbered(it.sequence)))
     }
 
-    /// Deletes a thing without a trace, as it was read, and a folder's name with it; `false` if it was changed meanwhile.
+    /// Deletes a thing without a trace, as it was read, and a folder's name with it; `false` if it was changed meanwhile, or is
+    /// gone: its name may be another folder's by now.
     ///
     /// # Errors
     /// `Conflict` if another request writes the same at the same time.
     pub async fn forget_stored(&self, thing: &Stored) -> Result<bool, TableError> {
         let row = Row::Stored(thing.in_box.clone(), thing.id);
         let mut delete = self.transaction_delete(&row)?;
-        delete.condition_expression = Some("attribute_not_exists(PK) OR revision = :revision".to_owned());
+        delete.condition_expression = Some("revision = :revision".to_owned());
         let revision = AttributeValue::N(thing.revision.to_string());
         delete.expression_attribute_values = Some([(":revision".to_owned(), revision)].into());
         let mut writes = vec![TransactWriteItem::builder().delete(delete).build()];
-        if let Some(name) = name_row(thing).filter(|_| thing.is_live()) {
+        if let Some(name) = name_row(thing) {
             writes.push(TransactWriteItem::builder().delete(self.transaction_delete(&name)?).build());
         }
         match self.transaction(writes).send().await.map_err(|it| it.into_service_error()) {
@@ -125,32 +130,10 @@ impl Table {
         }
     }
 
-    /// Claims the name of a folder for its id; the id that has it, if another has.
-    pub async fn claim_folder_name(
-        &self,
-        in_box: &BoxId,
-        parent: u64,
-        name: &str,
-        id: u64,
-    ) -> Result<Option<u64>, TableError> {
-        let row = Row::FolderName(in_box.clone(), parent, name.to_owned());
-        let body = PayloadRow { object: id };
-        let Some(other) = self.put_or_read(&row, &body, &id.to_string(), Attributes::new()).await? else {
-            return Ok(None);
-        };
-        let owner = other.get("object").and_then(|it| it.as_n().ok()).and_then(|it| it.parse().ok());
-        Ok(Some(owner.unwrap_or(0)))
-    }
-
     /// The id of a folder by its name.
     pub async fn folder_named(&self, in_box: &BoxId, parent: u64, name: &str) -> Result<Option<u64>, TableError> {
         let row = self.get_row(&Row::FolderName(in_box.clone(), parent, name.to_owned())).await?;
         Ok(row.and_then(|it| it.get("object")?.as_n().ok()?.parse().ok()))
-    }
-
-    /// Frees the name of a folder.
-    pub async fn release_folder_name(&self, in_box: &BoxId, parent: u64, name: &str) -> Result<(), TableError> {
-        self.delete(&Row::FolderName(in_box.clone(), parent, name.to_owned())).await.map(drop)
     }
 
     /// Stores the payload of an object: it is written before the object.
@@ -228,12 +211,57 @@ impl Table {
     }
 }
 
-/// The row of a folder's name; an object has none.
+/// The names that a change takes and leaves.
+#[derive(Debug, PartialEq, Eq)]
+struct NameChange {
+    taken: Option<Row>,
+    left: Option<Row>,
+}
+
+/// The names of a folder that a change takes and leaves: a name that stays is neither.
+fn name_change(before: Option<&Stored>, changed: &Stored) -> NameChange {
+    let (left, taken) = (before.and_then(name_row), name_row(changed));
+    if left == taken { NameChange { taken: None, left: None } } else { NameChange { taken, left } }
+}
+
+/// The row of a folder's name; an object has none, nor has a folder that is deleted.
 fn name_row(thing: &Stored) -> Option<Row> {
-    let name = thing.folder_name.clone()?;
+    let name = thing.folder_name.clone().filter(|_| thing.is_live())?;
     Some(Row::FolderName(thing.in_box.clone(), thing.parent, name))
 }
 
 fn subscription_condition(subscription: &BoxSubscription) -> &'static str {
     if subscription.revision > 1 { "revision = :before" } else { IF_ABSENT }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::AppId;
+    use domain::message_store::StoredState;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_takes_its_new_name_and_leaves_its_old_one() {
+        let in_box = BoxId { app: AppId::random([7; 16]), store: "s".to_owned(), name: "n".to_owned() };
+        let folder = |parent: u64, name: &str| Stored {
+            folder_name: Some(name.to_owned()),
+            ..Stored::new(&in_box, 5, parent, 0)
+        };
+        let deleted = |thing: Stored| Stored { state: StoredState::Deleted, ..thing };
+        let flagged = |thing: Stored| Stored { flags: vec!["\\Seen".to_owned()], ..thing };
+        let row = |parent: u64, name: &str| Some(Row::FolderName(in_box.clone(), parent, name.to_owned()));
+        let object = |parent: u64| Stored::new(&in_box, 6, parent, 0);
+        for (before, changed, taken, left) in [
+            (None, folder(0, "a"), row(0, "a"), None),
+            (Some(folder(0, "a")), folder(0, "b"), row(0, "b"), row(0, "a")),
+            (Some(folder(0, "a")), folder(3, "a"), row(3, "a"), row(0, "a")),
+            (Some(folder(0, "a")), flagged(folder(0, "a")), None, None),
+            (Some(folder(0, "a")), deleted(folder(0, "a")), None, row(0, "a")),
+            (None, object(0), None, None),
+            (Some(object(0)), object(3), None, None),
+        ] {
+            assert_eq!(name_change(before.as_ref(), &changed), NameChange { taken, left }, "{before:?} {changed:?}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ const MAX_TRIES: usize = 20;
 
 /// Stores a new thing. Whoever does tells of it.
 pub(super) async fn create(context: &Context, new: &Stored) -> Result<Stored, FaultResponse> {
-    let stored = context.table.commit_stored(new, clock::now()).await?;
+    let stored = context.table.commit_stored(None, new, clock::now()).await?;
     stored.ok_or_else(|| {
         FaultResponse::internal(&TableError::Conflict { row: format!("{} of {}", new.id, new.in_box.name) })
     })
@@ -34,7 +34,7 @@ pub(super) async fn change_and_notify(
 }
 
 /// Changes a thing that is there, again if another writer was faster; `change` returns `false` if there is nothing to change.
-/// The thing, and whether it was changed. Whoever does tells of it.
+/// The thing, and whether it was changed. A folder whose new name is taken is refused. Whoever does tells of it.
 pub(super) async fn change(
     context: &Context,
     in_box: &BoxId,
@@ -42,18 +42,34 @@ pub(super) async fn change(
     mut change: impl FnMut(&mut Stored) -> bool,
 ) -> Result<(Stored, bool), FaultResponse> {
     for _ in 0..MAX_TRIES {
-        let Some(mut thing) = context.table.stored(in_box, id).await?.filter(Stored::is_live) else {
+        let Some(before) = context.table.stored(in_box, id).await?.filter(Stored::is_live) else {
             return Err(Fault::unknown_resource().into());
         };
+        let mut thing = before.clone();
         if !change(&mut thing) {
             return Ok((thing, false));
         }
         thing.revision += 1;
-        if let Some(stored) = context.table.commit_stored(&thing, clock::now()).await? {
+        if let Some(stored) = context.table.commit_stored(Some(&before), &thing, clock::now()).await? {
             return Ok((stored, true));
+        }
+        if has_other_owner(context, &thing).await? {
+            return Err(name_taken());
         }
     }
     Err(FaultResponse::internal(&TableError::Conflict { row: format!("{id} of {}", in_box.name) }))
+}
+
+/// Whether another folder has the name of a folder, as it would be.
+async fn has_other_owner(context: &Context, folder: &Stored) -> Result<bool, FaultResponse> {
+    let Some(name) = folder.folder_name.as_deref().filter(|_| folder.is_live()) else { return Ok(false) };
+    let owner = context.table.folder_named(&folder.in_box, folder.parent, name).await?;
+    Ok(owner.is_some_and(|it| it != folder.id))
+}
+
+/// Another folder has the name.
+pub(super) fn name_taken() -> FaultResponse {
+    Fault::invalid_input("name").with_status(409).into()
 }
 
 /// Tells the subscriptions of a box. Whatever fails here, `dispatch` finds the change in the table's stream.

@@ -33,7 +33,7 @@ pub(super) async fn create(context: &Context, asked: &OmaRequest<'_>, in_box: &B
         parent_of(context, in_box, given.parent_folder.as_deref(), given.parent_folder_path.as_deref()).await?;
     let name = given.name.filter(|it| is_name(it)).ok_or_else(|| Fault::invalid_input("name"))?;
     if context.table.folder_named(in_box, parent, &name).await?.is_some() {
-        return Err(name_taken());
+        return Err(changes::name_taken());
     }
     let id = child(context, in_box, parent, &name, stored_attributes(given.attributes)).await?;
     changes::notify(context, in_box).await;
@@ -115,25 +115,6 @@ pub(super) async fn reference(
     Ok(Reference { path, resource_url: folder_url(&asked.root, in_box, id) })
 }
 
-/// Claims a name in a folder for another folder.
-pub(super) async fn claim(
-    context: &Context,
-    in_box: &BoxId,
-    parent: u64,
-    name: &str,
-    id: u64,
-) -> Result<(), FaultResponse> {
-    match context.table.claim_folder_name(in_box, parent, name, id).await? {
-        Some(other) if other != id => Err(name_taken()),
-        _ => Ok(()),
-    }
-}
-
-/// Another folder has the name.
-pub(super) fn name_taken() -> FaultResponse {
-    Fault::invalid_input("name").with_status(409).into()
-}
-
 /// The name of a folder (NMS 6.11.3).
 #[utoipa::path(get, path = "/nms/v1/{storeName}/{boxId}/folders/{folderId}/folderName", tag = "OMA message store",
     security(("keys" = [])),
@@ -159,22 +140,18 @@ pub(super) async fn rename(
     in_box: &BoxId,
     id: u64,
 ) -> Result<Answer, FaultResponse> {
-    let Some(folder) = find(context, in_box, id).await? else { return Err(Fault::folder_not_renamable().into()) };
+    if find(context, in_box, id).await?.is_none() {
+        return Err(Fault::folder_not_renamable().into());
+    }
     let wanted = asked.document("name")?.value.as_str().unwrap_or_default().to_owned();
     if !is_name(&wanted) {
         return Err(Fault::invalid_input("name").into());
     }
-    let before = folder.folder_name.clone().unwrap_or_default();
-    if before == wanted {
-        return answer_name(wanted);
-    }
-    claim(context, in_box, folder.parent, &wanted, id).await?;
     changes::change_and_notify(context, in_box, id, |folder| {
-        folder.folder_name = Some(wanted.clone());
-        true
+        let before = folder.folder_name.replace(wanted.clone());
+        before.as_ref() != Some(&wanted)
     })
     .await?;
-    context.table.release_folder_name(in_box, folder.parent, &before).await?;
     answer_name(wanted)
 }
 
@@ -311,7 +288,7 @@ pub(super) async fn child(
         attributes,
         ..Stored::new(in_box, id, parent, millis(clock::now()))
     };
-    match context.table.commit_stored(&new, clock::now()).await? {
+    match context.table.commit_stored(None, &new, clock::now()).await? {
         Some(_) => Ok(id),
         // the name is taken; or it was, by a folder that was deleted since
         None => context.table.folder_named(in_box, parent, name).await?.ok_or_else(FaultResponse::busy),

@@ -121,18 +121,9 @@ async fn transfer_folder(
     if above.contains(&id) || above.len() >= MAX_DEPTH {
         return Err(Fault::policy_error("targetRef").into()); // it is in the folder itself, or too deep
     }
-    let name = folder.folder_name.clone().unwrap_or_default();
     match how {
         Transfer::Copy => copy_folder(context, &folder, target, copies_left).await,
-        Transfer::Move if folder.parent == target => Ok(id),
-        Transfer::Move => {
-            folders::claim(context, in_box, target, &name, id).await?;
-            let moved = move_to(context, &folder, target).await;
-            // the name is free where the folder is not
-            let left = if moved.is_ok() { folder.parent } else { target };
-            context.table.release_folder_name(in_box, left, &name).await?;
-            moved.map(|it| it.id)
-        }
+        Transfer::Move => move_to(context, &folder, target).await.map(|it| it.id),
     }
 }
 
@@ -156,7 +147,7 @@ async fn copy_folder(
     let all = context.table.all_stored(in_box).await?;
     let name = folder.folder_name.clone().unwrap_or_default();
     if context.table.folder_named(in_box, target, &name).await?.is_some() {
-        return Err(folders::name_taken());
+        return Err(changes::name_taken());
     }
     let inside = folders::inside(&all, folder.id);
     take_copies(copies_left, inside.len() + 1)?;
