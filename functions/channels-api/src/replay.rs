@@ -62,7 +62,7 @@ pub(crate) async fn replay(
             channel.id
         )));
     }
-    let until = time_field(&form, "until")?.unwrap_or(now);
+    let until = time_field(&form, "Until")?.unwrap_or(now);
     let failed_only = form.boolean("Failed", false)?;
     let dry_run = form.boolean("DryRun", false)?;
     let mut position = start_position(&context.table, caller.app, &form).await?;
@@ -111,7 +111,7 @@ async fn start_position(table: &Table, app: AppId, form: &Form) -> Result<Positi
     let floor = table.oldest_position(app, &Stream::App).await.map_err(ApiError::internal)?;
     let empty = floor.is_none();
     let floor = floor.unwrap_or(Position { epoch: 0, sequence: 1 });
-    match (form.text("after"), time_field(form, "since")?) {
+    match (form.text("After")?, time_field(form, "Since")?) {
         (Some(text), None) => {
             let position = parse_position(app, text)?;
             if !empty && position.sequence + 1 >= floor.sequence && position.epoch >= floor.epoch {
@@ -174,7 +174,7 @@ async fn position_before(
 }
 
 fn time_field(form: &Form, name: &'static str) -> Result<Option<OffsetDateTime>, ApiError> {
-    let Some(text) = form.text(name) else { return Ok(None) };
+    let Some(text) = form.text(name)? else { return Ok(None) };
     let wrong = |_| {
         ApiError::InvalidField(
             name,

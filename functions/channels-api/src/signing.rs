@@ -75,7 +75,7 @@ pub(crate) async fn rotate(
     if webhook.keys.len() > 1 && overlap > 0 && !form.boolean("Force", false)? {
         return Err(ApiError::Conflict("The signing secret before the current one is still good.".to_owned()));
     }
-    let key = match form.text("signingSecret") {
+    let key = match form.text("SigningSecret")? {
         Some(text) => {
             secret::decode(text).map_err(|error| ApiError::InvalidField("SigningSecret", error.to_string()))?
         }

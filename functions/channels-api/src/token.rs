@@ -49,7 +49,7 @@ pub(crate) async fn generate(
     form: Form,
 ) -> Result<Json<TokenOut>, ApiError> {
     let (application, now) = (application(&context, &headers, &form).await?, clock::now());
-    let presented = form.required("jwtPrivateKey")?;
+    let presented = form.required("JwtPrivateKey")?;
     let current = matches_hash(presented, &application.jwt_private_key_hash);
     let before = application.previous_jwt_private_key.as_ref();
     let before = before.is_some_and(|(hash, until)| *until > domain::millis(now) && matches_hash(presented, hash));
@@ -71,7 +71,7 @@ pub(crate) async fn refresh(
     form: Form,
 ) -> Result<Json<TokenOut>, ApiError> {
     let (application, now) = (application(&context, &headers, &form).await?, clock::now());
-    let hash = sha256_hex(form.required("refreshToken")?.as_bytes());
+    let hash = sha256_hex(form.required("RefreshToken")?.as_bytes());
     match context
         .table
         .redeem_refresh_token(application.id, &hash, &clock::random_alphanumeric(20), now)
@@ -88,7 +88,7 @@ pub(crate) async fn refresh(
 }
 
 async fn application(context: &Context, headers: &HeaderMap, form: &Form) -> Result<Application, ApiError> {
-    let app = form.required("applicationId")?;
+    let app = form.required("ApplicationId")?;
     let wrong = || from_auth_error(context.authenticator.record_failure(headers));
     let app: AppId = app.parse().map_err(|_| wrong())?;
     context.table.application(app).await.map_err(ApiError::internal)?.ok_or_else(wrong)

@@ -1,5 +1,6 @@
 //! `POST /api/v1/Image/Generation/AdCreativesByKind`: a process, with one task per rendition.
 
+use adcreative_api::error::required;
 use adcreative_api::form::invalid_value;
 use adcreative_api::{ApiError, Caller, Envelope, Form};
 use aws_sdk_s3::primitives::ByteStream;
@@ -45,7 +46,7 @@ pub(crate) async fn generate(
     if !channels.iter().any(|it| it.active) {
         return Err(ApiError::NoActiveChannels(caller.app));
     }
-    let kinds = form.required("RenderKind")?;
+    let kinds = form.text_or_number("RenderKind")?.ok_or_else(|| required("RenderKind"))?;
     let flags = parse_number::<u32>(kinds).map(|it| it.to_string()); // or names
     let kinds =
         parse_render_kinds(flags.as_deref().unwrap_or(kinds)).ok_or_else(|| invalid_value("RenderKind", kinds))?;
@@ -55,11 +56,11 @@ pub(crate) async fn generate(
     let new_id = || uuid::Builder::from_unix_timestamp_millis(millis, &clock::random_bytes()).into_uuid().to_string();
     let process = new_id();
     let source = resolve_source(&context, &caller, &form, upload.as_deref(), &process).await?;
-    let user = form.text("UserId").unwrap_or_default();
+    let user = form.text_or_number("UserId")?.unwrap_or_default();
     if !user.is_empty() && !is_valid_name(user) {
         return Err(invalid_value("UserId", user));
     }
-    let headline = form.text("MainHeadline").map(str::to_owned);
+    let headline = form.text("MainHeadline")?.map(str::to_owned);
     if headline.as_ref().is_some_and(|it| it.chars().count() > 300) {
         let reason = "The field MainHeadline must be a string with a maximum length of 300.";
         return Err(ApiError::InvalidField("MainHeadline", reason.to_owned()));
@@ -84,10 +85,10 @@ pub(crate) async fn generate(
         source,
         headline,
         colour: form
-            .text("Color1Hex")
+            .text("Color1Hex")?
             .map(|it| parse_colour(it).ok_or_else(|| invalid_value("Color1Hex", it)))
             .transpose()?,
-        subject: match form.text("Crop").map(str::to_ascii_lowercase).as_deref() {
+        subject: match form.text("Crop")?.map(str::to_ascii_lowercase).as_deref() {
             None | Some("subject") => true,
             Some("center" | "centre") => false,
             Some(other) => return Err(invalid_value("Crop", other)),
@@ -116,7 +117,7 @@ async fn resolve_source(
     upload: Option<&[u8]>,
     process: &str,
 ) -> Result<ImageSource, ApiError> {
-    let (url, item) = (form.text("ProductImageUrl"), form.text("ItemId"));
+    let (url, item) = (form.text("ProductImageUrl")?, form.text("ItemId")?);
     match (upload, url, item) {
         // unknown bytes are left to the decoders of `render-image`
         (Some(bytes), None, None) => match sniff_non_visual(&bytes[..bytes.len().min(SNIFF_BYTES)]) {

@@ -15,29 +15,72 @@ use crate::error::{ApiError, required};
 const MAX_BYTES: usize = 64 * 1024;
 const MAX_PARTS: usize = 20;
 
-/// Form fields by their name in lower case. The first of repeated fields counts; empty fields count as absent.
+/// What a field was in its body. Forms hold texts alone, which also stand for numbers and booleans, as texts of JSON do
+/// (section 4.1); a number or a boolean of JSON stands for nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FieldKind {
+    Text,
+    Number,
+    Boolean,
+    List,
+}
+
+/// Form fields by their name in lower case. The first of repeated fields counts; empty texts count as absent.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Form(BTreeMap<String, String>);
+pub struct Form(BTreeMap<String, (FieldKind, String)>);
 
 impl Form {
-    /// A form from fields that were parsed elsewhere, by their names in lower case.
+    /// A form from texts that were parsed elsewhere, by their names in lower case.
     pub fn from_fields(fields: BTreeMap<String, String>) -> Self {
-        Self(fields.into_iter().filter(|it| !it.1.is_empty()).collect())
+        let mut form = Self::default();
+        fields.into_iter().for_each(|(name, text)| form.add(&name, FieldKind::Text, text));
+        form
     }
 
-    /// A field by its name in any case.
-    pub fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(&name.to_ascii_lowercase()).map(String::as_str)
+    /// Whether a field is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(&name.to_ascii_lowercase())
     }
 
-    /// A required field.
+    /// A text field by its name in any case.
+    ///
+    /// # Errors
+    /// 400 if it is a number, a boolean or a list of JSON.
+    pub fn text(&self, name: &'static str) -> Result<Option<&str>, ApiError> {
+        self.field(name, &[FieldKind::Text], "a string")
+    }
+
+    /// A text field that may be a number of JSON: its decimal text.
+    ///
+    /// # Errors
+    /// 400 if it is a boolean or a list of JSON.
+    pub fn text_or_number(&self, name: &'static str) -> Result<Option<&str>, ApiError> {
+        self.field(name, &[FieldKind::Text, FieldKind::Number], "a string or a number")
+    }
+
+    /// A text field with commas, or a list of texts of JSON, which may be empty.
+    ///
+    /// # Errors
+    /// 400 if it is a number or a boolean of JSON.
+    pub fn list(&self, name: &'static str) -> Result<Option<&str>, ApiError> {
+        self.field(name, &[FieldKind::Text, FieldKind::List], "a string or a list of strings")
+    }
+
+    /// A required text field.
+    ///
+    /// # Errors
+    /// 400 if it is missing, or no text.
     pub fn required(&self, name: &'static str) -> Result<&str, ApiError> {
-        self.text(name).ok_or_else(|| required(name))
+        self.text(name)?.ok_or_else(|| required(name))
     }
 
     /// A boolean field: `true` or `false`, in any case.
+    ///
+    /// # Errors
+    /// 400 if it is something else.
     pub fn boolean(&self, name: &'static str, default: bool) -> Result<bool, ApiError> {
-        match self.text(name).map(str::to_ascii_lowercase).as_deref() {
+        let text = self.field(name, &[FieldKind::Text, FieldKind::Boolean], "true or false")?;
+        match text.map(str::to_ascii_lowercase).as_deref() {
             None => Ok(default),
             Some("true") => Ok(true),
             Some("false") => Ok(false),
@@ -46,6 +89,9 @@ impl Form {
     }
 
     /// A numeric field within bounds. An integer may be written as `3.0`.
+    ///
+    /// # Errors
+    /// 400 if it is no number, or out of its bounds.
     pub fn number<T: std::str::FromStr + PartialOrd + std::fmt::Display>(
         &self,
         name: &'static str,
@@ -53,7 +99,8 @@ impl Form {
         min: T,
         max: T,
     ) -> Result<T, ApiError> {
-        let Some(text) = self.text(name) else { return Ok(default) };
+        let text = self.field(name, &[FieldKind::Text, FieldKind::Number], "a number")?;
+        let Some(text) = text else { return Ok(default) };
         let number: T = parse_number(text).map_err(|_| invalid_value(name, text))?;
         if number >= min && number <= max {
             Ok(number)
@@ -62,9 +109,18 @@ impl Form {
         }
     }
 
-    fn add(&mut self, name: &str, value: String) {
-        if !value.is_empty() {
-            self.0.entry(name.to_ascii_lowercase()).or_insert(value);
+    /// A field of one of these kinds, which are `wanted`.
+    fn field(&self, name: &'static str, kinds: &[FieldKind], wanted: &str) -> Result<Option<&str>, ApiError> {
+        match self.0.get(&name.to_ascii_lowercase()) {
+            None => Ok(None),
+            Some((kind, text)) if kinds.contains(kind) => Ok(Some(text)),
+            Some(_) => Err(ApiError::InvalidField(name, format!("The field {name} must be {wanted}."))),
+        }
+    }
+
+    fn add(&mut self, name: &str, kind: FieldKind, value: String) {
+        if kind != FieldKind::Text || !value.is_empty() {
+            self.0.entry(name.to_ascii_lowercase()).or_insert((kind, value));
         }
     }
 
@@ -72,19 +128,21 @@ impl Form {
         let mut form = Self::default();
         match media_type {
             "application/x-www-form-urlencoded" => {
-                form_urlencoded::parse(body).for_each(|(name, value)| form.add(&name, value.into_owned()));
+                form_urlencoded::parse(body)
+                    .for_each(|(name, value)| form.add(&name, FieldKind::Text, value.into_owned()));
             }
             "application/json" => {
                 let json: Value = serde_json::from_slice(body).map_err(|it| invalid_body(&it.to_string()))?;
                 for (name, value) in json.as_object().ok_or_else(|| invalid_body("The body is not an object."))? {
                     match value {
-                        Value::String(it) => form.add(name, it.clone()),
-                        Value::Number(it) => form.add(name, it.to_string()),
-                        Value::Bool(it) => form.add(name, it.to_string()),
+                        Value::String(it) => form.add(name, FieldKind::Text, it.clone()),
+                        Value::Number(it) => form.add(name, FieldKind::Number, it.to_string()),
+                        Value::Bool(it) => form.add(name, FieldKind::Boolean, it.to_string()),
                         Value::Null => {}
                         // as responses show `types`
                         Value::Array(all) if all.iter().all(Value::is_string) => {
-                            form.add(name, all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","));
+                            let texts: Vec<&str> = all.iter().filter_map(Value::as_str).collect();
+                            form.add(name, FieldKind::List, texts.join(","));
                         }
                         Value::Array(_) | Value::Object(_) => {
                             let shown: String = name.chars().filter(|it| !it.is_control()).take(64).collect();
@@ -114,7 +172,8 @@ impl Form {
             }
             let name = part.name().ok_or_else(|| invalid_body("A part has no name."))?.to_owned();
             let value = part.bytes().await.map_err(|it| invalid_body(&it.body_text()))?;
-            form.add(&name, String::from_utf8(value.into()).map_err(|_| invalid_body("The body is not UTF-8."))?);
+            let text = String::from_utf8(value.into()).map_err(|_| invalid_body("The body is not UTF-8."))?;
+            form.add(&name, FieldKind::Text, text);
         }
         Ok(form)
     }
@@ -177,7 +236,7 @@ mod tests {
             ("application/json; x-api-version=1.0", json),
         ] {
             let form = read(kind, body).await.unwrap();
-            assert_eq!(form.text("WebHookUrl"), Some("https://a.example/"), "{body}");
+            assert_eq!(form.text("WebHookUrl").unwrap(), Some("https://a.example/"), "{body}");
             assert_eq!(form.number("RetryCount", 5, 0, 20).unwrap(), 3, "{body}");
         }
     }
@@ -228,14 +287,44 @@ mod tests {
         assert!(matches!(read("application/json", vec![b' '; MAX_BYTES + 1]).await, Err(ApiError::TooLarge)));
         let bytes = b"--xx\r\nContent-Disposition: form-data; name=a\r\n\r\n\xff\r\n--xx--";
         assert!(matches!(read(MULTIPART, &bytes[..]).await, Err(ApiError::InvalidField(..))));
-        let list = read("application/json", r#"{"types":["item.*","scan.failed"]}"#).await.unwrap();
-        assert_eq!(list.text("types"), Some("item.*,scan.failed"), "as an answer shows it");
         let form = read("application/json", r#"{"a":"2,0","b":"21"}"#).await.unwrap();
         assert!(
             form.number("a", 1.0, 1.0, 10.0).is_err()
                 && form.number("b", 0, 0, 20).is_err()
                 && form.boolean("a", true).is_err()
         );
+    }
+
+    #[tokio::test]
+    async fn a_value_of_json_stands_for_its_own_kind_alone() {
+        // the value, and whether it is taken for a text, a text or a number, a list, a number, and a boolean
+        for (value, want) in [
+            (r#""3""#, [true, true, true, true, false]),
+            (r#""true""#, [true, true, true, false, true]),
+            ("3", [false, true, false, true, false]),
+            ("true", [false, false, false, false, true]),
+            (r#"["a","b"]"#, [false, false, true, false, false]),
+            ("[]", [false, false, true, false, false]),
+            ("null", [true; 5]),
+            (r#""""#, [true; 5]),
+        ] {
+            let form = read("application/json", format!(r#"{{"Field":{value}}}"#)).await.unwrap();
+            let taken = [
+                form.text("Field").is_ok(),
+                form.text_or_number("Field").is_ok(),
+                form.list("Field").is_ok(),
+                form.number("Field", 3, 0, 9).is_ok(),
+                form.boolean("Field", true).is_ok(),
+            ];
+            assert_eq!(taken, want, "{value}");
+            assert_eq!(form.has("FIELD"), !["null", r#""""#].contains(&value), "{value}");
+        }
+        let list = read("application/json", r#"{"types":["item.*","scan.failed"],"none":[]}"#).await.unwrap();
+        assert_eq!(list.list("Types").unwrap(), Some("item.*,scan.failed"), "as an answer shows it");
+        assert_eq!(list.list("None").unwrap(), Some(""));
+        let refused =
+            read("application/json", r#"{"username":false}"#).await.unwrap().required("Username").unwrap_err();
+        assert_eq!(refused.to_string(), "The field Username must be a string.");
     }
 
     #[tokio::test]

@@ -31,7 +31,7 @@ impl RabbitMqFields {
         let password = reader.secret("Password", before.map(|it| &it.password)).await?;
         let missing = || ApiError::InvalidField("Password", "The Password field is required.".to_owned());
         let password = password.ok_or_else(missing)?;
-        if form.text("Password").is_some_and(|it| it.chars().count() > 255) {
+        if form.text("Password")?.is_some_and(|it| it.chars().count() > 255) {
             return Err(too_long("Password"));
         }
         let queue = reader.bounded("QueueName")?;

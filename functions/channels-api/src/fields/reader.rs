@@ -40,10 +40,10 @@ impl FieldReader<'_> {
     /// The secret that the form gives, or the stored one if the field is empty, absent or masked.
     pub(super) async fn secret(
         &self,
-        name: &str,
+        name: &'static str,
         stored: Option<&SealedSecret>,
     ) -> Result<Option<SealedSecret>, ApiError> {
-        match self.form.text(name).filter(|it| *it != MASK) {
+        match self.form.text(name)?.filter(|it| *it != MASK) {
             Some(text) => Ok(Some(self.seal(text.as_bytes()).await?)),
             None => Ok(stored.cloned()),
         }

@@ -25,21 +25,21 @@ impl SharedFields {
         Ok(Self {
             active: form.boolean("IsActive", true)?,
             include_image_data: form.boolean("IncludeImageData", false)?,
-            types: match form.text("types") {
+            types: match form.list("Types")? {
                 None => before.map(|it| it.types.clone()).unwrap_or_default(),
                 Some(text) => types(text)?,
             },
-            filter: match form.text("filter") {
+            filter: match form.text("Filter")? {
                 None => before.and_then(|it| it.filter.clone()),
                 Some(text) => filter(text)?,
             },
-            per_second: match form.text("maxPerSecond") {
-                None => before.and_then(|it| it.per_second),
+            per_second: match form.has("MaxPerSecond") {
+                false => before.and_then(|it| it.per_second),
                 // 0 removes the limit
-                Some(_) => Some(form.number("MaxPerSecond", 0, 0, 1_000)?).filter(|it| *it > 0),
+                true => Some(form.number("MaxPerSecond", 0, 0, 1_000)?).filter(|it| *it > 0),
             },
             every_progress: form.boolean("EveryProgress", before.is_some_and(|it| it.every_progress))?,
-            ordering: match form.text("ordering").map(str::to_ascii_lowercase).as_deref() {
+            ordering: match form.text("Ordering")?.map(str::to_ascii_lowercase).as_deref() {
                 None => before.map(|it| it.ordering).unwrap_or_default(),
                 Some("none") => Ordering::None,
                 Some("key") => Ordering::Key,
@@ -53,7 +53,7 @@ impl SharedFields {
 }
 
 pub(super) fn format(reader: &FieldReader<'_>) -> Result<MessageFormat, ApiError> {
-    match reader.form.text("format").map(str::to_ascii_lowercase).as_deref() {
+    match reader.form.text("Format")?.map(str::to_ascii_lowercase).as_deref() {
         None => Ok(reader.before.map(|it| it.format).unwrap_or_default()),
         Some("adcreative") => Ok(MessageFormat::AdCreative),
         Some("native") => Ok(MessageFormat::Native),
@@ -68,16 +68,18 @@ pub(super) fn format(reader: &FieldReader<'_>) -> Result<MessageFormat, ApiError
 /// The retry schedule: the published one, or the standard one if the form names it. A PUT that names none keeps
 /// `before`.
 pub(super) fn schedule(form: &Form, before: Option<RetrySchedule>) -> Result<RetrySchedule, ApiError> {
-    let named = ["retryCount", "exponentialBackoffFactor"].iter().any(|it| form.text(it).is_some());
-    match form.text("schedule").map(str::to_ascii_lowercase).as_deref() {
+    let named = ["RetryCount", "ExponentialBackoffFactor"].iter().any(|it| form.has(it));
+    // in their bounds, whether the schedule takes them or not
+    let exponential = RetrySchedule::Exponential {
+        retries: form.number("RetryCount", 5, 0, 20)?,
+        factor: form.number("ExponentialBackoffFactor", 2.0, 1.0, 10.0)?,
+    };
+    match form.text("Schedule")?.map(str::to_ascii_lowercase).as_deref() {
         Some("standard") => Ok(RetrySchedule::Standard),
         None if !named && before.is_some() => Ok(before.unwrap_or_default()),
         // it is shown as ten attempts: a form that repeats those numbers does not ask for another schedule
         None if before == Some(RetrySchedule::Standard) => Ok(RetrySchedule::Standard),
-        None | Some("exponential") => Ok(RetrySchedule::Exponential {
-            retries: form.number("RetryCount", 5, 0, 20)?,
-            factor: form.number("ExponentialBackoffFactor", 2.0, 1.0, 10.0)?,
-        }),
+        None | Some("exponential") => Ok(exponential),
         Some(other) => Err(ApiError::InvalidField(
             "Schedule",
             format!("The value '{}' is neither standard nor exponential.", shortened(other)),

@@ -16,7 +16,7 @@ impl SignalRFields {
         let form = reader.form;
         let before = reader.before.and_then(|it| if let Target::SignalR(it) = &it.target { Some(it) } else { None });
         let address = reader.address("HubUrl").await?;
-        let method = form.text("HubMethod").unwrap_or("ReceiveNotification");
+        let method = form.text("HubMethod")?.unwrap_or("ReceiveNotification");
         if !is_method_name(method) {
             return Err(ApiError::InvalidField(
                 "HubMethod",

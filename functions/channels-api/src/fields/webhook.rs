@@ -25,7 +25,7 @@ impl WebhookFields {
         let address = reader.address("WebHookUrl").await?;
         let schedule = schedule(reader.form, before.map(|it| it.schedule))?;
         let stored = before.filter(|it| address.same_origin && !it.keys.is_empty());
-        let new_key = match reader.form.text("signingSecret").filter(|it| *it != MASK) {
+        let new_key = match reader.form.text("SigningSecret")?.filter(|it| *it != MASK) {
             Some(text) => {
                 let key = secret::decode(text);
                 Some(key.map_err(|error| ApiError::InvalidField("SigningSecret", error.to_string()))?)
