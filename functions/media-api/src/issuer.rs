@@ -58,6 +58,7 @@ pub(crate) struct IssuerBody {
     #[schema(example = "https://login.example.com")]
     issuer: String,
     /// The `aud` of tokens for this API
+    #[schema(min_length = 1, max_length = 255)]
     audience: String,
     /// Scopes that its tokens may have (`media`, `channels`, `inbox`, `images`, `keys`, and `read` for a viewer); without scopes a token is for
     /// its user's own inbox

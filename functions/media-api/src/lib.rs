@@ -1,6 +1,7 @@
 //! `media-api`: buckets, items, settings and the connection to Iconik over HTTP. `docs-api` serves the description of
 //! the routes.
 
+mod bounds;
 mod bucket;
 mod context;
 mod dto;

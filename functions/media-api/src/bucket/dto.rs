@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
+use crate::bounds::within;
+
 /// A bucket to scan.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -93,7 +95,7 @@ pub(crate) struct SettingsIn {
     min_face_px: Option<u32>,
     /// Detections under this score are dropped. In a video a face has twice this score at least once (or 4, if that is
     /// less), or is seen for about a second
-    #[schema(exclusive_minimum = 0, maximum = 100)]
+    #[schema(minimum = 0.001, maximum = 100)]
     score_threshold: Option<f64>,
 }
 
@@ -101,7 +103,9 @@ pub(crate) struct SettingsIn {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct CredentialsIn {
+    #[schema(min_length = 1, max_length = 512, pattern = "^[!-9;-~]+$")]
     access_key: String,
+    #[schema(min_length = 1, max_length = 512, pattern = "^[!-~]+$")]
     secret_key: String,
 }
 
@@ -184,19 +188,14 @@ impl BucketIn {
         if !(1..=10).contains(&self.priority) {
             return Err(Problem::invalid("priority", "1 to 10"));
         }
+        let full_every = within("fullWalkEvery", self.full_walk_every, 60, 2, 10_000)?;
         let poll = match (self.poll.as_deref(), system) {
             (None | Some("listing"), _) => DiscoveryMode::Listing,
             // SCSP requests are not signed
             (Some("search"), MediaSystem::DataCore) if self.region.is_some() => {
                 return Err(Problem::invalid("region", "a search is not signed for a region"));
             }
-            (Some("search"), MediaSystem::DataCore) => {
-                let full_every = self.full_walk_every.unwrap_or(60);
-                if !(2..=10_000).contains(&full_every) {
-                    return Err(Problem::invalid("fullWalkEvery", "2 to 10000"));
-                }
-                DiscoveryMode::Search { full_every }
-            }
+            (Some("search"), MediaSystem::DataCore) => DiscoveryMode::Search { full_every },
             _ => return Err(Problem::invalid("poll", "`listing`, or with datacore `search`")),
         };
         Ok(Bucket {
@@ -234,8 +233,8 @@ impl SettingsIn {
         if self.min_face_px.is_some_and(|it| !(20..=1_000).contains(&it)) {
             return Err(Problem::invalid("settings.minFacePx", "20 to 1000"));
         }
-        if self.score_threshold.is_some_and(|it| !(it > 0.0 && it <= 100.0)) {
-            return Err(Problem::invalid("settings.scoreThreshold", "above 0, at most 100"));
+        if self.score_threshold.is_some_and(|it| !(0.001..=100.0).contains(&it)) {
+            return Err(Problem::invalid("settings.scoreThreshold", "0.001 to 100"));
         }
         let (sample_fps, min_face_px, score_threshold) = (self.sample_fps, self.min_face_px, self.score_threshold);
         Ok(ProcessorSettings { backend: Backend::Embedded, sample_fps, min_face_px, score_threshold })

@@ -11,9 +11,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::bounds::within;
 use crate::issuer::{IssuerBody, validate};
 
 const MAX_ORIGINS: usize = 50;
+/// The largest daily quota: beyond it, not every reader of JSON keeps an integer exactly (RFC 8259, section 6).
+const MAX_QUOTA: u64 = (1 << 53) - 1;
 
 /// Settings. In a PUT, absent settings get their defaults; secrets that are absent or masked are kept.
 #[derive(Serialize, Deserialize, Default, ToSchema)]
@@ -24,9 +27,11 @@ pub(crate) struct SettingsBody {
     /// This deployment's public address
     system_endpoint: Option<String>,
     iconik_url: Option<String>,
+    #[schema(min_length = 1, max_length = 100)]
     iconik_app_id: Option<String>,
     iconik_access_token: Option<String>,
     /// The Iconik domain whose webhooks are accepted
+    #[schema(min_length = 1, max_length = 100)]
     iconik_domain_id: Option<String>,
     /// At least 16 characters. Generated if it is absent, or if `system_endpoint` or `iconik_url` moves to another
     /// origin
@@ -36,12 +41,16 @@ pub(crate) struct SettingsBody {
     /// The view that results are written to, with the fields AI_Status, AI_Processor and AI_Faces
     iconik_metadata_view: Option<String>,
     /// 1 to 50, by default 20
+    #[schema(minimum = 1, maximum = 50)]
     iconik_requests_per_second: Option<u32>,
     /// How often Iconik is searched for assets that were not announced, in minutes: 1 to 1440, by default 60
+    #[schema(minimum = 1, maximum = 1_440)]
     reconcile_minutes: Option<u32>,
     single_webhook: Option<bool>,
+    #[schema(min_length = 1, max_length = 100)]
     webhook_name: Option<String>,
     sqs_queue_url: Option<String>,
+    #[schema(min_length = 1, max_length = 30)]
     aws_region: Option<String>,
     aws_access_key: Option<String>,
     aws_secret_key: Option<String>,
@@ -51,10 +60,13 @@ pub(crate) struct SettingsBody {
     /// `FacialRecognition`
     processor: Option<String>,
     /// Of Iconik's assets, 1 to 10, by default 5; from 8 on, items take the short queue
+    #[schema(minimum = 1, maximum = 10)]
     priority: Option<u8>,
     /// A folder inside the function's temporary storage
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]+$")]
     temp_folder: Option<String>,
     /// How many items are processed at once; 0 means as many as the deployment can
+    #[schema(minimum = 0, maximum = 1_000)]
     no_of_threads: Option<u32>,
     /// Media types that are processed, together with the other two lists: `video/mp4`, `video/*`. A bucket's
     /// `mimeTypes` take precedence. If all three are empty, everything is processed that may have visual content. For
@@ -182,12 +194,6 @@ impl SettingsBody {
         if self.log_level.as_ref().is_some_and(|it| !levels.contains(&it.as_str())) {
             return Err(Problem::invalid("log_level", levels.join(", ")));
         }
-        let within =
-            |field: &str, value: Option<u32>, default: u32, least: u32, most: u32| match value.unwrap_or(default) {
-                value if (least..=most).contains(&value) => Ok(value),
-                _ => Err(Problem::invalid(field, format!("{least} to {most}"))),
-            };
-        let priority = within("priority", self.priority.map(u32::from), u32::from(defaults.priority), 1, 10)?;
         let rate = self.iconik_requests_per_second;
         Ok(Settings {
             system: system?,
@@ -217,15 +223,15 @@ impl SettingsBody {
             aws_region: self.aws_region.clone(),
             datacore_endpoint: address("datacore_endpoint", &self.datacore_endpoint, allowed)?,
             processor,
-            priority: u8::try_from(priority).unwrap_or(defaults.priority),
+            priority: within("priority", self.priority, defaults.priority, 1, 10)?,
             temp_folder: self.temp_folder.clone(),
             no_of_threads: within("no_of_threads", self.no_of_threads, defaults.no_of_threads, 0, 1_000)?,
             video_file_types: normalized_types(&self.video_file_types),
             audio_file_types: normalized_types(&self.audio_file_types),
             image_file_types: normalized_types(&self.image_file_types),
             log_level: self.log_level.clone(),
-            items_per_day: self.items_per_day.unwrap_or(0),
-            bytes_per_day: self.bytes_per_day.unwrap_or(0),
+            items_per_day: within("items_per_day", self.items_per_day, 0, 0, MAX_QUOTA)?,
+            bytes_per_day: within("bytes_per_day", self.bytes_per_day, 0, 0, MAX_QUOTA)?,
             allowed_origins: origins,
             oidc_issuers: validate(&self.oidc_issuers, &before.oidc_issuers, allowed)?,
             revision: before.revision + 1,
