@@ -42,8 +42,12 @@ impl IntoResponse for ContentCodingError {
     }
 }
 
-/// Inflates a body; its headers become those of the inflated body.
+/// Inflates a body; its headers become those of the inflated body. Where there is no body, its coding says nothing.
 pub(super) fn inflate(headers: &mut HeaderMap, body: Bytes) -> Result<Bytes, ContentCodingError> {
+    if body.is_empty() {
+        headers.remove(header::CONTENT_ENCODING);
+        return Ok(body);
+    }
     let all: Vec<&HeaderValue> = headers.get_all(header::CONTENT_ENCODING).iter().collect();
     let coding = match all[..] {
         [] => return Ok(body),
@@ -143,6 +147,7 @@ mod tests {
             [(header::CONTENT_ENCODING, HeaderValue::from_bytes(b"gzip\xa0").unwrap())].into_iter().collect();
         assert_eq!(inflate(&mut no_text, gzip(b"{}")), Err(ContentCodingError::Unsupported));
         assert_eq!(inflate(&mut coded("identity"), Bytes::from_static(b"{}")), Ok(Bytes::from_static(b"{}")));
+        assert_eq!(inflate(&mut coded("br"), Bytes::new()), Ok(Bytes::new()), "there is nothing to read");
         let refused = ContentCodingError::Unsupported.into_response();
         assert_eq!(
             (refused.status().as_u16(), &refused.headers()[header::ACCEPT_ENCODING]),
