@@ -45,7 +45,7 @@ pub(crate) struct WebhookForm {
     #[schema(min_length = 1, example = "https://hooks.example.com/notifications")]
     web_hook_url: String,
     /// `whsec_…`, of 24 to 64 bytes in base64; generated if it is absent
-    #[schema(pattern = "^whsec_[A-Za-z0-9+/]{32,88}={0,2}$")]
+    #[schema(pattern = "^(whsec_[A-Za-z0-9+/]{32,88}={0,2})?$")]
     signing_secret: Option<String>,
     #[serde(flatten)]
     channel: ChannelForm,
@@ -107,7 +107,7 @@ pub(crate) struct SecretForm {
     /// Also while an overlap is open
     force: Option<bool>,
     /// `whsec_…`, of 24 to 64 bytes in base64; generated if it is absent
-    #[schema(pattern = "^whsec_[A-Za-z0-9+/]{32,88}={0,2}$")]
+    #[schema(pattern = "^(whsec_[A-Za-z0-9+/]{32,88}={0,2})?$")]
     signing_secret: Option<String>,
 }
 

@@ -53,7 +53,7 @@ pub(crate) struct ConnectionMessage {
     #[schema(example = "Refresh", min_length = 1, max_length = 100)]
     target: String,
     #[serde(default)]
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<Value>)]
     arguments: Vec<Value>,
 }
 

@@ -70,7 +70,7 @@ pub(crate) fn document() -> Result<Value, serde_json::Error> {
         for (method, operation) in methods.as_object_mut().into_iter().flatten() {
             operations::complete(path, method, operation);
             if !oma::is_path(path) {
-                responses::complete(path, operation);
+                responses::complete(path, method, operation);
             }
             used.extend(
                 operation["tags"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned),

@@ -69,6 +69,8 @@ fn secure(path: &str, operation: &mut Value) {
     let secured = operation["security"].as_array().is_some_and(|it| !it.is_empty());
     operation["security"] = match secured {
         true if named("x-operator-key") => json!([pair, token, operator]),
+        // or a code in the body, or the cookie of a session
+        true if path == "/console/session" => json!([pair, token, {}]),
         true => json!([pair, token]),
         false if named("x-operator-key") => json!([operator]),
         false if named("x-webhook-secret") => json!([{ "webhook": [] }]),
@@ -194,6 +196,13 @@ fn flag() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_session_goes_on_without_credentials() {
+        let mut operation = json!({ "summary": "Signs in.", "security": [{ "keys": [] }] });
+        complete("/console/session", "post", &mut operation);
+        assert_eq!(operation["security"], json!([{ "key": [], "secret": [] }, { "token": [] }, {}]));
+    }
 
     #[test]
     fn a_pair_is_one_requirement_and_others_are_alternatives() {

@@ -36,7 +36,7 @@ const TEXTS: &[(&str, &str)] = &[
 ];
 
 /// Adds the answers that come of credentials, bodies and our own failures, and gives each answer its text and media type.
-pub(crate) fn complete(path: &str, operation: &mut Value) {
+pub(crate) fn complete(path: &str, method: &str, operation: &mut Value) {
     let published = ["/api/v1/Notification/", "/api/v1/Image/", "/api/v1/Authorization/"];
     let is_published = published.iter().any(|it| path.starts_with(it)) && !path.starts_with(MESSAGES);
     let shape = match is_published {
@@ -48,9 +48,20 @@ pub(crate) fn complete(path: &str, operation: &mut Value) {
         body(shape == ENVELOPE, &mut operation["requestBody"]);
     }
     let mut more = if shape == BILLING { billing_statuses(operation) } else { statuses(path, operation, is_published) };
+    // a body is read before it is known whether it is asked for: its size, its coding and its type
+    if method != "get" {
+        more.extend(["400", "413", "415"]);
+    }
     let Some(responses) = operation["responses"].as_object_mut() else { return };
     more.retain(|it| !responses.contains_key(*it));
     responses.extend(more.into_iter().map(|it| (it.to_owned(), json!({ "content": problem(shape) }))));
+    if shape == BILLING && method != "get" {
+        // as it is read before billing sees it
+        for status in ["400", "413", "415"] {
+            let content = responses.get_mut(status).and_then(|it| it.get_mut("content")).and_then(Value::as_object_mut);
+            content.into_iter().for_each(|it| it.extend(problem(PROBLEM).as_object().cloned().unwrap_or_default()));
+        }
+    }
     for (status, response) in responses.iter_mut() {
         if response["description"].as_str().unwrap_or_default().is_empty() {
             response["description"] = json!(text(status));
@@ -83,7 +94,7 @@ fn problem(shape: &str) -> Value {
 fn billing_statuses(operation: &Value) -> Vec<&'static str> {
     let mut all = vec!["403", "429", "500", "501", "503"];
     if operation["requestBody"].is_object() {
-        all.extend(["400", "413"]);
+        all.push("400");
     }
     all
 }
@@ -110,9 +121,6 @@ fn statuses(path: &str, operation: &Value, published: bool) -> Vec<&'static str>
     }
     if path.starts_with("/api/v1/Authorization/") {
         all.extend(["401", "429"]);
-    }
-    if bodied {
-        all.extend(["400", "413", "415"]);
     }
     match published {
         true if bodied || queried => all.push("400"),
@@ -150,7 +158,7 @@ mod tests {
                 "422": { "content": { "application/json": { "schema": { "$ref": PROBLEM } } } },
             },
         });
-        complete("/api/v1/Media/Buckets", &mut operation);
+        complete("/api/v1/Media/Buckets", "post", &mut operation);
         let responses = operation["responses"].as_object().unwrap();
         let mut statuses: Vec<&str> = responses.keys().map(String::as_str).collect();
         statuses.sort_unstable();
@@ -163,13 +171,25 @@ mod tests {
     }
 
     #[test]
+    fn a_body_that_nobody_asks_for_is_read_all_the_same() {
+        for (method, want) in [("get", &["200", "500"][..]), ("post", &["200", "400", "413", "415", "500"])] {
+            let mut operation = json!({ "security": [], "responses": { "200": {} } });
+            complete("/hubs/notifications/ping", method, &mut operation);
+            let responses = operation["responses"].as_object().unwrap();
+            let mut statuses: Vec<&str> = responses.keys().map(String::as_str).collect();
+            statuses.sort_unstable();
+            assert_eq!(statuses, want, "{method}");
+        }
+    }
+
+    #[test]
     fn a_form_is_taken_in_three_media_types() {
         let mut operation = json!({
             "security": [],
             "requestBody": { "content": { "multipart/form-data": { "schema": { "type": "object" } } } },
             "responses": { "200": {} },
         });
-        complete("/api/v1/Authorization/GenerateJwtToken", &mut operation);
+        complete("/api/v1/Authorization/GenerateJwtToken", "post", &mut operation);
         let content = operation["requestBody"]["content"].as_object().unwrap();
         assert_eq!(content.len(), 3);
         assert!(content.values().all(|it| it["schema"]["type"] == "object"));
@@ -183,13 +203,15 @@ mod tests {
             "requestBody": { "content": { "application/json": {}, "application/x-www-form-urlencoded": {} } },
             "responses": { "200": {}, "402": { "content": { "application/json": { "schema": { "$ref": BILLING } } } } },
         });
-        complete("/1/billing/start-trial.json", &mut operation);
+        complete("/1/billing/start-trial.json", "post", &mut operation);
         let responses = operation["responses"].as_object().unwrap();
         let mut statuses: Vec<&str> = responses.keys().map(String::as_str).collect();
         statuses.sort_unstable();
-        assert_eq!(statuses, ["200", "400", "402", "403", "413", "429", "500", "501", "503"]);
+        assert_eq!(statuses, ["200", "400", "402", "403", "413", "415", "429", "500", "501", "503"]);
         for (status, response) in responses.iter().filter(|it| it.0 != "200") {
             assert_eq!(response["content"]["application/json"]["schema"]["$ref"], BILLING, "{status}");
+            let of_the_edge = response["content"].get("application/problem+json").is_some();
+            assert_eq!(of_the_edge, ["400", "413", "415"].contains(&status.as_str()), "{status}");
         }
     }
 }

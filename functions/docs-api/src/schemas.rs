@@ -1,10 +1,13 @@
 //! What bodies may be, where their types alone say too much or too little.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 const NOTIFICATION: &str = "#/components/schemas/NotificationIn";
 /// A notification for those who have no inbox.
 const BROADCAST: &str = "#/components/schemas/Broadcast";
+
+/// The largest daily quota: the largest integer that every reader of JSON keeps exactly (RFC 8259, section 6).
+const MAX_QUOTA: u64 = (1 << 53) - 1;
 
 /// Mends the schemas, and the bodies of operations.
 pub(crate) fn complete(document: &mut Value) {
@@ -31,6 +34,7 @@ pub(crate) fn complete(document: &mut Value) {
             *it = json!({ "type": "string", "minLength": 1, "maxLength": 128, "pattern": crate::operations::NAME });
         }
     }
+    narrow_and_widen(schemas);
     // members that answers have with `X-Extended: true` alone
     if let Some(members) = schemas.get_mut("Extended").and_then(Value::as_object_mut) {
         members.remove("required");
@@ -78,6 +82,31 @@ pub(crate) fn complete(document: &mut Value) {
         }
     }
     open(document);
+}
+
+/// Gives members bounds and alternatives that their types do not say.
+fn narrow_and_widen(schemas: &mut Map<String, Value>) {
+    // forms hold texts alone: an empty one is an absent one (channel API, section 4.1)
+    let or_empty = |of: &str| json!([{ "type": "string", "format": of }, { "type": "string", "maxLength": 0 }, { "type": "null" }]);
+    for (name, member, keyword, value) in [
+        ("SettingsBody", "items_per_day", "maximum", json!(MAX_QUOTA)),
+        ("SettingsBody", "bytes_per_day", "maximum", json!(MAX_QUOTA)),
+        // a schema of JSON Schema is an object or a boolean
+        ("TypeBody", "schema", "type", json!(["object", "boolean"])),
+        ("TypeOut", "schema", "type", json!(["object", "boolean"])),
+        // flags are numbers as well as names, and users may be numbers
+        ("PictureForm", "renderKind", "type", json!(["string", "integer"])),
+        ("PictureForm", "userId", "type", json!(["string", "integer", "null"])),
+        ("ReplayForm", "since", "anyOf", or_empty("date-time")),
+        ("ReplayForm", "until", "anyOf", or_empty("date-time")),
+    ] {
+        let member = schemas.get_mut(name).and_then(|it| it.pointer_mut(&format!("/properties/{member}")));
+        let Some(members) = member.and_then(Value::as_object_mut) else { continue };
+        if keyword == "anyOf" {
+            members.retain(|it, _| !["type", "format"].contains(&it.as_str()));
+        }
+        members.insert(keyword.to_owned(), value);
+    }
 }
 
 /// Says of objects without named members that they may have any: generated clients take them for empty ones else.
@@ -152,7 +181,7 @@ fn published_events(post: &mut Value) {
 }
 
 /// Whether a schema asks for nothing: a POST without a body is one without members.
-fn may_be_absent(schemas: &serde_json::Map<String, Value>, schema: &Value) -> bool {
+fn may_be_absent(schemas: &Map<String, Value>, schema: &Value) -> bool {
     let named = schema["$ref"].as_str().and_then(|it| schemas.get(it.trim_start_matches("#/components/schemas/")));
     let Some(it) = named else { return false };
     let parts = it["allOf"].as_array();
@@ -167,6 +196,33 @@ fn may_be_absent(schemas: &serde_json::Map<String, Value>, schema: &Value) -> bo
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn members_have_the_bounds_and_alternatives_that_their_handlers_know() {
+        let optional = |kind: &str| json!({ "type": [kind, "null"], "description": "as it was" });
+        let mut document = json!({ "paths": {}, "components": { "schemas": {
+            "SettingsBody": { "properties": { "items_per_day": optional("integer") } },
+            "TypeBody": { "properties": { "schema": { "type": "object" } } },
+            "PictureForm": { "properties": { "renderKind": { "type": "string" }, "userId": optional("string") } },
+            "ReplayForm": { "properties": { "until": { "type": ["string", "null"], "format": "date-time" } } },
+        } } });
+        complete(&mut document);
+        let member = |name: &str, member: &str| &document["components"]["schemas"][name]["properties"][member];
+        let quota = member("SettingsBody", "items_per_day");
+        assert_eq!(
+            (&quota["maximum"], &quota["description"]),
+            (&json!(9_007_199_254_740_991_u64), &json!("as it was"))
+        );
+        let schema = member("TypeBody", "schema");
+        assert_eq!(*schema, json!({ "type": ["object", "boolean"], "additionalProperties": true }));
+        assert_eq!(member("PictureForm", "renderKind")["type"], json!(["string", "integer"]));
+        assert_eq!(member("PictureForm", "userId")["type"], json!(["string", "integer", "null"]));
+        let until = member("ReplayForm", "until");
+        assert_eq!(
+            (&until["anyOf"][1], until.get("type"), until.get("format")),
+            (&json!({ "type": "string", "maxLength": 0 }), None, None)
+        );
+    }
 
     #[test]
     fn bodies_say_what_is_taken() {

@@ -35,7 +35,7 @@ pub(crate) struct NotificationIn {
     pub(crate) identifier: String,
     /// Any JSON object, at most 32 KB
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     data: Option<Value>,
     /// Links of the notification, at most ten
     #[serde(default)]
@@ -124,7 +124,7 @@ impl NotificationIn {
             }
         }
         let is_valid_link = |link: &Link| {
-            link.href.len() <= 2_048
+            link.href.chars().count() <= 2_048
                 && (link.href.starts_with("https://") || link.href.starts_with('/'))
                 && link.title.as_ref().is_none_or(|title| title.chars().count() <= 200)
         };

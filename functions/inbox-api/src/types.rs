@@ -20,7 +20,7 @@ const MAX_SCHEMA_BYTES: usize = 32 * 1024;
 #[serde(deny_unknown_fields)]
 pub(crate) struct TypeBody {
     /// JSON Schema of the `data` of notifications of this type, draft 4 to 2020-12, at most 32 KB. References stay within
-    /// the schema; patterns have no look-around and no back-references
+    /// the schema; patterns have no look-around and no back-references. `true` allows any data, `false` none
     #[schema(value_type = Object, example = json!({ "type": "object", "required": ["sender"], "properties": { "sender": { "type": "string" } } }))]
     schema: Value,
 }
