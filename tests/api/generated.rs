@@ -31,6 +31,7 @@ fn environment<'a>(world: &'a World<'_>) -> Vec<(&'static str, &'a str)> {
         ("APPLICATION", world.keys.application_id.as_str()),
         ("KEY", world.keys.api_key.as_str()),
         ("SECRET", world.keys.api_secret.as_str()),
+        ("OPERATOR", world.stack.operator_key.as_str()),
     ]
 }
 
