@@ -50,9 +50,8 @@ impl Attempt {
             Some(key) => sha256_hex(format!("billing|key|{}|{key}", endpoint.name()).as_bytes()),
             None => unkeyed_seed(table, app, endpoint, &body, now.unix_timestamp()).await?,
         };
-        let record = IdempotencyRecord { body: body.clone(), answer: None, at: domain::millis(now) };
-        let Some(stored) = table.begin_idempotent(app, &seed, &body, &clock::random_alphanumeric(20), now).await?
-        else {
+        let record = IdempotencyRecord::new(body.clone(), now);
+        let Some(stored) = table.begin_idempotent(app, &seed, &record, &clock::random_alphanumeric(20)).await? else {
             return Ok(Ok(Self { app, seed, is_retry: false, record }));
         };
         if stored.body != body {

@@ -9,7 +9,7 @@ use domain::notification::{NewNotification, Notification, Position, Stream, publ
 use domain::{AppId, MAX_BATCH, rfc3339};
 use entry::clock;
 use entry::http::auth::Caller;
-use entry::http::idempotency;
+use entry::http::idempotency::{self, IdempotentRequest};
 use entry::http::{JsonBody, Problem};
 use inbox::path::{group_stream, user_stream};
 use serde::Deserialize;
@@ -115,17 +115,31 @@ async fn send_batch(
             Ok(request) => request,
             Err(stored) => return Ok(stored),
         };
+    let outcome = store_batch(context, app, &stream, name, &outcomes, &request, now).await;
+    idempotency::end(&context.table, app, request, outcome).await
+}
+
+/// Stores what is valid of a batch, and writes the results of all.
+async fn store_batch(
+    context: &Context,
+    app: AppId,
+    stream: &Stream,
+    name: &str,
+    outcomes: &[Result<Option<Sent>, Problem>],
+    request: &IdempotentRequest,
+    now: OffsetDateTime,
+) -> Result<String, Problem> {
     let sent: Vec<Sent> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()?.clone()).collect();
     let new: Vec<NewNotification> = sent.iter().map(|it| it.new.clone()).collect();
     let stored: usize = sent.iter().map(Sent::stored_count).sum();
-    context.plan_limits.admit(app, &request, stored).await?;
+    context.plan_limits.admit(app, request, stored).await?;
     let mut first = None;
     if !new.is_empty() {
-        let position = append_idempotent(context, app, &stream, &new, &request).await?;
-        let with_sent = published_from(&stream, position, new, now).into_iter().zip(&sent);
+        let position = append_idempotent(context, app, stream, &new, request).await?;
+        let with_sent = published_from(stream, position, new, now).into_iter().zip(&sent);
         let for_channels: Vec<Notification> =
             with_sent.filter(|(_, sent)| sent.for_channels).map(|(stored, _)| stored).collect();
-        publish_created(context, app, &for_channels, &request).await?;
+        publish_created(context, app, &for_channels, request).await?;
         let counted = if matches!(stream, Stream::User(_)) { stored } else { for_channels.len() };
         context.plan_limits.count_notifications(app, counted);
         first = Some(position);
@@ -134,14 +148,14 @@ async fn send_batch(
         first.into_iter().flat_map(|it| (it.sequence..).map(move |sequence| Position { sequence, ..it }));
     let result_of = |outcome: &Result<Option<Sent>, Problem>| match outcome {
         Ok(Some(_)) => match positions.next() {
-            Some(position) => SendResult::stored(app, &stream, position),
+            Some(position) => SendResult::stored(app, stream, position),
             None => SendResult::suppressed(name),
         },
         Ok(None) => SendResult::suppressed(name),
         Err(problem) => SendResult::rejected(name, problem),
     };
     let results: Vec<SendResult> = outcomes.iter().map(result_of).collect();
-    idempotency::complete(&context.table, app, request, serde_json::to_string(&results)?).await
+    Ok(serde_json::to_string(&results)?)
 }
 
 /// A notification that is sent.
@@ -220,15 +234,28 @@ pub(crate) async fn to_many(
         Ok(request) => request,
         Err(stored) => return Ok(stored),
     };
-    context.plan_limits.admit(app, &request, many.users.len() * sent.stored_count()).await?;
-    let (mut results, mut for_channels) = (Vec::with_capacity(many.users.len()), Vec::new());
-    for user in &many.users {
+    let outcome = store_for_each(&context, app, &many.users, &sent, &request, now).await;
+    idempotency::end(&context.table, app, request, outcome).await
+}
+
+/// Stores a notification for each of many users, and writes their results.
+async fn store_for_each(
+    context: &Context,
+    app: AppId,
+    users: &[String],
+    sent: &Sent,
+    request: &IdempotentRequest,
+    now: OffsetDateTime,
+) -> Result<String, Problem> {
+    context.plan_limits.admit(app, request, users.len() * sent.stored_count()).await?;
+    let (mut results, mut for_channels) = (Vec::with_capacity(users.len()), Vec::new());
+    for user in users {
         results.push(match user_stream(user) {
             Err(problem) => SendResult::rejected(user, &problem),
             Ok(stream) => match sent.clone().filtered_by(&context.table.preferences(app, user).await?, now) {
                 Some(Sent { new, for_channels: is_for_channels }) => {
                     let new = [new];
-                    let position = append_idempotent(&context, app, &stream, &new, &request).await?;
+                    let position = append_idempotent(context, app, &stream, &new, request).await?;
                     if is_for_channels {
                         for_channels.extend(published_from(&stream, position, new, now));
                     }
@@ -238,8 +265,8 @@ pub(crate) async fn to_many(
             },
         });
     }
-    publish_created(&context, app, &for_channels, &request).await?;
+    publish_created(context, app, &for_channels, request).await?;
     let stored = results.iter().filter(|it| it.is_stored()).count();
     context.plan_limits.count_notifications(app, stored + for_channels.len());
-    idempotency::complete(&context.table, app, request, serde_json::to_string(&results)?).await
+    Ok(serde_json::to_string(&results)?)
 }

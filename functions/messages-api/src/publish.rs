@@ -5,11 +5,11 @@ use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::MAX_BATCH;
 use domain::notification::NewNotification;
+use domain::{AppId, MAX_BATCH};
 use entry::clock;
 use entry::http::auth::Caller;
-use entry::http::idempotency;
+use entry::http::idempotency::{self, IdempotentRequest};
 use entry::http::{Problem, ProblemType};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -73,8 +73,21 @@ pub(crate) async fn publish(
         Ok(request) => request,
         Err(stored) => return Ok(stored),
     };
+    let outcome = store(&context, app, &entries, is_list, &request, now).await;
+    idempotency::end(context.table(), app, request, outcome).await
+}
+
+/// Stores the events that are valid, and writes the answer to all.
+async fn store(
+    context: &Context,
+    app: AppId,
+    entries: &[Result<NewNotification, Problem>],
+    is_list: bool,
+    request: &IdempotentRequest,
+    now: OffsetDateTime,
+) -> Result<String, Problem> {
     let accepted = entries.iter().filter(|it| it.is_ok()).count();
-    context.plan_limits.admit(app, &request, accepted).await?;
+    context.plan_limits.admit(app, request, accepted).await?;
     let valid: Vec<NewNotification> = entries.iter().filter_map(|it| it.as_ref().ok().cloned()).collect();
     let retry_since = request.is_retry.then_some(request.started_at);
     let positions = context.publisher.publish(app, &valid, &request.write_id, retry_since, now).await?;
@@ -86,7 +99,7 @@ pub(crate) async fn publish(
     };
     let results: Vec<PublishResult> = entries.iter().filter_map(result_of).collect();
     let answer = if is_list { json!(results) } else { json!(results.first()) };
-    idempotency::complete(context.table(), app, request, answer.to_string()).await
+    Ok(answer.to_string())
 }
 
 /// The events of a request, each valid or refused.

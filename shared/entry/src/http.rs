@@ -5,6 +5,7 @@ mod auth_error;
 mod auth_throttle;
 mod content_coding;
 mod cors;
+mod deadline;
 mod gateway_event;
 pub mod idempotency;
 mod integer;
@@ -76,6 +77,7 @@ pub async fn respond(
     event: LambdaEvent<Value>,
 ) -> Result<impl Serialize + use<>, Infallible> {
     let LambdaEvent { payload, context } = event;
+    let deadline = i64::try_from(context.deadline).ok();
     let (mut received, mut refused) = match gateway_event::decode(payload) {
         Ok(received) => (received, None),
         Err(problem) => (gateway_event::placeholder(), Some(problem)),
@@ -92,5 +94,5 @@ pub async fn respond(
             })
         }
     });
-    Adapter::from(serve).call(LambdaEvent::new(received.event, context)).await
+    deadline::with_deadline(deadline, Adapter::from(serve).call(LambdaEvent::new(received.event, context))).await
 }

@@ -1,5 +1,6 @@
 //! Reading streams by sequence number, idempotency keys of requests, and the inbox that needs no credentials.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::AppId;
 use domain::notification::{Notification, NotificationId, Position, Stream};
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,7 @@ use crate::codec::{self, Attributes};
 use crate::error::TableError;
 use crate::keys::{self, Row};
 use crate::streams::{StreamRow, decode_batch};
-use crate::table::{PutOutcome, RangeQuery, Table};
+use crate::table::{PutOutcome, RangeQuery, Table, condition_held};
 
 /// The most notifications in a row of a stream. A page begins so far before its first number, since a row's key is its
 /// first number.
@@ -29,6 +30,19 @@ pub struct IdempotencyRecord {
     pub answer: Option<String>,
     /// When the request began, in milliseconds since 1970.
     pub at: i64,
+    /// Until when its latest attempt may be under way, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_until: Option<i64>,
+    /// A text of its latest attempt's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<String>,
+}
+
+impl IdempotencyRecord {
+    /// The record of a request that begins.
+    pub fn new(body: String, now: OffsetDateTime) -> Self {
+        Self { body, answer: None, at: domain::millis(now), lease_until: None, holder: None }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -117,16 +131,39 @@ impl Table {
         &self,
         app: AppId,
         key: &str,
-        body: &str,
+        record: &IdempotencyRecord,
         write_id: &str,
-        now: OffsetDateTime,
     ) -> Result<Option<IdempotencyRecord>, TableError> {
         let row = Row::IdempotencyKey(app, key.to_owned());
-        let record = IdempotencyRecord { body: body.to_owned(), answer: None, at: domain::millis(now) };
-        let put = self
-            .put_new(&row, &record, write_id, codec::ttl((now + IDEMPOTENCY_KEY_RETENTION).unix_timestamp()))
-            .await?;
+        let put = self.put_new(&row, record, write_id, record_ttl(record)).await?;
         if put == PutOutcome::Stored { Ok(None) } else { self.get(&row).await }
+    }
+
+    /// Replaces the record of an attempt that has no response, which is `holder`'s; `false` if it is another's by now, or has a
+    /// response, or is forgotten.
+    pub async fn replace_idempotent(
+        &self,
+        app: AppId,
+        key: &str,
+        holder: Option<&str>,
+        record: &IdempotencyRecord,
+    ) -> Result<bool, TableError> {
+        let row = Row::IdempotencyKey(app, key.to_owned());
+        let put = self.put_item().set_item(Some(codec::encode(&row, record, record_ttl(record))?));
+        let put = match holder {
+            Some(holder) => put
+                .condition_expression("holder = :before AND attribute_not_exists(answer)")
+                .expression_attribute_values(":before", AttributeValue::S(holder.to_owned())),
+            None => put.condition_expression(
+                "attribute_exists(PK) AND attribute_not_exists(holder) AND attribute_not_exists(answer)",
+            ),
+        };
+        if condition_held(&row, put.send().await)? {
+            return Ok(true);
+        }
+        // the condition also fails on our own write, when its answer was lost and the SDK tried again
+        let stored: Option<IdempotencyRecord> = self.get(&row).await?;
+        Ok(stored.as_ref() == Some(record))
     }
 
     /// The record of a request with an idempotency key.
@@ -136,8 +173,7 @@ impl Table {
 
     /// Stores the response to a request with an idempotency key.
     pub async fn finish_idempotent(&self, app: AppId, key: &str, record: &IdempotencyRecord) -> Result<(), TableError> {
-        let expires = domain::from_millis(record.at) + IDEMPOTENCY_KEY_RETENTION;
-        self.put(&Row::IdempotencyKey(app, key.to_owned()), record, codec::ttl(expires.unix_timestamp())).await
+        self.put(&Row::IdempotencyKey(app, key.to_owned()), record, record_ttl(record)).await
     }
 
     /// Forgets a request with an idempotency key.
@@ -154,4 +190,9 @@ impl Table {
     pub async fn put_open_inbox(&self, app: AppId) -> Result<(), TableError> {
         self.put(&Row::OpenInbox, &OpenInboxRow { app }, Attributes::new()).await
     }
+}
+
+/// When the record of a request ends.
+fn record_ttl(record: &IdempotencyRecord) -> Attributes {
+    codec::ttl((domain::from_millis(record.at) + IDEMPOTENCY_KEY_RETENTION).unix_timestamp())
 }
