@@ -17,7 +17,7 @@ use std::sync::Arc;
 use domain::application::Scope;
 use entry::http::{Authenticator, CorsPolicy};
 use entry::{AppSettings, Secrets, TtlCache};
-use iconik::Connections;
+use ::iconik::Connections;
 
 use crate::context::Context;
 
