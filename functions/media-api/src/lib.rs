@@ -14,10 +14,10 @@ mod settings;
 
 use std::sync::Arc;
 
+use ::iconik::Connections;
 use domain::application::Scope;
 use entry::http::{Authenticator, CorsPolicy};
 use entry::{AppSettings, Secrets, TtlCache};
-use ::iconik::Connections;
 
 use crate::context::Context;
 

@@ -83,7 +83,12 @@ fn the_real_template_is_understood_whole() {
 fn a_construct_that_is_not_known_is_an_error_with_its_line() {
     let line_of = |needle: &str, text: &str| text.lines().position(|it| it.contains(needle)).unwrap() + 1;
     for (from, to, needle, what) in [
-        ("Type: AWS::S3::Bucket", "Type: AWS::Kinesis::Stream", "Results:", "resources of type AWS::Kinesis::Stream"),
+        (
+            "Type: AWS::S3::Bucket",
+            "Type: AWS::Kinesis::Stream",
+            "AWS::Kinesis::Stream",
+            "resources of type AWS::Kinesis::Stream",
+        ),
         ("BatchSize: 4", "BatchSizes: 4", "BatchSizes", "`BatchSizes` in a queue trigger"),
         ("BatchSize: 4", "BatchSize: many", "BatchSize: many", "`many` is not a number"),
         ("Schedule: rate(1 minute)", "Schedule: rate(1 minutes)", "rate(1 minutes)", "is no schedule"),
