@@ -115,11 +115,14 @@ impl From<Subscription> for RemoteSubscription {
             quantity: item.quantity.unwrap_or(1),
             period_end: item.current_period_end.or(period_end).unwrap_or_default(),
         };
+        let items: Vec<RemoteItem> = it.items.data.into_iter().map(item).collect();
+        // one that is to end in a later period is renewed until then
+        let last_end = items.iter().map(|it| it.period_end).max().filter(|it| *it > 0).unwrap_or(i64::MAX);
         Self {
             id: it.id,
             status: it.status,
-            items: it.items.data.into_iter().map(item).collect(),
-            cancelling: it.cancel_at_period_end || it.cancel_at.is_some(),
+            items,
+            cancelling: it.cancel_at_period_end || it.cancel_at.is_some_and(|at| at <= last_end),
             trial_start: it.trial_start,
             trial_end: it.trial_end,
             created: it.created,
@@ -162,10 +165,17 @@ mod tests {
     }
 
     #[test]
-    fn a_subscription_ends_by_a_flag_or_at_a_time() {
+    fn a_subscription_ends_by_a_flag_or_at_a_time_within_its_period() {
+        let item = |end: i64| json!({ "id": "si_1", "price": { "id": "price_a" }, "current_period_end": end });
+        let items = |ends: &[i64]| json!({ "data": ends.iter().map(|it| item(*it)).collect::<Vec<_>>() });
         for (more, want) in [
             (json!({ "cancel_at_period_end": true }), true),
             (json!({ "cancel_at": 1_795_000_000 }), true),
+            (json!({ "cancel_at": 700, "items": items(&[700]) }), true),
+            (json!({ "cancel_at": 650, "items": items(&[700]) }), true),
+            (json!({ "cancel_at": 701, "items": items(&[700]) }), false),
+            (json!({ "cancel_at": 701, "items": items(&[700]), "cancel_at_period_end": true }), true),
+            (json!({ "cancel_at": 900, "items": items(&[700, 900]) }), true),
             (json!({ "cancel_at": null, "cancel_at_period_end": false }), false),
         ] {
             assert_eq!(read(more.clone()).cancelling, want, "{more}");
