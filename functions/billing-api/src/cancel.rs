@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use billing::Cancellation;
-use domain::billing::decision::Scope;
+use domain::billing::cancellation::Scope;
 
 use crate::answer::Fault;
 use crate::asked::Asked;

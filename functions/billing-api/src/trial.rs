@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use billing::{Cancellation, Trial};
-use domain::billing::decision::Scope;
+use domain::billing::cancellation::Scope;
 use domain::billing::plans::MAX_TRIAL_DAYS;
 
 use crate::answer::Fault;

@@ -1,6 +1,6 @@
 //! Cancels subscriptions and trials (billing, section 3.6).
 
-use domain::billing::decision::{CancelStep, Scope, cancel};
+use domain::billing::cancellation::{CancelStep, Scope, cancel};
 
 use crate::error::BillingError;
 use crate::order::{Billing, Order};

@@ -141,55 +141,6 @@ pub fn start_trial(
     }
 }
 
-/// What is cancelled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// Every live subscription of the product, trials too.
-    All,
-    Trials,
-}
-
-/// A subscription to cancel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CancelStep {
-    /// When its period, or its trial, ends.
-    AtPeriodEnd(String),
-    Now(String),
-}
-
-/// The steps of a cancellation (billing, section 3.6), none for what is cancelled already. `None` if there is nothing to
-/// cancel, and no sign that an earlier try of the request (`is_retry`) has ended it.
-pub fn cancel(
-    plans: &Plans,
-    product: &str,
-    scope: Scope,
-    at_period_end: bool,
-    remote: &[RemoteSubscription],
-    (state, is_retry): (Option<&ProductState>, bool),
-) -> Option<Vec<CancelStep>> {
-    let is_in_scope = |status: Status| match scope {
-        Scope::All => status.is_live(),
-        Scope::Trials => status == Status::Trialing,
-    };
-    let of = of_product(remote, plans, product);
-    let there: Vec<&RemoteSubscription> = of.into_iter().map(|it| it.0).filter(|it| is_in_scope(it.status)).collect();
-    let was_there = || state.is_some_and(|it| it.subscriptions.iter().any(|known| is_in_scope(known.status)));
-    if there.is_empty() && !is_retry && !was_there() {
-        return None;
-    }
-    let step = |subscription: &RemoteSubscription| {
-        let id = subscription.id.clone();
-        match subscription.status {
-            // these have no period that would end
-            Status::Incomplete | Status::Paused => Some(CancelStep::Now(id)),
-            _ if !at_period_end => Some(CancelStep::Now(id)),
-            _ if subscription.cancelling => None,
-            _ => Some(CancelStep::AtPeriodEnd(id)),
-        }
-    };
-    Some(there.into_iter().filter_map(step).collect())
-}
-
 /// The subscription of a product that a request is about: the live one that gives most, and of several the newest.
 fn current<'a>(
     remote: &'a [RemoteSubscription],
@@ -342,56 +293,5 @@ mod tests {
         check_trial(&[], Some(&seen(None, &trial)), false, TrialStep::SecondTrial);
         check_trial(&[remote("a", "pro-m", Status::Active)], None, false, TrialStep::Subscribed);
         check_trial(&[remote("a", "pro-m", Status::Canceled)], None, false, TrialStep::Create);
-    }
-
-    #[test]
-    fn a_cancellation_ends_all_that_is_live_and_is_done_one_time() {
-        let steps = |there: &[RemoteSubscription], at_period_end: bool| {
-            cancel(&plans(), "publish", Scope::All, at_period_end, there, (None, false))
-        };
-        let (at_end, now) =
-            (|id: &str| CancelStep::AtPeriodEnd(id.to_owned()), |id: &str| CancelStep::Now(id.to_owned()));
-        let mut all = vec![
-            remote("a", "pro-m", Status::Active),
-            remote("b", "pro-m", Status::Trialing),
-            remote("c", "pro-m", Status::Incomplete),
-            remote("d", "pro-m", Status::Paused),
-            remote("e", "pro-m", Status::Canceled),
-            remote("f", "early-m", Status::Active),
-        ];
-        assert_eq!(steps(&all, true), Some(vec![at_end("a"), at_end("b"), now("c"), now("d")]));
-        assert_eq!(steps(&all, false), Some(vec![now("a"), now("b"), now("c"), now("d")]));
-        all.truncate(1);
-        all[0].cancelling = true;
-        assert_eq!(steps(&all, true), Some(vec![]), "it is cancelled already");
-        assert_eq!(steps(&all, false), Some(vec![now("a")]));
-        assert_eq!(steps(&[], true), None);
-        assert_eq!(steps(&[remote("e", "pro-m", Status::Canceled)], false), None);
-    }
-
-    #[test]
-    fn a_repeated_cancellation_finds_that_it_was_done() {
-        let there = [remote("a", "pro-m", Status::Active)];
-        let gone = [remote("a", "pro-m", Status::Canceled)];
-        let (told, nothing) = (seen(None, &there), seen(None, &gone));
-        for (state, is_retry, want) in [
-            (Some(&told), false, true),
-            (Some(&nothing), false, false),
-            (None, false, false),
-            (Some(&nothing), true, true),
-        ] {
-            let steps = cancel(&plans(), "publish", Scope::All, false, &gone, (state, is_retry));
-            assert_eq!(steps, want.then(Vec::new), "{state:?} {is_retry}");
-        }
-    }
-
-    #[test]
-    fn only_trials_are_cancelled_as_trials() {
-        let all = [remote("a", "pro-m", Status::Active), remote("b", "pro-m", Status::Trialing)];
-        let steps = |there: &[RemoteSubscription]| {
-            cancel(&plans(), "publish", Scope::Trials, true, there, (Some(&seen(None, &all[..1])), false))
-        };
-        assert_eq!(steps(&all), Some(vec![CancelStep::AtPeriodEnd("b".to_owned())]));
-        assert_eq!(steps(&all[..1]), None);
     }
 }
