@@ -72,6 +72,25 @@ fn a_card_that_needs_authentication_is_declined_unless_its_customer_is_there() {
     });
 }
 
+/// Who presses twice, or reloads the page, has the same payment to complete.
+#[test]
+fn a_first_payment_that_is_asked_for_again_is_the_same() {
+    World::run(async |world| {
+        let subscriber = Subscriber::new(world);
+        let first = left_to_the_customer(&subscriber, &[]).await;
+        for more in [&[][..], &[("cta", "again")], &[("quantity", "1")]] {
+            assert_eq!(left_to_the_customer(&subscriber, more).await, first, "{more:?}");
+        }
+        let path = format!("/v1/payment_intents/{first}/confirm");
+        subscriber.stripe.post(&path, &[("payment_method", "pm_card_visa")]).await;
+        is_paid(&subscriber).await;
+        let customer = subscriber.customer().await;
+        assert_eq!(subscriber.stripe.paid(&customer).await, [1_500]);
+        assert_eq!(subscriber.stripe.subscriptions(&customer).await.len(), 1);
+        subscriber.done(SUBSCRIBE, &[&PRO[..], &[INCOMPLETE]].concat()).await;
+    });
+}
+
 #[test]
 fn a_first_payment_that_was_given_up_is_in_nobodys_way() {
     World::run(async |world| {

@@ -3,7 +3,7 @@
 use domain::billing::decision::{SubscribeStep, Wanted, subscribe};
 use domain::billing::plans::Cycle;
 use domain::billing::subscription::paid_otherwise;
-use stripe::{FirstPayment, NewSubscription, SubscriptionChange};
+use stripe::{FirstPayment, FirstPaymentState, NewSubscription, SubscriptionChange};
 
 use crate::customer::{Card, KnownCustomer};
 use crate::error::BillingError;
@@ -73,7 +73,7 @@ impl Billing {
             let of = (order.product, asked.plan);
             let wanted = Wanted::new(&self.plans, of, asked.cycle, asked.quantity, &seen.remote);
             let wanted = wanted.ok_or(BillingError::NotSold)?;
-            let step = subscribe(&self.plans, &wanted, &seen.remote);
+            let step = subscribe(&self.plans, &wanted, &seen.remote, asked.paid_by_customer);
             if step == SubscribeStep::Done {
                 self.record((order.app, order.product, &customer.id), seen, order.cta, None).await?;
                 return Ok(None);
@@ -104,7 +104,8 @@ impl Billing {
         (step, attempt): (SubscribeStep, u32),
     ) -> Result<Progress, BillingError> {
         let seed = |name: &str| order.step(name, &seen.version(), attempt);
-        let leads_to_payment = matches!(step, SubscribeStep::Create | SubscribeStep::Discard { .. });
+        let leads_to_payment =
+            matches!(step, SubscribeStep::Create | SubscribeStep::AwaitPayment { .. } | SubscribeStep::Discard { .. });
         let pays_alone = asked.paid_by_customer && leads_to_payment;
         let has_own_card = match &step {
             SubscribeStep::Resume { id } | SubscribeStep::Update { id, .. } => {
@@ -117,6 +118,11 @@ impl Billing {
         }
         match step {
             SubscribeStep::Done => {}
+            SubscribeStep::AwaitPayment { id } => match self.stripe.first_payment(&id).await? {
+                FirstPaymentState::Waits(secret) => return Ok(Progress::Payment(Some(secret))),
+                FirstPaymentState::Lost => self.stripe.cancel_now(&id).await?,
+                FirstPaymentState::Over => {}
+            },
             SubscribeStep::Discard { id } => self.stripe.cancel_now(&id).await?,
             SubscribeStep::Resume { id } => self.stripe.resume_subscription(&id, &seed("resume")).await?,
             SubscribeStep::Create => {

@@ -17,4 +17,4 @@ pub use error::StripeError;
 pub use event::Event;
 pub use models::Customer;
 pub use signature::{SignatureError, TOLERANCE_SECONDS, verify};
-pub use subscriptions::{CreatedSubscription, FirstPayment, NewSubscription, SubscriptionChange};
+pub use subscriptions::{CreatedSubscription, FirstPayment, FirstPaymentState, NewSubscription, SubscriptionChange};

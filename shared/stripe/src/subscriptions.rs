@@ -45,6 +45,17 @@ pub struct CreatedSubscription {
     pub client_secret: Option<String>,
 }
 
+/// What has become of the first payment of a subscription that its customer is to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FirstPaymentState {
+    /// It waits for its customer, who completes it with this secret.
+    Waits(String),
+    /// It waits, and nobody can complete it.
+    Lost,
+    /// It is made, or has expired.
+    Over,
+}
+
 /// How a subscription is changed.
 #[derive(Debug, Clone, Copy)]
 pub struct SubscriptionChange<'a> {
@@ -92,6 +103,18 @@ impl Stripe {
         };
         let created: Subscription = self.post("/v1/subscriptions", form, RequestKey::Derived(seed)).await?;
         Ok(CreatedSubscription { client_secret: created.client_secret(), id: created.id })
+    }
+
+    /// What has become of the first payment of a subscription.
+    pub async fn first_payment(&self, id: &str) -> Result<FirstPaymentState, StripeError> {
+        let query = Form::default().with("expand[]", "latest_invoice.confirmation_secret");
+        let subscription: Subscription = self.get(&path_of("subscriptions", id), query).await?;
+        let secret = subscription.client_secret();
+        Ok(match (RemoteSubscription::from(subscription).status, secret) {
+            (Status::Incomplete, Some(secret)) => FirstPaymentState::Waits(secret),
+            (Status::Incomplete, None) => FirstPaymentState::Lost,
+            _ => FirstPaymentState::Over,
+        })
     }
 
     /// All subscriptions of a customer, whatever their state, newest first; none of a customer that does not exist.

@@ -60,6 +60,10 @@ pub enum SubscribeStep {
     /// It is as it is wanted.
     Done,
     Create,
+    /// Wait for the customer, who has to complete the first payment of what is wanted.
+    AwaitPayment {
+        id: String,
+    },
     /// Cancel a subscription whose first payment is not made: of such a one nothing else can be changed.
     Discard {
         id: String,
@@ -79,17 +83,24 @@ pub enum SubscribeStep {
     },
 }
 
-/// The next step of a start or an update (billing, section 3.4).
-pub fn subscribe(plans: &Plans, wanted: &Wanted, remote: &[RemoteSubscription]) -> SubscribeStep {
+/// The next step of a start or an update (billing, section 3.4). If its first payment is left to the customer
+/// (`paid_by_customer`), a subscription that waits for it is the wanted one: the customer may be about to pay.
+pub fn subscribe(
+    plans: &Plans,
+    wanted: &Wanted,
+    remote: &[RemoteSubscription],
+    paid_by_customer: bool,
+) -> SubscribeStep {
     let Some((subscription, item)) = current(remote, plans, &wanted.product) else { return SubscribeStep::Create };
     let id = subscription.id.clone();
+    let is_same = item.price == wanted.price && item.quantity == wanted.quantity;
     match subscription.status {
+        Status::Incomplete if is_same && paid_by_customer => return SubscribeStep::AwaitPayment { id },
         Status::Incomplete => return SubscribeStep::Discard { id },
         Status::Paused => return SubscribeStep::Resume { id },
         _ => {}
     }
     let is_trialing = subscription.status == Status::Trialing;
-    let is_same = item.price == wanted.price && item.quantity == wanted.quantity;
     if is_same && !is_trialing && !subscription.cancelling {
         return SubscribeStep::Done;
     }
@@ -199,9 +210,27 @@ mod tests {
         assert_eq!(Wanted::new(&plans(), ("publish", "free"), None, 1, &[]), None, "it is not sold");
     }
 
+    #[test]
+    fn a_payment_that_its_customer_may_be_about_to_make_is_waited_for() {
+        let there = |status: Status| [remote("a", "pro-m", status)];
+        let (waits, discards) =
+            (SubscribeStep::AwaitPayment { id: "a".to_owned() }, SubscribeStep::Discard { id: "a".to_owned() });
+        for (status, plan, quantity, by_customer, want) in [
+            (Status::Incomplete, "pro", 1, true, waits),
+            (Status::Incomplete, "pro", 1, false, discards.clone()),
+            (Status::Incomplete, "pro", 2, true, discards.clone()),
+            (Status::Incomplete, "agency", 1, true, discards),
+            (Status::Active, "pro", 1, true, SubscribeStep::Done),
+            (Status::IncompleteExpired, "pro", 1, true, SubscribeStep::Create),
+        ] {
+            let (there, wanted) = (there(status), wanted(plan, None, quantity, &there(status)));
+            assert_eq!(subscribe(&plans(), &wanted, &there, by_customer), want, "{status:?} {plan} {quantity}");
+        }
+    }
+
     #[track_caller]
     fn check_subscribe(there: &[RemoteSubscription], plan: &str, quantity: u32, want: SubscribeStep) {
-        assert_eq!(subscribe(&plans(), &wanted(plan, None, quantity, there), there), want);
+        assert_eq!(subscribe(&plans(), &wanted(plan, None, quantity, there), there, false), want);
     }
 
     fn update(id: &str, proration: Proration) -> SubscribeStep {
