@@ -23,6 +23,8 @@ pub(crate) struct Attempt {
     pub(crate) seed: String,
     /// Whether an earlier try may have done something.
     pub(crate) is_retry: bool,
+    /// When the first try began, in seconds since 1970.
+    pub(crate) began: i64,
     record: IdempotencyRecord,
 }
 
@@ -52,7 +54,7 @@ impl Attempt {
         };
         let record = IdempotencyRecord::new(body.clone(), now);
         let Some(stored) = table.begin_idempotent(app, &seed, &record, &clock::random_alphanumeric(20)).await? else {
-            return Ok(Ok(Self { app, seed, is_retry: false, record }));
+            return Ok(Ok(Self { app, seed, is_retry: false, began: now.unix_timestamp(), record }));
         };
         if stored.body != body {
             return Err(Fault::new(400, 1000, "The Idempotency-Key was used with another request."));
@@ -60,7 +62,11 @@ impl Attempt {
         match stored.answer {
             Some(answer) if key.is_some() => Ok(Err(answer)),
             // without a key it is a request of its own: what was done may have been undone since
-            answer => Ok(Ok(Self { app, seed, is_retry: answer.is_none(), record })),
+            answer => {
+                let is_retry = answer.is_none();
+                let began = if is_retry { stored.at.div_euclid(1_000) } else { now.unix_timestamp() };
+                Ok(Ok(Self { app, seed, is_retry, began, record }))
+            }
         }
     }
 

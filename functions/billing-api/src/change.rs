@@ -49,7 +49,7 @@ pub(crate) async fn change(
         }
     };
     let seed = attempt.seed.clone();
-    let order = Order { app: asked.app, product, cta, seed: &seed, is_retry: attempt.is_retry };
+    let order = Order { app: asked.app, product, cta, seed: &seed, is_retry: attempt.is_retry, began: attempt.began };
     let changed = tokio::time::timeout(asked.context.budget, change.carry_out(billing, &order)).await;
     let Ok(changed) = changed else {
         // the lease ends by itself: until then nobody comes between what the provider may still be doing

@@ -28,16 +28,17 @@ impl Billing {
         let stored = self.table.billing_customer(order.app).await?;
         // one who never was a customer has no subscription, and does not become one
         let customer = stored.and_then(|it| it.customer).ok_or(BillingError::NothingToCancel)?;
-        let (mut attempt, mut is_retry) = (0, order.is_retry);
+        // since when what has ended was ended here
+        let (mut attempt, mut began) = (0, order.is_retry.then_some(order.began));
         for _ in 0..MAX_ROUNDS {
             let seen = self.see(order.app, order.product, &customer).await?;
-            let known = (seen.state.as_ref(), is_retry);
+            let known = (seen.state.as_ref(), began);
             let steps = cancel(&self.plans, order.product, what.scope, what.at_period_end, &seen.remote, known);
             let steps = steps.ok_or(BillingError::NothingToCancel)?;
             if steps.is_empty() {
                 return self.record((order.app, order.product, &customer), seen, order.cta, None).await;
             }
-            is_retry = true; // what is gone from now on was cancelled here
+            began = Some(order.began);
             for step in &steps {
                 let taken = match step {
                     CancelStep::Now(id) => self.stripe.cancel_now(id).await,

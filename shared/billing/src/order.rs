@@ -31,6 +31,8 @@ pub struct Order<'a> {
     pub seed: &'a str,
     /// Whether an earlier try of the request may have done something.
     pub is_retry: bool,
+    /// When the first try began, in seconds since 1970.
+    pub began: i64,
 }
 
 impl Billing {

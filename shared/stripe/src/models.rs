@@ -66,6 +66,8 @@ pub(crate) struct Subscription {
     trial_end: Option<i64>,
     #[serde(default)]
     created: i64,
+    #[serde(default)]
+    ended_at: Option<i64>,
     /// Of versions before 2025-03-31; since then it is a member of the items (billing, section 3.7).
     #[serde(default)]
     current_period_end: Option<i64>,
@@ -126,6 +128,7 @@ impl From<Subscription> for RemoteSubscription {
             trial_start: it.trial_start,
             trial_end: it.trial_end,
             created: it.created,
+            ended_at: it.ended_at,
             own_card: [it.default_payment_method, it.default_source].iter().find_map(Value::as_str).map(str::to_owned),
             product: it.metadata.remove("product"),
             cta: it.metadata.remove("cta").filter(|cta| !cta.is_empty()),
@@ -181,6 +184,10 @@ mod tests {
             assert_eq!(read(more.clone()).cancelling, want, "{more}");
         }
         let metadata = json!({ "cta": "a", "plan": "pro", "product": "publish" });
+        assert_eq!(
+            (read(json!({ "ended_at": 7 })).ended_at, read(json!({ "ended_at": null })).ended_at),
+            (Some(7), None)
+        );
         let trial = read(json!({ "status": "trialing", "trial_start": 1, "metadata": metadata }));
         assert_eq!((trial.status, trial.trial_start, trial.cta.as_deref()), (Status::Trialing, Some(1), Some("a")));
         assert_eq!(trial.product.as_deref(), Some("publish"));

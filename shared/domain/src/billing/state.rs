@@ -129,6 +129,7 @@ pub(crate) mod tests {
             trial_start: (status == Status::Trialing).then_some(10),
             trial_end: (status == Status::Trialing).then_some(90),
             created: 10,
+            ended_at: (!status.is_live()).then_some(50),
             own_card: None,
             product: None,
             cta: None,

@@ -69,6 +69,8 @@ pub struct RemoteSubscription {
     pub trial_start: Option<i64>,
     pub trial_end: Option<i64>,
     pub created: i64,
+    /// When it ended, if it has.
+    pub ended_at: Option<i64>,
     /// What it is paid with, if that is not the customer's default.
     pub own_card: Option<String>,
     /// The product that its request named.
@@ -198,6 +200,7 @@ mod tests {
             trial_start: None,
             trial_end: None,
             created: 0,
+            ended_at: None,
             own_card: own_card.map(str::to_owned),
             product: None,
             cta: None,
