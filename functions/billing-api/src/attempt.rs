@@ -87,10 +87,36 @@ impl Attempt {
 async fn unkeyed_seed(table: &Table, app: AppId, endpoint: Endpoint, body: &str, now: i64) -> Result<String, Fault> {
     let period = now.div_euclid(REPEAT_SECONDS);
     let seed = |period: i64| sha256_hex(format!("billing|body|{}|{body}|{period}", endpoint.name()).as_bytes());
-    for earlier in (period - UNFINISHED_PERIODS..period).rev().map(seed) {
-        if table.idempotent(app, &earlier).await?.is_some_and(|it| it.answer.is_none()) {
-            return Ok(earlier);
+    let earlier: Vec<String> = (period - UNFINISHED_PERIODS..period).rev().map(seed).collect();
+    let records = table.idempotents(app, &earlier).await?;
+    Ok(unfinished(earlier, &records).unwrap_or_else(|| seed(period)))
+}
+
+/// The first seed whose request has begun and was not carried out.
+fn unfinished(seeds: Vec<String>, records: &[Option<IdempotencyRecord>]) -> Option<String> {
+    let is_unfinished = |it: &Option<IdempotencyRecord>| it.as_ref().is_some_and(|it| it.answer.is_none());
+    seeds.into_iter().zip(records).find(|it| is_unfinished(it.1)).map(|it| it.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use time::OffsetDateTime;
+
+    use super::*;
+
+    #[test]
+    fn the_latest_request_that_was_not_carried_out_goes_on() {
+        let begun = || Some(IdempotencyRecord::new("b".to_owned(), OffsetDateTime::UNIX_EPOCH));
+        let done = || begun().map(|it| IdempotencyRecord { answer: Some("a".to_owned()), ..it });
+        for (records, want) in [
+            (vec![None, None, None], None),
+            (vec![None, begun(), begun()], Some("1")),
+            (vec![done(), begun(), None], Some("1")),
+            (vec![done(), done(), None], None),
+            (vec![begun(), done(), None], Some("0")),
+        ] {
+            let seeds = (0..3).map(|it| it.to_string()).collect();
+            assert_eq!(unfinished(seeds, &records).as_deref(), want, "{records:?}");
         }
     }
-    Ok(seed(period))
 }

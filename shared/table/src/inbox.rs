@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::AppId;
 use domain::notification::{Notification, NotificationId, Position, Stream};
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
@@ -166,9 +167,10 @@ impl Table {
         Ok(stored.as_ref() == Some(record))
     }
 
-    /// The record of a request with an idempotency key.
-    pub async fn idempotent(&self, app: AppId, key: &str) -> Result<Option<IdempotencyRecord>, TableError> {
-        self.get(&Row::IdempotencyKey(app, key.to_owned())).await
+    /// The records of requests with these idempotency keys, in their order; they are read at the same time.
+    pub async fn idempotents(&self, app: AppId, keys: &[String]) -> Result<Vec<Option<IdempotencyRecord>>, TableError> {
+        let rows: Vec<Row> = keys.iter().map(|it| Row::IdempotencyKey(app, it.clone())).collect();
+        try_join_all(rows.iter().map(|it| self.get(it))).await
     }
 
     /// Stores the response to a request with an idempotency key.
