@@ -144,6 +144,14 @@ fn a_code_signs_in_once() {
         let first = ask(world, "POST", SESSION, &[], Some(code.clone())).await;
         assert_eq!((first.status, first.body["applicationId"].as_str()), (200, Some(&*world.keys.application_id)));
         assert_eq!(ask(world, "POST", SESSION, &[], Some(code)).await.status, 401, "a second time");
+        // a browser that is signed in is asked before a link signs it in as somebody else
+        let (_, made) = world.ask("POST", "/console/codes", None).await;
+        let (code, cookie) = (json!({ "code": made["code"] }), first.cookie());
+        let kept = ask(world, "POST", SESSION, &[("cookie", &cookie)], Some(code)).await;
+        assert_eq!((kept.status, &kept.body["type"]), (409, &json!("about:blank#signed-in")));
+        let code = json!({ "code": made["code"], "replace": true });
+        let replaced = ask(world, "POST", SESSION, &[("cookie", &cookie)], Some(code)).await;
+        assert_eq!(replaced.status, 200, "{}", replaced.body);
         assert_eq!(
             ask(world, "POST", SESSION, &[], Some(json!({ "code": "AbCdEfGhIjKlMnOpQrStUv" }))).await.status,
             401

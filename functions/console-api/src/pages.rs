@@ -28,14 +28,19 @@ const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000,
 /// The page names the files of one build: it is asked for each time.
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 
+/// What the beginning of a file's name says: it is the service worker that gives players their media.
+const MEDIA_WORKER: &str = "mediaworker-";
+
 /// What the pages may load and call: files and the API of their own host, pictures that they have fetched themselves, and the
-/// address of the sockets if they are elsewhere. No inline script or style, no other site's frame, no form.
+/// address of the sockets if they are elsewhere. No inline script or style, no other site's frame, no form. Media comes from their own
+/// host as well: a service worker asks the API for it.
 pub(crate) fn content_security_policy(socket_url: Option<&str>) -> HeaderValue {
     let socket = socket_url.and_then(|it| Url::parse(it).ok());
     let origin = socket.as_ref().map(|it| &it[..url::Position::BeforePath]).unwrap_or_default();
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self' {origin}; \
-         manifest-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+         media-src 'self'; worker-src 'self'; manifest-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+         require-trusted-types-for 'script'; trusted-types console"
     );
     HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
@@ -56,7 +61,21 @@ pub(crate) async fn index(State(context): State<Context>, headers: HeaderMap) ->
 /// A file that a page names.
 pub(crate) async fn file(Path(name): Path<String>, headers: HeaderMap) -> Response {
     match FILES.iter().find(|it| it.name == name) {
-        Some(file) => serve(file, FOREVER, &headers),
+        Some(file) => {
+            let mut response = serve(file, FOREVER, &headers);
+            if file.name.starts_with(MEDIA_WORKER) {
+                // the page itself is outside of the folder of its files, and a worker has a policy of its own
+                let headers: [(HeaderName, HeaderValue); 2] = [
+                    (HeaderName::from_static("service-worker-allowed"), HeaderValue::from_static("/console")),
+                    (
+                        header::CONTENT_SECURITY_POLICY,
+                        HeaderValue::from_static("default-src 'none'; connect-src 'self'"),
+                    ),
+                ];
+                response.headers_mut().extend(headers);
+            }
+            response
+        }
         None => Problem::new(ProblemType::NoSuchPage, "there is no such page").into_response(),
     }
 }
@@ -122,6 +141,7 @@ mod tests {
         }
         let scripts = page.matches("<script").count();
         assert_eq!(scripts, page.matches("<script type=\"module\" src=\"/console/").count(), "no script is inline");
+        assert!(FILES.iter().any(|it| it.name.starts_with(MEDIA_WORKER)), "the page's policy is not the worker's");
         let bytes = FILES.iter().map(|it| it.gzip.len()).sum::<usize>() + INDEX.len();
         assert!(bytes < MAX_BYTES, "{bytes} bytes");
         for file in FILES {

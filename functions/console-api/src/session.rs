@@ -13,7 +13,7 @@ use entry::http::auth::check_named_application;
 use entry::http::auth::sign_in::SignedIn;
 use entry::http::{AuthError, JsonBody, Principal, Problem, ProblemType, auth_problem, bearer_expiry};
 use serde::{Deserialize, Serialize};
-use table::Session;
+use table::{Session, TableError};
 use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
@@ -35,6 +35,10 @@ pub(crate) struct SignIn {
     /// A code of `POST /console/codes`, instead of credentials
     #[serde(default)]
     code: Option<String>,
+    /// Whether the code signs in also where a session is there, which ends; by default the answer is 409 then, and the code stays
+    /// good: a link of somebody else's must not change who is signed in
+    #[serde(default)]
+    replace: bool,
 }
 
 /// A session, and a token for it.
@@ -61,7 +65,8 @@ pub(crate) struct SessionOut {
 /// (`x-application-id` names the application), or with a code. The answer sets a cookie, with which the same request goes on: it
 /// gives the next access token. The console's pages do this; any client may.
 #[utoipa::path(post, path = "/console/session", tag = "Console", security(("keys" = [])), request_body = SignIn,
-    responses((status = 200, body = SessionOut), (status = 401, body = Problem), (status = 403, body = Problem)))]
+    responses((status = 200, body = SessionOut), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 409, body = Problem)))]
 pub(crate) async fn sign_in(
     State(context): State<Context>,
     headers: HeaderMap,
@@ -70,6 +75,9 @@ pub(crate) async fn sign_in(
     let now = clock::now();
     check_origin(&headers)?;
     if let Some(code) = body.code {
+        if !body.replace && is_signed_in(&context, &headers, now).await? {
+            return Err(Problem::new(ProblemType::SignedIn, "say `replace` to end the session that is there"));
+        }
         let redeemed = context.table.redeem_sign_in_code(&sha256_hex(code.as_bytes()), now).await?;
         let wrong = || auth_problem(context.authenticator.record_failure(&headers));
         return begin(&context, &headers, redeemed.ok_or_else(wrong)?, now).await;
@@ -115,6 +123,14 @@ pub(crate) fn session(principal: Principal, latest: i64, now: OffsetDateTime) ->
 pub(crate) fn session_of_issuer(signed_in: SignedIn, now: OffsetDateTime) -> Session {
     let latest = millis(now + SESSION_LIFETIME);
     Session { issuer: Some(signed_in.issuer), ..session(signed_in.principal, latest, now) }
+}
+
+/// Whether a request's cookie is that of a session.
+async fn is_signed_in(context: &Context, headers: &HeaderMap, now: OffsetDateTime) -> Result<bool, TableError> {
+    match Cookie::Session.value(headers) {
+        Some(secret) => Ok(context.table.session(&sha256_hex(secret.as_bytes()), now).await?.is_some()),
+        None => Ok(false),
+    }
 }
 
 /// Begins a session, and answers with its cookie.

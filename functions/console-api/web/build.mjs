@@ -12,7 +12,7 @@ const from = (name) => fileURLToPath(new URL(name, import.meta.url));
 
 const bundled = await build({
   absWorkingDir: from('.'),
-  entryPoints: ['src/main.tsx', 'src/style.css', 'src/icon.svg'],
+  entryPoints: ['src/main.tsx', 'src/mediaworker.ts', 'src/style.css', 'src/icon.svg'],
   loader: { '.svg': 'copy' },
   outdir: 'out',
   entryNames: '[name]-[hash]',
@@ -42,6 +42,7 @@ const preloads = imports.map((it) => `<link rel="modulepreload" href="/console/$
 const page = (await readFile(from('src/index.html'), 'utf8'))
   .replace('<script', `${preloads.join('')}<script`)
   .replace('main.js', named('main-', '.js'))
+  .replace('mediaworker.js', named('mediaworker-', '.js'))
   .replace('style.css', named('style-', '.css'))
   .replace('icon.svg', named('icon-', '.svg'));
 

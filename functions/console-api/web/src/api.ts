@@ -66,6 +66,19 @@ export async function request<T>(method: string, path: string, options: RequestO
   return (text ? JSON.parse(text) : undefined) as T;
 }
 
+/** A resource and its version, which `If-Match` takes. */
+export interface Versioned<T> {
+  value: T;
+  tag: string;
+}
+
+/** Sends a request; answers the JSON of a success, and its version. */
+export async function requestVersion<T>(method: string, path: string, options: RequestOptions = {}): Promise<Versioned<T>> {
+  const answer = await send(method, path, options);
+  if (!answer.ok) throw await problem(answer);
+  return { value: (await answer.json()) as T, tag: answer.headers.get('etag') ?? '' };
+}
+
 export const get = <T>(path: string, query: Query = {}, headers: Record<string, string> = {}) =>
   request<T>('GET', path, { query, headers });
 

@@ -58,6 +58,7 @@ export function follow(): void {
   socket = new LiveSocket({
     user: 'console',
     messages: true,
+    readOnly: true,
     start,
     onItems: (stream, items) => stream === 'app' && take(items),
     onReload: (stream) => stream === 'app' && void start(),

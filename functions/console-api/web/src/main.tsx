@@ -1,12 +1,13 @@
 // The console: signs in, and shows the page that the address names.
 import { effect, signal } from '@preact/signals';
 import { render } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
 import { follow, liveState } from './live';
 import { Loaded } from './loaded';
-import { href, route, takeSignInCode } from './router';
-import { mayRead, resumeSession, session, signIn, signOut } from './session';
-import { SignIn } from './signin';
-import { Badge, Toasts, toast } from './ui';
+import { href, route, takeArrival } from './router';
+import { mayRead, resumeSession, session, signOut } from './session';
+import { arrive, LinkOffer, SignIn } from './signin';
+import { announce, Announcements, Badge, Toasts } from './ui';
 
 interface PageEntry {
   page: string;
@@ -49,6 +50,7 @@ function Shell() {
   const current = session.value;
   if (!current) return null;
   const page = PAGES.find((it) => it.page === route.value.page);
+  const heading = page?.name ?? 'There is no such page';
   document.title = `${page?.name ?? 'Console'} – ${current.application}`;
   const isViewer = !current.scopes.some((it) => it !== 'read');
   return (
@@ -61,7 +63,9 @@ function Shell() {
           Menu
         </button>
         <strong class="name">{current.application}</strong>
-        <Badge text={liveState.value} />
+        <span role="status" aria-label="Live updates">
+          <Badge text={liveState.value} />
+        </span>
         {isViewer && <span class="badge plain">viewer</span>}
         <span class="space" />
         <a href="/docs">API</a>
@@ -71,17 +75,34 @@ function Shell() {
       </header>
       <Navigation />
       <main id="main" tabIndex={-1}>
-        <h1>{page?.name ?? 'There is no such page'}</h1>
+        <h1 tabIndex={-1}>{heading}</h1>
         <Loaded page={route.value.page} id={route.value.id} />
       </main>
     </div>
   );
 }
 
+/** Moves the focus to the heading of what is shown now, and not when the page was only loaded: the focus would be lost with what is gone. */
+function useFocus(): void {
+  const { page, id } = route.value;
+  const shown = session.value === undefined ? '' : session.value ? `${page}/${id}` : 'sign-in';
+  const before = useRef('');
+  useEffect(() => {
+    if (before.current && shown && before.current !== shown) {
+      document.querySelector('h1')?.focus({ preventScroll: true });
+      announce(document.title);
+    }
+    before.current = shown;
+  }, [shown]);
+}
+
 function App() {
+  useFocus();
   return (
     <>
       {session.value === undefined ? <p class="starting">…</p> : session.value ? <Shell /> : <SignIn />}
+      <LinkOffer />
+      <Announcements />
       <Toasts />
     </>
   );
@@ -98,12 +119,4 @@ effect(() => {
 
 render(<App />, document.getElementById('app')!);
 
-const code = takeSignInCode();
-if (code) {
-  signIn({}, code).catch(async () => {
-    toast('The link was used already, or is too old. `notify console` prints another one.', true);
-    await resumeSession();
-  });
-} else {
-  void resumeSession();
-}
+void arrive(takeArrival(), resumeSession);

@@ -22,12 +22,28 @@ function read(): Route {
 
 export const route = signal<Route>(read());
 
-/** The code of a link that signs in. */
-const signInCode = () => /^#sign-in=([A-Za-z0-9]+)$/.exec(location.hash)?.[1];
+/** What the part of the address behind `#` brings, if it names no page. */
+export interface Arrival {
+  /** The code of a link that signs in. */
+  code?: string;
+  /** Why nobody was signed in at an issuer. */
+  failed?: string;
+  /** The application to sign in to. */
+  application?: string;
+}
+
+function arrival(): Arrival | undefined {
+  const text = location.hash.slice(1);
+  if (!/^(sign-in|sign-in-failed|application)=/.test(text)) return undefined;
+  const query = new URLSearchParams(text);
+  const word = (name: string) => (/^[A-Za-z0-9-]{1,64}$/.exec(query.get(name) ?? '') ?? [])[0];
+  const [code, failed, application] = [word('sign-in'), word('sign-in-failed'), word('application')];
+  return { ...(code && { code }), ...(failed && { failed }), ...(application && { application }) };
+}
 
 addEventListener('hashchange', () => {
-  // a link that was opened in a tab of the console loads nothing by itself: the page begins anew, and takes the code
-  if (signInCode()) return location.reload();
+  // a link that was opened in a tab of the console loads nothing by itself: the page begins anew, and takes what it brings
+  if (arrival()) return location.reload();
   route.value = read();
   scrollTo(0, 0);
 });
@@ -49,12 +65,12 @@ export function setQuery(query: Record<string, string>): void {
   route.value = read();
 }
 
-/** The code of a link that signs in, taken out of the address at once: neither the history nor a bookmark keeps it. */
-export function takeSignInCode(): string | undefined {
-  const code = signInCode();
-  if (code) {
+/** What a link brings, taken out of the address at once: neither the history nor a bookmark keeps a code. */
+export function takeArrival(): Arrival {
+  const found = arrival();
+  if (found) {
     history.replaceState(null, '', `${location.pathname}#/overview`);
     route.value = read();
   }
-  return code;
+  return found ?? {};
 }

@@ -52,6 +52,8 @@ export interface SocketOptions {
   start?: () => Promise<StreamStart>;
   /** Also the application's own stream. */
   messages?: boolean;
+  /** Only receives. With the application's stream it counts as nobody's inbox in the plan. */
+  readOnly?: boolean;
   onItems?: (stream: string, items: StreamItem[]) => void;
   onReadState?: (frame: ReadStateFrame) => void;
   /** Some of what followed the cursor is no longer stored: read everything again. */
@@ -122,7 +124,7 @@ export class LiveSocket {
         if (last !== undefined) at.last = last;
       }
       const path = `/api/v1/Inbox/${encodeURIComponent(this.options.user)}/Tickets`;
-      const { ticket } = await request<{ ticket: string }>('POST', path, { json: { messages: this.options.messages ?? false } });
+      const { ticket } = await request<{ ticket: string }>('POST', path, { json: { messages: this.options.messages ?? false, readOnly: this.options.readOnly ?? false } });
       if (this.closed) return;
       const local = `${location.origin.replace(/^http/, 'ws')}/api/v1/Inbox/Socket`;
       // the ticket is in no URL: a subprotocol carries it, and the other one is what the server answers with

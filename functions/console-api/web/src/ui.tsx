@@ -95,6 +95,35 @@ interface ToastText {
   bad: boolean;
 }
 
+const announcement = signal('');
+let nextAnnouncement: string | undefined;
+let announceTimer = 0;
+/** Announcements are this far apart: what comes in between is replaced by the newest. */
+const ANNOUNCE_MS = 4_000;
+
+/** Says something to screen readers alone, when they have the time: however often it is called, they are not flooded. */
+export function announce(text: string): void {
+  nextAnnouncement = text;
+  if (announceTimer) return;
+  const say = () => {
+    announceTimer = 0;
+    if (nextAnnouncement === undefined) return;
+    announcement.value = nextAnnouncement;
+    nextAnnouncement = undefined;
+    announceTimer = window.setTimeout(say, ANNOUNCE_MS);
+  };
+  say();
+}
+
+/** The live region, which is there before anything is said in it. */
+export function Announcements() {
+  return (
+    <p class="unseen" role="status" aria-live="polite">
+      {announcement.value}
+    </p>
+  );
+}
+
 const toasts = signal<ToastText[]>([]);
 let toastId = 0;
 
@@ -105,14 +134,20 @@ export function toast(text: string, bad = false): void {
   setTimeout(() => (toasts.value = toasts.value.filter((it) => it.id !== id)), bad ? 12_000 : 5_000);
 }
 
+/** What went wrong interrupts, the rest does not. Both regions are always there: one that comes with its text is not read out. */
 export function Toasts() {
-  return (
-    <div class="toasts" role="status" aria-live="polite">
-      {toasts.value.map((it) => (
+  const of = (bad: boolean) =>
+    toasts.value
+      .filter((it) => it.bad === bad)
+      .map((it) => (
         <div key={it.id} class={it.bad ? 'toast bad' : 'toast'}>
           {it.text}
         </div>
-      ))}
+      ));
+  return (
+    <div class="toasts">
+      <div role="alert">{of(true)}</div>
+      <div role="status">{of(false)}</div>
     </div>
   );
 }
@@ -175,7 +210,14 @@ export function Check({ label, value, set }: { label: string; value: boolean; se
 export function Dialog({ title, close, children }: { title: string; close: () => void; children: ComponentChildren }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => dialog.current?.showModal(), []);
+  useEffect(() => {
+    // closed by its button or not, the focus goes back to where it was
+    const before = document.activeElement;
+    dialog.current?.showModal();
+    return () => {
+      if (before instanceof HTMLElement && before.isConnected) before.focus({ preventScroll: true });
+    };
+  }, []);
   return (
     <dialog ref={dialog} aria-labelledby={id} onClose={close}>
       <header>

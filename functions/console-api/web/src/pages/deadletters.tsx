@@ -1,7 +1,6 @@
 // Dead letters: what could not be handled, why, and the way back to the queue.
 import { useSignal } from '@preact/signals';
-import { request } from '../api';
-import { type DeadLetter, deadLetters, visibleKinds, KINDS } from '../deadletters';
+import { type DeadLetter, deadLetters, KINDS, redrive, visibleKinds } from '../deadletters';
 import { count } from '../format';
 import { mayChange } from '../session';
 import { Action, Empty, ErrorText, Panel, Time, toast, usePolling } from '../ui';
@@ -44,9 +43,8 @@ export default function DeadLettersPage() {
 
 function Kind({ loaded, read }: { loaded: Loaded; read: () => Promise<void> }) {
   const change = mayChange(KINDS.find(([kind]) => kind === loaded.kind)?.[1] ?? '');
-  const redrive = async (ids?: string[]) => {
-    const done = await request<{ redriven: number }>('POST', `/api/v1/DeadLetters/${loaded.kind}/redrive`, { json: ids ? { ids } : {} });
-    toast(`${count(done.redriven)} of ${NAMES[loaded.kind]} are back in their queue`);
+  const sendBack = async (ids?: string[]) => {
+    toast(`${count(await redrive(loaded.kind, ids))} of ${NAMES[loaded.kind]} are back in their queue`);
     await read();
   };
   return (
@@ -54,7 +52,7 @@ function Kind({ loaded, read }: { loaded: Loaded; read: () => Promise<void> }) {
       title={`${NAMES[loaded.kind]} (${count(loaded.items.length)}${loaded.more ? '+' : ''})`}
       actions={
         change && (
-          <Action run={() => redrive()} label={`Redrive all: ${NAMES[loaded.kind]}`}>
+          <Action run={() => sendBack()} label={`Redrive all: ${NAMES[loaded.kind]}`}>
             Redrive all
           </Action>
         )
@@ -67,19 +65,27 @@ function Kind({ loaded, read }: { loaded: Loaded; read: () => Promise<void> }) {
               <Time at={it.sentAt} />
               <strong class="grow wrap">{it.reason}</strong>
               {change && (
-                <Action run={() => redrive([it.id])} label={`Redrive: ${it.id}`}>
+                <Action run={() => sendBack([it.id])} label={`Redrive: ${it.id}`}>
                   Redrive
                 </Action>
               )}
             </div>
             <details>
               <summary>Message</summary>
-              <pre tabIndex={0}>{JSON.stringify(it.body, null, 2)}</pre>
+              <pre tabIndex={0}>{it.truncated ? String(it.body) : JSON.stringify(it.body, null, 2)}</pre>
+              {it.truncated && <p class="caption">This is the beginning of a longer message.</p>}
             </details>
           </li>
         ))}
       </ul>
-      {loaded.more && <p class="caption">There may be more: somebody else is reading some, or there are more than one request looks at.</p>}
+      {loaded.more && (
+        <p class="caption">
+          There may be more: somebody else is reading some, or there are more than one request looks at.{' '}
+          <button type="button" class="link" onClick={() => void read()}>
+            Look further
+          </button>
+        </p>
+      )}
     </Panel>
   );
 }

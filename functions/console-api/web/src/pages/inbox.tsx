@@ -4,7 +4,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { get, request } from '../api';
 import { count } from '../format';
 import { go, href } from '../router';
-import { mayChange } from '../session';
+import { mayChange, mayRead } from '../session';
 import { type Counts, LiveSocket, type ReadStateFrame, type SocketState, type StreamItem } from '../socket';
 import { Action, Badge, Empty, ErrorText, Field, Panel, Time } from '../ui';
 import { Virtual } from '../virtual';
@@ -82,8 +82,12 @@ function Device({ user, name }: { user: string; name: string }) {
     return newest ? { stream: `user:${user}`, cursor: newest.cursor, last: newest.sequence } : { stream: `user:${user}` };
   };
   useEffect(() => {
+    // whoever only looks is no user of the inbox, and is not counted as one
+    const looks = !change && mayRead('messages');
     const live = new LiveSocket({
       user,
+      messages: looks,
+      readOnly: looks,
       start: () => read().catch((why) => ((error.value = why), Promise.reject(why))),
       onState: (it) => ((state.value = it), it === 'live' && (error.value = undefined)),
       onReload: () => void read().catch(() => undefined),

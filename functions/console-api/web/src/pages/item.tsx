@@ -1,10 +1,11 @@
-// One item: its picture with boxes, the ranges in which a face is seen, its history, its results.
+// One item: its picture or video with boxes, the ranges in which a face is seen, its history, its results.
 import { useSignal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
 import { get, request } from '../api';
 import { bytes, fileName, timecode } from '../format';
 import { type Item, type Result, type Track } from '../items';
 import { generation, listen } from '../live';
+import { newPlayback, type Playback, Player } from '../player';
 import { href } from '../router';
 import { mayChange } from '../session';
 import type { StreamItem } from '../socket';
@@ -15,6 +16,7 @@ export function ItemPage({ id }: { id: string }) {
   const item = useSignal<Item | undefined>(undefined);
   const error = useSignal<unknown>(undefined);
   const chosen = useSignal<string | undefined>(undefined);
+  const playback = useMemo(newPlayback, [id]);
   const read = () =>
     get<Item>(`/api/v1/Media/Items/${encodeURIComponent(id)}`).then(
       (it) => ((item.value = it), (error.value = undefined)),
@@ -27,7 +29,10 @@ export function ItemPage({ id }: { id: string }) {
   }, [id, generation.value]);
   const found = item.value;
   if (!found) return error.value ? <ErrorText error={error.value} /> : <Empty>Loading…</Empty>;
-  const result = Object.values(found.results ?? {})[0];
+  const result = merged(Object.values(found.results ?? {}));
+  const tracks = result?.tracks ?? [];
+  const isVideo = found.mediaType.startsWith('video/') || (result?.media?.duration_ms ?? 0) > 0;
+  const { width = 16, height = 9 } = result?.media ?? {};
   return (
     <>
       <p class="crumbs">
@@ -55,17 +60,33 @@ export function ItemPage({ id }: { id: string }) {
         </div>
       )}
       <div class="columns wide-left">
-        <Panel title={found.mediaType.startsWith('video/') ? 'Frames' : 'Picture'}>
-          <Picture item={found} result={result} chosen={chosen.value} choose={(it) => (chosen.value = it)} />
-        </Panel>
         <div>
-          {result && <Timeline result={result} chosen={chosen.value} choose={(it) => (chosen.value = it)} />}
+          {isVideo && (
+            <Panel title="Video">
+              <Player item={found} tracks={tracks} width={width} height={height} playback={playback} chosen={chosen.value} />
+            </Panel>
+          )}
+          <Panel title={isVideo ? 'Frames' : 'Picture'}>
+            <Picture item={found} result={result} chosen={chosen.value} choose={(it) => (chosen.value = it)} />
+          </Panel>
+        </div>
+        <div>
+          {result && <Timeline result={result} chosen={chosen.value} choose={(it) => (chosen.value = it)} playback={playback} />}
           <Facts item={found} result={result} />
           <History item={found} />
         </div>
       </div>
     </>
   );
+}
+
+/** What all processors have found, as one. */
+function merged(all: Result[]): Result | undefined {
+  const [first, ...others] = all;
+  if (!first || others.length === 0) return first;
+  const of = <T,>(pick: (it: Result) => T[] | undefined) => all.flatMap((it) => pick(it) ?? []);
+  const media = all.find((it) => it.media)?.media;
+  return { ...first, ...(media && { media }), tracks: of((it) => it.tracks), warnings: of((it) => it.warnings) };
 }
 
 function best(track: Track) {
@@ -104,8 +125,8 @@ function Picture({ item, result, chosen, choose }: { item: Item; result: Result 
   );
 }
 
-/** A line per track, with the ranges in which it is seen. */
-function Timeline({ result, chosen, choose }: { result: Result; chosen: string | undefined; choose: (id: string) => void }) {
+/** A line per track, with the ranges in which it is seen. A range leads the player there. */
+function Timeline({ result, chosen, choose, playback }: { result: Result; chosen: string | undefined; choose: (id: string) => void; playback: Playback }) {
   const tracks = result.tracks ?? [];
   const length = Math.max(1, result.media?.duration_ms ?? 0, ...tracks.flatMap((it) => it.ranges.map((range) => range.end_ms)));
   const isVideo = (result.media?.duration_ms ?? 0) > 0;
@@ -121,6 +142,7 @@ function Timeline({ result, chosen, choose }: { result: Result; chosen: string |
             </button>
             {isVideo ? (
               <span class="ranges">
+                <Playhead playback={playback} length={length} />
                 {track.ranges.map((it) => {
                   const text = `${timecode(it.start_ms)} to ${timecode(it.end_ms)}`;
                   return (
@@ -131,7 +153,7 @@ function Timeline({ result, chosen, choose }: { result: Result; chosen: string |
                       title={text}
                       aria-label={`${track.label} ${track.id}: ${text}`}
                       style={{ left: `${(it.start_ms / length) * 100}%`, width: `${Math.max(0.6, ((it.end_ms - it.start_ms) / length) * 100)}%` }}
-                      onClick={() => (choose(track.id), (range.value = `${track.label} ${track.id}: ${text}`))}
+                      onClick={() => (choose(track.id), (playback.target.value = { ms: it.start_ms }), (range.value = `${track.label} ${track.id}: ${text}`))}
                     />
                   );
                 })}
@@ -154,6 +176,11 @@ function Timeline({ result, chosen, choose }: { result: Result; chosen: string |
       ))}
     </Panel>
   );
+}
+
+/** Where the player is. */
+function Playhead({ playback, length }: { playback: Playback; length: number }) {
+  return <span class="playhead" aria-hidden="true" style={{ left: `${Math.min(100, (playback.at.value / length) * 100)}%` }} />;
 }
 
 function Facts({ item, result }: { item: Item; result: Result | undefined }) {

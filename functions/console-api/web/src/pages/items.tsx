@@ -7,7 +7,7 @@ import { type Filter, type Item, ItemList, STATUSES } from '../items';
 import { generation, listen } from '../live';
 import { href, route, setQuery } from '../router';
 import { Thumbnail } from '../thumbnail';
-import { Badge, Empty, ErrorText, Field, Time } from '../ui';
+import { announce, Badge, Empty, ErrorText, Field, Time } from '../ui';
 import { Virtual } from '../virtual';
 import { ItemPage } from './item';
 
@@ -23,8 +23,15 @@ export default function Items({ id }: { id: string }) {
 }
 
 function faces(item: Item): string {
-  const found = Object.values(item.results ?? {})[0];
-  return found ? `${count(found.faces)} ${found.faces === 1 ? 'face' : 'faces'}` : '';
+  const all = Object.values(item.results ?? {});
+  const found = all.reduce((sum, it) => sum + (it.faces ?? 0), 0);
+  return all.length > 0 ? `${count(found)} ${found === 1 ? 'face' : 'faces'}` : '';
+}
+
+/** A time as a field of the browser's own takes it: in its zone, to the minute. */
+function localInput(iso: string): string {
+  const time = Date.parse(iso);
+  return Number.isNaN(time) ? '' : new Date(time - new Date(time).getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
 function Row({ item }: { item: Item }) {
@@ -82,6 +89,10 @@ function List() {
   }, []);
   const set = (change: Partial<Filter>) => setQuery({ ...filter, ...change });
   const ids = list.order.value;
+  const isReading = list.loading.value;
+  useEffect(() => {
+    if (!isReading) announce(`${count(ids.length)} ${list.complete.value ? 'items' : 'items so far'}`);
+  }, [isReading, ids.length]);
   void list.changes.value; // an item that is drawn may have changed
   return (
     <div class="fill">
@@ -89,6 +100,7 @@ function List() {
         <Field label="Status" value={filter.status} set={(it) => set({ status: it })} list={[['', 'All'], ...STATUSES]} />
         <Field label="System" value={filter.system} set={(it) => set({ system: it })} list={SYSTEMS} />
         <Field label="Bucket" value={filter.bucket} set={(it) => set({ bucket: it })} list={[['', 'All'], ...buckets.value.map((it) => [it.id, it.bucket] as const)]} />
+        <Field label="Found since" value={localInput(filter.since)} set={(it) => set({ since: it && new Date(it).toISOString() })} type="datetime-local" />
         <Field label="Name contains" value={filter.text} set={(it) => set({ text: it })} type="search" />
       </form>
       <ErrorText error={list.error.value} />
@@ -104,7 +116,7 @@ function List() {
         }}
         onEnd={() => void list.more()}
       />
-      <p class="caption" role="status">
+      <p class="caption">
         {count(ids.length)} {list.complete.value ? 'items' : 'items so far'}
         {list.loading.value && ', reading more…'}
         {!list.complete.value && !list.loading.value && (

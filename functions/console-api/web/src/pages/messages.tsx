@@ -8,7 +8,7 @@ import { generation, listen } from '../live';
 import { href, route, setQuery } from '../router';
 import { mayChange, mayRead } from '../session';
 import type { StreamItem } from '../socket';
-import { Action, Badge, Dialog, Empty, ErrorText, Field, Time, usePolling } from '../ui';
+import { Action, announce, Badge, Dialog, Empty, ErrorText, Field, Time, usePolling } from '../ui';
 import { Virtual } from '../virtual';
 import { Explain } from './channel';
 import { summary } from './overview';
@@ -42,7 +42,9 @@ export default function Messages({ id }: { id: string }) {
     return listen((items) => {
       const newest = rows.value[0]?.sequence ?? 0;
       const fresh = items.filter((it) => it.sequence > newest && fits(type, it.type)).reverse();
-      if (fresh.length > 0) rows.value = fresh.concat(rows.value).slice(0, KEPT);
+      if (fresh.length === 0) return;
+      rows.value = fresh.concat(rows.value).slice(0, KEPT);
+      announce(`New: ${fresh[0]!.type}`);
     });
   }, [type, generation.value]);
   useEffect(() => {

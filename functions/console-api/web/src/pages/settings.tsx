@@ -1,7 +1,7 @@
 // Keys and settings: the application's keys, and its settings under the names of the original system's configuration.
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { get, request } from '../api';
+import { ApiError, get, request, requestVersion, type Versioned } from '../api';
 import { mayChange, mayRead, session } from '../session';
 import { Action, Check, Dialog, Empty, ErrorText, Field, fieldError, OnceShown, Panel, Time, toast } from '../ui';
 
@@ -20,8 +20,10 @@ const SCOPES: [string, string][] = [
   ['images', 'Renditions'], ['oma', 'OMA channels and message stores'], ['billing', 'Subscriptions and payments'], ['keys', 'Keys and usage'],
   ['read', 'A viewer: read all of the above but OMA and payments, change nothing'],
 ];
-/** The setting that has forms of its own. */
+/** The setting that is shown as JSON. */
 const ISSUERS = 'oidc_issuers';
+const issuersHint = () =>
+  `With {"console": {"client_id": "…"}} people sign in at the issuer, from ${location.origin}/console#application=${session.value?.applicationId ?? '…'}; its redirect URI is ${location.origin}/console/callback`;
 
 export default function Settings() {
   return (
@@ -142,36 +144,58 @@ function NewKey({ path, done }: { path: string; done: (made: Key) => void }) {
 
 type Value = string | number | boolean | null | string[] | Record<string, unknown>[];
 
-/** The settings by their names. Lists are shown with commas, secrets masked: a mask that is stored again changes nothing. */
+const SETTINGS = '/api/v1/Media/Settings';
+
+function shown(name: string, value: Value): string {
+  if (name === ISSUERS) return JSON.stringify(value, null, 2);
+  if (value === null || value === undefined) return '';
+  return Array.isArray(value) ? value.map((it) => (typeof it === 'string' ? it : JSON.stringify(it))).join(', ') : String(value);
+}
+
+/** A value as it is stored, out of its text; lists have commas. */
+function parsed(name: string, before: Value, text: string): Value | undefined {
+  if (name === ISSUERS) return JSON.parse(text || '[]') as Value;
+  if (Array.isArray(before)) return text.split(',').map((it) => it.trim()).filter(Boolean);
+  if (text === '') return undefined;
+  if (typeof before === 'number') return Number.isNaN(Number(text)) ? text : Number(text);
+  if (typeof before === 'boolean') return text === 'true';
+  return text;
+}
+
+/** The settings by their names. Secrets are masked: a mask that is stored again changes nothing. */
 function Names() {
-  const stored = useSignal<Record<string, Value> | undefined>(undefined);
+  const stored = useSignal<Versioned<Record<string, Value>> | undefined>(undefined);
   const texts = useSignal<Record<string, string>>({});
   const error = useSignal<unknown>(undefined);
-  const shown = (value: Value): string => (value === null || value === undefined ? '' : Array.isArray(value) ? value.map((it) => (typeof it === 'string' ? it : JSON.stringify(it))).join(', ') : String(value));
-  const use = (it: Record<string, Value>) => {
+  const note = useSignal('');
+  const of = (it: Record<string, Value>) => Object.fromEntries(Object.entries(it).map(([name, value]) => [name, shown(name, value)]));
+  const use = (it: Versioned<Record<string, Value>>, kept: Record<string, string> = {}) => {
     stored.value = it;
-    texts.value = Object.fromEntries(Object.entries(it).map(([name, value]) => [name, name === ISSUERS ? JSON.stringify(value, null, 2) : shown(value)]));
+    texts.value = { ...of(it.value), ...kept };
   };
   useEffect(() => {
-    get<Record<string, Value>>('/api/v1/Media/Settings').then(use, (why) => (error.value = why));
+    requestVersion<Record<string, Value>>('GET', SETTINGS).then(use, (why) => (error.value = why));
   }, []);
   const change = mayChange('media');
-  const parse = (name: string, before: Value, text: string): Value | undefined => {
-    if (name === ISSUERS) return JSON.parse(text || '[]') as Value;
-    if (Array.isArray(before)) return text.split(',').map((it) => it.trim()).filter(Boolean);
-    if (text === '') return undefined;
-    if (typeof before === 'number') return Number.isNaN(Number(text)) ? text : Number(text);
-    if (typeof before === 'boolean') return text === 'true';
-    return text;
+  /** Shows what somebody else has stored, with what was changed here on top. */
+  const reread = async (base: Record<string, Value>) => {
+    const before = of(base);
+    const kept = Object.fromEntries(Object.entries(texts.value).filter(([name, text]) => text !== before[name]));
+    use(await requestVersion<Record<string, Value>>('GET', SETTINGS), kept);
+    note.value = 'Somebody else has stored settings in the meantime. They are shown now, with your changes on top: look at them, and store again.';
   };
   const save = async () => {
+    const base = stored.value;
+    if (!base) return;
     error.value = undefined;
+    note.value = '';
     try {
-      const body = Object.fromEntries(Object.entries(texts.value).map(([name, text]) => [name, parse(name, stored.value?.[name] ?? null, text)]));
-      use(await request<Record<string, Value>>('PUT', '/api/v1/Media/Settings', { json: body }));
+      const body = Object.fromEntries(Object.entries(texts.value).map(([name, text]) => [name, parsed(name, base.value[name] ?? null, text)]));
+      use(await requestVersion<Record<string, Value>>('PUT', SETTINGS, { json: body, headers: { 'if-match': base.tag } }));
       toast('The settings are stored');
     } catch (why) {
-      error.value = why;
+      if (why instanceof ApiError && [409, 412].includes(why.status)) await reread(base.value).catch((other) => (error.value = other));
+      else error.value = why;
     }
   };
   return (
@@ -179,14 +203,14 @@ function Names() {
       {!stored.value && !error.value && <Empty>Loading…</Empty>}
       {stored.value && (
         <form onSubmit={(event) => event.preventDefault()} class="names">
-          {Object.entries(stored.value).map(([name, value]) => {
+          {Object.entries(stored.value.value).map(([name, value]) => {
             const set = (text: string) => (texts.value = { ...texts.value, [name]: text });
-            return typeof value === 'boolean' ? (
-              <Field key={name} label={name} value={texts.value[name] ?? ''} set={set} list={['true', 'false']} />
-            ) : (
-              <Field key={name} label={name} value={texts.value[name] ?? ''} set={set} {...(name === ISSUERS ? { rows: 5 } : {})} error={fieldError(error.value, name)} />
-            );
+            const more = name === ISSUERS ? { rows: 6, hint: issuersHint() } : typeof value === 'boolean' ? { list: ['true', 'false'] } : {};
+            return <Field key={name} label={name} value={texts.value[name] ?? ''} set={set} error={fieldError(error.value, name)} {...more} />;
           })}
+          <p class={note.value && 'callout warn'} role="status">
+            {note.value}
+          </p>
           <ErrorText error={error.value} />
           {change && (
             <Action run={save} kind="primary">

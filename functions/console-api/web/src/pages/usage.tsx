@@ -93,8 +93,9 @@ export default function Usage() {
                   <tr key={it.day}>
                     <th scope="row">{it.day}</th>
                     {it.paths.map((path) => (
-                      <td class="end" key={path.path} title={money(path.listPrice)}>
+                      <td class="end" key={path.path}>
                         {count(path.units)}
+                        <span class="dim under">{path.units > 0 ? money(path.listPrice) : '–'}</span>
                       </td>
                     ))}
                     <td class="end">

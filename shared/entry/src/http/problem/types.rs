@@ -48,6 +48,7 @@ pub enum ProblemType {
     Request,
     Scope,
     Secret,
+    SignedIn,
     SlowConnection,
     TooLarge,
     TooMany,
@@ -55,7 +56,7 @@ pub enum ProblemType {
 
 impl ProblemType {
     #[cfg(test)]
-    const ALL: [Self; 46] = [
+    const ALL: [Self; 47] = [
         Self::Busy,
         Self::Changed,
         Self::ContentCoding,
@@ -99,6 +100,7 @@ impl ProblemType {
         Self::Request,
         Self::Scope,
         Self::Secret,
+        Self::SignedIn,
         Self::SlowConnection,
         Self::TooLarge,
         Self::TooMany,
@@ -160,6 +162,7 @@ impl ProblemType {
             Self::Request => ("request", StatusCode::BAD_REQUEST, "The request cannot be read"),
             Self::Scope => ("scope", StatusCode::FORBIDDEN, "The credentials lack a scope"),
             Self::Secret => ("secret", StatusCode::UNAUTHORIZED, "The webhook's secret is missing or wrong"),
+            Self::SignedIn => ("signed-in", StatusCode::CONFLICT, "The browser is signed in already"),
             Self::SlowConnection => {
                 ("slow-connection", StatusCode::SERVICE_UNAVAILABLE, "The connection takes nothing now")
             }
