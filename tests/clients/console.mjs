@@ -2,7 +2,7 @@
 // answer, `{"ok":…}` or `{"failed":"…"}`.
 //
 // Environment: MODULES. Commands: `open` a URL in a tab, `use` a tab, `click`, `fill`, `select`, `wait` for a selector (and a text in
-// it), `text`, `texts`, `count`, `attribute`, `scroll` a list, `topmost` (its first row that is seen whole), `answer` requests to a URL instead of the API, `press` a key, `focused`, `loads` (when the page was loaded), `size` of the window, `scheme`, `stored` (what scripts could keep), `cookies`, `address`, `axe`
+// it), `text`, `texts`, `count`, `attribute`, `scroll` a list, `topmost` (its first row that is seen whole), `answer` requests to a URL instead of the API, `press` a key, `focused`, `halt` (pauses the video at a frame behind `from`; where it is, in seconds), `loads` (when the page was loaded), `size` of the window, `scheme`, `stored` (what scripts could keep), `cookies`, `address`, `axe`
 // (serious violations), `complaints` (errors of the page since the last time), `reload`, `end`.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -82,6 +82,15 @@ const commands = {
   address: () => page.url(),
   press: (it) => page.keyboard.press(it.key),
   focused: () => page.evaluate(() => document.activeElement?.textContent?.trim() ?? ''),
+  halt: async (it) => {
+    await page.waitForFunction((from) => {
+      const video = document.querySelector('video');
+      if (!video || video.readyState < 2 || video.seeking || video.currentTime < from) return false;
+      video.pause();
+      return true;
+    }, it.from);
+    return page.evaluate(() => document.querySelector('video').currentTime);
+  },
   loads: () => page.evaluate(() => performance.timeOrigin),
   axe: violations,
   complaints: () => complaints.splice(0),

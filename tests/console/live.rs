@@ -16,6 +16,7 @@ fn what_happens_is_seen_at_once_and_can_be_mended() {
         browser.open("first", &link(world).await).await;
         browser.wait(".bar .badge", "live").await;
         a_picture_appears_with_its_boxes(world, &mut browser).await;
+        a_video_is_led_by_its_timeline(world, &mut browser).await;
         a_hanging_webhook_is_visible_and_explained(world, &mut browser).await;
         a_dead_letter_is_redriven(world, &mut browser).await;
         two_inbox_tabs_agree(world, &mut browser).await;
@@ -39,6 +40,27 @@ async fn a_picture_appears_with_its_boxes(world: &World<'_>, browser: &mut Brows
     browser.run(json!({ "do": "wait", "at": ".box" })).await;
     assert_eq!(browser.count(".box").await, 1, "one face, one box");
     assert_eq!(browser.run(json!({ "do": "loads" })).await, loaded, "the page was not loaded again");
+}
+
+async fn a_video_is_led_by_its_timeline(world: &World<'_>, browser: &mut Browser) {
+    let name = format!("v{}", &world.keys.application_id[..8]);
+    let folder = world.stack.bucket_folder(&name);
+    std::fs::create_dir_all(&folder).unwrap();
+    let bucket = world.bucket_at(&world.stack.s3_url, &name, json!({})).await;
+    std::fs::write(folder.join("clip.mp4"), media("clip.mp4")).unwrap();
+    world.scan(&bucket).await;
+    let item = &world.ended(&bucket, 1).await[0]["id"];
+    browser.open("first", &format!("{}/console#/items/{}", world.stack.url, item.as_str().unwrap())).await;
+    browser.run(json!({ "do": "halt", "from": 0 })).await;
+    // the face is seen from about a second on (tests/media/README.md)
+    browser.run(json!({ "do": "click", "at": ".range" })).await;
+    let seconds = browser.run(json!({ "do": "halt", "from": 0.4 })).await.as_f64().unwrap();
+    assert!(seconds < 4.5, "{seconds}");
+    browser.run(json!({ "do": "wait", "at": ".seen.chosen" })).await;
+    let playhead = browser.run(json!({ "do": "attribute", "at": ".playhead", "name": "style" })).await;
+    assert!(!playhead.to_string().contains("left: 0%"), "{playhead}");
+    let source = browser.run(json!({ "do": "attribute", "at": "video", "name": "src" })).await;
+    assert_eq!(source, json!(format!("/console/media/{}", item.as_str().unwrap())), "no token is in an address");
 }
 
 async fn a_hanging_webhook_is_visible_and_explained(world: &World<'_>, browser: &mut Browser) {

@@ -75,8 +75,20 @@ fn each_page_works_and_axe_reports_nothing_serious() {
         browser.run(json!({ "do": "press", "key": "Enter" })).await;
         let focused = browser.run(json!({ "do": "focused" })).await;
         assert!(focused.as_str().is_some_and(|it| it.starts_with("Channels")), "{focused}");
+        // the focus goes where the page goes, and screen readers hear so
+        browser.click("nav a", "Usage").await;
+        browser.wait("h1", "Usage").await;
+        browser.wait("h1:focus", "Usage").await;
+        browser.run(json!({ "do": "wait", "at": "p[role=status]", "text": "Usage –", "state": "attached" })).await;
+        // a link does not change who is signed in without a question
+        browser.open("first", &link(world).await).await;
+        browser.wait("dialog h2", "Sign in anew?").await;
+        let wrong = browser.run(json!({ "do": "axe" })).await;
+        assert_eq!(wrong, json!([]), "the question");
+        browser.click("dialog button", "Stay signed in").await;
+        browser.gone("dialog h2", "Sign in anew?").await;
         browser.click("button", "Sign out").await;
-        browser.wait("h1", "Sign in").await;
+        browser.wait("h1:focus", "Sign in").await;
         assert_eq!(browser.run(json!({ "do": "cookies" })).await, json!([]));
         let wrong = browser.run(json!({ "do": "axe" })).await;
         assert_eq!(wrong, json!([]), "the form to sign in");
@@ -122,7 +134,8 @@ fn a_viewer_sees_everything_and_is_offered_no_change() {
         browser.wait(".bar .badge", "live").await;
         browser.run(json!({ "do": "complaints" })).await; // a browser notes the 401 before somebody signs in
         // what a page offers for changes; what is left opens something, or filters
-        let harmless = ["Menu", "Sign out", "Open", "Message", "Download results", "Read more", "×", "Close"];
+        let harmless =
+            ["Menu", "Sign out", "Open", "Message", "Download results", "Read more", "Look further", "×", "Close"];
         for (page, heading) in PAGES.into_iter().chain([(&*channel, "Channels")]) {
             browser.open("first", &format!("{}/console#/{page}", stack.url)).await;
             browser.wait("h1", heading).await;

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use system_tests::issuer::Issuer;
 use system_tests::{World, text};
 
+use crate::console::browser::Browser;
+
 /// What an issuer's tokens for the API say.
 fn granted(scope: &str) -> Option<Value> {
     Some(json!({ "aud": "notifications", "scope": scope }))
@@ -137,6 +139,33 @@ fn people_sign_in_at_the_applications_issuer() {
         let (status, stored) = world.ask("PUT", "/api/v1/Media/Settings", Some(json!({}))).await;
         assert_eq!(status, 200, "{stored}");
         assert_eq!(go_on(world, &session).await.0, 401);
+    });
+}
+
+#[test]
+fn a_browser_is_led_to_the_issuer_and_back() {
+    World::run(async |world| {
+        let issuer = Issuer::start().await;
+        trust(world, &issuer, &["media", "read"], json!({ "client_id": "console" })).await;
+        issuer.rules(|it| it.access = granted("read"));
+        let mut browser = Browser::start().await;
+        let page = format!("{}/console#application={}", world.stack.url, world.keys.application_id);
+        issuer.rules(|it| it.denies = Some("access_denied".to_owned()));
+        browser.open("first", &page).await;
+        browser.click("button.primary", "Continue").await;
+        browser.wait(".note", "did not sign you in").await;
+        issuer.rules(|it| it.denies = None);
+        // the application is still there: one more click
+        browser.click("button.primary", "Continue").await;
+        browser.wait("h1", "Overview").await;
+        browser.wait(".bar .badge", "viewer").await;
+        browser.wait(".bar .badge", "live").await;
+        let address = browser.run(json!({ "do": "address" })).await;
+        assert_eq!(address, json!(format!("{}/console#/overview", world.stack.url)), "no code is left in the address");
+        let stored = browser.run(json!({ "do": "stored" })).await;
+        assert_eq!(stored, json!({ "local": 0, "session": 0, "cookie": "" }));
+        let cookies = browser.run(json!({ "do": "cookies" })).await;
+        assert_eq!(cookies.as_array().map(Vec::len), Some(1), "the session's alone: {cookies}");
     });
 }
 

@@ -85,11 +85,17 @@ try {
   await pause(1_500);
   await shoot('overview');
   const video = items.find((it) => it.key === 'clip.mp4');
-  await page.setViewportSize({ width: 1020, height: 560 });
+  await page.setViewportSize({ width: 1020, height: 600 });
   await page.goto(`${target.origin}/console#/items/${video.id}`);
-  await page.locator('.picture img').waitFor();
   await page.locator('.range').first().click();
-  await pause(500);
+  await page.waitForFunction(() => {
+    const it = document.querySelector('video');
+    return it && it.readyState >= 3 && !it.seeking && it.currentTime > 1.5;
+  });
+  await page.evaluate(() => document.querySelector('video').pause());
+  await page.locator('.seen').waitFor();
+  await page.mouse.move(0, 0);
+  await pause(4_000); // the player hides its controls
   await shoot('item');
   await page.setViewportSize({ width: 1120, height: 640 });
   await page.goto(`${target.origin}/console#/channels/${failing.id}`);
