@@ -13,16 +13,6 @@ pub(crate) const FILES: &[BuiltFile] = &[
         gzip: include_bytes!("channels-35TIQ2YT.js.gz"),
     },
     BuiltFile {
-        name: "chunk-27CXHSIY.js",
-        content_type: "text/javascript; charset=utf-8",
-        gzip: include_bytes!("chunk-27CXHSIY.js.gz"),
-    },
-    BuiltFile {
-        name: "chunk-3SRFQESY.js",
-        content_type: "text/javascript; charset=utf-8",
-        gzip: include_bytes!("chunk-3SRFQESY.js.gz"),
-    },
-    BuiltFile {
         name: "chunk-D7TBC4O6.js",
         content_type: "text/javascript; charset=utf-8",
         gzip: include_bytes!("chunk-D7TBC4O6.js.gz"),
@@ -48,14 +38,24 @@ pub(crate) const FILES: &[BuiltFile] = &[
         gzip: include_bytes!("chunk-PSUSJVPL.js.gz"),
     },
     BuiltFile {
+        name: "chunk-QMJ6GCVJ.js",
+        content_type: "text/javascript; charset=utf-8",
+        gzip: include_bytes!("chunk-QMJ6GCVJ.js.gz"),
+    },
+    BuiltFile {
         name: "chunk-SLBFUDSG.js",
         content_type: "text/javascript; charset=utf-8",
         gzip: include_bytes!("chunk-SLBFUDSG.js.gz"),
     },
     BuiltFile {
-        name: "deadletters-XMRM7OZR.js",
+        name: "chunk-SP4K3Y7O.js",
         content_type: "text/javascript; charset=utf-8",
-        gzip: include_bytes!("deadletters-XMRM7OZR.js.gz"),
+        gzip: include_bytes!("chunk-SP4K3Y7O.js.gz"),
+    },
+    BuiltFile {
+        name: "deadletters-GYFNOWX3.js",
+        content_type: "text/javascript; charset=utf-8",
+        gzip: include_bytes!("deadletters-GYFNOWX3.js.gz"),
     },
     BuiltFile {
         name: "icon-BHLHY764.svg",
@@ -73,9 +73,9 @@ pub(crate) const FILES: &[BuiltFile] = &[
         gzip: include_bytes!("items-BW2OOZ77.js.gz"),
     },
     BuiltFile {
-        name: "main-6GE4KVNY.js",
+        name: "main-VZMVRFT7.js",
         content_type: "text/javascript; charset=utf-8",
-        gzip: include_bytes!("main-6GE4KVNY.js.gz"),
+        gzip: include_bytes!("main-VZMVRFT7.js.gz"),
     },
     BuiltFile {
         name: "mediaworker-VUPJ33BC.js",
@@ -83,14 +83,14 @@ pub(crate) const FILES: &[BuiltFile] = &[
         gzip: include_bytes!("mediaworker-VUPJ33BC.js.gz"),
     },
     BuiltFile {
-        name: "messages-T3FPMIV5.js",
+        name: "messages-TVCQBAXJ.js",
         content_type: "text/javascript; charset=utf-8",
-        gzip: include_bytes!("messages-T3FPMIV5.js.gz"),
+        gzip: include_bytes!("messages-TVCQBAXJ.js.gz"),
     },
     BuiltFile {
-        name: "overview-GQFWF23I.js",
+        name: "overview-YQU2JOQH.js",
         content_type: "text/javascript; charset=utf-8",
-        gzip: include_bytes!("overview-GQFWF23I.js.gz"),
+        gzip: include_bytes!("overview-YQU2JOQH.js.gz"),
     },
     BuiltFile {
         name: "settings-VSUU4FRR.js",

@@ -46,6 +46,11 @@ export async function redrive(kind: string, ids?: string[]): Promise<number> {
   return sum;
 }
 
+/** Deletes letters by their ids; answers how many. */
+export async function discard(kind: string, ids: string[]): Promise<number> {
+  return (await request<{ discarded: number }>('POST', `/api/v1/DeadLetters/${kind}/discard`, { json: { ids } })).discarded;
+}
+
 /** How many there are of all kinds. */
 export async function deadLetterCount(): Promise<{ count: number; more: boolean }> {
   const all = await Promise.all(visibleKinds().map((kind) => deadLetters(kind)));

@@ -1,6 +1,6 @@
 // Dead letters: what could not be handled, why, and the way back to the queue.
 import { useSignal } from '@preact/signals';
-import { type DeadLetter, deadLetters, KINDS, redrive, visibleKinds } from '../deadletters';
+import { type DeadLetter, deadLetters, discard, KINDS, redrive, visibleKinds } from '../deadletters';
 import { count } from '../format';
 import { mayChange } from '../session';
 import { Action, Empty, ErrorText, Panel, Time, toast, usePolling } from '../ui';
@@ -47,6 +47,11 @@ function Kind({ loaded, read }: { loaded: Loaded; read: () => Promise<void> }) {
     toast(`${count(await redrive(loaded.kind, ids))} of ${NAMES[loaded.kind]} are back in their queue`);
     await read();
   };
+  const drop = async (letter: DeadLetter) => {
+    if (!confirm('Discard this message? It is gone then.')) return;
+    toast(`${count(await discard(loaded.kind, [letter.id]))} of ${NAMES[loaded.kind]} are discarded`);
+    await read();
+  };
   return (
     <Panel
       title={`${NAMES[loaded.kind]} (${count(loaded.items.length)}${loaded.more ? '+' : ''})`}
@@ -65,9 +70,14 @@ function Kind({ loaded, read }: { loaded: Loaded; read: () => Promise<void> }) {
               <Time at={it.sentAt} />
               <strong class="grow wrap">{it.reason}</strong>
               {change && (
-                <Action run={() => sendBack([it.id])} label={`Redrive: ${it.id}`}>
-                  Redrive
-                </Action>
+                <span class="actions">
+                  <Action run={() => sendBack([it.id])} label={`Redrive: ${it.id}`}>
+                    Redrive
+                  </Action>
+                  <Action run={() => drop(it)} kind="danger" label={`Discard: ${it.id}`}>
+                    Discard
+                  </Action>
+                </span>
               )}
             </div>
             <details>
