@@ -91,6 +91,7 @@ fn narrow_and_widen(schemas: &mut Map<String, Value>) {
     for (name, member, keyword, value) in [
         ("SettingsBody", "items_per_day", "maximum", json!(MAX_QUOTA)),
         ("SettingsBody", "bytes_per_day", "maximum", json!(MAX_QUOTA)),
+        ("RedriveIn", "alreadyRedriven", "maximum", json!(u32::MAX)),
         // a schema of JSON Schema is an object or a boolean
         ("TypeBody", "schema", "type", json!(["object", "boolean"])),
         ("TypeOut", "schema", "type", json!(["object", "boolean"])),

@@ -64,7 +64,7 @@ pub(crate) struct RedriveIn {
     ids: Option<Vec<String>>,
     /// How many went back by the requests just before: the slow start goes on there
     #[serde(default)]
-    already_redriven: usize,
+    already_redriven: u32,
 }
 
 /// Which letters are discarded.
@@ -73,7 +73,7 @@ pub(crate) struct RedriveIn {
 pub(crate) struct DiscardIn {
     /// Their ids, 1 to 100
     #[serde(default)]
-    #[schema(min_items = 1, max_items = 100)]
+    #[schema(required = true, min_items = 1, max_items = 100)]
     ids: Vec<String>,
 }
 
@@ -143,7 +143,7 @@ pub(crate) async fn redrive(
         return Err(Problem::invalid("ids", format!("at most {MAX_IDS}")));
     }
     let Some((dead, queue)) = context.letters.of(kind) else { return Err(no_such_kind()) };
-    let (wanted, before) = (Wanted(body.ids), body.already_redriven);
+    let (wanted, before) = (Wanted(body.ids), body.already_redriven as usize);
     let (mut redriven, mut more) = (0, false);
     if wanted.in_queues() {
         let (letters, further) = take(&context, kind, caller.app, dead, &wanted).await?;
