@@ -134,7 +134,9 @@ fn inboxes_and_sockets_cost_what_the_budgets_allow() {
         let [writes, reads, _, invocations] = row("of it `inbox-api`", &single, &["inbox-api"], 200.0);
         assert!(writes <= 1.1 && reads <= 1.2 && invocations <= 1.0, "{writes} {reads} {invocations}");
         INBOX.holds(costs, calls(&single, "dispatch") / 200.0);
-        assert_eq!(single.total("sqs_requests"), 0.0, "nobody listens, so nothing is queued");
+        // `sweep` counts the queues, whatever happens
+        let queued = single.total("sqs_requests") - single.of_function("sweep", "sqs_requests");
+        assert_eq!(queued, 0.0, "nobody listens, so nothing is queued");
         assert!(single.of_function("dispatch", "write_units") <= calls(&single, "dispatch"));
         assert!(single.of_function("dispatch", "read_units") <= calls(&single, "dispatch"));
         let batch = used(Work::Batches("quiet")).await;

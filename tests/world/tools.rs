@@ -71,7 +71,8 @@ pub async fn checker() -> &'static PathBuf {
 pub async fn expanded_template() -> &'static serde_json::Value {
     EXPANDED
         .get_or_init(async || {
-            let python = pip("sam", &["aws-sam-translator==1.115.0"]).await.join("bin/python");
+            // the translator reads YAML by a package that it does not ask for
+            let python = pip("sam", &["aws-sam-translator==1.115.0", "PyYAML==6.0.4"]).await.join("bin/python");
             let (script, template) = (project().join(".ci/expand.py"), project().join("template.yaml"));
             let arguments = ["-W", "ignore", &script.to_string_lossy(), &template.to_string_lossy()];
             let (done, text) = piped(&python.to_string_lossy(), &arguments, &[], "").await;

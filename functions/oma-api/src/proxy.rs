@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::context::Context;
 use crate::dialect::{Detail, body, invalid, member};
 use crate::nms;
-use crate::request::{OmaRequest, caller};
+use crate::request::{OmaRequest, authenticate};
 use crate::seed_body::{SeedDump, SeedRefusal, SeedReplay, SeedReplayIn, SeedStored};
 
 /// The store that is meant if none is named: that of `notify message`.
@@ -21,8 +21,7 @@ const DEFAULT_STORE: &str = "messages";
 #[utoipa::path(post, path = "/proxy", tag = "OMA, as the seed has it", security(("keys" = [])), request_body = SeedDump,
     responses((status = 201, body = SeedStored)))]
 pub(crate) async fn proxy(context: &Context, asked: &OmaRequest<'_>) -> Result<Response, Detail> {
-    let body = body(asked)?;
-    let in_box = box_of(context, asked, &body).await?;
+    let (body, in_box) = body_and_box(context, asked).await?;
     let Value::Object(dump) = member(&body, ["object", "dump"]) else {
         return Err(invalid("object: it is an object, whose members are its attributes"));
     };
@@ -34,8 +33,7 @@ pub(crate) async fn proxy(context: &Context, asked: &OmaRequest<'_>) -> Result<R
 #[utoipa::path(post, path = "/replay", tag = "OMA, as the seed has it", security(("keys" = [])),
     request_body = SeedReplayIn, responses((status = 202, body = SeedReplay), (status = 404, body = SeedRefusal)))]
 pub(crate) async fn replay(context: &Context, asked: &OmaRequest<'_>) -> Result<Response, Detail> {
-    let body = body(asked)?;
-    let in_box = box_of(context, asked, &body).await?;
+    let (body, in_box) = body_and_box(context, asked).await?;
     let id = match member(&body, ["subscriptionId", "subscription_id"]) {
         Value::Number(number) => number.as_u64(),
         Value::String(text) => text.strip_prefix('s').unwrap_or(text).parse().ok(),
@@ -50,19 +48,22 @@ pub(crate) async fn replay(context: &Context, asked: &OmaRequest<'_>) -> Result<
     Ok((StatusCode::ACCEPTED, Json(shown)).into_response())
 }
 
-/// The box of the user that a body names.
-async fn box_of(context: &Context, asked: &OmaRequest<'_>, body: &Value) -> Result<BoxId, Detail> {
-    let user = match member(body, ["userId", "user_id"]) {
+/// A body, and the box of the user that it names. A stranger's is not read.
+async fn body_and_box(context: &Context, asked: &OmaRequest<'_>) -> Result<(Value, BoxId), Detail> {
+    let caller = authenticate(context, &asked.parts.headers).await?;
+    let body = body(asked)?;
+    let user = match member(&body, ["userId", "user_id"]) {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
         _ => return Err(invalid("userId: a text or a number")),
     };
-    let store = member(body, ["storeName", "store_name"]).as_str().unwrap_or(DEFAULT_STORE);
+    let store = member(&body, ["storeName", "store_name"]).as_str().unwrap_or(DEFAULT_STORE);
     if !is_valid_name(store) || user.contains('/') {
         return Err(invalid("storeName, userId: names without a slash"));
     }
-    let (app, name) = caller(context, &asked.parts.headers, &user).await?;
-    Ok(BoxId { app, store: store.to_owned(), name })
+    let (app, name) = caller.user(&user)?;
+    let in_box = BoxId { app, store: store.to_owned(), name };
+    Ok((body, in_box))
 }
 
 /// Members as attributes: a list has several values, and what is nested is kept as JSON.

@@ -49,25 +49,40 @@ pub(crate) async fn caller(
     headers: &HeaderMap,
     named: &str,
 ) -> Result<(AppId, String), FaultResponse> {
+    authenticate(context, headers).await?.user(named)
+}
+
+/// Who asks, before it is known for which user.
+pub(crate) enum OmaCaller {
+    User { app: AppId, name: String },
+    Application(AppId),
+}
+
+/// Checks the credentials of a request.
+pub(crate) async fn authenticate(context: &Context, headers: &HeaderMap) -> Result<OmaCaller, FaultResponse> {
     let token = match headers.contains_key("x-api-key") {
         true => None,
         false => bearer_token(headers)?.filter(|it| !is_application_token(it) && !it.starts_with(TICKET_PREFIX)),
     };
     if let Some(token) = token {
         let member = context.authenticator.authenticate_user(headers, token, named_application(headers)).await?;
-        if named != ACR_AUTH && named != member.user {
-            return Err(Fault::policy_error("user").into());
+        return Ok(OmaCaller::User { app: member.app, name: member.user });
+    }
+    Ok(OmaCaller::Application(context.authenticator.named_principal(headers, Access::Change).await?.app))
+}
+
+impl OmaCaller {
+    /// The application and the user that a request is for: a user is itself, and an application names one of its own.
+    pub(crate) fn user(self, named: &str) -> Result<(AppId, String), FaultResponse> {
+        match self {
+            Self::User { name, .. } if named != ACR_AUTH && named != name => Err(Fault::policy_error("user").into()),
+            Self::User { app, name } => Ok((app, name)),
+            // an application is no user
+            Self::Application(_) if named == ACR_AUTH => Err(Fault::invalid_address("Request-URI").into()),
+            Self::Application(_) if !is_valid_name(named) => Err(Fault::invalid_input("Request-URI").into()),
+            Self::Application(app) => Ok((app, named.to_owned())),
         }
-        return Ok((member.app, member.user));
     }
-    let principal = context.authenticator.named_principal(headers, Access::Change).await?;
-    if named == ACR_AUTH {
-        return Err(Fault::invalid_address("Request-URI").into()); // an application is no user
-    }
-    if !is_valid_name(named) {
-        return Err(Fault::invalid_input("Request-URI").into());
-    }
-    Ok((principal.app, named.to_owned()))
 }
 
 /// The longest text of a client's own, in bytes: it is read and told again with what it belongs to.

@@ -118,8 +118,9 @@ pub(crate) async fn list(
     let mut more = seen.more;
     if let Some(kind) = kind.channel_kind() {
         let (exhausted, further) = exhausted::find(&context, caller.app, kind).await?;
-        for it in exhausted {
-            items.push(shown(it.id(), it.reason(), it.at(), serde_json::to_value(it.next_attempt())?));
+        for delivery in exhausted {
+            let body = serde_json::to_value(delivery.next_attempt())?;
+            items.push(shown(delivery.id(), delivery.reason(), delivery.at(), body));
         }
         more |= further;
     }
@@ -160,9 +161,9 @@ pub(crate) async fn redrive(
         let (exhausted, further) = exhausted::find(&context, caller.app, kind).await?;
         more |= further;
         // what is for a channel that is switched off stays until it is switched on
-        for it in exhausted.iter().filter(|it| it.channel.active && wanted.has(&it.id())) {
+        for delivery in exhausted.iter().filter(|it| it.channel.active && wanted.has(&it.id())) {
             let delay = redrive_delay(before.saturating_add(redriven));
-            exhausted::redrive(&context, caller.app, queue, it, delay).await?;
+            exhausted::redrive(&context, caller.app, queue, delivery, delay).await?;
             redriven += 1;
         }
     }
@@ -197,8 +198,8 @@ pub(crate) async fn discard(
     if let Some(kind) = kind.channel_kind().filter(|_| wanted.in_table()) {
         let (exhausted, further) = exhausted::find(&context, caller.app, kind).await?;
         more |= further;
-        for it in exhausted.iter().filter(|it| wanted.has(&it.id())) {
-            context.table.take_exhausted(caller.app, &it.record, None).await?;
+        for delivery in exhausted.iter().filter(|it| wanted.has(&it.id())) {
+            context.table.take_exhausted(caller.app, &delivery.record, None).await?;
             discarded += 1;
         }
     }

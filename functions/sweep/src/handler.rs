@@ -34,7 +34,7 @@ async fn sweep(context: &Context, now: OffsetDateTime) -> Result<(), SweepError>
     asset_managers::run(context, now).await?;
     billing::run(context, now).await?;
     let due = due::run(context, checkpoint.due, now).await?;
-    let queues = queues::look(context, checkpoint.queues, now).await;
+    let queues = queues::watch(context, checkpoint.queues, now).await;
     // stored last: after a failure work is queued twice, which is harmless, and none is missed
     Ok(context.table.put_sweep_checkpoint(&SweepCheckpoint { scans: domain::millis(now), due, queues }).await?)
 }

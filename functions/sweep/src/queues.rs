@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use crate::context::Context;
 
 /// Looks at the queues, if the last look is some minutes old. A look that fails is repeated by the next run.
-pub(crate) async fn look(context: &Context, last: QueueLook, now: OffsetDateTime) -> QueueLook {
+pub(crate) async fn watch(context: &Context, last: QueueLook, now: OffsetDateTime) -> QueueLook {
     if !last.is_old(now) {
         return last;
     }

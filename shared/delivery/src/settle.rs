@@ -20,9 +20,9 @@ use crate::in_order;
 /// has had it retried successfully.
 pub(crate) async fn is_recorded(context: &Context, delivery: &Delivery) -> Result<bool, TableError> {
     let record = context.table.failed_delivery(delivery.app, delivery.channel, &delivery.notification.id).await?;
-    Ok(record.is_some_and(|it| {
-        delivery.round.is_none() && it.state == "delivered" || it.attempts.contains_key(&delivery.attempt_key())
-    }))
+    let Some(record) = record else { return Ok(false) };
+    let is_delivered = delivery.round.is_none() && record.state == "delivered";
+    Ok(is_delivered || record.attempts.contains_key(&delivery.attempt_key()))
 }
 
 /// Stores what follows, then the attempt. Returns whether this was the last attempt of a delivery that has not arrived.

@@ -163,9 +163,9 @@ pub(super) async fn scan(client: &Client, bucket: &str) -> Result<String, CliErr
 pub(super) async fn buckets(client: &Client) -> Result<String, CliError> {
     let all = client.get("/api/v1/Media/Buckets").await?;
     let all = all["items"].as_array().cloned().unwrap_or_default();
-    let failed = all.iter().filter_map(|it| {
-        let reason = it["lastScan"]["error"].as_str()?;
-        Some(format!("{}: {reason}", text_member(it, "bucket")))
+    let failed = all.iter().filter_map(|bucket| {
+        let reason = bucket["lastScan"]["error"].as_str()?;
+        Some(format!("{}: {reason}", text_member(bucket, "bucket")))
     });
     let failed: Vec<String> = failed.collect();
     if failed.is_empty() {
