@@ -132,7 +132,8 @@ fn an_address_that_we_may_not_post_to_is_refused() {
 fn whatever_is_killed_each_list_arrives() {
     World::alone(async || {
         let data = tempfile::tempdir().unwrap();
-        let stack = own_stack(data.path(), &[]).await;
+        // what a killed function held comes back after half a minute
+        let stack = own_stack(data.path(), &[("QueueReturnSeconds", "30")]).await;
         let world = &World::open(&stack).await;
         let client = &Client::new(world, Format::Json);
         let server = NotifyServer::start(client.format).await;

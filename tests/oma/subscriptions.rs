@@ -265,7 +265,8 @@ fn a_notify_url_is_the_callback_url_of_a_channel_that_is_there() {
 fn whatever_is_killed_each_change_is_told_under_indexes_without_a_gap() {
     World::alone(async || {
         let data = tempfile::tempdir().unwrap();
-        let stack = own_stack(data.path(), &[]).await;
+        // what a killed function held comes back after half a minute
+        let stack = own_stack(data.path(), &[("QueueReturnSeconds", "30")]).await;
         let world = &World::open(&stack).await;
         let client = &Client::new(world, super::client::Format::Json);
         let channel = client.create("LongPolling", json!({ "channelData": { "maxNotifications": 10 } })).await;
