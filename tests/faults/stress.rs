@@ -252,8 +252,8 @@ fn one_cursor_over_changing_transports_misses_nothing_whatever_dies() {
         let (seed, keys): (u64, ApplicationKeys) = (opened.seed, opened.keys.clone());
         let world = &World { stack: &stack, keys, http: system_tests::http(), seed };
         let users = setting("WORLD_USERS").unwrap_or(8);
-        let sockets = setting("WORLD_SOCKETS").unwrap_or(40);
-        let all = setting("WORLD_NOTIFICATIONS").unwrap_or(40);
+        let sockets = setting("WORLD_SOCKETS").unwrap_or(24);
+        let all = setting("WORLD_NOTIFICATIONS").unwrap_or(24);
         // nothing is told before everybody has a cursor to begin with
         let ready = &Barrier::new((sockets + users) as usize);
         let (tally, done, crowd) = (Tally::default(), AtomicBool::new(false), &Crowd::of(sockets));
@@ -311,6 +311,7 @@ fn one_cursor_over_changing_transports_misses_nothing_whatever_dies() {
         };
         tokio::join!(work, killer);
         println!("{sockets} clients of {users} users saw {all} notifications each: {:?}", shown(&tally));
+        assert!(tally.kills.load(Ordering::Relaxed) > 0, "functions were killed meanwhile");
         world.until("no push is left over", async || world.leftovers().is_empty().then_some(())).await;
     });
 }
