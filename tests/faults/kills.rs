@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use system_tests::receiver::Receiver;
 use system_tests::{Dice, World, jpeg, media, own_stack, text, until};
 
-const ITEMS: usize = 200;
+const ITEMS: usize = 120;
 const PARAMETERS: [(&str, &str); 4] =
     [("LeaseSeconds", "5"), ("ProcessSeconds", "20"), ("ProcessReturnSeconds", "20"), ("QueueReturnSeconds", "30")];
 
