@@ -8,17 +8,18 @@ use system_tests::{World, media, text};
 fn an_unchanged_bucket_is_listed_page_by_page_and_nothing_is_written() {
     World::run(async |world| {
         let swarm = Swarm::start().await;
-        for index in 0..2_500 {
+        // a full page, and one that is not
+        for index in 0..1_010 {
             swarm.put(&format!("{index:05}.txt"), "e", index.to_string().into_bytes());
         }
         let bucket = world.bucket_at(&swarm.url, "many", json!({})).await;
         let first = world.scan(&bucket).await;
-        assert_eq!((&first["found"], &first["listed"]), (&json!(2_500), &json!(2_500)));
-        assert_eq!(swarm.listings(), 3, "one request per page");
+        assert_eq!((&first["found"], &first["listed"]), (&json!(1_010), &json!(1_010)));
+        assert_eq!(swarm.listings(), 2, "one request per page");
         let second = world.scan(&bucket).await;
-        assert_eq!((&second["found"], &second["listed"]), (&json!(0), &json!(2_500)));
-        assert_eq!(swarm.listings(), 6);
-        assert_eq!(world.ended(&bucket, 2_500).await.len(), 2_500);
+        assert_eq!((&second["found"], &second["listed"]), (&json!(0), &json!(1_010)));
+        assert_eq!(swarm.listings(), 4);
+        assert_eq!(world.ended(&bucket, 1_010).await.len(), 1_010);
     });
 }
 
