@@ -176,10 +176,22 @@ fn a_swarm_is_polled_by_a_search_for_what_changed() {
             "poll": "search", "schedule": "rate(1 minute)", "credentials": { "accessKey": "user", "secretKey": "password" },
         });
         let bucket = world.bucket_at(&swarm.url, "rushes", more).await;
+        // the minute's sweep, at once and more often
+        let swept = async |count: usize| {
+            let query = format!("bucket={bucket}");
+            world
+                .until("the bucket is polled", async || {
+                    assert!(world.stack.fire_schedule("sweep").await);
+                    (world.items(&query).await.len() == count).then_some(())
+                })
+                .await;
+        };
+        swept(1).await;
         let first = world.ended(&bucket, 1).await.remove(0);
         assert_eq!((&first["status"], &first["mediaType"]), (&json!("Completed"), &json!("image/jpeg")));
         assert!(text(&first["version"]).starts_with("scsp-h1-"), "a hash says which protocol gave it: {first}");
         swarm.put("b.jpg", "h2", media("coffee.jpg"));
+        swept(2).await;
         world.ended(&bucket, 2).await;
         let searches = swarm.searches();
         assert_eq!(searches[0], "", "the first is a walk of everything");
