@@ -29,8 +29,9 @@ fn receiver<'a>(report: &'a Value, name: &str) -> &'a Value {
 #[test]
 fn every_accepted_event_is_accounted_for_at_every_receiver_whatever_is_killed() {
     World::alone(async || {
-        // few, but enough for three restarts of the stack, two of the broker, and 19 functions killed or sockets cut
-        let report = proof(&["--messages", "200", "--seed", "3"]).await;
+        // few; by this seed each kind of event is among them, each of seven functions is to be killed, the sockets are cut three
+        // times, the stack is killed three times and the broker twice
+        let report = proof(&["--messages", "200", "--seed", "140"]).await;
         assert_eq!((&report["accepted"], &report["faults"]), (&200.into(), &Value::Array(Vec::new())), "{report}");
         for kind in ["functions_killed", "stack_restarts", "broker_kills"] {
             assert!(report[kind].as_u64().unwrap() > 0, "{kind}: {report}");
@@ -50,7 +51,7 @@ fn every_accepted_event_is_accounted_for_at_every_receiver_whatever_is_killed() 
 #[test]
 fn without_kills_no_event_comes_twice() {
     World::alone(async || {
-        let report = proof(&["--messages", "150", "--no-kills", "--seed", "3"]).await;
+        let report = proof(&["--messages", "150", "--no-kills", "--seed", "7"]).await;
         assert_eq!(report["faults"], Value::Array(Vec::new()), "{report}");
         assert_eq!((&report["functions_killed"], &report["reordered"]), (&0.into(), &0.into()));
     });
