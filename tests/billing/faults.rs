@@ -25,7 +25,7 @@ struct Stage {
 }
 
 /// What an application does from its first card to its end; the first one has a token beside.
-const STAGES: [Stage; 5] = [
+static STAGES: [Stage; 5] = [
     Stage {
         endpoint: SUBSCRIBE,
         params: &[("product", "publish"), ("plan", "pro")],
