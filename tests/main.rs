@@ -70,6 +70,7 @@ mod ingest {
     mod iconik;
     mod iconik_watch;
     mod listings;
+    mod processors;
     mod scans;
     mod sources;
     mod thread;

@@ -21,7 +21,7 @@ fn every_route_is_described_and_the_viewer_is_our_own() {
                 routes.push((method.to_uppercase(), path.clone()));
             }
         }
-        assert_eq!(routes.len(), 159, "{routes:?}");
+        assert_eq!(routes.len(), 163, "{routes:?}");
         // each described route is there: none answers as an unknown route or method would
         for (method, path) in routes {
             let path = path

@@ -15,13 +15,13 @@ fn an_order_of_a_newer_version_is_not_parked_by_an_older_function() {
         order["app"] = json!(world.keys.application_id);
         order["bucket"] = json!(bucket.id);
         order["scan"] = json!("of-a-newer-version");
-        order["v"] = json!(2);
+        order["v"] = json!(3);
         world.queue("ScanQueue", &order.to_string());
         let log = folder.path().join("events.log");
         world
             .until("it goes back to its queue", async || {
                 let log = std::fs::read_to_string(&log).unwrap();
-                log.contains("the scan command has version 2").then_some(())
+                log.contains("the scan command has version 3").then_some(())
             })
             .await;
         assert_eq!(stack.sqs.depth("notifications-ScanDead").unwrap().total(), 0);

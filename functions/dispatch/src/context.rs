@@ -1,16 +1,14 @@
 //! What every step of `dispatch` works with.
 
-use entry::{DeliveryQueues, Queue};
+use entry::{DeliveryQueues, ProcessQueues, Queue};
 use inbox::presence::Presence;
 use table::Table;
 
 /// The table, the queues and the cache of one execution environment.
 pub(crate) struct Context {
     pub(crate) table: Table,
-    /// Facial recognition: `process`.
-    pub(crate) faces: Queue,
-    /// The same for items of urgent priority.
-    pub(crate) faces_urgent: Queue,
+    /// Processing, by processor: `process`.
+    pub(crate) processing: ProcessQueues,
     /// Deliveries, by kind of channel.
     pub(crate) delivery_queues: DeliveryQueues,
     /// Pushes to WebSocket connections: `deliver-push`.

@@ -50,7 +50,7 @@ async fn handle_batch(
         }
     }
     context.renders.send_all(&renders).await?;
-    items::enqueue_pending(context, &changes).await?;
+    items::enqueue_waiting(context, &changes).await?;
     let unpushed = pushes::enqueue(context, now, &published, read_states).await?;
     notifications::record_recent(context, &unpushed, at, sequence).await?;
     inboxes::process(context, now, &published).await?;

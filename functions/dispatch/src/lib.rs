@@ -14,8 +14,7 @@ pub async fn run() -> Result<(), entry::Error> {
     let mut start = entry::start().await;
     let context = context::Context {
         table: start.table(),
-        faces: start.queue("FACES_QUEUE"),
-        faces_urgent: start.queue("FACES_URGENT_QUEUE"),
+        processing: start.process_queues(),
         delivery_queues: start.delivery_queues(),
         pushes: start.queue("PUSH_QUEUE"),
         renders: start.queue("RENDER_QUEUE"),

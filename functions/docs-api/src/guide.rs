@@ -20,6 +20,7 @@ const PAGES: &[(&str, &str)] = &[
     ("iconik", include_str!("../../../shared/docs/iconik.md")),
     ("images", include_str!("../../../shared/docs/images.md")),
     ("media", include_str!("../../../shared/docs/media.md")),
+    ("processors", include_str!("../../../shared/docs/processors.md")),
     ("deploy", include_str!("../../../shared/docs/deploy.md")),
     ("security", include_str!("../../../shared/docs/security.md")),
     ("architecture", include_str!("../../../shared/docs/architecture.md")),

@@ -112,6 +112,12 @@ fn known(path: &str, method: &str, name: &str) -> (Map<String, Value>, &'static 
         ),
         // items answer at most 100, whatever is asked for
         "limit" if path.ends_with("/Items") => (json!({ "minimum": 1 }), ""),
+        "limit" if path.ends_with("/Results/{processor}") => (json!({ "minimum": 1, "maximum": 10_000 }), ""),
+        "from" | "to" if path.ends_with("/Results/{processor}") => (json!({ "minimum": 0, "maximum": u64::MAX }), ""),
+        "processor" => {
+            (json!({ "enum": ["FacialRecognition", "ObjectDetection", "AutoTranslation"] }), "The processor")
+        }
+        "file" => (json!({ "examples": ["es.vtt"] }), "The language and the format: `es.vtt` or `es.srt`"),
         "limit" => (json!({ "minimum": 1, "maximum": 100 }), ""),
         "since" => (json!({ "format": "date-time" }), ""),
         "system" => (json!({ "enum": ["datacore", "objectmatrix", "iconik"] }), ""),
@@ -128,7 +134,9 @@ fn known(path: &str, method: &str, name: &str) -> (Map<String, Value>, &'static 
         "action" => (json!({}), "The custom action that was chosen at Iconik"),
         "key" => (json!({}), "The id of a key"),
         "kind" => (
-            json!({ "enum": ["scan", "iconik", "faces", "render", "webhook", "amqp", "signalr", "push"] }),
+            json!({ "enum": [
+                "scan", "iconik", "faces", "objects", "translations", "render", "webhook", "amqp", "signalr", "push", "nms",
+            ] }),
             "Which queue's dead letters",
         ),
         "day" => (json!({ "format": "date" }), ""),

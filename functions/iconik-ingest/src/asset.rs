@@ -46,10 +46,10 @@ pub(crate) async fn ingest(
             None => return Ok(IngestOutcome::Done),
         },
     };
-    let (processor, types) = (session.settings.processor, session.settings.media_types());
+    let (processors, types) = (&session.settings.processor, session.settings.media_types());
     if let Some(reason) = unavailable {
         let original = Original { media_type: OCTET_STREAM, visual: VisualContent::Unknown };
-        let plan = plan(processor, &types, original, &Media::Unavailable { reason }, command.attempt);
+        let plan = plan(processors, &types, original, &Media::Unavailable { reason }, command.attempt);
         let candidate = Candidate { asset: &asset, version, media_type: OCTET_STREAM };
         return Ok(store::apply(context, session, command, candidate, plan, now).await?);
     }
@@ -73,7 +73,7 @@ pub(crate) async fn ingest(
         false => Vec::new(),
     };
     let (original, media) = describe((&media_type, visual), version.id, &proxies, &files, command.attempt);
-    let plan = plan(processor, &types, original, &media, command.attempt);
+    let plan = plan(processors, &types, original, &media, command.attempt);
     let candidate = Candidate { asset: &asset, version, media_type: &media_type };
     Ok(store::apply(context, session, command, candidate, plan, now).await?)
 }

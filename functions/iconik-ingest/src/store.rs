@@ -66,7 +66,7 @@ impl Candidate<'_> {
             title: &self.asset.title,
             size,
             media_type: media_type.to_owned(),
-            processor: session.settings.processor,
+            processor: session.settings.processor.clone(),
             // a user who asks for it waits for it
             priority: if command.force { priority.max(URGENT_PRIORITY) } else { priority },
             found_by: &found_by,
@@ -114,7 +114,7 @@ pub(crate) async fn reprocess_known(
     let id = item_id(session, command, asset, version);
     for _ in 0..MAX_COMMIT_ATTEMPTS {
         let Some(item) = context.table.item(id).await? else { return Ok(()) };
-        let Some(transition) = reprocess(now, &item) else { return Ok(()) };
+        let Some(transition) = reprocess(now, &item, None) else { return Ok(()) };
         if context.table.commit(&transition, now).await? == CommitOutcome::Committed {
             return Ok(());
         }

@@ -35,9 +35,9 @@ pub(crate) async fn list(
     State(context): State<Context>,
     Caller(app): Caller,
 ) -> Result<Json<Page<BucketOut>>, Problem> {
-    let mut items = Vec::new();
+    let (mut items, backends) = (Vec::new(), context.table.settings(app).await?.backends);
     for bucket in context.table.buckets(app).await? {
-        items.push(BucketOut::new(&bucket, &context.table.scan_state(app, bucket.id).await?));
+        items.push(BucketOut::new(&bucket, &context.table.scan_state(app, bucket.id).await?, &backends));
     }
     Ok(Json(Page { items, next: None }))
 }
@@ -55,7 +55,7 @@ pub(crate) async fn create(
         body.bucket(app, BucketId::random(clock::random_bytes()), &defaults, &context.allowed_networks, clock::now())?;
     bucket.credentials = seal_credentials(&context, &bucket, &body).await?;
     context.table.put_bucket(&bucket).await?;
-    Ok((StatusCode::CREATED, Json(BucketOut::new(&bucket, &ScanState::default()))))
+    Ok((StatusCode::CREATED, Json(BucketOut::new(&bucket, &ScanState::default(), &defaults.backends))))
 }
 
 /// One bucket.
@@ -68,7 +68,8 @@ pub(crate) async fn get(
 ) -> Result<Json<BucketOut>, Problem> {
     let bucket = find(&context, app, &id).await?;
     let scans = context.table.scan_state(app, bucket.id).await?;
-    Ok(Json(BucketOut::new(&bucket, &scans)))
+    let settings = context.table.settings(app).await?;
+    Ok(Json(BucketOut::new(&bucket, &scans, &settings.backends)))
 }
 
 /// Replaces a bucket. Without `credentials` the stored ones are kept.
@@ -105,7 +106,7 @@ pub(crate) async fn replace(
         scans = ScanState { last: scans.last, searched: scans.searched, ..ScanState::default() };
         context.table.put_scan_state(app, bucket.id, &scans).await?;
     }
-    Ok(Json(BucketOut::new(&bucket, &scans)))
+    Ok(Json(BucketOut::new(&bucket, &scans, &defaults.backends)))
 }
 
 /// Removes a bucket. Its items stay, and keep their results.

@@ -6,7 +6,7 @@ use axum::extract::FromRef;
 use domain::ItemId;
 use domain::ssrf::AllowedNetworks;
 use entry::http::Authenticator;
-use entry::{AppSettings, Meter, Queue, Secrets, TtlCache};
+use entry::{AppSettings, Meter, ProcessQueues, Queue, Secrets, TtlCache};
 use iconik::Connections;
 use iconik::source::MediaSource;
 use table::Table;
@@ -21,6 +21,8 @@ pub(crate) struct Context {
     pub(crate) scan_queue: Queue,
     /// The queue of `iconik-ingest`.
     pub(crate) ingest_queue: Queue,
+    /// The queues of `process`.
+    pub(crate) process_queues: ProcessQueues,
     pub(crate) s3: aws_sdk_s3::Client,
     /// The bucket of results.
     pub(crate) results_bucket: String,

@@ -6,9 +6,10 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::bucket::MediaSystem;
+use domain::bucket::{MediaSystem, ProcessorKind};
 use domain::item::{Item, ItemStatus};
-use domain::processing;
+use domain::job::{Job, JobState};
+use domain::processing::{self, ItemTransition};
 use domain::{AppId, ItemId, cursor};
 use entry::clock;
 use entry::http::auth::Caller;
@@ -22,6 +23,12 @@ use utoipa::IntoParams;
 
 use crate::context::Context;
 use crate::dto::{ItemOut, Page};
+use crate::processors::kind;
+
+/// How often an item that changes is read again.
+const MAX_READS: usize = 8;
+/// A larger document is read in pages: Lambda answers with 6 MB.
+const MAX_EMBEDDED_BYTES: usize = 4_000_000;
 
 fn missing() -> Problem {
     Problem::new(ProblemType::NoSuchItem, "there is no item of that id")
@@ -130,18 +137,57 @@ pub(crate) async fn get(
     Ok(Json(out))
 }
 
-/// Queues an item for processing again. It has no effect while the item is Pending or Processing.
-#[utoipa::path(post, path = "/api/v1/Media/Items/{id}/reprocess", tag = "Items", security(("keys" = [])), params(("id" = String, Path)),
-    responses((status = 202, body = ItemOut), (status = 404, body = Problem)))]
+/// The processor that is meant.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProcessorParameter {
+    /// One of the item's processors; without it, all are meant
+    processor: Option<String>,
+}
+
+/// Queues an item for processing again, by all its processors or by one of them. It has no effect on a processor that waits
+/// or works.
+#[utoipa::path(post, path = "/api/v1/Media/Items/{id}/reprocess", tag = "Items", security(("keys" = [])), params(("id" = String, Path), ProcessorParameter),
+    responses((status = 202, body = ItemOut), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn reprocess(
     State(context): State<Context>,
     Caller(app): Caller,
     Path(id): Path<String>,
+    QueryParams(only): QueryParams<ProcessorParameter>,
 ) -> Result<(StatusCode, Json<ItemOut>), Problem> {
-    for _ in 0..3 {
-        let item = find(&context, app, &id).await?;
+    change(&context, app, &id, &only, processing::reprocess).await
+}
+
+/// Cancels the processing of an item, by all its processors or by one of them. What has ended stays as it is; a result that
+/// comes later is refused.
+#[utoipa::path(post, path = "/api/v1/Media/Items/{id}/cancel", tag = "Items", security(("keys" = [])), params(("id" = String, Path), ProcessorParameter),
+    responses((status = 202, body = ItemOut), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn cancel(
+    State(context): State<Context>,
+    Caller(app): Caller,
+    Path(id): Path<String>,
+    QueryParams(only): QueryParams<ProcessorParameter>,
+) -> Result<(StatusCode, Json<ItemOut>), Problem> {
+    change(&context, app, &id, &only, processing::cancel).await
+}
+
+/// Changes an item as a user has asked; nothing, if `plan` says so.
+async fn change(
+    context: &Context,
+    app: AppId,
+    id: &str,
+    only: &ProcessorParameter,
+    plan: fn(OffsetDateTime, &Item, Option<ProcessorKind>) -> Option<ItemTransition>,
+) -> Result<(StatusCode, Json<ItemOut>), Problem> {
+    let only = only.processor.as_deref().map(|it| kind("processor", it)).transpose()?;
+    for _ in 0..MAX_READS {
+        let item = find(context, app, id).await?;
+        if only.is_some_and(|it| !item.processor.contains(it)) {
+            return Err(Problem::invalid("processor", format!("the item's are {}", item.processor)));
+        }
         let now = clock::now();
-        let Some(plan) = processing::reprocess(now, &item) else {
+        let Some(plan) = plan(now, &item, only) else {
             return Ok((StatusCode::ACCEPTED, Json(ItemOut::new(&item))));
         };
         if context.table.commit(&plan, now).await? == CommitOutcome::Committed {
@@ -161,7 +207,8 @@ pub(crate) async fn preview(
 ) -> Result<Response, Problem> {
     let item = find(&context, app, &id).await?;
     let none = || Problem::new(ProblemType::NoPreview, "the item has no result yet");
-    let key = item.results.ok_or_else(none)?.preview;
+    let mut previews = item.all_jobs().filter_map(|it| it.results).map(|it| it.preview);
+    let key = previews.find(|it| !it.is_empty()).ok_or_else(none)?;
     let bytes = read_object(&context, &key).await?.ok_or_else(none)?;
     Ok(([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "private, max-age=60")], bytes).into_response())
 }
@@ -179,17 +226,22 @@ pub(crate) async fn summary(
 }
 
 async fn add_document(context: &Context, item: &Item, out: &mut ItemOut) -> Result<(), Problem> {
-    let (Some(results), Some(shown)) = (&item.results, &mut out.results) else { return Ok(()) };
-    let Some(document) = read_object(context, &results.document).await? else { return Ok(()) };
-    let document: Value = serde_json::from_slice(&document)?;
-    for (name, value) in document.as_object().into_iter().flatten() {
-        shown[item.processor.name()][name] = value.clone();
+    let Some(shown) = &mut out.results else { return Ok(()) };
+    let succeeded: Vec<Job> = item.all_jobs().filter(|it| it.state == JobState::Succeeded).collect();
+    for job in succeeded {
+        let Some(results) = job.results else { continue };
+        let bytes = read_object(context, &results.document).await?;
+        let Some(bytes) = bytes.filter(|it| it.len() <= MAX_EMBEDDED_BYTES) else { continue };
+        let document: Value = serde_json::from_slice(&bytes)?;
+        for (name, value) in document.as_object().into_iter().flatten() {
+            shown[job.processor.name()][name] = value.clone();
+        }
     }
     Ok(())
 }
 
 /// An object of the results' bucket; `None` if it is erased, or has expired.
-async fn read_object(context: &Context, key: &str) -> Result<Option<Vec<u8>>, Problem> {
+pub(crate) async fn read_object(context: &Context, key: &str) -> Result<Option<Vec<u8>>, Problem> {
     match context.s3.get_object().bucket(&context.results_bucket).key(key).send().await {
         Ok(answer) => Ok(Some(answer.body.collect().await?.to_vec())),
         Err(error) if error.as_service_error().is_some_and(|it| it.is_no_such_key()) => Ok(None),

@@ -10,6 +10,8 @@ mod iconik;
 mod issuer;
 mod item;
 mod media;
+mod processors;
+mod results;
 mod settings;
 
 use std::sync::Arc;
@@ -43,6 +45,7 @@ pub async fn run() -> Result<(), entry::Error> {
         meter,
         scan_queue: start.queue("SCAN_QUEUE"),
         ingest_queue: start.queue("ICONIK_QUEUE"),
+        process_queues: start.process_queues(),
         s3: start.s3(),
         results_bucket: start.text("RESULTS"),
         allowed_networks: allowed,
@@ -64,10 +67,13 @@ entry::api_routes! {
     [item::list],
     [item::get],
     [item::reprocess],
+    [item::cancel],
     [item::preview],
-    [erase::one],
+    [erase::all_of_item],
     [erase::all],
     [media::get],
+    [results::get, erase::one],
+    [results::subtitles],
     [item::summary],
     [settings::get, settings::put],
     [iconik::get],

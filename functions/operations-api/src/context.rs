@@ -41,6 +41,8 @@ fn settings(kind: DeadLetterKind) -> (&'static str, &'static str) {
         DeadLetterKind::Scan => ("SCAN_DEAD", "SCAN_QUEUE"),
         DeadLetterKind::Iconik => ("ICONIK_DEAD", "ICONIK_QUEUE"),
         DeadLetterKind::Faces => ("FACES_DEAD", "FACES_QUEUE"),
+        DeadLetterKind::Objects => ("OBJECTS_DEAD", "OBJECTS_QUEUE"),
+        DeadLetterKind::Translations => ("TRANSLATIONS_DEAD", "TRANSLATIONS_QUEUE"),
         DeadLetterKind::Render => ("RENDER_DEAD", "RENDER_QUEUE"),
         DeadLetterKind::Webhook => ("WEBHOOK_DEAD", "WEBHOOK_QUEUE"),
         DeadLetterKind::Amqp => ("AMQP_DEAD", "AMQP_QUEUE"),

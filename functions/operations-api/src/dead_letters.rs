@@ -93,9 +93,9 @@ pub(crate) struct RedriveOut {
     more: bool,
 }
 
-/// The application's dead letters of one kind, with the deliveries whose attempts are used up: `scan`, `iconik`, `faces`, `render`, `webhook`, `amqp`, `signalr`, `push` or `nms`.
-/// The caller needs the scope of what they are about: `media` (the first three), `images`, `channels` (the next three), `inbox` or
-/// `oma`.
+/// The application's dead letters of one kind, with the deliveries whose attempts are used up: `scan`, `iconik`, `faces`, `objects`,
+/// `translations`, `render`, `webhook`, `amqp`, `signalr`, `push` or `nms`. The caller needs the scope of what they are about: `media`
+/// (the first five), `images`, `channels` (the next three), `inbox` or `oma`.
 #[utoipa::path(get, path = "/api/v1/DeadLetters/{kind}", tag = "Operations", security(("keys" = [])), params(("kind" = String, Path)),
     responses((status = 200, body = DeadLettersOut), (status = 404, body = Problem)))]
 pub(crate) async fn list(

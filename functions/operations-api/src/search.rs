@@ -84,7 +84,7 @@ pub(crate) async fn look_for(
 
 /// The application that a message is for. An order to process an item names the item alone.
 async fn owner(context: &Context, kind: DeadLetterKind, message: &Value) -> Result<Option<AppId>, TableError> {
-    if kind != DeadLetterKind::Faces {
+    if !matches!(kind, DeadLetterKind::Faces | DeadLetterKind::Objects | DeadLetterKind::Translations) {
         return Ok(application(message));
     }
     match serde_json::from_value::<ProcessCommand>(message.clone()) {

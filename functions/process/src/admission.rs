@@ -6,7 +6,9 @@ use std::sync::Arc;
 use domain::AppId;
 use domain::bucket::MediaSystem;
 use domain::item::Item;
+use domain::job::Job;
 use domain::notification::NewNotification;
+use domain::processor::ProcessorKind;
 use domain::settings::{DailyUsage, Settings};
 use entry::clock;
 use serde_json::json;
@@ -41,6 +43,7 @@ pub(crate) async fn admit(
     context: &Context,
     settings: &Settings,
     item: &Item,
+    job: &Job,
     now: OffsetDateTime,
 ) -> Result<Admission, TableError> {
     if item.system == MediaSystem::Iconik && context.table.asset_manager(item.app).await?.blocked.is_some() {
@@ -60,7 +63,7 @@ pub(crate) async fn admit(
     let first_slot = (clock::random_fraction() * f64::from(max_slots)) as u32 % max_slots;
     let slot = context
         .table
-        .acquire_slot(item.app, max_slots, &item.id.to_string(), first_slot, now, now + context.lease)
+        .acquire_slot(item.app, max_slots, &slot_holder(item, job.processor), first_slot, now, now + context.lease)
         .await?;
     match slot {
         Some(slot) => Ok(Admission::Admitted(Some(slot))),
@@ -72,14 +75,21 @@ pub(crate) async fn admit(
     }
 }
 
-/// Adds a claimed item to the day's usage, on its first attempt only. Publishes `usage.warning` from 80 % of the quota on.
+/// The holder of a concurrency slot: a job of an item.
+pub(crate) fn slot_holder(item: &Item, processor: ProcessorKind) -> String {
+    format!("{}|{}", item.id, processor.name())
+}
+
+/// Adds a claimed item to the day's usage, on the first attempt of its first job only. Publishes `usage.warning` from 80 % of the quota on.
 pub(crate) async fn count_usage(
     context: &Context,
     settings: &Settings,
     item: &Item,
+    job: &Job,
     now: OffsetDateTime,
 ) -> Result<(), TableError> {
-    if !settings.has_quota() || item.attempts > 1 {
+    let begun = item.all_jobs().filter(|it| it.attempts() > 0).count();
+    if !settings.has_quota() || begun > 1 || job.attempts() > 1 || job.tries > 1 {
         return Ok(());
     }
     let used = context.table.add_usage(item.app, &utc_day(now), item.size, now).await?;

@@ -1,30 +1,41 @@
-//! Claim an item, work on it under the lease, commit the outcome.
+//! Claim a job of an item, work on it under the lease, commit the outcome.
 
 use std::sync::Arc;
 
+use domain::bucket::Bucket;
 use domain::command::ProcessCommand;
 use domain::item::{Item, ItemStatus, URGENT_PRIORITY};
-use domain::processing::claim;
+use domain::job::{Job, JobState};
+use domain::processing::{claim, claim_collection, held};
+use domain::processor::{Backend, ProcessorKind};
 use domain::settings::Settings;
 use entry::{Message, MessageError, clock};
-use table::CommitOutcome;
 
 use crate::admission::{self, Admission};
+use crate::commit::commit;
 use crate::context::Context;
-use crate::{iconik_job, lease, pipeline};
+use crate::{forget, iconik_job, lease, pipeline, remote, source};
 
 /// Handles a `ProcessCommand`.
 ///
-/// A command whose item is no longer Pending, or is held by another worker, is acknowledged without work: the item's row
-/// holds its state, and `sweep` returns the item when the lease of a dead worker has expired. A command that is not
+/// A command whose job does not wait any more, or is held by another worker, is acknowledged without work: the item's row
+/// holds the job's state, and `sweep` releases the job when the lease of a dead worker has expired. A command that is not
 /// admitted now goes back to its queue with a delay.
 pub(crate) async fn handle(context: &Context, message: Message) -> Result<(), MessageError> {
     let command: ProcessCommand = message.command("process command")?;
-    let Some(item) = context.table.item(command.item).await?.filter(|it| it.status == ItemStatus::Pending) else {
+    let Some(item) = context.table.item(command.item).await? else { return Ok(()) };
+    if let Some(attempt) = command.forget {
+        return forget::run(context, &command, item, attempt).await;
+    }
+    let job = item.job(command.processor);
+    if !job.is_waiting() || !item.processor.contains(command.processor) {
         return Ok(());
-    };
+    }
     let settings = admission::settings(context, item.app).await?;
-    let slot = match admission::admit(context, &settings, &item, clock::now()).await? {
+    if job.state == JobState::Collecting {
+        return work(context, &settings, item, &job, None).await;
+    }
+    let slot = match admission::admit(context, &settings, &item, &job, clock::now()).await? {
         Admission::Admitted(slot) => slot,
         Admission::RetryLater(delay, reason) => {
             tracing::debug!(item.id = %item.id, "{} waits: {reason}", item.display_name());
@@ -33,57 +44,78 @@ pub(crate) async fn handle(context: &Context, message: Message) -> Result<(), Me
             return Ok(queue.send(&command, delay).await?);
         }
     };
-    let (app, holder) = (item.app, item.id.to_string());
-    let processed = process_item(context, &settings, item, slot).await;
+    let (app, holder) = (item.app, admission::slot_holder(&item, command.processor));
+    let worked = work(context, &settings, item, &job, slot).await;
     if let Some(slot) = slot {
         context.table.release_slot(app, slot, &holder).await?;
     }
-    processed
+    worked
 }
 
-/// Claims the item, works on it, and commits the outcome. `slot` is the concurrency slot that the item holds, if the
+/// Claims the job, works on it, and commits the outcome. `slot` is the concurrency slot that the job holds, if the
 /// application limits its threads.
-async fn process_item(
+async fn work(
     context: &Context,
     settings: &Arc<Settings>,
     item: Item,
+    job: &Job,
     slot: Option<u32>,
 ) -> Result<(), MessageError> {
-    let now = clock::now();
-    let Some(claimed) = claim(now, &item, context.lease) else { return Ok(()) };
-    if context.table.commit(&claimed, now).await? == CommitOutcome::Conflict {
-        return Ok(());
+    let (processor, bucket) = (job.processor, source::bucket_of(context, &item).await?);
+    let backend = backend_of(settings, bucket.as_ref(), processor);
+    let collects = job.state == JobState::Collecting;
+    let claimed = commit(context, item, |item| match collects {
+        true => claim_collection(clock::now(), item, processor, context.lease),
+        false => claim(clock::now(), item, processor, backend, context.lease),
+    });
+    let Some(mut item) = claimed.await? else { return Ok(()) };
+    let job = item.job(processor);
+    if !collects {
+        admission::count_usage(context, settings, &item, &job, clock::now()).await?;
     }
-    let mut item = claimed.item;
-    admission::count_usage(context, settings, &item, now).await?;
-    tracing::info!(item.id = %item.id, key = %item.key, attempt = item.attempts, "processing {}", item.display_name());
-    let held = item.clone();
-    let work = pipeline::run(context, settings, &mut item);
-    let Some(outcome) = lease::run_under_lease(context, &held, slot, work).await else {
-        tracing::warn!(item.id = %held.id, "the lease of {} was lost; another worker has it", held.display_name());
+    let (name, attempt) = (item.display_name().to_owned(), job.attempt);
+    tracing::info!(item.id = %item.id, key = %item.key, attempt, "processing {name} by {}", processor.name());
+    let (hold, held_item) = (job.hold(), item.clone());
+    let work = pipeline::run(context, settings, &mut item, &job, bucket);
+    let Some(outcome) = lease::run_under_lease(context, &held_item, hold, slot, work).await else {
+        tracing::warn!(item.id = %held_item.id, "the lease of {name} was lost; another worker has it, or it is cancelled");
         return Ok(());
     };
-    let transition = outcome?.transition(clock::now(), &item);
-    log_outcome(&transition.item);
-    if matches!(transition.item.status, ItemStatus::Failed | ItemStatus::Skipped) {
-        iconik_job::close_job(context, settings, &transition.item).await;
+    let outcome = outcome?;
+    let ended = commit(context, item, |item| Some(outcome.clone().transition(clock::now(), item, held(item, hold)?)));
+    let Some(item) = ended.await? else { return Ok(()) };
+    let job = item.job(processor);
+    log_outcome(&item, &job);
+    if matches!(job.state.item_status(), ItemStatus::Failed | ItemStatus::Skipped) {
+        iconik_job::close_job(context, settings, &item, &job).await;
     }
-    context.table.commit(&transition, clock::now()).await?;
+    if job.state.is_final() {
+        remote::remove_staged(context, &item, &job).await;
+    }
     Ok(())
 }
 
-fn log_outcome(item: &Item) {
-    let reason = item.error.as_ref().map_or("", |problem| problem.message.as_str());
-    match (item.status, &item.results) {
-        (ItemStatus::Completed, Some(results)) => {
+/// Where a processor runs for an item: as its bucket or the application has chosen.
+fn backend_of(settings: &Settings, bucket: Option<&Bucket>, processor: ProcessorKind) -> Backend {
+    let chosen = bucket.map(|it| it.settings.backends).unwrap_or_default();
+    chosen.effective(&settings.backends, processor)
+}
+
+fn log_outcome(item: &Item, job: &Job) {
+    let (name, processor) = (item.display_name(), job.processor.name());
+    let reason = job.error.as_ref().map_or("", |problem| problem.message.as_str());
+    match (job.state, &job.results) {
+        (JobState::Succeeded, Some(results)) if job.processor == ProcessorKind::FacialRecognition => {
             let faces = if results.faces == 1 { "1 face".to_owned() } else { format!("{} faces", results.faces) };
-            tracing::info!(item.id = %item.id, faces = results.faces, "completed {}: {faces}", item.display_name());
+            tracing::info!(item.id = %item.id, faces = results.faces, "completed {name}: {faces}");
         }
-        (ItemStatus::Pending, _) => {
-            tracing::warn!(item.id = %item.id, error = reason, "{} will be tried again: {reason}", item.display_name())
+        (JobState::Succeeded, _) => tracing::info!(item.id = %item.id, "completed {name}: {processor}"),
+        (JobState::Running, _) => tracing::info!(item.id = %item.id, "{processor} works on {name}"),
+        (JobState::Queued | JobState::Collecting, _) => {
+            tracing::warn!(item.id = %item.id, error = reason, "{name} will be tried again: {reason}");
         }
-        (status, _) => {
-            tracing::warn!(item.id = %item.id, error = reason, "{} is {}: {reason}", item.display_name(), status.name())
+        (state, _) => {
+            tracing::warn!(item.id = %item.id, error = reason, "{processor} of {name} is {}: {reason}", state.name());
         }
     }
 }
@@ -92,10 +124,19 @@ fn log_outcome(item: &Item) {
 mod tests {
     use super::*;
 
+    fn command(event: &str) -> ProcessCommand {
+        let event: serde_json::Value = serde_json::from_str(event).unwrap();
+        serde_json::from_str(event["Records"][0]["body"].as_str().unwrap()).unwrap()
+    }
+
     #[test]
     fn its_events_decode() {
-        let event: serde_json::Value =
-            serde_json::from_str(include_str!("../../../events/process.faces.json")).unwrap();
-        serde_json::from_str::<ProcessCommand>(event["Records"][0]["body"].as_str().unwrap()).unwrap();
+        let faces = command(include_str!("../../../events/process.faces.json"));
+        assert_eq!(faces.processor, ProcessorKind::FacialRecognition, "commands of before name no processor");
+        let objects = command(include_str!("../../../events/process.objects.json"));
+        assert_eq!((objects.processor, objects.forget), (ProcessorKind::ObjectDetection, None));
+        let removal = command(include_str!("../../../events/process.removal.json"));
+        let job = Job { attempt: 3, ..Job::queued(ProcessorKind::ObjectDetection) };
+        assert_eq!(removal, ProcessCommand::removal(removal.item, &job));
     }
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use domain::asset_manager::AssetManagerState;
 use domain::item::{Item, ItemStatus, Problem, ResultSummary};
+use domain::job::{Job, JobState};
+use domain::processor::ProcessorKind;
 use domain::result::ResultDocument;
 use domain::settings::Settings;
 use entry::{MessageError, clock};
@@ -36,6 +38,7 @@ impl IconikJob {
         context: &Context,
         settings: &Arc<Settings>,
         item: &mut Item,
+        job: &Job,
     ) -> Result<Result<Self, ItemOutcome>, MessageError> {
         let (Ok(asset), Ok(version)) = (item.key.parse(), item.version.parse()) else {
             return Ok(Err(ItemOutcome::Failed(Problem::new("internal", "the item names no asset and version"))));
@@ -45,21 +48,30 @@ impl IconikJob {
             Ok(iconik) => iconik,
             Err(error) => return Ok(Err(ItemOutcome::Failed(Problem::new("access_denied", error.to_string())))),
         };
-        let job = item.job.as_ref().and_then(|it| it.parse().ok());
-        let mut work = Self { iconik, settings: settings.clone(), state, asset, version, job };
-        if let Some(job) = job {
-            return match work.iconik.job_progress(job, 0, &format!("attempt {}", item.attempts)).await {
+        let asset_job = job.asset_job.as_ref().and_then(|it| it.parse().ok());
+        let mut work = Self { iconik, settings: settings.clone(), state, asset, version, job: asset_job };
+        if let Some(asset_job) = asset_job {
+            // what is collected was shown as analysed before
+            let (percent, text) = match job.state {
+                JobState::Collecting => (80, "analysed".to_owned()),
+                _ => (0, format!("attempt {}", job.attempts())),
+            };
+            return match work.iconik.job_progress(asset_job, percent, &text).await {
                 Ok(JobControl::Continue) => Ok(Ok(work)),
                 Ok(JobControl::Abort) => Ok(Err(aborted_outcome())),
                 Err(error) => work.outcome_of(context, item, error).await.map(Err),
             };
         }
-        let title = format!("{}: {}", item.processor.name(), item.display_name());
-        match work.iconik.start_job(asset, item.processor.name(), &title, &item.id.to_string()).await {
-            Ok(job) => {
-                item.job = Some(job.to_string());
-                work.job = Some(job);
-                context.table.put_job(item, &job.to_string()).await?;
+        let title = format!("{}: {}", job.processor.name(), item.display_name());
+        match work.iconik.start_job(asset, job.processor.name(), &title, &item.id.to_string()).await {
+            Ok(asset_job) => {
+                work.job = Some(asset_job);
+                if context.table.put_asset_job(item, job.hold(), &asset_job.to_string()).await? {
+                    // as the row is now
+                    item.revision += 1;
+                    let own = item.jobs.iter_mut().filter(|it| it.processor == job.processor);
+                    own.for_each(|it| it.asset_job = Some(asset_job.to_string()));
+                }
             }
             // a job only shows the work: a user without the right to create one still gets the results
             Err(IconikError::Response { status: 400..=499, text }) => {
@@ -108,6 +120,7 @@ impl IconikJob {
         &self,
         context: &Context,
         item: &Item,
+        processor: ProcessorKind,
         document: &ResultDocument,
         results: &ResultSummary,
     ) -> Result<Result<(), ItemOutcome>, MessageError> {
@@ -115,14 +128,20 @@ impl IconikJob {
             return Ok(Err(outcome));
         }
         let written = async {
-            let track = item.processor.name();
+            let track = processor.name();
             self.iconik.replace_segments(self.asset, self.version, track, &document_segments(document)).await?;
             if let Some(view) = self.settings.iconik_metadata_view.as_ref().and_then(|it| it.parse().ok()) {
-                let fields =
-                    [("AI_Status", json!("Done")), ("AI_Processor", json!(track)), ("AI_Faces", json!(results.faces))];
+                let mut fields = vec![("AI_Status", json!("Done")), ("AI_Processor", json!(track))];
+                if processor == ProcessorKind::FacialRecognition {
+                    fields.push(("AI_Faces", json!(results.faces)));
+                }
                 self.iconik.put_metadata(self.asset, self.version, view, &fields).await?;
             }
-            let text = format!("{track}: {} found", results.faces);
+            let text = match processor {
+                ProcessorKind::FacialRecognition => format!("{track}: {} found", results.faces),
+                ProcessorKind::ObjectDetection => format!("{track}: {} found", results.objects),
+                ProcessorKind::AutoTranslation => format!("{track}: {} cues", results.cues),
+            };
             match self.iconik.put_history(self.asset, "FACE_RECOGNITION", &text, self.job).await {
                 Ok(()) => {}
                 // the history entry is informative: a retry for it alone would write the other results twice
@@ -186,11 +205,12 @@ impl IconikJob {
     }
 }
 
-/// Closes the job of an item that ends without results, so that it does not stay open in Iconik.
-pub(crate) async fn close_job(context: &Context, settings: &Arc<Settings>, item: &Item) {
-    let Some(job) = item.job.as_ref().and_then(|it| it.parse().ok()) else { return };
-    let reason = item.error.as_ref().map(|it| it.message.as_str());
-    let (aborted, status) = (item.error.as_ref().is_some_and(|it| it.code == "aborted"), status(item.status));
+/// Closes the Iconik job of a job that ends without results, so that it does not stay open in Iconik.
+pub(crate) async fn close_job(context: &Context, settings: &Arc<Settings>, item: &Item, ended: &Job) {
+    let Some(job) = ended.asset_job.as_ref().and_then(|it| it.parse().ok()) else { return };
+    let reason = ended.error.as_ref().map(|it| it.message.as_str());
+    let aborted = ended.error.as_ref().is_some_and(|it| it.code == "aborted");
+    let status = status(ended.state.item_status());
     let closed = match context.connections.get(item.app, settings).await {
         Ok(iconik) => iconik.end_job(job, if aborted { "ABORTED" } else { status }, reason).await,
         Err(error) => Err(error),

@@ -1,18 +1,21 @@
-//! Extends the lease of an item while the work on it runs.
+//! Extends the lease of a job while the work on it runs.
 
 use std::future::Future;
 use std::pin::pin;
 
 use domain::item::Item;
+use domain::job::Hold;
 use entry::{Chain, clock};
 
+use crate::admission::slot_holder;
 use crate::context::Context;
 
 /// Runs `work`, and extends the lease (and the concurrency slot) every third of its duration. `None` if another worker has
-/// claimed the item: the work is cancelled then.
+/// claimed the job, or it has ended: the work is cancelled then.
 pub(crate) async fn run_under_lease<T>(
     context: &Context,
     item: &Item,
+    hold: Hold,
     slot: Option<u32>,
     work: impl Future<Output = T>,
 ) -> Option<T> {
@@ -26,9 +29,10 @@ pub(crate) async fn run_under_lease<T>(
                 let now = clock::now();
                 let until = domain::millis(now + context.lease);
                 if let Some(slot) = slot {
-                    drop(context.table.claim_slot(item.app, slot, &item.id.to_string(), now, now + context.lease).await);
+                    let holder = slot_holder(item, hold.processor);
+                    drop(context.table.claim_slot(item.app, slot, &holder, now, now + context.lease).await);
                 }
-                match context.table.extend_lease(item, until).await {
+                match context.table.extend_lease(item, hold, until).await {
                     Ok(true) => {}
                     Ok(false) => return None,
                     // the next heartbeat tries again; two thirds of the lease are left

@@ -1,13 +1,18 @@
 //! `process`: runs a processor on an item. One crate, one function resource per processor.
 
 mod admission;
+mod commit;
 mod context;
+mod forget;
 mod handler;
 mod iconik_job;
 mod lease;
 mod outcome;
 mod pipeline;
+mod remote;
+mod results;
 mod source;
+mod subtitles;
 
 /// Runs the function until Lambda ends it.
 #[tokio::main(flavor = "current_thread")]

@@ -1,12 +1,14 @@
-//! How the work on an item ended, and the transition of the item that follows from it.
+//! How the work on a job ended, and the transition of its item that follows from it.
 
 use domain::item::{Item, Problem, ResultSummary};
-use domain::processing::{ItemTransition, POSTPONED, complete, fail, postpone, skip};
+use domain::job::{Job, JobState};
+use domain::processing::{ItemTransition, POSTPONED, collect_again, complete, fail, postpone, skip};
 use media::MediaError;
 use object_store::ObjectStoreError;
 use time::OffsetDateTime;
 
-/// How the work on an item ended.
+/// How the work on a job ended.
+#[derive(Clone)]
 pub(crate) enum ItemOutcome {
     Completed(ResultSummary),
     /// There is nothing to do for this item.
@@ -22,15 +24,17 @@ pub(crate) enum ItemOutcome {
 }
 
 impl ItemOutcome {
-    /// The transition that stores this outcome.
-    pub(crate) fn transition(self, now: OffsetDateTime, item: &Item) -> ItemTransition {
+    /// The transition that stores this outcome of a job.
+    pub(crate) fn transition(self, now: OffsetDateTime, item: &Item, job: Job) -> ItemTransition {
         match self {
-            Self::Completed(results) => complete(now, item, results),
-            Self::Skipped(problem) => skip(now, item, problem),
-            Self::Failed(problem) => fail(now, item, problem, false),
-            Self::RetryLater(problem) => fail(now, item, problem, true),
-            Self::Postponed(problem) => postpone(now, item, problem, None),
-            Self::PostponedFor(problem, seconds) => postpone(now, item, problem, Some(seconds)),
+            Self::Completed(results) => complete(now, item, job, results),
+            Self::Skipped(problem) => skip(now, item, job, problem),
+            Self::Failed(problem) => fail(now, item, job, problem, false),
+            // the result lies there: it is not made again
+            Self::RetryLater(problem) if job.state == JobState::Collecting => collect_again(now, item, job, problem),
+            Self::RetryLater(problem) => fail(now, item, job, problem, true),
+            Self::Postponed(problem) => postpone(now, item, job, problem, None),
+            Self::PostponedFor(problem, seconds) => postpone(now, item, job, problem, Some(seconds)),
         }
     }
 }

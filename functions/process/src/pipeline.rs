@@ -1,98 +1,88 @@
-//! The steps of the work on an item: fetch the media, analyse it, store the result, write it back.
+//! The steps of the work on a job: fetch the media, analyse it, store the result, write it back. A remote backend is handed the
+//! media, and its result is collected later.
 
 use std::sync::Arc;
 
-use aws_sdk_s3::primitives::ByteStream;
-use domain::bucket::ProcessorKind;
-use domain::item::{Item, Problem, ResultSummary};
-use domain::result::{Asset, Producer, ResultDocument, SCHEMA};
+use domain::bucket::{Bucket, ProcessorKind};
+use domain::item::{Item, Problem};
+use domain::job::{Job, JobState};
+use domain::processor::Backend;
 use domain::settings::Settings;
 use entry::MessageError;
-use media::processor::{self, Analysis};
+use media::processor;
 use media::workspace;
 
 use crate::context::Context;
 use crate::outcome::ItemOutcome;
+use crate::remote;
+use crate::results::{self, Produced};
 use crate::source::Source;
 
-/// Does the whole work for a claimed item. Sets `item.job` to the Iconik job that shows the work.
+/// Does the work on a claimed job. The item's job names the Iconik job that shows the work.
 ///
 /// # Errors
-/// A failure of our own infrastructure: the message is received again, and the item is released when its lease expires.
+/// A failure of our own infrastructure: the message is received again, and the job is released when its lease expires.
 pub(crate) async fn run(
     context: &Context,
     settings: &Arc<Settings>,
     item: &mut Item,
+    job: &Job,
+    bucket: Option<Bucket>,
 ) -> Result<ItemOutcome, MessageError> {
-    if item.processor == ProcessorKind::FacialRecognition
+    if job.processor == ProcessorKind::FacialRecognition
         && context.secrets.application(item.app).await?.facial_recognition.is_none()
     {
         let reason = "facial recognition is not switched on for this application";
         return Ok(ItemOutcome::Skipped(Problem::new("processor_disabled", reason)));
     }
-    let source = match Source::open(context, settings, item).await? {
+    if let Some(problem) = remote::refusal(item, job) {
+        return Ok(ItemOutcome::Skipped(problem));
+    }
+    if job.backend != Backend::Embedded && job.state != JobState::Collecting {
+        return Ok(remote::unavailable(job));
+    }
+    let source = match Source::open(context, settings, item, job, bucket).await? {
         Ok(source) => source,
         Err(outcome) => return Ok(outcome),
     };
+    let produced = match job.state {
+        JobState::Collecting => remote::collect(context, item, job).await?,
+        _ => analyse(context, settings, item, &source).await?,
+    };
+    let (produced, sha256) = match produced {
+        Ok(produced) => produced,
+        Err(outcome) => return Ok(outcome),
+    };
+    let (document, summary) = results::store(context, item, job, produced, sha256).await?;
+    match source.write_back(context, item, job.processor, &document, &summary).await? {
+        Ok(()) => Ok(ItemOutcome::Completed(summary)),
+        Err(outcome) => Ok(outcome),
+    }
+}
+
+/// Analyses the media here. Returns what was found, and the SHA-256 of the media.
+async fn analyse(
+    context: &Context,
+    settings: &Settings,
+    item: &Item,
+    source: &Source,
+) -> Result<Result<(Produced, String), ItemOutcome>, MessageError> {
     let folder = match workspace::create(settings.temp_folder.as_deref()) {
         Ok(folder) => folder,
         Err(error) => {
-            return Ok(ItemOutcome::RetryLater(Problem::new("internal", format!("no temporary folder: {error}"))));
+            return Ok(Err(ItemOutcome::RetryLater(Problem::new("internal", format!("no temporary folder: {error}")))));
         }
     };
     let file = folder.path().join("media");
     let sha256 = match source.fetch(context, item, &file).await? {
         Ok(sha256) => sha256,
-        Err(outcome) => return Ok(outcome),
+        Err(outcome) => return Ok(Err(outcome)),
     };
     if let Some(outcome) = source.skip_if_same_content(context, item, &sha256).await? {
-        return Ok(outcome);
+        return Ok(Err(outcome));
     }
-    let analysis = match processor::run(item.processor, &source.processor_settings(), &file, &context.ffmpeg).await {
-        Ok(analysis) => analysis,
-        Err(error) => return Ok(error.into()),
-    };
-    let (document, results) = store_result(context, item, analysis, sha256).await?;
-    match source.write_back(context, item, &document, &results).await? {
-        Ok(()) => Ok(ItemOutcome::Completed(results)),
-        Err(outcome) => Ok(outcome),
+    match processor::detect_faces(&source.processor_settings(), &file, &context.ffmpeg).await {
+        Ok(analysis) => Ok(Ok((analysis.into(), sha256))),
+        Err(error) => Ok(Err(error.into())),
     }
-}
-
-/// Stores the result document and the preview in the results bucket. A repeated attempt overwrites them.
-async fn store_result(
-    context: &Context,
-    item: &Item,
-    analysis: Analysis,
-    sha256: String,
-) -> Result<(ResultDocument, ResultSummary), MessageError> {
-    let faces = analysis.tracks.len() as u64;
-    let document = ResultDocument {
-        schema: SCHEMA.to_owned(),
-        job_id: item.id.to_string(),
-        asset: Asset { id: item.id.to_string(), version: item.version.clone(), sha256: sha256.clone() },
-        producer: Producer {
-            kind: "facial_recognition".to_owned(),
-            backend: analysis.backend.to_owned(),
-            models: analysis.models,
-            quality: analysis.quality.to_owned(),
-        },
-        media: analysis.media,
-        tracks: analysis.tracks,
-        warnings: analysis.warnings,
-    };
-    let object_key = |name: &str| format!("results/{}/{}/{name}", item.app, item.id);
-    let (document_key, preview_key) = (object_key("result.json"), object_key("preview.jpg"));
-    let json = serde_json::to_vec(&document)?;
-    put_object(context, &document_key, json, "application/json").await?;
-    put_object(context, &preview_key, analysis.preview, "image/jpeg").await?;
-    let quality = document.producer.quality.clone();
-    let results = ResultSummary { faces, quality, document: document_key, preview: preview_key, sha256 };
-    Ok((document, results))
-}
-
-async fn put_object(context: &Context, key: &str, bytes: Vec<u8>, media_type: &str) -> Result<(), MessageError> {
-    let put = context.s3.put_object().bucket(&context.results_bucket).key(key).content_type(media_type);
-    put.body(ByteStream::from(bytes)).send().await?;
-    Ok(())
 }

@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use domain::bucket::{Bucket, MediaSystem, ProcessorSettings};
+use domain::bucket::{Bucket, MediaSystem, ProcessorKind, ProcessorSettings};
 use domain::item::{Item, Problem, ResultSummary};
+use domain::job::Job;
 use domain::result::ResultDocument;
 use domain::settings::Settings;
 use entry::{MessageError, clock};
+use iconik::IconikError;
 use object_store::ObjectStore;
 
 use crate::context::Context;
@@ -20,20 +22,54 @@ pub(crate) enum Source {
     Iconik(Box<IconikJob>),
 }
 
+/// The bucket that an item lies in; `None` for an asset, or if the bucket was removed.
+pub(crate) async fn bucket_of(context: &Context, item: &Item) -> Result<Option<Bucket>, MessageError> {
+    match item.bucket_id {
+        Some(id) => Ok(context.table.bucket(item.app, id).await?),
+        None => Ok(None),
+    }
+}
+
+/// Removes what was written of a processor's result at the item's source: our segments, and the content of the sidecar
+/// file (a store may keep earlier versions of it).
+///
+/// # Errors
+/// The source does not answer, or refuses.
+pub(crate) async fn remove_written(
+    context: &Context,
+    settings: &Arc<Settings>,
+    item: &Item,
+    processor: ProcessorKind,
+    bucket: Option<Bucket>,
+) -> Result<(), MessageError> {
+    if item.system == MediaSystem::Iconik {
+        let (Ok(asset), Ok(version)) = (item.key.parse(), item.version.parse()) else { return Ok(()) };
+        let iconik = context.connections.get(item.app, settings).await?;
+        return match iconik.replace_segments(asset, version, processor.name(), &[]).await {
+            Ok(()) | Err(IconikError::NotFound) => Ok(()),
+            Err(error) => Err(error.into()),
+        };
+    }
+    if let Some(bucket) = bucket.filter(|it| it.write_back) {
+        let store = context.object_store(&bucket, clock::now()).await??;
+        let deleted = serde_json::json!({ "deleted": domain::rfc3339(clock::now()) }).to_string().into_bytes();
+        store.put(&sidecar_key(&item.key, processor), deleted, "application/json").await?;
+    }
+    Ok(())
+}
+
 impl Source {
-    /// The source of a claimed item. Sets `item.job` if Iconik makes a job for it.
+    /// The source of a claimed job's item. The item's job names the Iconik job, if Iconik makes one for it.
     pub(crate) async fn open(
         context: &Context,
         settings: &Arc<Settings>,
         item: &mut Item,
+        job: &Job,
+        bucket: Option<Bucket>,
     ) -> Result<Result<Self, ItemOutcome>, MessageError> {
         if item.system == MediaSystem::Iconik {
-            return Ok(IconikJob::start(context, settings, item).await?.map(|it| Self::Iconik(Box::new(it))));
+            return Ok(IconikJob::start(context, settings, item, job).await?.map(|it| Self::Iconik(Box::new(it))));
         }
-        let bucket = match item.bucket_id {
-            Some(id) => context.table.bucket(item.app, id).await?,
-            None => None,
-        };
         let removed = || ItemOutcome::Failed(Problem::new("access_denied", "the bucket of this item was removed"));
         Ok(bucket.map(|it| Self::Bucket(Box::new(it))).ok_or_else(removed))
     }
@@ -88,15 +124,16 @@ impl Source {
         &self,
         context: &Context,
         item: &Item,
+        processor: ProcessorKind,
         document: &ResultDocument,
         results: &ResultSummary,
     ) -> Result<Result<(), ItemOutcome>, MessageError> {
         match self {
-            Self::Iconik(job) => job.write_back(context, item, document, results).await,
+            Self::Iconik(job) => job.write_back(context, item, processor, document, results).await,
             Self::Bucket(bucket) if bucket.write_back => {
                 let json = serde_json::to_vec(document)?;
                 let put = match context.object_store(bucket, clock::now()).await? {
-                    Ok(store) => store.put(&sidecar_key(&item.key), json, "application/json").await,
+                    Ok(store) => store.put(&sidecar_key(&item.key, processor), json, "application/json").await,
                     Err(error) => Err(error),
                 };
                 match put {
@@ -114,11 +151,16 @@ impl Source {
     }
 }
 
-/// The key of an object's sidecar file: `a/b.jpg` has `a/.ai/b.jpg.json`.
-fn sidecar_key(key: &str) -> String {
-    match key.rsplit_once('/') {
-        Some((folder, name)) => format!("{folder}/.ai/{name}.json"),
-        None => format!(".ai/{key}.json"),
+/// The key of an object's sidecar file: `a/b.jpg` has `a/.ai/b.jpg.json` for faces, as it was before there were other
+/// processors, and `a/.ai/b.jpg.object_detection.json` for objects.
+fn sidecar_key(key: &str, processor: ProcessorKind) -> String {
+    let (folder, name) = match key.rsplit_once('/') {
+        Some((folder, name)) => (format!("{folder}/"), name),
+        None => (String::new(), key),
+    };
+    match processor {
+        ProcessorKind::FacialRecognition => format!("{folder}.ai/{name}.json"),
+        other => format!("{folder}.ai/{name}.{}.json", other.kind()),
     }
 }
 
@@ -128,9 +170,9 @@ mod tests {
 
     #[test]
     fn results_lie_beside_the_media() {
-        assert_eq!(
-            (sidecar_key("a/b/c.jpg").as_str(), sidecar_key("c.jpg").as_str()),
-            ("a/b/.ai/c.jpg.json", ".ai/c.jpg.json")
-        );
+        let check = |key: &str, processor, want: &str| assert_eq!(sidecar_key(key, processor), want);
+        check("a/b/c.jpg", ProcessorKind::FacialRecognition, "a/b/.ai/c.jpg.json");
+        check("c.jpg", ProcessorKind::FacialRecognition, ".ai/c.jpg.json");
+        check("a/c.jpg", ProcessorKind::ObjectDetection, "a/.ai/c.jpg.object_detection.json");
     }
 }

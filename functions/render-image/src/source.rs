@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use domain::bucket::MediaSystem;
+use domain::bucket::{MediaSystem, ProcessorKind};
 use domain::image::{ImageSource, RenderProcess, upload_key};
 use domain::item::Item;
 use domain::result::{BoundingBox, ResultDocument};
@@ -140,7 +140,7 @@ async fn fetch_from_iconik(context: &Context, item: &Item, to: &Path) -> Result<
 /// The stored result of an item. `None` if the item has none, or it cannot be fetched: the crop then goes towards the
 /// middle.
 async fn stored_document(context: &Context, item: &Item) -> Result<Option<ResultDocument>, RenderTaskError> {
-    let Some(results) = &item.results else { return Ok(None) };
+    let Some(results) = item.job(ProcessorKind::FacialRecognition).results else { return Ok(None) };
     let get = context.s3.get_object().bucket(&context.results_bucket).key(&results.document).send().await;
     let Ok(get) = get else { return Ok(None) };
     let bytes = get.body.collect().await.map_err(transient)?.into_bytes();

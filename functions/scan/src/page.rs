@@ -134,7 +134,7 @@ async fn decide_or_sniff(
 ) -> Result<ScanDecision, ObjectStoreError> {
     match decide(bucket, object) {
         ScanDecision::Sniff { media_type } => match source.first_bytes(&object.key, SNIFF_BYTES).await {
-            Ok(first) => Ok(decide_by_content(bucket.processor, media_type, &first)),
+            Ok(first) => Ok(decide_by_content(&bucket.processor, media_type, &first)),
             Err(error) if is_endpoint_error(&error) => Err(error),
             Err(_) => Ok(ScanDecision::Process { media_type }),
         },

@@ -1,6 +1,6 @@
 //! What every step of the sweep works with.
 
-use entry::{DeliveryQueues, Queue, QueueDepths};
+use entry::{DeliveryQueues, ProcessQueues, Queue, QueueDepths};
 use table::Table;
 
 /// The table, and the queues that the sweep sends to.
@@ -12,6 +12,8 @@ pub(crate) struct Context {
     pub(crate) asset_managers: Queue,
     /// Looks at subscriptions: `billing-sync`.
     pub(crate) billing: Queue,
+    /// Processing, by processor: `process`.
+    pub(crate) processing: ProcessQueues,
     /// Deliveries, by kind of channel.
     pub(crate) delivery_queues: DeliveryQueues,
     /// Pushes, among them the expiry of notifications: `deliver-push`.

@@ -6,7 +6,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::context::Context;
 use crate::error::SweepError;
-use crate::{asset_managers, billing, due, leases, queues, scans};
+use crate::{asset_managers, billing, due, jobs, queues, scans};
 
 /// How long a run holds the sweep if it is killed. A run that takes longer may meet another one, which only costs twice: all
 /// that it does can be repeated.
@@ -29,7 +29,7 @@ async fn sweep(context: &Context, now: OffsetDateTime) -> Result<(), SweepError>
     let minute_ago = domain::millis(now - Duration::MINUTE);
     let first_run = SweepCheckpoint { scans: minute_ago, due: minute_ago, queues: QueueLook::default() };
     let checkpoint = context.table.sweep_checkpoint().await?.unwrap_or(first_run);
-    leases::run(context, now).await?;
+    jobs::run(context, now).await?;
     scans::run(context, checkpoint.scans, now).await?;
     asset_managers::run(context, now).await?;
     billing::run(context, now).await?;

@@ -1,6 +1,6 @@
-//! `sweep`, each minute: queues scans, checks of asset managers and looks at subscriptions that are due, releases items whose
-//! lease has run out, queues retries that are due and the expiry of notifications, escalates notifications that are still
-//! unread, and looks at the queues.
+//! `sweep`, each minute: queues scans, checks of asset managers and looks at subscriptions that are due, releases jobs whose
+//! lease has run out, ends those past their deadline, queues questions to the backends of those that run, queues retries that
+//! are due and the expiry of notifications, escalates notifications that are still unread, and looks at the queues.
 
 mod asset_managers;
 mod billing;
@@ -8,7 +8,7 @@ mod context;
 mod due;
 mod error;
 mod handler;
-mod leases;
+mod jobs;
 mod queues;
 mod scans;
 
@@ -23,6 +23,7 @@ pub async fn run() -> Result<(), entry::Error> {
         scans: start.queue("SCAN_QUEUE"),
         asset_managers: start.queue("ICONIK_QUEUE"),
         billing: start.queue("BILLING_QUEUE"),
+        processing: start.process_queues(),
         delivery_queues: start.delivery_queues(),
         pushes: start.queue("PUSH_QUEUE"),
         work_queues: start.queue_depths("WORK_QUEUES", "SCAN_QUEUE"),

@@ -6,6 +6,8 @@ use time::OffsetDateTime;
 use crate::schedule::ScanSchedule;
 use crate::{AppId, BucketId};
 
+pub use crate::processor::{Backend, Backends, ProcessorKind, ProcessorSettings, Processors};
+
 /// A system that media is read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -34,42 +36,6 @@ impl std::str::FromStr for MediaSystem {
     fn from_str(text: &str) -> Result<Self, ()> {
         Self::ALL.into_iter().find(|it| it.name() == text).ok_or(())
     }
-}
-
-/// A processor. The names are the product's own (`"processor": "FacialRecognition"`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum ProcessorKind {
-    FacialRecognition,
-}
-
-impl ProcessorKind {
-    /// The name in settings, results and notifications.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::FacialRecognition => "FacialRecognition",
-        }
-    }
-}
-
-/// Where a processor runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Backend {
-    #[default]
-    Embedded,
-}
-
-/// Processor settings of a bucket. Absent values fall back to the processor's defaults.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ProcessorSettings {
-    pub backend: Backend,
-    /// Frames analysed per second of video, 0.1 to 10.
-    pub sample_fps: Option<f32>,
-    /// Minimum size of a face in pixels of the analysed picture, 20 to 1000.
-    pub min_face_px: Option<u32>,
-    /// Minimum detection score, above 0.
-    pub score_threshold: Option<f64>,
 }
 
 /// How new objects are discovered.
@@ -114,7 +80,8 @@ pub struct Bucket {
     pub mime_types: Vec<String>,
     pub schedule: ScanSchedule,
     pub active: bool,
-    pub processor: ProcessorKind,
+    /// What is done with its objects.
+    pub processor: Processors,
     #[serde(default)]
     pub settings: ProcessorSettings,
     /// 1 to 10; see `item::URGENT_PRIORITY`.

@@ -10,10 +10,12 @@ use crate::channel::{Channel, ChannelKind};
 use crate::message_store::BoxId;
 use crate::notification::{Notification, Stream, WriteKey};
 use crate::notification_channel::NotificationChannelId;
-use crate::{AppId, BucketId, ChannelId, ItemId};
+use crate::{AppId, BucketId, ChannelId};
 
-/// The newest version of a command that this code reads.
-pub const COMMAND_VERSION: u8 = 1;
+pub use crate::process_command::ProcessCommand;
+
+/// The newest version of a command that this code reads: in 2, a [`ProcessCommand`] may remove what was written.
+pub const COMMAND_VERSION: u8 = 2;
 
 /// Scan one page of a bucket: the first, or the page at `token`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,13 +71,6 @@ impl std::fmt::Display for UnreadableObjects {
         let objects = if self.count == 1 { "object" } else { "objects" };
         write!(f, "{} {objects} of the listing could not be read; {}", self.count, self.first)
     }
-}
-
-/// Process an item.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ProcessCommand {
-    pub v: u8,
-    pub item: ItemId,
 }
 
 /// Render one rendition.

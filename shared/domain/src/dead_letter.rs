@@ -14,6 +14,8 @@ pub enum DeadLetterKind {
     Scan,
     Iconik,
     Faces,
+    Objects,
+    Translations,
     Render,
     Webhook,
     Amqp,
@@ -33,10 +35,12 @@ const MAX_DELAY: Duration = Duration::seconds(900);
 
 impl DeadLetterKind {
     /// All kinds.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Scan,
         Self::Iconik,
         Self::Faces,
+        Self::Objects,
+        Self::Translations,
         Self::Render,
         Self::Webhook,
         Self::Amqp,
@@ -51,6 +55,8 @@ impl DeadLetterKind {
             Self::Scan => "scan",
             Self::Iconik => "iconik",
             Self::Faces => "faces",
+            Self::Objects => "objects",
+            Self::Translations => "translations",
             Self::Render => "render",
             Self::Webhook => "webhook",
             Self::Amqp => "amqp",
@@ -73,7 +79,7 @@ impl DeadLetterKind {
     /// The scope that covers what its letters are about.
     pub fn scope(self) -> Scope {
         match self {
-            Self::Scan | Self::Iconik | Self::Faces => Scope::Media,
+            Self::Scan | Self::Iconik | Self::Faces | Self::Objects | Self::Translations => Scope::Media,
             Self::Render => Scope::Images,
             Self::Webhook | Self::Amqp | Self::SignalR => Scope::Channels,
             Self::Push => Scope::Inbox,

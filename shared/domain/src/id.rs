@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
+use crate::processor::ProcessorKind;
+
 /// A text that is not an identifier of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not an id of the form {form}")]
@@ -96,6 +98,18 @@ pub struct AppId(uuid::Uuid);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChannelId(uuid::Uuid);
 
+/// A job: one processor on one item; a GUID (processors, section 2.1).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct JobId(uuid::Uuid);
+
+impl JobId {
+    /// The id of the job of a processor on an item, always the same.
+    pub fn of(app: AppId, item: ItemId, processor: ProcessorKind) -> Self {
+        let bytes = derive("job", app, &[&item.to_string(), processor.name()]).to_be_bytes();
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
+}
+
 macro_rules! guid {
     ($name:ident) => {
         impl $name {
@@ -125,6 +139,7 @@ macro_rules! guid {
 
 guid!(AppId);
 guid!(ChannelId);
+guid!(JobId);
 
 /// SHA-256 as lower-case hex.
 pub fn sha256_hex(text: &[u8]) -> String {

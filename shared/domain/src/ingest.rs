@@ -2,7 +2,7 @@
 //!
 //! How an asset manager makes proxies is known where it is spoken to; it arrives here as [`Media`].
 
-use crate::bucket::ProcessorKind;
+use crate::bucket::Processors;
 use crate::item::Problem;
 use crate::media_type::{self, VisualContent};
 use crate::scanning::{Eligibility, MAX_OBJECT_BYTES, eligibility};
@@ -48,13 +48,13 @@ pub enum IngestPlan {
 /// Decides about a version that has no item yet. `types` are the media types that the application asks for: the type of
 /// the original or that of its proxy must be among them. `attempt` counts how often the command has waited.
 pub fn plan(
-    processor: ProcessorKind,
+    processors: &Processors,
     types: &[String],
     original: Original<'_>,
     media: &Media,
     attempt: u32,
 ) -> IngestPlan {
-    let refusal = |media_type: &str, visual| match eligibility(processor, types, media_type, visual) {
+    let refusal = |media_type: &str, visual| match eligibility(processors, types, media_type, visual) {
         Eligibility::No(reason) => Some(reason),
         Eligibility::Yes | Eligibility::Unknown => None,
     };
@@ -88,12 +88,13 @@ fn wait(attempt: u32) -> IngestPlan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bucket::ProcessorKind;
 
     #[track_caller]
     fn check(types: &[&str], original: &str, media: Media, attempt: u32, want: &str) {
         let types: Vec<String> = types.iter().map(|it| (*it).to_owned()).collect();
         let original = Original { media_type: original, visual: media_type::classify_type(original) };
-        let got = match plan(ProcessorKind::FacialRecognition, &types, original, &media, attempt) {
+        let got = match plan(&ProcessorKind::FacialRecognition.into(), &types, original, &media, attempt) {
             IngestPlan::Wait => "wait".to_owned(),
             IngestPlan::Skip { reason } => reason,
             IngestPlan::Fail { error } => error.code,

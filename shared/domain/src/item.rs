@@ -3,44 +3,13 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::bucket::{Bucket, MediaSystem, ProcessorKind};
+use crate::bucket::{Bucket, MediaSystem, ProcessorKind, Processors};
+use crate::job::{Job, JobState};
 use crate::scanning::ListedObject;
-use crate::{AppId, BucketId, ItemId};
+use crate::{AppId, BucketId, ItemId, JobId};
 
+pub use crate::outcome::{ItemStatus, MAX_LABELS, Problem, ResultSummary};
 pub use crate::priority::{URGENT_PRIORITY, default_priority};
-
-/// The status of an item. The names are those of the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum ItemStatus {
-    Pending,
-    Processing,
-    Completed,
-    Failed,
-    Skipped,
-}
-
-impl ItemStatus {
-    /// All statuses, in the order in which an item passes through them.
-    pub const ALL: [Self; 5] = [Self::Pending, Self::Processing, Self::Completed, Self::Failed, Self::Skipped];
-
-    /// The name in the API, in rows and in notifications.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Pending => "Pending",
-            Self::Processing => "Processing",
-            Self::Completed => "Completed",
-            Self::Failed => "Failed",
-            Self::Skipped => "Skipped",
-        }
-    }
-}
-
-impl std::str::FromStr for ItemStatus {
-    type Err = ();
-    fn from_str(text: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|it| it.name().eq_ignore_ascii_case(text)).ok_or(())
-    }
-}
 
 /// One version of a media object or asset. When it is discovered, its row must be smaller than 1 KB, which is one write
 /// unit of DynamoDB.
@@ -64,29 +33,29 @@ pub struct Item {
     pub version: String,
     pub size: u64,
     pub media_type: String,
-    pub processor: ProcessorKind,
+    /// What is done with it.
+    pub processor: Processors,
     /// 1 to 10; see [`URGENT_PRIORITY`].
     #[serde(default = "default_priority", skip_serializing_if = "crate::priority::is_default_priority")]
     pub priority: u8,
     pub status: ItemStatus,
     /// Version for optimistic locking.
     pub revision: u32,
-    /// Attempts since processing was last requested.
+    /// Attempts since processing was last requested, of the job that has made most.
     pub attempts: u32,
-    /// While Processing: when the worker's lease ends, in milliseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lease_until: Option<i64>,
-    /// While postponed: how many seconds its system asked us to wait.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wait: Option<u64>,
-    /// Why it is Skipped or Failed, or why the last attempt failed.
+    /// When the sweep looks at its jobs next, in milliseconds. May be too early, never too late.
+    #[serde(default, rename = "lease_until", skip_serializing_if = "Option::is_none")]
+    pub check_at: Option<i64>,
+    /// Why it is Skipped or Failed, or why the last attempt failed: the first such job's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Problem>,
+    /// Its jobs that have been worked on; the others are queued. An item that has ended before items had jobs has none:
+    /// see [`Item::job`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jobs: Vec<Job>,
+    /// The result of an item that was completed before items had jobs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub results: Option<ResultSummary>,
-    /// The asset manager's job that shows the progress of processing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub job: Option<String>,
     /// The scan page that discovered it, so that a repeated page recognizes its own items.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub found_by: String,
@@ -109,7 +78,7 @@ pub struct AssetVersion<'a> {
     pub size: u64,
     /// Media type of the original.
     pub media_type: String,
-    pub processor: ProcessorKind,
+    pub processor: Processors,
     pub priority: u8,
     pub found_by: &'a str,
 }
@@ -124,34 +93,6 @@ pub struct StatusChange {
     pub status: ItemStatus,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-}
-
-/// Why processing failed: a code (processors, section 2.5), a message, and an optional hint for the user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Problem {
-    pub code: String,
-    pub message: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
-}
-
-impl Problem {
-    /// A problem without a hint. The message is cut after 1,000 characters.
-    pub fn new(code: &str, message: impl Into<String>) -> Self {
-        let message: String = message.into();
-        Self { code: code.to_owned(), message: message.chars().take(1_000).collect(), hint: None }
-    }
-}
-
-/// A summary of a result. The result document is in the results bucket under the key `document`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ResultSummary {
-    /// Number of tracks, not of people: a person who reappears later, or after a cut, is another track.
-    pub faces: u64,
-    pub quality: String,
-    pub document: String,
-    pub preview: String,
-    pub sha256: String,
 }
 
 impl Item {
@@ -174,7 +115,7 @@ impl Item {
             size: object.size,
             media_type,
             priority: bucket.priority,
-            ..Self::discovered(id, bucket.app, bucket.system, bucket.processor, page, now)
+            ..Self::discovered(id, bucket.app, bucket.system, bucket.processor.clone(), page, now)
         }
     }
 
@@ -198,7 +139,7 @@ impl Item {
         id: ItemId,
         app: AppId,
         system: MediaSystem,
-        processor: ProcessorKind,
+        processor: Processors,
         found_by: &str,
         now: OffsetDateTime,
     ) -> Self {
@@ -218,11 +159,10 @@ impl Item {
             status: ItemStatus::Pending,
             revision: 0,
             attempts: 0,
-            lease_until: None,
-            wait: None,
+            check_at: None,
             error: None,
+            jobs: Vec::new(),
             results: None,
-            job: None,
             found_by: found_by.to_owned(),
             found_at: crate::millis(now),
             updated_at: crate::millis(now),
@@ -252,18 +192,80 @@ impl Item {
         reference
     }
 
-    /// The item with a new status; ends the lease and appends to the history.
+    /// The job of a processor as it stands. Without jobs, the item is new or was decided on when it was found, or it was
+    /// stored before items had jobs: its status is that of all of them.
+    pub fn job(&self, processor: ProcessorKind) -> Job {
+        if let Some(job) = self.jobs.iter().find(|it| it.processor == processor) {
+            return job.clone();
+        }
+        let queued = Job::queued(processor);
+        let state = match self.status {
+            ItemStatus::Pending => return queued,
+            ItemStatus::Processing => JobState::Submitting,
+            ItemStatus::Completed => JobState::Succeeded,
+            ItemStatus::Failed => JobState::Failed,
+            ItemStatus::Skipped => JobState::Skipped,
+        };
+        Job {
+            state,
+            attempt: self.attempts,
+            tries: 1,
+            lease_until: self.check_at,
+            error: self.error.clone(),
+            results: self.results.clone(),
+            ..queued
+        }
+    }
+
+    /// The jobs of all its processors.
+    pub fn all_jobs(&self) -> impl Iterator<Item = Job> + '_ {
+        self.processor.iter().map(|it| self.job(it))
+    }
+
+    /// The id of the job of a processor.
+    pub fn job_id(&self, processor: ProcessorKind) -> JobId {
+        JobId::of(self.app, self.id, processor)
+    }
+
+    /// The item with a new state of one of its jobs, and the status that follows from all of them.
+    #[must_use]
+    pub fn with_job(&self, now: OffsetDateTime, job: Job, note: Option<String>) -> Self {
+        let mut jobs: Vec<Job> = self.all_jobs().collect();
+        match jobs.iter_mut().find(|it| it.processor == job.processor) {
+            Some(place) => *place = job,
+            None => jobs.push(job),
+        }
+        let status = status_of(&jobs);
+        let mut next = if status != self.status || note.is_some() {
+            self.with_status(now, status, note)
+        } else {
+            Self { revision: self.revision + 1, updated_at: crate::millis(now), ..self.clone() }
+        };
+        next.attempts = jobs.iter().map(Job::attempts).max().unwrap_or_default();
+        next.check_at = jobs.iter().filter_map(Job::check_at).min();
+        next.error = jobs.iter().find_map(|it| it.error.clone());
+        (next.jobs, next.results) = (jobs, None);
+        next
+    }
+
+    /// The item with a new status; appends to the history.
     #[must_use]
     pub fn with_status(&self, now: OffsetDateTime, status: ItemStatus, note: Option<String>) -> Self {
         let mut next = self.clone();
         next.status = status;
         next.revision += 1;
         next.updated_at = crate::millis(now);
-        next.lease_until = None;
-        next.wait = None;
         next.history.push(StatusChange { at: next.updated_at, status, note });
         let surplus = next.history.len().saturating_sub(MAX_HISTORY);
         next.history.drain(..surplus);
         next
     }
+}
+
+/// The status of an item with these jobs: it ends when all of them have ended, and failed if one of them has.
+fn status_of(jobs: &[Job]) -> ItemStatus {
+    let statuses: Vec<ItemStatus> = jobs.iter().map(|it| it.state.item_status()).collect();
+    let order =
+        [ItemStatus::Processing, ItemStatus::Pending, ItemStatus::Failed, ItemStatus::Completed, ItemStatus::Skipped];
+    order.into_iter().find(|it| statuses.contains(it)).unwrap_or(ItemStatus::Pending)
 }

@@ -25,6 +25,7 @@ pub mod image;
 pub mod inbox;
 pub mod ingest;
 pub mod item;
+pub mod job;
 pub mod list_price;
 pub mod masking;
 pub mod media_type;
@@ -32,10 +33,14 @@ pub mod message_store;
 pub mod notification;
 pub mod notification_channel;
 pub mod origin;
+mod outcome;
 mod priority;
+mod process_command;
 pub mod processing;
+pub mod processor;
 pub mod queue_watch;
 mod read_state;
+pub mod received_result;
 pub mod result;
 pub mod scanning;
 pub mod schedule;
@@ -46,8 +51,9 @@ pub mod socket;
 pub mod ssrf;
 pub mod timecode;
 pub mod tracks;
+pub mod transcript;
 
-pub use id::{AppId, BucketId, ChannelId, EventListId, ItemId};
+pub use id::{AppId, BucketId, ChannelId, EventListId, ItemId, JobId};
 
 /// The maximum number of entries in a segment, a page or a batch that one request handles (the limit of DynamoDB's
 /// `BatchGetItem` and `TransactWriteItems`).

@@ -1,247 +1,367 @@
-//! State transitions of an item: claim, complete, fail, postpone, skip, lease expiry and reprocessing.
+//! State transitions of an item's jobs, and of the item with them: claim, start, report, complete, fail, postpone, skip,
+//! cancel, expiry, reprocessing and erasure.
 
-use serde_json::json;
+mod news;
+
 use time::{Duration, OffsetDateTime};
 
 use crate::item::{Item, ItemStatus, Problem, ResultSummary, URGENT_PRIORITY};
+use crate::job::{Hold, Job, JobState, MAX_ATTEMPTS, MAX_MESSAGES, MAX_TRIES, Report, ReportRefused};
 use crate::notification::NewNotification;
+use crate::processor::{Backend, ProcessorKind};
 
-/// Maximum number of attempts; the item is Failed after the last one (processors, section 2.5).
-pub const MAX_ATTEMPTS: u32 = 3;
+use self::news::{item_notification, job_notification};
 
 /// Error code of a postponed item.
 pub const POSTPONED: &str = "postponed";
 
-/// An item with its new status, and the notification to publish. Both are written in one transaction.
+/// The least time between two stored values of a job's progress (processors, section 5.4).
+const PROGRESS_EVERY_MS: i64 = 5_000;
+
+/// The longest time between two questions to a backend (processors, section 2.3).
+const MAX_POLL_INTERVAL: Duration = Duration::minutes(5);
+
+/// An item with a new state of its jobs, and the notifications to publish. All are written in one transaction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ItemTransition {
     pub item: Item,
-    pub notification: Option<NewNotification>,
+    pub notifications: Vec<NewNotification>,
 }
 
-/// Claims a Pending item until `now + lease`; `None` if it has another status.
-pub fn claim(now: OffsetDateTime, item: &Item, lease: Duration) -> Option<ItemTransition> {
-    if item.status != ItemStatus::Pending {
+/// Claims a queued job until `now + lease`; `None` if it has another state. The claim begins a new attempt, or goes on with
+/// one whose start call did not come through.
+pub fn claim(
+    now: OffsetDateTime,
+    item: &Item,
+    processor: ProcessorKind,
+    backend: Backend,
+    lease: Duration,
+) -> Option<ItemTransition> {
+    let before = item.job(processor);
+    if before.state != JobState::Queued || !item.processor.contains(processor) {
         return None;
     }
-    let mut next = item.with_status(now, ItemStatus::Processing, None);
-    next.attempts += 1;
-    next.lease_until = Some(crate::millis(now + lease));
-    Some(ItemTransition { item: next, notification: None })
+    let goes_on = before.tries > 0 && before.backend == backend && backend != Backend::Embedded;
+    let (attempt, tries) = if goes_on { (before.attempt, before.tries + 1) } else { (before.attempt + 1, 1) };
+    let job = Job {
+        backend,
+        state: JobState::Submitting,
+        attempt,
+        tries,
+        lease_until: Some(crate::millis(now + lease)),
+        attempts_before: before.attempts_before,
+        asset_job: before.asset_job,
+        messages: before.messages,
+        error: before.error,
+        results: before.results,
+        ..Job::queued(processor)
+    };
+    Some(quiet(item.with_job(now, job, None)))
 }
 
-/// The delay before an item that returned to Pending is processed: what its system asked for, otherwise 5, 20, …
-/// seconds by the number of attempts (processors, section 5.3).
-pub fn retry_delay(item: &Item) -> Duration {
-    if let Some(seconds) = item.wait {
-        return Duration::seconds(i64::try_from(seconds).unwrap_or(i64::MAX));
+/// Claims a job whose result waits to be collected; `None` if it has another state.
+pub fn claim_collection(
+    now: OffsetDateTime,
+    item: &Item,
+    processor: ProcessorKind,
+    lease: Duration,
+) -> Option<ItemTransition> {
+    let before = item.job(processor);
+    if before.state != JobState::Collecting || before.lease_until.is_some() {
+        return None;
     }
-    if item.error.as_ref().is_some_and(|it| it.code == POSTPONED) {
+    let lease_until = Some(crate::millis(now + lease));
+    Some(quiet(item.with_job(now, Job { lease_until, collections: before.collections + 1, ..before }, None)))
+}
+
+/// The backend has taken the work; `None` if the job has moved on, as when its result came first.
+pub fn accept(
+    now: OffsetDateTime,
+    item: &Item,
+    hold: Hold,
+    external_id: String,
+    poll_after: Duration,
+    deadline: OffsetDateTime,
+) -> Option<ItemTransition> {
+    let job = held(item, hold)?;
+    let running = Job {
+        state: JobState::Running,
+        tries: 0,
+        lease_until: None,
+        external_id: Some(external_id),
+        poll_at: Some(crate::millis(now + poll_after)),
+        deadline: Some(crate::millis(deadline)),
+        error: None,
+        ..job
+    };
+    Some(quiet(item.with_job(now, running, None)))
+}
+
+/// The job that a worker holds; `None` if it is not the worker's any more.
+pub fn held(item: &Item, hold: Hold) -> Option<Job> {
+    Some(item.job(hold.processor)).filter(|it| it.hold() == hold)
+}
+
+/// The delay before a job that returned to Queued is worked on: what its system or backend asked for, otherwise 5, 20, …
+/// seconds by the number of attempts, or of start calls (processors, section 5.3). Those of start calls vary by 20 %:
+/// `jitter` is 0 to 1.
+pub fn retry_delay(job: &Job, jitter: f64) -> Duration {
+    if job.state != JobState::Queued {
+        return Duration::ZERO;
+    }
+    let after = |count: u32| Duration::seconds(5 << (2 * (count - 1).min(4)));
+    let asked = job.wait.map(|seconds| Duration::seconds(i64::try_from(seconds).unwrap_or(i64::MAX)));
+    if job.tries > 0 {
+        return asked.unwrap_or_default().max(after(job.tries) * (0.8 + 0.4 * jitter));
+    }
+    if let Some(asked) = asked {
+        return asked;
+    }
+    if job.error.as_ref().is_some_and(|it| it.code == POSTPONED) {
         return Duration::seconds(20);
     }
-    if item.attempts == 0 { Duration::ZERO } else { Duration::seconds(5 << (2 * (item.attempts - 1).min(4))) }
+    if job.attempts() == 0 { Duration::ZERO } else { after(job.attempts()) }
 }
 
 /// Processing succeeded.
-pub fn complete(now: OffsetDateTime, item: &Item, results: ResultSummary) -> ItemTransition {
-    let mut next = item.with_status(now, ItemStatus::Completed, None);
-    next.error = None;
-    let notification = NewNotification::new(
-        "item.completed",
-        json!({
-            "item": next.reference(),
-            "results": { item.processor.name(): { "faces": results.faces, "quality": results.quality } },
-        }),
-    );
-    next.results = Some(results);
-    ItemTransition { item: next, notification: Some(notification) }
+pub fn complete(now: OffsetDateTime, item: &Item, job: Job, results: ResultSummary) -> ItemTransition {
+    let done = Job { error: None, results: Some(results), ..ended(job, JobState::Succeeded) };
+    with_news(now, item, done, None)
 }
 
-/// An attempt failed. The item returns to Pending if the error is retryable and attempts are left; otherwise it is
-/// Failed.
-pub fn fail(now: OffsetDateTime, item: &Item, problem: Problem, retryable: bool) -> ItemTransition {
-    if retryable && item.attempts < MAX_ATTEMPTS {
-        let mut next = item.with_status(now, ItemStatus::Pending, Some(problem.message.clone()));
-        next.error = Some(problem);
-        return ItemTransition { item: next, notification: None };
+/// An attempt failed. The job is queued for another one if the error is retryable and attempts are left; otherwise it
+/// has failed.
+pub fn fail(now: OffsetDateTime, item: &Item, job: Job, problem: Problem, retryable: bool) -> ItemTransition {
+    fail_as(now, item, job, problem, retryable, JobState::Failed)
+}
+
+/// A start call did not come through. The same attempt is tried again, `wait` seconds later at the least; after
+/// [`MAX_TRIES`] the job has failed.
+pub fn retry_start(now: OffsetDateTime, item: &Item, job: Job, problem: Problem, wait: Option<u64>) -> ItemTransition {
+    if job.tries >= MAX_TRIES {
+        return fail(now, item, job, problem, false);
     }
-    finish(now, item, ItemStatus::Failed, "item.failed", problem)
+    requeue(now, item, Job { wait, lease_until: None, state: JobState::Queued, ..job }, problem)
 }
 
-/// A temporary obstacle. The item returns to Pending, and the attempt does not count. `wait` is the number of seconds
-/// that the system asked us to wait.
-pub fn postpone(now: OffsetDateTime, item: &Item, problem: Problem, wait: Option<u64>) -> ItemTransition {
-    let mut next = item.with_status(now, ItemStatus::Pending, Some(problem.message.clone()));
-    next.wait = wait;
-    next.attempts = item.attempts.saturating_sub(1);
-    next.error = Some(problem);
-    ItemTransition { item: next, notification: None }
-}
-
-/// There is nothing to process: the item is Skipped.
-pub fn skip(now: OffsetDateTime, item: &Item, problem: Problem) -> ItemTransition {
-    finish(now, item, ItemStatus::Skipped, "item.skipped", problem)
-}
-
-/// The worker's lease has expired, which counts as a failed attempt; `None` while the lease is valid.
-pub fn expire_lease(now: OffsetDateTime, item: &Item) -> Option<ItemTransition> {
-    let expired = item.status == ItemStatus::Processing && item.lease_until.is_none_or(|it| it <= crate::millis(now));
-    let problem = || Problem::new("internal", format!("the worker of attempt {} stopped responding", item.attempts));
-    expired.then(|| fail(now, item, problem(), true))
-}
-
-/// A user requested reprocessing; `None` if the item is Pending or Processing.
-pub fn reprocess(now: OffsetDateTime, item: &Item) -> Option<ItemTransition> {
-    if matches!(item.status, ItemStatus::Pending | ItemStatus::Processing) {
-        return None;
+/// A temporary obstacle. The job is queued again, and the attempt does not count. `wait` is the number of seconds that the
+/// system asked us to wait.
+pub fn postpone(now: OffsetDateTime, item: &Item, job: Job, problem: Problem, wait: Option<u64>) -> ItemTransition {
+    if job.state == JobState::Collecting {
+        return collect_again(now, item, job, problem);
     }
-    let mut next = item.with_status(now, ItemStatus::Pending, Some("asked for again".to_owned()));
-    next.attempts = 0;
-    next.error = None;
-    // a user waits for it
-    next.priority = next.priority.max(URGENT_PRIORITY);
-    Some(ItemTransition { item: next, notification: None })
+    // an attempt of a remote backend that was started keeps its number, which its start calls carry
+    let goes_on = job.backend != Backend::Embedded && job.tries > 1;
+    let (attempt, tries) = if goes_on { (job.attempt, job.tries - 1) } else { (job.attempt.saturating_sub(1), 0) };
+    let queued = Job { attempt, tries, wait, lease_until: None, state: JobState::Queued, ..job };
+    requeue(now, item, queued, problem)
 }
 
-/// A user has the results erased, with the faces in them; `None` if the item is Pending or Processing, or has no results.
-pub fn erase_results(now: OffsetDateTime, item: &Item) -> Option<ItemTransition> {
-    if matches!(item.status, ItemStatus::Pending | ItemStatus::Processing) || item.results.is_none() {
-        return None;
+/// The result could not be collected this time; it still lies where it was.
+pub fn collect_again(now: OffsetDateTime, item: &Item, job: Job, problem: Problem) -> ItemTransition {
+    if job.collections >= MAX_TRIES {
+        return fail(now, item, job, problem, false);
     }
-    let problem = Problem::new("erased", "its results were erased on request");
-    let mut erased = finish(now, item, ItemStatus::Skipped, "item.skipped", problem);
-    erased.item.results = None;
-    Some(erased)
+    quiet(item.with_job(now, Job { lease_until: None, error: Some(problem), ..job }, None))
 }
 
-fn finish(
+/// There is nothing to process.
+pub fn skip(now: OffsetDateTime, item: &Item, job: Job, problem: Problem) -> ItemTransition {
+    let note = Some(problem.message.clone());
+    with_news(now, item, Job { error: Some(problem), ..ended(job, JobState::Skipped) }, note)
+}
+
+/// A backend's report on an attempt, with the id of its message if it has one.
+///
+/// # Errors
+/// The report repeats an accepted one, or comes too late.
+pub fn report(
     now: OffsetDateTime,
     item: &Item,
-    status: ItemStatus,
-    kind: &'static str,
-    problem: Problem,
-) -> ItemTransition {
-    let mut next = item.with_status(now, status, Some(problem.message.clone()));
-    let mut error = json!({ "code": problem.code, "message": problem.message });
-    if let Some(hint) = &problem.hint {
-        error["hint"] = json!(hint);
+    processor: ProcessorKind,
+    attempt: u32,
+    message: Option<&str>,
+    report: Report,
+) -> Result<ItemTransition, ReportRefused> {
+    let mut job = item.job(processor);
+    if message.is_some_and(|it| job.messages.iter().any(|other| other == it)) {
+        return Err(ReportRefused::Repeated);
     }
-    let notification = NewNotification::new(kind, json!({ "item": next.reference(), "error": error }));
-    next.error = Some(problem);
-    ItemTransition { item: next, notification: Some(notification) }
+    // it may come before the answer to the start call is stored (processors, section 2.2)
+    if job.attempt != attempt || !matches!(job.state, JobState::Submitting | JobState::Running) {
+        return Err(ReportRefused::Stale);
+    }
+    job.messages.extend(message.map(str::to_owned));
+    let surplus = job.messages.len().saturating_sub(MAX_MESSAGES);
+    job.messages.drain(..surplus);
+    Ok(match report {
+        Report::Running { progress } => {
+            let at = crate::millis(now);
+            if job.progress_at.is_none_or(|it| it + PROGRESS_EVERY_MS <= at) {
+                (job.progress, job.progress_at) = (progress.or(job.progress), Some(at));
+            }
+            quiet(item.with_job(now, job, None))
+        }
+        Report::Succeeded { sha256 } => {
+            let state = JobState::Collecting;
+            let collecting = Job { state, tries: 0, lease_until: None, output_sha256: sha256, error: None, ..job };
+            quiet(item.with_job(now, collecting, None))
+        }
+        Report::Failed { problem, retryable } => fail(now, item, job, problem, retryable),
+    })
+}
+
+/// The job is asked about now: when it is asked next, with growing distance.
+pub fn polled(now: OffsetDateTime, item: &Item, job: Job) -> ItemTransition {
+    let interval = (Duration::MINUTE * i32::try_from(job.polls + 1).unwrap_or(5)).min(MAX_POLL_INTERVAL);
+    let poll_at = Some(crate::millis(now + interval));
+    quiet(item.with_job(now, Job { poll_at, polls: job.polls + 1, ..job }, None))
+}
+
+/// A job of the item whose time is over, and what becomes of it: a worker's lease has ended, which counts as a failed
+/// attempt, or the deadline has passed. `None` if there is none.
+pub fn expire(now: OffsetDateTime, item: &Item) -> Option<ItemTransition> {
+    let at = crate::millis(now);
+    let over = |time: Option<i64>| time.is_none_or(|it| it <= at);
+    item.all_jobs().find_map(|job| match job.state {
+        JobState::Submitting if over(job.lease_until) => {
+            let problem = Problem::new("internal", format!("the worker of attempt {} stopped responding", job.attempt));
+            Some(match job.backend {
+                // whether the start call came through is not known: the same attempt is started again
+                Backend::Aws | Backend::External => retry_start(now, item, job, problem, None),
+                Backend::Embedded => fail(now, item, job, problem, true),
+            })
+        }
+        JobState::Collecting if job.lease_until.is_some_and(|it| it <= at) => {
+            let problem = Problem::new("internal", "the worker that collected the result stopped responding");
+            Some(collect_again(now, item, job, problem))
+        }
+        JobState::Running if job.deadline.is_some_and(|it| it <= at) => {
+            let problem = Problem::new("deadline_exceeded", "the processor did not finish by its deadline");
+            Some(fail_as(now, item, job, problem, true, JobState::TimedOut))
+        }
+        _ => None,
+    })
+}
+
+/// The jobs of the item that their backends are to be asked about now.
+pub fn polls_due(now: OffsetDateTime, item: &Item) -> Vec<ProcessorKind> {
+    let at = crate::millis(now);
+    let due = item.all_jobs().filter(|job| job.state == JobState::Running && job.poll_at.is_some_and(|it| it <= at));
+    due.map(|job| job.processor).collect()
+}
+
+/// A user requested reprocessing, by one processor or by all; `None` if none of them has ended.
+pub fn reprocess(now: OffsetDateTime, item: &Item, only: Option<ProcessorKind>) -> Option<ItemTransition> {
+    let mut next: Option<Item> = None;
+    for job in chosen(item, only).filter(|it| it.state.is_final()) {
+        let from = next.as_ref().unwrap_or(item);
+        let queued =
+            Job { state: JobState::Queued, attempts_before: job.attempt, tries: 0, error: None, wait: None, ..job };
+        let note = next.is_none().then(|| "asked for again".to_owned());
+        let mut queued = from.with_job(now, queued, note);
+        queued.revision = item.revision + 1;
+        next = Some(queued);
+    }
+    let mut next = next?;
+    // a user waits for it
+    next.priority = next.priority.max(URGENT_PRIORITY);
+    Some(quiet(next))
+}
+
+/// A user cancelled the work of one processor or of all; `None` if all of them have ended.
+pub fn cancel(now: OffsetDateTime, item: &Item, only: Option<ProcessorKind>) -> Option<ItemTransition> {
+    let mut whole: Option<ItemTransition> = None;
+    for job in chosen(item, only).filter(|it| !it.state.is_final()) {
+        let problem = Problem::new("cancelled", "a user cancelled it");
+        let from = whole.as_ref().map_or(item, |it| &it.item);
+        let note = Some(problem.message.clone());
+        let mut next = with_news(now, from, Job { error: Some(problem), ..ended(job, JobState::Cancelled) }, note);
+        next.item.revision = item.revision + 1;
+        let mut notifications = whole.map(|it| it.notifications).unwrap_or_default();
+        notifications.append(&mut next.notifications);
+        next.notifications = notifications;
+        whole = Some(next);
+    }
+    whole
+}
+
+/// A user has the results of one processor or of all erased, with the faces in them; `None` if there are none, or such a
+/// processor waits or works.
+pub fn erase_results(now: OffsetDateTime, item: &Item, only: Option<ProcessorKind>) -> Option<ItemTransition> {
+    if chosen(item, only).any(|it| !it.state.is_final()) {
+        return None;
+    }
+    let (mut next, mut notifications) = (item.clone(), Vec::new());
+    for job in chosen(item, only).filter(|it| it.results.is_some()) {
+        let (problem, processor) = (Problem::new("erased", "its results were erased on request"), job.processor);
+        let note = (next.revision == item.revision).then(|| problem.message.clone());
+        let erased = Job { error: Some(problem), results: None, ..ended(job, JobState::Skipped) };
+        next = next.with_job(now, erased, note);
+        if !next.processor.is_single() {
+            notifications.push(job_notification(&next, &next.job(processor)));
+        }
+    }
+    if next.revision == item.revision {
+        return None;
+    }
+    next.revision = item.revision + 1;
+    // what other processors have found is still there otherwise
+    if next.status == ItemStatus::Skipped {
+        notifications.push(item_notification(&next));
+    }
+    Some(ItemTransition { item: next, notifications })
+}
+
+/// The jobs of one processor, or of all.
+pub fn chosen(item: &Item, only: Option<ProcessorKind>) -> impl Iterator<Item = Job> + '_ {
+    item.all_jobs().filter(move |it| only.is_none_or(|kind| kind == it.processor))
+}
+
+fn quiet(item: Item) -> ItemTransition {
+    ItemTransition { item, notifications: Vec::new() }
+}
+
+fn fail_as(
+    now: OffsetDateTime,
+    item: &Item,
+    job: Job,
+    problem: Problem,
+    retryable: bool,
+    end: JobState,
+) -> ItemTransition {
+    if retryable && job.attempts() < MAX_ATTEMPTS {
+        let queued = Job { wait: None, tries: 0, ..ended(job, JobState::Queued) };
+        return requeue(now, item, queued, problem);
+    }
+    let note = Some(problem.message.clone());
+    with_news(now, item, Job { error: Some(problem), ..ended(job, end) }, note)
+}
+
+fn requeue(now: OffsetDateTime, item: &Item, queued: Job, problem: Problem) -> ItemTransition {
+    let note = Some(problem.message.clone());
+    quiet(item.with_job(now, Job { error: Some(problem), ..queued }, note))
+}
+
+/// The job in a new state, without anything of the attempt that has ended.
+fn ended(job: Job, state: JobState) -> Job {
+    Job { state, lease_until: None, poll_at: None, polls: 0, deadline: None, collections: 0, ..job }
+}
+
+/// The item with a job that has ended, and its news: of the job if the item has several, and of the item if it was the
+/// last.
+fn with_news(now: OffsetDateTime, item: &Item, job: Job, note: Option<String>) -> ItemTransition {
+    let processor = job.processor;
+    let next = item.with_job(now, job, note);
+    let mut notifications = Vec::new();
+    if !next.processor.is_single() {
+        notifications.push(job_notification(&next, &next.job(processor)));
+    }
+    if next.all_jobs().all(|it| it.state.is_final()) {
+        notifications.push(item_notification(&next));
+    }
+    ItemTransition { item: next, notifications }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use time::macros::datetime;
-
-    use super::*;
-    use crate::scanning::{ListedObject, tests::bucket};
-
-    const NOW: OffsetDateTime = datetime!(2026-11-21 12:00 UTC);
-
-    #[test]
-    fn results_are_erased_from_an_item_that_nobody_works_on() {
-        let results = ResultSummary {
-            faces: 2,
-            quality: "demo".to_owned(),
-            document: "d".to_owned(),
-            preview: "p".to_owned(),
-            sha256: "s".to_owned(),
-        };
-        let with = |status: ItemStatus| Item { status, results: Some(results.clone()), ..item() };
-        assert_eq!(erase_results(NOW, &with(ItemStatus::Processing)), None);
-        assert_eq!(erase_results(NOW, &with(ItemStatus::Pending)), None);
-        assert_eq!(erase_results(NOW, &Item { status: ItemStatus::Completed, ..item() }), None, "there are none");
-        let plan = erase_results(NOW, &with(ItemStatus::Completed)).unwrap();
-        assert_eq!((plan.item.status, plan.item.results), (ItemStatus::Skipped, None));
-        assert_eq!(plan.item.error.map(|it| it.code).as_deref(), Some("erased"));
-        assert_eq!(plan.notification.map(|it| it.kind).as_deref(), Some("item.skipped"));
-    }
-
-    fn item() -> Item {
-        let object = ListedObject { key: "a.jpg".into(), etag: "e".into(), size: 7, media_type: None };
-        Item::from_object(&bucket(), &object, "image/jpeg".into(), "p", NOW)
-    }
-
-    fn results() -> ResultSummary {
-        ResultSummary {
-            faces: 2,
-            quality: "demo".into(),
-            document: "d".into(),
-            preview: "p".into(),
-            sha256: "s".into(),
-        }
-    }
-
-    #[test]
-    fn a_claim_is_for_one_worker() {
-        let held = claim(NOW, &item(), Duration::minutes(1)).unwrap().item;
-        assert_eq!((held.status, held.attempts, held.revision), (ItemStatus::Processing, 1, 1));
-        assert_eq!(claim(NOW, &held, Duration::minutes(1)), None);
-        assert_eq!(expire_lease(NOW + Duration::seconds(59), &held), None);
-        assert_eq!(expire_lease(NOW + Duration::minutes(1), &held).unwrap().item.status, ItemStatus::Pending);
-    }
-
-    #[test]
-    fn the_third_failure_is_the_last() {
-        let mut item = item();
-        for attempt in 1..=MAX_ATTEMPTS {
-            item = claim(NOW, &item, Duration::MINUTE).unwrap().item;
-            let transition = fail(NOW, &item, Problem::new("internal", "boom"), true);
-            assert_eq!(transition.notification.is_some(), attempt == MAX_ATTEMPTS);
-            item = transition.item;
-        }
-        assert_eq!(item.status, ItemStatus::Failed);
-        assert_eq!(item.error.as_ref().unwrap().message, "boom");
-    }
-
-    #[test]
-    fn what_can_never_work_fails_at_once() {
-        let held = claim(NOW, &item(), Duration::MINUTE).unwrap().item;
-        let transition = fail(NOW, &held, Problem::new("media_unreadable", "no picture"), false);
-        assert_eq!(transition.item.status, ItemStatus::Failed);
-        assert_eq!(transition.notification.unwrap().data["error"]["code"], "media_unreadable");
-    }
-
-    #[test]
-    fn a_found_item_is_one_write_unit() {
-        let object = ListedObject { key: "k".repeat(200), etag: "9".repeat(36), size: 7_000_000_000, media_type: None };
-        let row =
-            serde_json::to_vec(&Item::from_object(&bucket(), &object, "video/x-matroska".into(), "scan-page", NOW))
-                .unwrap();
-        assert!(row.len() < 900, "{} bytes", row.len());
-    }
-
-    proptest! {
-        /// Whatever happens in whatever order, a finished item has published its result exactly once since it was last
-        /// requested, and at most three attempts are made.
-        #[test]
-        fn every_order_ends_once(events in proptest::collection::vec(0_u8..6, 1..60)) {
-            let (mut item, mut published, mut now) = (item(), 0, NOW);
-            for event in events {
-                now += Duration::seconds(40);
-                let held = item.status == ItemStatus::Processing;
-                let transition = match event {
-                    0 => claim(now, &item, Duration::MINUTE),
-                    1 if held => Some(complete(now, &item, results())),
-                    2 if held => Some(fail(now, &item, Problem::new("internal", "x"), true)),
-                    3 if held => Some(skip(now, &item, Problem::new("too_large", "x"))),
-                    4 => expire_lease(now, &item),
-                    5 => reprocess(now, &item).inspect(|_| published = 0),
-                    _ => None,
-                };
-                let Some(transition) = transition else { continue };
-                published += usize::from(transition.notification.is_some());
-                prop_assert_eq!(transition.item.revision, item.revision + 1);
-                item = transition.item;
-                let ended = matches!(item.status, ItemStatus::Completed | ItemStatus::Failed | ItemStatus::Skipped);
-                prop_assert_eq!(published, usize::from(ended));
-                prop_assert!(item.attempts <= MAX_ATTEMPTS);
-                prop_assert_eq!(item.lease_until.is_some(), item.status == ItemStatus::Processing);
-                prop_assert!(item.history.len() <= crate::item::MAX_HISTORY);
-            }
-        }
-    }
-}
+mod tests;

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::timecode::StartTimecode;
+use crate::transcript::{Subtitle, Transcript};
 
 /// The value of the member `schema`.
 pub const SCHEMA: &str = "processor-result/1";
@@ -18,7 +19,12 @@ pub struct ResultDocument {
     pub asset: Asset,
     pub producer: Producer,
     pub media: MediaInfo,
+    #[serde(default)]
     pub tracks: Vec<Track>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transcript: Option<Transcript>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subtitles: Vec<Subtitle>,
     pub warnings: Vec<Warning>,
 }
 
@@ -90,14 +96,15 @@ pub struct MediaInfo {
     pub transfer: Option<String>,
 }
 
-/// One face over time, for as long as it stays in sight. One person can have several tracks.
+/// One face or object over time, for as long as it stays in sight. One person can have several tracks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Track {
     pub id: String,
     #[serde(rename = "type")]
     pub kind: String,
     pub label: String,
-    /// Always null with the embedded backend, which detects faces but does not identify people.
+    /// A possible match: `collection`, `id`, `similarity`. Always null with the embedded backend, which detects faces but
+    /// does not identify people.
     pub person: Option<serde_json::Value>,
     pub ranges: Vec<TimeRange>,
     pub samples: Vec<Sample>,
@@ -121,7 +128,8 @@ pub struct TimeRange {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     pub t_ms: u64,
-    #[serde(rename = "box")]
+    /// Null in JSON, and empty here, if the backend gives none.
+    #[serde(rename = "box", with = "box_or_null")]
     pub bounding_box: BoundingBox,
     pub confidence: f64,
 }
@@ -149,6 +157,14 @@ impl Warning {
 }
 
 impl BoundingBox {
+    /// The box of a sample without one.
+    pub const EMPTY: Self = Self { x: 0.0, y: 0.0, w: 0.0, h: 0.0 };
+
+    /// Whether it has no area.
+    pub fn is_empty(&self) -> bool {
+        self.w <= 0.0 || self.h <= 0.0
+    }
+
     /// The part inside the picture; `None` if there is none.
     pub fn clamped(self) -> Option<Self> {
         let (left, top) = (self.x.clamp(0.0, 1.0), self.y.clamp(0.0, 1.0));
@@ -164,5 +180,19 @@ impl BoundingBox {
         let intersection = width.max(0.0) * height.max(0.0);
         let union = self.w * self.h + other.w * other.h - intersection;
         if union > 0.0 { intersection / union } else { 0.0 }
+    }
+}
+
+mod box_or_null {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::BoundingBox;
+
+    pub(super) fn serialize<S: Serializer>(area: &BoundingBox, to: S) -> Result<S::Ok, S::Error> {
+        (!area.is_empty()).then_some(area).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BoundingBox, D::Error> {
+        Ok(Option::deserialize(from)?.unwrap_or(BoundingBox::EMPTY))
     }
 }

@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::bucket::{Bucket, ProcessorKind};
+use crate::bucket::{Bucket, ProcessorKind, Processors};
 use crate::media_type::VisualContent;
 use crate::{content_sniffing, media_type};
 
@@ -90,7 +90,7 @@ pub fn decide(bucket: &Bucket, object: &ListedObject) -> ScanDecision {
     if object.size == 0 {
         return ScanDecision::Skip { media_type, reason: "the object is empty".to_owned() };
     }
-    match eligibility(bucket.processor, &bucket.mime_types, &media_type, visual) {
+    match eligibility(&bucket.processor, &bucket.mime_types, &media_type, visual) {
         Eligibility::No(reason) => ScanDecision::Skip { media_type, reason },
         _ if object.size > MAX_OBJECT_BYTES => {
             ScanDecision::Skip { media_type, reason: "the object is too large".to_owned() }
@@ -101,9 +101,12 @@ pub fn decide(bucket: &Bucket, object: &ListedObject) -> ScanDecision {
 }
 
 /// Decides by the first bytes of an object. Content that is no media is skipped, with the type that was recognized.
-pub fn decide_by_content(processor: ProcessorKind, media_type: String, first: &[u8]) -> ScanDecision {
+pub fn decide_by_content(processors: &Processors, media_type: String, first: &[u8]) -> ScanDecision {
     match content_sniffing::sniff_non_visual(first) {
-        Some(found) => ScanDecision::Skip { media_type: found.to_owned(), reason: non_visual_reason(processor, found) },
+        Some(found) if !is_taken(processors, found, VisualContent::None) => {
+            ScanDecision::Skip { media_type: found.to_owned(), reason: not_taken_reason(processors, found) }
+        }
+        Some(found) => ScanDecision::Process { media_type: found.to_owned() },
         None => ScanDecision::Process { media_type },
     }
 }
@@ -119,14 +122,14 @@ pub enum Eligibility {
 }
 
 /// Whether media of a type is processed. With entries in `types`, only matching types are processed, even if they
-/// suggest no visual content. Without entries, or with `*/*`, everything is processed that may hold what the processor
-/// looks for.
-pub fn eligibility(processor: ProcessorKind, types: &[String], media_type: &str, visual: VisualContent) -> Eligibility {
+/// suggest no visual content. Without entries, or with `*/*`, everything is processed that may hold what one of the
+/// processors looks for.
+pub fn eligibility(processors: &Processors, types: &[String], media_type: &str, visual: VisualContent) -> Eligibility {
     if media_type::accepts_everything(types) {
         return match visual {
-            VisualContent::Likely => Eligibility::Yes,
+            _ if !is_taken(processors, media_type, visual) => Eligibility::No(not_taken_reason(processors, media_type)),
             VisualContent::Unknown => Eligibility::Unknown,
-            VisualContent::None => Eligibility::No(non_visual_reason(processor, media_type)),
+            VisualContent::Likely | VisualContent::None => Eligibility::Yes,
         };
     }
     if !types.iter().any(|it| media_type::pattern_matches(it, media_type)) {
@@ -135,10 +138,23 @@ pub fn eligibility(processor: ProcessorKind, types: &[String], media_type: &str,
     if visual == VisualContent::Unknown { Eligibility::Unknown } else { Eligibility::Yes }
 }
 
-fn non_visual_reason(processor: ProcessorKind, media_type: &str) -> String {
-    match processor {
-        ProcessorKind::FacialRecognition => format!("{media_type} is not wanted: the processor looks at pictures"),
-    }
+/// Whether media of a type may hold what one of the processors looks for.
+fn is_taken(processors: &Processors, media_type: &str, visual: VisualContent) -> bool {
+    processors.iter().any(|kind| match kind {
+        ProcessorKind::FacialRecognition | ProcessorKind::ObjectDetection => visual != VisualContent::None,
+        ProcessorKind::AutoTranslation => {
+            media_type.starts_with("audio/") || (visual != VisualContent::None && !media_type.starts_with("image/"))
+        }
+    })
+}
+
+fn not_taken_reason(processors: &Processors, media_type: &str) -> String {
+    let reason = match processors.first() {
+        _ if !processors.is_single() => "none of the processors takes it",
+        ProcessorKind::FacialRecognition | ProcessorKind::ObjectDetection => "the processor looks at pictures",
+        ProcessorKind::AutoTranslation => "the processor listens to speech",
+    };
+    format!("{media_type} is not wanted: {reason}")
 }
 
 fn matches_filters(bucket: &Bucket, key: &str) -> bool {
@@ -168,7 +184,7 @@ pub(crate) mod tests {
             mime_types: vec![],
             schedule: "rate(1 minute)".parse().unwrap(),
             active: true,
-            processor: ProcessorKind::FacialRecognition,
+            processor: ProcessorKind::FacialRecognition.into(),
             settings: Default::default(),
             priority: 5,
             region: None,
@@ -231,7 +247,8 @@ pub(crate) mod tests {
 
     #[test]
     fn the_first_bytes_keep_away_what_is_no_media() {
-        let judged = |first: &[u8]| decide_by_content(ProcessorKind::FacialRecognition, "video/mp2t".into(), first);
+        let judged =
+            |first: &[u8]| decide_by_content(&ProcessorKind::FacialRecognition.into(), "video/mp2t".into(), first);
         let reason = "text/plain is not wanted: the processor looks at pictures".to_owned();
         assert_eq!(judged(b"export {};\n"), ScanDecision::Skip { media_type: "text/plain".into(), reason });
         assert_eq!(judged(b"\x47\x40\x11\x10\0"), ScanDecision::Process { media_type: "video/mp2t".into() });

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::application::Scope;
-use crate::bucket::{MediaSystem, ProcessorKind, SealedSecret};
+use crate::bucket::{Backends, MediaSystem, ProcessorKind, Processors, SealedSecret};
 
 /// Default for Iconik requests per second. Iconik grants 50 to all users of one `App-ID` together (media systems,
 /// section 3.2).
@@ -46,7 +46,10 @@ pub struct Settings {
     /// Endpoint of buckets that have none of their own.
     pub datacore_endpoint: Option<String>,
     pub datacore_token: Option<SealedSecret>,
-    pub processor: ProcessorKind,
+    /// What is done with Iconik's assets.
+    pub processor: Processors,
+    /// Where processors run, for buckets that do not choose.
+    pub backends: Backends,
     /// Priority of Iconik's assets, 1 to 10; see `item::URGENT_PRIORITY`.
     pub priority: u8,
     /// A directory in the function's temporary storage.
@@ -131,7 +134,8 @@ impl Default for Settings {
             aws_secret_key: None,
             datacore_endpoint: None,
             datacore_token: None,
-            processor: ProcessorKind::FacialRecognition,
+            processor: ProcessorKind::FacialRecognition.into(),
+            backends: Backends::default(),
             priority: crate::priority::default_priority(),
             temp_folder: None,
             no_of_threads: 0,

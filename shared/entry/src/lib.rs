@@ -30,7 +30,7 @@ pub use chain::Chain;
 pub use dead_letter_queue::{DeadLetterQueue, ReceivedLetter};
 pub use meter::Meter;
 pub use plan_limits::PlanLimits;
-pub use queue::{DeliveryQueues, Queue};
+pub use queue::{DeliveryQueues, ProcessQueues, Queue};
 pub use queue_depths::QueueDepths;
 pub use seal::Seal;
 pub use secrets::Secrets;

@@ -3,7 +3,8 @@
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use domain::channel::ChannelKind;
-use domain::command::Delivery;
+use domain::command::{Delivery, ProcessCommand};
+use domain::processor::ProcessorKind;
 use serde::Serialize;
 use time::Duration;
 
@@ -51,6 +52,41 @@ impl DeliveryQueues {
             ChannelKind::Webhook => &self.webhook,
             ChannelKind::RabbitMq => &self.amqp,
             ChannelKind::SignalR => &self.signalr,
+        }
+    }
+}
+
+/// The queues of processing, one for each processor, and one more for urgent items of facial recognition: it runs in our
+/// own function, where they would wait behind a scan.
+#[derive(Clone)]
+pub struct ProcessQueues {
+    faces: Queue,
+    urgent_faces: Queue,
+    objects: Queue,
+    translations: Queue,
+}
+
+impl ProcessQueues {
+    pub(crate) fn new(faces: Queue, urgent_faces: Queue, objects: Queue, translations: Queue) -> Self {
+        Self { faces, urgent_faces, objects, translations }
+    }
+
+    /// Queues commands with their delays, each for the function of its processor. The flag says whether its item is urgent.
+    pub async fn send(&self, messages: &[(ProcessCommand, Duration, bool)]) -> Result<(), QueueError> {
+        for (kind, urgent) in ProcessorKind::ALL.into_iter().flat_map(|it| [(it, true), (it, false)]) {
+            let own = messages.iter().filter(|it| (it.0.processor, it.2) == (kind, urgent));
+            let own: Vec<(&ProcessCommand, Duration)> = own.map(|it| (&it.0, it.1)).collect();
+            self.queue_of(kind, urgent).send_all(&own).await?;
+        }
+        Ok(())
+    }
+
+    fn queue_of(&self, kind: ProcessorKind, urgent: bool) -> &Queue {
+        match kind {
+            ProcessorKind::FacialRecognition if urgent => &self.urgent_faces,
+            ProcessorKind::FacialRecognition => &self.faces,
+            ProcessorKind::ObjectDetection => &self.objects,
+            ProcessorKind::AutoTranslation => &self.translations,
         }
     }
 }

@@ -204,7 +204,7 @@ mod tests {
         assert!(read::<ProcessCommand>(&later(include_str!("../../../events/process.faces.json"))).is_ok());
         let delivery = later(include_str!("../../../events/deliver-webhook.first-attempt.json"));
         assert!(read::<Delivery>(&delivery).is_ok());
-        for version in [2, 300] {
+        for version in [3, 300] {
             for body in [json!({ "v": version }), json!({ "v": version, "app": scan["app"], "bucket": 7 })] {
                 let Err(MessageError::Retry(reason)) = read::<ScanCommand>(&body) else { panic!("{body}") };
                 assert!(reason.to_string().contains(&format!("has version {version}")), "{reason}");

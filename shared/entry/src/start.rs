@@ -8,7 +8,7 @@ use domain::ssrf::AllowedNetworks;
 
 use crate::aws;
 use crate::meter::Meter;
-use crate::queue::{DeliveryQueues, Queue};
+use crate::queue::{DeliveryQueues, ProcessQueues, Queue};
 use crate::seal::Seal;
 use crate::secrets::Secrets;
 use crate::settings::{Settings, SettingsError};
@@ -98,6 +98,13 @@ impl Start {
     pub fn delivery_queues(&mut self) -> DeliveryQueues {
         let [webhook, amqp, signalr] = ["WEBHOOK_QUEUE", "AMQP_QUEUE", "SIGNALR_QUEUE"].map(|it| self.queue(it));
         DeliveryQueues::new(webhook, amqp, signalr)
+    }
+
+    /// The queues of processing (settings `FACES_QUEUE`, `FACES_URGENT_QUEUE`, `OBJECTS_QUEUE`, `TRANSLATIONS_QUEUE`).
+    pub fn process_queues(&mut self) -> ProcessQueues {
+        let names = ["FACES_QUEUE", "FACES_URGENT_QUEUE", "OBJECTS_QUEUE", "TRANSLATIONS_QUEUE"];
+        let [faces, urgent_faces, objects, translations] = names.map(|it| self.queue(it));
+        ProcessQueues::new(faces, urgent_faces, objects, translations)
     }
 
     /// An S3 client for our own buckets.

@@ -230,7 +230,7 @@ mod tests {
         let (original, pictures) =
             original_media_type(VERSION, &files).unwrap_or((OCTET_STREAM.to_owned(), VisualContent::Unknown));
         let (original, media) = describe((&original, pictures), VERSION, &proxies, &files, attempt);
-        let got = match plan(ProcessorKind::FacialRecognition, &types, original, &media, attempt) {
+        let got = match plan(&ProcessorKind::FacialRecognition.into(), &types, original, &media, attempt) {
             IngestPlan::Take { size: 70 } => "file 7".to_owned(),
             IngestPlan::Take { size } => format!("proxy {}", size / 10),
             IngestPlan::Wait => "wait".to_owned(),

@@ -15,9 +15,9 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use domain::bucket::{ProcessorKind, ProcessorSettings};
+use domain::bucket::ProcessorSettings;
 use media::ffmpeg::Ffmpeg;
-use media::processor::{Analysis, run};
+use media::processor::{Analysis, detect_faces};
 use serde_json::Value;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -73,7 +73,7 @@ fn measured(file: &Path) -> Outcome<Analysis> {
     let (before, began) = (cpu()?, Instant::now());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let settings = ProcessorSettings::default();
-    let analysis = runtime.block_on(run(ProcessorKind::FacialRecognition, &settings, file, &program()));
+    let analysis = runtime.block_on(detect_faces(&settings, file, &program()));
     let analysis = analysis.map_err(|it| format!("{}: {it}", file.display()))?;
     let (after, took) = (cpu()?, began.elapsed());
     let theirs_mb = watch.stop();

@@ -29,7 +29,8 @@ pub async fn open(
     ffmpeg: &Ffmpeg,
     document: Option<&ResultDocument>,
 ) -> Result<PictureWithFaces, MediaError> {
-    let samples = || document.into_iter().flat_map(|document| &document.tracks).flat_map(|track| &track.samples);
+    let tracks = || document.into_iter().flat_map(|document| &document.tracks);
+    let samples = || tracks().flat_map(|track| &track.samples).filter(|sample| !sample.bounding_box.is_empty());
     match media_file::open(file, ffmpeg, RENDITION_SIDE).await? {
         MediaFile::Still(still) => {
             let faces = document.map(|_| samples().map(|sample| sample.bounding_box).collect());

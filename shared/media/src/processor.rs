@@ -15,24 +15,17 @@ pub(crate) mod video;
 
 use std::path::Path;
 
-use domain::bucket::{Backend, ProcessorKind, ProcessorSettings};
+use domain::bucket::ProcessorSettings;
 
 pub use self::analysis::Analysis;
 use crate::error::MediaError;
 use crate::ffmpeg::Ffmpeg;
 
-/// Analyses a file with the processor, and the backend of its settings. ffmpeg decodes videos; pictures are decoded here,
-/// within the memory that ffmpeg would have.
+/// Finds the faces in a file, with the embedded backend. ffmpeg decodes videos; pictures are decoded here, within the memory
+/// that ffmpeg would have.
 ///
 /// # Errors
-/// The file is not analysed: [`MediaError`] says whether to skip, fail or retry the item, and why.
-pub async fn run(
-    kind: ProcessorKind,
-    settings: &ProcessorSettings,
-    file: &Path,
-    ffmpeg: &Ffmpeg,
-) -> Result<Analysis, MediaError> {
-    match (kind, settings.backend) {
-        (ProcessorKind::FacialRecognition, Backend::Embedded) => faces::run(settings, file, ffmpeg).await,
-    }
+/// The file is not analysed: [`MediaError`] says whether to skip, fail or retry the job, and why.
+pub async fn detect_faces(settings: &ProcessorSettings, file: &Path, ffmpeg: &Ffmpeg) -> Result<Analysis, MediaError> {
+    faces::run(settings, file, ffmpeg).await
 }

@@ -23,7 +23,8 @@ const VISIBILITY_SECONDS: i32 = 30;
     after_help = "Examples:\n  notify dead-letters\n  notify dead-letters webhook --json\n  notify dead-letters --stack notifications"
 )]
 pub(crate) struct DeadLettersArgs {
-    /// Whose: `scan`, `faces`, `webhook`, `amqp`, `signalr`, `push`, `render`, `iconik`, `billing` or `stream`; without it, all
+    /// Whose: `scan`, `faces`, `objects`, `translations`, `webhook`, `amqp`, `signalr`, `push`, `render`, `iconik`, `billing`
+    /// or `stream`; without it, all
     kind: Option<String>,
     /// At most so many of each kind
     #[arg(long, default_value = "100")]

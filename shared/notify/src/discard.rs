@@ -20,7 +20,8 @@ const VISIBILITY_SECONDS: i32 = 60;
 #[derive(ClapArgs)]
 #[command(after_help = "Example:\n  notify discard webhook 0f8fad5b-…~ntf_…")]
 pub(crate) struct DiscardArgs {
-    /// Whose: `scan`, `faces`, `webhook`, `amqp`, `signalr`, `push`, `render`, `iconik`, `billing` or `stream`
+    /// Whose: `scan`, `faces`, `objects`, `translations`, `webhook`, `amqp`, `signalr`, `push`, `render`, `iconik`, `billing`
+    /// or `stream`
     kind: String,
     /// The ids of the letters, as `notify dead-letters` shows them
     #[arg(required = true)]

@@ -13,10 +13,15 @@ use crate::print::{self, outln};
 
 /// Which item.
 #[derive(ClapArgs)]
-#[command(after_help = "Example:\n  notify reprocess itm_0f8fad5bd9cb469fa165708677289500")]
+#[command(
+    after_help = "Examples:\n  notify reprocess itm_0f8fad5bd9cb469fa165708677289500\n  notify reprocess itm_0f8fad5bd9cb469fa165708677289500 --processor ObjectDetection"
+)]
 pub(crate) struct ReprocessArgs {
     /// The item's id, as notifications and `GET /api/v1/Media/Items` have it
     item: String,
+    /// One of its processors: `FacialRecognition`, `ObjectDetection` or `AutoTranslation`; without it, all
+    #[arg(long)]
+    processor: Option<String>,
     #[command(flatten)]
     target: Target,
 }
@@ -25,7 +30,8 @@ pub(crate) struct ReprocessArgs {
 pub(crate) async fn reprocess(args: ReprocessArgs, data: &Path, as_json: bool) -> Result<(), CliError> {
     let client = Client::open(args.target, data)?;
     let path = Client::path(&["api", "v1", "Media", "Items", &args.item, "reprocess"])?;
-    let item = client.send("reprocessing", client.request(Method::POST, &path)).await?;
+    let only: Vec<(&str, &String)> = args.processor.iter().map(|it| ("processor", it)).collect();
+    let item = client.send("reprocessing", client.request(Method::POST, &path).query(&only)).await?;
     if as_json {
         outln!("{item}");
     } else {
@@ -37,11 +43,16 @@ pub(crate) async fn reprocess(args: ReprocessArgs, data: &Path, as_json: bool) -
 
 /// Whose results.
 #[derive(ClapArgs)]
-#[command(after_help = "Examples:\n  notify erase itm_0f8fad5bd9cb469fa165708677289500\n  notify erase --all")]
+#[command(
+    after_help = "Examples:\n  notify erase itm_0f8fad5bd9cb469fa165708677289500\n  notify erase itm_0f8fad5bd9cb469fa165708677289500 --processor AutoTranslation\n  notify erase --all"
+)]
 pub(crate) struct EraseArgs {
     /// The item's id
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     item: Option<String>,
+    /// One of its processors: `FacialRecognition`, `ObjectDetection` or `AutoTranslation`; without it, all
+    #[arg(long, conflicts_with = "all")]
+    processor: Option<String>,
     /// Erase the results of all items of the application
     #[arg(long)]
     all: bool,
@@ -53,7 +64,8 @@ pub(crate) struct EraseArgs {
 pub(crate) async fn erase(args: EraseArgs, data: &Path, as_json: bool) -> Result<(), CliError> {
     let client = Client::open(args.target, data)?;
     if let Some(item) = &args.item {
-        let path = Client::path(&["api", "v1", "Media", "Items", item, "Results"])?;
+        let segments: [&str; 6] = ["api", "v1", "Media", "Items", item, "Results"];
+        let path = Client::path(&segments.into_iter().chain(args.processor.as_deref()).collect::<Vec<&str>>())?;
         let erased = client.send("erasing", client.request(Method::DELETE, &path)).await?;
         if as_json {
             outln!("{erased}");

@@ -81,7 +81,8 @@ pub(crate) struct Queues {
 
 /// A dead letter.
 pub(crate) struct DeadLetter {
-    /// `scan`, `faces`, `webhook`, `amqp`, `signalr`, `push`, `render`, `iconik`, `billing` or `stream`.
+    /// `scan`, `faces`, `objects`, `translations`, `webhook`, `amqp`, `signalr`, `push`, `render`, `iconik`, `billing`
+    /// or `stream`.
     pub(crate) kind: String,
     pub(crate) queue: String,
     pub(crate) receipt: String,

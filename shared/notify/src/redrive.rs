@@ -18,7 +18,8 @@ use crate::queues::{DeadLetter, Queues, queue_error};
 #[derive(ClapArgs)]
 #[command(after_help = "Examples:\n  notify redrive webhook\n  notify redrive scan --most 10 --stack notifications")]
 pub(crate) struct RedriveArgs {
-    /// Whose: `scan`, `faces`, `webhook`, `amqp`, `signalr`, `push`, `render`, `iconik`, `billing` or `stream`
+    /// Whose: `scan`, `faces`, `objects`, `translations`, `webhook`, `amqp`, `signalr`, `push`, `render`, `iconik`, `billing`
+    /// or `stream`
     kind: String,
     /// At most so many
     #[arg(long, default_value = "1000")]

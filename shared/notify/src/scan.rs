@@ -103,12 +103,21 @@ async fn wait_for_items(
 
 fn show(item: &Value) {
     let (key, status) = (item["key"].as_str().unwrap_or_default(), item["status"].as_str().unwrap_or_default());
-    let faces = item["results"].as_object().and_then(|it| it.values().next()).and_then(|it| it["faces"].as_u64());
-    match (faces, item["error"]["message"].as_str()) {
-        (Some(1), _) => print::success(&format!("{key}: 1 face")),
-        (Some(faces), _) => print::success(&format!("{key}: {faces} faces")),
-        (None, why) => print::failure(&format!("{key}: {status}, {}", why.unwrap_or("no reason given"))),
+    match (status, item["error"]["message"].as_str()) {
+        ("Completed", _) => print::success(&format!("{key}: {}", found(&item["results"]))),
+        (_, why) => print::failure(&format!("{key}: {status}, {}", why.unwrap_or("no reason given"))),
     }
+}
+
+/// What the processors have found, in numbers: `1 face, 3 objects`.
+fn found(results: &Value) -> String {
+    let counts = results.as_object().into_iter().flat_map(|it| it.values()).flat_map(|result| {
+        [("faces", "face"), ("objects", "object"), ("cues", "cue")].into_iter().filter_map(|(many, one)| {
+            let count = result[many].as_u64()?;
+            Some(format!("{count} {}", if count == 1 { one } else { many }))
+        })
+    });
+    counts.collect::<Vec<String>>().join(", ")
 }
 
 /// The id of a bucket, by its name or id.

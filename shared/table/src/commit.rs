@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use domain::id::sha256_hex;
-use domain::item::Item;
+use domain::item::{Item, ItemStatus};
 use domain::notification::{NewNotification, Position, Stream, next_position};
 use domain::processing::ItemTransition;
 use domain::{AppId, ItemId};
@@ -37,16 +37,20 @@ impl Table {
     /// Writes a transition of an item. Of two transitions from the same state, one is committed.
     pub async fn commit(&self, transition: &ItemTransition, now: OffsetDateTime) -> Result<CommitOutcome, TableError> {
         let item = &transition.item;
-        let Some(notification) = &transition.notification else { return self.put_item_if_unchanged(item).await };
+        if transition.notifications.is_empty() {
+            return self.put_item_if_unchanged(item).await;
+        }
         let mut rows = vec![self.item_put(item)?];
-        if let Some(results) = &item.results {
-            let content = Content { item: item.id, sha256: results.sha256.clone() };
+        // of an item with several processors, all that have a result have looked at the same bytes
+        let mut completed = item.all_jobs().filter(|_| item.status == ItemStatus::Completed);
+        if let Some(results) = completed.find_map(|it| it.results) {
+            let content = Content { item: item.id, sha256: results.sha256 };
             let always = "attribute_not_exists(PK) OR attribute_exists(PK)";
             rows.push(self.transaction_put(&content_row(item), &content, Attributes::new(), always)?);
         }
         let writes = rows.into_iter().map(|it| TransactWriteItem::builder().put(it).build()).collect();
-        let notifications = std::slice::from_ref(notification);
-        match self.write_and_publish(&Row::Item(item.id), item.app, writes, notifications, now).await? {
+        let published = self.write_and_publish(&Row::Item(item.id), item.app, writes, &transition.notifications, now);
+        match published.await? {
             CommitOutcome::Committed => Ok(CommitOutcome::Committed),
             CommitOutcome::Conflict => self.resolve_conflict(item).await,
         }

@@ -1,8 +1,10 @@
 //! Items: discovered, read, listed.
 
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::item::{Item, ItemStatus};
-use domain::{AppId, BucketId, ItemId};
+use domain::job::{Hold, JobPlace};
+use domain::{AppId, BucketId, ItemId, JobId};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
@@ -146,31 +148,99 @@ impl Table {
         Ok(ItemPage { items, next: Some(at) })
     }
 
-    /// Stores the id of the asset manager's job that shows the processing of an item; `false` if the lease is not ours any
-    /// more.
-    pub async fn put_job(&self, item: &Item, job: &str) -> Result<bool, TableError> {
+    /// The place of a job: its item and its processor. `None` if no remote backend has been asked to do it.
+    pub async fn job_place(&self, job: JobId) -> Result<Option<JobPlace>, TableError> {
+        self.get(&Row::Job(job)).await
+    }
+
+    /// Stores the place of a job, before the first start call that names the job.
+    pub async fn put_job_place(&self, place: &JobPlace) -> Result<(), TableError> {
+        self.put(&Row::Job(place.id), place, Attributes::new()).await
+    }
+
+    /// Stores the id of the asset manager's job that shows the work on a job of an item; `false` if the work is not the
+    /// holder's any more. The item's revision rises, so that nobody who read the item before overwrites it.
+    pub async fn put_asset_job(&self, item: &Item, hold: Hold, job: &str) -> Result<bool, TableError> {
         let row = Row::Item(item.id);
-        let update = self
-            .update_item(&row)
-            .update_expression("SET job = :job")
-            .condition_expression("revision = :mine")
+        let update = self.update_item(&row);
+        let Some(update) = if_held(update, item, hold) else { return Ok(false) };
+        let index = job_index(item, hold).unwrap_or_default();
+        let update = update
+            .update_expression(format!("SET #jobs[{index}].#asset_job = :job, revision = revision + :one"))
+            .expression_attribute_names("#asset_job", "asset_job")
             .expression_attribute_values(":job", AttributeValue::S(job.to_owned()))
-            .expression_attribute_values(":mine", AttributeValue::N(item.revision.to_string()));
+            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()));
         condition_held(&row, update.send().await)
     }
 
-    /// Extends the lease of an item until a time in milliseconds since 1970; `false` if the lease is not ours any more.
-    pub async fn extend_lease(&self, item: &Item, until: i64) -> Result<bool, TableError> {
+    /// Extends the lease of a job until a time in milliseconds since 1970; `false` if the work is not the holder's any more.
+    /// Of an item with several jobs, the index keeps its time, which is then too early: the sweep looks, and corrects it.
+    pub async fn extend_lease(&self, item: &Item, hold: Hold, until: i64) -> Result<bool, TableError> {
         let row = Row::Item(item.id);
-        let update = self
-            .update_item(&row)
-            .update_expression("SET lease_until = :until, open_at = :at")
-            .condition_expression("revision = :mine")
-            .expression_attribute_values(":until", AttributeValue::N(until.to_string()))
-            .expression_attribute_values(":at", AttributeValue::S(keys::time_key(until, "")))
-            .expression_attribute_values(":mine", AttributeValue::N(item.revision.to_string()));
+        let update = self.update_item(&row);
+        let Some(update) = if_held(update, item, hold) else { return Ok(false) };
+        let index = job_index(item, hold).unwrap_or_default();
+        let lease = format!("SET #jobs[{index}].#lease = :until");
+        let mut update = update
+            .expression_attribute_names("#lease", "lease_until")
+            .expression_attribute_values(":until", AttributeValue::N(until.to_string()));
+        update = if item.processor.is_single() {
+            update
+                .update_expression(format!("{lease}, #lease = :until, open_at = :at"))
+                .expression_attribute_values(":at", AttributeValue::S(keys::time_key(until, "")))
+        } else {
+            update.update_expression(lease)
+        };
         condition_held(&row, update.send().await)
     }
+}
+
+impl Table {
+    /// Corrects when the sweep looks at an item's jobs next, from the jobs as they are, if nobody has changed the item.
+    pub async fn correct_check(&self, item: &Item) -> Result<(), TableError> {
+        let row = Row::Item(item.id);
+        let check_at = item.all_jobs().filter_map(|it| it.check_at()).min();
+        let update = self
+            .update_item(&row)
+            .condition_expression("revision = :mine")
+            .expression_attribute_values(":mine", AttributeValue::N(item.revision.to_string()));
+        let update = match check_at {
+            Some(at) => update
+                .update_expression("SET lease_until = :until, open_at = :at")
+                .expression_attribute_values(":until", AttributeValue::N(at.to_string()))
+                .expression_attribute_values(":at", AttributeValue::S(keys::time_key(at, ""))),
+            None => update
+                .update_expression("REMOVE lease_until, #open, open_at")
+                .expression_attribute_names("#open", "open"),
+        };
+        condition_held(&row, update.send().await).map(drop)
+    }
+}
+
+/// The place of a held job in its item's row; `None` if the item has no such job.
+fn job_index(item: &Item, hold: Hold) -> Option<usize> {
+    item.jobs.iter().position(|it| it.processor == hold.processor)
+}
+
+/// An update of an item's row under the condition that a job of it is still held; `None` if the item as it was read does
+/// not have the job.
+fn if_held(update: UpdateItemFluentBuilder, item: &Item, hold: Hold) -> Option<UpdateItemFluentBuilder> {
+    let index = job_index(item, hold)?;
+    let number = |value: u32| AttributeValue::N(value.to_string());
+    let members = ["processor", "state", "attempt", "tries", "collections"];
+    let held = members.map(|it| format!("#jobs[{index}].#{it} = :{it}")).join(" AND ");
+    let update = members
+        .into_iter()
+        .fold(update.condition_expression(held), |update, it| update.expression_attribute_names(format!("#{it}"), it));
+    Some(
+        update
+            .expression_attribute_names("#jobs", "jobs")
+            .expression_attribute_values(":processor", AttributeValue::S(hold.processor.name().to_owned()))
+            .expression_attribute_values(":state", AttributeValue::S(hold.state.name().to_owned()))
+            .expression_attribute_values(":attempt", number(hold.attempt))
+            .expression_attribute_values(":tries", number(hold.tries))
+            .expression_attribute_values(":collections", number(hold.collections)),
+    )
 }
 
 /// The filter of a list of items: each member that is set must match.
@@ -192,7 +262,7 @@ impl ItemFilter {
     }
 }
 
-/// An item that is being processed stands in the sparse index, by the end of its lease.
+/// An item that is being processed stands in the sparse index, by the time when the sweep looks at its jobs.
 pub(crate) fn open_index_attributes(item: &Item) -> Attributes {
-    item.lease_until.map(|until| codec::open_index("LEASES", keys::time_key(until, ""))).unwrap_or_default()
+    item.check_at.map(|until| codec::open_index("LEASES", keys::time_key(until, ""))).unwrap_or_default()
 }

@@ -9,6 +9,7 @@
 //! | the audit records of an application | audit | `AUDIT#{app}` | `{ms:013}#{id}` |
 //! | an application; all its buckets, scans, channels | application, bucket, scan, channel | `APP#{app}` | `APP`, `BUCKET#…`, `SCAN#…`, `CHANNEL#…` |
 //! | an item by its id | item | `ITEM#{item}` | `ITEM` |
+//! | where a job stands: the item and the processor of a job's id | job | `JOB#{job}` | `JOB` |
 //! | an application's items, newest first | found: ids of up to 100 items | `FOUND#{app}` | `{ms:013}#{batch}` |
 //! | the item that was last completed for a key of a bucket | content | `CONTENT#{app}#{sha256 of bucket and key}` | `CONTENT` |
 //! | the counts of items by status | tally: the changes of one batch of `dispatch` | `TALLY#{app}` | `TOTAL`, `{ms:013}#{batch}` |
@@ -53,7 +54,7 @@
 //! | the checkpoint of the sweep; which of its runs works now | mark, slot | `SWEEP` | `MARK`, `LEASE` |
 //!
 //! One sparse index, `open` (`open`, `open_at`), holds what `sweep` reads: active buckets (`BUCKETS`), items that are being
-//! processed (`LEASES`, by the end of the lease) and asset managers (`MANAGERS`, by the time of the next check).
+//! processed (`LEASES`, by the end of the first lease or wait of their jobs) and asset managers (`MANAGERS`, by the time of the next check).
 
 mod partitions;
 
@@ -61,7 +62,7 @@ use domain::application::key_id;
 use domain::message_store::BoxId;
 use domain::notification::{NotificationId, Stream};
 use domain::notification_channel::NotificationChannelId;
-use domain::{AppId, BucketId, ChannelId, ItemId};
+use domain::{AppId, BucketId, ChannelId, ItemId, JobId};
 
 use self::partitions::escaped;
 pub(crate) use self::partitions::{
@@ -96,6 +97,7 @@ pub enum Row {
     Channel(AppId, ChannelId),
     Health(AppId, ChannelId),
     Item(ItemId),
+    Job(JobId),
     ItemIndex(AppId, i64, String),
     Content(AppId, String),
     Tally(AppId, i64, String),
@@ -177,6 +179,7 @@ impl Row {
             Self::Channel(..) => "channel",
             Self::Health(..) => "health",
             Self::Item(_) => "item",
+            Self::Job(_) => "job",
             Self::ItemIndex(..) => "found",
             Self::Content(..) => "content",
             Self::Tally(..) | Self::TallyTotal(_) => "tally",
@@ -252,6 +255,7 @@ impl Row {
             Self::Channel(app, id) => (application(*app), format!("CHANNEL#{id}")),
             Self::Health(app, id) => (format!("HEALTH#{app}#{id}"), "HEALTH".to_owned()),
             Self::Item(id) => (format!("ITEM#{id}"), "ITEM".to_owned()),
+            Self::Job(id) => (format!("JOB#{id}"), "JOB".to_owned()),
             Self::ItemIndex(app, ms, batch) => (item_index(*app), time_key(*ms, batch)),
             Self::Content(app, hash) => (format!("CONTENT#{app}#{}", escaped(hash)), "CONTENT".to_owned()),
             Self::Tally(app, ms, batch) => (tally(*app), time_key(*ms, batch)),

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::image::RenderProcess;
 use domain::item::{Item, ItemStatus};
-use serde::Deserialize;
+use domain::job::Job;
 
 use crate::codec::{self, Attributes};
 use crate::error::TableError;
@@ -29,16 +29,24 @@ pub enum StreamRecord {
     Other,
 }
 
-/// An item in its new state, and its status before (`None` for a new item).
+/// An item in its new state, and as it was before (`None` for a new item).
 #[derive(Debug, Clone, PartialEq)]
 pub struct ItemChange {
     pub item: Item,
-    pub before: Option<ItemStatus>,
+    pub before: Option<Item>,
 }
 
-#[derive(Deserialize)]
-struct PreviousItem {
-    status: ItemStatus,
+impl ItemChange {
+    /// The status before; `None` for a new item.
+    pub fn status_before(&self) -> Option<ItemStatus> {
+        self.before.as_ref().map(|it| it.status)
+    }
+
+    /// The jobs that wait for a worker and did not before.
+    pub fn waiting(&self) -> impl Iterator<Item = Job> + '_ {
+        let waited = |job: &Job| self.before.as_ref().is_some_and(|it| it.job(job.processor).is_waiting());
+        self.item.all_jobs().filter(move |it| it.is_waiting() && !waited(it))
+    }
 }
 
 /// Decodes a record.
@@ -51,11 +59,8 @@ pub fn read_record(record: EventRecord) -> Result<StreamRecord, TableError> {
     match image.get("kind").and_then(|it| it.as_s().ok()).map(String::as_str) {
         Some("item") => {
             let old = attributes(change.old_image.into_inner());
-            let before: Option<PreviousItem> = if old.is_empty() { None } else { Some(codec::decode("item", old)?) };
-            Ok(StreamRecord::Item(Box::new(ItemChange {
-                item: codec::decode("item", image)?,
-                before: before.map(|it| it.status),
-            })))
+            let before: Option<Item> = if old.is_empty() { None } else { Some(codec::decode("item", old)?) };
+            Ok(StreamRecord::Item(Box::new(ItemChange { item: codec::decode("item", image)?, before })))
         }
         Some("notification") => decode_batch(image).map(StreamRecord::Published),
         // the ranges are read from the table when they are sent

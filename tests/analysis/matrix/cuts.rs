@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::{LazyLock, Mutex};
 
-use domain::bucket::{ProcessorKind, ProcessorSettings};
+use domain::bucket::ProcessorSettings;
 use media::ffmpeg::Ffmpeg;
 use media::processor;
 use proptest::prelude::*;
@@ -54,7 +54,7 @@ fn analysed(file: &Path) -> Result<Vec<String>, String> {
     let program = Ffmpeg::new("ffmpeg".to_owned(), SEARCH_PATH.to_owned(), MEMORY_MB);
     let settings = ProcessorSettings::default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let run = processor::run(ProcessorKind::FacialRecognition, &settings, file, &program);
+    let run = processor::detect_faces(&settings, file, &program);
     match runtime.block_on(run) {
         Ok(analysis) => Ok(analysis.warnings.into_iter().map(|it| it.code).collect()),
         Err(error) => Err(format!("{error:?}")),

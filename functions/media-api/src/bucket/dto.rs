@@ -1,6 +1,6 @@
 //! Bodies of requests and responses about buckets.
 
-use domain::bucket::{Backend, Bucket, DiscoveryMode, MediaSystem, ProcessorKind, ProcessorSettings, ScanState};
+use domain::bucket::{Backends, Bucket, DiscoveryMode, MediaSystem, ProcessorSettings, Processors, ScanState};
 use domain::item::default_priority;
 use domain::schedule::ScanSchedule;
 use domain::settings::Settings;
@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use crate::bounds::within;
+use crate::processors::{BackendNames, ProcessorNames};
 
 /// A bucket to scan.
 #[derive(Deserialize, ToSchema)]
@@ -54,10 +55,10 @@ pub(crate) struct BucketIn {
     schedule: String,
     #[serde(default = "default_active")]
     active: bool,
-    /// `FacialRecognition`
-    #[serde(default = "default_processor")]
-    #[schema(example = "FacialRecognition", pattern = "^FacialRecognition$")]
-    processor: String,
+    /// What is done with its objects: `FacialRecognition`, `ObjectDetection`, `AutoTranslation`, or a list of them
+    #[serde(default)]
+    #[schema(example = "FacialRecognition")]
+    processor: ProcessorNames,
     #[serde(default)]
     settings: SettingsIn,
     /// 1 to 10, by default 5; from 8 on, items take the short queue
@@ -85,8 +86,9 @@ pub(crate) struct BucketIn {
 #[derive(Deserialize, Serialize, Default, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct SettingsIn {
-    /// `embedded`
-    backend: Option<String>,
+    /// Where the processors run: `embedded` (faces), `external`, or a backend per processor. Without it, as the
+    /// application's settings say
+    backend: Option<BackendNames>,
     /// Frames per second that are analysed, 0.1 to 10
     #[schema(minimum = 0.1, maximum = 10)]
     sample_fps: Option<f32>,
@@ -97,6 +99,17 @@ pub(crate) struct SettingsIn {
     /// less), or is seen for about a second
     #[schema(minimum = 0.001, maximum = 100)]
     score_threshold: Option<f64>,
+    /// Objects under this confidence are dropped, 0 to 1
+    #[schema(minimum = 0, maximum = 1)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_confidence: Option<f64>,
+    /// The language that is spoken, such as `en-US`; without it, the processor identifies it
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
+    /// Languages to translate into, at most 20; without entries, `es`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 20)]
+    targets: Vec<String>,
 }
 
 /// Credentials for the bucket's system.
@@ -111,10 +124,6 @@ pub(crate) struct CredentialsIn {
 
 fn default_active() -> bool {
     true
-}
-
-fn default_processor() -> String {
-    ProcessorKind::FacialRecognition.name().to_owned()
 }
 
 impl CredentialsIn {
@@ -178,9 +187,8 @@ impl BucketIn {
         if let Some(wrong) = self.mime_types.iter().find(|it| it.split('/').count() != 2) {
             return Err(Problem::invalid("mimeTypes", format!("`{wrong}` is not of the form type/subtype or type/*")));
         }
-        if self.processor != ProcessorKind::FacialRecognition.name() {
-            return Err(Problem::invalid("processor", "the processor is `FacialRecognition`"));
-        }
+        let processor = self.processor.validate()?;
+        let settings = self.settings.validate(&processor)?;
         let schedule: ScanSchedule = self
             .schedule
             .parse()
@@ -209,8 +217,8 @@ impl BucketIn {
             mime_types: self.mime_types.clone(),
             schedule,
             active: self.active,
-            processor: ProcessorKind::FacialRecognition,
-            settings: self.settings.validate()?,
+            processor,
+            settings,
             priority: self.priority,
             region: self.region.clone(),
             poll,
@@ -223,10 +231,8 @@ impl BucketIn {
 }
 
 impl SettingsIn {
-    fn validate(&self) -> Result<ProcessorSettings, Problem> {
-        if self.backend.as_deref().is_some_and(|it| it != "embedded") {
-            return Err(Problem::invalid("settings.backend", "the backend is `embedded`"));
-        }
+    fn validate(&self, processors: &Processors) -> Result<ProcessorSettings, Problem> {
+        let backends = self.backend.as_ref().map(|it| it.validate("settings.backend", processors)).transpose()?;
         if self.sample_fps.is_some_and(|it| !(0.1..=10.0).contains(&it)) {
             return Err(Problem::invalid("settings.sampleFps", "0.1 to 10"));
         }
@@ -236,8 +242,26 @@ impl SettingsIn {
         if self.score_threshold.is_some_and(|it| !(0.001..=100.0).contains(&it)) {
             return Err(Problem::invalid("settings.scoreThreshold", "0.001 to 100"));
         }
-        let (sample_fps, min_face_px, score_threshold) = (self.sample_fps, self.min_face_px, self.score_threshold);
-        Ok(ProcessorSettings { backend: Backend::Embedded, sample_fps, min_face_px, score_threshold })
+        if self.min_confidence.is_some_and(|it| !(0.0..=1.0).contains(&it)) {
+            return Err(Problem::invalid("settings.minConfidence", "0 to 1"));
+        }
+        let tag =
+            |it: &String| (2..=35).contains(&it.len()) && it.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-');
+        if self.source.as_ref().is_some_and(|it| !tag(it)) {
+            return Err(Problem::invalid("settings.source", "a language such as `en-US`"));
+        }
+        if self.targets.len() > 20 || !self.targets.iter().all(tag) {
+            return Err(Problem::invalid("settings.targets", "at most 20 languages such as `es`"));
+        }
+        Ok(ProcessorSettings {
+            backends: backends.unwrap_or_default(),
+            sample_fps: self.sample_fps,
+            min_face_px: self.min_face_px,
+            score_threshold: self.score_threshold,
+            min_confidence: self.min_confidence,
+            source: self.source.clone(),
+            targets: self.targets.clone(),
+        })
     }
 }
 
@@ -257,7 +281,7 @@ pub(crate) struct BucketOut {
     mime_types: Vec<String>,
     schedule: String,
     active: bool,
-    processor: String,
+    processor: ProcessorNames,
     settings: SettingsIn,
     priority: u8,
     poll: String,
@@ -303,12 +327,16 @@ pub(crate) struct LastScanOut {
 }
 
 impl BucketOut {
-    pub(crate) fn new(bucket: &Bucket, scans: &ScanState) -> Self {
+    /// The bucket as it is shown. `defaults` are the application's backends.
+    pub(crate) fn new(bucket: &Bucket, scans: &ScanState, defaults: &Backends) -> Self {
         let settings = SettingsIn {
-            backend: Some("embedded".to_owned()),
+            backend: Some(BackendNames::shown(&bucket.processor, &bucket.settings.backends, defaults)),
             sample_fps: bucket.settings.sample_fps,
             min_face_px: bucket.settings.min_face_px,
             score_threshold: bucket.settings.score_threshold,
+            min_confidence: bucket.settings.min_confidence,
+            source: bucket.settings.source.clone(),
+            targets: bucket.settings.targets.clone(),
         };
         Self {
             id: bucket.id.to_string(),
@@ -321,7 +349,7 @@ impl BucketOut {
             mime_types: bucket.mime_types.clone(),
             schedule: bucket.schedule.to_string(),
             active: bucket.active,
-            processor: bucket.processor.name().to_owned(),
+            processor: ProcessorNames::shown(&bucket.processor),
             settings,
             priority: bucket.priority,
             poll: if bucket.poll == DiscoveryMode::Listing { "listing" } else { "search" }.to_owned(),

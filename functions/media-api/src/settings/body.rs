@@ -1,6 +1,6 @@
 //! The settings as they are sent: their names, what is shown of them, and what is valid.
 
-use domain::bucket::{MediaSystem, ProcessorKind, SealedSecret};
+use domain::bucket::{MediaSystem, SealedSecret};
 use domain::masking::MASK;
 use domain::origin;
 use domain::settings::{Settings, normalized_types, strip_api_suffix};
@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::bounds::within;
 use crate::issuer::{IssuerBody, validate};
+use crate::processors::{BackendNames, ProcessorNames};
 
 const MAX_ORIGINS: usize = 50;
 /// The largest daily quota: beyond it, not every reader of JSON keeps an integer exactly (RFC 8259, section 6).
@@ -57,8 +58,10 @@ pub(crate) struct SettingsBody {
     datacore_endpoint: Option<String>,
     /// `access:secret`
     datacore_token: Option<String>,
-    /// `FacialRecognition`
-    processor: Option<String>,
+    /// `FacialRecognition`, `ObjectDetection`, `AutoTranslation`, or a list of them
+    processor: Option<ProcessorNames>,
+    /// Where processors run, for buckets that do not choose
+    backend: Option<BackendNames>,
     /// Of Iconik's assets, 1 to 10, by default 5; from 8 on, items take the short queue
     #[schema(minimum = 1, maximum = 10)]
     priority: Option<u8>,
@@ -123,7 +126,8 @@ impl SettingsBody {
             aws_secret_key: masked(&settings.aws_secret_key),
             datacore_endpoint: settings.datacore_endpoint.clone(),
             datacore_token: masked(&settings.datacore_token),
-            processor: Some(settings.processor.name().to_owned()),
+            processor: Some(ProcessorNames::shown(&settings.processor)),
+            backend: BackendNames::chosen(&settings.backends),
             priority: Some(settings.priority),
             temp_folder: settings.temp_folder.clone(),
             no_of_threads: Some(settings.no_of_threads),
@@ -186,10 +190,8 @@ impl SettingsBody {
             );
             Problem::invalid("allowed_origins", title)
         })?;
-        let processor = match self.processor.as_deref() {
-            None | Some("FacialRecognition") => ProcessorKind::FacialRecognition,
-            Some(_) => return Err(Problem::invalid("processor", "the processor is `FacialRecognition`")),
-        };
+        let processor = self.processor.clone().unwrap_or_default().validate()?;
+        let backends = self.backend.as_ref().map(|it| it.validate("backend", &processor)).transpose()?;
         let levels = ["ALL", "TRACE", "DEBUG", "INFO", "WARN", "ERROR"];
         if self.log_level.as_ref().is_some_and(|it| !levels.contains(&it.as_str())) {
             return Err(Problem::invalid("log_level", levels.join(", ")));
@@ -223,6 +225,7 @@ impl SettingsBody {
             aws_region: self.aws_region.clone(),
             datacore_endpoint: address("datacore_endpoint", &self.datacore_endpoint, allowed)?,
             processor,
+            backends: backends.unwrap_or_default(),
             priority: within("priority", self.priority, defaults.priority, 1, 10)?,
             temp_folder: self.temp_folder.clone(),
             no_of_threads: within("no_of_threads", self.no_of_threads, defaults.no_of_threads, 0, 1_000)?,

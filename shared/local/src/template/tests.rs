@@ -33,6 +33,8 @@ fn the_real_template_is_understood_whole() {
             "sweep",
             "scan",
             "process",
+            "process",
+            "process",
             "dispatch",
             "socket",
             "deliver-push",
@@ -59,7 +61,7 @@ fn the_real_template_is_understood_whole() {
     }
     let sweep = &model.functions[11].environment;
     assert!(sweep["WORK_QUEUES"].starts_with("notifications-ScanQueue,notifications-FacesQueue,"));
-    let stream = model.functions[14].stream_source.as_ref().unwrap();
+    let stream = model.functions[16].stream_source.as_ref().unwrap();
     assert_eq!(stream.table, "notifications-Table");
     assert!(stream.bisect_on_error && stream.reports_item_failures && stream.filters.len() == 5);
     assert_eq!(stream.on_failure.as_deref(), Some("notifications-StreamDead"));
@@ -67,7 +69,7 @@ fn the_real_template_is_understood_whole() {
     let sockets = model.websocket_api.unwrap();
     assert_eq!((sockets.stage.as_str(), sockets.routes["$connect"].as_str()), ("live", "notifications-Socket"));
     assert_eq!(sockets.paths, ["/notifications/ws/*", "/hubs/notifications", "/api/v1/Inbox/Socket"]);
-    let endpoint = &model.functions[15].environment["SOCKET_ENDPOINT"];
+    let endpoint = &model.functions[17].environment["SOCKET_ENDPOINT"];
     assert_eq!(
         endpoint, "https://local.execute-api.us-east-1.amazonaws.com/live",
         "without a parameter, API Gateway's own"
@@ -137,7 +139,7 @@ fn parameters_change_what_there_is() {
     let environment = &restored.functions[0].environment;
     let names = ["TABLE", "RESULTS", "MASTER_KEY"].map(|it| environment[it].as_str());
     assert_eq!(names, ["restored", "old-results", "arn:aws:kms:us-east-1:000000000000:key/old"]);
-    assert_eq!(restored.functions[14].stream_source.as_ref().unwrap().table, "restored");
+    assert_eq!(restored.functions[16].stream_source.as_ref().unwrap().table, "restored");
 
     let sources = |model: &Model, binary: &str| {
         model.functions.iter().find(|it| it.binary == binary).map(|it| it.sqs_sources.len())

@@ -24,6 +24,7 @@ pub enum ProblemType {
     Method,
     NoMedia,
     NoPreview,
+    NoResult,
     NoSuchAction,
     NoSuchApplication,
     NoSuchBucket,
@@ -56,7 +57,7 @@ pub enum ProblemType {
 
 impl ProblemType {
     #[cfg(test)]
-    const ALL: [Self; 47] = [
+    const ALL: [Self; 48] = [
         Self::Busy,
         Self::Changed,
         Self::ContentCoding,
@@ -76,6 +77,7 @@ impl ProblemType {
         Self::Method,
         Self::NoMedia,
         Self::NoPreview,
+        Self::NoResult,
         Self::NoSuchAction,
         Self::NoSuchApplication,
         Self::NoSuchBucket,
@@ -134,6 +136,7 @@ impl ProblemType {
             Self::Method => ("method", StatusCode::METHOD_NOT_ALLOWED, "The method is not allowed"),
             Self::NoMedia => ("no-media", StatusCode::NOT_FOUND, "The media is not there any more"),
             Self::NoPreview => ("no-preview", StatusCode::NOT_FOUND, "There is no preview"),
+            Self::NoResult => ("no-result", StatusCode::NOT_FOUND, "There is no result"),
             Self::NoSuchAction => ("no-such-action", StatusCode::NOT_FOUND, "There is no such action"),
             Self::NoSuchApplication => ("no-such-application", StatusCode::NOT_FOUND, "There is no such application"),
             Self::NoSuchBucket => ("no-such-bucket", StatusCode::NOT_FOUND, "There is no such bucket"),
