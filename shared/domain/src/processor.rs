@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// A processor. The names are the product's own (`"processor": "FacialRecognition"`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -251,21 +251,27 @@ pub struct ProcessorSettings {
 }
 
 impl ProcessorSettings {
-    /// The parameters of a job (processors, section 2.6): those that are set, and the defaults that hold for all backends.
-    pub fn parameters(&self, kind: ProcessorKind) -> Value {
-        let sample_fps = self.sample_fps.map_or(2.0, |it| (f64::from(it) * 1_000.0).round() / 1_000.0);
+    /// The parameters of a job, in this order of precedence: those of the bucket, those of the application, the defaults
+    /// that hold for all backends (processors, section 2.6).
+    pub fn parameters(&self, kind: ProcessorKind, application: &Map<String, Value>) -> Value {
+        let mut parameters = application.clone();
+        let mut set = |name: &str, value: Option<Value>, default: Option<Value>| {
+            let value = value.or_else(|| parameters.get(name).cloned()).or(default);
+            parameters.extend(value.map(|it| (name.to_owned(), it)));
+        };
         match kind {
-            ProcessorKind::FacialRecognition => json!({ "sample_fps": sample_fps }),
-            ProcessorKind::ObjectDetection => match self.min_confidence {
-                Some(least) => json!({ "sample_fps": sample_fps, "min_confidence": least }),
-                None => json!({ "sample_fps": sample_fps }),
-            },
+            ProcessorKind::FacialRecognition | ProcessorKind::ObjectDetection => {
+                // as it was written: a 32-bit number has more digits than it means
+                let sample_fps = self.sample_fps.map(|it| json!((f64::from(it) * 1_000.0).round() / 1_000.0));
+                set("sample_fps", sample_fps, Some(json!(2.0)));
+                set("min_confidence", self.min_confidence.map(|it| json!(it)), None);
+            }
             ProcessorKind::AutoTranslation => {
-                let default = ["es".to_owned()];
-                let targets = if self.targets.is_empty() { &default[..] } else { &self.targets[..] };
-                json!({ "source": self.source, "targets": targets })
+                set("source", self.source.as_ref().map(|it| json!(it)), Some(Value::Null));
+                set("targets", (!self.targets.is_empty()).then(|| json!(self.targets)), Some(json!(["es"])));
             }
         }
+        Value::Object(parameters)
     }
 }
 
@@ -299,5 +305,21 @@ mod tests {
         assert_eq!(bucket.effective(&application, faces), Backend::Embedded);
         let refused = bucket.choose(ProcessorKind::ObjectDetection, Backend::Aws).unwrap_err();
         assert_eq!(refused.to_string(), "ObjectDetection has no backend `aws`, but `external`");
+    }
+
+    #[test]
+    fn parameters_of_the_bucket_come_first_then_those_of_the_application() {
+        let application = json!({ "sample_fps": 5.0, "colour": "red", "targets": ["ca"] });
+        let application = application.as_object().unwrap();
+        let bucket = ProcessorSettings { sample_fps: Some(0.3), ..ProcessorSettings::default() };
+        let check = |settings: &ProcessorSettings, kind: ProcessorKind, want: Value| {
+            assert_eq!(settings.parameters(kind, application), want);
+        };
+        let objects = json!({ "sample_fps": 0.3, "colour": "red", "targets": ["ca"] });
+        check(&bucket, ProcessorKind::ObjectDetection, objects);
+        let translation = json!({ "sample_fps": 5.0, "colour": "red", "targets": ["ca"], "source": null });
+        check(&bucket, ProcessorKind::AutoTranslation, translation);
+        let default = ProcessorSettings::default().parameters(ProcessorKind::AutoTranslation, &Map::new());
+        assert_eq!(default, json!({ "source": null, "targets": ["es"] }));
     }
 }
