@@ -74,16 +74,15 @@ pub fn claim_collection(
     Some(quiet(item.with_job(now, Job { lease_until, collections: before.collections + 1, ..before }, None)))
 }
 
-/// The backend has taken the work; `None` if the job has moved on, as when its result came first.
+/// The backend has taken the work of a job that its worker still holds.
 pub fn accept(
     now: OffsetDateTime,
     item: &Item,
-    hold: Hold,
+    job: Job,
     external_id: String,
     poll_after: Duration,
     deadline: OffsetDateTime,
-) -> Option<ItemTransition> {
-    let job = held(item, hold)?;
+) -> ItemTransition {
     let running = Job {
         state: JobState::Running,
         tries: 0,
@@ -94,7 +93,13 @@ pub fn accept(
         error: None,
         ..job
     };
-    Some(quiet(item.with_job(now, running, None)))
+    quiet(item.with_job(now, running, None))
+}
+
+/// The result of a job lies ready to be collected.
+pub fn deliver(now: OffsetDateTime, item: &Item, job: Job) -> ItemTransition {
+    let collecting = Job { state: JobState::Collecting, tries: 0, lease_until: None, error: None, ..job };
+    quiet(item.with_job(now, collecting, None))
 }
 
 /// The job that a worker holds; `None` if it is not the worker's any more.
@@ -202,11 +207,7 @@ pub fn report(
             }
             quiet(item.with_job(now, job, None))
         }
-        Report::Succeeded { sha256 } => {
-            let state = JobState::Collecting;
-            let collecting = Job { state, tries: 0, lease_until: None, output_sha256: sha256, error: None, ..job };
-            quiet(item.with_job(now, collecting, None))
-        }
+        Report::Succeeded { sha256 } => deliver(now, item, Job { output_sha256: sha256, ..job }),
         Report::Failed { problem, retryable } => fail(now, item, job, problem, retryable),
     })
 }

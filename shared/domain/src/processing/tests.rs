@@ -117,8 +117,7 @@ fn a_callback_may_come_before_the_answer_and_twice_and_late() {
     let collecting = report(NOW, &item, OBJECTS, 1, Some("m1"), succeeded()).unwrap().item;
     assert_eq!(collecting.job(OBJECTS).state, JobState::Collecting);
     assert!(collecting.job(OBJECTS).is_waiting());
-    let deadline = NOW + Duration::HOUR;
-    assert_eq!(accept(NOW, &collecting, hold, "x".into(), Duration::MINUTE, deadline), None);
+    assert_eq!(held(&collecting, hold), None, "the answer to the start call comes too late");
     assert_eq!(report(NOW, &collecting, OBJECTS, 1, Some("m1"), succeeded()), Err(ReportRefused::Repeated));
     assert_eq!(report(NOW, &collecting, OBJECTS, 1, Some("m2"), succeeded()), Err(ReportRefused::Stale));
     let cancelled = cancel(NOW, &item, None).unwrap().item;
@@ -145,8 +144,8 @@ fn an_attempt_past_its_deadline_is_begun_anew_and_times_out_in_the_end() {
     let mut item = item_of(&[OBJECTS]);
     for attempt in 1..=MAX_ATTEMPTS {
         item = claimed(&item, OBJECTS);
-        let hold = item.job(OBJECTS).hold();
-        item = accept(NOW, &item, hold, "x".into(), Duration::MINUTE, NOW + Duration::HOUR).unwrap().item;
+        let job = item.job(OBJECTS);
+        item = accept(NOW, &item, job, "x".into(), Duration::MINUTE, NOW + Duration::HOUR).item;
         assert_eq!((polls_due(NOW, &item), item.check_at), (vec![], Some(crate::millis(NOW + Duration::MINUTE))));
         assert_eq!(polls_due(NOW + Duration::MINUTE, &item), [OBJECTS]);
         assert_eq!(expire(NOW + Duration::minutes(59), &item), None);
@@ -208,15 +207,15 @@ proptest! {
             now += Duration::seconds(40);
             let processor = if first { FACES } else { OBJECTS };
             let job = item.job(processor);
-            let held = job.state == JobState::Submitting;
+            let is_held = job.state == JobState::Submitting;
             let transition = match event {
                 0 => claim(now, &item, processor, processor.default_backend(), Duration::MINUTE),
-                1 if held => Some(complete(now, &item, job, results())),
-                2 if held => Some(fail(now, &item, job, boom(), true)),
-                3 if held => Some(skip(now, &item, job, Problem::new("too_large", "x"))),
+                1 if is_held => Some(complete(now, &item, job, results())),
+                2 if is_held => Some(fail(now, &item, job, boom(), true)),
+                3 if is_held => Some(skip(now, &item, job, Problem::new("too_large", "x"))),
                 4 => expire(now, &item),
                 5 => reprocess(now, &item, first.then_some(processor)).inspect(|_| published = 0),
-                6 if held => accept(now, &item, job.hold(), "x".into(), Duration::MINUTE, now + Duration::minutes(3)),
+                6 if is_held => Some(accept(now, &item, job, "x".into(), Duration::MINUTE, now + Duration::minutes(3))),
                 7 => report(now, &item, processor, job.attempt, None, Report::Succeeded { sha256: None }).ok(),
                 8 => claim_collection(now, &item, processor, Duration::MINUTE),
                 _ => None,
