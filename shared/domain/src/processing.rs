@@ -192,8 +192,13 @@ pub fn report(
     if message.is_some_and(|it| job.messages.iter().any(|other| other == it)) {
         return Err(ReportRefused::Repeated);
     }
-    // it may come before the answer to the start call is stored (processors, section 2.2)
-    if job.attempt != attempt || !matches!(job.state, JobState::Submitting | JobState::Running) {
+    // it may come before the answer to the start call is stored, or although that answer was lost (processors, section 2.2)
+    let is_started = match job.state {
+        JobState::Submitting | JobState::Running => true,
+        JobState::Queued => job.tries > 0,
+        _ => false,
+    };
+    if job.attempt != attempt || !is_started {
         return Err(ReportRefused::Stale);
     }
     job.messages.extend(message.map(str::to_owned));

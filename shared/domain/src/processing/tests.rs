@@ -134,6 +134,10 @@ fn a_start_call_is_repeated_under_the_same_attempt_and_five_times_at_most() {
         let job = item.job(OBJECTS);
         assert_eq!((job.attempt, job.tries), (1, tries));
         item = retry_start(NOW, &item, job, Problem::new("endpoint_failed", "503"), (tries == 2).then_some(60)).item;
+        if tries < MAX_TRIES {
+            let done = report(NOW, &item, OBJECTS, 1, None, Report::Succeeded { sha256: None }).unwrap().item;
+            assert_eq!(done.job(OBJECTS).state, JobState::Collecting, "the answer was lost, and the work was done");
+        }
         delays.push(retry_delay(&item.job(OBJECTS), 0.5).whole_seconds());
     }
     assert_eq!((item.status, delays), (ItemStatus::Failed, vec![5, 60, 80, 320, 0]));
