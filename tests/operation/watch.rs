@@ -13,11 +13,14 @@ use system_tests::{World, own_stack};
 fn dead_letters_are_told_one_sweep_works_at_a_time_and_what_is_off_is_refused() {
     World::alone(async || {
         let data = tempfile::tempdir().unwrap();
-        let stack = own_stack(data.path(), &[("Amqp", "off")]).await;
+        let stack = own_stack(data.path(), &[("Amqp", "off"), ("ObjectDetection", "off")]).await;
         let world = World::open(&stack).await;
         let form = [("url", "amqp://broker.example.com"), ("queueName", "news")];
         let (status, refused) = world.channels(Method::POST, &format!("{CHANNELS}/RabbitMQ"), &[], Some(&form)).await;
         assert!(status == 400 && refused.to_string().contains("switched channels of this kind off"), "{refused}");
+        let settings = json!({ "processor": ["FacialRecognition", "ObjectDetection"] });
+        let (status, refused) = world.ask("PUT", "/api/v1/Media/Settings", Some(settings)).await;
+        assert!(status == 422 && refused.to_string().contains("has not switched ObjectDetection on"), "{refused}");
         let table = "notifications-Table";
         let lines = || std::fs::read_to_string(data.path().join("events.log")).unwrap();
         let lease = |until: i64| {

@@ -17,6 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::context::Context;
 use crate::dto::Page;
+use crate::processors::check_switched_on;
 use dto::{BucketIn, BucketOut};
 
 fn missing() -> Problem {
@@ -53,6 +54,7 @@ pub(crate) async fn create(
     let defaults = context.table.settings(app).await?;
     let mut bucket =
         body.bucket(app, BucketId::random(clock::random_bytes()), &defaults, &context.allowed_networks, clock::now())?;
+    check_switched_on(&bucket.processor, None, &context.processors_off)?;
     bucket.credentials = seal_credentials(&context, &bucket, &body).await?;
     context.table.put_bucket(&bucket).await?;
     Ok((StatusCode::CREATED, Json(BucketOut::new(&bucket, &ScanState::default(), &defaults.backends))))
@@ -84,6 +86,7 @@ pub(crate) async fn replace(
     let before = find(&context, app, &id).await?;
     let defaults = context.table.settings(app).await?;
     let mut bucket = body.bucket(app, before.id, &defaults, &context.allowed_networks, clock::now())?;
+    check_switched_on(&bucket.processor, Some(&before.processor), &context.processors_off)?;
     bucket.created_at = before.created_at;
     let moved = (bucket.endpoint.as_str(), &bucket.bucket) != (before.endpoint.trim_end_matches('/'), &before.bucket);
     if moved && body.credentials.is_none() && before.credentials.is_some() {

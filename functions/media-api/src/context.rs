@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 use domain::ItemId;
+use domain::processor::ProcessorKind;
 use domain::ssrf::AllowedNetworks;
 use entry::http::Authenticator;
 use entry::{AppSettings, Meter, ProcessQueues, Queue, Secrets, TtlCache};
@@ -23,6 +24,8 @@ pub(crate) struct Context {
     pub(crate) ingest_queue: Queue,
     /// The queues of `process`.
     pub(crate) process_queues: ProcessQueues,
+    /// The processors that the deployment has switched off.
+    pub(crate) processors_off: Vec<ProcessorKind>,
     pub(crate) s3: aws_sdk_s3::Client,
     /// The bucket of results.
     pub(crate) results_bucket: String,

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use ::iconik::Connections;
 use domain::application::Scope;
+use domain::processor::ProcessorKind;
 use entry::http::{Authenticator, CorsPolicy};
 use entry::{AppSettings, Secrets, TtlCache};
 
@@ -35,6 +36,9 @@ pub async fn run() -> Result<(), entry::Error> {
     let pages = CorsPolicy::AllowedOrigins(start.allowed_origins(&table));
     let secrets = Arc::new(Secrets::new(table.clone(), seal.clone()));
     let meter = start.meter();
+    let switches =
+        [("OBJECT_DETECTION", ProcessorKind::ObjectDetection), ("AUTO_TRANSLATION", ProcessorKind::AutoTranslation)];
+    let off: Vec<ProcessorKind> = switches.into_iter().filter(|it| start.text(it.0) == "off").map(|it| it.1).collect();
     let connections = Connections::new(table.clone(), secrets.clone(), allowed.clone(), meter.clone());
     let context = Context {
         authenticator: Authenticator::new(table.clone(), seal, &allowed, Scope::Media),
@@ -46,6 +50,7 @@ pub async fn run() -> Result<(), entry::Error> {
         scan_queue: start.queue("SCAN_QUEUE"),
         ingest_queue: start.queue("ICONIK_QUEUE"),
         process_queues: start.process_queues(),
+        processors_off: off,
         s3: start.s3(),
         results_bucket: start.text("RESULTS"),
         allowed_networks: allowed,

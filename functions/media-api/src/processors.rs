@@ -94,6 +94,26 @@ impl BackendNames {
     }
 }
 
+/// Checks that the deployment has the processors, those of `before` aside.
+///
+/// # Errors
+/// 422: one is switched off.
+pub(crate) fn check_switched_on(
+    processors: &Processors,
+    before: Option<&Processors>,
+    off: &[ProcessorKind],
+) -> Result<(), Problem> {
+    let is_new = |kind: ProcessorKind| !before.is_some_and(|it| it.contains(kind));
+    match processors.iter().find(|it| off.contains(it) && is_new(*it)).map(ProcessorKind::name) {
+        None => Ok(()),
+        Some(name) => {
+            let reason =
+                format!("the operator of this deployment has not switched {name} on, which is the parameter `{name}`");
+            Err(Problem::invalid("processor", reason))
+        }
+    }
+}
+
 /// The processor of a name.
 ///
 /// # Errors

@@ -23,6 +23,7 @@ use time::Duration;
 use self::body::SettingsBody;
 use crate::context::Context;
 use crate::issuer;
+use crate::processors::check_switched_on;
 
 /// How long a webhook secret stays valid after it was changed.
 const SECRET_OVERLAP: Duration = Duration::hours(24);
@@ -50,6 +51,7 @@ pub(crate) async fn put(
     let before = context.table.settings(app).await?;
     check_unchanged(&headers, &before)?;
     let mut next = body.validate(&before, &context.allowed_networks)?;
+    check_switched_on(&next.processor, Some(&before.processor), &context.processors_off)?;
     if next.oidc_issuers != before.oidc_issuers {
         // to accept an issuer's tokens is to grant their scopes, which needs the scope `keys`
         let granted = context.authenticator.authorize(&headers, Scope::Keys, Access::Change).await;
