@@ -23,9 +23,19 @@ pub(crate) const FILES: &[BuiltFile] = &[
         gzip: include_bytes!("chunk-EA24KAHB.js.gz"),
     },
     BuiltFile {
+        name: "chunk-FL3LWTT6.js",
+        content_type: "text/javascript; charset=utf-8",
+        gzip: include_bytes!("chunk-FL3LWTT6.js.gz"),
+    },
+    BuiltFile {
         name: "chunk-IF74UZE5.js",
         content_type: "text/javascript; charset=utf-8",
         gzip: include_bytes!("chunk-IF74UZE5.js.gz"),
+    },
+    BuiltFile {
+        name: "chunk-KREWTLJM.js",
+        content_type: "text/javascript; charset=utf-8",
+        gzip: include_bytes!("chunk-KREWTLJM.js.gz"),
     },
     BuiltFile {
         name: "chunk-MUHJO2LD.js",
@@ -33,29 +43,19 @@ pub(crate) const FILES: &[BuiltFile] = &[
         gzip: include_bytes!("chunk-MUHJO2LD.js.gz"),
     },
     BuiltFile {
-        name: "chunk-PSUSJVPL.js",
-        content_type: "text/javascript; charset=utf-8",
-        gzip: include_bytes!("chunk-PSUSJVPL.js.gz"),
-    },
-    BuiltFile {
-        name: "chunk-QMJ6GCVJ.js",
-        content_type: "text/javascript; charset=utf-8",
-        gzip: include_bytes!("chunk-QMJ6GCVJ.js.gz"),
-    },
-    BuiltFile {
         name: "chunk-SLBFUDSG.js",
         content_type: "text/javascript; charset=utf-8",
         gzip: include_bytes!("chunk-SLBFUDSG.js.gz"),
     },
     BuiltFile {
-        name: "chunk-SP4K3Y7O.js",
+        name: "chunk-YZB5GHXO.js",
         content_type: "text/javascript; charset=utf-8",
-        gzip: include_bytes!("chunk-SP4K3Y7O.js.gz"),
+        gzip: include_bytes!("chunk-YZB5GHXO.js.gz"),
     },
     BuiltFile {
-        name: "deadletters-GYFNOWX3.js",
+        name: "deadletters-DVLHCSLU.js",
         content_type: "text/javascript; charset=utf-8",
-        gzip: include_bytes!("deadletters-GYFNOWX3.js.gz"),
+        gzip: include_bytes!("deadletters-DVLHCSLU.js.gz"),
     },
     BuiltFile {
         name: "icon-BHLHY764.svg",
@@ -68,14 +68,14 @@ pub(crate) const FILES: &[BuiltFile] = &[
         gzip: include_bytes!("inbox-GCTRYGZX.js.gz"),
     },
     BuiltFile {
-        name: "items-BW2OOZ77.js",
+        name: "items-7JIUV3L2.js",
         content_type: "text/javascript; charset=utf-8",
-        gzip: include_bytes!("items-BW2OOZ77.js.gz"),
+        gzip: include_bytes!("items-7JIUV3L2.js.gz"),
     },
     BuiltFile {
-        name: "main-VZMVRFT7.js",
+        name: "main-RX7FMA4B.js",
         content_type: "text/javascript; charset=utf-8",
-        gzip: include_bytes!("main-VZMVRFT7.js.gz"),
+        gzip: include_bytes!("main-RX7FMA4B.js.gz"),
     },
     BuiltFile {
         name: "mediaworker-VUPJ33BC.js",
@@ -83,24 +83,24 @@ pub(crate) const FILES: &[BuiltFile] = &[
         gzip: include_bytes!("mediaworker-VUPJ33BC.js.gz"),
     },
     BuiltFile {
-        name: "messages-TVCQBAXJ.js",
+        name: "messages-ZMUGOC6J.js",
         content_type: "text/javascript; charset=utf-8",
-        gzip: include_bytes!("messages-TVCQBAXJ.js.gz"),
+        gzip: include_bytes!("messages-ZMUGOC6J.js.gz"),
     },
     BuiltFile {
-        name: "overview-YQU2JOQH.js",
+        name: "overview-JWKY7K65.js",
         content_type: "text/javascript; charset=utf-8",
-        gzip: include_bytes!("overview-YQU2JOQH.js.gz"),
+        gzip: include_bytes!("overview-JWKY7K65.js.gz"),
     },
     BuiltFile {
-        name: "settings-VSUU4FRR.js",
+        name: "settings-DZ5IGSGK.js",
         content_type: "text/javascript; charset=utf-8",
-        gzip: include_bytes!("settings-VSUU4FRR.js.gz"),
+        gzip: include_bytes!("settings-DZ5IGSGK.js.gz"),
     },
     BuiltFile {
-        name: "sources-7CFXH622.js",
+        name: "sources-DQKJQNR7.js",
         content_type: "text/javascript; charset=utf-8",
-        gzip: include_bytes!("sources-7CFXH622.js.gz"),
+        gzip: include_bytes!("sources-DQKJQNR7.js.gz"),
     },
     BuiltFile {
         name: "style-OKAZOEAQ.css",

@@ -1,7 +1,7 @@
 // The form of a bucket.
 import { useSignal } from '@preact/signals';
 import { request } from './api';
-import { type Bucket, type BucketFields, list, wrong } from './bucketrules';
+import { type Bucket, type BucketFields, list, PROCESSORS, processorsOf, settingsFor, wrong } from './bucketrules';
 import { Check, ErrorText, Field, fieldError, toast } from './ui';
 
 function initial(it: Bucket | undefined): BucketFields {
@@ -24,6 +24,7 @@ function initial(it: Bucket | undefined): BucketFields {
 export function BucketForm({ bucket, done }: { bucket: Bucket | undefined; done: () => void }) {
   const fields = useSignal(initial(bucket));
   const [active, writeBack] = [useSignal(bucket?.active ?? true), useSignal(bucket?.writeBack ?? false)];
+  const processors = useSignal(processorsOf(bucket));
   const error = useSignal<unknown>(undefined);
   const busy = useSignal(false);
   const it = fields.value;
@@ -52,11 +53,11 @@ export function BucketForm({ bucket, done }: { bucket: Bucket | undefined; done:
       suffixes: list(it.suffixes),
       mimeTypes: list(it.mimeTypes),
       poll: it.poll,
-      processor: bucket?.processor ?? 'FacialRecognition',
+      processor: processors.value,
     };
     if (it.endpoint) body['endpoint'] = it.endpoint;
     if (it.region) body['region'] = it.region;
-    if (bucket) body['settings'] = bucket.settings;
+    if (bucket) body['settings'] = settingsFor(bucket, processors.value);
     if (it.poll === 'search' && bucket?.fullWalkEvery) body['fullWalkEvery'] = bucket.fullWalkEvery;
     if (it.accessKey) body['credentials'] = { accessKey: it.accessKey, secretKey: it.secretKey };
     try {
@@ -80,13 +81,25 @@ export function BucketForm({ bucket, done }: { bucket: Bucket | undefined; done:
       {field('prefixes', 'Prefixes', { hint: 'Keys begin with one of these; separated by commas' })}
       {field('suffixes', 'Suffixes', { hint: 'Keys end with one of these' })}
       {field('mimeTypes', 'Media types', { hint: 'image/*, video/mp4; by default everything that may have visual content' })}
+      <fieldset>
+        <legend>Processors</legend>
+        {PROCESSORS.map((name) => (
+          <Check
+            key={name}
+            label={name}
+            value={processors.value.includes(name)}
+            set={(on) => ((processors.value = on ? [...processors.value, name] : processors.value.filter((it) => it !== name)), (error.value = undefined))}
+          />
+        ))}
+        {fieldError(error.value, 'processor', 'settings') && <p class="wrong">{fieldError(error.value, 'processor', 'settings')}</p>}
+      </fieldset>
       {field('priority', 'Priority', { type: 'number', hint: '1 to 10; from 8 on, items take the short queue' })}
       {field('accessKey', 'Access key', { hint: bucket?.hasCredentials ? 'Credentials are stored; leave both empty to keep them' : '' })}
       {field('secretKey', 'Secret key', { type: 'password' })}
       <Check label="Active: scanned by its schedule" value={active.value} set={(on) => (active.value = on)} />
       <Check label="Write results beside the media, as .ai/<name>.json" value={writeBack.value} set={(on) => (writeBack.value = on)} />
       <ErrorText error={error.value} />
-      <button class="primary" disabled={busy.value || Object.keys(bad).length > 0 || !it.bucket || !it.schedule}>
+      <button class="primary" disabled={busy.value || Object.keys(bad).length > 0 || !it.bucket || !it.schedule || processors.value.length === 0}>
         {bucket ? 'Store' : 'Add'}
       </button>
     </form>

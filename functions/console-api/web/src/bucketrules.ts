@@ -11,7 +11,7 @@ export interface Bucket {
   mimeTypes: string[];
   schedule: string;
   active: boolean;
-  processor: string;
+  processor: string | string[];
   settings: Record<string, unknown>;
   priority: number;
   poll: string;
@@ -23,6 +23,19 @@ export interface Bucket {
   nextScanAfter?: string;
   scanning?: string;
   lastScan?: { scan: string; listed: number; found: number; error?: string; unreadable: number; dry: boolean; running: boolean };
+}
+
+/** What can be done with a bucket's objects. */
+export const PROCESSORS = ['FacialRecognition', 'ObjectDetection', 'AutoTranslation'];
+
+export const processorsOf = (bucket: Bucket | undefined): string[] => [bucket?.processor ?? 'FacialRecognition'].flat();
+
+/** A bucket's settings for other processors than it has: a backend that is named alone would be chosen for the new ones, too. */
+export function settingsFor(bucket: Bucket, processors: string[]): Record<string, unknown> {
+  const before = processorsOf(bucket);
+  const { backend, ...others } = bucket.settings;
+  if (typeof backend !== 'string' || processors.every((it) => before.includes(it))) return bucket.settings;
+  return { ...others, backend: Object.fromEntries(before.map((it) => [it, backend])) };
 }
 
 export interface BucketFields {

@@ -4,7 +4,7 @@ import { mayRead } from './session';
 
 /** Kinds of dead letters, with the scope that covers them. */
 export const KINDS: [string, string][] = [
-  ['scan', 'media'], ['iconik', 'media'], ['faces', 'media'], ['render', 'images'],
+  ['scan', 'media'], ['iconik', 'media'], ['faces', 'media'], ['objects', 'media'], ['translations', 'media'], ['render', 'images'],
   ['webhook', 'channels'], ['amqp', 'channels'], ['signalr', 'channels'], ['push', 'inbox'], ['nms', 'oma'],
 ];
 

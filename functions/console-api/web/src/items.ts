@@ -19,11 +19,13 @@ export interface Track {
   label: string;
   person: string | null;
   ranges: { start_ms: number; end_ms: number }[];
-  samples: { t_ms: number; box: Box; confidence: number }[];
+  samples: { t_ms: number; box: Box | null; confidence: number }[];
 }
 
 export interface Result {
-  faces: number;
+  faces?: number;
+  objects?: number;
+  cues?: number;
   quality: string;
   media?: { width: number; height: number; duration_ms: number | null; container: string };
   tracks?: Track[];
@@ -41,6 +43,7 @@ export interface Item {
   size: number;
   mediaType: string;
   processor: string;
+  processors?: { processor: string; state: string }[];
   priority: number;
   status: Status;
   attempts: number;

@@ -60,7 +60,7 @@ export function boxAt(track: Track, ms: number): Box | undefined {
   for (const sample of track.samples) {
     if (!nearest || Math.abs(sample.t_ms - ms) < Math.abs(nearest.t_ms - ms)) nearest = sample;
   }
-  return nearest && Math.abs(nearest.t_ms - ms) <= NEAR_MS ? nearest.box : undefined;
+  return nearest && Math.abs(nearest.t_ms - ms) <= NEAR_MS ? (nearest.box ?? undefined) : undefined;
 }
 
 export function Player({ item, tracks, width, height, playback, chosen }: { item: Item; tracks: Track[]; width: number; height: number; playback: Playback; chosen: string | undefined }) {

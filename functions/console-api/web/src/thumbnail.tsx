@@ -46,7 +46,8 @@ export function previewUrl(id: string, updatedAt: string): Promise<string> {
 
 export function usePreview(item: Item | undefined): string | undefined {
   const url = useSignal<string | undefined>(undefined);
-  const has = item?.status === 'Completed';
+  // of several processors one may have failed, and the picture of the faces is there
+  const has = item?.status === 'Completed' || !!item?.results?.['FacialRecognition'];
   useEffect(() => {
     url.value = undefined;
     if (!item || !has) return;

@@ -12,7 +12,7 @@ interface Loaded {
 }
 
 const NAMES: Record<string, string> = {
-  scan: 'Scans', iconik: 'Iconik', faces: 'Processing', render: 'Renditions', webhook: 'Webhooks', amqp: 'RabbitMQ', signalr: 'SignalR hubs', push: 'Sockets', nms: 'Message stores',
+  scan: 'Scans', iconik: 'Iconik', faces: 'Faces', objects: 'Objects', translations: 'Translations', render: 'Renditions', webhook: 'Webhooks', amqp: 'RabbitMQ', signalr: 'SignalR hubs', push: 'Sockets', nms: 'Message stores',
 };
 
 export default function DeadLettersPage() {

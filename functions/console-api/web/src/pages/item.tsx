@@ -86,7 +86,9 @@ function merged(all: Result[]): Result | undefined {
   if (!first || others.length === 0) return first;
   const of = <T,>(pick: (it: Result) => T[] | undefined) => all.flatMap((it) => pick(it) ?? []);
   const media = all.find((it) => it.media)?.media;
-  return { ...first, ...(media && { media }), tracks: of((it) => it.tracks), warnings: of((it) => it.warnings) };
+  // each processor numbers its own
+  const tracks = all.flatMap((it, number) => (it.tracks ?? []).map((track) => ({ ...track, id: number === 0 ? track.id : `${number + 1}-${track.id}` })));
+  return { ...first, ...(media && { media }), tracks, warnings: of((it) => it.warnings) };
 }
 
 function best(track: Track) {
@@ -98,14 +100,14 @@ function Picture({ item, result, chosen, choose }: { item: Item; result: Result 
   const url = usePreview(item);
   const isStill = item.mediaType.startsWith('image/');
   const { width = 16, height = 9 } = result?.media ?? {};
-  if (item.status !== 'Completed') return <Empty>There is a picture once the item is completed.</Empty>;
+  if (item.status !== 'Completed' && !result) return <Empty>There is a picture once the item is completed.</Empty>;
   return (
     <div class="picture" style={isStill ? { aspectRatio: `${width} / ${height}` } : {}}>
       {url ? <img src={url} alt={`Preview of ${fileName(item.key)}`} /> : <Empty>Loading…</Empty>}
       {isStill &&
         result?.tracks?.map((track) => {
           const sample = best(track);
-          if (!sample) return null;
+          if (!sample?.box) return null;
           const { x, y, w, h } = sample.box;
           const name = `${track.label} ${track.id}, confidence ${(sample.confidence * 100).toFixed(0)} %`;
           return (
@@ -200,9 +202,9 @@ function Facts({ item, result }: { item: Item; result: Result | undefined }) {
         <dd>{item.system}</dd>
         <dt>Version</dt>
         <dd class="wrap">{item.version}</dd>
-        <dt>Processor</dt>
+        <dt>Processors</dt>
         <dd>
-          {item.processor}, priority {item.priority}, attempts {item.attempts}
+          {item.processors?.map((it) => `${it.processor} ${it.state}`).join(', ') ?? item.processor}; priority {item.priority}, attempts {item.attempts}
         </dd>
         <dt>Id</dt>
         <dd class="wrap">

@@ -22,10 +22,15 @@ export default function Items({ id }: { id: string }) {
   return id ? <ItemPage id={id} /> : <List />;
 }
 
-function faces(item: Item): string {
+/** What was found, in numbers: `1 face, 3 objects`. */
+function found(item: Item): string {
   const all = Object.values(item.results ?? {});
-  const found = all.reduce((sum, it) => sum + (it.faces ?? 0), 0);
-  return all.length > 0 ? `${count(found)} ${found === 1 ? 'face' : 'faces'}` : '';
+  const counts = ([['faces', 'face'], ['objects', 'object'], ['cues', 'cue']] as const).map(([many, one]) => {
+    const numbers = all.map((it) => it[many]).filter((it) => it !== undefined);
+    const sum = numbers.reduce((a, b) => a + b, 0);
+    return numbers.length > 0 ? `${count(sum)} ${sum === 1 ? one : many}` : '';
+  });
+  return counts.filter(Boolean).join(', ');
 }
 
 /** A time as a field of the browser's own takes it: in its zone, to the minute. */
@@ -51,7 +56,7 @@ function Row({ item }: { item: Item }) {
         {bytes(item.size)}
       </span>
       <span class="medium-only end">
-        {faces(item)}
+        {found(item)}
       </span>
       <span>
         <Badge text={item.status} />

@@ -22,6 +22,14 @@ const SCOPES: [string, string][] = [
 ];
 /** The setting that is shown as JSON. */
 const ISSUERS = 'oidc_issuers';
+/** A name or a list of names. */
+const PROCESSORS = 'processor';
+/** A name, or names by processor, which are JSON. */
+const BACKENDS = 'backend';
+const HINTS: Record<string, string> = {
+  [PROCESSORS]: 'FacialRecognition, ObjectDetection, AutoTranslation; separated by commas',
+  [BACKENDS]: 'embedded or external, or by processor {"FacialRecognition": "external"}; by default where each runs by itself',
+};
 const issuersHint = () =>
   `With {"console": {"client_id": "…"}} people sign in at the issuer, from ${location.origin}/console#application=${session.value?.applicationId ?? '…'}; its redirect URI is ${location.origin}/console/callback`;
 
@@ -142,21 +150,24 @@ function NewKey({ path, done }: { path: string; done: (made: Key) => void }) {
   );
 }
 
-type Value = string | number | boolean | null | string[] | Record<string, unknown>[];
+type Value = string | number | boolean | null | string[] | Record<string, unknown> | Record<string, unknown>[];
 
 const SETTINGS = '/api/v1/Media/Settings';
 
 function shown(name: string, value: Value): string {
   if (name === ISSUERS) return JSON.stringify(value, null, 2);
   if (value === null || value === undefined) return '';
-  return Array.isArray(value) ? value.map((it) => (typeof it === 'string' ? it : JSON.stringify(it))).join(', ') : String(value);
+  if (Array.isArray(value)) return value.map((it) => (typeof it === 'string' ? it : JSON.stringify(it))).join(', ');
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
 /** A value as it is stored, out of its text; lists have commas. */
 function parsed(name: string, before: Value, text: string): Value | undefined {
   if (name === ISSUERS) return JSON.parse(text || '[]') as Value;
-  if (Array.isArray(before)) return text.split(',').map((it) => it.trim()).filter(Boolean);
+  if (name === PROCESSORS && text.trim() === '') return undefined;
+  if (Array.isArray(before) || name === PROCESSORS) return text.split(',').map((it) => it.trim()).filter(Boolean);
   if (text === '') return undefined;
+  if (name === BACKENDS && text.startsWith('{')) return JSON.parse(text) as Value;
   if (typeof before === 'number') return Number.isNaN(Number(text)) ? text : Number(text);
   if (typeof before === 'boolean') return text === 'true';
   return text;
@@ -205,7 +216,8 @@ function Names() {
         <form onSubmit={(event) => event.preventDefault()} class="names">
           {Object.entries(stored.value.value).map(([name, value]) => {
             const set = (text: string) => (texts.value = { ...texts.value, [name]: text });
-            const more = name === ISSUERS ? { rows: 6, hint: issuersHint() } : typeof value === 'boolean' ? { list: ['true', 'false'] } : {};
+            const hint = HINTS[name] ? { hint: HINTS[name] } : {};
+            const more = name === ISSUERS ? { rows: 6, hint: issuersHint() } : typeof value === 'boolean' ? { list: ['true', 'false'] } : hint;
             return <Field key={name} label={name} value={texts.value[name] ?? ''} set={set} error={fieldError(error.value, name)} {...more} />;
           })}
           <p class={note.value && 'callout warn'} role="status">
