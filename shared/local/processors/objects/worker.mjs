@@ -23,7 +23,7 @@ let queue = Promise.resolve(); // one job at a time
 async function answer(request) {
   const order = webhook.verify(await text(request), request.headers);
   const id = request.headers['webhook-id'];
-  if (order.kind !== 'object_detection') return [422, { code: 'unsupported_media', message: 'this finds objects' }];
+  if (order.challenge) return [200, { challenge: order.challenge }]; // it is registered, and says that it wants jobs
   if (!jobs.has(id)) queue = queue.then(() => run(id, order)).catch((error) => console.error(id, error.message));
   jobs.add(id); // a repeat starts nothing
   return [202, { external_id: id }];

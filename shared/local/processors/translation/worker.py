@@ -35,16 +35,17 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         job, timestamp, given = (self.headers.get(f"webhook-{it}", "") for it in ("id", "timestamp", "signature"))
-        wanted = sign(job, timestamp, body).encode()
-        is_signed = any(hmac.compare_digest(it.encode(), wanted) for it in given.split(" "))
+        is_signed = any(hmac.compare_digest(it.encode(), sign(job, timestamp, body).encode()) for it in given.split())
         if not is_signed or abs(time.time() - int(timestamp)) > 300:
             return self.answer(401, {"code": "unauthorized", "message": "the signature is wrong"})
-        jobs[job] = jobs.get(job) or one_at_a_time.submit(work, job, json.loads(body))  # a repeat starts nothing
+        order = json.loads(body)
+        if challenge := order.get("challenge"):  # it is registered, and says that it wants jobs
+            return self.answer(200, {"challenge": challenge})
+        jobs[job] = jobs.get(job) or one_at_a_time.submit(work, job, order)  # a repeat starts nothing
         return self.answer(202, {"external_id": job})
 
     def answer(self, status, body):
         self.send_response(status)
-        self.send_header("content-type", "application/json")
         self.end_headers()
         self.wfile.write(json.dumps(body).encode())
 
