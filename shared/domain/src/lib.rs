@@ -38,6 +38,7 @@ mod priority;
 mod process_command;
 pub mod processing;
 pub mod processor;
+pub mod processor_endpoint;
 pub mod queue_watch;
 mod read_state;
 pub mod received_result;

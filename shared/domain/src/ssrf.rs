@@ -67,6 +67,11 @@ impl AllowedNetworks {
         self.0.iter().any(|it| it.contains(&address))
     }
 
+    /// Whether a URL names an address in one of the networks, and no other host.
+    pub fn contains_host(&self, url: &Url) -> bool {
+        matches!(check_host(url, self), Ok(true))
+    }
+
     /// Whether a connection to this IP address is allowed. Call it for every address that a host name resolves to.
     pub fn allows(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();

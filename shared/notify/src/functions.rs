@@ -35,6 +35,7 @@ pub(crate) fn run(name: &str) -> ExitCode {
         "oma-api" => ::oma_api::run,
         "media-api" => ::media_api::run,
         "process" => ::process::run,
+        "processor-callback" => ::processor_callback::run,
         "render-image" => ::render_image::run,
         "scan" => ::scan::run,
         "socket" => ::socket::run,

@@ -8,6 +8,7 @@
 //! | a refresh token; a token family that was revoked | refresh, family | `REFRESH#{sha256}`, `FAMILY#{family}` | `REFRESH`, `FAMILY` |
 //! | the audit records of an application | audit | `AUDIT#{app}` | `{ms:013}#{id}` |
 //! | an application; all its buckets, scans, channels | application, bucket, scan, channel | `APP#{app}` | `APP`, `BUCKET#…`, `SCAN#…`, `CHANNEL#…` |
+//! | where an application's jobs of a processor go | processor | `APP#{app}` | `PROCESSOR#{processor}` |
 //! | an item by its id | item | `ITEM#{item}` | `ITEM` |
 //! | where a job stands: the item and the processor of a job's id | job | `JOB#{job}` | `JOB` |
 //! | an application's items, newest first | found: ids of up to 100 items | `FOUND#{app}` | `{ms:013}#{batch}` |
@@ -62,6 +63,7 @@ use domain::application::key_id;
 use domain::message_store::BoxId;
 use domain::notification::{NotificationId, Stream};
 use domain::notification_channel::NotificationChannelId;
+use domain::processor::ProcessorKind;
 use domain::{AppId, BucketId, ChannelId, ItemId, JobId};
 
 use self::partitions::escaped;
@@ -94,6 +96,7 @@ pub enum Row {
     Application(AppId),
     Bucket(AppId, BucketId),
     Scan(AppId, BucketId),
+    ProcessorEndpoint(AppId, ProcessorKind),
     Channel(AppId, ChannelId),
     Health(AppId, ChannelId),
     Item(ItemId),
@@ -176,6 +179,7 @@ impl Row {
             Self::Application(_) => "application",
             Self::Bucket(..) => "bucket",
             Self::Scan(..) => "scan",
+            Self::ProcessorEndpoint(..) => "processor",
             Self::Channel(..) => "channel",
             Self::Health(..) => "health",
             Self::Item(_) => "item",
@@ -252,6 +256,7 @@ impl Row {
             Self::Application(app) => (application(*app), "APP".to_owned()),
             Self::Bucket(app, id) => (application(*app), format!("BUCKET#{id}")),
             Self::Scan(app, id) => (application(*app), format!("SCAN#{id}")),
+            Self::ProcessorEndpoint(app, processor) => (application(*app), format!("PROCESSOR#{}", processor.name())),
             Self::Channel(app, id) => (application(*app), format!("CHANNEL#{id}")),
             Self::Health(app, id) => (format!("HEALTH#{app}#{id}"), "HEALTH".to_owned()),
             Self::Item(id) => (format!("ITEM#{id}"), "ITEM".to_owned()),

@@ -27,6 +27,7 @@ mod ordered;
 mod origins;
 mod preferences;
 mod processes;
+mod processor_endpoints;
 mod rate_limit;
 mod read_state;
 mod recent;

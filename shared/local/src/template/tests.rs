@@ -43,6 +43,7 @@ fn the_real_template_is_understood_whole() {
             "deliver-webhook",
             "deliver-amqp",
             "deliver-signalr",
+            "processor-callback",
             "iconik-webhook",
             "iconik-ingest",
             "billing-api",
