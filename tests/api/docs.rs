@@ -21,7 +21,7 @@ fn every_route_is_described_and_the_viewer_is_our_own() {
                 routes.push((method.to_uppercase(), path.clone()));
             }
         }
-        assert_eq!(routes.len(), 163, "{routes:?}");
+        assert_eq!(routes.len(), 167, "{routes:?}");
         // each described route is there: none answers as an unknown route or method would
         for (method, path) in routes {
             let path = path
@@ -34,7 +34,8 @@ fn every_route_is_described_and_the_viewer_is_our_own() {
                 .replace("{objectId}", "o1")
                 .replace("{folderId}", "f1")
                 .replace("{subscriptionId}", "s1")
-                .replace("{kind}", "webhook");
+                .replace("{kind}", "webhook")
+                .replace("{processor}", "ObjectDetection");
             let (status, body) = world.ask(&method, &path, None).await;
             assert!(
                 status != 405 && !body.to_string().contains("no-such-route") && body["message"] != "Not Found",

@@ -39,6 +39,7 @@ const TAGS: &[(&str, &str)] = &[
     ),
     ("OMA notification channels", "OMA's Notification Channel API V1.0. A key needs the scope `oma`"),
     ("Operations", "What could not be handled, and what was used"),
+    ("Processors", "Endpoints of an application that run processors; `/docs/processor.json` describes what they speak"),
     ("Settings", "Settings of an application"),
     ("Sockets", "Tickets, tokens, connections and their groups"),
     ("Types", "JSON Schemas of notifications' data"),

@@ -10,6 +10,7 @@ mod iconik;
 mod issuer;
 mod item;
 mod media;
+mod processor_endpoint;
 mod processors;
 mod results;
 mod settings;
@@ -81,6 +82,8 @@ entry::api_routes! {
     [results::subtitles],
     [item::summary],
     [settings::get, settings::put],
+    [processor_endpoint::list],
+    [processor_endpoint::get, processor_endpoint::put, processor_endpoint::remove],
     [iconik::get],
     [iconik::check],
     [iconik::backfill],

@@ -33,6 +33,7 @@ pub enum ProblemType {
     NoSuchKey,
     NoSuchNotification,
     NoSuchPage,
+    NoSuchProcessor,
     NoSuchQueue,
     NoSuchRoute,
     NoSuchType,
@@ -57,7 +58,7 @@ pub enum ProblemType {
 
 impl ProblemType {
     #[cfg(test)]
-    const ALL: [Self; 48] = [
+    const ALL: [Self; 49] = [
         Self::Busy,
         Self::Changed,
         Self::ContentCoding,
@@ -86,6 +87,7 @@ impl ProblemType {
         Self::NoSuchKey,
         Self::NoSuchNotification,
         Self::NoSuchPage,
+        Self::NoSuchProcessor,
         Self::NoSuchQueue,
         Self::NoSuchRoute,
         Self::NoSuchType,
@@ -147,6 +149,7 @@ impl ProblemType {
                 ("no-such-notification", StatusCode::NOT_FOUND, "There is no such notification")
             }
             Self::NoSuchPage => ("no-such-page", StatusCode::NOT_FOUND, "There is no such page"),
+            Self::NoSuchProcessor => ("no-such-processor", StatusCode::NOT_FOUND, "There is no such processor"),
             Self::NoSuchQueue => ("no-such-queue", StatusCode::NOT_FOUND, "There is no such queue"),
             Self::NoSuchRoute => ("no-such-route", StatusCode::NOT_FOUND, "There is no such route"),
             Self::NoSuchType => ("no-such-type", StatusCode::NOT_FOUND, "There is no such type"),
