@@ -19,8 +19,10 @@ fn validators_take_the_descriptions() {
     World::run(async |world| {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
-        let [openapi, asyncapi] = ["openapi.json", "asyncapi.json"].map(file);
-        for (path, to) in [("/docs/openapi.json", &openapi), ("/docs/asyncapi.json", &asyncapi)] {
+        let [openapi, asyncapi, contract] = ["openapi.json", "asyncapi.json", "processor.json"].map(file);
+        for (path, to) in
+            [("/docs/openapi.json", &openapi), ("/docs/asyncapi.json", &asyncapi), ("/docs/processor.json", &contract)]
+        {
             std::fs::write(to, world.get(path).await.to_string()).unwrap();
         }
         let (modules, python) = (linters().await, checker().await);
@@ -29,7 +31,7 @@ fn validators_take_the_descriptions() {
         let [spectral, redocly] = ["spectral.yaml", "redocly.yaml"].map(rules);
         let parser = project().join("tests/clients/parse_asyncapi.mjs").to_string_lossy().into_owned();
         let modules = modules.to_string_lossy().into_owned();
-        check(&python.join("bin/openapi-spec-validator"), &[&openapi], &[]).await;
+        check(&python.join("bin/openapi-spec-validator"), &[&openapi, &contract], &[]).await;
         check(&program("spectral"), &["lint", "--fail-severity", "warn", "--ruleset", &spectral, &openapi], &[]).await;
         let quiet = [("REDOCLY_TELEMETRY", "off"), ("REDOCLY_SUPPRESS_UPDATE_NOTICE", "true")];
         check(&program("redocly"), &["lint", "--config", &redocly, &openapi], &quiet).await;

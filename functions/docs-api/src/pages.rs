@@ -15,6 +15,9 @@ use crate::{document, guide};
 /// The description of the sockets, AsyncAPI 3.
 const SOCKETS: &str = include_str!("asyncapi.json");
 
+/// The description of the contract with external processors, OpenAPI 3.1.
+const PROCESSORS: &str = include_str!("processor.json");
+
 /// What the viewer may load and call: its own files, the API of its host, and sockets, which may be elsewhere. It is at the
 /// origin of the console, whose sessions a script in it could use: none runs that is not a file of ours, and no other site
 /// shows it in a frame. Its styles are inline; its icons and fonts are in its style sheet.
@@ -72,6 +75,7 @@ pub(crate) fn router() -> Router {
         .route("/docs/", get(start))
         .route("/docs/openapi.json", get(description))
         .route("/docs/asyncapi.json", get(async || same("application/json", SOCKETS)))
+        .route("/docs/processor.json", get(async || same("application/json", PROCESSORS)))
         .route("/docs/guide", get(guide::list))
         .route("/docs/guide/", get(guide::list))
         .route("/docs/guide/{page}", get(guide::show))
