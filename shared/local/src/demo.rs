@@ -10,6 +10,7 @@ use crate::aws_json;
 use crate::error::StackError;
 use crate::iconik::{APP_ID, DOMAIN_ID, METADATA_VIEW_ID};
 use crate::private_file::write_private;
+use crate::processors::{EXAMPLES, Worker, new_secret};
 use crate::stack::Stack;
 
 /// The content of `stack.json`. It contains secrets, so only its owner may read it.
@@ -31,6 +32,21 @@ pub struct Demo {
     pub iconik: DemoIconik,
     #[serde(default)]
     pub stripe: DemoStripe,
+    /// The worked examples of processors, as they are registered for the demo application.
+    #[serde(default)]
+    pub processors: Vec<DemoProcessor>,
+}
+
+/// A worked example of a processor, as the demo application has it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DemoProcessor {
+    /// The processor that it runs.
+    pub name: String,
+    pub url: String,
+    pub secret: String,
+    /// What is missing, if it is not installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
 }
 
 /// The Iconik emulator, as the demo application is connected to it.
@@ -136,9 +152,54 @@ pub async fn set_up(stack: &Stack) -> Result<Demo, StackError> {
             publishable_key: stack.stripe.publishable_key(),
             webhook_secret: stack.stripe.webhook_secret().to_owned(),
         },
+        processors: previous.map(|it| it.processors).unwrap_or_default(),
     };
     write_stack_file(stack.data(), &demo)?;
     Ok(demo)
+}
+
+/// Starts the worked examples of processors, and registers them for the demo application. One that the user has replaced or
+/// removed since stays so.
+pub async fn set_up_processors(stack: &Stack, project: &Path, demo: &mut Demo) -> Result<Vec<Worker>, StackError> {
+    let api = ApiClient { client: aws_json::http_client()?, url: &stack.url, data: stack.data() };
+    let keys = ApplicationKeys {
+        application_id: demo.application_id.clone(),
+        api_key: demo.api_key.clone(),
+        api_secret: demo.api_secret.clone(),
+        jwt_private_key: demo.jwt_private_key.clone(),
+    };
+    let list = api.get("/api/v1/Media/Processors", &keys).await?;
+    let (mut workers, mut processors) = (Vec::new(), Vec::new());
+    for example in &EXAMPLES {
+        let previous = demo.processors.iter().find(|it| it.name == example.processor);
+        let secret = previous.map_or_else(new_secret, |it| it.secret.clone());
+        let worker = Worker::start(example, &example.folder(project), &secret).await?;
+        let stored = list["items"].as_array().into_iter().flatten().find(|it| it["processor"] == example.processor);
+        let is_ours = match (previous, stored) {
+            (None, stored) => stored.is_none(),
+            (Some(previous), Some(stored)) => {
+                stored["endpoint"].as_str().map(|it| it.trim_end_matches('/')) == Some(previous.url.as_str())
+            }
+            (Some(_), None) => false,
+        };
+        if is_ours {
+            let mut body = json!({ "endpoint": worker.url, "secret": secret });
+            for member in ["params", "deadlineSeconds"] {
+                body[member] = stored.map_or(Value::Null, |it| it[member].clone());
+            }
+            api.send("PUT", &format!("/api/v1/Media/Processors/{}", example.processor), Some(&keys), &body).await?;
+        }
+        processors.push(DemoProcessor {
+            name: example.processor.to_owned(),
+            url: worker.url.clone(),
+            secret,
+            missing: worker.missing.clone(),
+        });
+        workers.push(worker);
+    }
+    demo.processors = processors;
+    write_stack_file(stack.data(), demo)?;
+    Ok(workers)
 }
 
 async fn set_up_bucket(

@@ -24,6 +24,7 @@ pub mod meter;
 pub mod object_index;
 mod private_file;
 pub mod process;
+pub mod processors;
 pub mod program;
 pub mod rabbitmq;
 mod random;

@@ -172,6 +172,6 @@ async fn forward_lines(stream: impl AsyncRead + Unpin, function: String, bus: Ev
 }
 
 #[expect(clippy::disallowed_methods, reason = "a process needs the search path of its parent, and nothing else of it")]
-fn inherited_variable(name: &str) -> String {
+pub(crate) fn inherited_variable(name: &str) -> String {
     std::env::var(name).unwrap_or_default()
 }

@@ -27,6 +27,7 @@ mod letter_target;
 mod listen;
 mod oma;
 mod print;
+mod processors;
 mod project;
 mod publish;
 mod queues;
@@ -84,6 +85,7 @@ const EXAMPLES: &str = "Examples:
   notify iconik ensure-webhook         create or repair the webhooks at Iconik
   notify publish --type order.paid --data @order.json --watch
                                        publish an event of your own, and follow its deliveries
+  notify processors install            install the worked examples of processors
   notify send --user 123 --title Hello send a notification to a user's inbox
   notify listen --user 123             print a user's notifications as they arrive
   notify dead-letters                  show messages that could not be handled, and why
@@ -139,6 +141,9 @@ enum Command {
     /// Open OMA notification channels, and watch what a message store tells
     #[command(subcommand)]
     Oma(oma::OmaCommand),
+    /// Show and install the worked examples of external processors
+    #[command(subcommand)]
+    Processors(processors::Command),
     /// Send a notification to a user's inbox
     Send(inbox::SendArgs),
     /// Print a user's notifications as they arrive; resume after a dropped connection
@@ -235,6 +240,7 @@ async fn run(cli: Cli, data: &Path) -> Result<(), CliError> {
         Some(Command::Publish(args)) => publish::run(args, data, json).await,
         Some(Command::Message(command)) => oma::message(command, data, json).await,
         Some(Command::Oma(command)) => oma::run(command, data, json).await,
+        Some(Command::Processors(command)) => processors::run(command, json).await,
         Some(Command::Send(args)) => inbox::send(args, data, json).await,
         Some(Command::Listen(args)) => listen::run(args, data, json).await,
         Some(Command::MockEvents(args)) => inbox::mock(args, data, json).await,

@@ -44,10 +44,12 @@ pub(crate) async fn run(args: UpArgs, data: &Path, json: bool) -> Result<(), Cli
     let data = std::path::absolute(data).map_err(|it| CliError::Other(format!("{}: {it}", data.display())))?;
     let shutdown = shutdown_signal()?;
     let programs = Programs::AllInOne(current_program()?);
-    let options = Options { project, programs, data, fresh: args.fresh, port, parameters: BTreeMap::new() };
+    let options =
+        Options { project: project.clone(), programs, data, fresh: args.fresh, port, parameters: BTreeMap::new() };
     let stack = Stack::start(options).await?;
     let mut events = stack.events();
-    let demo = demo::set_up(&stack).await?;
+    let mut demo = demo::set_up(&stack).await?;
+    let _workers = demo::set_up_processors(&stack, &project, &mut demo).await?;
     if json {
         outln!("{}", serde_json::to_string(&demo).unwrap_or_default());
     } else {
@@ -88,6 +90,11 @@ fn print_welcome(demo: &Demo, data: &Path, console: &str) {
     }
     print::field("Iconik stand-in", &demo.iconik.folder.display().to_string());
     print::field("Stripe stand-in", &demo.stripe.url);
+    for processor in &demo.processors {
+        let install = hint::command("processors install");
+        let state = processor.missing.as_ref().map_or(processor.url.clone(), |_| format!("not installed; {install}"));
+        print::field(&processor.name, &state);
+    }
     print::field("all of this", &data.join("stack.json").display().to_string());
     print::heading("What next");
     outln!("  {:<36}  in a second terminal: a webhook receiver", hint::command("receive --port 9000"));
