@@ -168,7 +168,7 @@ pub(crate) async fn put(
     };
     let current = new.as_ref().or(old.first()).cloned().unwrap_or_default();
     if moves {
-        let client = ExternalProcessor::new(context.allowed_networks.clone(), "")?;
+        let client = ExternalProcessor::new(context.allowed_networks.clone(), String::new())?;
         let word = clock::random_alphanumeric(32);
         let answered = client.challenge(&url, &[current], &word, now).await;
         answered.map_err(|error| Problem::invalid("endpoint", error.to_string()))?;

@@ -58,7 +58,7 @@ impl ExternalProcessor {
     ///
     /// # Errors
     /// Never with these settings.
-    pub fn new(allowed: AllowedNetworks, callback_base: &str) -> reqwest::Result<Self> {
+    pub fn new(allowed: AllowedNetworks, callback_base: String) -> reqwest::Result<Self> {
         let http = guard::client(&allowed, Some(guard::TOTAL_TIMEOUT))?;
         Ok(Self { http, allowed, callback_base: callback_base.trim_end_matches('/').to_owned() })
     }
@@ -239,13 +239,12 @@ mod tests {
     use domain::job::JobInput;
     use domain::processor::ProcessorKind;
     use serde_json::Map;
-    use time::Duration;
     use time::macros::datetime;
 
     use super::*;
 
     fn endpoint(url: &str) -> Endpoint {
-        Endpoint { url: url.to_owned(), keys: vec![vec![7; 32]], deadline: Duration::HOUR, parameters: Map::new() }
+        Endpoint { url: url.to_owned(), keys: vec![vec![7; 32]], deadline: None, parameters: Map::new() }
     }
 
     #[test]
@@ -293,7 +292,8 @@ mod tests {
 
     #[test]
     fn an_external_id_stays_one_segment_of_the_path() {
-        let processor = ExternalProcessor::new(AllowedNetworks::default(), "https://api.example.com/").unwrap();
+        let processor =
+            ExternalProcessor::new(AllowedNetworks::default(), "https://api.example.com/".to_owned()).unwrap();
         for (base, id, want) in [
             ("https://p.example.com", "run-42", "https://p.example.com/run-42"),
             ("https://p.example.com/jobs/", "a/b?c#d", "https://p.example.com/jobs/a%2Fb%3Fc%23d"),

@@ -16,7 +16,7 @@ pub struct Endpoint {
     /// The bytes of the signing secrets that are valid now, newest first: one or two.
     pub keys: Vec<Vec<u8>>,
     /// How long an attempt may take.
-    pub deadline: Duration,
+    pub deadline: Option<Duration>,
     /// Members of `params` that are sent unless the job has its own.
     pub parameters: Map<String, Value>,
 }
@@ -43,7 +43,7 @@ pub async fn endpoint(
 ) -> Result<Option<Endpoint>, EndpointError> {
     let Some(stored) = table.processor_endpoint(app, kind).await? else { return Ok(None) };
     let keys = open_keys(secrets, app, kind, &stored, now).await?;
-    let deadline = Duration::seconds(stored.deadline_seconds.into());
+    let deadline = Some(Duration::seconds(stored.deadline_seconds.into()));
     Ok(Some(Endpoint { url: stored.url, keys, deadline, parameters: stored.parameters }))
 }
 
@@ -68,33 +68,4 @@ pub async fn open_keys(
 /// The field of the secrets of a processor's endpoint, which they are sealed for.
 pub fn key_field(kind: ProcessorKind) -> String {
     format!("processor|{}", kind.name())
-}
-
-impl Endpoint {
-    /// The parameters of a job over those of the endpoint. What is null in the job's counts as absent.
-    pub fn parameters_with(&self, of_job: &Value) -> Value {
-        let mut all = self.parameters.clone();
-        for (name, value) in of_job.as_object().into_iter().flatten() {
-            if !value.is_null() || !all.contains_key(name) {
-                all.insert(name.clone(), value.clone());
-            }
-        }
-        Value::Object(all)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_jobs_parameters_go_before_the_endpoints() {
-        let Value::Object(parameters) = json!({ "source": "en-US", "voice": 1, "targets": ["ca"] }) else { panic!() };
-        let endpoint = Endpoint { url: String::new(), keys: Vec::new(), deadline: Duration::HOUR, parameters };
-        let of_job = json!({ "source": null, "targets": ["es"], "more": null });
-        let want = json!({ "source": "en-US", "voice": 1, "targets": ["es"], "more": null });
-        assert_eq!(endpoint.parameters_with(&of_job), want);
-    }
 }
