@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::ssrf::AllowedNetworks;
 use entry::{AppSettings, Meter, PlanLimits, Queue, Secrets};
+use external_processor::ExternalProcessor;
 use iconik::Connections;
 use media::ffmpeg::Ffmpeg;
 use object_store::{ObjectStore, ObjectStoreError};
@@ -24,6 +25,7 @@ pub(crate) struct Context {
     /// How long a claim on an item lasts without an extension.
     pub(crate) lease: Duration,
     pub(crate) ffmpeg: Ffmpeg,
+    pub(crate) external: ExternalProcessor,
     pub(crate) allowed_networks: AllowedNetworks,
     pub(crate) meter: Meter,
 }

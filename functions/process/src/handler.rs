@@ -28,6 +28,9 @@ pub(crate) async fn handle(context: &Context, message: Message) -> Result<(), Me
         return forget::run(context, &command, item, attempt).await;
     }
     let job = item.job(command.processor);
+    if job.state == JobState::Running {
+        return remote::ask(context, item, &job).await;
+    }
     if !job.is_waiting() || !item.processor.contains(command.processor) {
         return Ok(());
     }

@@ -34,6 +34,7 @@ pub async fn run() -> Result<(), entry::Error> {
         results_bucket: start.text("RESULTS"),
         lease: time::Duration::seconds(i64::from(start.number("LEASE_SECONDS"))),
         ffmpeg: media::ffmpeg::Ffmpeg::new(start.text("FFMPEG"), start.search_path(), start.memory_mb()),
+        external: external_processor::ExternalProcessor::new(allowed_networks.clone(), start.text("CALLBACK_BASE"))?,
         allowed_networks,
         meter,
     };

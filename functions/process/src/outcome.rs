@@ -2,10 +2,12 @@
 
 use domain::item::{Item, Problem, ResultSummary};
 use domain::job::{Job, JobState};
-use domain::processing::{ItemTransition, POSTPONED, collect_again, complete, fail, postpone, skip};
+use domain::processing::{
+    ItemTransition, POSTPONED, accept, collect_again, complete, deliver, fail, postpone, retry_start, skip,
+};
 use media::MediaError;
 use object_store::ObjectStoreError;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 /// How the work on a job ended.
 #[derive(Clone)]
@@ -21,6 +23,16 @@ pub(crate) enum ItemOutcome {
     Postponed(Problem),
     /// As `Postponed`. The item's system asks to wait for this many seconds.
     PostponedFor(Problem, u64),
+    /// The start call did not come through. The same attempt is started again, this many seconds later at the least.
+    RetryStart(Problem, Option<u64>),
+    /// The backend works, under this name.
+    Accepted {
+        external_id: String,
+        poll_after: Duration,
+        deadline: OffsetDateTime,
+    },
+    /// The backend was done at once; its result waits to be collected.
+    Delivered,
 }
 
 impl ItemOutcome {
@@ -35,6 +47,11 @@ impl ItemOutcome {
             Self::RetryLater(problem) => fail(now, item, job, problem, true),
             Self::Postponed(problem) => postpone(now, item, job, problem, None),
             Self::PostponedFor(problem, seconds) => postpone(now, item, job, problem, Some(seconds)),
+            Self::RetryStart(problem, wait) => retry_start(now, item, job, problem, wait),
+            Self::Accepted { external_id, poll_after, deadline } => {
+                accept(now, item, job, external_id, poll_after, deadline)
+            }
+            Self::Delivered => deliver(now, item, job),
         }
     }
 }

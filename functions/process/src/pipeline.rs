@@ -38,13 +38,18 @@ pub(crate) async fn run(
     if let Some(problem) = remote::refusal(item, job) {
         return Ok(ItemOutcome::Skipped(problem));
     }
-    if job.backend != Backend::Embedded && job.state != JobState::Collecting {
+    let starts = job.backend != Backend::Embedded && job.state != JobState::Collecting;
+    let endpoint = if starts { remote::endpoint(context, item, job).await? } else { None };
+    if starts && endpoint.is_none() {
         return Ok(remote::unavailable(job));
     }
     let source = match Source::open(context, settings, item, job, bucket).await? {
         Ok(source) => source,
         Err(outcome) => return Ok(outcome),
     };
+    if let Some(endpoint) = &endpoint {
+        return remote::start(context, settings, item, job, &source, endpoint).await;
+    }
     let produced = match job.state {
         JobState::Collecting => remote::collect(context, item, job).await?,
         _ => analyse(context, settings, item, &source).await?,

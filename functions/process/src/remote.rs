@@ -1,15 +1,31 @@
 //! Work of remote backends: the media is handed over, the work is started and asked about, the result is collected.
 
+use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::primitives::ByteStream;
 use domain::id::sha256_hex;
 use domain::item::{Item, Problem};
-use domain::job::{Job, JobOrder, MAX_RESULT_BYTES, input_key, order_key, output_key};
+use domain::job::{
+    BackendError, Job, JobInput, JobOrder, JobPlace, MAX_RESULT_BYTES, Report, Submission, input_key, order_key,
+    output_key,
+};
+use domain::processing::report;
 use domain::processor::{Backend, ProcessorKind};
 use domain::received_result;
-use entry::{Chain, MessageError};
+use domain::settings::Settings;
+use entry::{Chain, MessageError, clock};
+use external_processor::{Endpoint, Polled};
+use media::workspace;
+use time::Duration;
 
+use crate::commit::commit;
 use crate::context::Context;
 use crate::outcome::ItemOutcome;
-use crate::results::{Produced, read_object};
+use crate::results::{Produced, put_object, read_object};
+use crate::source::Source;
+
+/// How long an attempt may take, by default and at most (processors, section 5.2).
+const DEADLINE: Duration = Duration::HOUR;
+const MAX_DEADLINE: Duration = Duration::hours(6);
 
 /// Why a remote backend is not asked at all: the media cannot hold what the processor looks for. Nothing is fetched then.
 pub(crate) fn refusal(item: &Item, job: &Job) -> Option<Problem> {
@@ -32,6 +48,155 @@ pub(crate) fn unavailable(job: &Job) -> ItemOutcome {
     let message = format!("{name} has no endpoint: its backend is `{}`, and none is registered", job.backend.name());
     let hint = format!("register one with PUT /api/v1/Media/Processors/{name}");
     ItemOutcome::Failed(Problem { hint: Some(hint), ..Problem::new("backend_unavailable", message) })
+}
+
+/// The endpoint that the application has registered for a job's processor.
+///
+/// # Errors
+/// The table or KMS fails: the message is received again.
+pub(crate) async fn endpoint(context: &Context, item: &Item, job: &Job) -> Result<Option<Endpoint>, MessageError> {
+    if job.backend != Backend::External {
+        return Ok(None);
+    }
+    let found = external_processor::endpoint(&context.table, &context.secrets, item.app, job.processor, clock::now());
+    Ok(found.await?)
+}
+
+/// Hands the media over, and starts the work at the endpoint.
+pub(crate) async fn start(
+    context: &Context,
+    settings: &Settings,
+    item: &Item,
+    job: &Job,
+    source: &Source,
+    endpoint: &Endpoint,
+) -> Result<ItemOutcome, MessageError> {
+    let order = match order(context, settings, item, job, source, endpoint).await? {
+        Ok(order) => order,
+        Err(outcome) => return Ok(outcome),
+    };
+    if order.deadline <= clock::now() {
+        let problem = Problem::new("deadline_exceeded", "the processor did not take the work before its deadline");
+        return Ok(ItemOutcome::RetryLater(problem));
+    }
+    Ok(match context.external.submit(endpoint, &order, clock::now()).await {
+        Ok(Submission::Done(result)) => {
+            let key = output_key(item.app, order.id, job.attempt);
+            put_object(context, &key, result, "application/json").await?;
+            ItemOutcome::Delivered
+        }
+        Ok(Submission::Accepted { external_id, poll_after }) => {
+            ItemOutcome::Accepted { external_id, poll_after, deadline: order.deadline }
+        }
+        Err(BackendError::Retry { after, problem }) => {
+            let wait = after.and_then(|it| u64::try_from(it.whole_seconds()).ok());
+            ItemOutcome::RetryStart(problem, wait)
+        }
+        Err(BackendError::Permanent(problem) | BackendError::Unavailable(problem)) => ItemOutcome::Failed(problem),
+    })
+}
+
+/// The order of an attempt: the stored one, or a new one with the media staged for it. Repeats of a start call send the same.
+async fn order(
+    context: &Context,
+    settings: &Settings,
+    item: &Item,
+    job: &Job,
+    source: &Source,
+    endpoint: &Endpoint,
+) -> Result<Result<JobOrder, ItemOutcome>, MessageError> {
+    let (app, id) = (item.app, item.job_id(job.processor));
+    let key = order_key(app, id, job.attempt);
+    if job.tries > 1
+        && let Some(stored) = read_object(context, &key).await?
+    {
+        return Ok(Ok(serde_json::from_slice(&stored)?));
+    }
+    let staged = input_key(app, id, job.attempt);
+    let (bytes, sha256) = match stage(context, settings, item, source, &staged).await? {
+        Ok(staged) => staged,
+        Err(outcome) => return Ok(Err(outcome)),
+    };
+    let lifetime = endpoint.deadline.unwrap_or(DEADLINE).clamp(Duration::seconds(10), MAX_DEADLINE);
+    let presigned = PresigningConfig::expires_in(lifetime.unsigned_abs())?;
+    let input = context.s3.get_object().bucket(&context.results_bucket).key(&staged).presigned(presigned.clone());
+    let output = context.s3.put_object().bucket(&context.results_bucket).key(output_key(app, id, job.attempt));
+    let order = JobOrder {
+        id,
+        app,
+        item: item.id,
+        attempt: job.attempt,
+        processor: job.processor,
+        parameters: source.processor_settings().parameters(job.processor, &endpoint.parameters),
+        deadline: clock::now() + lifetime,
+        input: JobInput {
+            url: input.await?.uri().to_owned(),
+            media_type: item.media_type.clone(),
+            bytes: Some(bytes),
+            sha256: Some(sha256),
+        },
+        output_url: output.presigned(presigned).await?.uri().to_owned(),
+    };
+    // the place first: a repeat that finds the order relies on it
+    context.table.put_job_place(&JobPlace { id, app, item: item.id, processor: job.processor }).await?;
+    put_object(context, &key, serde_json::to_vec(&order)?, "application/json").await?;
+    Ok(Ok(order))
+}
+
+/// Copies the media into the results bucket, from where the endpoint fetches it. Returns its size and its SHA-256.
+async fn stage(
+    context: &Context,
+    settings: &Settings,
+    item: &Item,
+    source: &Source,
+    key: &str,
+) -> Result<Result<(u64, String), ItemOutcome>, MessageError> {
+    let folder = match workspace::create(settings.temp_folder.as_deref()) {
+        Ok(folder) => folder,
+        Err(error) => {
+            return Ok(Err(ItemOutcome::RetryLater(Problem::new("internal", format!("no temporary folder: {error}")))));
+        }
+    };
+    let file = folder.path().join("media");
+    let sha256 = match source.fetch(context, item, &file).await? {
+        Ok(sha256) => sha256,
+        Err(outcome) => return Ok(Err(outcome)),
+    };
+    if let Some(outcome) = source.skip_if_same_content(context, item, &sha256).await? {
+        return Ok(Err(outcome));
+    }
+    let bytes = std::fs::metadata(&file)?.len();
+    let body = ByteStream::from_path(&file).await?;
+    let put = context.s3.put_object().bucket(&context.results_bucket).key(key).content_type(&item.media_type);
+    put.body(body).send().await?;
+    Ok(Ok((bytes, sha256)))
+}
+
+/// Asks the endpoint about a running job (processors, section 5.5). What it does not say, its callback will, or the deadline
+/// comes.
+pub(crate) async fn ask(context: &Context, item: Item, job: &Job) -> Result<(), MessageError> {
+    let (id, attempt) = (item.job_id(job.processor), job.attempt);
+    let (Some(endpoint), Some(external_id)) = (endpoint(context, &item, job).await?, &job.external_id) else {
+        return Ok(());
+    };
+    let polled = context.external.poll(&endpoint, id, attempt, external_id, job.polls, clock::now()).await;
+    let told = match polled {
+        Ok(Polled::Report(told)) => told,
+        Ok(Polled::Result(result)) => {
+            put_object(context, &output_key(item.app, id, attempt), result, "application/json").await?;
+            Report::Succeeded { sha256: None }
+        }
+        Ok(Polled::NoSuchPath) => return Ok(()),
+        Err(
+            BackendError::Retry { problem, .. } | BackendError::Permanent(problem) | BackendError::Unavailable(problem),
+        ) => {
+            tracing::warn!(item.id = %item.id, "{} does not say how far it is: {}", job.processor.name(), problem.message);
+            return Ok(());
+        }
+    };
+    let processor = job.processor;
+    commit(context, item, |item| report(clock::now(), item, processor, attempt, None, told.clone()).ok()).await?;
+    Ok(())
 }
 
 /// Reads and checks the result that lies ready. Returns it with the SHA-256 of the media that it is about.
