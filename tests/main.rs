@@ -86,6 +86,11 @@ mod operation {
     mod versions;
     mod watch;
 }
+/// External processors: their contract, and the worked examples.
+mod processors {
+    mod contract;
+    mod registration;
+}
 /// Inboxes, and sockets that follow them.
 mod realtime {
     mod changes;

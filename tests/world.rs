@@ -19,6 +19,8 @@ pub mod manager;
 mod pictures;
 #[path = "world/polling.rs"]
 mod polling;
+#[path = "world/processor.rs"]
+pub mod processor;
 #[path = "world/receiver.rs"]
 pub mod receiver;
 #[path = "world/server.rs"]

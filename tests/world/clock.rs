@@ -15,3 +15,9 @@ pub fn since(text: &str) -> Duration {
     let at = time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339);
     at.ok().and_then(|it| (time::OffsetDateTime::now_utc() - it).try_into().ok()).unwrap_or_default()
 }
+
+/// The time, in seconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "what is signed has a time")]
+pub fn unix_seconds() -> i64 {
+    time::OffsetDateTime::now_utc().unix_timestamp()
+}

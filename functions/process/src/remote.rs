@@ -92,6 +92,7 @@ pub(crate) async fn start(
             let wait = after.and_then(|it| u64::try_from(it.whole_seconds()).ok());
             ItemOutcome::RetryStart(problem, wait)
         }
+        Err(BackendError::Permanent(problem)) if problem.ends_skipped() => ItemOutcome::Skipped(problem),
         Err(BackendError::Permanent(problem) | BackendError::Unavailable(problem)) => ItemOutcome::Failed(problem),
     })
 }

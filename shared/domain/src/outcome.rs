@@ -53,6 +53,11 @@ impl Problem {
         let message: String = message.into();
         Self { code: code.to_owned(), message: message.chars().take(1_000).collect(), hint: None }
     }
+
+    /// Whether the code says that there is nothing to do: then work ends as Skipped (processors, section 2.5).
+    pub fn ends_skipped(&self) -> bool {
+        ["unsupported_media", "no_audio", "no_speech", "too_large", "too_long"].contains(&self.code.as_str())
+    }
 }
 
 /// A summary of a result. The result document is in the results bucket under the key `document`.

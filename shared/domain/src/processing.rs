@@ -213,6 +213,7 @@ pub fn report(
             quiet(item.with_job(now, job, None))
         }
         Report::Succeeded { sha256 } => deliver(now, item, Job { output_sha256: sha256, ..job }),
+        Report::Failed { problem, .. } if problem.ends_skipped() => skip(now, item, job, problem),
         Report::Failed { problem, retryable } => fail(now, item, job, problem, retryable),
     })
 }
