@@ -89,6 +89,7 @@ mod operation {
 /// External processors: their contract, and the worked examples.
 mod processors {
     mod contract;
+    mod examples;
     mod registration;
 }
 /// Inboxes, and sockets that follow them.

@@ -48,7 +48,7 @@ pub use clock::{in_seconds, since};
 pub use dice::Dice;
 use local::demo::{ApplicationKeys, create_application};
 use local::{Options, Programs, Stack};
-pub use pictures::{jpeg, media, noise, side_by_side};
+pub use pictures::{beside, jpeg, media, noise, side_by_side};
 pub use polling::{look_again, until};
 use receiver::Receiver;
 use serde_json::{Value, json};

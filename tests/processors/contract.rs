@@ -94,8 +94,8 @@ fn a_job_is_signed_and_nobody_but_its_processor_reports_it() {
         assert_eq!(call_as(SECRET, 0, &stale, "m4", &body).await.0, 409, "another attempt");
         let long = json!({ "state": "succeeded", "result": { "schema": "x".repeat(262_144) } });
         assert_eq!(call(&job, "m5", &long).await.0, 413);
-        let shown = job_of(world, &bucket, &job).await;
-        assert_eq!((&shown["state"], &shown["progress"]), (&json!("Running"), &json!(0.4)));
+        let runs = async || Some(job_of(world, &bucket, &job).await).filter(|it| it["state"] == "Running");
+        assert_eq!(world.until("the job runs", runs).await["progress"], 0.4);
 
         // success, again, and what comes after
         let (status, answer) = call(&job, "m6", &succeeded(&job)).await;

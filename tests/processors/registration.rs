@@ -29,7 +29,7 @@ fn an_endpoint_is_registered_changed_and_removed_and_its_secret_is_shown_once() 
             (json!({ "endpoint": processor.url, "overlapSeconds": 604_801 }), "overlapSeconds"),
             (json!({ "endpoint": processor.url, "params": { "a": "x".repeat(5_000) } }), "params"),
             // a name that does not answer its challenge: nothing is registered for somebody else's host
-            (json!({ "endpoint": "https://no-such-host.example.com/jobs" }), "endpoint"),
+            (json!({ "endpoint": "https://no-such-host.invalid/jobs" }), "endpoint"),
         ] {
             let (status, problem) = world.ask("PUT", PATH, Some(body)).await;
             assert_eq!((status, problem["field"].as_str()), (422, Some(field)), "{problem}");

@@ -17,6 +17,15 @@ pub fn side_by_side(name: &str, count: u32) -> Vec<u8> {
     jpeg(&image::DynamicImage::ImageRgb8(all))
 }
 
+/// Two pictures, the second on the right of the first.
+pub fn beside(left: &str, right: &str) -> Vec<u8> {
+    let [left, right] = [left, right].map(|it| image::load_from_memory(&media(it)).expect("a picture").into_rgb8());
+    let mut both = image::RgbImage::new(left.width() + right.width(), left.height().max(right.height()));
+    image::imageops::replace(&mut both, &left, 0, 0);
+    image::imageops::replace(&mut both, &right, i64::from(left.width()), 0);
+    jpeg(&image::DynamicImage::ImageRgb8(both))
+}
+
 pub fn jpeg(picture: &image::DynamicImage) -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut bytes, image::ImageFormat::Jpeg).expect("a JPEG");

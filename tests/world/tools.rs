@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use local::processors::{EXAMPLES, Example};
 use local::rabbitmq::RabbitMq;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -17,6 +18,7 @@ static LINTERS: OnceCell<PathBuf> = OnceCell::const_new();
 static CHECKER: OnceCell<PathBuf> = OnceCell::const_new();
 static CHROMIUM: OnceCell<()> = OnceCell::const_new();
 static EXPANDED: OnceCell<serde_json::Value> = OnceCell::const_new();
+static EXAMPLE_FOLDERS: [OnceCell<Option<PathBuf>>; EXAMPLES.len()] = [OnceCell::const_new(), OnceCell::const_new()];
 
 /// The folder whose `node_modules` hold the official SignalR client, a driver for browsers, and axe, which checks pages.
 pub async fn node() -> &'static PathBuf {
@@ -56,6 +58,7 @@ pub async fn python() -> &'static PathBuf {
         "cloudevents==2.2.0",
         "requests==2.34.2",
         "stripe==16.1.0",
+        "webvtt-py==0.6.0",
     ];
     PYTHON.get_or_init(async || pip("python", &packages).await.join("bin/python")).await
 }
@@ -105,6 +108,46 @@ pub async fn console_sources() -> PathBuf {
         assert!(runs("cp", &copied).await, "{what} is copied");
     }
     web
+}
+
+/// A copy of a worked example of a processor, by its place in [`EXAMPLES`], with the packages that it needs. `None`, with a
+/// line that says why, if packages of Debian are missing and cannot be installed here.
+pub async fn example(index: usize) -> Option<PathBuf> {
+    EXAMPLE_FOLDERS[index].get_or_init(async || prepared(&EXAMPLES[index]).await).await.clone()
+}
+
+async fn prepared(example: &Example) -> Option<PathBuf> {
+    let from = example.folder(&project());
+    let lock = std::fs::read_to_string(from.join("package-lock.json")).unwrap_or_default();
+    let folder = installed(example.name, &[&lock], async |folder| {
+        std::fs::create_dir_all(folder).expect("a folder");
+        if example.has_npm_packages {
+            for file in ["package.json", "package-lock.json", ".npmrc"] {
+                std::fs::copy(from.join(file), folder.join(file)).expect("a copy");
+            }
+            let install = ["ci", "--no-audit", "--no-fund", "--prefix", &folder.to_string_lossy()];
+            assert!(runs("npm", &install).await, "the tests need Node.js 20 and npm: apt-get install nodejs npm");
+        }
+    })
+    .await;
+    for file in std::fs::read_dir(&from).expect("its files").flatten() {
+        let name = file.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".mjs") || name.ends_with(".py") {
+            std::fs::copy(file.path(), folder.join(name)).expect("a copy");
+        }
+    }
+    if example.check(&folder).await.is_err() {
+        let install = [&["install", "-y", "--no-install-recommends"][..], example.packages].concat();
+        // the next check tells whether that was enough
+        let _done = runs("apt-get", &["update"]).await && runs("apt-get", &install).await;
+    }
+    match example.check(&folder).await {
+        Ok(()) => Some(folder),
+        Err(missing) => {
+            println!("SKIPPED: the example `{}` is not tested: {missing}; {}", example.name, example.hint());
+            None
+        }
+    }
 }
 
 /// A folder with packages of npm, if it does not hold these already.

@@ -121,8 +121,7 @@ impl ExternalProcessor {
         }
     }
 
-    /// Whether whoever registers an endpoint also answers at it: it repeats a word (realtime, H-9). An endpoint in a network
-    /// that the deployment allows is not asked: the operator knows it.
+    /// Whether whoever registers an endpoint also answers at it: it repeats a word (realtime, H-9).
     ///
     /// # Errors
     /// What is wrong with the address or the answer.
@@ -135,9 +134,6 @@ impl ExternalProcessor {
     ) -> Result<(), ChallengeError> {
         let failed = |error: SendError| ChallengeError(error.text());
         let url = self.checked(url).map_err(failed)?;
-        if self.allowed.contains_host(&url) {
-            return Ok(());
-        }
         let body = json!({ "spec": SPEC, "challenge": word }).to_string();
         let sent = self.send(Method::POST, url, keys, &format!("challenge_{word}"), body, now).await;
         let answer = sent.map_err(failed)?;
@@ -240,6 +236,8 @@ mod tests {
     use domain::processor::ProcessorKind;
     use serde_json::Map;
     use time::macros::datetime;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
 
     use super::*;
 
@@ -288,6 +286,35 @@ mod tests {
                 "callback": { "url": format!("https://api.example.com/jobs/{id}/callback/2") },
             })
         );
+    }
+
+    /// Answers one request with a body; its address.
+    async fn answering(body: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/jobs", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut received = Vec::new();
+            while !received.ends_with(b"}") {
+                stream.read_buf(&mut received).await.unwrap();
+            }
+            assert!(String::from_utf8(received).unwrap().contains("webhook-signature: v1,"));
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+            stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_confirms_itself_by_its_word() {
+        let processor = ExternalProcessor::new("127.0.0.0/8".parse().unwrap(), String::new()).unwrap();
+        let (keys, now) = ([vec![7; 32]], datetime!(2026-11-21 12:00 UTC));
+        for (body, want) in [(r#"{"challenge":"abc"}"#, true), (r#"{"challenge":"abd"}"#, false), ("<html>", false)] {
+            let url = answering(body).await;
+            assert_eq!(processor.challenge(&url, &keys, "abc", now).await.is_ok(), want, "{body}");
+        }
+        let refused = processor.challenge("https://10.0.0.1/jobs", &keys, "abc", now).await.unwrap_err();
+        assert_eq!(refused.to_string(), "the endpoint may not be called: `10.0.0.1` is not a public address");
     }
 
     #[test]
