@@ -61,6 +61,7 @@ impl Planted {
         let schema = json!({ "type": "object", "title": word });
         let rules = json!([{ "type": TYPE, "inApp": true }]);
         let key = json!({ "name": word });
+        let endpoint = json!({ "endpoint": "http://127.0.0.1:9/jobs", "params": { "of": word } });
         let mut made = Vec::new();
         for (method, path, body) in [
             ("POST", format!("/api/v1/Inbox/{USER}/Notifications"), more.clone()),
@@ -70,6 +71,7 @@ impl Planted {
             ("PUT", format!("/api/v1/Types/{TYPE}"), json!({ "schema": schema })),
             ("PUT", format!("/api/v1/Inbox/{USER}/Preferences"), json!({ "rules": rules })),
             ("PUT", "/api/v1/Media/Settings".to_owned(), json!({ "iconik_webhook_secret": hook, "temp_folder": word })),
+            ("PUT", "/api/v1/Media/Processors/ObjectDetection".to_owned(), endpoint),
         ] {
             let (status, it) = world.ask(method, &path, Some(body)).await;
             assert!(matches!(status, 200 | 201), "{method} {path}: {status} {it}");
@@ -103,6 +105,7 @@ impl Planted {
         let secrets = [&world.keys.api_key, &world.keys.api_secret, &world.keys.jwt_private_key];
         let mut words: Vec<String> = secrets.into_iter().cloned().collect();
         words.extend([&channel["signingSecret"], &key["apiKey"], &key["apiSecret"]].map(text));
+        words.push(text(&made[7]["secret"]));
         words.extend([&oma.poll_token, &oma.callback_token].map(String::clone));
         words.push(word);
         assert!(words.iter().all(|it| it.len() > 6), "each is long enough to be found");

@@ -92,9 +92,9 @@ const RULES: &[(&str, &str, Rule)] = &[
 /// Parameters of queries that narrow a list or shape an answer, and headers: those that matter the callers have.
 #[rustfmt::skip]
 const LEFT: &[&str] = &[
-    "access_token", "after", "archived", "attrFilter", "before", "cursor", "day", "dryRun", "format", "fromCursor", "identifier",
-    "limit", "listFilter", "lowResolution", "maxEntries", "negotiateVersion", "organization_id", "purpose", "read", "references",
-    "resFormat", "results", "since", "status", "system", "type", "useStatefulReconnect", "wait",
+    "access_token", "after", "archived", "attrFilter", "before", "boxes", "cursor", "day", "dryRun", "format", "from", "fromCursor", "identifier",
+    "limit", "listFilter", "lowResolution", "maxEntries", "negotiateVersion", "organization_id", "processor", "purpose", "read", "references",
+    "resFormat", "results", "since", "status", "system", "to", "type", "useStatefulReconnect", "wait",
     "Idempotency-Key", "If-Match", "Range", "X-Extended", "X-Reveal-Secrets", "x-operator-key", "x-webhook-secret",
 ];
 
@@ -253,6 +253,8 @@ pub(crate) fn fill(method: &str, path: &str, place: &str, name: &str, it: &Plant
         ("path", "action") => shared("process"),
         ("query", "product") => shared("publish"),
         ("path", "kind") => shared("scan"),
+        ("path", "processor") => shared("ObjectDetection"),
+        ("path", "file") => shared("es.vtt"),
         ("query", "applicationId") => Some(Fill::Application),
         ("query", "configurationId") => theirs(&it.channel),
         ("query", "notification") => theirs(&it.told),
