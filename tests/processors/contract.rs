@@ -223,5 +223,8 @@ fn what_is_silent_is_asked_then_tried_again_and_its_late_report_is_refused() {
         assert_eq!(status, 202, "{cancelled}");
         assert_eq!(ended(world, &bucket, &third).await.0, "Cancelled");
         assert_eq!(call(&third, "m4", &json!({ "state": "running" })).await.0, 409, "so it learns that nobody waits");
+        let id = text(&third["job_id"]);
+        let told = processor.asked().into_iter().find(|it| it.method == "DELETE").map(|it| (it.path, it.id));
+        assert_eq!(told, Some((format!("/jobs/run%2F{id}_3"), format!("{id}_3_cancel"))), "and is told so");
     });
 }

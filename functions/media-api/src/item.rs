@@ -21,6 +21,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use utoipa::IntoParams;
 
+use crate::cancellation::cancel_at_processors;
 use crate::context::Context;
 use crate::dto::{ItemOut, Page};
 use crate::processors::kind;
@@ -169,7 +170,10 @@ pub(crate) async fn cancel(
     Path(id): Path<String>,
     QueryParams(only): QueryParams<ProcessorParameter>,
 ) -> Result<(StatusCode, Json<ItemOut>), Problem> {
-    change(&context, app, &id, &only, processing::cancel).await
+    let before = find(&context, app, &id).await?;
+    let cancelled = change(&context, app, &id, &only, processing::cancel).await?;
+    cancel_at_processors(&context, &before, only.processor.and_then(|it| it.parse().ok())).await;
+    Ok(cancelled)
 }
 
 /// Changes an item as a user has asked; nothing, if `plan` says so.

@@ -3,6 +3,7 @@
 
 mod bounds;
 mod bucket;
+mod cancellation;
 mod context;
 mod dto;
 mod erase;

@@ -1,6 +1,7 @@
 //! Requests to the endpoints of customers, which may be hostile: signed, to checked addresses, each within 15 seconds.
 
 use std::error::Error;
+use std::time::Duration;
 
 use channels::sign::sign;
 use domain::JobId;
@@ -19,6 +20,8 @@ use crate::endpoint::Endpoint;
 use crate::message::{Message, read_message};
 use crate::order::{SPEC, body, message_id};
 
+/// How long a processor may take to note that a job is cancelled: a user waits.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(3);
 /// The largest answer that is read, in bytes (processors, section 5.3).
 const MAX_ANSWER: usize = 327_680;
 
@@ -173,6 +176,9 @@ impl ExternalProcessor {
         let mut request = self.http.request(method.clone(), url);
         request = request.header("webhook-id", id).header("webhook-timestamp", timestamp.to_string());
         request = request.header("webhook-signature", signature);
+        if method == Method::DELETE {
+            request = request.timeout(CANCEL_TIMEOUT);
+        }
         if method == Method::POST {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
