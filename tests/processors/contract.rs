@@ -195,7 +195,34 @@ fn what_is_no_result_fails_its_job_and_a_large_one_is_fetched() {
 }
 
 #[test]
-fn what_is_silent_is_asked_then_tried_again_and_its_late_report_is_refused() {
+fn a_callback_that_is_lost_is_made_up_for_by_asking() {
+    World::run(async |world| {
+        let processor = Processor::registered(world, "ObjectDetection", json!({})).await;
+        let soon = |id: &str| Reply::json(202, &json!({ "external_id": id, "poll_after": 1 }));
+        processor.replies([soon("a/b"), soon("no-path")]);
+        let bucket = bucket(world, 2).await;
+        let (first, second) = (processor.job(0).await, processor.job(1).await);
+        processor.says("/jobs/a%2Fb", succeeded(&first));
+        let polled = async || {
+            world.stack.fire_schedule("sweep").await;
+            let asked = processor.asked().into_iter().filter(|it| it.method == "GET");
+            let paths: Vec<String> = asked.map(|it| it.path).collect();
+            ["/jobs/a%2Fb", "/jobs/no-path"].iter().all(|path| paths.iter().any(|it| it == path)).then_some(())
+        };
+        world.until("both are asked about", polled).await;
+        let id = text(&first["job_id"]);
+        let asked = processor.asked().into_iter().find(|it| it.path == "/jobs/a%2Fb").unwrap();
+        assert!(asked.id.starts_with(&format!("{id}_1_poll_")), "{asked:?}");
+        assert_eq!(job_of(world, &bucket, &second).await["state"], "Running", "it has no such path, and is waited for");
+        let message = json!({ "state": "failed", "code": "no_speech", "message": "nothing was said" });
+        assert_eq!(call(&second, "m1", &message).await.0, 200);
+        assert_eq!(ended(world, &bucket, &second).await.0, "Skipped");
+        assert_eq!(ended(world, &bucket, &first).await.0, "Succeeded", "without a callback");
+    });
+}
+
+#[test]
+fn what_is_silent_is_tried_again_and_its_late_report_is_refused() {
     World::run(async |world| {
         let processor = Processor::registered(world, "ObjectDetection", json!({ "deadlineSeconds": 10 })).await;
         let bucket = bucket(world, 1).await;

@@ -18,6 +18,6 @@ pub fn since(text: &str) -> Duration {
 
 /// The time, in seconds since 1970.
 #[expect(clippy::disallowed_methods, reason = "what is signed has a time")]
-pub fn unix_seconds() -> i64 {
+pub(crate) fn unix_seconds() -> i64 {
     time::OffsetDateTime::now_utc().unix_timestamp()
 }

@@ -1,6 +1,6 @@
 //! An external processor as a customer would write it, with the official library for signatures; and as one would not.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -50,8 +50,8 @@ struct Inner {
     forged: Mutex<u32>,
     /// Answers to jobs, before the usual 202.
     replies: Mutex<VecDeque<Reply>>,
-    /// The answer when it is asked about a job, if not 404.
-    state: Mutex<Option<Value>>,
+    /// The answers when it is asked about jobs, by their paths; 404 for others.
+    states: Mutex<BTreeMap<String, Value>>,
 }
 
 /// A running processor.
@@ -85,9 +85,9 @@ impl Processor {
         self.inner.replies.lock().expect("not poisoned").extend(replies);
     }
 
-    /// What to say of any job.
-    pub fn says(&self, state: Value) {
-        *self.inner.state.lock().expect("not poisoned") = Some(state);
+    /// What to say when it is asked at a path.
+    pub fn says(&self, path: &str, state: Value) {
+        self.inner.states.lock().expect("not poisoned").insert(path.to_owned(), state);
     }
 
     /// What came, in order.
@@ -151,7 +151,7 @@ async fn take(
         if method == Method::POST { inner.replies.lock().expect("not poisoned").pop_front() } else { None }
     };
     if method != Method::POST {
-        let state = inner.state.lock().expect("not poisoned").clone();
+        let state = inner.states.lock().expect("not poisoned").get(uri.path()).cloned();
         return state.map_or_else(|| answer(404, "{}"), |it| answer(200, &it.to_string()));
     }
     match reply {

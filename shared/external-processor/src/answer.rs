@@ -8,8 +8,10 @@ use time::Duration;
 
 use crate::message::{MAX_INLINE_RESULT, failure};
 
-/// When a job that was accepted is asked about for the first time, if no callback has come.
-const POLL_AFTER: Duration = Duration::minutes(1);
+/// When a job that was accepted is asked about for the first time, if no callback has come and its endpoint does not say it,
+/// in seconds; and the latest that it may say.
+const POLL_AFTER_SECONDS: u32 = 60;
+const MAX_POLL_AFTER_SECONDS: u32 = 3_600;
 const MAX_EXTERNAL_ID: usize = 200;
 
 /// An answer.
@@ -25,6 +27,9 @@ pub(crate) struct Answer {
 #[derive(Deserialize)]
 struct AcceptedIn {
     external_id: String,
+    /// In seconds.
+    #[serde(default)]
+    poll_after: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -51,12 +56,15 @@ pub(crate) fn submission(answer: &Answer) -> Result<Submission, BackendError> {
 }
 
 fn accepted(body: &[u8]) -> Result<Submission, BackendError> {
-    let is_id =
-        |id: &String| !id.is_empty() && id.chars().count() <= MAX_EXTERNAL_ID && !id.chars().any(char::is_control);
-    let read = serde_json::from_slice::<AcceptedIn>(body).ok().map(|it| it.external_id).filter(is_id);
-    let external_id =
+    let read = serde_json::from_slice::<AcceptedIn>(body).ok().filter(|it| is_external_id(&it.external_id));
+    let AcceptedIn { external_id, poll_after } =
         read.ok_or_else(|| invalid("a 202 comes with an `external_id` of 1 to 200 printable characters"))?;
-    Ok(Submission::Accepted { external_id, poll_after: POLL_AFTER })
+    let seconds = poll_after.unwrap_or(POLL_AFTER_SECONDS).clamp(1, MAX_POLL_AFTER_SECONDS);
+    Ok(Submission::Accepted { external_id, poll_after: Duration::seconds(seconds.into()) })
+}
+
+fn is_external_id(text: &str) -> bool {
+    (1..=MAX_EXTERNAL_ID).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
 fn done(body: &[u8]) -> Result<Submission, BackendError> {
@@ -124,6 +132,8 @@ mod tests {
             assert_eq!(code(status, body), (means, what.to_owned()), "{status} {body}");
         };
         check(202, r#"{"external_id":"run-42"}"#, "accepted", "run-42");
+        check(202, r#"{"external_id":"run-42","poll_after":5}"#, "accepted", "run-42");
+        check(202, r#"{"external_id":"run-42","poll_after":"soon"}"#, "permanent", "invalid_result");
         check(202, r#"{"external_id":""}"#, "permanent", "invalid_result");
         check(202, r#"{"external_id":"a\nb"}"#, "permanent", "invalid_result");
         check(202, "accepted", "permanent", "invalid_result");

@@ -184,8 +184,9 @@ pub async fn set_up_processors(stack: &Stack, project: &Path, demo: &mut Demo) -
         };
         if is_ours {
             let mut body = json!({ "endpoint": worker.url, "secret": secret });
-            for member in ["params", "deadlineSeconds"] {
-                body[member] = stored.map_or(Value::Null, |it| it[member].clone());
+            if let Some(stored) = stored {
+                (body["params"], body["deadlineSeconds"]) =
+                    (stored["params"].clone(), stored["deadlineSeconds"].clone());
             }
             api.send("PUT", &format!("/api/v1/Media/Processors/{}", example.processor), Some(&keys), &body).await?;
         }
