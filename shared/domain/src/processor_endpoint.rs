@@ -25,7 +25,7 @@ pub struct ProcessorEndpoint {
     /// How long an attempt may take.
     pub deadline_seconds: u32,
     /// Members of `params` that are sent with each job, unless the job has its own.
-    #[serde(default)]
+    #[serde(default, with = "json_text")]
     pub parameters: Map<String, Value>,
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
@@ -58,8 +58,24 @@ impl ProcessorEndpoint {
     }
 }
 
+/// An object as its JSON text: a row keeps neither every number nor every name (DynamoDB, naming rules and data types:
+/// magnitudes from 1E-130 to 9.99E+125).
+mod json_text {
+    use serde::{Deserialize, Deserializer, Serializer, de, ser};
+    use serde_json::{Map, Value};
+
+    pub(super) fn serialize<S: Serializer>(object: &Map<String, Value>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&serde_json::to_string(object).map_err(ser::Error::custom)?)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
+        serde_json::from_str(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
     use time::Duration;
     use time::macros::datetime;
 
@@ -88,5 +104,21 @@ mod tests {
         assert_eq!(valid(&endpoint, now), ["c", "b"]);
         endpoint.keys = endpoint.rotated_keys(SealedSecret("d".to_owned()), None, now);
         assert_eq!(valid(&endpoint, now), ["d"]);
+    }
+    #[test]
+    fn parameters_are_kept_whatever_their_numbers_and_names() {
+        let now = datetime!(2026-11-21 12:00 UTC);
+        let parameters = json!({ "": 1e300, "small": 5e-324, "deep": [[{ "": null }]] });
+        let endpoint = ProcessorEndpoint {
+            url: "https://objects.example.com/jobs".to_owned(),
+            keys: Vec::new(),
+            deadline_seconds: DEFAULT_DEADLINE_SECONDS,
+            parameters: parameters.as_object().unwrap().clone(),
+            created_at: now,
+            updated_at: now,
+        };
+        let row = serde_json::to_value(&endpoint).unwrap();
+        assert!(row["parameters"].is_string(), "{row}");
+        assert_eq!(serde_json::from_value::<ProcessorEndpoint>(row).unwrap(), endpoint);
     }
 }

@@ -64,7 +64,11 @@ pub fn read_message(body: &[u8]) -> Result<Message, InvalidMessage> {
             Some(progress) if !(0.0..=1.0).contains(&progress) => {
                 Err(InvalidMessage::Malformed("`progress` is a number from 0 to 1"))
             }
-            progress => Ok(Message::Report(Report::Running { progress })),
+            // thousandths: a row keeps no number below 1E-130
+            progress => {
+                let progress = progress.map(|it| (it * 1_000.0).round() / 1_000.0);
+                Ok(Message::Report(Report::Running { progress }))
+            }
         },
         Some("succeeded") => succeeded(read.result),
         Some("failed") => {
@@ -117,6 +121,7 @@ mod tests {
     fn the_messages_of_the_contract_are_read() {
         let running = |progress| Ok(Message::Report(Report::Running { progress }));
         check(r#"{"state":"running","progress":0.4}"#, running(Some(0.4)));
+        check(r#"{"state":"running","progress":5e-324}"#, running(Some(0.0)));
         check(r#"{"state":"running","more":[1]}"#, running(None));
         let sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
         check(
