@@ -17,9 +17,12 @@ use serde_json::{Map, Value};
 use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
+use crate::bounds::within;
 use crate::context::Context;
 use crate::dto::Page;
 
+/// The shortest deadline, in seconds.
+const MIN_DEADLINE_SECONDS: u32 = 10;
 /// How long the secret before the current one stays valid, in seconds.
 const DEFAULT_OVERLAP_SECONDS: u32 = 86_400;
 const MAX_OVERLAP_SECONDS: u32 = 604_800;
@@ -37,10 +40,12 @@ pub(crate) struct ProcessorEndpointIn {
     /// `whsec_` and 24 to 64 bytes in base64. Without it the stored one is kept, or a new one is made.
     secret: Option<String>,
     /// How long the secret that `secret` replaces stays valid: 0 to 604800, by default 86400.
+    #[schema(minimum = 0, maximum = 604_800)]
     overlap_seconds: Option<u32>,
     /// How long an attempt may take: 10 to 21600, by default 3600.
+    #[schema(minimum = 10, maximum = 21_600)]
     deadline_seconds: Option<u32>,
-    /// Sent with each job as `params`, below the settings' own.
+    /// Sent with each job as `params`, below the settings' own. At most 4096 bytes of JSON.
     #[schema(value_type = Option<Object>)]
     params: Option<Map<String, Value>>,
 }
@@ -132,14 +137,9 @@ pub(crate) async fn put(
     let url = url.map_err(|error| Problem::invalid("endpoint", error.to_string()))?;
     let is_known = context.allowed_networks.contains_host(&url); // by the operator
     let url = url.to_string();
-    let deadline_seconds = body.deadline_seconds.unwrap_or(DEFAULT_DEADLINE_SECONDS);
-    if !(10..=MAX_DEADLINE_SECONDS).contains(&deadline_seconds) {
-        return Err(Problem::invalid("deadlineSeconds", format!("10 to {MAX_DEADLINE_SECONDS}")));
-    }
-    let overlap = body.overlap_seconds.unwrap_or(DEFAULT_OVERLAP_SECONDS);
-    if overlap > MAX_OVERLAP_SECONDS {
-        return Err(Problem::invalid("overlapSeconds", format!("0 to {MAX_OVERLAP_SECONDS}")));
-    }
+    let (default, least, most) = (DEFAULT_DEADLINE_SECONDS, MIN_DEADLINE_SECONDS, MAX_DEADLINE_SECONDS);
+    let deadline_seconds = within("deadlineSeconds", body.deadline_seconds, default, least, most)?;
+    let overlap = within("overlapSeconds", body.overlap_seconds, DEFAULT_OVERLAP_SECONDS, 0, MAX_OVERLAP_SECONDS)?;
     let parameters = body.params.unwrap_or_default();
     if serde_json::to_vec(&parameters)?.len() > MAX_PARAMETERS_BYTES {
         return Err(Problem::invalid("params", format!("at most {MAX_PARAMETERS_BYTES} bytes")));
