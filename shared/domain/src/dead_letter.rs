@@ -72,7 +72,14 @@ impl DeadLetterKind {
             Self::Webhook => Some(ChannelKind::Webhook),
             Self::Amqp => Some(ChannelKind::RabbitMq),
             Self::SignalR => Some(ChannelKind::SignalR),
-            Self::Scan | Self::Iconik | Self::Faces | Self::Render | Self::Push | Self::Nms => None,
+            Self::Scan
+            | Self::Iconik
+            | Self::Faces
+            | Self::Objects
+            | Self::Translations
+            | Self::Render
+            | Self::Push
+            | Self::Nms => None,
         }
     }
 

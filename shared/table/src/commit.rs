@@ -49,7 +49,8 @@ impl Table {
             rows.push(self.transaction_put(&content_row(item), &content, Attributes::new(), always)?);
         }
         let writes = rows.into_iter().map(|it| TransactWriteItem::builder().put(it).build()).collect();
-        let published = self.write_and_publish(&Row::Item(item.id), item.app, writes, &transition.notifications, now);
+        let row = Row::Item(item.id);
+        let published = self.write_and_publish(&row, item.app, writes, &transition.notifications, now);
         match published.await? {
             CommitOutcome::Committed => Ok(CommitOutcome::Committed),
             CommitOutcome::Conflict => self.resolve_conflict(item).await,
