@@ -99,7 +99,8 @@ fn the_program_explains_itself() {
         assert!(
             !good
                 && text.contains(
-                    "those there are: amqp, billing, faces, iconik, nms, push, render, scan, signalr, stream, webhook"
+                    "those there are: amqp, billing, faces, iconik, nms, objects, push, render, scan, signalr, stream, \
+                     translations, webhook"
                 ),
             "{text}"
         );

@@ -157,14 +157,16 @@ fn published_events(post: &mut Value) {
     let list = |one: &Value| json!({ "type": "array", "minItems": 1, "maxItems": 100, "items": one });
     let one = json!({ "$ref": "#/components/schemas/MessageIn" });
     let text = json!({ "type": "string", "minLength": 1 });
+    // null is as absent (CloudEvents, JSON event format, section 2.2)
+    let optional = json!({ "type": ["string", "null"], "minLength": 1 });
     let cloud_event = json!({
         "type": "object",
         "description": "CloudEvents 1.0, JSON event format",
         "required": ["specversion", "id", "source", "type"],
         "properties": {
-            "specversion": { "const": "1.0" }, "id": text, "source": text, "subject": text, "data": {},
+            "specversion": { "const": "1.0" }, "id": text, "source": text, "subject": optional, "data": {},
             "type": { "type": "string", "pattern": "^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$", "maxLength": 100 },
-            "time": { "type": "string", "format": "date-time" }, "datacontenttype": text,
+            "time": { "type": ["string", "null"], "format": "date-time" }, "datacontenttype": optional,
         },
         "example": { "specversion": "1.0", "id": "A-1", "source": "/orders", "type": "com.example.order.paid", "data": { "order": 7 } },
     });

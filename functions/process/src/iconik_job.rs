@@ -112,7 +112,8 @@ impl IconikJob {
                 return Ok(Err(ItemOutcome::RetryLater(Problem::new("internal", error.to_string()))));
             }
         };
-        self.report_progress(context, item, 20, "fetched").await.map(|it| it.map(|()| sha256))
+        let reported = self.report_progress(context, item, 20, "fetched").await?;
+        Ok(reported.map(|()| sha256))
     }
 
     /// Writes the results to the asset (segments, metadata fields, a history entry), then finishes the job.

@@ -78,7 +78,7 @@ mod tests {
     fn a_client_cannot_choose_its_address() {
         let forged = (FORWARDED_FOR, "192.0.2.7, 198.51.100.1");
         check(&[], "198.51.100.1", TOKEN, "198.51.100.1");
-        check(&[forged.clone()], "198.51.100.1", TOKEN, "198.51.100.1");
+        check(std::slice::from_ref(&forged), "198.51.100.1", TOKEN, "198.51.100.1");
         check(&[(CLIENT_ADDRESS, "192.0.2.7")], "198.51.100.1", "", "198.51.100.1");
         check(&[forged.clone(), (EDGE_TOKEN, "guessed")], "198.51.100.1", TOKEN, "198.51.100.1");
         check(&[forged.clone(), (EDGE_TOKEN, "")], "198.51.100.1", "", "198.51.100.1");

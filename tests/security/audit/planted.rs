@@ -71,7 +71,7 @@ impl Planted {
             ("PUT", format!("/api/v1/Types/{TYPE}"), json!({ "schema": schema })),
             ("PUT", format!("/api/v1/Inbox/{USER}/Preferences"), json!({ "rules": rules })),
             ("PUT", "/api/v1/Media/Settings".to_owned(), json!({ "iconik_webhook_secret": hook, "temp_folder": word })),
-            ("PUT", "/api/v1/Media/Processors/ObjectDetection".to_owned(), endpoint),
+            ("PUT", "/api/v1/Media/Processors/FacialRecognition".to_owned(), endpoint),
         ] {
             let (status, it) = world.ask(method, &path, Some(body)).await;
             assert!(matches!(status, 200 | 201), "{method} {path}: {status} {it}");

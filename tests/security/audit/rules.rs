@@ -253,7 +253,7 @@ pub(crate) fn fill(method: &str, path: &str, place: &str, name: &str, it: &Plant
         ("path", "action") => shared("process"),
         ("query", "product") => shared("publish"),
         ("path", "kind") => shared("scan"),
-        ("path", "processor") => shared("ObjectDetection"),
+        ("path", "processor") => shared("FacialRecognition"),
         ("path", "file") => shared("es.vtt"),
         ("query", "applicationId") => Some(Fill::Application),
         ("query", "configurationId") => theirs(&it.channel),
