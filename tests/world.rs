@@ -29,6 +29,8 @@ mod server;
 pub mod shelf;
 #[path = "world/socket.rs"]
 pub mod socket;
+#[path = "world/stacks.rs"]
+mod stacks;
 #[path = "world/stripe.rs"]
 pub mod stripe;
 #[path = "world/swarm.rs"]
@@ -38,7 +40,6 @@ pub mod tools;
 #[path = "world/vault.rs"]
 pub mod vault;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -46,13 +47,15 @@ use std::time::Duration;
 pub use client::http;
 pub use clock::{in_seconds, since};
 pub use dice::Dice;
+use local::Stack;
 use local::demo::{ApplicationKeys, create_application};
-use local::{Options, Programs, Stack};
 pub use pictures::{beside, jpeg, media, noise, side_by_side};
 pub use polling::{look_again, until};
 use receiver::Receiver;
 use serde_json::{Value, json};
 pub use server::serve;
+use stacks::shared;
+pub use stacks::{call_log, own_stack};
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
@@ -282,44 +285,6 @@ impl World<'_> {
 /// Whether a message has a channel looked at when its lifetime is over.
 fn is_look_at_the_end(body: &str) -> bool {
     serde_json::from_str::<Value>(body).is_ok_and(|it| it["what"]["expires"] == true)
-}
-
-/// A stack on data of a test's own.
-pub async fn own_stack(data: &Path, parameters: &[(&str, &str)]) -> Stack {
-    let parameters: BTreeMap<String, String> =
-        parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    built().await;
-    let programs = Programs::AllInOne(program());
-    let options = Options { project: project(), programs, data: data.to_owned(), fresh: false, port: 0, parameters };
-    let stack = Stack::start(options).await.expect("the stack starts");
-    let mut events = stack.events();
-    // what the stack did, for whoever looks into a failure
-    let mut log = std::fs::OpenOptions::new().create(true).append(true).open(data.join("events.log")).expect("a log");
-    tokio::spawn(async move {
-        while let Ok(event) = events.recv().await {
-            drop(std::io::Write::write_all(&mut log, format!("{event:?}\n").as_bytes()));
-        }
-    });
-    stack
-}
-
-async fn shared() -> Stack {
-    let folder = project().join("target/tmp");
-    std::fs::create_dir_all(&folder).expect("a folder");
-    let data = tempfile::Builder::new().prefix("world-").tempdir_in(folder).expect("a folder").keep();
-    // short times, so that what comes back comes soon
-    let stack = own_stack(
-        &data,
-        &[
-            ("LeaseSeconds", "5"),
-            ("ProcessSeconds", "30"),
-            ("ProcessReturnSeconds", "30"),
-            ("QueueReturnSeconds", "30"),
-        ],
-    )
-    .await;
-    local::demo::set_up(&stack).await.expect("the demo application is made");
-    stack
 }
 
 /// Builds the program and finds, or installs, what the tests need beyond Rust: once.

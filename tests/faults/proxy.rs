@@ -120,7 +120,8 @@ pub(crate) async fn proxied_stack(
     system_tests::built().await;
     let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let programs = Programs::AllInOne(program());
-    let options = Options { project: folder, programs, data: data.to_owned(), fresh: false, port: 0, parameters };
+    let (data, call_log) = (data.to_owned(), Some(system_tests::call_log()));
+    let options = Options { project: folder, programs, data, fresh: false, port: 0, parameters, call_log };
     let stack = Stack::start(options).await.expect("the stack starts");
     let sockets = format!("{}/live", stack.url);
     let stripe = stack.stripe.url().to_owned();

@@ -58,6 +58,7 @@ fn what_keeps_the_stack_from_starting_is_said() {
                 fresh: false,
                 port,
                 parameters: Default::default(),
+                call_log: None,
             };
             Stack::start(options).await.err().map(|it| it.to_string()).unwrap_or_default()
         };
@@ -153,6 +154,7 @@ fn one_program_is_each_function_of_the_template_and_is_noticed_when_it_is_built_
             fresh: true,
             port: 0,
             parameters: Default::default(),
+            call_log: None,
         })
         .await
         .unwrap();

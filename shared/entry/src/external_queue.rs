@@ -55,7 +55,7 @@ impl ExternalQueue {
             .endpoint_url(parsed.origin().ascii_serialization())
             .region(Region::new(region.to_owned()))
             .credentials_provider(Credentials::new(key, secret, None, None, "application"))
-            .interceptor(meter.counter("sqs"))
+            .interceptor(meter.counter("external_sqs"))
             .http_client(guard::aws::client(allowed));
         Ok(Self { client: Client::from_conf(config.build()), url: url.to_owned() })
     }

@@ -12,13 +12,14 @@ use aws_sdk_dynamodb::operation::delete_item::{DeleteItemError, DeleteItemOutput
 use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
 use aws_sdk_dynamodb::operation::put_item::{PutItemError, PutItemOutput};
 use aws_sdk_dynamodb::operation::query::QueryOutput;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsOutput;
+use aws_sdk_dynamodb::operation::transact_write_items::{TransactWriteItemsInput, TransactWriteItemsOutput};
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
-use aws_sdk_dynamodb::types::ConsumedCapacity;
+use aws_sdk_dynamodb::types::{ConsumedCapacity, TransactWriteItem};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::{
-    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef, Error, Output,
+    AfterDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextRef,
+    BeforeTransmitInterceptorContextRef, Error, Input, Output,
 };
 use aws_smithy_runtime_api::client::orchestrator::{Metadata, OrchestratorError};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
@@ -28,7 +29,8 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::clock;
 
-/// Counts since the last report, by name: `dynamodb.PutItem`, `write_units`, `sqs_requests`, …
+/// Counts since the last report, by name: `dynamodb.PutItem`, `dynamodb.transact.PutItem` (a part of a transaction),
+/// `write_units`, `sqs_requests`, …
 #[derive(Debug, Clone, Default)]
 pub struct Meter(Arc<Mutex<BTreeMap<String, f64>>>);
 
@@ -81,6 +83,18 @@ impl Intercept for RequestCounter {
         "meter"
     }
 
+    fn read_before_serialization(
+        &self,
+        context: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        for part in transaction_parts(context.input()) {
+            self.meter.add(format!("{}.transact.{}", self.service, action(part)), 1.0);
+        }
+        Ok(())
+    }
+
     fn read_before_transmit(
         &self,
         context: &BeforeTransmitInterceptorContextRef<'_>,
@@ -112,6 +126,25 @@ impl Intercept for RequestCounter {
             }
         }
         Ok(())
+    }
+}
+
+/// The parts of a request, if it is a transaction of writes.
+fn transaction_parts(input: &Input) -> &[TransactWriteItem] {
+    input.downcast_ref::<TransactWriteItemsInput>().map_or(&[], TransactWriteItemsInput::transact_items)
+}
+
+/// The action that a role has to allow for a part of a transaction; the transaction itself has none (Amazon DynamoDB, "Using
+/// IAM with DynamoDB transactions").
+fn action(part: &TransactWriteItem) -> &'static str {
+    if part.put().is_some() {
+        "PutItem"
+    } else if part.update().is_some() {
+        "UpdateItem"
+    } else if part.delete().is_some() {
+        "DeleteItem"
+    } else {
+        "ConditionCheckItem"
     }
 }
 
@@ -153,6 +186,7 @@ fn units_of_failure(error: &OrchestratorError<Error>) -> Option<(&'static str, f
 #[cfg(test)]
 mod tests {
     use aws_sdk_dynamodb::types::error::{ConditionalCheckFailedException, ResourceNotFoundException};
+    use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, Update};
 
     use super::*;
 
@@ -204,6 +238,25 @@ mod tests {
             assert_eq!(units_of_failure(&OrchestratorError::operation(failure)), units);
         }
         assert_eq!(units_of_failure(&OrchestratorError::timeout("no answer".into())), None);
+    }
+
+    #[test]
+    fn the_parts_of_a_transaction_are_told_apart() {
+        let key = |it: &str| (it.to_owned(), AttributeValue::S("k".to_owned()));
+        let put = Put::builder().table_name("t").set_item(Some([key("PK")].into())).build().unwrap();
+        let update = Update::builder().table_name("t").set_key(Some([key("PK")].into())).update_expression("SET a = b");
+        let delete = Delete::builder().table_name("t").set_key(Some([key("PK")].into())).build().unwrap();
+        let check = ConditionCheck::builder().table_name("t").set_key(Some([key("PK")].into()));
+        let check = check.condition_expression("attribute_exists(PK)").build().unwrap();
+        let transaction = TransactWriteItemsInput::builder()
+            .transact_items(TransactWriteItem::builder().put(put).build())
+            .transact_items(TransactWriteItem::builder().update(update.build().unwrap()).build())
+            .transact_items(TransactWriteItem::builder().delete(delete).build())
+            .transact_items(TransactWriteItem::builder().condition_check(check).build());
+        let input = Input::erase(transaction.build().unwrap());
+        let actions: Vec<&str> = transaction_parts(&input).iter().map(action).collect();
+        assert_eq!(actions, ["PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"]);
+        assert!(transaction_parts(&Input::erase(())).is_empty());
     }
 
     #[test]

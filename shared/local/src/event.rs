@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::broadcast;
 
+use crate::call_log::CallLog;
 use crate::lock::lock;
 use crate::meter::Meter;
 
@@ -29,15 +30,21 @@ pub enum Event {
 pub struct EventBus {
     events: broadcast::Sender<Event>,
     meter: Arc<Mutex<Meter>>,
+    calls: Arc<Mutex<Option<CallLog>>>,
 }
 
 impl Default for EventBus {
     fn default() -> Self {
-        Self { events: broadcast::channel(16_384).0, meter: Arc::default() }
+        Self::new(None)
     }
 }
 
 impl EventBus {
+    /// A bus that also writes down which operations of AWS the functions call.
+    pub(crate) fn new(calls: Option<CallLog>) -> Self {
+        Self { events: broadcast::channel(16_384).0, meter: Arc::default(), calls: Arc::new(Mutex::new(calls)) }
+    }
+
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
     }
@@ -63,13 +70,23 @@ impl EventBus {
         self.send(Event::Note(text.into()));
     }
 
-    /// Takes a line of a function's output: the counts of its meter, or a log line.
-    pub(crate) fn function_output(&self, function: &str, line: String) {
-        let function = function.to_owned();
+    /// Takes a line of output of a function, by its name and that of its binary: the counts of its meter, or a log line.
+    pub(crate) fn function_output(&self, name: &str, binary: &str, line: String) {
+        let function = binary.to_owned();
         match serde_json::from_str::<Value>(&line) {
-            Ok(line) if line.get("meter").is_some() => lock(&self.meter).add_metrics(&function, &line["meter"]),
+            Ok(line) if line.get("meter").is_some() => {
+                lock(&self.meter).add_metrics(&function, &line["meter"]);
+                self.log_calls(name, &line["meter"]);
+            }
             Ok(line @ Value::Object(_)) => self.send(Event::Log { function, line }),
             _ => self.send(Event::RawLog { function, line }),
+        }
+    }
+
+    fn log_calls(&self, name: &str, counts: &Value) {
+        let written = lock(&self.calls).as_mut().map_or(Ok(()), |it| it.add(name, counts));
+        if let Err(error) = written {
+            self.note(format!("the calls of {name} could not be written down: {error}"));
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod account;
 pub mod aws_json;
+mod call_log;
 mod clock;
 mod cors;
 pub mod demo;

@@ -85,11 +85,12 @@ impl Process {
         let missing_program = |_| StackError::MissingProgram(program.path.clone());
         let program_modified = program.build_time();
         let mut child = command.spawn().map_err(missing_program)?;
+        let names = || (function.name.clone(), function.binary.clone());
         if let Some(stdout) = child.stdout.take() {
-            tokio::spawn(forward_lines(stdout, function.binary.clone(), bus.clone()));
+            tokio::spawn(forward_lines(stdout, names(), bus.clone()));
         }
         if let Some(stderr) = child.stderr.take() {
-            tokio::spawn(forward_lines(stderr, function.binary.clone(), bus.clone()));
+            tokio::spawn(forward_lines(stderr, names(), bus.clone()));
         }
         let mut process = Self { child, runtime_api, program_modified, idle_since: Instant::now(), memory: None };
         process
@@ -164,10 +165,10 @@ impl Process {
     }
 }
 
-async fn forward_lines(stream: impl AsyncRead + Unpin, function: String, bus: EventBus) {
+async fn forward_lines(stream: impl AsyncRead + Unpin, (name, binary): (String, String), bus: EventBus) {
     let mut lines = BufReader::new(stream).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        bus.function_output(&function, line);
+        bus.function_output(&name, &binary, line);
     }
 }
 

@@ -13,6 +13,7 @@ use stripe_emulator::StripeEmulator;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::call_log::CallLog;
 use crate::clock::{now_ms, pause};
 use crate::digest::hex;
 use crate::dynamodb::DynamoDb;
@@ -47,6 +48,9 @@ pub struct Options {
     pub port: u16,
     /// Template parameters that override those of `samconfig.toml`.
     pub parameters: BTreeMap<String, String>,
+    /// A file to which a line is appended the first time that a function calls an operation of AWS: its name and the
+    /// operation, such as `notifications-Sweep dynamodb.Query`.
+    pub call_log: Option<PathBuf>,
 }
 
 /// A running stack. Dropping it kills every process and cuts every connection at once.
@@ -115,7 +119,9 @@ impl Stack {
         let emulator_urls = EmulatorUrls { sqs: sqs_url.clone(), http: url.clone() };
         let model = template::load(&options.project.join("template.yaml"), &parameters, &emulator_urls)?;
 
-        let bus = EventBus::default();
+        let unwritable = |path: PathBuf| move |it: std::io::Error| StackError::Unwritable { path, source: it.into() };
+        let open_call_log = |path: PathBuf| CallLog::open(&path).map_err(unwritable(path));
+        let bus = EventBus::new(options.call_log.map(open_call_log).transpose()?);
         let http = aws_json::http_client()?;
         let corrupt = |name: &str| {
             let path = data.join(name);

@@ -44,8 +44,8 @@ pub(crate) async fn run(args: UpArgs, data: &Path, json: bool) -> Result<(), Cli
     let data = std::path::absolute(data).map_err(|it| CliError::Other(format!("{}: {it}", data.display())))?;
     let shutdown = shutdown_signal()?;
     let programs = Programs::AllInOne(current_program()?);
-    let options =
-        Options { project: project.clone(), programs, data, fresh: args.fresh, port, parameters: BTreeMap::new() };
+    let (parameters, call_log) = (BTreeMap::new(), None);
+    let options = Options { project: project.clone(), programs, data, fresh: args.fresh, port, parameters, call_log };
     let stack = Stack::start(options).await?;
     let mut events = stack.events();
     let mut demo = demo::set_up(&stack).await?;

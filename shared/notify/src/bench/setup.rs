@@ -17,7 +17,8 @@ pub(super) async fn start_stack(data: &Path) -> Result<Stack, CliError> {
 /// What starts a stack with these programs, in an empty folder, on any free port.
 pub(super) fn stack_options(programs: Programs, data: &Path) -> Result<Options, CliError> {
     let project = project_folder()?;
-    Ok(Options { project, programs, data: data.to_owned(), fresh: true, port: 0, parameters: BTreeMap::new() })
+    let (data, parameters, call_log) = (data.to_owned(), BTreeMap::new(), None);
+    Ok(Options { project, programs, data, fresh: true, port: 0, parameters, call_log })
 }
 
 /// A new application of a stack.
