@@ -55,6 +55,7 @@ mod delivery {
     mod hub;
     mod publish;
     mod rabbit;
+    mod trace;
 }
 /// Functions, stacks and connections that are killed.
 mod faults {

@@ -124,6 +124,7 @@ fn message(subscription: &BoxSubscription, list: &QueuedNotification) -> Option<
         app: in_box.app,
         content_type: format.media_type(),
         body: oma::write(&document, format).into_bytes(),
+        trace: None,
     })
 }
 

@@ -131,6 +131,9 @@ fn known(path: &str, method: &str, name: &str) -> (Map<String, Value>, &'static 
             json!({ "minLength": 1, "maxLength": 200, "pattern": "^[\\x21-\\x7e]+$" }),
             "A request that comes twice with the same key is done once",
         ),
+        "traceparent" => {
+            (json!({}), "The trace that the request belongs to (W3C Trace Context); others count as absent")
+        }
         "action" => (json!({}), "The custom action that was chosen at Iconik"),
         "key" => (json!({}), "The id of a key"),
         "kind" => (

@@ -94,7 +94,7 @@ pub(crate) async fn publish_created(
         if let Stream::User(user) = &notification.id.stream {
             data["user"] = json!(user);
         }
-        NewNotification::new(CREATED, data)
+        NewNotification { trace: notification.trace.clone(), ..NewNotification::new(CREATED, data) }
     };
     let new: Vec<NewNotification> = sent.iter().map(created).collect();
     let retry_since = request.is_retry.then_some(request.started_at);

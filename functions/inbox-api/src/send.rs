@@ -10,7 +10,7 @@ use domain::{AppId, MAX_BATCH, rfc3339};
 use entry::clock;
 use entry::http::auth::Caller;
 use entry::http::idempotency::{self, IdempotentRequest};
-use entry::http::{JsonBody, Problem};
+use entry::http::{JsonBody, Problem, trace_context};
 use inbox::path::{group_stream, user_stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ const STATUS: StatusCode = StatusCode::CREATED;
 /// Sends to a user: one notification, or a list of up to 100, which are stored together with consecutive sequence numbers.
 /// Each entry has its own result. A request with an `Idempotency-Key` is safe to repeat for 24 hours.
 #[utoipa::path(post, path = "/api/v1/Inbox/{user}/Notifications", tag = "Inbox", security(("keys" = [])),
-    params(("user" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = NotificationIn,
+    params(("user" = String, Path), ("Idempotency-Key" = Option<String>, Header), ("traceparent" = Option<String>, Header)), request_body = NotificationIn,
     responses((status = 201, body = Vec<SendResult>), (status = 402, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
         (status = 429, body = Problem)))]
 pub(crate) async fn to_user(
@@ -42,7 +42,7 @@ pub(crate) async fn to_user(
 
 /// Sends to all sockets of a group: to the open ones at once, to others when they resume.
 #[utoipa::path(post, path = "/api/v1/Groups/{group}/Notifications", tag = "Groups", security(("keys" = [])),
-    params(("group" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = NotificationIn,
+    params(("group" = String, Path), ("Idempotency-Key" = Option<String>, Header), ("traceparent" = Option<String>, Header)), request_body = NotificationIn,
     responses((status = 201, body = Vec<SendResult>), (status = 402, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
         (status = 429, body = Problem)))]
 pub(crate) async fn to_group(
@@ -57,7 +57,7 @@ pub(crate) async fn to_group(
 
 /// Sends to all sockets of the application: to the open ones at once, to others when they resume.
 #[utoipa::path(post, path = "/api/v1/Everyone/Notifications", tag = "Groups", security(("keys" = [])),
-    params(("Idempotency-Key" = Option<String>, Header)), request_body = NotificationIn,
+    params(("Idempotency-Key" = Option<String>, Header), ("traceparent" = Option<String>, Header)), request_body = NotificationIn,
     responses((status = 201, body = Vec<SendResult>), (status = 402, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
         (status = 429, body = Problem)))]
 pub(crate) async fn to_everyone(
@@ -92,7 +92,7 @@ async fn send_batch(
     };
     let mut outcomes: Vec<Result<Option<Sent>, Problem>> = Vec::with_capacity(entries.len());
     for entry in entries {
-        match validate(context, app, entry, now, matches!(stream, Stream::User(_))).await {
+        match validate(context, app, headers, entry, now, matches!(stream, Stream::User(_))).await {
             // the application's quota: nothing is stored, and the client can repeat the whole request later
             Err(problem) if problem.status == StatusCode::TOO_MANY_REQUESTS.as_u16() => return Err(problem),
             outcome => outcomes.push(outcome.map(|sent| sent.filtered_by(&preferences, now))),
@@ -183,10 +183,12 @@ impl Sent {
     }
 }
 
-/// Parses a notification, and validates its data by the schema of its type, if there is one.
+/// Parses a notification, and validates its data by the schema of its type, if there is one. What the channels get belongs to
+/// the request's trace.
 async fn validate(
     context: &Context,
     app: AppId,
+    headers: &HeaderMap,
     body: Value,
     now: OffsetDateTime,
     for_a_user: bool,
@@ -195,7 +197,10 @@ async fn validate(
     if sent.is_inbox_only() && !for_a_user {
         return Err(Problem::invalid("expiresAt, collapseKey", "these are for the inbox of a user"));
     }
-    let new = sent.to_new_notification(now)?;
+    let mut new = sent.to_new_notification(now)?;
+    if sent.is_for_channels() {
+        new.trace = trace_context(headers);
+    }
     context.type_schemas.check(&context.table, app, sent.kind(), &sent.data()).await?;
     Ok(Sent { new, for_channels: sent.is_for_channels() })
 }
@@ -214,7 +219,7 @@ pub(crate) struct SendToMany {
 
 /// Sends one notification to up to 100 users; each has its own result.
 #[utoipa::path(post, path = "/api/v1/Inbox/Notifications", tag = "Inbox", security(("keys" = [])),
-    params(("Idempotency-Key" = Option<String>, Header)), request_body = SendToMany,
+    params(("Idempotency-Key" = Option<String>, Header), ("traceparent" = Option<String>, Header)), request_body = SendToMany,
     responses((status = 201, body = Vec<SendResult>), (status = 402, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
         (status = 429, body = Problem)))]
 pub(crate) async fn to_many(
@@ -228,7 +233,7 @@ pub(crate) async fn to_many(
         return Err(Problem::invalid("users", format!("1 to {MAX_BATCH} users")));
     }
     let now = clock::now();
-    let sent = validate(&context, app, many.notification, now, true).await?;
+    let sent = validate(&context, app, &headers, many.notification, now, true).await?;
     let text = body.to_string();
     let request = match idempotency::begin(&context.table, app, &headers, "send many", text.as_bytes(), STATUS).await? {
         Ok(request) => request,

@@ -102,7 +102,7 @@ impl MessageIn {
             ordering_key: self.ordering_key,
             cloud_event: None,
         };
-        Ok(NewNotification { kind: self.kind, data, attributes: Some(Box::new(attributes)) })
+        Ok(NewNotification { attributes: Some(Box::new(attributes)), ..NewNotification::new(&self.kind, data) })
     }
 }
 

@@ -10,7 +10,7 @@ use domain::{AppId, MAX_BATCH};
 use entry::clock;
 use entry::http::auth::Caller;
 use entry::http::idempotency::{self, IdempotentRequest};
-use entry::http::{Problem, ProblemType};
+use entry::http::{Problem, ProblemType, trace_context};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -25,12 +25,13 @@ const STATUS: StatusCode = StatusCode::ACCEPTED;
 
 /// Publishes an event, or a list of up to 100, which get consecutive numbers. Every channel gets those that it accepts:
 /// by its types, its filter, and the event's own `channels`. A list is answered with one result per entry: those that are
-/// not valid are refused, the others are accepted. A request with an `Idempotency-Key` is safe to repeat for 24 hours.
+/// not valid are refused, the others are accepted. A request with an `Idempotency-Key` is safe to repeat for 24 hours. Its
+/// `traceparent` and `tracestate` (W3C Trace Context) go on to webhooks and RabbitMQ, as headers.
 ///
 /// CloudEvents 1.0 are taken as well: one in the structured content mode (`application/cloudevents+json`), a batch
 /// (`application/cloudevents-batch+json`), or one in the binary content mode (the header `ce-specversion`).
 #[utoipa::path(post, path = "/api/v1/Notification/Messages", tag = "Messages", security(("keys" = [])),
-    params(("Idempotency-Key" = Option<String>, Header)), request_body = MessageIn,
+    params(("Idempotency-Key" = Option<String>, Header), ("traceparent" = Option<String>, Header)), request_body = MessageIn,
     responses((status = 202, body = PublishResult), (status = 400, body = Problem), (status = 402, body = Problem), (status = 409, body = Problem),
         (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem),
         (status = 429, body = Problem)))]
@@ -51,8 +52,10 @@ pub(crate) async fn publish(
     if entries.is_empty() || entries.len() > MAX_BATCH {
         return Err(Problem::invalid("", format!("1 to {MAX_BATCH} events")));
     }
+    let trace = trace_context(&headers);
     for entry in &mut entries {
         let Ok(new) = entry else { continue };
+        new.trace.clone_from(&trace);
         match context.type_schemas.check(context.table(), app, &new.kind, &new.data).await {
             Ok(()) => {}
             // the application's quota: nothing is stored, and the client can repeat the whole request later

@@ -3,6 +3,7 @@
 use domain::channel::{Channel, MessageFormat};
 use domain::delivery::DeliveryOutcome;
 use domain::notification::Notification;
+use domain::trace_context::TraceContext;
 use domain::{AppId, adcreative};
 use serde::Serialize;
 use serde_json::Value;
@@ -27,6 +28,8 @@ pub struct Message {
     pub content_type: &'static str,
     /// JSON.
     pub body: Vec<u8>,
+    /// The trace of the request that it comes from; its headers go with the message.
+    pub trace: Option<Box<TraceContext>>,
 }
 
 /// The outcome of an attempt, and the receiver's response.
@@ -62,8 +65,8 @@ impl Message {
                 (cloud_event::MEDIA_TYPE, cloud_event::body(channel.app, notification, image))
             }
         };
-        let (id, kind) = (notification.id.to_string(), notification.kind.clone());
-        Self { id, kind, app: channel.app, content_type, body }
+        let (id, kind, trace) = (notification.id.to_string(), notification.kind.clone(), notification.trace.clone());
+        Self { id, kind, app: channel.app, content_type, body, trace }
     }
 }
 

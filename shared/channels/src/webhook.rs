@@ -84,6 +84,9 @@ fn headers(
     all.insert(HeaderName::from_static("webhook-id"), HeaderValue::from_str(&message.id)?);
     all.insert(HeaderName::from_static("webhook-timestamp"), HeaderValue::from(timestamp));
     all.insert(HeaderName::from_static("webhook-signature"), HeaderValue::from_str(&signature)?);
+    for (name, value) in message.trace.iter().flat_map(|it| it.headers()) {
+        all.insert(HeaderName::from_static(name), HeaderValue::from_str(value)?);
+    }
     Ok(all)
 }
 

@@ -51,6 +51,7 @@ pub mod settings_secret;
 pub mod socket;
 pub mod ssrf;
 pub mod timecode;
+pub mod trace_context;
 pub mod tracks;
 pub mod transcript;
 

@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 
 use crate::ChannelId;
 use crate::event::EventAttributes;
+use crate::trace_context::TraceContext;
 
 /// A recipient's ordered sequence of notifications.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -106,16 +107,20 @@ pub struct NewNotification {
     /// What the publisher of an event says beside; `None` for the system's own and those of inboxes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attributes: Option<Box<EventAttributes>>,
+    /// The trace of the request that publishes it, for its receivers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Box<TraceContext>>,
 }
 
 impl NewNotification {
     pub fn new(kind: &str, data: Value) -> Self {
-        Self { kind: kind.to_owned(), data, attributes: None }
+        Self { kind: kind.to_owned(), data, attributes: None, trace: None }
     }
 
     /// The notification at its position. `at` is the time of its acceptance.
     pub fn published(self, id: NotificationId, at: OffsetDateTime) -> Notification {
-        Notification { id, kind: self.kind, timestamp: at, data: self.data, attributes: self.attributes }
+        let Self { kind, data, attributes, trace } = self;
+        Notification { id, kind, timestamp: at, data, attributes, trace }
     }
 }
 
@@ -136,7 +141,8 @@ pub fn published_from(
 impl From<Notification> for NewNotification {
     /// What was published, without its position and time.
     fn from(published: Notification) -> Self {
-        Self { kind: published.kind, data: published.data, attributes: published.attributes }
+        let Notification { id: _, kind, timestamp: _, data, attributes, trace } = published;
+        Self { kind, data, attributes, trace }
     }
 }
 
@@ -153,6 +159,9 @@ pub struct Notification {
     /// As in [`NewNotification`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attributes: Option<Box<EventAttributes>>,
+    /// As in [`NewNotification`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Box<TraceContext>>,
 }
 
 impl Notification {

@@ -20,6 +20,7 @@ mod request_application;
 mod routes;
 mod serde_problem;
 pub mod token;
+mod trace_context;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -48,6 +49,7 @@ pub use middleware::PUBLIC_CACHE;
 pub use problem::{Problem, ProblemType};
 pub use query_params::QueryParams;
 pub use request_application::record_application;
+pub use trace_context::trace_context;
 
 impl Start {
     /// Serves a router. Paths are the API's own, without a stage; an unknown route or method is a problem. `cors` says which

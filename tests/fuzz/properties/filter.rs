@@ -24,6 +24,7 @@ pub fn check(input: &[u8]) {
         timestamp: OffsetDateTime::UNIX_EPOCH,
         data: values.next().and_then(Result::ok).unwrap_or_default(),
         attributes: None,
+        trace: None,
     };
     let whole = json!({ "id": notification.id, "type": notification.kind, "data": notification.data });
     assert_eq!(filter.matches(&notification), object_matches(&pattern, Some(&whole)), "{pattern} {whole}");

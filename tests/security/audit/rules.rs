@@ -95,7 +95,7 @@ const LEFT: &[&str] = &[
     "access_token", "after", "archived", "attrFilter", "before", "boxes", "cursor", "day", "dryRun", "format", "from", "fromCursor", "identifier",
     "limit", "listFilter", "lowResolution", "maxEntries", "negotiateVersion", "organization_id", "processor", "purpose", "read", "references",
     "resFormat", "results", "since", "status", "system", "to", "type", "useStatefulReconnect", "wait",
-    "Idempotency-Key", "If-Match", "Range", "X-Extended", "X-Reveal-Secrets", "x-operator-key", "x-webhook-secret",
+    "Idempotency-Key", "If-Match", "Range", "X-Extended", "X-Reveal-Secrets", "traceparent", "x-operator-key", "x-webhook-secret",
 ];
 
 /// Who may call an operation; `None` if nobody has said.

@@ -14,13 +14,14 @@ use domain::amqp_uri::AmqpUri;
 use domain::delivery::DeliveryOutcome;
 use domain::id::sha256_hex;
 use domain::ssrf::AllowedNetworks;
+use domain::trace_context::TraceContext;
 use futures_core::Stream;
 use guard::{ConnectError, MaybeTlsStream, ShutdownGuard};
 use lapin::options::{
     BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
 };
 use lapin::tcp::AsyncTcpStream;
-use lapin::types::{FieldTable, ShortString};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ErrorKind, ExchangeKind};
 use time::OffsetDateTime;
@@ -218,6 +219,10 @@ impl BrokerConnection {
             .with_type(short_string(&message.kind)?)
             .with_app_id(short_string(&message.app.to_string())?)
             .with_timestamp(u64::try_from(sent_at.unix_timestamp()).unwrap_or_default());
+        let properties = match &message.trace {
+            Some(trace) => properties.with_headers(header_table(trace)),
+            None => properties,
+        };
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let key = short_string(&routing_key(&to.queue))?;
         let confirm = self.channel.basic_publish(EXCHANGE.into(), key, options, &message.body, properties).await?;
@@ -279,6 +284,15 @@ fn routing_key(queue: &str) -> String {
 }
 
 /// A text of at most 255 bytes: AMQP's short string.
+/// A trace as headers of a message, under the names that they have over HTTP.
+fn header_table(trace: &TraceContext) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, value) in trace.headers() {
+        table.insert(name.into(), AMQPValue::LongString(value.into()));
+    }
+    table
+}
+
 fn short_string(text: &str) -> Result<ShortString, PublishError> {
     let long = || PublishError {
         cause: PublishErrorCause::Broker("a name has more than 255 bytes".to_owned()),
