@@ -76,7 +76,7 @@ fn pages_of_listed_origins_may_call_and_others_may_not() {
             (401, &own.parse().unwrap())
         );
         // another application's list is not this one's
-        let other = World::open(world.stack).await;
+        let other = World::at(world.stack).await;
         assert_eq!(read(&other, "/api/v1/Media/Buckets", &own).await, (200, None));
         // an origin that is not listed any more
         assert_eq!(list(world, json!([])).await.0, 200);

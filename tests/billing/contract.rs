@@ -16,7 +16,7 @@ const DOCUMENTED_ERROR: &str = "{\n    \"code\": 1000,\n    \"error\": \"An erro
 fn each_endpoint_answers_a_success_byte_for_byte() {
     World::run(async |world| {
         assert_eq!(SUCCESS, DOCUMENTED_SUCCESS);
-        let other = World::open(world.stack).await;
+        let other = World::at(world.stack).await;
         for (subscriber, encoding) in
             [(Subscriber::new(world), Encoding::Form), (Subscriber::new(&other), Encoding::Json)]
         {
@@ -241,7 +241,7 @@ fn a_token_comes_in_the_header_or_the_form_or_the_query() {
 #[test]
 fn credentials_are_needed_and_their_scope() {
     World::run(async |world| {
-        let (subscriber, other) = (Subscriber::new(world), World::open(world.stack).await);
+        let (subscriber, other) = (Subscriber::new(world), World::at(world.stack).await);
         let url = format!("{}/api/v1/Applications/{}/Keys", world.stack.url, world.keys.application_id);
         let made = world.http.post(url).header("x-operator-key", &world.stack.operator_key);
         let made =

@@ -98,7 +98,7 @@ fn trials_at_once_are_one_trial() {
 #[test]
 fn a_request_with_a_key_is_answered_again_as_it_was() {
     World::run(async |world| {
-        let (subscriber, other) = (Subscriber::new(world), World::open(world.stack).await);
+        let (subscriber, other) = (Subscriber::new(world), World::at(world.stack).await);
         let token = token(&subscriber).await;
         let start = [("product", "publish"), ("plan", "pro"), ("stripeToken", token.as_str())];
         let first = subscriber.post_as("order-1", SUBSCRIBE, &start).await;

@@ -21,7 +21,7 @@ fn order(world: &World<'_>, bucket: &str, scan: &str) -> Value {
 fn dead_letters_are_their_applications_and_go_back_on_request() {
     World::run(async |world| {
         let _letters = world.letters().await;
-        let other = World::open(world.stack).await;
+        let other = World::at(world.stack).await;
         let (bucket, theirs) = (world.bucket().await, other.bucket().await);
         for scan in ["one", "two", "three"] {
             world.queue("ScanDead", &order(world, &bucket.id, &format!("{}-{scan}", world.seed)).to_string());

@@ -81,7 +81,7 @@ fn a_session_begins_goes_on_and_ends() {
         for path in [channels.as_str(), &keys, "/api/v1/Media/Buckets", "/api/v1/Inbox/jane/Counts"] {
             assert_eq!(call(world, &begun, "GET", path, None).await.0, 200, "{path}");
         }
-        let other = World::open(world.stack).await;
+        let other = World::at(world.stack).await;
         let theirs = format!("/api/v1/Applications/{}/Keys", other.keys.application_id);
         assert_eq!(call(world, &begun, "GET", &theirs, None).await.0, 404);
 

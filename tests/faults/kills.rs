@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use system_tests::receiver::Receiver;
-use system_tests::{Dice, World, jpeg, media, own_stack, text, until};
+use system_tests::{Dice, Place, World, jpeg, media, own_stack, text, until};
 
 const ITEMS: usize = 120;
 const PARAMETERS: [(&str, &str); 4] =
@@ -41,7 +41,7 @@ fn killed_functions_and_a_killed_stack_lose_nothing() {
         }
         println!("{kills} functions and 3 stacks were killed");
         assert!(kills > 5, "the test kills something");
-        let world = World { stack: &stack, keys, http: system_tests::http(), seed: 0 };
+        let world = World { stack: Place::of(&stack), keys, http: system_tests::http(), seed: 0 };
         check(&world, &bucket.id, &hook).await;
         drop(stack);
         std::fs::remove_dir_all(data).unwrap();

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use local::demo::ApplicationKeys;
 use serde_json::{Value, json};
 use system_tests::socket::Socket;
-use system_tests::{Dice, World, look_again, own_stack, setting, text};
+use system_tests::{Dice, Place, World, look_again, own_stack, setting, text};
 use tokio::sync::{Barrier, Semaphore};
 
 /// What all clients have counted together.
@@ -250,7 +250,7 @@ fn one_cursor_over_changing_transports_misses_nothing_whatever_dies() {
         let stack = own_stack(folder.path(), &[("QueueReturnSeconds", "30")]).await;
         let opened = World::open(&stack).await;
         let (seed, keys): (u64, ApplicationKeys) = (opened.seed, opened.keys.clone());
-        let world = &World { stack: &stack, keys, http: system_tests::http(), seed };
+        let world = &World { stack: Place::of(&stack), keys, http: system_tests::http(), seed };
         let users = setting("WORLD_USERS").unwrap_or(8);
         let sockets = setting("WORLD_SOCKETS").unwrap_or(24);
         let all = setting("WORLD_NOTIFICATIONS").unwrap_or(24);

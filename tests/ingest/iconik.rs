@@ -227,7 +227,7 @@ fn another_systems_queue_is_read_and_its_messages_are_understood() {
             })
             .await;
         // another application, with an Iconik of its own, which has said that its token is of another domain
-        let claimer = World::open(world.stack).await;
+        let claimer = World::at(world.stack).await;
         let theirs = claimer.iconik(json!({ "iconik_domain_id": own })).await;
         theirs.iconik.set_faults(json!({ "lose": 1_000 }));
         let claimed = theirs.iconik.upload("claimed.jpg", &media("astronaut.jpg")).await;

@@ -240,7 +240,7 @@ fn channels_are_made_by_keys_with_the_scope_alone_and_no_application_sees_anothe
             let answer = Answer::to(request.header("x-api-secret", text(&key["apiSecret"])), Format::Json).await;
             assert_eq!(answer.status, want, "{scope}: {}", answer.text);
         }
-        let other = World::open(world.stack).await;
+        let other = World::at(world.stack).await;
         let stranger = Client::new(&other, Format::Json);
         assert_eq!(stranger.ask("GET", &url, None).await.status, 404);
         assert_eq!(stranger.ask("DELETE", &url, None).await.status, 404);

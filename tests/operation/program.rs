@@ -164,7 +164,7 @@ fn it_says_what_happened_and_changes_what_was_meant() {
             assert_eq!(exit(arguments).await, Some(want), "{arguments:?}");
         }
         // a key is of the application that is named, or nothing is done
-        let other = World::open(world.stack).await;
+        let other = World::at(world.stack).await;
         let theirs = ["--url", &world.stack.url, "--application-id", &other.keys.application_id];
         let ours = ["--api-key", &world.keys.api_key, "--api-secret", &world.keys.api_secret];
         for command in [

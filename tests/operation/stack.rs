@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use local::{Event, Options, Programs, Stack};
 use serde_json::Value;
-use system_tests::{World, media, own_stack, program, project, until};
+use system_tests::{Place, World, media, own_stack, program, project, until};
 
 #[test]
 fn everything_is_still_there_after_a_restart_and_what_was_under_way_goes_on() {
@@ -29,7 +29,7 @@ fn everything_is_still_there_after_a_restart_and_what_was_under_way_goes_on() {
             api_secret: again.api_secret,
             jwt_private_key: String::new(),
         };
-        let world = World { stack: &stack, keys, http: system_tests::http(), seed: 1 };
+        let world = World { stack: Place::of(&stack), keys, http: system_tests::http(), seed: 1 };
         // the minute's sweep, more often: the lease of the killed worker ends after 20 seconds
         world
             .until("the item is completed", async || {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use local::websocket_gateway::ConnectionLimits;
 use serde_json::{Value, json};
 use system_tests::socket::{Disconnect, Socket};
-use system_tests::{World, own_stack, text};
+use system_tests::{Place, World, own_stack, text};
 
 /// Asks `@connections` as a function does.
 async fn manage(world: &World<'_>, method: &str, id: &str, body: Vec<u8>) -> (u16, String, Value) {
@@ -91,7 +91,7 @@ fn idle_old_and_lost_sockets_end_and_nothing_is_lost_with_them() {
         let keys = world.keys.clone();
         drop(stack);
         let stack = own_stack(folder.path(), &[]).await;
-        let world = &World { stack: &stack, keys, http: system_tests::http(), seed: 1 };
+        let world = &World { stack: Place::of(&stack), keys, http: system_tests::http(), seed: 1 };
         world.send("john", "after the kill").await;
         let mut socket = world.listen("john", Some(&cursor)).await;
         assert_eq!(socket.wait("notifications").await["items"][0]["title"], "after the kill");

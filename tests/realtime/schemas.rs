@@ -108,7 +108,7 @@ fn data_that_would_take_too_much_work_is_refused_before_it_is_done() {
 #[test]
 fn an_application_with_heavy_schemas_leaves_the_others_alone() {
     World::run(async |world| {
-        let other = World::open(world.stack).await;
+        let other = World::at(world.stack).await;
         // 300 schemas for each of 700 items: most of what the budget of a notification lets through
         let rows = vec![json!({ "items": { "minimum": 0 } }); 300];
         let (status, answer) = give(world, "heavy", json!({ "properties": { "list": { "allOf": rows } } })).await;

@@ -277,7 +277,7 @@ fn garbage_is_answered_and_the_socket_stays() {
         socket.text("{".repeat(1_000)).await;
         socket.wait("error").await;
         // another application's cursor, and another user's
-        let other = World::open(world.stack).await;
+        let other = World::at(world.stack).await;
         let stranger = other.send("jane", "elsewhere").await;
         let john = world.send("john", "another's").await;
         for cursor in [&stranger["cursor"], &john["cursor"]] {

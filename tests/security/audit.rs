@@ -38,7 +38,7 @@ type Seen = BTreeMap<String, (u16, String)>;
 fn nobody_reaches_what_is_not_theirs() {
     World::run(async |world| {
         let _letters = world.letters().await; // dead letters are looked at, too
-        let other = World::open(world.stack).await;
+        let other = World::at(world.stack).await;
         let (mut planted, issuer) = (Planted::new(world).await, Issuer::start().await);
         let (callers, stolen) = callers::all(world, &other, &issuer).await;
         let bodies = Bodies { stolen, issuers: callers::trusted(&issuer) };

@@ -21,7 +21,7 @@ fn files(folder: &Path) -> Vec<String> {
 #[test]
 fn results_of_an_item_and_of_an_application_are_erased() {
     World::run(async |world| {
-        let other = World::open(world.stack).await;
+        let other = World::at(world.stack).await;
         let stored = |world: &World<'_>| {
             let bucket = world.stack.bucket_folder("notifications-results");
             files(&bucket.join("results").join(&world.keys.application_id)).len()

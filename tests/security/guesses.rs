@@ -195,7 +195,7 @@ fn tokens_are_read_as_their_specifications_say() {
         let group = format!("{}/api/v1/Groups/editors/Notifications", world.stack.url);
         assert_eq!(ask(&group, issuer.token(&claims(json!({ "groups": "editors" }))), false).await, 200);
         // a good token of another application beside this one's key pair is none
-        let other = World::open(world.stack).await;
+        let other = World::at(world.stack).await;
         trusting(&other, &issuer).await;
         let theirs = claims(json!({ "ApplicationId": other.keys.application_id }));
         assert_eq!(ask(&path, issuer.token(&theirs), true).await, 401);

@@ -121,7 +121,8 @@ pub async fn set_up(stack: &Stack) -> Result<Demo, StackError> {
             jwt_private_key: demo.jwt_private_key.clone(),
         },
         None => {
-            post_application(stack, json!({ "name": "demo", "facialRecognition": true, "openInbox": true })).await?
+            let body = json!({ "name": "demo", "facialRecognition": true, "openInbox": true });
+            post_application(&stack.url, &stack.operator_key, body).await?
         }
     };
     let mut buckets = Vec::new();
@@ -299,14 +300,23 @@ async fn set_up_iconik(
 
 /// Creates an application beside the demo application.
 pub async fn create_application(stack: &Stack, name: &str, faces: bool) -> Result<ApplicationKeys, StackError> {
-    post_application(stack, json!({ "name": name, "facialRecognition": faces })).await
+    create_application_at(&stack.url, &stack.operator_key, name, faces).await
 }
 
-async fn post_application(stack: &Stack, mut body: Value) -> Result<ApplicationKeys, StackError> {
+/// Creates an application at an API.
+pub async fn create_application_at(
+    url: &str,
+    operator_key: &str,
+    name: &str,
+    faces: bool,
+) -> Result<ApplicationKeys, StackError> {
+    post_application(url, operator_key, json!({ "name": name, "facialRecognition": faces })).await
+}
+
+async fn post_application(url: &str, operator_key: &str, mut body: Value) -> Result<ApplicationKeys, StackError> {
     let client = aws_json::http_client()?;
     body["requestedBy"] = "local stack".into();
-    let request =
-        client.post(format!("{}/api/v1/Applications", stack.url)).header("x-operator-key", &stack.operator_key);
+    let request = client.post(format!("{url}/api/v1/Applications")).header("x-operator-key", operator_key);
     let response = json_response("making an application", request.json(&body).send().await).await?;
     serde_json::from_value(response).map_err(|it| StackError::Demo(format!("an application has no keys: {it}")))
 }
