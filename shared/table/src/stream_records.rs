@@ -42,9 +42,13 @@ impl ItemChange {
         self.before.as_ref().map(|it| it.status)
     }
 
-    /// The jobs that wait for a worker and did not before.
+    /// The jobs that wait for a worker and did not before. One that waited to be started and now waits to be collected is
+    /// among them: a worker may have taken the command of its start and find that there is nothing to start any more.
     pub fn waiting(&self) -> impl Iterator<Item = Job> + '_ {
-        let waited = |job: &Job| self.before.as_ref().is_some_and(|it| it.job(job.processor).is_waiting());
+        let waited = |job: &Job| {
+            let before = self.before.as_ref().map(|it| it.job(job.processor));
+            before.is_some_and(|it| it.is_waiting() && it.state == job.state)
+        };
         self.item.all_jobs().filter(move |it| it.is_waiting() && !waited(it))
     }
 }
@@ -87,5 +91,50 @@ fn attribute(value: serde_dynamo::AttributeValue) -> AttributeValue {
         From::Ns(it) => AttributeValue::Ns(it),
         From::Bs(it) => AttributeValue::Bs(it.into_iter().map(Blob::new).collect()),
         From::Null(it) => AttributeValue::Null(it),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::AppId;
+    use domain::item::{AssetVersion, Problem, default_priority};
+    use domain::job::Report;
+    use domain::processing::{claim, report, retry_start};
+    use domain::processor::{Backend, ProcessorKind};
+    use time::Duration;
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn a_job_is_queued_when_it_begins_to_wait_for_something() {
+        let (now, kind) = (datetime!(2026-11-21 12:00 UTC), ProcessorKind::ObjectDetection);
+        let asset = AssetVersion {
+            app: AppId::random([1; 16]),
+            host: "app.iconik.io",
+            asset: "a",
+            version: "v",
+            title: "clip",
+            size: 7,
+            media_type: "video/mp4".to_owned(),
+            processor: kind.into(),
+            priority: default_priority(),
+            found_by: "p",
+        };
+        let found = Item::from_asset(asset, now);
+        let claimed = claim(now, &found, kind, Backend::External, Duration::MINUTE).unwrap().item;
+        let failed = Problem::new("endpoint_failed", "503");
+        let again = retry_start(now, &claimed, claimed.job(kind), failed, None).item;
+        let ready = report(now, &again, kind, 1, None, Report::Succeeded { sha256: None }).unwrap().item;
+        let check = |before: Option<&Item>, item: &Item, want: usize| {
+            let change = ItemChange { item: item.clone(), before: before.cloned() };
+            assert_eq!(change.waiting().count(), want, "{:?}", item.job(kind).state);
+        };
+        check(None, &found, 1);
+        check(Some(&found), &found, 0);
+        check(Some(&found), &claimed, 0);
+        check(Some(&claimed), &again, 1);
+        check(Some(&again), &ready, 1);
+        check(Some(&ready), &ready, 0);
     }
 }
