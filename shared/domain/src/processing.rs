@@ -70,8 +70,8 @@ pub fn claim_collection(
     if before.state != JobState::Collecting || before.lease_until.is_some() {
         return None;
     }
-    let lease_until = Some(crate::millis(now + lease));
-    Some(quiet(item.with_job(now, Job { lease_until, collections: before.collections + 1, ..before }, None)))
+    let (lease_until, collections) = (Some(crate::millis(now + lease)), before.collections + 1);
+    Some(quiet(item.with_job(now, Job { lease_until, collections, wait: None, ..before }, None)))
 }
 
 /// The backend has taken the work of a job that its worker still holds.
@@ -98,7 +98,7 @@ pub fn accept(
 
 /// The result of a job lies ready to be collected.
 pub fn deliver(now: OffsetDateTime, item: &Item, job: Job) -> ItemTransition {
-    let collecting = Job { state: JobState::Collecting, tries: 0, lease_until: None, error: None, ..job };
+    let collecting = Job { state: JobState::Collecting, tries: 0, lease_until: None, wait: None, error: None, ..job };
     quiet(item.with_job(now, collecting, None))
 }
 
@@ -107,13 +107,15 @@ pub fn held(item: &Item, hold: Hold) -> Option<Job> {
     Some(item.job(hold.processor)).filter(|it| it.hold() == hold)
 }
 
-/// The delay before a job that returned to Queued is worked on: what its system or backend asked for, otherwise 5, 20, …
-/// seconds by the number of attempts, or of start calls (processors, section 5.3). Those of start calls vary by 20 %:
+/// The delay before a job that waits is worked on: what its system or backend asked for, otherwise 5, 20, … seconds by the
+/// number of attempts, of start calls (processors, section 5.3) or of collections. Those of start calls vary by 20 %:
 /// `jitter` is 0 to 1.
 pub fn retry_delay(job: &Job, jitter: f64) -> Duration {
-    if job.state != JobState::Queued {
-        return Duration::ZERO;
-    }
+    let count = match job.state {
+        JobState::Queued => job.attempts(),
+        JobState::Collecting => job.collections,
+        _ => return Duration::ZERO,
+    };
     let after = |count: u32| Duration::seconds(5 << (2 * (count - 1).min(4)));
     let asked = job.wait.map(|seconds| Duration::seconds(i64::try_from(seconds).unwrap_or(i64::MAX)));
     if job.tries > 0 {
@@ -125,7 +127,7 @@ pub fn retry_delay(job: &Job, jitter: f64) -> Duration {
     if job.error.as_ref().is_some_and(|it| it.code == POSTPONED) {
         return Duration::seconds(20);
     }
-    if job.attempts() == 0 { Duration::ZERO } else { after(job.attempts()) }
+    if count == 0 { Duration::ZERO } else { after(count) }
 }
 
 /// Processing succeeded.
@@ -149,11 +151,12 @@ pub fn retry_start(now: OffsetDateTime, item: &Item, job: Job, problem: Problem,
     requeue(now, item, Job { wait, lease_until: None, state: JobState::Queued, ..job }, problem)
 }
 
-/// A temporary obstacle. The job is queued again, and the attempt does not count. `wait` is the number of seconds that the
-/// system asked us to wait.
+/// A temporary obstacle. The job is queued again, and the attempt, or the collection, does not count. `wait` is the number
+/// of seconds that the system asked us to wait.
 pub fn postpone(now: OffsetDateTime, item: &Item, job: Job, problem: Problem, wait: Option<u64>) -> ItemTransition {
     if job.state == JobState::Collecting {
-        return collect_again(now, item, job, problem);
+        let collections = job.collections.saturating_sub(1);
+        return collect_again(now, item, Job { collections, wait, ..job }, problem);
     }
     // an attempt of a remote backend that was started keeps its number, which its start calls carry
     let goes_on = job.backend != Backend::Embedded && job.tries > 1;

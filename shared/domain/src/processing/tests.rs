@@ -144,6 +144,27 @@ fn a_start_call_is_repeated_under_the_same_attempt_and_five_times_at_most() {
 }
 
 #[test]
+fn a_collection_that_fails_waits_longer_each_time_and_an_obstacle_does_not_count() {
+    let started = claimed(&item_of(&[OBJECTS]), OBJECTS);
+    let mut item = report(NOW, &started, OBJECTS, 1, None, Report::Succeeded { sha256: None }).unwrap().item;
+    let collecting = |item: &Item| claim_collection(NOW, item, OBJECTS, Duration::MINUTE).unwrap().item;
+    let delay = |item: &Item| retry_delay(&item.job(OBJECTS), 0.5).whole_seconds();
+    assert_eq!(delay(&item), 0, "the first time");
+    let mut delays = Vec::new();
+    for _ in 0..MAX_TRIES {
+        for (wait, want) in [(None, 20), (Some(90), 90)] {
+            let held = collecting(&item);
+            item = postpone(NOW, &held, held.job(OBJECTS), Problem::new(POSTPONED, "busy"), wait).item;
+            assert_eq!(delay(&item), want);
+        }
+        let held = collecting(&item);
+        item = collect_again(NOW, &held, held.job(OBJECTS), boom()).item;
+        delays.push(delay(&item));
+    }
+    assert_eq!((item.job(OBJECTS).state, delays), (JobState::Failed, vec![5, 20, 80, 320, 0]));
+}
+
+#[test]
 fn an_attempt_past_its_deadline_is_begun_anew_and_times_out_in_the_end() {
     let mut item = item_of(&[OBJECTS]);
     for attempt in 1..=MAX_ATTEMPTS {
