@@ -10,6 +10,8 @@ use crate::transcript::{Cue, SpokenWord, Transcript};
 /// The most characters of a label and of a model's id (section 3.4).
 const MAX_NAME: usize = 200;
 const MAX_MODELS: usize = 32;
+/// The most languages of subtitles: each is two files, and the item's row names it.
+const MAX_SUBTITLES: usize = 100;
 /// What lies later than the media's duration plus this is dropped (section 3.4).
 const MAX_BEHIND_END_MS: u64 = 1_000;
 
@@ -169,6 +171,9 @@ pub fn parse(bytes: &[u8], job: JobId) -> Result<ReceivedResult, InvalidResult> 
     let tracks =
         document.tracks.into_iter().enumerate().map(|(index, it)| track(index, it, end)).collect::<Result<_, _>>()?;
     let transcript = document.transcript.map(|it| transcript(it, end)).transpose()?;
+    if document.subtitles.len() > MAX_SUBTITLES {
+        return Err(invalid("subtitles", format!("more than {MAX_SUBTITLES}")));
+    }
     let subtitles = document.subtitles.into_iter().enumerate();
     let subtitles = subtitles.map(|(index, it)| translation(index, it, end)).collect::<Result<_, _>>()?;
     Ok(ReceivedResult {
@@ -364,7 +369,7 @@ mod tests {
             let mut document = document();
             *document.pointer_mut(place).unwrap() = value;
             let refused = parse(document.to_string().as_bytes(), job()).unwrap_err();
-            assert!(refused.place.starts_with(want), "{refused}, not {want}");
+            assert!(refused.to_string().starts_with(want), "{refused}, not {want}");
         };
         check("/schema", json!("processor-result/2"), "schema");
         check("/job_id", json!("0199a1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b"), "job_id");
@@ -375,6 +380,8 @@ mod tests {
         check("/tracks/0/samples/0/t_ms", json!(-1), "tracks[0].samples[0].t_ms");
         check("/transcript/language", json!("../en"), "transcript.language");
         check("/subtitles/0/language", json!(""), "subtitles[0].language");
+        let many = |count| json!(vec![json!({ "language": "es", "machine": true, "cues": [] }); count]);
+        check("/subtitles", many(MAX_SUBTITLES + 1), "subtitles: more than 100");
         assert_eq!(parse(b"[]", job()).unwrap_err().place, "the document");
         assert!(parse(b"", job()).is_err());
     }
