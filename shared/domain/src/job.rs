@@ -269,7 +269,7 @@ pub enum Report {
 /// Why a report is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReportRefused {
-    /// A repeat of an accepted one: nothing is to be done.
+    /// A repeat of an accepted one, or progress too soon after the last: nothing is to be done.
     Repeated,
     /// Another attempt runs, or the job has ended.
     Stale,

@@ -182,7 +182,7 @@ pub fn skip(now: OffsetDateTime, item: &Item, job: Job, problem: Problem) -> Ite
 /// A backend's report on an attempt, with the id of its message if it has one.
 ///
 /// # Errors
-/// The report repeats an accepted one, or comes too late.
+/// The report repeats an accepted one, is progress too soon after the last, or comes too late.
 pub fn report(
     now: OffsetDateTime,
     item: &Item,
@@ -204,16 +204,17 @@ pub fn report(
     if job.attempt != attempt || !is_started {
         return Err(ReportRefused::Stale);
     }
+    let at = crate::millis(now);
+    if matches!(report, Report::Running { .. }) && job.progress_at.is_some_and(|it| at < it + PROGRESS_EVERY_MS) {
+        return Err(ReportRefused::Repeated);
+    }
     job.messages.extend(message.map(str::to_owned));
     let surplus = job.messages.len().saturating_sub(MAX_MESSAGES);
     job.messages.drain(..surplus);
     Ok(match report {
         Report::Running { progress } => {
-            let at = crate::millis(now);
-            if job.progress_at.is_none_or(|it| it + PROGRESS_EVERY_MS <= at) {
-                (job.progress, job.progress_at) = (progress.or(job.progress), Some(at));
-            }
-            quiet(item.with_job(now, job, None))
+            let progress = progress.or(job.progress);
+            quiet(item.with_job(now, Job { progress, progress_at: Some(at), ..job }, None))
         }
         Report::Succeeded { sha256 } => deliver(now, item, Job { output_sha256: sha256, ..job }),
         Report::Failed { problem, .. } if problem.ends_skipped() => skip(now, item, job, problem),

@@ -126,6 +126,21 @@ fn a_callback_may_come_before_the_answer_and_twice_and_late() {
 }
 
 #[test]
+fn progress_is_written_every_five_seconds_whoever_tells_it_more_often() {
+    let held = claimed(&item_of(&[OBJECTS]), OBJECTS);
+    let item = accept(NOW, &held, held.job(OBJECTS), "x".into(), Duration::MINUTE, NOW + Duration::HOUR).item;
+    let tell = |item: &Item, seconds, message, progress| {
+        report(NOW + Duration::seconds(seconds), item, OBJECTS, 1, Some(message), Report::Running { progress })
+    };
+    let first = tell(&item, 0, "m1", Some(0.1)).unwrap().item;
+    assert_eq!(tell(&first, 4, "m2", Some(0.2)), Err(ReportRefused::Repeated), "nothing is written");
+    let later = tell(&first, 5, "m3", None).unwrap().item.job(OBJECTS);
+    assert_eq!((later.progress, later.messages), (Some(0.1), vec!["m1".to_owned(), "m3".to_owned()]));
+    let done = report(NOW, &first, OBJECTS, 1, Some("m4"), Report::Succeeded { sha256: None }).unwrap().item;
+    assert_eq!(done.job(OBJECTS).state, JobState::Collecting, "the end is never too soon");
+}
+
+#[test]
 fn a_start_call_is_repeated_under_the_same_attempt_and_five_times_at_most() {
     let mut item = item_of(&[OBJECTS]);
     let mut delays = Vec::new();
