@@ -159,8 +159,8 @@ fn an_order_ends_as_its_answer_says() {
 fn what_is_no_result_fails_its_job_and_a_large_one_is_fetched() {
     World::run(async |world| {
         let processor = Processor::registered(world, "ObjectDetection", json!({})).await;
-        let bucket = bucket(world, 5).await;
-        world.until("all jobs came", async || (processor.jobs().len() == 5).then_some(())).await;
+        let bucket = bucket(world, 6).await;
+        world.until("all jobs came", async || (processor.jobs().len() == 6).then_some(())).await;
         let jobs: Vec<Value> = processor.jobs().into_iter().map(|it| it.body).collect();
         // garbage, inline
         let mut garbage = succeeded(&jobs[0]);
@@ -179,6 +179,9 @@ fn what_is_no_result_fails_its_job_and_a_large_one_is_fetched() {
         };
         put(&jobs[3], result(&jobs[3]).to_string().into_bytes()).await;
         assert_eq!(call(&jobs[3], "m1", &at_output(&"0".repeat(64))).await.0, 200);
+        // more than any result has
+        put(&jobs[5], vec![b' '; 67_108_865]).await;
+        assert_eq!(call(&jobs[5], "m1", &json!({ "state": "succeeded", "result": { "ref": "output" } })).await.0, 200);
         // as it should be, and too large for a message
         let mut large = result(&jobs[4]);
         let sample = json!({ "t_ms": 0, "box": { "x": 0.1, "y": 0.1, "w": 0.5, "h": 0.5 }, "confidence": 0.5 });
@@ -191,6 +194,9 @@ fn what_is_no_result_fails_its_job_and_a_large_one_is_fetched() {
             assert_eq!((state.as_str(), &error["code"]), ("Failed", &json!("invalid_result")), "{error}");
         }
         assert_eq!(ended(world, &bucket, &jobs[4]).await.0, "Succeeded");
+        let (state, error) = ended(world, &bucket, &jobs[5]).await;
+        let reason = "the result is larger than 67108864 bytes";
+        assert_eq!((state.as_str(), &error["message"]), ("Failed", &json!(reason)), "{error}");
     });
 }
 

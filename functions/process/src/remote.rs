@@ -208,20 +208,19 @@ pub(crate) async fn collect(
 ) -> Result<Result<(Produced, String), ItemOutcome>, MessageError> {
     let invalid = |reason: String| Ok(Err(ItemOutcome::Failed(Problem::new("invalid_result", reason))));
     let key = output_key(item.app, item.job_id(job.processor), job.attempt);
-    let head = match context.s3.head_object().bucket(&context.results_bucket).key(&key).send().await {
-        Ok(head) => head,
-        Err(error) if error.as_service_error().is_some_and(|it| it.is_not_found()) => {
+    let found = match context.s3.get_object().bucket(&context.results_bucket).key(&key).send().await {
+        Ok(found) => found,
+        Err(error) if error.as_service_error().is_some_and(|it| it.is_no_such_key()) => {
             return invalid("the processor has not stored the result that it reports".to_owned());
         }
         Err(error) => return Err(error.into()),
     };
-    // the size is checked before the object is read (processors, section 5.4)
-    if head.content_length.is_some_and(|it| it as u64 > MAX_RESULT_BYTES) {
+    // the size is checked before the object is read (processors, section 5.4). It is that of this answer: the processor may
+    // write the object until its deadline.
+    if found.content_length.is_some_and(|it| it as u64 > MAX_RESULT_BYTES) {
         return invalid(format!("the result is larger than {MAX_RESULT_BYTES} bytes"));
     }
-    let Some(bytes) = read_object(context, &key).await? else {
-        return invalid("the result is gone".to_owned());
-    };
+    let bytes = found.body.collect().await?.to_vec();
     if job.output_sha256.as_ref().is_some_and(|it| *it != sha256_hex(&bytes)) {
         return invalid("the result has another SHA-256 than the processor reported".to_owned());
     }
