@@ -6,7 +6,8 @@ use domain::command::{Ingest, IngestCommand, ProcessCommand};
 use domain::item::{Item, URGENT_PRIORITY};
 use domain::job::{Job, JobState};
 use domain::processing::{expire, held, polled, polls_due};
-use table::CommitOutcome;
+use entry::Chain;
+use table::{CommitOutcome, TableError};
 use time::{Duration, OffsetDateTime};
 
 use crate::context::Context;
@@ -15,10 +16,15 @@ use crate::error::SweepError;
 /// How often an item is read again while others change it; the next run goes on.
 const MAX_READS: usize = 8;
 
-/// Looks at all items that are due by `now`.
+/// Looks at all items that are due by `now`. One that this version cannot read holds up nothing else.
 pub(crate) async fn run(context: &Context, now: OffsetDateTime) -> Result<(), SweepError> {
     for due in context.table.expired_leases(now).await? {
-        look_at(context, due.id, now).await?;
+        match look_at(context, due.id, now).await {
+            Err(SweepError::Table(error @ TableError::Corrupt { .. })) => {
+                tracing::error!(item.id = %due.id, error = %Chain(&error), "an item's jobs are not looked at");
+            }
+            looked => looked?,
+        }
     }
     Ok(())
 }
