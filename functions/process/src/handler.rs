@@ -82,11 +82,11 @@ async fn work(
     let work = pipeline::run(context, settings, &mut item, &job, bucket);
     let Some(outcome) = lease::run_under_lease(context, &held_item, hold, slot, work).await else {
         tracing::warn!(item.id = %held_item.id, "the lease of {name} was lost; another worker has it, or it is cancelled");
-        return Ok(());
+        return forget::undo(context, &held_item, processor).await;
     };
     let outcome = outcome?;
     let ended = commit(context, item, |item| Some(outcome.clone().transition(clock::now(), item, held(item, hold)?)));
-    let Some(item) = ended.await? else { return Ok(()) };
+    let Some(item) = ended.await? else { return forget::undo(context, &held_item, processor).await };
     let job = item.job(processor);
     log_outcome(&item, &job);
     if matches!(job.state.item_status(), ItemStatus::Failed | ItemStatus::Skipped) {

@@ -3,7 +3,7 @@
 use aws_sdk_s3::primitives::ByteStream;
 use domain::item::{Item, MAX_LABELS, ResultSummary};
 use domain::job::{Job, result_folder};
-use domain::processor::Backend;
+use domain::processor::{Backend, ProcessorKind};
 use domain::received_result::{ReceivedResult, Translation};
 use domain::result::{Asset, MediaInfo, Model, Producer, ResultDocument, SCHEMA, Track, Warning};
 use domain::transcript::{Subtitle, SubtitleFormat, Transcript};
@@ -143,6 +143,21 @@ fn summary(document: &ResultDocument, key: String, preview: String, sha256: Stri
         preview,
         sha256,
     }
+}
+
+/// Removes what is stored of a processor's result of an item; `false` if nothing is. There is far less than a page of it.
+pub(crate) async fn remove(context: &Context, item: &Item, processor: ProcessorKind) -> Result<bool, MessageError> {
+    let prefix = format!("{}/", result_folder(item.app, item.id, processor));
+    let list = context.s3.list_objects_v2().bucket(&context.results_bucket).prefix(&prefix);
+    let mut is_any = false;
+    for object in list.send().await?.contents() {
+        // the item's own folder has those of its other processors in it
+        let is_own = |key: &&str| key.strip_prefix(&prefix).is_some_and(|name| !name.contains('/'));
+        let Some(key) = object.key().filter(is_own) else { continue };
+        context.s3.delete_object().bucket(&context.results_bucket).key(key).send().await?;
+        is_any = true;
+    }
+    Ok(is_any)
 }
 
 /// Stores an object in the results bucket.

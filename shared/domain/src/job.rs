@@ -169,6 +169,11 @@ impl Job {
         self.state == JobState::Queued || (self.state == JobState::Collecting && self.lease_until.is_none())
     }
 
+    /// Whether nobody wants what a worker still makes of it: it was cancelled, has failed, or its results were erased.
+    pub fn is_given_up(&self) -> bool {
+        self.state.is_final() && self.results.is_none()
+    }
+
     /// When the sweep looks at it next: the lease ends, the backend is asked, or the attempt is given up.
     pub fn check_at(&self) -> Option<i64> {
         match self.state {

@@ -237,6 +237,22 @@ fn results_are_erased_from_an_item_that_nobody_works_on() {
     assert!(erase_results(NOW, &again, Some(FACES)).is_some(), "the other does not");
 }
 
+#[test]
+fn what_a_worker_makes_of_a_job_is_unwanted_once_it_is_cancelled_and_until_it_is_asked_for_again() {
+    let check =
+        |item: &Item, want: bool| assert_eq!(item.job(FACES).is_given_up(), want, "{:?}", item.job(FACES).state);
+    let held = claimed(&item(), FACES);
+    check(&held, false);
+    let cancelled = cancel(NOW, &held, None).unwrap().item;
+    check(&cancelled, true);
+    let again = reprocess(NOW, &cancelled, None).unwrap().item;
+    check(&again, false);
+    let done = complete(NOW, &held, held.job(FACES), results()).item;
+    check(&done, false);
+    check(&cancel(NOW, &reprocess(NOW, &done, None).unwrap().item, None).unwrap().item, false);
+    check(&erase_results(NOW, &done, None).unwrap().item, true);
+}
+
 proptest! {
     /// Whatever happens in whatever order, a finished item has published its result exactly once since it was last
     /// requested, and at most three attempts are made.
