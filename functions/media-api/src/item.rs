@@ -28,7 +28,8 @@ use crate::processors::kind;
 
 /// How often an item that changes is read again.
 const MAX_READS: usize = 8;
-/// A larger document is read in pages: Lambda answers with 6 MB.
+/// The documents of an answer have at most these bytes together, and further ones are read in pages: Lambda answers with
+/// 6 MB.
 const MAX_EMBEDDED_BYTES: usize = 4_000_000;
 
 fn missing() -> Problem {
@@ -114,10 +115,11 @@ pub(crate) async fn list(
         .map_err(|it| Problem::invalid("cursor", it.to_string()))?;
     let page = context.table.items(app, &wanted, after, limit).await?;
     let mut items = Vec::with_capacity(page.items.len());
+    let mut room = MAX_EMBEDDED_BYTES;
     for item in &page.items {
         let mut out = ItemOut::new(item);
         if full {
-            add_document(&context, item, &mut out).await?;
+            add_documents(&context, item, &mut out, &mut room).await?;
         }
         items.push(out);
     }
@@ -134,7 +136,8 @@ pub(crate) async fn get(
 ) -> Result<Json<ItemOut>, Problem> {
     let item = find(&context, app, &id).await?;
     let mut out = ItemOut::with_history(&item);
-    add_document(&context, &item, &mut out).await?;
+    let mut room = MAX_EMBEDDED_BYTES;
+    add_documents(&context, &item, &mut out, &mut room).await?;
     Ok(Json(out))
 }
 
@@ -229,13 +232,15 @@ pub(crate) async fn summary(
     Ok(Json(ItemStatus::ALL.into_iter().map(count).collect()))
 }
 
-async fn add_document(context: &Context, item: &Item, out: &mut ItemOut) -> Result<(), Problem> {
+/// Adds the documents of an item's results, as far as there is `room` for them in the answer (bytes).
+async fn add_documents(context: &Context, item: &Item, out: &mut ItemOut, room: &mut usize) -> Result<(), Problem> {
     let Some(shown) = &mut out.results else { return Ok(()) };
     let succeeded: Vec<Job> = item.all_jobs().filter(|it| it.state == JobState::Succeeded).collect();
     for job in succeeded {
         let Some(results) = job.results else { continue };
         let bytes = read_object(context, &results.document).await?;
-        let Some(bytes) = bytes.filter(|it| it.len() <= MAX_EMBEDDED_BYTES) else { continue };
+        let Some(bytes) = bytes.filter(|it| it.len() <= *room) else { continue };
+        *room -= bytes.len();
         let document: Value = serde_json::from_slice(&bytes)?;
         for (name, value) in document.as_object().into_iter().flatten() {
             shown[job.processor.name()][name] = value.clone();
