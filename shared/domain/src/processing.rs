@@ -267,8 +267,9 @@ pub fn reprocess(now: OffsetDateTime, item: &Item, only: Option<ProcessorKind>) 
     let mut next: Option<Item> = None;
     for job in chosen(item, only).filter(|it| it.state.is_final()) {
         let from = next.as_ref().unwrap_or(item);
-        let queued =
-            Job { state: JobState::Queued, attempts_before: job.attempt, tries: 0, error: None, wait: None, ..job };
+        let (state, attempts_before) = (JobState::Queued, job.attempt);
+        // that job of the asset manager has ended: one that a user has aborted there would abort this work as well
+        let queued = Job { state, attempts_before, tries: 0, error: None, wait: None, asset_job: None, ..job };
         let note = next.is_none().then(|| "asked for again".to_owned());
         let mut queued = from.with_job(now, queued, note);
         queued.revision = item.revision + 1;

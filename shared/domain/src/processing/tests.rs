@@ -253,6 +253,16 @@ fn what_a_worker_makes_of_a_job_is_unwanted_once_it_is_cancelled_and_until_it_is
     check(&erase_results(NOW, &done, None).unwrap().item, true);
 }
 
+#[test]
+fn what_is_asked_for_again_is_shown_by_another_job_of_the_asset_manager() {
+    let held = claimed(&item(), FACES);
+    let shown = Job { asset_job: Some("0199a1b2".into()), ..held.job(FACES) };
+    let failed = fail(NOW, &held, shown.clone(), boom(), true).item;
+    assert_eq!(claimed(&failed, FACES).job(FACES).asset_job, shown.asset_job, "another attempt goes on with it");
+    let aborted = skip(NOW, &held, shown, Problem::new("aborted", "its job was aborted in Iconik")).item;
+    assert_eq!(reprocess(NOW, &aborted, None).unwrap().item.job(FACES).asset_job, None);
+}
+
 proptest! {
     /// Whatever happens in whatever order, a finished item has published its result exactly once since it was last
     /// requested, and at most three attempts are made.
