@@ -36,8 +36,11 @@ pub(crate) fn of(headers: &HeaderMap) -> String {
 
 /// The last address of `x-forwarded-for` but the one that API Gateway has appended.
 fn viewer(headers: &HeaderMap, source: &str) -> Option<String> {
-    let lines = headers.get_all(FORWARDED_FOR).into_iter().filter_map(|it| it.to_str().ok());
-    let mut hops: Vec<&str> = lines.flat_map(|it| it.split(',')).map(str::trim).filter(|it| !it.is_empty()).collect();
+    // what a client has put before its address may be no text at all: that takes nothing away from what stands behind it
+    let lines = headers.get_all(FORWARDED_FOR).into_iter().map(|it| String::from_utf8_lossy(it.as_bytes()));
+    let lines: Vec<_> = lines.collect();
+    let hops = lines.iter().flat_map(|it| it.split(',')).map(str::trim).filter(|it| !it.is_empty());
+    let mut hops: Vec<&str> = hops.collect();
     if hops.last() == Some(&source) {
         hops.pop();
     }
@@ -108,6 +111,7 @@ mod tests {
             TOKEN,
             "2001:db8:1:2::/64",
         );
+        check(&[by_edge.clone(), forwarded("\u{e9}, 203.0.113.9, 130.176.0.1")], "130.176.0.1", TOKEN, "203.0.113.9");
         check(&[by_edge.clone(), forwarded("::ffff:203.0.113.9")], "130.176.0.1", TOKEN, "203.0.113.9");
         check(&[by_edge], "130.176.0.1", TOKEN, "130.176.0.1");
     }
