@@ -214,13 +214,14 @@ fn nobody_gives_away_what_he_does_not_have() {
             made
         };
         let weak = make(json!(["keys", "media"])).await;
-        let as_weak = async |method: Method, path: &str, body: Value| {
+        let with_key = async |key: &Value, method: Method, path: &str, body: Value| {
             let request = world.http.request(method, format!("{}{path}", world.stack.url)).json(&body);
             let request =
-                request.header("x-api-key", text(&weak["apiKey"])).header("x-api-secret", text(&weak["apiSecret"]));
+                request.header("x-api-key", text(&key["apiKey"])).header("x-api-secret", text(&key["apiSecret"]));
             let answer = request.send().await.unwrap();
             (answer.status().as_u16(), answer.json::<Value>().await.unwrap_or_default())
         };
+        let as_weak = async |method: Method, path: &str, body: Value| with_key(&weak, method, path, body).await;
         let strong = make(json!(["channels", "inbox"])).await;
         let id = |it: &Value| text(&it["id"]);
         // three doors
@@ -233,6 +234,18 @@ fn nobody_gives_away_what_he_does_not_have() {
                 json!({ "oidc_issuers": [{ "issuer": "http://127.0.0.1:9", "audience": "x", "scopes": scopes }] });
             let (status, refused) = as_weak(Method::PUT, "/api/v1/Media/Settings", own).await;
             assert_eq!((status, &refused["type"]), (403, &json!("about:blank#scope")), "{refused}");
+        }
+        // who signs in at an issuer is nothing that whoever has no keys may change, be it by the secret of its client alone
+        let settings = "/api/v1/Media/Settings";
+        let trusting = |secret: Option<&str>| {
+            let client = json!({ "client_id": "console", "client_secret": secret });
+            json!({ "oidc_issuers": [{ "issuer": "http://127.0.0.1:9", "audience": "x", "console": client }] })
+        };
+        let keyless = make(json!(["media"])).await;
+        assert_eq!(world.ask("PUT", settings, Some(trusting(Some("hush")))).await.0, 200);
+        for (secret, want) in [(Some("other"), 403), (Some(""), 403), (Some("********"), 200), (None, 200)] {
+            let (status, answer) = with_key(&keyless, Method::PUT, settings, trusting(secret)).await;
+            assert_eq!(status, want, "{secret:?}: {answer}");
         }
         // what it has it may replace, but nothing that has ended comes back to life
         let mine = make(json!(["media"])).await;

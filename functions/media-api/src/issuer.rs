@@ -30,6 +30,15 @@ pub(crate) fn validate(
     all.iter().map(|it| it.validate(before, allowed)).collect()
 }
 
+/// Whether the secret of a client of `issuers`, which have the stored ones, is replaced or removed by those that were `sent`.
+pub(crate) fn replaces_secret(sent: &[IssuerBody], issuers: &[OidcIssuer]) -> bool {
+    sent.iter().zip(issuers).any(|(sent, issuer)| match sent.sent_secret() {
+        None => false,
+        Some("") => issuer.console.as_ref().is_some_and(|it| it.client_secret.is_some()),
+        Some(_) => true,
+    })
+}
+
 /// Seals the secrets of clients that were sent for `issuers`, which are those of `sent`. An empty one is no secret.
 pub(crate) async fn seal_client_secrets(
     secrets: &Secrets,
@@ -38,8 +47,7 @@ pub(crate) async fn seal_client_secrets(
     issuers: &mut [OidcIssuer],
 ) -> Result<(), Problem> {
     for (sent, issuer) in sent.iter().zip(issuers) {
-        let secret = sent.console.as_ref().and_then(|it| it.client_secret.as_deref()).filter(|it| *it != MASK);
-        if let (Some(secret), Some(client)) = (secret, &mut issuer.console) {
+        if let (Some(secret), Some(client)) = (sent.sent_secret(), &mut issuer.console) {
             let field = client_secret_field(&issuer.issuer, &client.client_id);
             client.client_secret = match secret {
                 "" => None,
@@ -91,6 +99,11 @@ impl IssuerBody {
             scope: it.scope.clone(),
         });
         Self { issuer: issuer.issuer.clone(), audience: issuer.audience.clone(), scopes, console }
+    }
+
+    /// The secret of its client, if one was sent.
+    fn sent_secret(&self) -> Option<&str> {
+        self.console.as_ref()?.client_secret.as_deref().filter(|it| *it != MASK)
     }
 
     fn validate(&self, before: &[OidcIssuer], allowed: &AllowedNetworks) -> Result<OidcIssuer, Problem> {
@@ -173,6 +186,27 @@ mod tests {
         let moved = IssuerBody { issuer: "https://evil.example.com".to_owned(), ..issuer(client) };
         assert_eq!(kept(moved), Ok(None));
         assert_eq!(serde_json::to_value(IssuerBody::shown(&before[0])).unwrap()["console"]["client_secret"], MASK);
+    }
+
+    #[test]
+    fn a_secret_is_replaced_by_another_and_removed_by_none() {
+        let allowed = AllowedNetworks::default();
+        let without = validate(&[issuer(json!({ "client_id": "c" }))], &[], &allowed).unwrap();
+        let mut with = without.clone();
+        with[0].console.as_mut().unwrap().client_secret = Some(SealedSecret("sealed".to_owned()));
+        for (sent, of_none, of_stored) in [
+            (json!(null), false, false),
+            (json!(MASK), false, false),
+            (json!(""), false, true),
+            (json!("other"), true, true),
+        ] {
+            let body = [issuer(json!({ "client_id": "c", "client_secret": sent }))];
+            assert_eq!(
+                (replaces_secret(&body, &without), replaces_secret(&body, &with)),
+                (of_none, of_stored),
+                "{sent}"
+            );
+        }
     }
 
     #[test]

@@ -52,8 +52,8 @@ pub(crate) async fn put(
     check_unchanged(&headers, &before)?;
     let mut next = body.validate(&before, &context.allowed_networks)?;
     check_switched_on(&next.processor, Some(&before.processor), &context.processors_off)?;
-    if next.oidc_issuers != before.oidc_issuers {
-        // to accept an issuer's tokens is to grant their scopes, which needs the scope `keys`
+    if next.oidc_issuers != before.oidc_issuers || issuer::replaces_secret(&body.oidc_issuers, &next.oidc_issuers) {
+        // to accept an issuer's tokens is to grant their scopes, which needs the scope `keys`; so does who may sign in there
         let granted = context.authenticator.authorize(&headers, Scope::Keys, Access::Change).await;
         let granted = granted.map_err(auth_problem)?;
         for issuer in next.oidc_issuers.iter().filter(|it| !before.oidc_issuers.contains(it)) {
