@@ -11,7 +11,7 @@ use crate::codec::{self, Attributes};
 use crate::error::TableError;
 use crate::keys::{self, Row};
 use crate::streams::{StreamRow, decode_batch};
-use crate::table::{PutOutcome, RangeQuery, Table, condition_held};
+use crate::table::{RangeQuery, Table, condition_held};
 
 /// The most notifications in a row of a stream. A page begins so far before its first number, since a row's key is its
 /// first number.
@@ -127,7 +127,8 @@ impl Table {
         Ok(found.filter(|it| it.id == *id))
     }
 
-    /// Begins a request with an idempotency key; `Some` if an earlier request has used the key.
+    /// Begins a request with an idempotency key; `Some` if an earlier request has used the key. It is the record that was in the way,
+    /// also if it is forgotten right then.
     pub async fn begin_idempotent(
         &self,
         app: AppId,
@@ -136,8 +137,8 @@ impl Table {
         write_id: &str,
     ) -> Result<Option<IdempotencyRecord>, TableError> {
         let row = Row::IdempotencyKey(app, key.to_owned());
-        let put = self.put_new(&row, record, write_id, record_ttl(record)).await?;
-        if put == PutOutcome::Stored { Ok(None) } else { self.get(&row).await }
+        let other = self.put_or_read(&row, record, write_id, record_ttl(record)).await?;
+        other.map(|it| codec::decode(row.kind(), it)).transpose()
     }
 
     /// Replaces the record of an attempt that has no response, which is `holder`'s; `false` if it is another's by now, or has a
