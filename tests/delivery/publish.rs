@@ -136,6 +136,14 @@ fn what_is_not_valid_is_refused_and_a_repeat_publishes_once() {
             (post(world, &once, r#"{"type":"once"}"#).await, post(world, &once, r#"{"type":"once"}"#).await);
         assert_eq!((first.0, &first), (202, &second));
         assert_eq!(post(world, &once, r#"{"type":"other"}"#).await.0, 422);
+        // of an event in headers these count as well
+        let keyed = |id: &'static str| {
+            let event = [("ce-specversion", "1.0"), ("ce-source", "/s"), ("ce-type", "binary"), ("ce-id", id)];
+            [[json, ("idempotency-key", "k-2")].as_slice(), &event].concat()
+        };
+        let (first, second) = (post(world, &keyed("1"), "{}").await, post(world, &keyed("1"), "{}").await);
+        assert_eq!((first.0, &first), (202, &second));
+        assert_eq!(post(world, &keyed("2"), "{}").await.0, 422);
         publish(world, json!({ "type": "checked", "data": { "order": 7 } })).await;
         wait_for(world, &all, "checked", 1).await;
         assert_eq!(all.of("once").len(), 1);

@@ -1,5 +1,7 @@
 //! Reading CloudEvents 1.0.2 over HTTP: the structured and the batched content mode (JSON event format), and the binary one.
 
+use std::borrow::Cow;
+
 use axum::http::{HeaderMap, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -83,6 +85,19 @@ pub(crate) fn read_binary(headers: &HeaderMap, body: &[u8], now: OffsetDateTime)
         }
     };
     build(attributes, payload, data, now)
+}
+
+/// What tells a request from another one: the body, with the attributes that are in headers in the binary content mode.
+pub(crate) fn identity<'a>(headers: &HeaderMap, body: &'a [u8]) -> Cow<'a, [u8]> {
+    if !is_binary(headers) {
+        return Cow::Borrowed(body);
+    }
+    let says =
+        headers.iter().filter(|(name, _)| name.as_str().starts_with(HEADER_PREFIX) || name.as_str() == "content-type");
+    let mut lines: Vec<Vec<u8>> =
+        says.map(|(name, value)| [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"].concat()).collect();
+    lines.sort_unstable();
+    Cow::Owned([lines.concat().as_slice(), b"\n", body].concat())
 }
 
 /// The text of a header: percent-encoded, or quoted as older senders do (HTTP protocol binding, section 3.1.3.2).
@@ -288,6 +303,24 @@ mod tests {
         assert_eq!(read(&[], b"{").unwrap_err().status, 400);
         assert_eq!(read(&[("ce-datacontenttype", "a/b")], b"").unwrap_err().field.as_deref(), Some("datacontenttype"));
         assert_eq!(read(&[("ce-subject", "%FF")], b"").unwrap_err().field.as_deref(), Some("subject"));
+    }
+
+    #[test]
+    fn another_attribute_is_another_request() {
+        let of = |more: &[(&str, &str)], body: &'static [u8]| identity(&headers(more), body).into_owned();
+        let json = ("content-type", "application/json");
+        let one = of(&[json, ("ce-subject", "7")], b"{}");
+        assert_eq!(of(&[("ce-subject", "7"), ("x-request-id", "2"), json], b"{}"), one);
+        for other in [
+            of(&[json, ("ce-subject", "8")], b"{}"),
+            of(&[json], b"{}"),
+            of(&[("ce-subject", "7")], b"{}"),
+            of(&[json, ("ce-subject", "7")], b"[]"),
+        ] {
+            assert_ne!(other, one);
+        }
+        assert_ne!(of(&[("ce-x", "1")], b"ce-y: 2\n"), of(&[("ce-x", "1"), ("ce-y", "2")], b""));
+        assert_eq!(identity(&HeaderMap::new(), b"{}"), b"{}".as_slice(), "all is in the body");
     }
 
     proptest! {

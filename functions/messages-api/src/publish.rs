@@ -72,7 +72,8 @@ pub(crate) async fn publish(
             _ => Ok((StatusCode::UNPROCESSABLE_ENTITY, Json(results)).into_response()),
         };
     }
-    let request = match idempotency::begin(context.table(), app, &headers, "publish", &body, STATUS).await? {
+    let content = cloud_event::identity(&headers, &body);
+    let request = match idempotency::begin(context.table(), app, &headers, "publish", &content, STATUS).await? {
         Ok(request) => request,
         Err(stored) => return Ok(stored),
     };
