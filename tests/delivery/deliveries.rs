@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use system_tests::client::{CHANNELS, outcomes};
 use system_tests::receiver::Answer;
 use system_tests::swarm::Swarm;
-use system_tests::{World, text};
+use system_tests::{World, in_seconds, text};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// Objects that nobody wants: one notification each, and one at the end.
 async fn publish_items(world: &World<'_>, swarm: &Swarm, name: &str, count: usize) {
@@ -128,6 +130,61 @@ fn a_retry_ends_when_its_channel_is_switched_off() {
         assert_eq!((status, &off["isActive"]), (200, &json!(false)));
         let ended = world.delivery(&id, &told, "disabled").await;
         assert!(ended["nextAttemptAt"].is_null(), "{ended}");
+    });
+}
+
+#[test]
+fn deliveries_that_are_used_up_are_reached_behind_those_that_stay() {
+    World::run(async |world| {
+        let _letters = world.letters().await;
+        let path = "/api/v1/DeadLetters/webhook";
+        let mut hooks = [world.webhook(&[("types", "many")]).await, world.webhook(&[("types", "many")]).await];
+        hooks.sort_by_key(|it| it.channel.lock().unwrap().clone());
+        let [off, on] = hooks.each_ref().map(|it| it.channel.lock().unwrap().clone());
+        let mut told = Vec::new();
+        for count in [1, 100] {
+            let body = json!(vec![json!({ "type": "many" }); count]);
+            let (status, answer) = world.ask("POST", "/api/v1/Notification/Messages", Some(body)).await;
+            assert_eq!(status, 202, "{answer}");
+            told.extend(answer.as_array().unwrap().iter().map(|it| text(&it["id"])));
+        }
+        told.sort();
+        world.until("all came", async || hooks.iter().all(|it| it.messages().len() == 101).then_some(())).await;
+        // more than one request looks at, of the channel that is read first, and one of the other
+        let app = &world.keys.application_id;
+        let at = OffsetDateTime::parse(&in_seconds(-60), &Rfc3339).unwrap().unix_timestamp() * 1_000;
+        for (channel, ids) in [(&off, &told[..]), (&on, &told[..1])] {
+            for id in ids {
+                let attempt = json!({
+                    "channel": { "S": channel }, "notification": { "S": id }, "attempt": { "N": "1" },
+                    "at": { "N": at.to_string() }, "took_ms": { "N": "1" },
+                    "outcome": { "S": "unreachable" }, "why": { "S": "nobody is there" },
+                });
+                let put = json!({
+                    "TableName": "notifications-Table",
+                    "Item": {
+                        "PK": { "S": format!("DELIVERY#{app}#{channel}") }, "SK": { "S": id }, "kind": { "S": "failed" },
+                        "channel": { "S": channel }, "notification": { "S": id }, "state": { "S": "dead" },
+                        "exhausted": { "BOOL": true }, "revision": { "N": "1" },
+                        "attempts": { "M": { "1": { "M": attempt } } },
+                    },
+                });
+                world.write_row("PutItem", &put).await;
+            }
+        }
+        let last = format!("{off}~{}", told[0]);
+        let body = json!({ "ids": [last, last] });
+        let (status, answer) = world.ask("POST", &format!("{path}/discard"), Some(body)).await;
+        assert_eq!((status, answer), (200, json!({ "discarded": 1, "more": false })));
+        // what a channel that is switched off keeps is in nobody's way
+        let (one, form) =
+            ([("configurationId", off.as_str())], [("webHookUrl", hooks[0].url.as_str()), ("isActive", "false")]);
+        let (status, _) = world.channels(Method::PUT, &format!("{CHANNELS}/WebHook"), &one, Some(&form)).await;
+        assert_eq!(status, 200);
+        let (status, answer) = world.ask("POST", &format!("{path}/redrive"), Some(json!({}))).await;
+        assert_eq!((status, &answer["redriven"]), (202, &json!(1)), "{answer}");
+        world.until("it comes again", async || (hooks[1].messages().len() == 102).then_some(())).await;
+        assert_eq!(world.get(path).await["items"].as_array().unwrap().len(), 100);
     });
 }
 

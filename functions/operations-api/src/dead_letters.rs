@@ -19,7 +19,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::context::Context;
-use crate::exhausted;
+use crate::exhausted::{self, Selection};
 use crate::search::look_for;
 
 /// The most bytes of a message that are shown: 200 of them fit into a function's answer (6 MB; AWS Lambda, quotas), even
@@ -117,7 +117,7 @@ pub(crate) async fn list(
     let mut items: Vec<DeadLetterOut> = seen.own.into_iter().map(of_queue).collect();
     let mut more = seen.more;
     if let Some(kind) = kind.channel_kind() {
-        let (exhausted, further) = exhausted::find(&context, caller.app, kind).await?;
+        let (exhausted, further) = exhausted::find(&context, caller.app, kind, Selection::All).await?;
         for delivery in exhausted {
             let body = serde_json::to_value(delivery.next_attempt())?;
             items.push(shown(delivery.id(), delivery.reason(), delivery.at(), body));
@@ -158,10 +158,9 @@ pub(crate) async fn redrive(
         }
     }
     if let Some(kind) = kind.channel_kind().filter(|_| wanted.in_table()) {
-        let (exhausted, further) = exhausted::find(&context, caller.app, kind).await?;
+        let (exhausted, further) = exhausted::find(&context, caller.app, kind, wanted.deliveries()).await?;
         more |= further;
-        // what is for a channel that is switched off stays until it is switched on
-        for delivery in exhausted.iter().filter(|it| it.channel.active && wanted.has(&it.id())) {
+        for delivery in exhausted.iter().filter(|it| it.channel.active) {
             let delay = redrive_delay(before.saturating_add(redriven));
             exhausted::redrive(&context, caller.app, queue, delivery, delay).await?;
             redriven += 1;
@@ -196,9 +195,9 @@ pub(crate) async fn discard(
         }
     }
     if let Some(kind) = kind.channel_kind().filter(|_| wanted.in_table()) {
-        let (exhausted, further) = exhausted::find(&context, caller.app, kind).await?;
+        let (exhausted, further) = exhausted::find(&context, caller.app, kind, wanted.deliveries()).await?;
         more |= further;
-        for delivery in exhausted.iter().filter(|it| wanted.has(&it.id())) {
+        for delivery in &exhausted {
             context.table.take_exhausted(caller.app, &delivery.record, None).await?;
             discarded += 1;
         }
@@ -222,6 +221,11 @@ impl Wanted {
     /// Whether one may be in the table.
     fn in_table(&self) -> bool {
         self.0.as_ref().is_none_or(|all| all.iter().any(|it| it.contains('~')))
+    }
+
+    /// The deliveries in the table that it names; without names those that can be attempted.
+    fn deliveries(&self) -> Selection<'_> {
+        self.0.as_deref().map_or(Selection::Deliverable, Selection::Named)
     }
 
     /// Whether there may be others than those that were handled.

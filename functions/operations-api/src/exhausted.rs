@@ -2,10 +2,12 @@
 //! discarded beside the dead letters of the same kind: what a dead receiver has not got is its application's, and no failure of
 //! the deployment's.
 
-use domain::AppId;
+use std::collections::BTreeSet;
+
 use domain::channel::{Channel, ChannelKind};
 use domain::command::Delivery;
-use domain::notification::Notification;
+use domain::notification::{Notification, NotificationId};
+use domain::{AppId, ChannelId};
 use entry::http::Problem;
 use entry::{Queue, clock};
 use table::{FailedDelivery, TableError};
@@ -15,6 +17,16 @@ use crate::context::Context;
 
 /// Deliveries that one request looks at.
 const MAX_SEEN: usize = 100;
+
+/// The deliveries that a request is about.
+#[derive(Clone, Copy)]
+pub(crate) enum Selection<'a> {
+    All,
+    /// Those to channels that are switched on: what is for another one stays until it is switched on.
+    Deliverable,
+    /// Those with these ids.
+    Named(&'a [String]),
+}
 
 /// A delivery whose attempts are used up, and all that another attempt takes.
 pub(crate) struct ExhaustedDelivery {
@@ -54,9 +66,17 @@ pub(crate) async fn find(
     context: &Context,
     app: AppId,
     kind: ChannelKind,
+    selection: Selection<'_>,
 ) -> Result<(Vec<ExhaustedDelivery>, bool), TableError> {
+    let mut channels = context.table.channels(app).await?;
+    channels.retain(|it| it.target.kind() == kind);
+    match selection {
+        Selection::All => {}
+        Selection::Deliverable => channels.retain(|it| it.active),
+        Selection::Named(ids) => return Ok((find_named(context, app, &channels, ids).await?, false)),
+    }
     let (mut all, mut more) = (Vec::new(), false);
-    for channel in context.table.channels(app).await?.into_iter().filter(|it| it.target.kind() == kind) {
+    for channel in channels {
         let left = MAX_SEEN - all.len();
         if left == 0 {
             return Ok((all, true));
@@ -70,6 +90,32 @@ pub(crate) async fn find(
         }
     }
     Ok((all, more))
+}
+
+/// Those of them with these ids, however many others there are.
+async fn find_named(
+    context: &Context,
+    app: AppId,
+    channels: &[Channel],
+    ids: &[String],
+) -> Result<Vec<ExhaustedDelivery>, TableError> {
+    let mut all = Vec::new();
+    for id in ids.iter().collect::<BTreeSet<&String>>() {
+        let Some((channel, id)) = parse_id(id) else { continue };
+        let Some(channel) = channels.iter().find(|it| it.id == channel) else { continue };
+        let record = context.table.failed_delivery(app, channel.id, &id).await?;
+        let Some(record) = record.filter(|it| it.exhausted) else { continue };
+        if let Some(notification) = context.table.notification(app, &id).await? {
+            all.push(ExhaustedDelivery { record, channel: channel.clone(), notification });
+        }
+    }
+    Ok(all)
+}
+
+/// The channel and the notification that the id of a delivery names.
+fn parse_id(id: &str) -> Option<(ChannelId, NotificationId)> {
+    let (channel, notification) = id.split_once('~')?;
+    Some((channel.parse().ok()?, notification.parse().ok()?))
 }
 
 /// Queues one more attempt of a delivery after a delay. It is queued before it is taken from those that are used up.
