@@ -82,11 +82,15 @@ pub(crate) async fn put(
         }
     }
     issuer::seal_client_secrets(&context.secrets, app, &body.oidc_issuers, &mut next.oidc_issuers).await?;
-    put_webhook_secret(&context, app, &body, &before, renew, &mut next).await?;
+    let replaced = put_webhook_secret(&context, app, &body, &before, renew, &mut next).await?;
     // origins are added before the settings that list them, and removed after them
     context.table.put_origins(app, &next.allowed_origins).await?;
     if context.table.put_settings(app, &next).await? == CommitOutcome::Conflict {
         return Err(Problem::new(ProblemType::Busy, "somebody else stores settings at the same time; try again"));
+    }
+    if let Some(hash) = replaced {
+        // not before: where the settings are not stored, they still have this secret, and Iconik sends it
+        expire_webhook_secret(&context, &hash).await?;
     }
     let removed = before.allowed_origins.iter().filter(|it| !next.allowed_origins.contains(it)).cloned();
     context.table.delete_origins(app, &removed.collect::<Vec<String>>()).await?;
@@ -138,9 +142,8 @@ fn scope_not_grantable(lacking: Scope) -> Problem {
     Problem::new(ProblemType::Scope, title)
 }
 
-/// Stores the row by which the application is found by its webhook secret; with `renew` a new secret is generated. A
-/// previous secret stays valid for [`SECRET_OVERLAP`], so that webhooks that still send it are accepted until the check
-/// has repaired them.
+/// Stores the row by which the application is found by its webhook secret; with `renew` a new secret is generated. Returns the
+/// SHA-256 of the secret that it replaces.
 ///
 /// # Errors
 /// 422 if the secret is not valid, or another application has it.
@@ -151,7 +154,7 @@ async fn put_webhook_secret(
     before: &Settings,
     renew: bool,
     next: &mut Settings,
-) -> Result<(), Problem> {
+) -> Result<Option<String>, Problem> {
     let stored = match &before.iconik_webhook_secret {
         Some(sealed) => {
             Some(String::from_utf8(context.secrets.open(app, ICONIK_SECRET, sealed).await?).unwrap_or_default())
@@ -167,24 +170,27 @@ async fn put_webhook_secret(
         }
         (_, Some(stored)) if !renew => stored.clone(),
         (_, stored) if stored.is_some() || next.uses_iconik() => hex(&clock::random_bytes::<32>()),
-        _ => return Ok(()),
+        _ => return Ok(None),
     };
     let hash = sha256_hex(secret.as_bytes());
     if let Some(other) = context.table.iconik_webhook(&hash).await?.filter(|it| it.app != app) {
         tracing::warn!(application.id = %other.app, "an application wants the webhook secret of another");
         return Err(Problem::invalid("iconik_webhook_secret", "choose another"));
     }
-    if let Some(old) = stored.filter(|it| *it != secret) {
-        let old = sha256_hex(old.as_bytes());
-        if let Some(mut row) = context.table.iconik_webhook(&old).await? {
-            row.until = Some(domain::millis(clock::now() + SECRET_OVERLAP));
-            context.table.put_iconik_webhook(&old, &row).await?;
-        }
-    }
     next.iconik_webhook_secret = Some(context.secrets.seal(app, ICONIK_SECRET, secret.as_bytes()).await?);
     let collections = next.iconik_collections.iter().filter_map(|it| it.parse().ok()).collect();
     let row = IconikWebhook { app, domain: next.iconik_domain_id.clone(), user: None, collections, until: None };
     context.table.put_iconik_webhook(&hash, &row).await?;
+    Ok(stored.filter(|it| *it != secret).map(|it| sha256_hex(it.as_bytes())))
+}
+
+/// Lets a replaced webhook secret expire after [`SECRET_OVERLAP`], so that webhooks that still send it are accepted until the
+/// check has repaired them.
+async fn expire_webhook_secret(context: &Context, hash: &str) -> Result<(), Problem> {
+    if let Some(mut row) = context.table.iconik_webhook(hash).await? {
+        row.until = Some(domain::millis(clock::now() + SECRET_OVERLAP));
+        context.table.put_iconik_webhook(hash, &row).await?;
+    }
     Ok(())
 }
 
