@@ -20,6 +20,9 @@ use crate::item::find;
 
 /// The most bytes of a part: in base64 they fit into a function's answer (6 MB; AWS Lambda, quotas).
 const MAX_PART_BYTES: u64 = 4 << 20;
+/// Endings of media types whose bodies `lambda_http` sends as text: a part of one, or one in another character set, would arrive
+/// changed (`TEXT_ENCODING_SUFFIXES` there).
+const SENT_AS_TEXT: [&str; 3] = ["+xml", "+yaml", "+json"];
 /// How long a link of Iconik's is used. It is good for longer.
 const LINK_TTL: std::time::Duration = std::time::Duration::from_secs(60);
 
@@ -72,7 +75,8 @@ pub(crate) async fn get(
 
 /// Bytes of a media type that shows nothing but media: what is stored is a stranger's, and the answer is at the API's own origin.
 fn response(status: StatusCode, media_type: &str, bytes: Vec<u8>) -> Response {
-    let is_media = ["video/", "audio/", "image/"].iter().any(|it| media_type.starts_with(it));
+    let is_text = SENT_AS_TEXT.iter().any(|it| media_type.split(';').any(|part| part.trim_end().ends_with(it)));
+    let is_media = !is_text && ["video/", "audio/", "image/"].iter().any(|it| media_type.starts_with(it));
     let media_type = HeaderValue::from_str(media_type).ok().filter(|_| is_media);
     let headers: [(HeaderName, HeaderValue); 6] = [
         (header::CONTENT_TYPE, media_type.unwrap_or(HeaderValue::from_static("application/octet-stream"))),
@@ -188,7 +192,8 @@ mod tests {
     fn only_media_is_shown_as_what_it_is() {
         for (media_type, want) in [
             ("video/mp4", "video/mp4"),
-            ("image/svg+xml", "image/svg+xml"),
+            ("image/svg+xml", "application/octet-stream"),
+            ("image/svg+xml ; charset=utf-8", "application/octet-stream"),
             ("text/html", "application/octet-stream"),
             ("video/mp4\r\nset-cookie: a=b", "application/octet-stream"),
             ("", "application/octet-stream"),
