@@ -187,6 +187,13 @@ fn what_no_event_has_said_is_found_each_day() {
         let subscriber = Subscriber::new(world);
         subscriber.done(SUBSCRIBE, &[&PRO[..], &[("stripeToken", "tok_visa")]].concat()).await;
         let customer = subscriber.customer().await;
+        let is_ours = |it: &String| it.contains(&customer) || it.contains(&world.keys.application_id);
+        until("what the subscription brought is looked after", async || {
+            let pending = subscriber.stripe.control(Method::GET, "webhooks", Value::Null).await["pending"].to_string();
+            let queued = world.stack.sqs.bodies("notifications-BillingQueue").unwrap();
+            (!is_ours(&pending) && !queued.iter().any(is_ours)).then_some(())
+        })
+        .await;
         let hold = json!({ "hold": true, "customer": customer });
         subscriber.stripe.control(Method::POST, "webhooks", hold).await;
         subscriber.stripe.advance(&customer, 32 * DAY).await;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use domain::asset_manager::AssetManagerState;
 use domain::item::{Item, ItemStatus, Problem, ResultSummary};
 use domain::job::{Job, JobState};
+use domain::processing::ABORTED;
 use domain::processor::ProcessorKind;
 use domain::result::ResultDocument;
 use domain::settings::Settings;
@@ -210,7 +211,7 @@ impl IconikJob {
 pub(crate) async fn close_job(context: &Context, settings: &Arc<Settings>, item: &Item, ended: &Job) {
     let Some(job) = ended.asset_job.as_ref().and_then(|it| it.parse().ok()) else { return };
     let reason = ended.error.as_ref().map(|it| it.message.as_str());
-    let aborted = ended.error.as_ref().is_some_and(|it| it.code == "aborted");
+    let aborted = ended.error.as_ref().is_some_and(|it| it.code == ABORTED);
     let status = status(ended.state.item_status());
     let closed = match context.connections.get(item.app, settings).await {
         Ok(iconik) => iconik.end_job(job, if aborted { "ABORTED" } else { status }, reason).await,
@@ -222,7 +223,7 @@ pub(crate) async fn close_job(context: &Context, settings: &Arc<Settings>, item:
 }
 
 fn aborted_outcome() -> ItemOutcome {
-    ItemOutcome::Skipped(Problem::new("aborted", "its job was aborted in Iconik"))
+    ItemOutcome::Skipped(Problem::new(ABORTED, "its job was aborted in Iconik"))
 }
 
 /// One segment for each time range of each track. A still has no ranges, and so no segments.

@@ -14,6 +14,8 @@ use self::news::{item_notification, job_notification};
 
 /// Error code of a postponed item.
 pub const POSTPONED: &str = "postponed";
+/// The code of a job that a user has aborted in the asset manager.
+pub const ABORTED: &str = "aborted";
 
 /// The least time between two stored values of a job's progress (processors, section 5.4).
 const PROGRESS_EVERY_MS: i64 = 5_000;
@@ -268,8 +270,10 @@ pub fn reprocess(now: OffsetDateTime, item: &Item, only: Option<ProcessorKind>) 
     for job in chosen(item, only).filter(|it| it.state.is_final()) {
         let from = next.as_ref().unwrap_or(item);
         let (state, attempts_before) = (JobState::Queued, job.attempt);
-        // that job of the asset manager has ended: one that a user has aborted there would abort this work as well
-        let queued = Job { state, attempts_before, tries: 0, error: None, wait: None, asset_job: None, ..job };
+        // a job of the asset manager that a user has aborted there would abort this work as well
+        let is_aborted = job.error.as_ref().is_some_and(|it| it.code == ABORTED);
+        let asset_job = job.asset_job.clone().filter(|_| !is_aborted);
+        let queued = Job { state, attempts_before, tries: 0, error: None, wait: None, asset_job, ..job };
         let note = next.is_none().then(|| "asked for again".to_owned());
         let mut queued = from.with_job(now, queued, note);
         queued.revision = item.revision + 1;
