@@ -87,10 +87,10 @@ fn what_the_query_of_an_address_holds_is_sealed_and_sent_and_shown_to_nobody() {
         assert_eq!(status, 200, "{process}");
         world
             .until("the task has ended", async || {
-                let query = [("userId", ""), ("processId", process["id"].as_str().unwrap_or_default())];
+                let one = [("imageRenderProcessId", process["imageRenderProcessId"].as_str().expect("an id"))];
                 let path = "/api/v1/Image/Generation/CheckUserProgress";
-                let (_, seen) = world.channels(Method::GET, path, &query, None).await;
-                seen.to_string().contains("100").then_some(())
+                let (_, seen) = world.channels(Method::GET, path, &one, None).await;
+                (seen[0]["progress"] == 100).then_some(())
             })
             .await;
         let data = world.stack.data();
