@@ -10,7 +10,6 @@ use domain::processor::Backend;
 use domain::settings::Settings;
 use entry::MessageError;
 use media::processor;
-use media::workspace;
 
 use crate::context::Context;
 use crate::outcome::ItemOutcome;
@@ -72,22 +71,12 @@ async fn analyse(
     item: &Item,
     source: &Source,
 ) -> Result<Result<(Produced, String), ItemOutcome>, MessageError> {
-    let folder = match workspace::create(settings.temp_folder.as_deref()) {
-        Ok(folder) => folder,
-        Err(error) => {
-            return Ok(Err(ItemOutcome::RetryLater(Problem::new("internal", format!("no temporary folder: {error}")))));
-        }
-    };
-    let file = folder.path().join("media");
-    let sha256 = match source.fetch(context, item, &file).await? {
-        Ok(sha256) => sha256,
+    let media = match source.fetch_media(context, settings, item).await? {
+        Ok(media) => media,
         Err(outcome) => return Ok(Err(outcome)),
     };
-    if let Some(outcome) = source.skip_if_same_content(context, item, &sha256).await? {
-        return Ok(Err(outcome));
-    }
-    match processor::detect_faces(&source.processor_settings(), &file, &context.ffmpeg).await {
-        Ok(analysis) => Ok(Ok((analysis.into(), sha256))),
+    match processor::detect_faces(&source.processor_settings(), &media.file, &context.ffmpeg).await {
+        Ok(analysis) => Ok(Ok((analysis.into(), media.sha256))),
         Err(error) => Ok(Err(error.into())),
     }
 }

@@ -14,7 +14,6 @@ use domain::received_result;
 use domain::settings::Settings;
 use entry::{Chain, MessageError, clock};
 use external_processor::{Endpoint, Polled};
-use media::workspace;
 use time::Duration;
 
 use crate::commit::commit;
@@ -152,25 +151,15 @@ async fn stage(
     source: &Source,
     key: &str,
 ) -> Result<Result<(u64, String), ItemOutcome>, MessageError> {
-    let folder = match workspace::create(settings.temp_folder.as_deref()) {
-        Ok(folder) => folder,
-        Err(error) => {
-            return Ok(Err(ItemOutcome::RetryLater(Problem::new("internal", format!("no temporary folder: {error}")))));
-        }
-    };
-    let file = folder.path().join("media");
-    let sha256 = match source.fetch(context, item, &file).await? {
-        Ok(sha256) => sha256,
+    let media = match source.fetch_media(context, settings, item).await? {
+        Ok(media) => media,
         Err(outcome) => return Ok(Err(outcome)),
     };
-    if let Some(outcome) = source.skip_if_same_content(context, item, &sha256).await? {
-        return Ok(Err(outcome));
-    }
-    let bytes = std::fs::metadata(&file)?.len();
-    let body = ByteStream::from_path(&file).await?;
+    let bytes = std::fs::metadata(&media.file)?.len();
+    let body = ByteStream::from_path(&media.file).await?;
     let put = context.s3.put_object().bucket(&context.results_bucket).key(key).content_type(&item.media_type);
     put.body(body).send().await?;
-    Ok(Ok((bytes, sha256)))
+    Ok(Ok((bytes, media.sha256)))
 }
 
 /// Asks the endpoint about a running job (processors, section 5.5). What it does not say, its callback will, or the deadline

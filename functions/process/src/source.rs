@@ -1,6 +1,6 @@
 //! Where an item's bytes come from, and where its results go back to.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::bucket::{Bucket, MediaSystem, ProcessorKind, ProcessorSettings};
@@ -10,6 +10,7 @@ use domain::result::ResultDocument;
 use domain::settings::Settings;
 use entry::{MessageError, clock};
 use iconik::IconikError;
+use media::workspace::{self, TempDir};
 use object_store::ObjectStore;
 
 use crate::context::Context;
@@ -20,6 +21,14 @@ use crate::outcome::ItemOutcome;
 pub(crate) enum Source {
     Bucket(Box<Bucket>),
     Iconik(Box<IconikJob>),
+}
+
+/// An item's media in a file, which is removed with this.
+pub(crate) struct FetchedMedia {
+    pub(crate) file: PathBuf,
+    /// SHA-256 of its bytes, in hex.
+    pub(crate) sha256: String,
+    _folder: TempDir,
 }
 
 /// The bucket that an item lies in; `None` for an asset, or if the bucket was removed.
@@ -82,8 +91,33 @@ impl Source {
         }
     }
 
+    /// Fetches the item's media into a folder of its own, unless the same bytes have been looked at.
+    pub(crate) async fn fetch_media(
+        &self,
+        context: &Context,
+        settings: &Settings,
+        item: &Item,
+    ) -> Result<Result<FetchedMedia, ItemOutcome>, MessageError> {
+        let folder = match workspace::create(settings.temp_folder.as_deref()) {
+            Ok(folder) => folder,
+            Err(error) => {
+                let problem = Problem::new("internal", format!("no temporary folder: {error}"));
+                return Ok(Err(ItemOutcome::RetryLater(problem)));
+            }
+        };
+        let file = folder.path().join("media");
+        let sha256 = match self.fetch(context, item, &file).await? {
+            Ok(sha256) => sha256,
+            Err(outcome) => return Ok(Err(outcome)),
+        };
+        Ok(match self.skip_if_same_content(context, item, &sha256).await? {
+            Some(outcome) => Err(outcome),
+            None => Ok(FetchedMedia { file, sha256, _folder: folder }),
+        })
+    }
+
     /// Fetches the item's bytes into a file. Returns their SHA-256, in hex.
-    pub(crate) async fn fetch(
+    async fn fetch(
         &self,
         context: &Context,
         item: &Item,
@@ -103,7 +137,7 @@ impl Source {
 
     /// `Skipped` with `same_content` if the item that was completed last for this key has the same bytes. Versions of an
     /// Iconik asset are never skipped.
-    pub(crate) async fn skip_if_same_content(
+    async fn skip_if_same_content(
         &self,
         context: &Context,
         item: &Item,

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tempfile::TempDir;
+pub use tempfile::TempDir;
 
 /// How the names of our temporary folders begin.
 pub(crate) const FOLDER_PREFIX: &str = "notifications-process-";
