@@ -223,20 +223,13 @@ impl Table {
         rows: usize,
     ) -> Result<(Vec<DeliveryAttempt>, bool), TableError> {
         let partition = keys::segment(app);
-        let (from, mut to) = (keys::time_key(since, ""), "~".to_owned());
+        let (from, mut before) = (keys::time_key(since, ""), "~".to_owned());
         let (mut all, mut read) = (Vec::new(), 0);
         loop {
-            let range = RangeQuery {
-                partition: &partition,
-                from: &from,
-                to: &to,
-                forward: false,
-                consistent: false,
-                limit: PAGE_ROWS,
-            };
-            let mut page = self.query_range(range).await?;
-            page.retain(|it| codec::sort_key(it) != to); // a query includes its bounds
-            let Some(last) = page.last().map(codec::sort_key) else { return Ok((all, false)) };
+            let page = self.older_page((&partition, &from), &mut before, false, PAGE_ROWS).await?;
+            if page.is_empty() {
+                return Ok((all, false));
+            }
             for row in page {
                 if read == rows {
                     return Ok((all, true));
@@ -244,7 +237,6 @@ impl Table {
                 read += 1;
                 all.extend(unpacked(&partition, row)?);
             }
-            to = last;
         }
     }
 
@@ -256,19 +248,12 @@ impl Table {
         limit: usize,
     ) -> Result<(Vec<FailedDelivery>, bool), TableError> {
         let partition = keys::failed_deliveries(app, channel);
-        let (mut to, mut all, mut read) = ("~".to_owned(), Vec::new(), 0);
+        let (mut before, mut all, mut read) = ("~".to_owned(), Vec::new(), 0);
         loop {
-            let range = RangeQuery {
-                partition: &partition,
-                from: "0",
-                to: &to,
-                forward: false,
-                consistent: true,
-                limit: PAGE_ROWS,
-            };
-            let mut page = self.query_range(range).await?;
-            page.retain(|it| codec::sort_key(it) != to); // a query includes its bounds
-            let Some(last) = page.last().map(codec::sort_key) else { return Ok((all, false)) };
+            let page = self.older_page((&partition, "0"), &mut before, true, PAGE_ROWS).await?;
+            if page.is_empty() {
+                return Ok((all, false));
+            }
             read += page.len();
             for row in page {
                 let record: FailedDelivery = codec::decode("failed", row)?;
@@ -280,7 +265,6 @@ impl Table {
             if read >= MAX_FAILED {
                 return Ok((all, true));
             }
-            to = last;
         }
     }
 

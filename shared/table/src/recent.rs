@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::codec;
 use crate::error::TableError;
 use crate::keys::{self, Row};
-use crate::table::{RangeQuery, Table};
+use crate::table::Table;
 
 /// The most bytes of notifications in a row before they are packed: a DynamoDB item has at most 400 KB, even if nothing
 /// can be compressed.
@@ -95,31 +95,19 @@ impl Table {
     /// The newest inbox notifications of an application, of all users: at most `limit`, newest first.
     pub async fn recent(&self, app: AppId, limit: usize) -> Result<Vec<Notification>, TableError> {
         let partition = keys::recent_notifications(app);
-        let (mut to, mut all) = ("9~".to_owned(), Vec::new());
+        let (mut before, mut all) = ("9~".to_owned(), Vec::new());
         while all.len() < limit {
-            let range = RangeQuery {
-                partition: &partition,
-                from: "0",
-                to: &to,
-                forward: false,
-                consistent: true,
-                limit: PAGE_ROWS,
-            };
-            let before = to.clone();
-            for mut row in self.query_range(range).await? {
+            let page = self.older_page((&partition, "0"), &mut before, true, PAGE_ROWS).await?;
+            if page.is_empty() {
+                break;
+            }
+            for mut row in page {
                 let key = codec::sort_key(&row);
-                if key == before {
-                    continue; // the last row of the page before
-                }
-                to.clone_from(&key);
                 let Some(AttributeValue::B(packed)) = row.remove("packed") else { continue };
                 let corrupt = |it: std::io::Error| TableError::Corrupt { kind: "told", key, source: it.into() };
                 let mut notifications: Vec<Notification> = codec::unpack(&packed).map_err(corrupt)?;
                 notifications.reverse();
                 all.extend(notifications);
-            }
-            if to == before {
-                break;
             }
         }
         all.truncate(limit);

@@ -196,6 +196,24 @@ impl Table {
         send_query(&range, self.range_request(&range)).await
     }
 
+    /// The next page of a partition on the way from the newest row to the oldest. `before` is the sort key before which it begins,
+    /// at first one that is beyond all rows, and is moved to the page's end. At the end of the partition the page is empty.
+    pub(crate) async fn older_page(
+        &self,
+        (partition, from): (&str, &str),
+        before: &mut String,
+        consistent: bool,
+        limit: i32,
+    ) -> Result<Vec<Attributes>, TableError> {
+        let range = RangeQuery { partition, from, to: before, forward: false, consistent, limit };
+        let mut page = self.query_range(range).await?;
+        page.retain(|it| codec::sort_key(it) != *before); // a query includes its bounds
+        if let Some(last) = page.last() {
+            *before = codec::sort_key(last);
+        }
+        Ok(page)
+    }
+
     /// One page of a partition as [`Table::query_range`] reads it, with the sort key and one more attribute alone. It takes
     /// as many read units, and less time.
     pub(crate) async fn query_range_of(
